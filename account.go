@@ -1,0 +1,56 @@
+package oneseat
+
+import (
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
+	"unicode"
+	"unicode/utf8"
+)
+
+const maxAccount = 256
+
+// Key names one roster: 16 bytes of SHA-256 over a label and the
+// length-prefixed realm and account, so that no two pairs are spelt alike
+// (LIM-15) and a key tells nothing of the account to who cannot guess it.
+type Key [16]byte
+
+// KeyOf returns the key of an account in a realm. The account "" is the realm's
+// control record.
+func KeyOf(realm, account string) Key {
+	h := sha256.New()
+	var n [8]byte
+	h.Write([]byte("oneseat account key 1"))
+	for _, s := range [...]string{realm, account} {
+		binary.BigEndian.PutUint64(n[:], uint64(len(s)))
+		h.Write(n[:])
+		h.Write([]byte(s))
+	}
+	return Key(h.Sum(nil))
+}
+
+// String is the key in hexadecimal.
+func (k Key) String() string { return hex.EncodeToString(k[:]) }
+
+// Partition returns the partition of a store's log that k belongs to.
+func (k Key) Partition(partitions int) int {
+	return int(binary.BigEndian.Uint64(k[:8]) % uint64(partitions))
+}
+
+// checkAccount returns an *AccountError if a cannot name an account.
+func checkAccount(a string) error {
+	switch {
+	case a == "":
+		return &AccountError{"it is empty"}
+	case len(a) > maxAccount:
+		return &AccountError{"it is longer than 256 bytes"}
+	case !utf8.ValidString(a):
+		return &AccountError{"it is not valid UTF-8"}
+	}
+	for _, r := range a {
+		if unicode.IsControl(r) {
+			return &AccountError{"it holds a control character"}
+		}
+	}
+	return nil
+}

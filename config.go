@@ -1,0 +1,151 @@
+package oneseat
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+	"unicode/utf8"
+)
+
+// Named settings, where zero means the default.
+const (
+	// NoTimeout, as Config.Idle or Config.Absolute, switches that timeout off.
+	NoTimeout time.Duration = -1
+	// FreshAlways, as Config.MaxStale, reads the store on every check: checks
+	// are then linearizable, and cost a read each.
+	FreshAlways time.Duration = -1
+)
+
+// Config is what a [Registry] goes by. In every field zero means the default.
+type Config struct {
+	// Realm is the population of accounts that this registry looks after, one
+	// of possibly several in a store. Default "default"; at most 64 bytes.
+	Realm string
+
+	// Limit is how many live sessions an account may have: 1 to [MaxSeats], or
+	// [Unlimited]. Default 1.
+	Limit int
+
+	// WhenFull says what happens to a sign-in beyond the limit. Default
+	// [Displace].
+	WhenFull Policy
+
+	// Idle ends a session with which nothing was done for so long. Default 14
+	// days; at least a second; [NoTimeout] for never.
+	Idle time.Duration
+
+	// Absolute ends a session so long after its sign-in, whatever is done with
+	// it. Default 90 days; [NoTimeout] for never. Not shorter than Idle.
+	Absolute time.Duration
+
+	// TouchEvery is how exactly last-seen is kept: a session that is in use is
+	// written at most once in this time. Default, and at most, a tenth of Idle;
+	// never more than 5 minutes.
+	TouchEvery time.Duration
+
+	// KeepEndings is how long an ending is remembered, so that the old browser
+	// can be told. Default 30 days; at least a minute.
+	KeepEndings time.Duration
+
+	// MaxStale bounds how long a check may go on saying yes, from memory, to a
+	// session that another node has ended, should the news not arrive. Default
+	// 1 second; 20 ms to 1 minute, or [FreshAlways].
+	MaxStale time.Duration
+
+	// HoldGrace is how long a held request goes on when its session can no
+	// longer be confirmed because the store does not answer. Default 5 seconds.
+	HoldGrace time.Duration
+
+	// DangerouslyAllowWhenStoreIsDown lets a check say yes from memory, however
+	// old, while the store does not answer. A session that was ended elsewhere
+	// in the meantime goes on.
+	DangerouslyAllowWhenStoreIsDown bool
+
+	// Logger gets what an operator should know. Default slog.Default().
+	Logger *slog.Logger
+
+	// Clock is for tests: the wall clock, and a monotonic reading of any origin.
+	// Default: the machine's. What times out is decided by the store's clock.
+	Clock func() (wall time.Time, monotonic time.Duration)
+}
+
+const maxTouchEvery = 5 * time.Minute
+
+// withDefaults returns the configuration in force, or every reason why there is
+// none, joined.
+func (c Config) withDefaults() (Config, error) {
+	var errs []error
+	bad := func(field, problem string, args ...any) {
+		errs = append(errs, &ConfigError{field, fmt.Sprintf(problem, args...)})
+	}
+	def(&c.Realm, "default")
+	def(&c.Limit, 1)
+	def(&c.WhenFull, Displace)
+	def(&c.Idle, 14*24*time.Hour)
+	def(&c.Absolute, 90*24*time.Hour)
+	def(&c.KeepEndings, 30*24*time.Hour)
+	def(&c.MaxStale, time.Second)
+	def(&c.HoldGrace, 5*time.Second)
+
+	if len(c.Realm) > 64 || !utf8.ValidString(c.Realm) || inert(c.Realm, 64) != c.Realm {
+		bad("Realm", "it has to be 1 to 64 bytes of printable text")
+	}
+	if c.Limit != Unlimited && (c.Limit < 1 || c.Limit > MaxSeats) {
+		bad("Limit", "%d is not 1 to %d, nor Unlimited; to keep everybody out, end the sessions and refuse the sign-ins", c.Limit, MaxSeats)
+	}
+	if c.WhenFull != Displace && c.WhenFull != Refuse {
+		bad("WhenFull", "%q is neither Displace nor Refuse", string(c.WhenFull))
+	}
+	if c.Idle != NoTimeout && c.Idle < time.Second {
+		bad("Idle", "%v is less than a second, and not NoTimeout", c.Idle)
+	}
+	if c.Absolute != NoTimeout && c.Absolute < time.Second {
+		bad("Absolute", "%v is less than a second, and not NoTimeout", c.Absolute)
+	}
+	if c.Absolute > 0 && c.Idle > c.Absolute {
+		bad("Idle", "%v is longer than Absolute, %v, and would never be reached", c.Idle, c.Absolute)
+	}
+	most := maxTouchEvery
+	if c.Idle > 0 {
+		most = min(most, c.Idle/10)
+	}
+	if def(&c.TouchEvery, most); c.TouchEvery <= 0 || c.TouchEvery > most {
+		bad("TouchEvery", "%v is not between 0 and %v, a tenth of Idle and 5 minutes at most", c.TouchEvery, most)
+	}
+	if c.KeepEndings < time.Minute {
+		bad("KeepEndings", "%v is less than a minute: nobody could be told", c.KeepEndings)
+	}
+	if c.MaxStale != FreshAlways && (c.MaxStale < 20*time.Millisecond || c.MaxStale > time.Minute) {
+		bad("MaxStale", "%v is not 20 ms to 1 minute, nor FreshAlways", c.MaxStale)
+	}
+	if c.HoldGrace < 0 {
+		bad("HoldGrace", "%v is negative", c.HoldGrace)
+	}
+	if c.Logger == nil {
+		c.Logger = slog.Default()
+	}
+	if c.Clock == nil {
+		start := time.Now()
+		c.Clock = func() (time.Time, time.Duration) {
+			now := time.Now()
+			return now.Round(0), now.Sub(start)
+		}
+	}
+	return c, errors.Join(errs...)
+}
+
+func def[T comparable](field *T, value T) {
+	var zero T
+	if *field == zero {
+		*field = value
+	}
+}
+
+// rule is the configuration as far as it decides.
+func (c Config) rule() Rule {
+	return Rule{
+		Limit: c.Limit, WhenFull: c.WhenFull, KeepEndings: c.KeepEndings,
+		Idle: max(c.Idle, 0), Absolute: max(c.Absolute, 0),
+	}
+}

@@ -1,0 +1,97 @@
+package oneseat
+
+import (
+	"errors"
+	"fmt"
+)
+
+// Errors that have no details. Compare with errors.Is.
+var (
+	// ErrNoSession: the token (or id) belongs to no session that is live or
+	// remembered. It is malformed, forged, or its ending has been forgotten.
+	ErrNoSession = errors.New("oneseat: no such session: ask the user to sign in")
+
+	// ErrStoreUnavailable: the store gave no answer, and without one the answer
+	// is no. The cause is wrapped. Try again; nothing was lost.
+	ErrStoreUnavailable = errors.New("oneseat: the store did not answer: try again, and see that it is reachable and writable")
+
+	// ErrUnknownOutcome: an update may or may not have been committed, because
+	// its reply was lost. A [Store] returns it; the registry tries again with
+	// the same ids and returns it only when that did not help either.
+	ErrUnknownOutcome = errors.New("oneseat: the outcome is unknown: the reply was lost; sign in again to be certain")
+
+	// ErrClosed: the registry was closed. Requests held by it end with this
+	// cause.
+	ErrClosed = errors.New("oneseat: the registry is closed")
+
+	// ErrSlowSubscriber: a subscription was ended because its reader fell
+	// behind. Subscribe again and read the present state first.
+	ErrSlowSubscriber = errors.New("oneseat: the subscriber fell behind and was dropped: subscribe again")
+
+	// ErrFeedGap: a subscription was ended because events may have been missed:
+	// the log was trimmed, replaced or restored. Subscribe again and read the
+	// present state first.
+	ErrFeedGap = errors.New("oneseat: events may have been missed: subscribe again")
+)
+
+// EndedError says that the session existed and has ended, and how. It is the
+// cause of a context that [Registry.Hold] cancelled.
+type EndedError struct {
+	Ending Ending
+}
+
+// Error names the session by its public id, the reason and the time.
+func (e *EndedError) Error() string {
+	return fmt.Sprintf("oneseat: session %s has ended: %s at %s", e.Ending.Session, e.Ending.Reason, e.Ending.At.UTC().Format("2006-01-02T15:04:05Z"))
+}
+
+// LimitError says that a sign-in was refused because the account's seats are
+// taken. It is not a failed authentication: do not count it as one (LIM-08).
+type LimitError struct {
+	Limit int       // the limit in force
+	Live  []Session // who holds the seats, the newest first
+}
+
+// Error gives the count and the limit, no account.
+func (e *LimitError) Error() string {
+	return fmt.Sprintf("oneseat: sign-in refused: %d of %d seats are taken: sign out elsewhere first", len(e.Live), e.Limit)
+}
+
+// AccountError says why a text cannot name an account. It does not repeat the
+// text, which may be anything.
+type AccountError struct {
+	Problem string
+}
+
+// Error states the rule that was broken.
+func (e *AccountError) Error() string {
+	return "oneseat: bad account: " + e.Problem + "; an account is 1 to 256 bytes of UTF-8 without control characters"
+}
+
+// ConfigError is one impossible setting. [New] joins all of them.
+type ConfigError struct {
+	Field   string // as spelt in [Config]
+	Problem string // what is wrong and what is possible
+}
+
+// Error names the field first.
+func (e *ConfigError) Error() string { return "oneseat: Config." + e.Field + ": " + e.Problem }
+
+// FormatError says that a stored record cannot be read by this release. The
+// record is left as it is.
+type FormatError struct {
+	Problem string
+}
+
+// Error says what was found and what to do.
+func (e *FormatError) Error() string { return "oneseat: stored roster: " + e.Problem }
+
+// PanicError is a panic inside a change, caught so that it harms no other
+// update of the same batch. It is a defect in the caller of [Store.Update].
+type PanicError struct {
+	Value any
+	Stack []byte
+}
+
+// Error shows the value; the stack is in the field.
+func (e *PanicError) Error() string { return fmt.Sprintf("oneseat: panic in a change: %v", e.Value) }

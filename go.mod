@@ -1,0 +1,3 @@
+module github.com/oneseat/oneseat
+
+go 1.26.0

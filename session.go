@@ -1,0 +1,121 @@
+package oneseat
+
+import (
+	"crypto/rand"
+	"net/netip"
+	"slices"
+	"strings"
+	"time"
+	"unicode"
+)
+
+// SessionID names a session in public: lists, logs, events. It is no secret and
+// proves nothing.
+type SessionID string
+
+func newSessionID() SessionID { return SessionID(rand.Text()) }
+
+// Session is one sign-in of one account on one device.
+type Session struct {
+	ID       SessionID
+	Account  string
+	Device   Device
+	Created  time.Time // when it signed in, by the store's clock
+	LastSeen time.Time // when it last did something, to within a touch interval
+}
+
+// Device is the little that is kept about a device: enough for its owner to
+// know it again, too little to follow anybody.
+type Device struct {
+	Label string `json:"label,omitzero"` // "Firefox on Windows", at most 64 bytes
+	Class string `json:"class,omitzero"` // one of [Classes]
+	IP    string `json:"ip,omitzero"`    // network only: the last 8 bits of IPv4 and the last 80 of IPv6 are zero
+}
+
+// Classes are the kinds of device; what is none of them is "other".
+func Classes() []string { return []string{"desktop", "mobile", "tablet", "tv", "api", "other"} }
+
+const maxLabel = 64
+
+// clean returns d as it may be stored: inert text, a known class, no full
+// address. It is called at the one door, so nothing finer is ever kept.
+func (d Device) clean() Device {
+	d.Label = inert(d.Label, maxLabel)
+	if !slices.Contains(Classes(), d.Class) {
+		d.Class = "other"
+	}
+	d.IP = network(d.IP)
+	return d
+}
+
+// inert drops what could act rather than be read (controls, bidirectional and
+// other format marks, invalid UTF-8) and cuts at limit bytes on a character's
+// edge.
+func inert(s string, limit int) string {
+	var b strings.Builder
+	for _, r := range s {
+		if r == unicode.ReplacementChar || !unicode.IsGraphic(r) {
+			continue
+		}
+		if b.Len()+len(string(r)) > limit {
+			break
+		}
+		b.WriteRune(r)
+	}
+	return strings.TrimSpace(b.String())
+}
+
+// network reduces an address to its network, and anything else to "".
+func network(ip string) string {
+	a, err := netip.ParseAddr(ip)
+	if err != nil {
+		return ""
+	}
+	a = a.Unmap().WithZone("")
+	bits := 48
+	if a.Is4() {
+		bits = 24
+	}
+	p, err := a.Prefix(bits)
+	if err != nil {
+		return ""
+	}
+	return p.Addr().String()
+}
+
+// Reason says why a session ended.
+type Reason string
+
+// The reasons.
+const (
+	SignedOut          Reason = "signed_out"          // its owner signed out
+	Displaced          Reason = "displaced"           // a newer session took its seat
+	Renewed            Reason = "renewed"             // the same browser signed in again: nobody is told off
+	Revoked            Reason = "revoked"             // its owner, or an administrator, ended it from elsewhere
+	IdleTimeout        Reason = "idle_timeout"        // nothing was done with it for too long
+	AbsoluteTimeout    Reason = "absolute_timeout"    // it had lasted as long as one may
+	CredentialsChanged Reason = "credentials_changed" // the password, or another proof, was changed
+	RealmEnded         Reason = "realm_ended"         // every session of the realm was ended at once
+)
+
+// Ending is how a session ended. It is kept for [Config.KeepEndings] so that
+// the old browser can be told.
+type Ending struct {
+	Session  SessionID
+	Reason   Reason
+	At       time.Time // by the store's clock, when it was recorded
+	By       SessionID // the session that took its place or ended it, if one did
+	Actor    string    // who ended it, as the application put it
+	Device   Device    // the device that was signed out
+	ByDevice Device    // the device that took its place, if one did
+}
+
+// Reference is a short code for the user to quote and for support to search:
+// the first eight characters of the session's id.
+func (e Ending) Reference() string {
+	s := string(e.Session)
+	if len(s) < 8 {
+		return s
+	}
+	return s[:4] + "-" + s[4:8]
+}

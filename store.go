@@ -1,0 +1,173 @@
+package oneseat
+
+import (
+	"context"
+	"runtime/debug"
+	"time"
+)
+
+// Store keeps rosters and the log of what happened to them. An implementation
+// holds no rule: it replaces one roster atomically, as a pure function tells it
+// to. Every method is safe for concurrent use. Whether a store does all that is
+// written here is what storetest.Run finds out.
+//
+// An error other than the context's means that the store gave no answer.
+type Store interface {
+	// Load reads rosters from where they are written (never from a replica that
+	// lags). The views come in the order of the keys, one each; an absent roster
+	// is a View without a Roster.
+	Load(ctx context.Context, keys ...Key) ([]View, error)
+
+	// Update replaces one roster, atomically with respect to every other Update
+	// of that key on any node, and commits its events to the log in the same
+	// step. It returns what is stored when it has finished.
+	//
+	// change is pure. It may run several times, before several views; what its
+	// last run returned is what was committed. An error from change, or a panic,
+	// which becomes a *[PanicError], is returned as it is and nothing is written.
+	// Nothing is written either when ctx ends before the commit has begun.
+	//
+	// View.Now is read after whatever lock guards the roster was taken, or, where
+	// there is none, together with the roster that the commit is conditional on.
+	// A commit that would come more than [MaxUpdateAge] after its Now is not made;
+	// change runs again.
+	//
+	// If the reply to a commit was lost, the error wraps [ErrUnknownOutcome].
+	Update(ctx context.Context, key Key, change func(View) (Change, error)) (View, error)
+
+	// Partitions is the number of partitions of the log, for ever the same. A
+	// roster's events are in the partition that [Key.Partition] names.
+	Partitions() int
+
+	// Changes returns what was committed to a partition after the cursor: per
+	// key in the order of commits, every entry at least once. The empty cursor
+	// means the end of the log: nothing is returned but a cursor from which to
+	// go on.
+	//
+	// A call that returns Tail.End has returned everything whose Update had
+	// returned, on any node, before the call began.
+	Changes(ctx context.Context, partition int, after Cursor) (Tail, error)
+
+	// Wake calls wake whenever a partition may have something new, from any
+	// node, until ctx ends; then it returns ctx's error. It is a hint: calls may
+	// be missed, merged, or come for nothing. Any other error means that the
+	// push is broken for now; call Wake again later.
+	Wake(ctx context.Context, wake func(partition int)) error
+
+	// Due returns keys of rosters of the realm whose Due is not after the
+	// store's time, those waiting longest first, at most limit.
+	Due(ctx context.Context, realm string, limit int) ([]Key, error)
+}
+
+// History lists rosters and events for people. No rule depends on it.
+type History interface {
+	// Rosters returns rosters of a realm in the order of their accounts: those
+	// after the account After whose account begins with Prefix, at most Limit.
+	// The realm's control record is not among them.
+	Rosters(ctx context.Context, q RosterQuery) ([]View, error)
+
+	// Events returns committed events of a realm, the newest first, at most
+	// Limit.
+	Events(ctx context.Context, q EventQuery) ([]Record, error)
+}
+
+// RosterQuery selects rosters. A zero field does not restrict.
+type RosterQuery struct {
+	Realm  string // required
+	Prefix string
+	After  string
+	Limit  int // 0 means 100; at most 1000
+}
+
+// EventQuery selects events. A zero field does not restrict.
+type EventQuery struct {
+	Realm   string // required
+	Account string
+	Session SessionID
+	Before  uint64 // Record.Seq of the last one seen
+	Limit   int    // 0 means 100; at most 1000
+}
+
+// Record is an event with its place in the history.
+type Record struct {
+	Seq uint64 // rises with every record, with gaps
+	Event
+}
+
+// MaxUpdateAge bounds the time between an update's View.Now and its commit, so
+// that a process which was paused in between decides again.
+const MaxUpdateAge = 2 * time.Second
+
+// View is a roster as a store holds it.
+type View struct {
+	Key     Key
+	Roster  *Roster   // nil: absent. Shared: never modify what it points to
+	Version uint64    // of the roster; of an absent one, at least that of any roster erased under this key
+	Now     time.Time // the store's time, whole microseconds, UTC, see At
+}
+
+// At returns a View whose Now is the store's clock, but never earlier than the
+// roster's own last commit: a clock that was set back does not undo time.
+func (v View) At(clock time.Time) View {
+	v.Now = later(clock, time.UnixMicro(int64(v.Version))).UTC().Truncate(time.Microsecond) //nolint:gosec // a version is a time in µs
+	return v
+}
+
+// Next is the version that an update of v commits: max(previous + 1, the
+// store's time in microseconds). It never restarts, not even for a roster that
+// was erased and came back, because an absent view carries a floor.
+func (v View) Next() uint64 {
+	return max(v.Version+1, uint64(v.Now.UnixMicro())) //nolint:gosec // Now is after 1970
+}
+
+// Change is what an update does. The zero Change does nothing.
+type Change struct {
+	Roster *Roster // the new roster; nil with Erase unset: nothing is written
+	Erase  bool    // remove the roster; Roster is nil
+	Events []Event // only with Roster; none: no log entry is written
+}
+
+// Cursor is a place in a partition's log: the log's random incarnation and a
+// position, in the store's own spelling.
+type Cursor string
+
+// Tail is what [Store.Changes] returns.
+type Tail struct {
+	Entries []Entry
+	Cursor  Cursor // where to go on
+	End     bool   // everything up to the end has been returned
+	Gap     bool   // something may be missing before Entries: trimmed, or another incarnation, or a cursor beyond the end; Cursor is good
+}
+
+// Entry is one committed update in the log.
+type Entry struct {
+	Key     Key
+	Version uint64 // of the roster that it committed
+	Events  []Event
+}
+
+// RunChange calls change and turns a panic into a *[PanicError]. For stores.
+func RunChange(change func(View) (Change, error), v View) (c Change, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			c, err = Change{}, &PanicError{Value: p, Stack: debug.Stack()}
+		}
+	}()
+	return change(v)
+}
+
+func later(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
+}
+
+// PageLimit is the number of rows that a History query with this Limit returns
+// at most. For stores.
+func PageLimit(limit int) int {
+	if limit <= 0 {
+		return 100
+	}
+	return min(limit, 1000)
+}

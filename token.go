@@ -1,0 +1,111 @@
+package oneseat
+
+import (
+	"crypto/rand"
+	"crypto/sha256"
+	"crypto/subtle"
+	"encoding/base64"
+	"encoding/binary"
+	"encoding/hex"
+	"hash/crc32"
+	"log/slog"
+)
+
+// TokenPrefix begins every token, so that secret scanners can know one.
+const TokenPrefix = "oneseat_"
+
+const (
+	secretBytes  = 32
+	payloadBytes = len(Key{}) + secretBytes // what is hashed
+	tokenBytes   = payloadBytes + crc32.Size
+)
+
+var (
+	tokenEncoding = base64.RawURLEncoding.Strict()
+	tokenLength   = len(TokenPrefix) + tokenEncoding.EncodedLen(tokenBytes)
+)
+
+// Token is the secret that a browser holds: [TokenPrefix], then in base64url
+// the account's key, 32 random bytes and a CRC-32. The key finds the roster in
+// one read; the checksum is for secret scanners and typing errors and proves
+// nothing.
+//
+// Printing, logging or marshalling a Token shows only that there is one.
+// string(token) is the secret itself, for the cookie.
+type Token string
+
+const redacted = TokenPrefix + "[secret]"
+
+// String hides the secret from fmt.
+func (t Token) String() string { return redacted }
+
+// GoString hides the secret from %#v.
+func (t Token) GoString() string { return redacted }
+
+// LogValue hides the secret from slog.
+func (t Token) LogValue() slog.Value { return slog.StringValue(redacted) }
+
+// MarshalText hides the secret from encoders such as JSON; send string(token)
+// where it has to be sent.
+func (t Token) MarshalText() ([]byte, error) { return []byte(redacted), nil }
+
+// Digest is the SHA-256 of a token, or of a device id: all that a store ever
+// sees of either. The zero Digest equals none.
+type Digest [sha256.Size]byte
+
+// Equal compares in constant time. A zero Digest equals nothing.
+func (d Digest) Equal(e Digest) bool {
+	return subtle.ConstantTimeCompare(d[:], e[:]) == 1 && d != Digest{}
+}
+
+// IsZero says that there is no digest.
+func (d Digest) IsZero() bool { return d == Digest{} }
+
+// MarshalText is hexadecimal.
+func (d Digest) MarshalText() ([]byte, error) { return hex.AppendEncode(nil, d[:]), nil }
+
+// UnmarshalText reads hexadecimal of exactly 32 bytes.
+func (d *Digest) UnmarshalText(b []byte) error {
+	if len(b) != hex.EncodedLen(len(d)) {
+		return &FormatError{"a digest of the wrong length"}
+	}
+	_, err := hex.Decode(d[:], b)
+	return err
+}
+
+// newToken makes a token for the roster k and its digest. crypto/rand does not
+// fail: it ends the process instead (TOK-01).
+func newToken(k Key) (Token, Digest) {
+	var b [tokenBytes]byte
+	copy(b[:], k[:])
+	_, _ = rand.Read(b[len(k):payloadBytes])
+	binary.BigEndian.PutUint32(b[payloadBytes:], crc32.ChecksumIEEE(b[:payloadBytes]))
+	return Token(TokenPrefix + tokenEncoding.EncodeToString(b[:])), digestOf(b[:payloadBytes])
+}
+
+// parseToken reads what a browser presented. It accepts one spelling of each
+// token only and does not allocate.
+func parseToken(s string) (Key, Digest, bool) {
+	if len(s) != tokenLength || s[:len(TokenPrefix)] != TokenPrefix {
+		return Key{}, Digest{}, false
+	}
+	var text [96]byte
+	var b [tokenBytes + 2]byte // Decode may write whole quanta
+	n := copy(text[:], s[len(TokenPrefix):])
+	m, err := tokenEncoding.Decode(b[:], text[:n])
+	if err != nil || m != tokenBytes ||
+		binary.BigEndian.Uint32(b[payloadBytes:]) != crc32.ChecksumIEEE(b[:payloadBytes]) {
+		return Key{}, Digest{}, false
+	}
+	return Key(b[:len(Key{})]), digestOf(b[:payloadBytes]), true
+}
+
+func digestOf(b []byte) Digest { return sha256.Sum256(b) }
+
+// deviceDigest is what is kept of a device id. An empty id has none.
+func deviceDigest(id string) Digest {
+	if id == "" {
+		return Digest{}
+	}
+	return digestOf([]byte("oneseat device 1\x00" + id))
+}
