@@ -32,7 +32,8 @@ type Config struct {
 	WhenFull Policy
 
 	// Idle ends a session with which nothing was done for so long. Default 14
-	// days; at least a second; [NoTimeout] for never.
+	// days, or Absolute if that is shorter; at least a second; [NoTimeout] for
+	// never.
 	Idle time.Duration
 
 	// Absolute ends a session so long after its sign-in, whatever is done with
@@ -79,11 +80,14 @@ func (c Config) withDefaults() (Config, error) {
 	bad := func(field, problem string, args ...any) {
 		errs = append(errs, &ConfigError{field, fmt.Sprintf(problem, args...)})
 	}
+	idleGiven := c.Idle != 0
 	def(&c.Realm, "default")
 	def(&c.Limit, 1)
 	def(&c.WhenFull, Displace)
-	def(&c.Idle, 14*24*time.Hour)
 	def(&c.Absolute, 90*24*time.Hour)
+	if def(&c.Idle, 14*24*time.Hour); !idleGiven && c.Absolute > 0 {
+		c.Idle = min(c.Idle, c.Absolute)
+	}
 	def(&c.KeepEndings, 30*24*time.Hour)
 	def(&c.MaxStale, time.Second)
 	def(&c.HoldGrace, 5*time.Second)

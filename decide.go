@@ -218,12 +218,16 @@ func (ro *Roster) forget() {
 	ro.Endings = ro.Endings[1:]
 }
 
-// touch moves a live session's last-seen forward.
-func (ro *Roster) touch(id SessionID, now time.Time) {
-	if i := ro.seat(id); i >= 0 && ro.Seats[i].LastSeen.Before(now) {
-		ro.Seats = slices.Clone(ro.Seats)
-		ro.Seats[i].LastSeen = now
+// touch moves a live session's last-seen forward, if that is due. It finds the
+// session live or does nothing.
+func (ro *Roster) touch(id SessionID, now time.Time, every time.Duration) bool {
+	i := ro.seat(id)
+	if i < 0 || now.Before(ro.Seats[i].LastSeen.Add(every)) {
+		return false
 	}
+	ro.Seats = slices.Clone(ro.Seats)
+	ro.Seats[i].LastSeen = now
+	return true
 }
 
 // rotate gives the session that d is the secret of another one. It returns
@@ -271,6 +275,29 @@ func (ro *Roster) event(v View, t EventType, about Session) Event {
 		Type: t, Realm: ro.Realm, Account: ro.Account, Session: about.ID,
 		At: v.Now, Version: v.Next(), Device: about.Device,
 	}
+}
+
+// newEpoch ends every session that was issued under the realm's control record
+// so far. Its first version is made the same way, so that losing the record
+// ends everything issued before.
+func (v View) newEpoch(realm, actor string) Change {
+	ro := &Roster{Realm: realm}
+	if v.Roster != nil {
+		c := *v.Roster
+		ro = &c
+	}
+	ro.Epoch = v.Next()
+	e := ro.event(v, RealmWasEnded, Session{})
+	e.Actor = actor
+	return Change{Roster: ro, Events: []Event{e}}
+}
+
+// changeIf is what settling v came to: nothing, if there was nothing to settle.
+func (v View) changeIf(ro *Roster, events []Event, rule Rule) Change {
+	if len(events) == 0 && len(ro.Endings) == len(v.Roster.Endings) && ro.due(rule).Equal(v.Roster.Due) {
+		return Change{}
+	}
+	return ro.commit(events, rule)
 }
 
 // commit makes a Change of a roster that was worked on. One in which nothing is

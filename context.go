@@ -1,0 +1,41 @@
+package oneseat
+
+import "context"
+
+// Holder is what a request knows of who is asking. An HTTP layer puts one into
+// the request's context and changes it when the request signs in or out, so
+// that [SessionFrom] sees the session of now. The request's goroutine owns it.
+type Holder struct {
+	Session Session // zero: nobody is signed in
+	Ending  Ending  // how the presented session ended, if that is known
+}
+
+type holderKey struct{}
+
+// WithHolder returns a context that carries h.
+func WithHolder(ctx context.Context, h *Holder) context.Context {
+	return context.WithValue(ctx, holderKey{}, h)
+}
+
+// SessionFrom returns the session of the request that ctx belongs to, and
+// whether there is one. It panics outside oneseathttp's Wrap and Require, where
+// "nobody" would be a wrong answer.
+func SessionFrom(ctx context.Context) (Session, bool) {
+	h := holderFrom(ctx)
+	return h.Session, h.Session.ID != ""
+}
+
+// EndingFrom returns how the session ended that the request presented, and
+// whether that is known. It panics where SessionFrom does.
+func EndingFrom(ctx context.Context) (Ending, bool) {
+	h := holderFrom(ctx)
+	return h.Ending, h.Ending.Session != ""
+}
+
+func holderFrom(ctx context.Context) *Holder {
+	h, ok := ctx.Value(holderKey{}).(*Holder)
+	if !ok {
+		panic("oneseat: this context has passed neither Guard.Wrap nor Guard.Require: serve guard.Wrap(mux) instead of mux, and pass r.Context() on")
+	}
+	return h
+}

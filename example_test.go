@@ -1,0 +1,108 @@
+package oneseat_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/oneseat/oneseat"
+	"github.com/oneseat/oneseat/store/memstore"
+)
+
+func Example() {
+	ctx := context.Background()
+	seats, err := oneseat.New(memstore.New(), oneseat.Config{}) // one session per account, newest wins
+	if err != nil {
+		panic(err)
+	}
+	defer seats.Close()
+
+	laptop, _ := seats.SignIn(ctx, "ada", oneseat.Client{})
+	phone, _ := seats.SignIn(ctx, "ada", oneseat.Client{Device: oneseat.Device{Label: "Safari on iPhone", Class: "mobile"}})
+
+	_, err = seats.Check(ctx, string(laptop.Token))
+	if over, ok := errors.AsType[*oneseat.EndedError](err); ok {
+		fmt.Println("laptop:", over.Ending.Reason, "by", over.Ending.ByDevice.Label)
+	}
+	s, err := seats.Check(ctx, string(phone.Token))
+	fmt.Println("phone:", s.Account, err)
+	// Output:
+	// laptop: displaced by Safari on iPhone
+	// phone: ada <nil>
+}
+
+func ExampleRegistry_Hold() {
+	ctx := context.Background()
+	seats, _ := oneseat.New(memstore.New(), oneseat.Config{})
+	defer seats.Close()
+
+	first, _ := seats.SignIn(ctx, "ada", oneseat.Client{})
+	stream, stop := seats.Hold(ctx, first.Session)
+	defer stop()
+
+	_, _ = seats.SignIn(ctx, "ada", oneseat.Client{})
+	<-stream.Done()
+	over, _ := errors.AsType[*oneseat.EndedError](context.Cause(stream))
+	fmt.Println("the stream was cut:", over.Ending.Reason)
+	// Output: the stream was cut: displaced
+}
+
+func ExampleRegistry_SignIn_refused() {
+	ctx := context.Background()
+	seats, _ := oneseat.New(memstore.New(), oneseat.Config{Limit: 2, WhenFull: oneseat.Refuse})
+	defer seats.Close()
+
+	_, _ = seats.SignIn(ctx, "ada", oneseat.Client{Device: oneseat.Device{Label: "Firefox on Linux"}})
+	_, _ = seats.SignIn(ctx, "ada", oneseat.Client{Device: oneseat.Device{Label: "Chrome on Windows"}})
+	_, err := seats.SignIn(ctx, "ada", oneseat.Client{})
+	if full, ok := errors.AsType[*oneseat.LimitError](err); ok {
+		for _, s := range full.Live {
+			fmt.Println("signed in:", s.Device.Label)
+		}
+	}
+	// Output:
+	// signed in: Chrome on Windows
+	// signed in: Firefox on Linux
+}
+
+// A wrong use: an id is no secret. Whoever takes it from a cookie, a header or
+// a URL lets in everybody who has seen a list of sessions. Present the token.
+func ExampleRegistry_Check_wrongUse() {
+	ctx := context.Background()
+	seats, _ := oneseat.New(memstore.New(), oneseat.Config{})
+	defer seats.Close()
+
+	grant, _ := seats.SignIn(ctx, "ada", oneseat.Client{})
+	_, err := seats.Check(ctx, string(grant.Session.ID)) // not the token
+	fmt.Println(errors.Is(err, oneseat.ErrNoSession))
+	fmt.Println(grant.Token) // nor does printing a token show it
+	// Output:
+	// true
+	// oneseat_[secret]
+}
+
+func ExampleNew_wrongConfiguration() {
+	_, err := oneseat.New(memstore.New(), oneseat.Config{Limit: -5, WhenFull: "maybe"})
+	fmt.Println(err)
+	// Output:
+	// oneseat: Config.Limit: -5 is not 1 to 256, nor Unlimited; to keep everybody out, end the sessions and refuse the sign-ins
+	// oneseat: Config.WhenFull: "maybe" is neither Displace nor Refuse
+}
+
+func ExampleRegistry_EndOthers() {
+	ctx := context.Background()
+	seats, _ := oneseat.New(memstore.New(), oneseat.Config{Limit: 3})
+	defer seats.Close()
+
+	_, _ = seats.SignIn(ctx, "ada", oneseat.Client{})
+	_, _ = seats.SignIn(ctx, "ada", oneseat.Client{})
+	here, _ := seats.SignIn(ctx, "ada", oneseat.Client{})
+
+	// The password was changed here: the others go, and this browser's secret
+	// is made new.
+	n, _ := seats.EndOthers(ctx, "ada", here.Session.ID, oneseat.Cause{Reason: oneseat.CredentialsChanged, By: here.Session.ID})
+	here, _ = seats.Rotate(ctx, string(here.Token))
+	live, _ := seats.Sessions(ctx, "ada")
+	fmt.Println(n, "ended,", len(live), "left")
+	// Output: 2 ended, 1 left
+}

@@ -1,0 +1,147 @@
+package oneseathttp
+
+import (
+	"bufio"
+	"context"
+	"io"
+	"net"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/oneseat/oneseat"
+)
+
+// request is one request under a guard, and the ResponseWriter of its handler.
+//
+// Its handler's goroutine writes; the registry's may cut at any moment. mu
+// guards the few words that both touch and is never held while bytes are sent,
+// so that a slow client cannot delay a cut.
+type request struct {
+	http.ResponseWriter
+	holder oneseat.Holder
+	why    error // why there is no session, if the request presented a token
+	cancel context.CancelCauseFunc
+	detach func() // the session's end does not cut this request any more
+
+	mu       sync.Mutex
+	ended    error    // the cut's cause
+	sent     bool     // the header is on its way
+	hijacked net.Conn // the handler's, after Hijack
+	finished bool     // the handler has returned: the ResponseWriter is not ours any more
+}
+
+// cut is called by the registry when the session has ended, or cannot be
+// confirmed any longer.
+func (q *request) cut(cause error) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.finished || q.ended != nil {
+		return
+	}
+	q.ended = cause
+	q.cancel(cause)
+	past := time.Unix(1, 0)
+	switch c := http.NewResponseController(q.ResponseWriter); {
+	case q.hijacked != nil:
+		_ = q.hijacked.Close() // an error means that it is closed
+	case q.sent:
+		// A handler that ignores its context is stopped at its next write, or in
+		// the one that it is in. Where deadlines are not supported, finish does it.
+		_ = c.SetWriteDeadline(past)
+		_ = c.SetReadDeadline(past)
+	default:
+		_ = c.SetReadDeadline(past) // it may be waiting for the request's body
+	}
+}
+
+// send notes that the header goes out now. It returns the cause if the request
+// was cut before that: nothing of the handler's is sent then.
+func (q *request) send() error {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.ended == nil {
+		q.sent = true
+	} else if !q.sent {
+		return q.ended
+	}
+	return nil
+}
+
+// finish ends a request whose handler has returned, or panicked. If it was cut,
+// the refusal is sent where nothing else was; a transfer that had begun is
+// broken off, so that the client does not take it for complete.
+func (q *request) finish(refuse func()) {
+	q.mu.Lock()
+	q.finished = true
+	cut, sent := q.ended != nil && q.hijacked == nil, q.sent
+	q.mu.Unlock()
+	if !cut {
+		return
+	}
+	if p := recover(); p != nil && p != http.ErrAbortHandler { //nolint:errorlint // a panic value, compared as net/http does
+		panic(p)
+	}
+	if sent {
+		panic(http.ErrAbortHandler)
+	}
+	clear(q.Header())
+	refuse()
+}
+
+// WriteHeader sends the header, unless the request has been cut.
+func (q *request) WriteHeader(status int) {
+	if q.send() == nil {
+		q.ResponseWriter.WriteHeader(status)
+	}
+}
+
+// Write sends a part of the body. After a cut it returns the cause.
+func (q *request) Write(b []byte) (int, error) {
+	if err := q.send(); err != nil {
+		return 0, err
+	}
+	return q.ResponseWriter.Write(b)
+}
+
+// ReadFrom sends what src holds, by the kernel where that is possible.
+func (q *request) ReadFrom(src io.Reader) (int64, error) {
+	if err := q.send(); err != nil {
+		return 0, err
+	}
+	return io.Copy(q.ResponseWriter, src)
+}
+
+// Flush sends what is buffered.
+func (q *request) Flush() { _ = q.FlushError() }
+
+// FlushError sends what is buffered. After a cut it returns the cause.
+func (q *request) FlushError() error {
+	if err := q.send(); err != nil {
+		return err
+	}
+	return http.NewResponseController(q.ResponseWriter).Flush()
+}
+
+// Hijack gives the connection to the handler. It is closed when the session
+// ends.
+func (q *request) Hijack() (net.Conn, *bufio.ReadWriter, error) {
+	if err := q.send(); err != nil {
+		return nil, nil, err
+	}
+	conn, rw, err := http.NewResponseController(q.ResponseWriter).Hijack()
+	if err != nil {
+		return nil, nil, err
+	}
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.hijacked = conn
+	if q.ended != nil {
+		_ = conn.Close()
+		return nil, nil, q.ended
+	}
+	return conn, rw, nil
+}
+
+// Unwrap serves http.ResponseController: deadlines, full duplex.
+func (q *request) Unwrap() http.ResponseWriter { return q.ResponseWriter }

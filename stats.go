@@ -1,0 +1,54 @@
+package oneseat
+
+import (
+	"sync/atomic"
+	"time"
+)
+
+// Stats are a registry's figures since it was made. They name no account.
+type Stats struct {
+	Checks    uint64 // checks asked for
+	Cached    uint64 // of these, answered yes from memory
+	Loads     uint64 // reads of the store, each of up to 256 rosters
+	Updates   uint64 // updates sent to the store
+	Touches   uint64 // of these, moves of last-seen
+	SignIns   uint64 // sessions admitted
+	Displaced uint64 // sessions that gave way to them
+	Refused   uint64 // sign-ins refused because the account was full
+	Cut       uint64 // held requests that were cut
+
+	Accounts int           // rosters in memory
+	Held     int           // sessions with requests in flight
+	Behind   time.Duration // since the last proof that the log was read to its end; below 0: never yet
+}
+
+// counters are the running figures, each written with atomic operations.
+type counters struct {
+	checks, cached, loads, updates, touches, signIns, displaced, refused, cut atomic.Uint64
+}
+
+// Stats returns the figures as they are now.
+func (r *Registry) Stats() Stats {
+	s := Stats{
+		Checks: r.stats.checks.Load(), Cached: r.stats.cached.Load(), Loads: r.stats.loads.Load(),
+		Updates: r.stats.updates.Load(), Touches: r.stats.touches.Load(), SignIns: r.stats.signIns.Load(),
+		Displaced: r.stats.displaced.Load(), Refused: r.stats.refused.Load(), Cut: r.stats.cut.Load(),
+		Accounts: r.cache.len(),
+	}
+	for i := range r.holds.shards {
+		shard := &r.holds.shards[i]
+		shard.mu.Lock()
+		s.Held += len(shard.held)
+		shard.mu.Unlock()
+	}
+	now := r.now()
+	for i := range r.cache.parts {
+		p := r.cache.parts[i].proof.Load()
+		if p == nil {
+			s.Behind = -1
+			break
+		}
+		s.Behind = max(s.Behind, now.since(p.at))
+	}
+	return s
+}
