@@ -103,7 +103,7 @@ func (r *Registry) touch(ctx context.Context, key Key, id SessionID) (Session, e
 		}
 		ro, events := v.settled(v.Roster.Realm, v.Roster.Account, 0, r.rule)
 		if ro.touch(id, v.Now, r.config.TouchEvery) {
-			return ro.commit(events, r.rule), nil
+			return ro.commit(v, events, r.rule), nil
 		}
 		return v.changeIf(ro, events, r.rule), nil
 	})

@@ -49,6 +49,11 @@ type Config struct {
 	// can be told. Default 30 days; at least a minute.
 	KeepEndings time.Duration
 
+	// AdoptUntil is for an application that had sessions before: until then,
+	// [Registry.Adopt] gives a seat to one that has none yet. Default: none is
+	// adopted. Until then no roster is erased.
+	AdoptUntil time.Time
+
 	// MaxStale bounds how long a check may go on saying yes, from memory, to a
 	// session that another node has ended, should the news not arrive. Default
 	// 1 second; 20 ms to 1 minute, or [FreshAlways].
@@ -149,7 +154,7 @@ func def[T comparable](field *T, value T) {
 // rule is the configuration as far as it decides.
 func (c Config) rule() Rule {
 	return Rule{
-		Limit: c.Limit, WhenFull: c.WhenFull, KeepEndings: c.KeepEndings,
+		Limit: c.Limit, WhenFull: c.WhenFull, KeepEndings: c.KeepEndings, AdoptUntil: c.AdoptUntil,
 		Idle: max(c.Idle, 0), Absolute: max(c.Absolute, 0),
 	}
 }

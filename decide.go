@@ -27,6 +27,7 @@ type Rule struct {
 	Idle        time.Duration // 0: sessions do not time out by idleness
 	Absolute    time.Duration // 0: sessions do not time out by age
 	KeepEndings time.Duration
+	AdoptUntil  time.Time // until then sessions older than oneseat are seated; zero: none is
 }
 
 // newcomer is who asks for a seat. Its ids and secrets were made outside, so
@@ -34,6 +35,8 @@ type Rule struct {
 type newcomer struct {
 	seat      Seat
 	presented Digest    // of the token that the browser came with
+	adopted   bool      // not a sign-in: the application's own session, older than oneseat
+	issued    time.Time // when that was issued; zero: not known, so before everything
 	takeOver  bool      // the app vouches for the owner: displace even under Refuse
 	tried     time.Time // store time not after the first try, if this is another; else zero
 }
@@ -63,7 +66,10 @@ func admit(v View, realm, account string, c newcomer, rule Rule) (Change, decisi
 	case admitted:
 		return ro.apply(v, c, d, events, rule), d
 	case refused:
-		return ro.commit(append(events, ro.refusal(v, c)), rule), d
+		if c.adopted {
+			return Change{}, d // a request, not a sign-in: it will be back
+		}
+		return ro.commit(v, append(events, ro.refusal(v, c)), rule), d
 	}
 	return Change{}, d
 }
@@ -75,6 +81,9 @@ func (ro *Roster) decide(v View, c newcomer, rule Rule) decision {
 	}
 	if !c.tried.IsZero() && v.forgot(ro, c.tried) {
 		return decision{outcome: unknown}
+	}
+	if c.adopted && !ro.adoptable(v, c, rule) {
+		return decision{outcome: refused}
 	}
 	d := decision{renews: ro.sameBrowser(v.Now, c.presented)}
 	limit, policy := rule.Limit, rule.WhenFull
@@ -93,7 +102,21 @@ func (ro *Roster) decide(v View, c newcomer, rule Rule) decision {
 		return decision{outcome: refused}
 	}
 	d.displace = ro.givingWay(over, d.renews, c.seat.DeviceID)
+	if c.adopted && slices.ContainsFunc(d.displace, func(id SessionID) bool { return !ro.Seats[ro.seat(id)].Created.Before(c.issued) }) {
+		return decision{outcome: refused} // it never displaces a later sign-in
+	}
 	return d
+}
+
+// adoptable says whether an older session may still be seated: in time, not
+// timed out itself, and if nothing of the account has ended since it was issued.
+func (ro *Roster) adoptable(v View, c newcomer, rule Rule) bool {
+	since := func(t time.Time) bool { return !t.IsZero() && !t.Before(c.issued) }
+	old := Seat{Session: Session{Created: c.issued, LastSeen: v.Now}}
+	_, over := old.timeout(v.Now, rule)
+	return v.Now.Before(rule.AdoptUntil) && !since(ro.Forgotten) &&
+		!slices.ContainsFunc(ro.Endings, func(e Ended) bool { return since(e.At) }) &&
+		(c.issued.IsZero() || !over)
 }
 
 // apply carries a decision out: those who go are ended, the newcomer is seated.
@@ -109,9 +132,12 @@ func (ro *Roster) apply(v View, c newcomer, d decision, events []Event, rule Rul
 	}
 	s := c.seat
 	s.Account, s.Created, s.LastSeen = ro.Account, v.Now, v.Now
+	if !c.issued.IsZero() {
+		s.Created = sooner(v.Now, c.issued.UTC().Truncate(time.Microsecond))
+	}
 	ro.Seats = append(slices.Clip(ro.Seats), s)
 	events = append(events, ro.event(v, SessionCreated, s.Session))
-	return ro.commit(events, rule)
+	return ro.commit(v, events, rule)
 }
 
 // sameBrowser finds the session that a browser's token stands for: the token's
@@ -297,14 +323,15 @@ func (v View) changeIf(ro *Roster, events []Event, rule Rule) Change {
 	if len(events) == 0 && len(ro.Endings) == len(v.Roster.Endings) && ro.due(rule).Equal(v.Roster.Due) {
 		return Change{}
 	}
-	return ro.commit(events, rule)
+	return ro.commit(v, events, rule)
 }
 
 // commit makes a Change of a roster that was worked on. One in which nothing is
-// left to know is erased.
-func (ro *Roster) commit(events []Event, rule Rule) Change {
+// left to know is erased, but not while its absence would let an older session
+// be adopted.
+func (ro *Roster) commit(v View, events []Event, rule Rule) Change {
 	ro.Due = ro.due(rule)
-	if len(ro.Seats) == 0 && len(ro.Endings) == 0 && len(events) == 0 {
+	if len(ro.Seats) == 0 && len(ro.Endings) == 0 && len(events) == 0 && !v.Now.Before(rule.AdoptUntil) {
 		return Change{Erase: true}
 	}
 	return Change{Roster: ro, Events: events}

@@ -136,10 +136,7 @@ func (r *Registry) SignIn(ctx context.Context, account string, from Client) (Gra
 	}
 	key := KeyOf(r.config.Realm, account)
 	token, secret := newToken(key)
-	c := newcomer{takeOver: from.TakeOver, seat: Seat{
-		Session: Session{ID: newSessionID(), Device: from.Device.clean()},
-		Secret:  secret, DeviceID: deviceDigest(from.DeviceID),
-	}}
+	c := newcomer{takeOver: from.TakeOver, seat: from.seat(secret)}
 	presentedKey, presented, ok := parseToken(from.Token)
 	if ok && presentedKey == key {
 		c.presented = presented
@@ -166,6 +163,47 @@ func (r *Registry) SignIn(ctx context.Context, account string, from Client) (Gra
 		}
 	}
 	return Grant{who.seat.Session, token}, nil
+}
+
+// Adopt gives a seat to a session of the application's own that is older than
+// oneseat, through the same door as a sign-in and until [Config.AdoptUntil]. It
+// is seated as of when it was issued (the zero time: not known, so before
+// everything), so it never displaces a later sign-in, and only if nothing of the
+// account has ended since.
+//
+// It returns [ErrNoSession] for one that gets no seat: the user has to sign in.
+// Other errors are those of SignIn.
+func (r *Registry) Adopt(ctx context.Context, account string, issued time.Time, from Client) (Grant, error) {
+	if err := checkAccount(account); err != nil {
+		return Grant{}, err
+	}
+	if r.config.AdoptUntil.IsZero() {
+		return Grant{}, ErrNoSession
+	}
+	key := KeyOf(r.config.Realm, account)
+	token, secret := newToken(key)
+	c := newcomer{adopted: true, issued: issued, seat: from.seat(secret)}
+	v, d, err := r.admit(ctx, key, account, c)
+	if err != nil {
+		return Grant{}, err
+	}
+	if d.outcome == refused {
+		return Grant{}, ErrNoSession
+	}
+	r.stats.displaced.Add(uint64(len(d.displace)))
+	who := v.Roster.recall(c.seat.ID)
+	if who.seat == nil {
+		return Grant{}, &EndedError{who.ending.Ending}
+	}
+	return Grant{who.seat.Session, token}, nil
+}
+
+// seat is what the client would sit on, with an id of its own.
+func (c Client) seat(secret Digest) Seat {
+	return Seat{
+		Session: Session{ID: newSessionID(), Device: c.Device.clean()},
+		Secret:  secret, DeviceID: deviceDigest(c.DeviceID),
+	}
 }
 
 // admit brings a newcomer to the one door, under the realm's epoch of now, as
@@ -250,7 +288,7 @@ func (r *Registry) SignOut(ctx context.Context, token string) error {
 			return Change{}, nil
 		}
 		events = append(events, ro.end(v, found.seat.ID, Ending{Reason: SignedOut, At: v.Now, By: found.seat.ID}))
-		return ro.commit(events, r.rule), nil
+		return ro.commit(v, events, r.rule), nil
 	})
 	switch {
 	case err != nil:
@@ -284,7 +322,7 @@ func (r *Registry) Rotate(ctx context.Context, token string) (Grant, error) {
 		}
 		if e, ok := ro.rotate(v, old, secret); ok {
 			refusal = nil
-			return ro.commit(append(events, e), r.rule), nil
+			return ro.commit(v, append(events, e), r.rule), nil
 		}
 		if e := ro.recognise(old, v.Now).ending; e != nil {
 			refusal = &EndedError{e.Ending}

@@ -123,6 +123,9 @@ func (ro *Roster) due(rule Rule) time.Time {
 	if len(ro.Endings) > 0 {
 		d = sooner(d, ro.Endings[0].At.Add(rule.KeepEndings))
 	}
+	if len(ro.Endings)+len(ro.Seats) == 0 {
+		return rule.AdoptUntil
+	}
 	return d
 }
 

@@ -5,12 +5,16 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/netip"
 	"strings"
+	"sync"
+	"time"
 
 	"github.com/oneseat/oneseat"
 )
 
-// Config is what a [Guard] goes by. In every field zero means the default.
+// Config is what a [Guard] goes by. In every field but SignInPath zero means
+// the default. Functions are called on requests' goroutines, concurrently.
 type Config struct {
 	// SignInPath is where a browser without a session is sent, for example
 	// "/login". A path of this site. Required.
@@ -20,35 +24,86 @@ type Config struct {
 	// cookie is "__Host-oneseat", and plain "oneseat", without Secure, for a
 	// direct plain-http request to a loopback address, as in development.
 	CookieName string
+
+	// Carrier is where the token travels. Default: a cookie of this host,
+	// HttpOnly and SameSite=Lax. See [Bearer], and the how-tos for scs and
+	// gorilla.
+	Carrier Carrier
+
+	// Account says who the application believes is asking, "" for nobody: for
+	// applications that keep sessions of their own. A token that is another
+	// account's is refused. Default: the token alone decides.
+	Account func(r *http.Request) string
+
+	// IssuedAt says when the application's own session was issued, the zero time
+	// if that is not known. It is asked for sessions that are older than oneseat,
+	// until [oneseat.Config.AdoptUntil].
+	IssuedAt func(r *http.Request) time.Time
+
+	// Device overrides what is recognised of a device. recognised is made from
+	// User-Agent and address.
+	Device func(r *http.Request, recognised oneseat.Device) oneseat.Device
+
+	// TrustedProxies may say on whose behalf they ask (X-Forwarded-For,
+	// X-Forwarded-Proto). Default: none, and those headers are ignored.
+	TrustedProxies []netip.Prefix
+
+	// OnSignIn is called after a sign-in was admitted, before SignIn returns.
+	OnSignIn func(r *http.Request, s oneseat.Session)
+
+	// OnEnded is called when a request is refused because its session has ended,
+	// before the refusal is written: to drop what the application kept under it.
+	OnEnded func(w http.ResponseWriter, r *http.Request, e oneseat.Ending)
 }
 
 // Guard stands in front of handlers. All methods are safe for concurrent use.
 type Guard struct {
-	seats  *oneseat.Registry
-	config Config
-	cookie cookie
+	seats   *oneseat.Registry
+	config  Config
+	carrier Carrier
+	device  cookie
+	plain   sync.Once // says that development cookies are in use
 }
 
 // New returns a guard over a registry, or all that is wrong with the
 // configuration, joined.
 func New(seats *oneseat.Registry, c Config) (*Guard, error) {
 	var errs []error
-	if seats == nil {
-		errs = append(errs, errors.New("oneseathttp: New needs a registry"))
+	bad := func(format string, args ...any) {
+		errs = append(errs, fmt.Errorf("oneseathttp: "+format, args...))
 	}
-	if !localPath(c.SignInPath) {
-		errs = append(errs, fmt.Errorf("oneseathttp: Config.SignInPath: %q is not a path of this site, such as /login", c.SignInPath))
+	if seats == nil {
+		bad("New needs a registry: see oneseat.New")
+	}
+	if !LocalPath(c.SignInPath) {
+		bad("Config.SignInPath: %q is not a path of this site, such as /login", c.SignInPath)
 	}
 	if c.CookieName == "" {
 		c.CookieName = "oneseat"
 	}
 	if (&http.Cookie{Name: c.CookieName, Value: "x"}).Valid() != nil || strings.HasPrefix(c.CookieName, "__") {
-		errs = append(errs, fmt.Errorf("oneseathttp: Config.CookieName: %q is no cookie name, or has a prefix of its own", c.CookieName))
+		bad("Config.CookieName: %q is no cookie name, or brings a prefix of its own", c.CookieName)
+	}
+	if set := c.Carrier.Get != nil; set != (c.Carrier.Set != nil) || set != (c.Carrier.Clear != nil) {
+		bad("Config.Carrier: Get, Set and Clear belong together: set all three or none")
+	}
+	if c.IssuedAt != nil && c.Account == nil {
+		bad("Config.IssuedAt: there is nothing to ask it about without Account")
+	}
+	for _, p := range c.TrustedProxies {
+		if !p.IsValid() || p.Bits() == 0 {
+			bad("Config.TrustedProxies: %v would trust everybody: name the proxies' own addresses", p)
+		}
 	}
 	if err := errors.Join(errs...); err != nil {
 		return nil, err
 	}
-	return &Guard{seats: seats, config: c, cookie: cookie{c.CookieName}}, nil
+	g := &Guard{seats: seats, config: c, carrier: c.Carrier}
+	g.device = cookie{g, c.CookieName + "-device"}
+	if g.carrier.Get == nil {
+		g.carrier = cookie{g, c.CookieName}.carrier()
+	}
+	return g, nil
 }
 
 // Wrap serves next with what the request's session is: see [oneseat.SessionFrom]
@@ -58,7 +113,7 @@ func New(seats *oneseat.Registry, c Config) (*Guard, error) {
 // transfer is broken off.
 func (g *Guard) Wrap(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if requestOf(r.Context()) != nil { // Wrap within Wrap, or Require within Wrap
+		if q := requestOf(r.Context()); q != nil && q.guard == g { // Wrap within Wrap
 			next.ServeHTTP(w, r)
 			return
 		}
@@ -67,11 +122,12 @@ func (g *Guard) Wrap(next http.Handler) http.Handler {
 }
 
 // Require serves next to requests with a session only. Others get the refusal:
-// a browser is sent to the sign-in page, a program gets 401 and the reason. It
-// does what Wrap does where Wrap is not around it.
+// a browser is sent to the sign-in page, a program gets 401 and the reason; 503
+// if the store did not answer. It does what Wrap does where Wrap is not around
+// it.
 func (g *Guard) Require(next http.Handler) http.Handler {
 	return g.Wrap(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		w.Header().Set("Cache-Control", "no-store")
+		w.Header()["Cache-Control"] = noStore
 		q := requestOf(r.Context())
 		if q.holder.Session.ID == "" {
 			g.refuse(w, r, q.why)
@@ -81,30 +137,85 @@ func (g *Guard) Require(next http.Handler) http.Handler {
 	}))
 }
 
+// Refuse answers a request as Require does when its session is not live, for a
+// handler that decides by itself.
+func (g *Guard) Refuse(w http.ResponseWriter, r *http.Request) {
+	var why error = oneseat.ErrNoSession
+	if q := requestOf(r.Context()); q != nil && q.why != nil {
+		why = q.why
+	}
+	g.refuse(w, r, why)
+}
+
+var noStore = []string{"no-store"} // shared: never modified
+
 // serve runs one request from the check of its session to its end.
 func (g *Guard) serve(w http.ResponseWriter, r *http.Request, next http.Handler) {
-	q := &request{ResponseWriter: w}
-	if token := g.cookie.get(r); token != "" {
-		q.holder.Session, q.why = g.seats.Check(r.Context(), token)
-		if over, ok := errors.AsType[*oneseat.EndedError](q.why); ok {
-			q.holder.Ending = over.Ending
-		}
+	q := &request{ResponseWriter: w, guard: g}
+	q.holder.Session, q.why = g.identify(w, r)
+	if over, ok := errors.AsType[*oneseat.EndedError](q.why); ok {
+		q.holder.Ending = over.Ending
 	}
-	ctx := context.WithValue(oneseat.WithHolder(r.Context(), &q.holder), requestKey{}, q)
+	ctx := oneseat.WithHolder(r.Context(), &q.holder)
 	if q.holder.Session.ID == "" {
-		next.ServeHTTP(w, r.WithContext(ctx))
+		next.ServeHTTP(w, r.WithContext(requestContext{ctx, q}))
 		return
 	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(context.Canceled)
 	q.cancel = cancel
 	q.detach = g.seats.WhenEnded(ctx, q.holder.Session, q.cut)
-	defer q.detach()
 	defer q.finish(func() { g.refuse(w, r, context.Cause(ctx)) })
-	next.ServeHTTP(q, r.WithContext(ctx))
+	next.ServeHTTP(q, r.WithContext(requestContext{ctx, q}))
+}
+
+// identify finds the session that a request belongs to, or why it has none.
+func (g *Guard) identify(w http.ResponseWriter, r *http.Request) (oneseat.Session, error) {
+	token := g.carrier.Get(r)
+	account := ""
+	if g.config.Account != nil {
+		if account = g.config.Account(r); account == "" {
+			return oneseat.Session{}, nil // the application knows nobody: nobody is signed in
+		}
+		if token == "" {
+			return g.adopt(w, r, account)
+		}
+	}
+	if token == "" {
+		return oneseat.Session{}, nil
+	}
+	check := g.seats.Check
+	if background(r) {
+		check = g.seats.Peek
+	}
+	s, err := check(r.Context(), token)
+	if err == nil && account != "" && s.Account != account {
+		return oneseat.Session{}, oneseat.ErrNoSession
+	}
+	return s, err
+}
+
+// background says that a request is not a person's doing: an event stream,
+// which reconnects by itself. It keeps no session from idling (TMO-04).
+func background(r *http.Request) bool {
+	return strings.HasPrefix(r.Header.Get("Accept"), "text/event-stream")
+}
+
+// requestContext carries the request to its handler, in one allocation.
+type requestContext struct {
+	context.Context
+	request *request
 }
 
 type requestKey struct{}
+
+// Value finds the request itself, or what the context below carries.
+func (c requestContext) Value(key any) any {
+	if key == (requestKey{}) {
+		return c.request
+	}
+	return c.Context.Value(key)
+}
 
 func requestOf(ctx context.Context) *request {
 	q, _ := ctx.Value(requestKey{}).(*request)

@@ -19,16 +19,18 @@ import (
 // so that a slow client cannot delay a cut.
 type request struct {
 	http.ResponseWriter
+	guard  *Guard
 	holder oneseat.Holder
 	why    error // why there is no session, if the request presented a token
 	cancel context.CancelCauseFunc
 	detach func() // the session's end does not cut this request any more
 
 	mu       sync.Mutex
-	ended    error    // the cut's cause
-	sent     bool     // the header is on its way
-	hijacked net.Conn // the handler's, after Hijack
-	finished bool     // the handler has returned: the ResponseWriter is not ours any more
+	ended    error       // the cut's cause
+	before   func(error) // what the handler wants done before its connection is closed
+	sent     bool        // the header is on its way
+	hijacked net.Conn    // the handler's, after Hijack
+	finished bool        // the handler has returned: the ResponseWriter is not ours any more
 }
 
 // cut is called by the registry when the session has ended, or cannot be
@@ -36,7 +38,7 @@ type request struct {
 func (q *request) cut(cause error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if q.finished || q.ended != nil {
+	if q.finished && q.hijacked == nil || q.ended != nil {
 		return
 	}
 	q.ended = cause
@@ -44,7 +46,7 @@ func (q *request) cut(cause error) {
 	past := time.Unix(1, 0)
 	switch c := http.NewResponseController(q.ResponseWriter); {
 	case q.hijacked != nil:
-		_ = q.hijacked.Close() // an error means that it is closed
+		go closeAfter(q.hijacked, q.before, cause)
 	case q.sent:
 		// A handler that ignores its context is stopped at its next write, or in
 		// the one that it is in. Where deadlines are not supported, finish does it.
@@ -53,6 +55,50 @@ func (q *request) cut(cause error) {
 	default:
 		_ = c.SetReadDeadline(past) // it may be waiting for the request's body
 	}
+}
+
+// closeGrace bounds what OnCut's function may take: the connection is closed
+// then in any case.
+const closeGrace = time.Second
+
+// closeAfter closes a hijacked connection, after what the handler wants done
+// first. An error of the connection means that it is closed already.
+func closeAfter(conn net.Conn, before func(error), cause error) {
+	_ = conn.SetDeadline(time.Now().Add(closeGrace))
+	if before != nil {
+		timer := time.AfterFunc(closeGrace, func() { _ = conn.Close() })
+		before(cause)
+		timer.Stop()
+	}
+	_ = conn.Close()
+}
+
+// heldConn is a hijacked connection. It may outlive its handler, and is held by
+// its session until it is closed.
+type heldConn struct {
+	net.Conn
+	request *request
+}
+
+// Close closes the connection; the session's end does not concern it any more.
+func (c heldConn) Close() error {
+	c.request.detach()
+	return c.Conn.Close()
+}
+
+// OnCut has f called when the request's session ends while the handler has the
+// connection (after Hijack, as for a WebSocket), before it is closed: to send a
+// close frame. f has a second. Call it before or right after Hijack; it returns
+// false if the request has no session that could end.
+func OnCut(r *http.Request, f func(cause error)) bool {
+	q := requestOf(r.Context())
+	if q == nil || q.detach == nil {
+		return false
+	}
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.before = f
+	return true
 }
 
 // send notes that the header goes out now. It returns the cause if the request
@@ -74,8 +120,12 @@ func (q *request) send() error {
 func (q *request) finish(refuse func()) {
 	q.mu.Lock()
 	q.finished = true
-	cut, sent := q.ended != nil && q.hijacked == nil, q.sent
+	hijacked, cut, sent := q.hijacked != nil, q.ended != nil, q.sent
 	q.mu.Unlock()
+	if hijacked {
+		return // heldConn detaches
+	}
+	q.detach()
 	if !cut {
 		return
 	}
@@ -140,7 +190,7 @@ func (q *request) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 		_ = conn.Close()
 		return nil, nil, q.ended
 	}
-	return conn, rw, nil
+	return heldConn{conn, q}, rw, nil
 }
 
 // Unwrap serves http.ResponseController: deadlines, full duplex.

@@ -23,13 +23,6 @@ type problem struct {
 	Reference string    `json:"reference,omitzero"` // for support
 }
 
-// isRefusal says that an error is an answer about the session, and not the lack
-// of one.
-func isRefusal(err error) bool {
-	_, over := errors.AsType[*oneseat.EndedError](err)
-	return over || errors.Is(err, oneseat.ErrNoSession)
-}
-
 // refuse answers a request that has no session, or has one no longer. It never
 // clears the cookie: the answer may arrive after a newer one was set.
 func (g *Guard) refuse(w http.ResponseWriter, r *http.Request, why error) {
@@ -76,9 +69,10 @@ func browser(r *http.Request) bool {
 	return strings.Contains(r.Header.Get("Accept"), "text/html")
 }
 
-// localPath says that p is a path of this site and nothing else: not //host, no
-// scheme, no backslash, no control character (WEB-10).
-func localPath(p string) bool {
+// LocalPath says that p is a path of this site and nothing else: not //host, no
+// scheme, no backslash, no control character. Ask it before redirecting to a
+// "next" that came with a request (WEB-10).
+func LocalPath(p string) bool {
 	if !strings.HasPrefix(p, "/") || strings.HasPrefix(p, "//") {
 		return false
 	}

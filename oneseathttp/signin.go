@@ -2,6 +2,7 @@ package oneseathttp
 
 import (
 	"crypto/rand"
+	"errors"
 	"net/http"
 	"time"
 
@@ -15,21 +16,40 @@ import (
 // The rest of the request belongs to the new session: [oneseat.SessionFrom]
 // returns it, and the old one's end does not cut the request.
 func (g *Guard) SignIn(w http.ResponseWriter, r *http.Request, account string) (oneseat.Session, error) {
+	grant, err := g.SignInWith(w, r, SignIn{Account: account})
+	return grant.Session, err
+}
+
+// SignIn is a sign-in with more said about it than who it is.
+type SignIn struct {
+	Account  string
+	Device   oneseat.Device // the zero Device: as recognised
+	TakeOver bool           // see [oneseat.Client]
+}
+
+// SignInWith is SignIn with more said about it. It returns the token as well,
+// for a program that carries it itself.
+func (g *Guard) SignInWith(w http.ResponseWriter, r *http.Request, in SignIn) (oneseat.Grant, error) {
 	g.detach(r)
-	device := cookie{g.config.CookieName + "-device"}
-	id := device.get(r)
+	id := g.device.get(r)
 	if len(id) < 16 || len(id) > 64 { // ours are 26 long
 		id = rand.Text()
 	}
-	grant, err := g.seats.SignIn(r.Context(), account, oneseat.Client{
-		Token: g.cookie.get(r), DeviceID: id, Device: deviceOf(r),
+	if in.Device == (oneseat.Device{}) {
+		in.Device = g.deviceOf(r)
+	}
+	grant, err := g.seats.SignIn(r.Context(), in.Account, oneseat.Client{
+		Token: g.carrier.Get(r), DeviceID: id, Device: in.Device, TakeOver: in.TakeOver,
 	})
 	if err != nil {
-		return oneseat.Session{}, err
+		return oneseat.Grant{}, err
 	}
-	device.set(w, r, id, longest)
+	g.device.set(w, r, id, longest)
 	g.hand(w, r, grant)
-	return grant.Session, nil
+	if g.config.OnSignIn != nil {
+		g.config.OnSignIn(r, grant.Session)
+	}
+	return grant, nil
 }
 
 // SignOut ends the request's session and has the browser drop its token. It
@@ -37,22 +57,19 @@ func (g *Guard) SignIn(w http.ResponseWriter, r *http.Request, account string) (
 // was done. The request itself finishes.
 func (g *Guard) SignOut(w http.ResponseWriter, r *http.Request) error {
 	g.detach(r)
-	if token := g.cookie.get(r); token != "" {
+	if token := g.carrier.Get(r); token != "" {
 		if err := g.seats.SignOut(r.Context(), token); err != nil && !isRefusal(err) {
 			return err
 		}
 	}
-	if q := requestOf(r.Context()); q != nil {
-		q.holder = oneseat.Holder{}
-	}
-	g.cookie.set(w, r, "", 0)
+	g.forget(w, r)
 	return nil
 }
 
 // Rotate gives the browser a new secret for the session that it has, as after a
 // change of password. Errors are those of [oneseat.Registry.Rotate].
 func (g *Guard) Rotate(w http.ResponseWriter, r *http.Request) (oneseat.Session, error) {
-	grant, err := g.seats.Rotate(r.Context(), g.cookie.get(r))
+	grant, err := g.seats.Rotate(r.Context(), g.carrier.Get(r))
 	if err != nil {
 		return oneseat.Session{}, err
 	}
@@ -64,16 +81,47 @@ func (g *Guard) Rotate(w http.ResponseWriter, r *http.Request) (oneseat.Session,
 func (g *Guard) hand(w http.ResponseWriter, r *http.Request, grant oneseat.Grant) {
 	life := g.seats.Config().Absolute
 	if life == oneseat.NoTimeout {
-		life = 400 * 24 * time.Hour
+		life = longest
 	}
-	g.cookie.set(w, r, string(grant.Token), life)
+	g.carrier.Set(w, r, string(grant.Token), life)
 	if q := requestOf(r.Context()); q != nil {
-		q.holder = oneseat.Holder{Session: grant.Session}
+		q.holder, q.why = oneseat.Holder{Session: grant.Session}, nil
 	}
 }
 
+// forget has the browser drop its token, and the request its session.
+func (g *Guard) forget(w http.ResponseWriter, r *http.Request) {
+	g.carrier.Clear(w, r)
+	if q := requestOf(r.Context()); q != nil {
+		q.holder, q.why = oneseat.Holder{}, nil
+	}
+}
+
+// detach lets a request finish that ends or replaces its own session.
 func (g *Guard) detach(r *http.Request) {
 	if q := requestOf(r.Context()); q != nil && q.detach != nil {
 		q.detach()
 	}
+}
+
+// adopt seats a session of the application's that is older than oneseat, until
+// the day that the registry was given.
+func (g *Guard) adopt(w http.ResponseWriter, r *http.Request, account string) (oneseat.Session, error) {
+	var issued time.Time
+	if g.config.IssuedAt != nil {
+		issued = g.config.IssuedAt(r)
+	}
+	grant, err := g.seats.Adopt(r.Context(), account, issued, oneseat.Client{Device: g.deviceOf(r)})
+	if err != nil {
+		return oneseat.Session{}, err
+	}
+	g.hand(w, r, grant)
+	return grant.Session, nil
+}
+
+// isRefusal says that an error is an answer about the session, and not the lack
+// of one.
+func isRefusal(err error) bool {
+	_, over := errors.AsType[*oneseat.EndedError](err)
+	return over || errors.Is(err, oneseat.ErrNoSession)
 }
