@@ -196,9 +196,10 @@ func (g *Guard) identify(w http.ResponseWriter, r *http.Request) (oneseat.Sessio
 }
 
 // background says that a request is not a person's doing: an event stream,
-// which reconnects by itself. It keeps no session from idling (TMO-04).
+// which reconnects by itself, or our script's question. It keeps no session from
+// idling (TMO-04).
 func background(r *http.Request) bool {
-	return strings.HasPrefix(r.Header.Get("Accept"), "text/event-stream")
+	return r.URL.Path == Path+"session" || strings.HasPrefix(r.Header.Get("Accept"), "text/event-stream")
 }
 
 // requestContext carries the request to its handler, in one allocation.

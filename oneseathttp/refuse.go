@@ -11,16 +11,34 @@ import (
 	"github.com/oneseat/oneseat"
 )
 
+// words are what a script is told of a session that is not live: the data of
+// the event "ended", and part of a refusal.
+type words struct {
+	Session   oneseat.SessionID `json:"session,omitzero"`
+	Reason    string            `json:"reason"`             // machine code: a oneseat.Reason, "no_session" or "store_unavailable"
+	At        time.Time         `json:"at,omitzero"`        // when the session ended
+	Device    string            `json:"device,omitzero"`    // what took its place
+	Class     string            `json:"class,omitzero"`     // of that device
+	Reference string            `json:"reference,omitzero"` // for support
+	Title     string            `json:"title"`              // what happened
+	Detail    string            `json:"detail"`             // what it means, what to do
+	NotYou    bool              `json:"not_you,omitzero"`   // offer a change of password
+	SignIn    string            `json:"sign_in,omitzero"`   // where to sign in
+}
+
 // problem is the body of a refusal to a program (RFC 9457).
 type problem struct {
-	Type      string    `json:"type"`
-	Title     string    `json:"title"`
-	Status    int       `json:"status"`
-	Detail    string    `json:"detail,omitzero"`
-	Reason    string    `json:"reason"`             // machine code: a oneseat.Reason, "no_session" or "store_unavailable"
-	At        time.Time `json:"at,omitzero"`        // when the session ended
-	Device    string    `json:"device,omitzero"`    // what took its place
-	Reference string    `json:"reference,omitzero"` // for support
+	Type   string `json:"type"`
+	Status int    `json:"status"`
+	words
+}
+
+func (g *Guard) wordsFor(e oneseat.Ending) words {
+	n := NoticeOf(e)
+	return words{
+		Session: e.Session, Reason: string(e.Reason), At: e.At, Device: e.ByDevice.Label, Class: e.ByDevice.Class,
+		Reference: e.Reference(), Title: n.Title, Detail: n.Detail, NotYou: n.NotYou, SignIn: g.config.SignInPath,
+	}
 }
 
 // refuse answers a request that has no session, or has one no longer. It never
@@ -31,18 +49,19 @@ func (g *Guard) refuse(w http.ResponseWriter, r *http.Request, why error) {
 	h.Add("Vary", "Accept, Cookie, Sec-Fetch-Dest")
 	if why != nil && !isRefusal(why) {
 		h.Set("Retry-After", "2")
-		writeProblem(w, problem{Status: http.StatusServiceUnavailable, Reason: "store_unavailable",
+		writeProblem(w, http.StatusServiceUnavailable, words{Reason: "store_unavailable",
 			Title: "Sessions cannot be checked at the moment", Detail: "Try again in a few seconds. Nobody has been signed out."})
 		return
 	}
-	p := problem{Status: http.StatusUnauthorized, Reason: "no_session", Title: "Sign in first"}
+	said := words{Reason: "no_session", Title: "Nobody is signed in here", Detail: "Sign in first.", SignIn: g.config.SignInPath}
 	if over, ok := errors.AsType[*oneseat.EndedError](why); ok {
-		e := over.Ending
-		p.Reason, p.At, p.Device, p.Reference = string(e.Reason), e.At, e.ByDevice.Label, e.Reference()
-		p.Title = "This session has ended"
+		said = g.wordsFor(over.Ending)
+		if g.config.OnEnded != nil {
+			g.config.OnEnded(w, r, over.Ending)
+		}
 	}
 	if browser(r) {
-		to := url.Values{"reason": {p.Reason}}
+		to := url.Values{"reason": {said.Reason}}
 		if r.Method == http.MethodGet && r.URL.Path != "/" {
 			to.Set("next", r.URL.RequestURI())
 		}
@@ -50,14 +69,13 @@ func (g *Guard) refuse(w http.ResponseWriter, r *http.Request, why error) {
 		return
 	}
 	h.Set("WWW-Authenticate", "Session")
-	writeProblem(w, p)
+	writeProblem(w, http.StatusUnauthorized, said)
 }
 
-func writeProblem(w http.ResponseWriter, p problem) {
-	p.Type = "about:blank"
+func writeProblem(w http.ResponseWriter, status int, said words) {
 	w.Header().Set("Content-Type", "application/problem+json")
-	w.WriteHeader(p.Status)
-	_ = json.NewEncoder(w).Encode(p) // an error is the client's connection
+	w.WriteHeader(status)
+	_ = json.NewEncoder(w).Encode(problem{"about:blank", status, said}) // an error is the client's connection
 }
 
 // browser says that a person would see the answer: a page, a frame, a picture.

@@ -1,0 +1,110 @@
+// oneseat.js tells every open page of this browser that its session has ended:
+// at once, why, and by what kind of device. A courtesy: the server refuses the
+// next request whether or not this runs.
+//
+//   <script type="module" src="/oneseat/oneseat.js"></script>
+//
+// Page code may listen, and take over by preventing the default:
+//
+//   addEventListener("oneseat:ended", (e) => { e.preventDefault(); show(e.detail) })
+//
+// One tab, the leader, holds the one stream (a browser allows six connections
+// to a site over HTTP/1.1); it tells the others. When it closes, another leads.
+
+const base = new URL("./", import.meta.url);
+const name = "oneseat " + base.host;
+const tabs = "BroadcastChannel" in self ? new BroadcastChannel(name) : null;
+
+let told = false;
+let dirty = false;
+
+addEventListener("input", (e) => { if (e.target.closest?.("form")) dirty = true; }, true);
+addEventListener("submit", () => { dirty = false; }, true);
+addEventListener("pageshow", (e) => { if (e.persisted) location.reload(); }); // from the back/forward cache
+
+// Whose page this is: what the page says (<meta name="oneseat-session">), or
+// else what the server says now. They differ when the browser has signed in
+// again since the page was made.
+const now = await ask();
+const session = document.querySelector("meta[name=oneseat-session]")?.content || now.session;
+if (now.status === 401) ended(now);
+else if (now.session && now.session !== session && performance.getEntriesByType("navigation")[0]?.type !== "reload") location.reload();
+
+if (tabs) tabs.onmessage = (e) => ended(e.data);
+if (tabs && navigator.locks) {
+  navigator.locks.request(name, follow); // held until the session ends or this tab closes
+} else {
+  follow();
+}
+
+// follow holds the stream until it has told of an end.
+async function follow() {
+  for (let wait = 1000; !told; wait = Math.min(wait * 2, 30000)) {
+    const end = await listen(() => { wait = 1000; });
+    if (end) {
+      tabs?.postMessage(end);
+      ended(end);
+      return;
+    }
+    await new Promise((resolve) => setTimeout(resolve, wait * (0.5 + Math.random())));
+  }
+}
+
+// listen opens one stream. It resolves to what ended the session, or to null
+// when the stream broke and somebody should try again.
+function listen(works) {
+  return new Promise((resolve) => {
+    const source = new EventSource(new URL("events", base));
+    const finish = (end) => { source.close(); resolve(end); };
+    source.addEventListener("session", works);
+    source.addEventListener("ended", (e) => finish(JSON.parse(e.data)));
+    source.onerror = async () => {
+      if (source.readyState !== EventSource.CLOSED) return; // it comes back by itself
+      const said = await ask();
+      finish(said.status === 401 ? said : null);
+    };
+  });
+}
+
+// ask asks the server: {session} if there is one, else the refusal's words.
+async function ask() {
+  try {
+    const answer = await fetch(new URL("session", base), { headers: { Accept: "application/json" } });
+    return await answer.json();
+  } catch {
+    return {};
+  }
+}
+
+function ended(detail) {
+  if (told || (session && detail.session && session !== detail.session)) return; // another sign-in's
+  told = true;
+  const event = new CustomEvent("oneseat:ended", { detail, cancelable: true });
+  if (!dispatchEvent(event)) return;
+  if (detail.reason === "renewed") return location.reload();
+  if (dirty) return warn(detail);
+  leave(detail);
+}
+
+function leave(detail) {
+  dirty = false;
+  const to = new URL(detail.sign_in, location.href);
+  to.searchParams.set("reason", detail.reason);
+  if (location.pathname !== to.pathname) to.searchParams.set("next", location.pathname + location.search);
+  location.assign(to);
+}
+
+// warn keeps what was being written on the screen until its writer has copied it.
+function warn(detail) {
+  const dialog = document.createElement("dialog");
+  dialog.setAttribute("aria-labelledby", "oneseat-title");
+  const part = (tag, text, set = {}) => dialog.appendChild(Object.assign(document.createElement(tag), { textContent: text }, set));
+  part("h2", detail.title, { id: "oneseat-title" });
+  part("p", detail.detail);
+  part("p", "What you were writing has not been sent. Copy it before you go on.");
+  if (detail.reference) part("p", "Reference " + detail.reference);
+  part("button", "Sign in", { type: "button", autofocus: true }).onclick = () => leave(detail);
+  part("button", "Stay on this page", { type: "button" }).onclick = () => dialog.remove();
+  document.body.append(dialog);
+  dialog.showModal();
+}

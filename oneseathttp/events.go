@@ -1,0 +1,95 @@
+package oneseathttp
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"time"
+
+	"github.com/oneseat/oneseat"
+)
+
+const (
+	heartbeat   = 20 * time.Second // proxies drop a stream that is silent for longer
+	eventWithin = 10 * time.Second // a reader that takes longer to take one is dropped
+)
+
+// events tells one browser of its own session: "session" at once, "ended" when
+// it has ended, and then the stream is over. A browser whose session had ended
+// before it asked is told so in the same way: an EventSource cannot read a
+// refusal. Somebody without a session gets the refusal.
+//
+// The goroutine is the request's. It ends with the session, the client's
+// connection, a client that does not read, or the registry.
+func (g *Guard) events(w http.ResponseWriter, r *http.Request) {
+	q := requestOf(r.Context())
+	mine := q.holder.Session
+	if mine.ID == "" && q.holder.Ending.Session == "" {
+		g.refuse(w, r, q.why)
+		return
+	}
+	g.detach(r) // this stream is not cut: it has something to say first
+	over := make(chan error, 1)
+	if mine.ID != "" {
+		defer g.seats.WhenEnded(r.Context(), mine, func(cause error) { over <- cause })()
+	} else {
+		over <- &oneseat.EndedError{Ending: q.holder.Ending}
+	}
+
+	h := w.Header()
+	h["Cache-Control"] = noStore
+	h.Set("Content-Type", "text/event-stream")
+	h.Set("X-Accel-Buffering", "no") // nginx would keep the news to itself
+	s := stream{w: w, c: http.NewResponseController(w)}
+	if s.send("retry: 1000\n\n") != nil {
+		return
+	}
+	if mine.ID != "" && s.event("session", map[string]any{"session": mine.ID, "account": mine.Account}) != nil {
+		return
+	}
+	beat := time.NewTicker(heartbeat)
+	defer beat.Stop()
+	for {
+		select {
+		case <-r.Context().Done():
+			return
+		case <-beat.C:
+			if s.send(": still here\n\n") != nil {
+				return
+			}
+		case cause := <-over:
+			// Closed, or unconfirmed because the store is down: the browser comes
+			// back in a second and is told then.
+			if e, ok := errors.AsType[*oneseat.EndedError](cause); ok {
+				_ = s.event("ended", g.wordsFor(e.Ending))
+			}
+			return
+		}
+	}
+}
+
+// stream writes server-sent events, each within a deadline.
+type stream struct {
+	w http.ResponseWriter
+	c *http.ResponseController
+}
+
+func (s stream) event(name string, data any) error {
+	b, err := json.Marshal(data)
+	if err != nil {
+		return err
+	}
+	return s.send(fmt.Sprintf("event: %s\ndata: %s\n\n", name, b))
+}
+
+func (s stream) send(text string) error {
+	// A server without deadlines (a test's recorder) drops no slow reader.
+	if err := s.c.SetWriteDeadline(time.Now().Add(eventWithin)); err != nil && !errors.Is(err, http.ErrNotSupported) {
+		return err
+	}
+	if _, err := s.w.Write([]byte(text)); err != nil {
+		return err
+	}
+	return s.c.Flush()
+}

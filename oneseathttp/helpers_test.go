@@ -1,0 +1,29 @@
+package oneseathttp_test
+
+import (
+	"log/slog"
+	"net/netip"
+	"testing"
+
+	"github.com/oneseat/oneseat"
+	"github.com/oneseat/oneseat/store/memstore"
+)
+
+func prefixes(all ...string) []netip.Prefix {
+	out := make([]netip.Prefix, len(all))
+	for i, p := range all {
+		out[i] = netip.MustParsePrefix(p)
+	}
+	return out
+}
+
+// registry is one over an empty store, closed when the test ends.
+func registry(t *testing.T) *oneseat.Registry {
+	t.Helper()
+	seats, err := oneseat.New(memstore.New(), oneseat.Config{Logger: slog.New(slog.NewTextHandler(t.Output(), nil))})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = seats.Close() })
+	return seats
+}

@@ -1,0 +1,40 @@
+package oneseathttp
+
+import (
+	"fmt"
+
+	"github.com/oneseat/oneseat"
+)
+
+// Notice is what the person is told whose session has ended: the same words on
+// the sign-in page, in the browser's dialog and in a program's answer.
+type Notice struct {
+	Title  string // what happened
+	Detail string // what it means, and what to do
+	NotYou bool   // somebody else may have done it: offer a change of password
+}
+
+// NoticeOf puts an ending into words.
+func NoticeOf(e oneseat.Ending) Notice {
+	device := e.ByDevice.Label
+	if device == "" || device == "Unknown device" {
+		device = "another device"
+	}
+	switch e.Reason {
+	case oneseat.Displaced:
+		return Notice{"This account signed in on another device", fmt.Sprintf("It was %s. Only so many devices can be signed in at a time, so this one was signed out.", device), true}
+	case oneseat.Renewed:
+		return Notice{"You signed in again", "This page belongs to the sign-in before that. Reload it to go on.", false}
+	case oneseat.Revoked:
+		return Notice{"This device was signed out from elsewhere", "You, or somebody who looks after this site, signed it out.", true}
+	case oneseat.IdleTimeout:
+		return Notice{"You were away for a while", "To be safe, you were signed out. Sign in to go on.", false}
+	case oneseat.AbsoluteTimeout:
+		return Notice{"It is time to sign in again", "A sign-in lasts only so long. Sign in to go on.", false}
+	case oneseat.CredentialsChanged:
+		return Notice{"The password of this account was changed", "All other devices were signed out. Sign in with the new password.", true}
+	case oneseat.RealmEnded:
+		return Notice{"Everybody was signed out", "The people who look after this site ended all sessions. Sign in to go on.", false}
+	}
+	return Notice{"You are signed out", "Sign in to go on.", false}
+}
