@@ -22,9 +22,7 @@ import (
 // overBoth runs a test over HTTP/1.1 and over HTTP/2.
 func overBoth(t *testing.T, f func(t *testing.T, s *site)) {
 	t.Run("HTTP/1.1", func(t *testing.T) {
-		s := unstarted(t, oneseat.Config{}, oneseathttp.Config{})
-		s.StartTLS()
-		f(t, s)
+		f(t, newSite(t, oneseat.Config{}, oneseathttp.Config{}))
 	})
 	t.Run("HTTP/2", func(t *testing.T) {
 		s := unstarted(t, oneseat.Config{}, oneseathttp.Config{})
