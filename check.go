@@ -70,36 +70,48 @@ func (ro *Roster) epoch() uint64 {
 }
 
 func (r *Registry) checkToken(ctx context.Context, token string, active bool) (Session, error) {
-	key, secret, ok := parseToken(token)
+	r.stats.checks.Add(1)
+	key, secret, ok := decodeToken(token)
 	if !ok {
-		r.stats.checks.Add(1)
 		return Session{}, ErrNoSession
 	}
-	return r.check(ctx, claim{key: key, secret: secret}, active)
+	c := claim{key: key, secret: secret}
+	if s, err, ok := r.checkCached(c, active); ok {
+		return s, err
+	}
+	if !intact(token) {
+		return Session{}, ErrNoSession
+	}
+	return r.checkStore(ctx, c, active)
 }
 
-// check answers a claim: from memory if memory may say so, else fresh. active
-// says whether it counts as activity.
-func (r *Registry) check(ctx context.Context, c claim, active bool) (Session, error) {
-	r.stats.checks.Add(1)
-	now := r.now()
-	if e := r.cache.get(c.key); e != nil {
-		j, at := r.judgeCached(e, c, now)
-		switch {
-		case j.verdict == ended && j.ending.Reason != RealmEnded: // final, however old the news
-			return Session{}, r.refuse(c, j)
-		case j.verdict == live && r.cache.believable(e, now) && r.cache.believable(r.cache.get(r.control), now):
-			if active && !r.seen(c.key, j.seat, at) {
-				break // so near its deadline that it is touched before the answer
-			}
-			r.stats.cached.Add(1)
-			return j.seat.Session, nil
-		}
+// checkCached answers a claim from memory, if memory may say so. active says
+// whether it counts as activity.
+func (r *Registry) checkCached(c claim, active bool) (_ Session, _ error, ok bool) {
+	e := r.cache.get(c.key)
+	if e == nil {
+		return Session{}, nil, false
 	}
+	now := r.now()
+	j, at := r.judgeCached(e, c, now)
+	switch {
+	case j.verdict == ended && j.ending.Reason != RealmEnded: // final, however old the news
+		return Session{}, r.refuse(c, j), true
+	case j.verdict != live || !r.cache.believable(e, now) || !r.cache.believable(r.cache.get(r.control), now):
+		return Session{}, nil, false
+	case active && !r.seen(c.key, j.seat, at): // to be touched before the answer
+		return Session{}, nil, false
+	}
+	r.stats.cached.Add(1)
+	return j.seat.Session, nil, true
+}
+
+// checkStore answers a claim that memory could not answer.
+func (r *Registry) checkStore(ctx context.Context, c claim, active bool) (Session, error) {
 	s, err := r.checkFresh(ctx, c, active)
 	if err != nil && r.config.DangerouslyAllowWhenStoreIsDown && errors.Is(err, ErrStoreUnavailable) {
 		if e := r.cache.get(c.key); e != nil {
-			if j, _ := r.judgeCached(e, c, now); j.verdict == live {
+			if j, _ := r.judgeCached(e, c, r.now()); j.verdict == live {
 				return j.seat.Session, nil
 			}
 		}

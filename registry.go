@@ -265,7 +265,12 @@ func (r *Registry) CheckID(ctx context.Context, account string, id SessionID) (S
 	if err := checkAccount(account); err != nil {
 		return Session{}, err
 	}
-	return r.check(ctx, claim{key: KeyOf(r.config.Realm, account), id: id}, true)
+	r.stats.checks.Add(1)
+	c := claim{key: KeyOf(r.config.Realm, account), id: id}
+	if s, err, ok := r.checkCached(c, true); ok {
+		return s, err
+	}
+	return r.checkStore(ctx, c, true)
 }
 
 // SignOut ends the session of a token. It returns nil also if that had ended

@@ -16,7 +16,7 @@ const TokenPrefix = "oneseat_"
 
 const (
 	secretBytes  = 32
-	payloadBytes = len(Key{}) + secretBytes // what is hashed
+	payloadBytes = len(Key{}) + secretBytes // what the checksum is of
 	tokenBytes   = payloadBytes + crc32.Size
 )
 
@@ -80,24 +80,36 @@ func newToken(k Key) (Token, Digest) {
 	copy(b[:], k[:])
 	_, _ = rand.Read(b[len(k):payloadBytes])
 	binary.BigEndian.PutUint32(b[payloadBytes:], crc32.ChecksumIEEE(b[:payloadBytes]))
-	return Token(TokenPrefix + tokenEncoding.EncodeToString(b[:])), digestOf(b[:payloadBytes])
+	return Token(TokenPrefix + tokenEncoding.EncodeToString(b[:])), digestOf(b[:])
 }
 
-// parseToken reads what a browser presented. It accepts one spelling of each
-// token only and does not allocate.
-func parseToken(s string) (Key, Digest, bool) {
+// decodeToken reads what a browser presented, of which it accepts one spelling
+// only. It does not look at the checksum, which is part of what is hashed, and
+// does not allocate.
+func decodeToken(s string) (Key, Digest, bool) {
 	if len(s) != tokenLength || s[:len(TokenPrefix)] != TokenPrefix {
 		return Key{}, Digest{}, false
 	}
 	var text [96]byte
 	var b [tokenBytes + 2]byte // Decode may write whole quanta
 	n := copy(text[:], s[len(TokenPrefix):])
-	m, err := tokenEncoding.Decode(b[:], text[:n])
-	if err != nil || m != tokenBytes ||
-		binary.BigEndian.Uint32(b[payloadBytes:]) != crc32.ChecksumIEEE(b[:payloadBytes]) {
+	if m, err := tokenEncoding.Decode(b[:], text[:n]); err != nil || m != tokenBytes {
 		return Key{}, Digest{}, false
 	}
-	return Key(b[:len(Key{})]), digestOf(b[:payloadBytes]), true
+	return Key(b[:len(Key{})]), digestOf(b[:tokenBytes]), true
+}
+
+// parseToken is decodeToken for whatever is about to ask the store: a token
+// whose checksum is wrong was mistyped or cut, and is not worth a read.
+func parseToken(s string) (Key, Digest, bool) {
+	key, digest, ok := decodeToken(s)
+	return key, digest, ok && intact(s)
+}
+
+// intact checks the checksum of a token that can be decoded.
+func intact(s string) bool {
+	b, err := tokenEncoding.DecodeString(s[len(TokenPrefix):])
+	return err == nil && binary.BigEndian.Uint32(b[payloadBytes:]) == crc32.ChecksumIEEE(b[:payloadBytes])
 }
 
 func digestOf(b []byte) Digest { return sha256.Sum256(b) }
