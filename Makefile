@@ -1,0 +1,51 @@
+# Go where its own installer puts it, should PATH not say so; and a packaged Go
+# that is older than go.mod asks for fetches what it needs.
+export PATH := $(PATH):/usr/local/go/bin
+export GOTOOLCHAIN ?= auto
+
+tool := go tool -modfile=tools/go.mod
+
+.DEFAULT_GOAL := help
+
+.PHONY: help
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: demo
+demo: ## the members' site on http://127.0.0.1:8080; ARGS="--listen 127.0.0.1:0" and the like
+	@scripts/prepare go
+	@echo "compiling; the first time takes a minute or two" >&2
+	@go build -o bin/oneseat ./cmd/oneseat
+	@exec bin/oneseat demo $(ARGS)
+
+.PHONY: test
+test: ## everything: format, vet, linters, all tests with the race detector
+	@scripts/prepare go gcc
+	@$(MAKE) --no-print-directory lint
+	@echo "testing; compiling with the race detector takes some minutes the first time"
+	@go test -race -shuffle=on ./...
+	@echo "all tests passed"
+
+.PHONY: lint
+lint: ## format, vet, staticcheck, govulncheck, go mod tidy and go fix, without changing anything
+	@scripts/prepare go
+	@echo "linting; compiling the linters takes a minute or two the first time"
+	@bad=$$(gofmt -l .); [ -z "$$bad" ] || { echo "not formatted (make fmt):"; echo "$$bad"; exit 1; }
+	@go vet ./...
+	@go -C tools vet ./...
+	@$(tool) staticcheck ./...
+	@scripts/vulncheck
+	@go mod tidy -diff
+	@go -C tools mod tidy -diff
+	@go fix -diff ./...
+
+.PHONY: fmt
+fmt: ## format, and bring the code to today's Go
+	@scripts/prepare go
+	@gofmt -l -w .
+	@go fix ./...
+
+.PHONY: glyphs
+glyphs: ## draw the lettering of the demo's picture again
+	@scripts/prepare go
+	@for size in 18 40; do go -C tools run ./glyphs -size $$size -o ../internal/demo/assets/glyphs$$size.png || exit 1; done

@@ -1,0 +1,190 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/netip"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/oneseat/oneseat"
+	"github.com/oneseat/oneseat/internal/demo"
+	"github.com/oneseat/oneseat/oneseathttp"
+)
+
+const demoUsage = `oneseat demo serves a members' site with a live picture. Sign in from a second
+browser, and the first one is out, its picture stopped.
+
+Usage:
+
+	oneseat demo [flags]
+
+Flags:
+
+	--listen ADDRESS   where to listen (default 127.0.0.1:8080); port 0 takes a free one
+	--store STORE      sqlite:FILE, made if missing (default sqlite:oneseat-demo.db),
+	                   or memory:, lost at the end
+	--limit N          sessions that an account may have at a time, 1 to 256 (default 1)
+	--policy POLICY    what a sign-in beyond the limit meets (default displace):
+	                   displace: the session left alone the longest gives way
+	                   refuse: the newcomer is refused
+
+The first line printed has the site's address. Interrupt (Ctrl-C) ends it.
+`
+
+// goodbye bounds how long the end waits for requests that are being answered.
+const goodbye = 5 * time.Second
+
+// demoConfig is the demo's command line, understood.
+type demoConfig struct {
+	listen string
+	store  storeSpec
+	limit  int
+	policy oneseat.Policy
+}
+
+// parseDemo reads the flags. What is wrong with their values comes back
+// together, joined; flag.ErrHelp if help was asked for.
+func parseDemo(args []string) (demoConfig, error) {
+	fs := flag.NewFlagSet("oneseat demo", flag.ContinueOnError)
+	fs.SetOutput(io.Discard)
+	listen := fs.String("listen", "127.0.0.1:8080", "")
+	store := fs.String("store", "sqlite:oneseat-demo.db", "")
+	limit := fs.String("limit", "1", "")
+	policy := fs.String("policy", string(oneseat.Displace), "")
+	if err := fs.Parse(args); err != nil {
+		return demoConfig{}, err
+	}
+
+	c := demoConfig{listen: *listen, policy: oneseat.Policy(*policy)}
+	var errs []error
+	bad := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
+	if _, port, err := net.SplitHostPort(c.listen); err != nil {
+		bad("--listen: %q is not an address with a port, such as 127.0.0.1:8080", c.listen)
+	} else if _, err := strconv.ParseUint(port, 10, 16); err != nil {
+		bad("--listen: port %q is not a number from 0 to 65535", port)
+	}
+	var err error
+	if c.store, err = parseStore(*store); err != nil {
+		errs = append(errs, err)
+	}
+	if c.limit, err = strconv.Atoi(*limit); err != nil || c.limit < 1 || c.limit > oneseat.MaxSeats {
+		bad("--limit: %q is not a number from 1 to %d", *limit, oneseat.MaxSeats)
+	}
+	if c.policy != oneseat.Displace && c.policy != oneseat.Refuse {
+		bad("--policy: %q is neither displace nor refuse", *policy)
+	}
+	for _, arg := range fs.Args() {
+		bad("%q is not a flag", arg)
+	}
+	return c, errors.Join(errs...)
+}
+
+// runDemo is "oneseat demo".
+func runDemo(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+	c, err := parseDemo(args)
+	switch {
+	case errors.Is(err, flag.ErrHelp):
+		fmt.Fprint(stdout, demoUsage)
+		return exitOK
+	case err != nil:
+		for line := range strings.Lines(err.Error()) {
+			fmt.Fprintf(stderr, "oneseat demo: %s\n", strings.TrimSuffix(line, "\n"))
+		}
+		fmt.Fprintln(stderr, `See "oneseat demo -h".`)
+		return exitUsage
+	}
+	if err := serveDemo(ctx, c, stdout, stderr); err != nil {
+		fmt.Fprintf(stderr, "oneseat demo: %v\n", err)
+		return exitFailed
+	}
+	return exitOK
+}
+
+// serveDemo serves until ctx ends. It takes down what it put up, in the
+// opposite order: pictures, requests, registry, store.
+func serveDemo(ctx context.Context, c demoConfig, stdout, stderr io.Writer) (err error) {
+	logger := slog.New(slog.NewTextHandler(stderr, nil))
+	data, err := c.store.open(ctx)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, data.close()) }()
+
+	users, err := demo.NewUsers(ctx, data.hashes)
+	if err != nil {
+		return err
+	}
+	seats, err := oneseat.New(data.store, oneseat.Config{Limit: c.limit, WhenFull: c.policy, Logger: logger})
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, seats.Close()) }()
+	guard, err := oneseathttp.New(seats, oneseathttp.Config{SignInPath: demo.SignInPath})
+	if err != nil {
+		return err
+	}
+	site, err := demo.New(demo.Config{
+		Registry: seats, Guard: guard, Users: users,
+		Limit: c.limit, WhenFull: c.policy, Logger: logger,
+	})
+	if err != nil {
+		return err
+	}
+
+	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", c.listen)
+	if err != nil {
+		return fmt.Errorf("cannot listen: %w; --listen 127.0.0.1:0 takes any free port", err)
+	}
+	fmt.Fprintf(stdout, "%s is the site. Sign in as %s (password: the same), then again from a second browser.\n",
+		siteURL(listener.Addr()), strings.Join(demo.Names(), ", "))
+	fmt.Fprintf(stdout, "Sessions are kept in %s; limit %d, policy %s. Ctrl-C ends it.\n", c.store, c.limit, c.policy)
+
+	server := &http.Server{
+		Handler:           site,
+		ReadHeaderTimeout: 10 * time.Second,
+		IdleTimeout:       2 * time.Minute,
+		ErrorLog:          slog.NewLogLogger(logger.Handler(), slog.LevelWarn),
+	}
+	server.RegisterOnShutdown(site.Close)
+	return serve(ctx, server, listener)
+}
+
+// serve runs a server until ctx ends, and then shuts it down: requests that are
+// being answered get a while to end.
+func serve(ctx context.Context, server *http.Server, listener net.Listener) error {
+	failed := make(chan error, 1)
+	go func() { failed <- server.Serve(listener) }() // ends with Shutdown or Close
+	select {
+	case err := <-failed:
+		return err
+	case <-ctx.Done():
+	}
+	late, cancel := context.WithTimeout(context.WithoutCancel(ctx), goodbye)
+	defer cancel()
+	err := server.Shutdown(late)
+	if errors.Is(err, context.DeadlineExceeded) {
+		err = server.Close() // whoever is still there has had the time
+	}
+	<-failed // http.ErrServerClosed
+	return err
+}
+
+// siteURL is how a browser on this machine reaches an address.
+func siteURL(addr net.Addr) string {
+	a, err := netip.ParseAddrPort(addr.String())
+	if err != nil {
+		return "http://" + addr.String()
+	}
+	if a.Addr().IsUnspecified() {
+		a = netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), a.Port())
+	}
+	return "http://" + a.String()
+}

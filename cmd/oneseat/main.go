@@ -1,0 +1,19 @@
+// Command oneseat keeps accounts to one live session each. At this time it is
+// the demo: see "oneseat help".
+//
+// It is the only place that wires stores, sites and configuration together, and
+// the only one that reads flags and signals. It holds no rule and no page.
+package main
+
+import (
+	"context"
+	"os"
+	"os/signal"
+	"syscall"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	context.AfterFunc(ctx, stop) // a second signal ends the process at once
+	os.Exit(run(ctx, os.Args[1:], os.Stdout, os.Stderr))
+}

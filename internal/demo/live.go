@@ -1,0 +1,64 @@
+package demo
+
+import (
+	"fmt"
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/oneseat/oneseat"
+)
+
+const (
+	frameEvery = 100 * time.Millisecond
+
+	// stuck is how long one frame may take to be read before its viewer is
+	// given up.
+	stuck = 10 * time.Second
+
+	boundary = "frame"
+)
+
+// live is the picture: an endless multipart/x-mixed-replace answer, which a
+// browser shows in an <img> as it comes. It ends when the session does (the
+// guard sees to that), when the viewer goes, or when the site closes.
+//
+// One request draws its own frames in its own goroutine, some 10 ms each.
+func (s *Site) live(w http.ResponseWriter, r *http.Request) {
+	session, _ := oneseat.SessionFrom(r.Context())
+	w.Header().Set("Content-Type", "multipart/x-mixed-replace; boundary="+boundary)
+	w.Header().Set("X-Accel-Buffering", "no") // for a proxy that would collect frames
+	if r.Method == http.MethodHead {
+		return
+	}
+	tick := time.NewTicker(frameEvery)
+	defer tick.Stop()
+	conn := http.NewResponseController(w)
+	for opening := "--" + boundary + "\r\n"; ; opening = "" {
+		frame, err := encode(s.painter.frame(time.Now(), session.Account))
+		if err != nil {
+			s.c.Logger.ErrorContext(r.Context(), "live picture", "error", err)
+			return
+		}
+		// The deadline comes before the look at the context: the guard cancels
+		// the context and then sets a deadline of its own, which must stand.
+		_ = conn.SetWriteDeadline(time.Now().Add(stuck)) // not every connection has one
+		if r.Context().Err() != nil {
+			return
+		}
+		// The boundary that ends a frame goes with it: a browser shows a frame
+		// when it knows that it is whole.
+		_, err = fmt.Fprintf(w, "%sContent-Type: image/jpeg\r\nContent-Length: %s\r\n\r\n%s\r\n--%s\r\n",
+			opening, strconv.Itoa(len(frame)), frame, boundary)
+		if err != nil || conn.Flush() != nil {
+			return // the viewer has gone
+		}
+		select {
+		case <-tick.C:
+		case <-r.Context().Done():
+			return
+		case <-s.closing:
+			return
+		}
+	}
+}

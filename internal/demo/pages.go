@@ -1,0 +1,143 @@
+package demo
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"embed"
+	"encoding/hex"
+	"fmt"
+	"html/template"
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/oneseat/oneseat"
+)
+
+//go:embed pages/*.html assets/site.css assets/icon.svg
+var files embed.FS
+
+// page is what a template may show. A field that does not concern a page is
+// left zero.
+type page struct {
+	Title   string
+	Account string            // on the members' page only
+	Session oneseat.Session   // of who asks
+	Live    []oneseat.Session // the account's, the newest first
+	Changed bool              // the password, just now
+	Told    *told             // why the last session ended
+	Wrong   string            // what was wrong with the form
+	Name    string            // as typed into the form
+	Next    string            // where to go after the sign-in, a local path
+	Text    string
+
+	Assets string // path of the assets
+	Rule   string // how many seats there are, and what happens beyond
+	Limit  int
+}
+
+// pages renders the templates and serves the assets. Safe for concurrent use
+// once made.
+type pages struct {
+	templates map[string]*template.Template
+	assetPath string // has a hash of the assets in it, so that they can be cached for ever
+	asset     map[string]asset
+	limit     int
+	rule      string
+}
+
+type asset struct {
+	kind string
+	body []byte
+}
+
+func newPages(p *painter, limit int, full oneseat.Policy) (*pages, error) {
+	ps := &pages{templates: map[string]*template.Template{}, asset: map[string]asset{}, limit: limit, rule: ruleWords(limit, full)}
+	funcs := template.FuncMap{"iso": isoTime, "clock": clockTime, "day": dayTime, "ago": agoWords, "kind": kindWords, "names": Names}
+	base, err := template.New("base.html").Funcs(funcs).ParseFS(files, "pages/base.html")
+	if err != nil {
+		return nil, err
+	}
+	for _, name := range []string{"welcome", "login", "full", "members", "password", "error"} {
+		t, err := base.Clone()
+		if err == nil {
+			t, err = t.ParseFS(files, "pages/"+name+".html")
+		}
+		if err != nil {
+			return nil, err
+		}
+		ps.templates[name] = t
+	}
+
+	still, err := encode(p.frame(time.Unix(stillMoment, 0), ""))
+	if err != nil {
+		return nil, err
+	}
+	ps.asset["still.jpg"] = asset{"image/jpeg", still}
+	for name, kind := range map[string]string{"site.css": "text/css; charset=utf-8", "icon.svg": "image/svg+xml"} {
+		body, err := files.ReadFile("assets/" + name)
+		if err != nil {
+			return nil, err
+		}
+		ps.asset[name] = asset{kind, body}
+	}
+	sum := sha256.New()
+	for _, name := range []string{"icon.svg", "site.css", "still.jpg"} {
+		sum.Write(ps.asset[name].body)
+	}
+	ps.assetPath = "/assets/" + hex.EncodeToString(sum.Sum(nil)[:6]) + "/"
+	return ps, nil
+}
+
+// stillMoment is a moment at which the picture is at its best.
+const stillMoment = 1790000018
+
+// assets serves what never changes under its address.
+func (ps *pages) assets() http.Handler {
+	return http.StripPrefix(ps.assetPath, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		a, ok := ps.asset[r.URL.Path]
+		if !ok {
+			http.NotFound(w, r)
+			return
+		}
+		w.Header().Set("Cache-Control", "public, max-age=31536000, immutable")
+		w.Header().Set("Content-Type", a.kind)
+		w.Header().Set("Content-Length", strconv.Itoa(len(a.body)))
+		_, _ = w.Write(a.body) // an error means that nobody reads
+	}))
+}
+
+// show writes a page. It is rendered first, so that a defect is a clean error
+// and not half a page.
+func (s *Site) show(w http.ResponseWriter, status int, name string, p page) {
+	p.Assets, p.Limit, p.Rule = s.pages.assetPath, s.pages.limit, s.pages.rule
+	var b bytes.Buffer
+	if err := s.pages.templates[name].ExecuteTemplate(&b, "base.html", p); err != nil {
+		s.c.Logger.Error("page", "name", name, "error", err)
+		http.Error(w, "this page could not be made", http.StatusInternalServerError)
+		return
+	}
+	w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	w.Header().Set("Content-Length", strconv.Itoa(b.Len()))
+	w.WriteHeader(status)
+	_, _ = w.Write(b.Bytes()) // an error means that nobody reads
+}
+
+func isoTime(t time.Time) string   { return t.UTC().Format(time.RFC3339) }
+func clockTime(t time.Time) string { return t.Local().Format("15:04:05 MST") }
+func dayTime(t time.Time) string   { return t.Local().Format("2 January 2006") }
+
+func agoWords(t time.Time) string {
+	switch d := time.Since(t); {
+	case d < 5*time.Second:
+		return "just now"
+	case d < 2*time.Minute:
+		return fmt.Sprintf("%d seconds ago", int(d.Seconds()))
+	case d < 2*time.Hour:
+		return fmt.Sprintf("%d minutes ago", int(d.Minutes()))
+	case d < 48*time.Hour:
+		return fmt.Sprintf("%d hours ago", int(d.Hours()))
+	default:
+		return fmt.Sprintf("%d days ago", int(d.Hours()/24))
+	}
+}

@@ -1,0 +1,158 @@
+package demo
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"runtime"
+	"sync"
+)
+
+// Names of the accounts that a new demo has. The password is the name.
+func Names() []string { return []string{"ada", "grace", "alan"} }
+
+// Hashes is where the demo keeps a password hash for each of its accounts. It
+// is safe for concurrent use. [MemoryHashes] and [SQLHashes] make one.
+type Hashes interface {
+	// Get returns an account's hash, or "" if there is no such account.
+	Get(ctx context.Context, name string) (string, error)
+	// Replace sets an account's hash if it still is old ("": if there is no such
+	// account yet), and says whether it did.
+	Replace(ctx context.Context, name, old, hash string) (bool, error)
+}
+
+// Users checks and changes passwords. It is safe for concurrent use.
+type Users struct {
+	hashes  Hashes
+	nobody  string        // a hash that no password has, for names that do not exist
+	hashing chan struct{} // one slot per hash being computed: each costs 19 MiB
+}
+
+// NewUsers adds the accounts that are missing to hashes; one that is there
+// keeps its password.
+func NewUsers(ctx context.Context, hashes Hashes) (*Users, error) {
+	u := &Users{
+		hashes:  hashes,
+		nobody:  hashPassword(""),
+		hashing: make(chan struct{}, runtime.GOMAXPROCS(0)),
+	}
+	for _, name := range Names() {
+		hash, err := hashes.Get(ctx, name)
+		if err == nil && hash == "" {
+			_, err = hashes.Replace(ctx, name, "", hashPassword(name))
+		}
+		if err != nil {
+			return nil, fmt.Errorf("demo: account %s: %w", name, err)
+		}
+	}
+	return u, nil
+}
+
+// A proof is what a password was found right against. It goes stale when the
+// password is changed.
+type proof struct{ name, hash string }
+
+// verify returns a proof if this is the account's password, and no proof if it
+// is not, or if there is no such account: both take the same time.
+func (u *Users) verify(ctx context.Context, name, password string) (*proof, error) {
+	hash, err := u.hashes.Get(ctx, name)
+	if err != nil {
+		return nil, err
+	}
+	against := hash
+	if hash == "" {
+		against = u.nobody
+	}
+	select {
+	case u.hashing <- struct{}{}:
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+	match, err := matchPassword(against, password)
+	<-u.hashing
+	if err != nil || !match || hash == "" {
+		return nil, err
+	}
+	return &proof{name, hash}, nil
+}
+
+// holds says whether the password that p was made with is still in force.
+func (u *Users) holds(ctx context.Context, p *proof) (bool, error) {
+	hash, err := u.hashes.Get(ctx, p.name)
+	return hash == p.hash, err
+}
+
+// change sets another password, if the one that p was made with is still in
+// force, and says whether it did.
+func (u *Users) change(ctx context.Context, p *proof, password string) (bool, error) {
+	select {
+	case u.hashing <- struct{}{}:
+	case <-ctx.Done():
+		return false, ctx.Err()
+	}
+	hash := hashPassword(password)
+	<-u.hashing
+	return u.hashes.Replace(ctx, p.name, p.hash, hash)
+}
+
+// MemoryHashes keeps hashes in memory.
+func MemoryHashes() Hashes { return &memoryHashes{m: map[string]string{}} }
+
+type memoryHashes struct {
+	mu sync.Mutex
+	m  map[string]string
+}
+
+func (h *memoryHashes) Get(_ context.Context, name string) (string, error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.m[name], nil
+}
+
+func (h *memoryHashes) Replace(_ context.Context, name, old, hash string) (bool, error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.m[name] != old {
+		return false, nil
+	}
+	h.m[name] = hash
+	return true, nil
+}
+
+// SQLHashes keeps hashes in the table demo_users of an SQLite database, and
+// makes the table if it is missing. The caller opens db, and closes it after
+// the last use.
+func SQLHashes(ctx context.Context, db *sql.DB) (Hashes, error) {
+	_, err := db.ExecContext(ctx, `CREATE TABLE IF NOT EXISTS demo_users (
+		name TEXT PRIMARY KEY,
+		hash TEXT NOT NULL -- argon2id
+	) STRICT`)
+	if err != nil {
+		return nil, fmt.Errorf("demo: table demo_users: %w", err)
+	}
+	return sqlHashes{db}, nil
+}
+
+type sqlHashes struct{ db *sql.DB }
+
+func (h sqlHashes) Get(ctx context.Context, name string) (hash string, err error) {
+	err = h.db.QueryRowContext(ctx, `SELECT hash FROM demo_users WHERE name = ?`, name).Scan(&hash)
+	if errors.Is(err, sql.ErrNoRows) {
+		return "", nil
+	}
+	return hash, err
+}
+
+func (h sqlHashes) Replace(ctx context.Context, name, old, hash string) (bool, error) {
+	query, args := `UPDATE demo_users SET hash = ? WHERE name = ? AND hash = ?`, []any{hash, name, old}
+	if old == "" {
+		query, args = `INSERT INTO demo_users (hash, name) VALUES (?, ?) ON CONFLICT DO NOTHING`, args[:2]
+	}
+	res, err := h.db.ExecContext(ctx, query, args...)
+	if err != nil {
+		return false, err
+	}
+	n, err := res.RowsAffected()
+	return n == 1, err
+}

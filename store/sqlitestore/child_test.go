@@ -1,0 +1,104 @@
+package sqlitestore_test
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+)
+
+// roleVariable makes the test binary play the part of another process: it is
+// set, and only then, by start.
+const roleVariable = "ONESEAT_SQLITESTORE_TEST_ROLE"
+
+// roles are what another process can be. args are what start was given; say
+// tells the parent something, in one line.
+var roles = map[string]func(args []string, say func(string)) error{
+	"worker": worker,
+	"crowd":  crowd,
+	"victim": victim,
+}
+
+func TestMain(m *testing.M) {
+	role, ok := roles[os.Getenv(roleVariable)]
+	if !ok {
+		os.Exit(m.Run())
+	}
+	var mu sync.Mutex
+	say := func(line string) {
+		mu.Lock()
+		defer mu.Unlock()
+		fmt.Println(line)
+	}
+	if err := role(strings.Split(os.Args[1], "\x1f"), say); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+}
+
+// process is another process of the test binary.
+type process struct {
+	cmd   *exec.Cmd
+	lines *bufio.Scanner // what it says
+	errs  strings.Builder
+}
+
+// start starts another process; as, if not nil, is the user that it runs as.
+func start(t *testing.T, binary, role string, as *syscall.Credential, args ...string) *process {
+	t.Helper()
+	p := &process{cmd: exec.Command(binary, strings.Join(args, "\x1f"))}
+	p.cmd.Env = append(os.Environ(), roleVariable+"="+role)
+	p.cmd.Stderr = &p.errs
+	if as != nil {
+		p.cmd.SysProcAttr = &syscall.SysProcAttr{Credential: as}
+	}
+	out, err := p.cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.lines = bufio.NewScanner(out)
+	if err := p.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = p.cmd.Process.Kill() }) // if the test has not waited for it
+	return p
+}
+
+// wait waits for the process to end by itself.
+func (p *process) wait(t *testing.T) {
+	t.Helper()
+	if err := p.cmd.Wait(); err != nil {
+		t.Fatalf("%v: %s", err, p.errs.String())
+	}
+}
+
+// kill ends the process as nothing else does, and returns what it had still
+// said.
+func (p *process) kill(t *testing.T) (said []string) {
+	t.Helper()
+	if err := p.cmd.Process.Signal(syscall.SIGKILL); err != nil {
+		t.Fatalf("it ended by itself: %v: %s", err, p.errs.String())
+	}
+	for p.lines.Scan() {
+		said = append(said, p.lines.Text())
+	}
+	err := p.cmd.Wait()
+	if e, ok := errors.AsType[*exec.ExitError](err); !ok || e.ExitCode() != -1 {
+		t.Fatalf("it ended by itself: %v: %s", err, p.errs.String())
+	}
+	return said
+}
+
+func self(t *testing.T) string {
+	t.Helper()
+	path, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return path
+}

@@ -1,0 +1,53 @@
+package sqlitestore_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log"
+	"os"
+	"path/filepath"
+
+	"github.com/oneseat/oneseat"
+	"github.com/oneseat/oneseat/store/sqlitestore"
+)
+
+func ExampleOpen() {
+	dir, err := os.MkdirTemp("", "oneseat")
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer os.RemoveAll(dir) //nolint:errcheck // an example
+
+	store, err := sqlitestore.Open(filepath.Join(dir, "oneseat.db"))
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer store.Close() //nolint:errcheck // an example
+	seats, err := oneseat.New(store, oneseat.Config{})
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer seats.Close() //nolint:errcheck // an example
+
+	ctx := context.Background()
+	first, err := seats.SignIn(ctx, "ada", oneseat.Client{})
+	if err != nil {
+		log.Fatal(err)
+	}
+	if _, err := seats.SignIn(ctx, "ada", oneseat.Client{}); err != nil {
+		log.Fatal(err)
+	}
+	_, err = seats.Check(ctx, string(first.Token))
+	if ended, ok := errors.AsType[*oneseat.EndedError](err); ok {
+		fmt.Println("the first browser is out:", ended.Ending.Reason)
+	}
+	// Output: the first browser is out: displaced
+}
+
+// What cannot work is refused, with what to do.
+func ExampleOpen_inMemory() {
+	_, err := sqlitestore.Open(":memory:")
+	fmt.Println(err)
+	// Output: sqlitestore: ":memory:": not the path of a file: give one on a local file system, no URI, not ":memory:" (package memstore keeps rosters in memory)
+}

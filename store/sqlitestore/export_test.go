@@ -1,0 +1,38 @@
+package sqlitestore
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/oneseat/oneseat"
+)
+
+// Fill makes the disk full for the store's writer: the file cannot grow any
+// more. It lasts until the writer connects anew, which it does after an error.
+func (s *Store) Fill(ctx context.Context) error {
+	_, err := s.Update(ctx, oneseat.Key{}, func(oneseat.View) (oneseat.Change, error) {
+		// A change runs on the writer's goroutine, so this may touch what it owns.
+		var pages int
+		row := s.writer.conn.QueryRowContext(ctx, "PRAGMA page_count")
+		if err := row.Scan(&pages); err != nil {
+			return oneseat.Change{}, err
+		}
+		_, err := s.writer.conn.ExecContext(ctx, fmt.Sprintf("PRAGMA max_page_count = %d", pages))
+		return oneseat.Change{}, err
+	})
+	return err
+}
+
+// Queries are those whose cost must not grow with the number of accounts, nor
+// with the length of the log.
+var Queries = map[string]string{
+	"load":              loadSQL,
+	"load many":         loadManySQL,
+	"changes":           changesSQL,
+	"due":               dueSQL,
+	"update":            updateSQL,
+	"erase":             eraseSQL,
+	"trim":              trimSQL,
+	"rosters":           rostersSQL,
+	"events of account": eventsOfAccountSQL + newestFirst,
+}

@@ -1,0 +1,414 @@
+package sqlitestore_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"slices"
+	"syscall"
+	"testing"
+
+	"github.com/oneseat/oneseat"
+	"github.com/oneseat/oneseat/store/sqlitestore"
+)
+
+func TestWhileTheDatabaseIsLockedNothingIsWrittenAndReadsGoOn(t *testing.T) {
+	t.Parallel()
+	s, path := fresh(t)
+	signIn(t, s, "ada", "A")
+	other := shell(t, path)
+	run(t, other, "BEGIN IMMEDIATE", "CREATE TABLE demo_users (name TEXT)")
+
+	ctx, cancel := context.WithCancel(t.Context())
+	waiting := newWaits(ctx)
+	result := make(chan error)
+	go func() {
+		_, err := s.Update(waiting, key("ada"), seat("ada", "cancelled"))
+		result <- err
+	}()
+	<-waiting.waiting
+	cancel()
+	if err := <-result; !errors.Is(err, context.Canceled) {
+		t.Errorf("cancelled while the database was locked: %v", err)
+	}
+
+	_, err := s.Update(t.Context(), key("ada"), seat("ada", "B"))
+	wantKind(t, err, sqlitestore.Locked)
+	if errors.Is(err, oneseat.ErrUnknownOutcome) {
+		t.Error("the outcome is known")
+	}
+	wantLive(t, s, "ada", "A")
+	run(t, other, "COMMIT")
+	signIn(t, s, "ada", "C")
+	wantLive(t, s, "ada", "C")
+}
+
+func TestWhenTheDiskIsFullNothingIsLost(t *testing.T) {
+	t.Parallel()
+	s, path := fresh(t)
+	if err := s.Fill(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	var in []string
+	var err error
+	for i := 0; err == nil && i < 10000; i++ {
+		a := fmt.Sprint("account", i)
+		if _, err = s.Update(t.Context(), key(a), seat(a, "S")); err == nil {
+			in = append(in, a)
+		}
+	}
+	wantKind(t, err, sqlitestore.Full)
+	if errors.Is(err, oneseat.ErrUnknownOutcome) {
+		t.Error("the outcome is known")
+	}
+	refused := fmt.Sprint("account", len(in))
+	wantLive(t, s, refused)
+	signIn(t, s, refused, "S2") // there is room again
+	for _, s := range []*sqlitestore.Store{s, open(t, path)} {
+		for _, a := range in {
+			wantLive(t, s, a, "S")
+		}
+		wantLive(t, s, refused, "S2")
+	}
+}
+
+func TestWhenTheFileIsGoneNothingIsAllowedUntilItIsBack(t *testing.T) {
+	t.Parallel()
+	s, path := fresh(t)
+	signIn(t, s, "ada", "A")
+	cursor := end(t, s)
+	woken, ended := make(chan struct{}, 1), make(chan error, 1)
+	go func() {
+		ended <- s.Wake(t.Context(), func(int) {
+			select {
+			case woken <- struct{}{}:
+			default:
+			}
+		})
+	}()
+	<-woken
+	if err := os.Rename(path, path+".away"); err != nil {
+		t.Fatal(err)
+	}
+	_, err := s.Update(t.Context(), key("ada"), seat("ada", "B"))
+	wantKind(t, err, sqlitestore.Missing)
+	_, err = s.Load(t.Context(), key("ada"))
+	wantKind(t, err, sqlitestore.Missing)
+	_, err = s.Changes(t.Context(), 0, cursor)
+	wantKind(t, err, sqlitestore.Missing)
+	wantKind(t, <-ended, sqlitestore.Missing)
+	if _, err := os.Stat(path); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("a file was made in its place: %v", err)
+	}
+
+	if err := os.Rename(path+".away", path); err != nil {
+		t.Fatal(err)
+	}
+	wantLive(t, s, "ada", "A")
+	signIn(t, s, "ada", "C")
+	tail, err := s.Changes(t.Context(), 0, cursor)
+	if err != nil || tail.Gap || len(tail.Entries) != 1 {
+		t.Errorf("%+v, %v", tail, err)
+	}
+}
+
+func TestADatabaseThatWasReplacedIsTakenForWhatItIs(t *testing.T) {
+	t.Parallel()
+	s, path := fresh(t)
+	signIn(t, s, "ada", "A")
+	cursor := end(t, s)
+	for _, suffix := range []string{"", "-wal", "-shm"} {
+		if err := os.Remove(path + suffix); err != nil {
+			t.Fatal(err)
+		}
+	}
+	other := open(t, path) // makes another
+	signIn(t, other, "grace", "G")
+
+	wantLive(t, s, "ada")
+	wantLive(t, s, "grace", "G")
+	tail, err := s.Changes(t.Context(), 0, cursor)
+	if err != nil || !tail.Gap || !tail.End {
+		t.Errorf("after a cursor of another log: %+v, %v", tail, err)
+	}
+	signIn(t, s, "ada", "B")
+	wantLive(t, other, "ada", "B")
+	tail, err = other.Changes(t.Context(), 0, tail.Cursor)
+	if err != nil || tail.Gap || len(tail.Entries) != 1 {
+		t.Errorf("after the good cursor: %+v, %v", tail, err)
+	}
+}
+
+func TestADamagedDatabaseIsAnErrorThatSaysSo(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "oneseat.db")
+	s, err := sqlitestore.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range 50 {
+		a := fmt.Sprint("account", i)
+		signIn(t, s, a, "S")
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	b, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const schemaEnds = 3 * 4096 // what is before describes the tables
+	copy(b[schemaEnds:], bytes.Repeat([]byte("damage"), len(b)))
+	if err := os.WriteFile(path, b, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s, err = sqlitestore.Open(path)
+	if err == nil {
+		_, err = s.Load(t.Context(), key("account7"))
+		_, err2 := s.Update(t.Context(), key("account7"), seat("account7", "S2"))
+		wantKind(t, err2, sqlitestore.Corrupt)
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+	wantKind(t, err, sqlitestore.Corrupt)
+
+	if err := os.WriteFile(path, bytes.Repeat([]byte("no database"), 1000), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	_, err = sqlitestore.Open(path)
+	wantKind(t, err, sqlitestore.Foreign)
+}
+
+func TestOpenTakesOnlyThePathOfAFile(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	for path, want := range map[string]sqlitestore.Kind{
+		"":                                 sqlitestore.NotAPath,
+		":memory:":                         sqlitestore.NotAPath,
+		"file:x.db":                        sqlitestore.NotAPath,
+		"sqlite://x.db":                    sqlitestore.NotAPath,
+		"x\x00.db":                         sqlitestore.NotAPath,
+		dir:                                sqlitestore.NotAPath,
+		filepath.Join(dir, "none", "x.db"): sqlitestore.Missing,
+		filepath.Join("/dev/null", "x.db"): sqlitestore.Missing,
+	} {
+		s, err := sqlitestore.Open(path)
+		if wantKind(t, err, want); s != nil {
+			t.Errorf("%q was opened", path)
+		}
+	}
+	for _, name := range []string{"a b?mode=memory&x=y#z%20é'\";.db", "%3F.db", "-", "ünï.db", "x.db?_pragma=query_only(1)"} {
+		path := filepath.Join(dir, name)
+		signIn(t, open(t, path), "ada", "A")
+		if _, err := os.Stat(path); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+func TestAnotherProgramsDatabaseIsRefusedAndLeftAsItIs(t *testing.T) {
+	t.Parallel()
+	for name, statement := range map[string]string{
+		"its application id": "PRAGMA application_id = 1234",
+		"a name we need":     "CREATE TABLE history (url TEXT)",
+	} {
+		t.Run(name, func(t *testing.T) {
+			path := filepath.Join(t.TempDir(), "foreign.db")
+			conn := shell(t, path)
+			run(t, conn, "CREATE TABLE theirs (x)", statement)
+			before, err := os.ReadFile(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			_, err = sqlitestore.Open(path)
+			wantKind(t, err, sqlitestore.Foreign)
+			if after, err := os.ReadFile(path); err != nil || !bytes.Equal(before, after) {
+				t.Errorf("the file was changed (%v)", err)
+			}
+		})
+	}
+}
+
+func TestAnApplicationsTablesMayBeInTheSameFile(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "app.db")
+	app := shell(t, path)
+	run(t, app, "CREATE TABLE demo_users (name TEXT, password TEXT)", "INSERT INTO demo_users VALUES ('ada', 'x')")
+	s := open(t, path)
+	signIn(t, s, "ada", "A")
+	run(t, app, "UPDATE demo_users SET password = 'y'", "PRAGMA wal_checkpoint(TRUNCATE)")
+	signIn(t, s, "grace", "G")
+	wantLive(t, s, "ada", "A")
+}
+
+func TestADatabaseOfANewerReleaseIsRefused(t *testing.T) {
+	t.Parallel()
+	s, path := fresh(t)
+	signIn(t, s, "ada", "A")
+	run(t, shell(t, path), "INSERT INTO oneseat_migrations VALUES (999, '0999_future.sql', '')")
+	_, err := sqlitestore.Open(path)
+	wantKind(t, err, sqlitestore.Newer)
+	wantLive(t, s, "ada", "A") // who has it open goes on
+}
+
+// victim is a process to which things happen that would disturb others.
+func victim(args []string, say func(string)) error {
+	path := args[1]
+	switch args[0] {
+	case "read-only":
+		return readOnly(path)
+	case "failing disk":
+		return failingDisk(path)
+	}
+	return fmt.Errorf("what is %q?", args[0])
+}
+
+// readOnly runs as a user for whom read-only means read-only.
+func readOnly(path string) error {
+	s, err := sqlitestore.Open(path)
+	if err != nil {
+		return err
+	}
+	ctx := context.Background()
+	_, err = s.Update(ctx, key("ada"), seat("ada", "A"))
+	if err = errors.Join(err, s.Close()); err != nil {
+		return err
+	}
+	for _, c := range []struct {
+		file, dir os.FileMode
+		want      []sqlitestore.Kind
+	}{
+		{0o400, 0o700, []sqlitestore.Kind{sqlitestore.ReadOnly}},
+		{0o400, 0o500, []sqlitestore.Kind{sqlitestore.ReadOnly, sqlitestore.Missing}},
+		{0o600, 0o500, []sqlitestore.Kind{sqlitestore.ReadOnly, sqlitestore.Missing}}, // no -wal can be made
+		{0o000, 0o700, []sqlitestore.Kind{sqlitestore.Missing}},
+	} {
+		if err := errors.Join(os.Chmod(path, c.file), os.Chmod(filepath.Dir(path), c.dir)); err != nil {
+			return err
+		}
+		_, err := sqlitestore.Open(path)
+		if e, ok := errors.AsType[*sqlitestore.Error](err); !ok || !slices.Contains(c.want, e.Kind) {
+			return fmt.Errorf("file %v, directory %v: %v", c.file, c.dir, err)
+		}
+	}
+	err = os.Chmod(filepath.Dir(path), 0o700)
+	for _, suffix := range []string{"", "-wal", "-shm"} { // SQLite made them as it found the first
+		if e := os.Chmod(path+suffix, 0o600); !errors.Is(e, os.ErrNotExist) {
+			err = errors.Join(err, e)
+		}
+	}
+	if err != nil {
+		return err
+	}
+	s, err = sqlitestore.Open(path)
+	if err != nil {
+		return err
+	}
+	v, err := s.Update(ctx, key("grace"), seat("grace", "G"))
+	if err == nil && v.Roster == nil {
+		err = errors.New("no roster")
+	}
+	return errors.Join(err, s.Close())
+}
+
+// failingDisk fails to write when the files are to grow.
+func failingDisk(path string) error {
+	s, err := sqlitestore.Open(path)
+	if err != nil {
+		return err
+	}
+	ctx := context.Background()
+	if _, err := s.Update(ctx, key("ada"), seat("ada", "A")); err != nil {
+		return err
+	}
+	wal, err := os.Stat(path + "-wal")
+	if err != nil {
+		return err
+	}
+	var limit syscall.Rlimit
+	if err := syscall.Getrlimit(syscall.RLIMIT_FSIZE, &limit); err != nil {
+		return err
+	}
+	signal.Ignore(syscall.SIGXFSZ)
+	tight := limit
+	tight.Cur = uint64(wal.Size()) //nolint:gosec // a size
+	if err := syscall.Setrlimit(syscall.RLIMIT_FSIZE, &tight); err != nil {
+		return err
+	}
+	_, err = s.Update(ctx, key("ada"), seat("ada", "B"))
+	e, ok := errors.AsType[*sqlitestore.Error](err)
+	if !ok || e.Kind != sqlitestore.IO || !errors.Is(err, oneseat.ErrUnknownOutcome) {
+		return fmt.Errorf("a commit whose writing failed: %w", err)
+	}
+	if err := syscall.Setrlimit(syscall.RLIMIT_FSIZE, &limit); err != nil {
+		return err
+	}
+	v, err := s.Update(ctx, key("ada"), func(v oneseat.View) (oneseat.Change, error) {
+		if v.Roster.Seats[0].ID == "B" {
+			return oneseat.Change{}, nil // it was committed after all
+		}
+		return seat("ada", "B")(v)
+	})
+	if err == nil && (len(v.Roster.Seats) != 1 || v.Roster.Seats[0].ID != "B") {
+		err = fmt.Errorf("afterwards: %+v", v.Roster)
+	}
+	return errors.Join(err, s.Close())
+}
+
+func TestAReadOnlyDatabaseIsAnErrorAndNothingIsLost(t *testing.T) {
+	t.Parallel()
+	binary, dir, as := unprivileged(t)
+	path := filepath.Join(dir, "oneseat.db")
+	p := start(t, binary, "victim", as, "read-only", path)
+	p.wait(t)
+	s := open(t, path)
+	wantLive(t, s, "ada", "A")
+	wantLive(t, s, "grace", "G")
+}
+
+func TestAWriteThatFailsLeavesTheOutcomeUnknownAndTheNextOneHeals(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "oneseat.db")
+	start(t, self(t), "victim", nil, "failing disk", path).wait(t)
+	wantLive(t, open(t, path), "ada", "B")
+}
+
+// unprivileged returns what a process needs that is not root's: for root may
+// write what is read-only. If the tests are run by somebody else, that is this
+// user.
+func unprivileged(t *testing.T) (binary, dir string, as *syscall.Credential) {
+	t.Helper()
+	if os.Getuid() != 0 {
+		return self(t), t.TempDir(), nil
+	}
+	const nobody = 65534
+	dir = filepath.Join(t.TempDir(), "nobodys")
+	binary = filepath.Join(filepath.Dir(dir), "test")
+	err := errors.Join(
+		os.Chmod(filepath.Dir(filepath.Dir(dir)), 0o755), //nolint:gosec // nobody has to get there
+		os.Mkdir(dir, 0o700), os.Chown(dir, nobody, nobody), copyFile(self(t), binary))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return binary, dir, &syscall.Credential{Uid: nobody, Gid: nobody}
+}
+
+func copyFile(from, to string) error {
+	in, err := os.Open(from) //nolint:gosec // the test binary
+	if err != nil {
+		return err
+	}
+	defer in.Close()                                            //nolint:errcheck // only read
+	out, err := os.OpenFile(to, os.O_CREATE|os.O_WRONLY, 0o755) //nolint:gosec // to be run by another user
+	if err != nil {
+		return err
+	}
+	_, err = io.Copy(out, in)
+	return errors.Join(err, out.Close())
+}

@@ -1,0 +1,91 @@
+package sqlitestore
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"math"
+	"strings"
+
+	"github.com/oneseat/oneseat"
+)
+
+const rostersSQL = `SELECT key, version, roster FROM oneseat_rosters
+	WHERE realm = ? AND account >= ? AND account < ? ORDER BY account LIMIT ?`
+
+// The realm alone is not looked up in an index: newest first, most events are
+// of the realm that is asked for.
+const (
+	eventsSQL          = `SELECT id, event FROM oneseat_events WHERE +realm = ? AND id < ?`
+	eventsOfAccountSQL = `SELECT id, event FROM oneseat_events WHERE realm = ? AND id < ? AND account = ?`
+	andSession         = ` AND session = ?`
+	newestFirst        = ` ORDER BY id DESC LIMIT ?`
+)
+
+// Rosters implements [oneseat.History].
+func (s *Store) Rosters(ctx context.Context, q oneseat.RosterQuery) ([]oneseat.View, error) {
+	f, err := s.open()
+	if err != nil {
+		return nil, err
+	}
+	defer s.mu.RUnlock()
+	var views []oneseat.View
+	from := max(q.After+"\x00", q.Prefix) // the first text after After
+	rows, err := f.db.QueryContext(ctx, rostersSQL, q.Realm, from, beyond(q.Prefix), oneseat.PageLimit(q.Limit))
+	err = each(rows, err, func() error {
+		var key, text sql.RawBytes
+		var version sql.NullInt64
+		if err := rows.Scan(&key, &version, &text); err != nil {
+			return err
+		}
+		var k oneseat.Key
+		copy(k[:], key)
+		v, err := f.view(k, 0, version, text)
+		views = append(views, v)
+		return err
+	})
+	return views, explain(s.path, err)
+}
+
+// beyond is the first value that comes after every text that begins with
+// prefix: a text, or, for SQLite has blobs come after all texts, a blob.
+func beyond(prefix string) any {
+	if prefix = strings.TrimRight(prefix, "\xff"); prefix == "" {
+		return []byte{0}
+	}
+	last := len(prefix) - 1
+	return prefix[:last] + string([]byte{prefix[last] + 1})
+}
+
+// Events implements [oneseat.History]. Without an account, finding a session
+// reads the whole log.
+func (s *Store) Events(ctx context.Context, q oneseat.EventQuery) ([]oneseat.Record, error) {
+	f, err := s.open()
+	if err != nil {
+		return nil, err
+	}
+	defer s.mu.RUnlock()
+	before := int64(math.MaxInt64)
+	if q.Before != 0 {
+		before = int64(min(q.Before, math.MaxInt64)) //nolint:gosec // just bounded
+	}
+	query, args := eventsSQL, []any{q.Realm, before}
+	if q.Account != "" {
+		query, args = eventsOfAccountSQL, append(args, q.Account)
+	}
+	if q.Session != "" {
+		query, args = query+andSession, append(args, string(q.Session))
+	}
+	var records []oneseat.Record
+	rows, err := f.db.QueryContext(ctx, query+newestFirst, append(args, oneseat.PageLimit(q.Limit))...)
+	err = each(rows, err, func() error {
+		var r oneseat.Record
+		var text sql.RawBytes
+		if err := rows.Scan(&r.Seq, &text); err != nil {
+			return err
+		}
+		records = append(records, r)
+		return json.Unmarshal(text, &records[len(records)-1].Event)
+	})
+	return records, explain(s.path, err)
+}

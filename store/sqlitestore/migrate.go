@@ -1,0 +1,144 @@
+package sqlitestore
+
+import (
+	"context"
+	"database/sql"
+	"embed"
+	"errors"
+	"fmt"
+	"io/fs"
+	"strings"
+	"time"
+)
+
+//go:embed schema/*.sql
+var schema embed.FS
+
+// applicationID is in the header of every file of ours, where file(1) and
+// others look: "1sea" in ASCII.
+const applicationID = 0x31736561
+
+// migrate makes the file that conn is open on, whose path is for errors, a
+// database of this release: write-ahead logging, and every migration that is
+// not applied yet, each in a transaction of its own. Several processes may do
+// so at once: what is to be done next is found out under the write lock.
+//
+// A file that is another program's, or of a newer release, is left as it is. An
+// error because of a lock leaves nothing half done: call migrate again.
+func migrate(ctx context.Context, conn *sql.Conn, path string) error {
+	files, err := fs.Glob(schema, "schema/*.sql") // in the order of their names
+	if err != nil {
+		return err
+	}
+	if err := checkOwner(ctx, conn, path, len(files)); err != nil {
+		return err
+	}
+	if err := useWAL(ctx, conn); err != nil {
+		return err
+	}
+	for done := false; !done; {
+		if done, err = step(ctx, conn, path, files); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// checkOwner returns an error if the file is not ours to use. A file without
+// an application id may be new, or the application's own, which we may join.
+func checkOwner(ctx context.Context, conn *sql.Conn, path string, known int) error {
+	var id int64
+	if err := conn.QueryRowContext(ctx, "PRAGMA application_id").Scan(&id); err != nil {
+		return err
+	}
+	if id != 0 && id != applicationID {
+		return &Error{Kind: Foreign, Path: path, Err: fmt.Errorf("its application id is %#x, not %#x", id, applicationID)}
+	}
+	n, err := applied(ctx, conn)
+	if err == nil && n > known {
+		err = &Error{Kind: Newer, Path: path, Err: fmt.Errorf("its schema is %d, this release knows %d", n, known)}
+	}
+	if err != nil || n > 0 {
+		return err
+	}
+	var taken string
+	err = conn.QueryRowContext(ctx, "SELECT name FROM sqlite_schema WHERE name LIKE 'oneseat%' OR name IN ('signed_in', 'history')").Scan(&taken)
+	switch {
+	case errors.Is(err, sql.ErrNoRows):
+		return nil
+	case err == nil:
+		err = &Error{Kind: Foreign, Path: path, Err: fmt.Errorf("it has %q, which is a name that we need", taken)}
+	}
+	return err
+}
+
+// applied is the number of the last migration that was applied.
+func applied(ctx context.Context, conn *sql.Conn) (n int, err error) {
+	var there bool
+	err = conn.QueryRowContext(ctx, "SELECT EXISTS (SELECT 1 FROM sqlite_schema WHERE name = 'oneseat_migrations')").Scan(&there)
+	if err == nil && there {
+		err = conn.QueryRowContext(ctx, "SELECT coalesce(max(number), 0) FROM oneseat_migrations").Scan(&n)
+	}
+	return n, err
+}
+
+// useWAL switches to write-ahead logging, which the file remembers.
+func useWAL(ctx context.Context, conn *sql.Conn) error {
+	var mode string
+	err := conn.QueryRowContext(ctx, "PRAGMA journal_mode = WAL").Scan(&mode)
+	if err == nil && mode != "wal" {
+		err = fmt.Errorf("write-ahead logging is not possible here, the journal mode stays %q: use a local file system", mode)
+	}
+	return err
+}
+
+// step applies the next migration. If there is none it finds out whether the
+// file can be written: BEGIN IMMEDIATE alone does not.
+func step(ctx context.Context, conn *sql.Conn, path string, files []string) (done bool, err error) {
+	if _, err := conn.ExecContext(ctx, "BEGIN IMMEDIATE"); err != nil {
+		return false, err
+	}
+	defer func() {
+		if err != nil || done {
+			// A failed transaction may have ended by itself; then this fails,
+			// and there is nothing left to undo.
+			_, _ = conn.ExecContext(context.WithoutCancel(ctx), "ROLLBACK")
+		}
+	}()
+	if err := checkOwner(ctx, conn, path, len(files)); err != nil {
+		return false, err
+	}
+	n, err := applied(ctx, conn)
+	if err != nil {
+		return false, err
+	}
+	if n == len(files) {
+		_, err := conn.ExecContext(ctx, "UPDATE oneseat_meta SET floor = floor")
+		return true, err
+	}
+	if err := apply(ctx, conn, n+1, files[n]); err != nil {
+		return false, fmt.Errorf("migration %s: %w", files[n], err)
+	}
+	_, err = conn.ExecContext(ctx, "COMMIT")
+	return false, err
+}
+
+// apply runs one migration inside the open transaction.
+func apply(ctx context.Context, conn *sql.Conn, number int, file string) error {
+	script, err := schema.ReadFile(file)
+	if err != nil {
+		return err
+	}
+	for _, statement := range []string{
+		fmt.Sprintf("PRAGMA application_id = %d", applicationID),
+		"CREATE TABLE IF NOT EXISTS oneseat_migrations (number INTEGER PRIMARY KEY, name TEXT NOT NULL, applied_at TEXT NOT NULL) STRICT",
+		string(script),
+	} {
+		if _, err := conn.ExecContext(ctx, statement); err != nil {
+			return err
+		}
+	}
+	_, err = conn.ExecContext(ctx, "INSERT INTO oneseat_migrations VALUES (?, ?, ?)",
+		number, strings.TrimPrefix(file, "schema/"), time.Now().UTC().Format(time.DateTime))
+	return err
+}

@@ -1,0 +1,142 @@
+package sqlitestore_test
+
+import (
+	"context"
+	"crypto/rand"
+	"database/sql"
+	"encoding/json"
+	"fmt"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/oneseat/oneseat"
+)
+
+// accounts is over how many accounts BenchmarkSignIn and BenchmarkBareRows go
+// in turn.
+const accounts = 10000
+
+// BenchmarkSignIn is one sign-in, each displacing another: a roster and two
+// events. Run it with -benchtime 50000x or so.
+func BenchmarkSignIn(b *testing.B) {
+	for _, callers := range []int{1, 64} {
+		b.Run(fmt.Sprintf("callers=%d", callers), func(b *testing.B) {
+			s, _ := fresh(b)
+			var n atomic.Int64
+			var wg sync.WaitGroup
+			b.ResetTimer()
+			for range callers {
+				wg.Go(func() {
+					for i := n.Add(1); i <= int64(b.N); i = n.Add(1) {
+						a := fmt.Sprint("user", i%accounts)
+						if _, err := s.Update(b.Context(), key(a), seat(a, oneseat.SessionID(rand.Text()))); err != nil {
+							b.Error(err)
+						}
+					}
+				})
+			}
+			wg.Wait()
+			b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "signins/s")
+		})
+	}
+}
+
+// BenchmarkBareRows writes the rows of BenchmarkSignIn with nothing around them,
+// to compare it with: no reading, no deciding, no JSON.
+func BenchmarkBareRows(b *testing.B) {
+	for _, batch := range []int{1, 64} {
+		b.Run(fmt.Sprintf("transactions_of=%d", batch), func(b *testing.B) {
+			path := filepath.Join(b.TempDir(), "oneseat.db")
+			roster, events := example(b, open(b, path))
+			conn := shell(b, path)
+			run(b, conn, "PRAGMA synchronous = FULL", "PRAGMA cache_size = -16384")
+			prepare := func(query string) *sql.Stmt {
+				s, err := conn.PrepareContext(b.Context(), query)
+				if err != nil {
+					b.Fatal(err)
+				}
+				return s
+			}
+			do := func(s *sql.Stmt, args ...any) {
+				if _, err := s.Exec(args...); err != nil {
+					b.Fatal(err)
+				}
+			}
+			begin, commit := prepare("BEGIN IMMEDIATE"), prepare("COMMIT")
+			insert := prepare("INSERT INTO oneseat_rosters (version, due, roster, key, realm, account) VALUES (?, ?, ?, ?, ?, ?)")
+			update := prepare("UPDATE oneseat_rosters SET version = ?, due = ?, roster = ? WHERE key = ?")
+			log := prepare("INSERT INTO oneseat_events (key, version, realm, account, session, event) VALUES (?, ?, ?, ?, ?, ?)")
+			b.ResetTimer()
+			for i := range b.N {
+				if i%batch == 0 {
+					do(begin)
+				}
+				a := fmt.Sprint("user", i%accounts)
+				k := key(a)
+				now := time.Now().UnixMicro()
+				if i < accounts {
+					do(insert, now, now, roster, k[:], realm, a)
+				} else {
+					do(update, now, now, roster, k[:])
+				}
+				for _, e := range events {
+					do(log, k[:], now, realm, a, rand.Text(), e)
+				}
+				if i%batch == batch-1 || i == b.N-1 {
+					do(commit)
+				}
+			}
+			b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "signins/s")
+		})
+	}
+}
+
+// example is a roster, and the events of one sign-in, as they are stored.
+func example(b *testing.B, s oneseat.Store) (roster string, events []string) {
+	var last oneseat.Change
+	for range 3 {
+		_, err := s.Update(context.WithoutCancel(b.Context()), key("example"), func(v oneseat.View) (c oneseat.Change, err error) {
+			last, err = seat("example", oneseat.SessionID(rand.Text()))(v)
+			return last, err
+		})
+		if err != nil {
+			b.Fatal(err)
+		}
+	}
+	text, err := json.Marshal(last.Roster)
+	if err != nil {
+		b.Fatal(err)
+	}
+	for _, e := range last.Events {
+		j, err := json.Marshal(e)
+		if err != nil {
+			b.Fatal(err)
+		}
+		events = append(events, string(j))
+	}
+	return string(text), events
+}
+
+// BenchmarkLoad reads one roster, as a check does that is not answered from
+// memory, and fifty at once.
+func BenchmarkLoad(b *testing.B) {
+	s, _ := fresh(b)
+	keys := make([]oneseat.Key, 50)
+	for i := range keys {
+		a := fmt.Sprint("user", i)
+		keys[i] = key(a)
+		signIn(b, s, a, "S")
+	}
+	for _, n := range []int{1, len(keys)} {
+		b.Run(fmt.Sprintf("keys=%d", n), func(b *testing.B) {
+			for b.Loop() {
+				if _, err := s.Load(b.Context(), keys[:n]...); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}

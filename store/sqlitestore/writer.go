@@ -1,0 +1,442 @@
+package sqlitestore
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"sync/atomic"
+	"time"
+
+	"github.com/oneseat/oneseat"
+)
+
+// maxBatch is how many updates are committed together at most.
+const maxBatch = 256
+
+const (
+	insertSQL = `INSERT INTO oneseat_rosters (version, due, roster, key, realm, account) VALUES (?, ?, ?, ?, ?, ?)`
+	updateSQL = `UPDATE oneseat_rosters SET version = ?, due = ?, roster = ? WHERE key = ?`
+	eraseSQL  = `DELETE FROM oneseat_rosters WHERE key = ?`
+	floorSQL  = `UPDATE oneseat_meta SET floor = max(floor, ?) RETURNING floor`
+	eventSQL  = `INSERT INTO oneseat_events (key, version, realm, account, session, event) VALUES (?, ?, ?, ?, ?, ?)`
+)
+
+// update is one call of Update on its way through the writer.
+type update struct {
+	ctx    context.Context
+	key    oneseat.Key
+	change func(oneseat.View) (oneseat.Change, error)
+
+	state atomic.Int32 // waiting, then taken by the writer or withdrawn by its caller
+
+	// Once it is taken these are the writer's, and its caller's after done.
+	view oneseat.View
+	err  error
+	done chan struct{}
+}
+
+const (
+	waiting = iota
+	taken
+	withdrawn
+)
+
+// Update implements [oneseat.Store]. An update is withdrawn when ctx ends before
+// the writer has run its change. After that its commit has begun; Update waits
+// for the outcome, which takes as long as the disk does.
+//
+// change runs on another goroutine, one at a time with all others of this
+// store; it must not call the store.
+func (s *Store) Update(ctx context.Context, key oneseat.Key, change func(oneseat.View) (oneseat.Change, error)) (oneseat.View, error) {
+	if err := ctx.Err(); err != nil {
+		return oneseat.View{}, err
+	}
+	u := &update{ctx: ctx, key: key, change: change, done: make(chan struct{})}
+	select {
+	case s.queue <- u:
+	case <-ctx.Done():
+		return oneseat.View{}, ctx.Err()
+	case <-s.closing:
+		return oneseat.View{}, ErrClosed
+	}
+	select {
+	case <-u.done:
+	case <-ctx.Done():
+		if u.state.CompareAndSwap(waiting, withdrawn) {
+			return oneseat.View{}, ctx.Err()
+		}
+		<-u.done
+	case <-s.stopped:
+		if u.state.CompareAndSwap(waiting, withdrawn) {
+			return oneseat.View{}, ErrClosed
+		}
+		<-u.done
+	}
+	if u.err != nil {
+		return oneseat.View{}, u.err
+	}
+	return u.view, nil
+}
+
+// writer is the goroutine that makes all updates of a store, and what it works
+// with. Nothing here is shared. It ends when the store is closed.
+type writer struct {
+	s *Store
+
+	file *file // on which all below is; nil: not connected
+	db   *sql.DB
+	conn *sql.Conn
+
+	begin, commit, rollback, load       *sql.Stmt
+	insert, update, erase, floor, event *sql.Stmt
+	overdue, trim, trimmed              *sql.Stmt // see trim.go
+
+	batch  []*update             // taken, in the order in which they run
+	fresh  map[oneseat.Key]entry // what the open transaction has written
+	logged bool                  // it has written events
+}
+
+// entry is a roster as the open transaction has left it.
+type entry struct {
+	oneseat.View
+	size int // bytes of its JSON
+}
+
+func (w *writer) run() {
+	closed := false
+	defer func() {
+		w.disconnect()
+		if closed {
+			close(w.s.stopped)
+			return
+		}
+		// A change ended this goroutine: runtime.Goexit, as in FailNow of
+		// testing. That must not end all updates for good.
+		w.finish(errors.New("sqlitestore: a change of the same batch ended its goroutine: nothing was written, try again"))
+		go w.run()
+	}()
+	w.loop()
+	closed = true
+}
+
+func (w *writer) loop() {
+	look := time.NewTicker(trimEvery)
+	defer look.Stop()
+	overdue := true // there may be events to trim: a bite after every batch, until there are none
+	for !w.closing() {
+		overdue = overdue && w.trimSome()
+		if overdue {
+			select {
+			case u := <-w.s.queue:
+				w.transact(u)
+			default:
+			}
+			continue
+		}
+		select {
+		case u := <-w.s.queue:
+			w.transact(u)
+		case <-look.C:
+			overdue = true
+		case <-w.s.closing:
+		}
+	}
+}
+
+func (w *writer) closing() bool {
+	select {
+	case <-w.s.closing:
+		return true
+	default:
+		return false
+	}
+}
+
+// transact commits first and everything else that waits in one transaction.
+// What comes while it runs is taken in as long as there is more; what comes
+// while it commits is the next batch. An update is taken only when the lock is
+// held, so that it can be withdrawn until then.
+func (w *writer) transact(first *update) {
+	for {
+		err := w.lock(lockPatience)
+		began := time.Now() // not after the Now of any View of this transaction
+		w.take(first)
+		if err != nil {
+			for w.takeNext() { // they would wait as long, one after the other
+			}
+			w.finish(err)
+			return
+		}
+		if err := w.runAll(); err != nil {
+			w.disconnect()
+			w.finish(err)
+			return
+		}
+		if age(began) <= oneseat.MaxUpdateAge {
+			w.finish(w.end())
+			return
+		}
+		if err := w.undo(); err != nil {
+			w.finish(err)
+			return
+		}
+	}
+}
+
+// age is how long ago a time is, by the clock that has gone further: the
+// monotonic one stands still while the machine sleeps.
+func age(t time.Time) time.Duration {
+	now := time.Now()
+	return max(now.Sub(t), now.Round(0).Sub(t.Round(0)))
+}
+
+// take takes an update into the batch, unless it is withdrawn, or in it.
+func (w *writer) take(u *update) bool {
+	if !u.state.CompareAndSwap(waiting, taken) {
+		return false
+	}
+	w.batch = append(w.batch, u)
+	return true
+}
+
+// takeNext takes another update if one waits and there is room.
+func (w *writer) takeNext() bool {
+	for len(w.batch) < maxBatch && !w.closing() {
+		select {
+		case u := <-w.s.queue:
+			if w.take(u) {
+				return true
+			}
+		default:
+			return false
+		}
+	}
+	return false
+}
+
+// runAll runs the updates of the batch and those that come meanwhile.
+func (w *writer) runAll() error {
+	for i := 0; i < len(w.batch) || w.takeNext(); i++ {
+		if err := w.change(w.batch[i]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// change makes one update in the open transaction. What it returns has spoilt
+// the transaction; what concerns this update alone is in u.err.
+func (w *writer) change(u *update) error {
+	if u.err = u.ctx.Err(); u.err != nil {
+		return nil
+	}
+	v, err := w.view(u.key)
+	if _, damaged := errors.AsType[*oneseat.FormatError](err); damaged {
+		u.err = err
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	c, err := oneseat.RunChange(u.change, v)
+	if err == nil {
+		err = u.ctx.Err()
+	}
+	if u.err = err; err != nil {
+		return nil
+	}
+	switch {
+	case c.Erase:
+		u.view, err = w.eraseRoster(v)
+	case c.Roster != nil:
+		var t texts
+		if t, u.err = encode(c); u.err == nil {
+			u.view, err = w.replace(v, c, t)
+		}
+	default:
+		u.view = v
+	}
+	return err
+}
+
+func (w *writer) view(k oneseat.Key) (oneseat.View, error) {
+	if e, ok := w.fresh[k]; ok {
+		return e.At(time.Now()), nil
+	}
+	return w.file.loadOne(context.Background(), w.load, k)
+}
+
+func (w *writer) eraseRoster(v oneseat.View) (oneseat.View, error) {
+	if v.Roster == nil {
+		return v, nil
+	}
+	if _, err := w.erase.Exec(v.Key[:]); err != nil {
+		return v, err
+	}
+	v.Roster = nil
+	err := w.floor.QueryRow(int64(v.Version)).Scan(&v.Version) //nolint:gosec // a time in µs
+	w.fresh[v.Key] = entry{View: v}
+	return v, err
+}
+
+// texts are the JSON of a change.
+type texts struct {
+	roster string
+	events []string
+}
+
+func encode(c oneseat.Change) (t texts, err error) {
+	b, err := c.Roster.MarshalJSON()
+	t.roster = string(b)
+	for _, e := range c.Events {
+		if err == nil {
+			b, err = json.Marshal(e)
+			t.events = append(t.events, string(b))
+		}
+	}
+	return t, err
+}
+
+func (w *writer) replace(v oneseat.View, c oneseat.Change, t texts) (oneseat.View, error) {
+	version := int64(v.Next()) //nolint:gosec // a time in µs
+	var due any
+	if !c.Roster.Due.IsZero() {
+		due = c.Roster.Due.UnixMicro()
+	}
+	var err error
+	if v.Roster != nil {
+		_, err = w.update.Exec(version, due, t.roster, v.Key[:])
+	} else {
+		_, err = w.insert.Exec(version, due, t.roster, v.Key[:], c.Roster.Realm, c.Roster.Account)
+	}
+	for i, e := range c.Events {
+		if err == nil {
+			_, err = w.event.Exec(v.Key[:], version, e.Realm, e.Account, string(e.Session), t.events[i])
+		}
+		w.logged = true
+	}
+	v.Roster, v.Version = c.Roster, uint64(version) //nolint:gosec // as above
+	w.fresh[v.Key] = entry{v, len(t.roster)}
+	return v, err
+}
+
+// end commits what the transaction has written, if anything.
+func (w *writer) end() error {
+	if len(w.fresh) == 0 {
+		return w.undo()
+	}
+	_, err := w.commit.Exec()
+	if err == nil {
+		return nil
+	}
+	w.disconnect()
+	switch kindOf(err) {
+	case Full, Locked, ReadOnly:
+		return err // the record that makes it a commit was not written
+	}
+	return fmt.Errorf("%w: %w", oneseat.ErrUnknownOutcome, explain(w.s.path, err))
+}
+
+// undo rolls the transaction back.
+func (w *writer) undo() error {
+	_, err := w.rollback.Exec()
+	if err != nil {
+		w.disconnect()
+	}
+	w.forget()
+	return err
+}
+
+// forget empties what was noted of a transaction.
+func (w *writer) forget() {
+	clear(w.fresh)
+	w.logged = false
+}
+
+// finish gives every update of the batch its outcome, which is err if that is
+// not nil: also one that was refused may have been refused on account of another
+// that now was not made.
+func (w *writer) finish(err error) {
+	err = explain(w.s.path, err)
+	for k, e := range w.fresh {
+		if err == nil && e.Roster != nil {
+			w.file.known.add(k, roster{e.Roster, e.Version, e.size})
+		}
+	}
+	for _, u := range w.batch {
+		if err != nil {
+			u.err = err
+		}
+		close(u.done)
+	}
+	if err == nil && w.logged {
+		w.s.wakeAll()
+	}
+	clear(w.batch) // let go of them
+	w.batch = w.batch[:0]
+	w.forget()
+}
+
+// lock begins a transaction that holds the write lock, on the file that is at
+// the path now. It waits for another process's lock, but not beyond Close.
+func (w *writer) lock(patience time.Duration) error {
+	err := retryLocked(patience, w.s.closing, func() error {
+		if err := w.connect(); err != nil {
+			return err
+		}
+		_, err := w.begin.Exec()
+		return err
+	})
+	if err != nil {
+		w.disconnect()
+	}
+	return err
+}
+
+func (w *writer) connect() error {
+	f, err := w.s.open()
+	if err != nil {
+		return err
+	}
+	w.s.mu.RUnlock()
+	if f == w.file {
+		return nil
+	}
+	w.disconnect()
+	ctx := context.Background()
+	if w.db, w.conn, err = connect(ctx, w.s.path, "rw", 0); err != nil {
+		return err
+	}
+	w.file, w.fresh = f, make(map[oneseat.Key]entry)
+	if err = prepare(ctx, w.conn, w.statements()); err != nil {
+		w.disconnect()
+	}
+	return err
+}
+
+func (w *writer) statements() map[**sql.Stmt]string {
+	return map[**sql.Stmt]string{
+		&w.begin: "BEGIN IMMEDIATE", &w.commit: "COMMIT", &w.rollback: "ROLLBACK", &w.load: loadSQL,
+		&w.insert: insertSQL, &w.update: updateSQL, &w.erase: eraseSQL, &w.floor: floorSQL, &w.event: eventSQL,
+		&w.overdue: overdueSQL, &w.trim: trimSQL, &w.trimmed: trimmedSQL,
+	}
+}
+
+// disconnect ends the connection and with it any transaction that is open; the
+// next update makes another. After an error nothing else is certain to help.
+// What could be said here has been said by what failed before.
+func (w *writer) disconnect() {
+	if w.file == nil {
+		return
+	}
+	for s := range w.statements() { // one left open would keep the transaction
+		if *s != nil {
+			_ = (*s).Close()
+			*s = nil
+		}
+	}
+	_, _ = w.conn.Close(), w.db.Close()
+	w.file, w.db, w.conn = nil, nil, nil
+}
