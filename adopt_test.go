@@ -10,17 +10,12 @@ import (
 	"github.com/oneseat/oneseat/store/memstore"
 )
 
-// adopting is a registry that adopts older sessions for another week.
+// adopting is a registry that adopts older sessions for another day.
 func adopting(t *testing.T, c oneseat.Config) *oneseat.Registry {
 	t.Helper()
-	c.AdoptUntil = time.Now().Add(7 * 24 * time.Hour)
-	c.MaxStale = time.Minute // or the week would be millions of looks at the log
-	seats, err := oneseat.New(memstore.New(), c)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = seats.Close() })
-	return seats
+	c.AdoptUntil = time.Now().Add(24 * time.Hour)
+	c.MaxStale = time.Minute // or the day would be hundreds of thousands of looks at the log
+	return newRegistry(t, memstore.New(), c)
 }
 
 func TestAnOlderSessionGetsASeatThroughTheDoor(t *testing.T) {
@@ -91,7 +86,7 @@ func TestAnEndingIsFinalForOlderSessionsToo(t *testing.T) {
 		if err := seats.SignOut(t.Context(), string(g.Token)); err != nil {
 			t.Fatal(err)
 		}
-		for _, wait := range []time.Duration{0, time.Hour, 24 * time.Hour} { // also once the ending is forgotten and swept
+		for _, wait := range []time.Duration{0, time.Hour, 12 * time.Hour} { // also once the ending is forgotten and swept
 			time.Sleep(wait)
 			synctest.Wait()
 			for _, since := range []time.Time{issued, {}} {
@@ -106,7 +101,7 @@ func TestAnEndingIsFinalForOlderSessionsToo(t *testing.T) {
 func TestAdoptionEndsOnItsDay(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		seats := adopting(t, oneseat.Config{})
-		time.Sleep(7 * 24 * time.Hour)
+		time.Sleep(24 * time.Hour)
 		if _, err := seats.Adopt(t.Context(), "ada", time.Now().Add(-time.Hour), oneseat.Client{}); !errors.Is(err, oneseat.ErrNoSession) {
 			t.Fatal(err)
 		}
@@ -130,5 +125,113 @@ func TestAnOlderSessionThatHasTimedOutGetsNoSeat(t *testing.T) {
 		if _, err := seats.Adopt(t.Context(), "ada", time.Now().Add(-59*time.Minute), oneseat.Client{}); err != nil {
 			t.Fatal(err)
 		}
+	})
+}
+
+// The browser that comes twice with the same older session (two tabs, say) has
+// one seat, and the second time does not end the first.
+func TestAnOlderSessionIsAdoptedOnce(t *testing.T) {
+	for _, ago := range []time.Duration{0, time.Hour, time.Hour + 789*time.Nanosecond} {
+		synctest.Test(t, func(t *testing.T) {
+			seats := adopting(t, oneseat.Config{})
+			var issued time.Time // not known
+			if ago > 0 {
+				issued = time.Now().Add(-ago)
+			}
+			first, err := seats.Adopt(t.Context(), "ada", issued, oneseat.Client{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			_, err = seats.Adopt(t.Context(), "ada", issued, oneseat.Client{})
+			wantError(t, err, oneseat.ErrNoSession)
+			wantLive(t, seats, first)
+		})
+	}
+}
+
+// The application's clock may be ahead of the store's: that must not make an
+// older session newer than a sign-in, or than an ending.
+func TestAnOlderSessionFromTheFutureDisplacesNobody(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		seats := adopting(t, oneseat.Config{})
+		later := signIn(t, seats, "ada", oneseat.Client{})
+		if _, err := seats.Adopt(t.Context(), "ada", time.Now().Add(time.Minute), oneseat.Client{}); err == nil {
+			t.Error("it displaced a sign-in")
+		}
+		wantLive(t, seats, later)
+		if err := seats.SignOut(t.Context(), string(later.Token)); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := seats.Adopt(t.Context(), "ada", time.Now().Add(time.Minute), oneseat.Client{}); err == nil {
+			t.Error("it was seated after an ending")
+		}
+	})
+}
+
+// Until the day nothing is erased, because absence would let an older session
+// in; afterwards everything is, and the sweep comes to an end.
+func TestRostersAreErasedOnceNobodyIsAdoptedAnyMore(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := memstore.New()
+		r := newNode(t, store, oneseat.Config{MaxStale: time.Minute, KeepEndings: time.Minute, AdoptUntil: time.Now().Add(time.Hour)})
+		g := signIn(t, r, "ada", oneseat.Client{})
+		if err := r.SignOut(t.Context(), string(g.Token)); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Hour - time.Microsecond)
+		if v := stored(t, store, "ada"); v.Roster == nil || len(v.Roster.Endings) != 0 {
+			t.Fatalf("before the day: %+v", v.Roster)
+		}
+		time.Sleep(5 * time.Minute)
+		if v := stored(t, store, "ada"); v.Roster != nil {
+			t.Errorf("after the day: %+v", v.Roster)
+		}
+		if keys, err := store.Due(t.Context(), realm, 10); err != nil || len(keys) != 0 {
+			t.Errorf("due for ever: %v, %v", keys, err)
+		}
+	})
+}
+
+func TestAdoptionGoesThroughTheRulesOfTheDoor(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		seats := adopting(t, oneseat.Config{Limit: 2, WhenFull: oneseat.Refuse})
+		issued := time.Now().Add(-time.Minute)
+		one, err := seats.Adopt(t.Context(), "ada", issued, oneseat.Client{Device: laptop, DeviceID: "d"})
+		if err != nil || one.Session.Device != laptop {
+			t.Fatal(one, err)
+		}
+		if _, err := seats.Adopt(t.Context(), "ada", issued, oneseat.Client{}); err != nil {
+			t.Fatal(err)
+		}
+		_, err = seats.Adopt(t.Context(), "ada", issued, oneseat.Client{})
+		wantError(t, err, oneseat.ErrNoSession)
+		if s := seats.Stats(); s.SignIns != 0 || s.Refused != 0 {
+			t.Errorf("stats: %+v", s)
+		}
+	})
+}
+
+func TestAnAdoptionWhoseReplyWasLostAdmitsOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := memstore.New()
+		c := oneseat.Config{Limit: 3, AdoptUntil: time.Now().Add(time.Hour)}
+		a, b := newNode(t, store, c), newNode(t, store, c)
+		a.loseReplies(oneseat.KeyOf(realm, "ada"), 1, nil)
+		g, err := a.Adopt(t.Context(), "ada", time.Time{}, oneseat.Client{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		wantLive(t, b, g)
+		if n := count(logged(t, store, "ada"), oneseat.SessionCreated); n != 1 {
+			t.Errorf("%d created", n)
+		}
+		a.loseReplies(oneseat.KeyOf(realm, "grace"), 1, func() { _, _ = b.EndAll(t.Context(), "grace", oneseat.Cause{}) })
+		_, err = a.Adopt(t.Context(), "grace", time.Time{}, oneseat.Client{})
+		if over, ok := errors.AsType[*oneseat.EndedError](err); !ok || over.Ending.Reason != oneseat.Revoked {
+			t.Errorf("got %v", err)
+		}
+		a.down()
+		_, err = a.Adopt(t.Context(), "alan", time.Time{}, oneseat.Client{})
+		wantError(t, err, oneseat.ErrStoreUnavailable)
 	})
 }

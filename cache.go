@@ -39,7 +39,8 @@ type cacheShard struct {
 type entry struct {
 	View
 	loaded instant // when the load that brought it began
-	begun  uint64  // the partition's count of Changes calls when it was cached
+	since  uint64  // the partition's step before that
+	cached uint64  // the partition's step when it was cached
 }
 
 // mark stands for the loads of a key that are under way.
@@ -50,15 +51,15 @@ type mark struct {
 
 // partition is what is known of one partition of the log.
 type partition struct {
-	begun atomic.Uint64 // Changes calls that were begun
+	steps atomic.Uint64 // beginnings of Changes calls, and ends of gaps
 	proof atomic.Pointer[proof]
 }
 
 // proof is a Changes call that reached the end of the log, all of it applied.
 type proof struct {
-	number uint64  // of the call
-	at     instant // just before it began
-	from   uint64  // it proves only what was cached at this count or later: there was a gap before
+	begun uint64  // the step of the call's beginning: it proves only what was cached before
+	at    instant // just before that
+	gap   uint64  // the step until which the log was not followed: it proves only what began to load after
 }
 
 func newCache(partitions int, maxStale time.Duration) *cache {
@@ -83,25 +84,27 @@ func (c *cache) get(k Key) *entry {
 	return e
 }
 
-// provenAt is the moment as of which something counts that was loaded and
-// cached as told.
-func (c *cache) provenAt(k Key, loaded instant, begun uint64) instant {
-	p := c.parts[k.Partition(len(c.parts))].proof.Load()
-	if p != nil && p.from <= begun && begun < p.number {
+func (c *cache) partition(k Key) *partition { return &c.parts[k.Partition(len(c.parts))] }
+
+// provenAt is the moment as of which an entry counts.
+func (c *cache) provenAt(e *entry) instant {
+	p := c.partition(e.Key).proof.Load()
+	if p != nil && p.gap <= e.since && e.cached < p.begun {
 		return p.at
 	}
-	return loaded
+	return e.loaded
 }
 
 // believable says whether e may say yes at now.
 func (c *cache) believable(e *entry, now instant) bool {
-	return e != nil && now.since(c.provenAt(e.Key, e.loaded, e.begun)) <= c.maxStale &&
+	return e != nil && now.since(c.provenAt(e)) <= c.maxStale &&
 		now.since(e.loaded) <= reloadAfter
 }
 
-// expect marks a load of k, before it is sent. done is called exactly once when
-// the load's result has been kept or thrown away.
-func (c *cache) expect(k Key) {
+// expect marks a load of k, before it is sent, and returns the step at which it
+// can have begun. done is called exactly once when the load's result has been
+// kept or thrown away.
+func (c *cache) expect(k Key) (since uint64) {
 	s := c.shard(k)
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -111,6 +114,7 @@ func (c *cache) expect(k Key) {
 		s.marks[k] = m
 	}
 	m.loads++
+	return c.partition(k).steps.Load()
 }
 
 func (c *cache) done(k Key) {
@@ -126,7 +130,7 @@ func (c *cache) done(k Key) {
 
 // keep caches what a marked load, or an update, brought, unless something newer
 // is known. It returns what is cached of v, or nil if it could not be kept.
-func (c *cache) keep(v View, loaded instant) *entry {
+func (c *cache) keep(v View, loaded instant, since uint64) *entry {
 	s := c.shard(v.Key)
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -143,7 +147,7 @@ func (c *cache) keep(v View, loaded instant) *entry {
 	} else if old.Version > v.Version {
 		return nil
 	}
-	e := &entry{View: v, loaded: loaded, begun: c.parts[v.Key.Partition(len(c.parts))].begun.Load()}
+	e := &entry{View: v, loaded: loaded, since: since, cached: c.partition(v.Key).steps.Load()}
 	s.entries[v.Key] = e
 	return e
 }
@@ -182,8 +186,9 @@ func (c *cache) trim(shard int, now instant) {
 	}
 }
 
-// begin counts a Changes call of a partition, before it is sent.
-func (c *cache) begin(partition int) uint64 { return c.parts[partition].begun.Add(1) }
+// step counts the beginning of a Changes call, before it is sent, or the end of
+// a gap.
+func (c *cache) step(partition int) uint64 { return c.parts[partition].steps.Add(1) }
 
 // prove records that everything up to a Changes call has been applied.
 func (c *cache) prove(partition int, p proof) { c.parts[partition].proof.Store(&p) }

@@ -3,6 +3,7 @@ package oneseat
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 )
 
@@ -76,8 +77,8 @@ func (r *Registry) checkToken(ctx context.Context, token string, active bool) (S
 		return Session{}, ErrNoSession
 	}
 	c := claim{key: key, secret: secret}
-	if s, err, ok := r.checkCached(c, active); ok {
-		return s, err
+	if m, err := r.remember(c, active); m.says {
+		return m.session(), err
 	}
 	if !intact(token) {
 		return Session{}, ErrNoSession
@@ -85,54 +86,71 @@ func (r *Registry) checkToken(ctx context.Context, token string, active bool) (S
 	return r.checkStore(ctx, c, active)
 }
 
-// checkCached answers a claim from memory, if memory may say so. active says
-// whether it counts as activity.
-func (r *Registry) checkCached(c claim, active bool) (_ Session, _ error, ok bool) {
-	e := r.cache.get(c.key)
-	if e == nil {
-		return Session{}, nil, false
+// memory is what the cache knows of a claim.
+type memory struct {
+	entry, control *entry // nil: not cached
+	judgement
+	at         time.Time // the latest that the store's clock can show
+	believable bool      // a yes may be said
+	says       bool      // the claim is answered
+}
+
+// session is whom a live judgement is about.
+func (j judgement) session() Session {
+	if j.verdict != live {
+		return Session{}
 	}
-	now := r.now()
-	j, at := r.judgeCached(e, c, now)
+	return j.seat.Session
+}
+
+// recollect judges a claim by what is cached, at the latest time that it can be
+// in the store: its time when the entry was loaded, carried forward.
+func (r *Registry) recollect(c claim, now instant) (m memory) {
+	if m.entry = r.cache.get(c.key); m.entry == nil {
+		return m
+	}
+	m.at = after(m.entry.Now, now.since(m.entry.loaded))
+	var epoch uint64
+	if m.control = r.cache.get(r.control); m.control != nil {
+		epoch = m.control.Roster.Epoch
+	}
+	m.judgement = m.entry.Roster.judge(c.in(m.entry.Roster, m.at), m.at, epoch, r.rule)
+	m.believable = r.cache.believable(m.entry, now) && r.cache.believable(m.control, now)
+	return m
+}
+
+// remember answers a claim from memory, if memory says something. active says
+// whether the claim counts as activity.
+func (r *Registry) remember(c claim, active bool) (memory, error) {
+	m := r.recollect(c, r.now())
 	switch {
-	case j.verdict == ended && j.ending.Reason != RealmEnded: // final, however old the news
-		return Session{}, r.refuse(c, j), true
-	case j.verdict != live || !r.cache.believable(e, now) || !r.cache.believable(r.cache.get(r.control), now):
-		return Session{}, nil, false
-	case active && !r.seen(c.key, j.seat, at): // to be touched before the answer
-		return Session{}, nil, false
+	case m.verdict == ended && m.ending.Reason != RealmEnded: // final, however old the news
+		m.says = true
+		return m, r.refuse(c, m.judgement)
+	case m.verdict == live && m.believable && (!active || r.seen(c.key, m.seat, m.at)): // else touched before the answer
+		m.says = true
+		r.stats.cached.Add(1)
 	}
-	r.stats.cached.Add(1)
-	return j.seat.Session, nil, true
+	return m, nil
 }
 
 // checkStore answers a claim that memory could not answer.
 func (r *Registry) checkStore(ctx context.Context, c claim, active bool) (Session, error) {
 	s, err := r.checkFresh(ctx, c, active)
+	if errors.Is(err, ErrUnknownOutcome) { // of recording a timeout, or a touch: it is asked again
+		err = fmt.Errorf("%w: %w", ErrStoreUnavailable, err)
+	}
 	if err != nil && r.config.DangerouslyAllowWhenStoreIsDown && errors.Is(err, ErrStoreUnavailable) {
-		if e := r.cache.get(c.key); e != nil {
-			if j, _ := r.judgeCached(e, c, r.now()); j.verdict == live {
-				return j.seat.Session, nil
-			}
+		if m := r.recollect(c, r.now()); m.verdict == live {
+			return m.seat.Session, nil
 		}
 	}
 	return s, err
 }
 
-// judgeCached judges by what is in memory, at the latest time that it can be in
-// the store: its time when the entry was loaded, carried forward.
-func (r *Registry) judgeCached(e *entry, c claim, now instant) (judgement, time.Time) {
-	at := after(e.Now, now.since(e.loaded))
-	var epoch uint64
-	if control := r.cache.get(r.control); control != nil {
-		epoch = control.Roster.Epoch
-	}
-	return e.Roster.judge(c.in(e.Roster, at), at, epoch, r.rule), at
-}
-
 // checkFresh answers a claim from a read that began after it was made.
 func (r *Registry) checkFresh(ctx context.Context, c claim, active bool) (Session, error) {
-	r.cache.expect(c.key)
+	since := r.cache.expect(c.key)
 	defer r.cache.done(c.key)
 	v, control, began, err := r.load(ctx, c.key)
 	if err != nil {
@@ -148,7 +166,7 @@ func (r *Registry) checkFresh(ctx context.Context, c claim, active bool) (Sessio
 		}
 		j = v.Roster.judge(c.in(v.Roster, v.Now), v.Now, epoch, r.rule)
 	} else if j.verdict != none {
-		r.cache.keep(v, began) // only where what was presented matched
+		r.cache.keep(v, began, since) // only where what was presented matched
 	}
 	if j.verdict != live {
 		return Session{}, r.refuse(c, j)

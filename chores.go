@@ -3,7 +3,9 @@ package oneseat
 import (
 	"context"
 	"errors"
+	"maps"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"time"
 )
@@ -169,18 +171,27 @@ func (r *Registry) sweepOnce(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	bad := make(map[Key]error) // rosters that cannot be read; the others are no worse for it
 	for {
-		keys, err := r.store.Due(ctx, r.config.Realm, sweepPage)
+		keys, err := r.store.Due(ctx, r.config.Realm, sweepPage+len(bad))
 		if err != nil {
 			return r.noAnswer(err)
 		}
+		settled := 0
 		for _, k := range keys {
-			if _, err := r.settle(ctx, k, control.Roster.epoch()); err != nil {
+			if bad[k] != nil {
+				continue
+			}
+			_, err := r.settle(ctx, k, control.Roster.epoch())
+			if _, format := errors.AsType[*FormatError](err); format {
+				bad[k] = err
+			} else if err != nil {
 				return err
 			}
+			settled++
 		}
-		if len(keys) < sweepPage {
-			return nil
+		if settled < sweepPage {
+			return errors.Join(slices.Collect(maps.Values(bad))...)
 		}
 	}
 }

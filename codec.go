@@ -170,9 +170,25 @@ func withExtra(known any, extra map[string]json.RawMessage) ([]byte, error) {
 	if err != nil || len(extra) == 0 {
 		return b, err
 	}
-	all := maps.Clone(extra)
-	if err := json.Unmarshal(b, &all); err != nil {
+	return merge(extra, b)
+}
+
+// merge adds the fields of b to those of extra, at every level.
+func merge(extra map[string]json.RawMessage, b []byte) ([]byte, error) {
+	var known map[string]json.RawMessage
+	if err := json.Unmarshal(b, &known); err != nil {
 		return nil, err
+	}
+	all := maps.Clone(extra)
+	for name, value := range known {
+		var below map[string]json.RawMessage
+		if json.Unmarshal(extra[name], &below) == nil {
+			var err error
+			if value, err = merge(below, value); err != nil {
+				return nil, err
+			}
+		}
+		all[name] = value
 	}
 	return json.Marshal(all)
 }
@@ -188,14 +204,35 @@ func unmarshalExtra(b []byte, known any) (map[string]json.RawMessage, error) {
 	if err := json.Unmarshal(b, known); err != nil {
 		return nil, err
 	}
+	return unknownTo(reflect.TypeOf(known).Elem(), b)
+}
+
+// unknownTo returns the fields of an object that a struct type does not have; of
+// a field that is a plain struct itself, what that does not have.
+func unknownTo(t reflect.Type, b []byte) (map[string]json.RawMessage, error) {
 	var all map[string]json.RawMessage
 	if err := json.Unmarshal(b, &all); err != nil {
 		return nil, err
 	}
-	t := reflect.TypeOf(known).Elem()
 	for i := range t.NumField() {
 		name, _, _ := strings.Cut(t.Field(i).Tag.Get("json"), ",")
+		value, ok := all[name]
+		if !ok {
+			continue
+		}
 		delete(all, name)
+		if t.Field(i).Type != reflect.TypeFor[Device]() {
+			continue
+		}
+		below, err := unknownTo(t.Field(i).Type, value)
+		if err != nil {
+			return nil, err
+		}
+		if len(below) > 0 {
+			if all[name], err = json.Marshal(below); err != nil {
+				return nil, err
+			}
+		}
 	}
 	return all, nil
 }

@@ -82,7 +82,8 @@ func (ro *Roster) decide(v View, c newcomer, rule Rule) decision {
 	if !c.tried.IsZero() && v.forgot(ro, c.tried) {
 		return decision{outcome: unknown}
 	}
-	if c.adopted && !ro.adoptable(v, c, rule) {
+	issued := c.issuedAt(v.Now)
+	if c.adopted && !ro.adoptable(v, issued, rule) {
 		return decision{outcome: refused}
 	}
 	d := decision{renews: ro.sameBrowser(v.Now, c.presented)}
@@ -102,7 +103,7 @@ func (ro *Roster) decide(v View, c newcomer, rule Rule) decision {
 		return decision{outcome: refused}
 	}
 	d.displace = ro.givingWay(over, d.renews, c.seat.DeviceID)
-	if c.adopted && slices.ContainsFunc(d.displace, func(id SessionID) bool { return !ro.Seats[ro.seat(id)].Created.Before(c.issued) }) {
+	if c.adopted && slices.ContainsFunc(d.displace, func(id SessionID) bool { return !ro.Seats[ro.seat(id)].Created.Before(issued) }) {
 		return decision{outcome: refused} // it never displaces a later sign-in
 	}
 	return d
@@ -110,13 +111,23 @@ func (ro *Roster) decide(v View, c newcomer, rule Rule) decision {
 
 // adoptable says whether an older session may still be seated: in time, not
 // timed out itself, and if nothing of the account has ended since it was issued.
-func (ro *Roster) adoptable(v View, c newcomer, rule Rule) bool {
-	since := func(t time.Time) bool { return !t.IsZero() && !t.Before(c.issued) }
-	old := Seat{Session: Session{Created: c.issued, LastSeen: v.Now}}
+func (ro *Roster) adoptable(v View, issued time.Time, rule Rule) bool {
+	since := func(t time.Time) bool { return !t.IsZero() && !t.Before(issued) }
+	old := Seat{Session: Session{Created: issued, LastSeen: v.Now}}
 	_, over := old.timeout(v.Now, rule)
 	return v.Now.Before(rule.AdoptUntil) && !since(ro.Forgotten) &&
 		!slices.ContainsFunc(ro.Endings, func(e Ended) bool { return since(e.At) }) &&
-		(c.issued.IsZero() || !over)
+		(issued.IsZero() || !over)
+}
+
+// issuedAt is when the application's session was issued, as far as that can be
+// compared with the store's times; zero if it is not known, as when it is said
+// to be in the future.
+func (c newcomer) issuedAt(now time.Time) time.Time {
+	if c.issued.After(now) {
+		return time.Time{}
+	}
+	return c.issued.UTC().Truncate(time.Microsecond)
 }
 
 // apply carries a decision out: those who go are ended, the newcomer is seated.
@@ -132,8 +143,8 @@ func (ro *Roster) apply(v View, c newcomer, d decision, events []Event, rule Rul
 	}
 	s := c.seat
 	s.Account, s.Created, s.LastSeen = ro.Account, v.Now, v.Now
-	if !c.issued.IsZero() {
-		s.Created = sooner(v.Now, c.issued.UTC().Truncate(time.Microsecond))
+	if issued := c.issuedAt(v.Now); !issued.IsZero() {
+		s.Created = issued
 	}
 	ro.Seats = append(slices.Clip(ro.Seats), s)
 	events = append(events, ro.event(v, SessionCreated, s.Session))
@@ -320,18 +331,22 @@ func (v View) newEpoch(realm, actor string) Change {
 
 // changeIf is what settling v came to: nothing, if there was nothing to settle.
 func (v View) changeIf(ro *Roster, events []Event, rule Rule) Change {
-	if len(events) == 0 && len(ro.Endings) == len(v.Roster.Endings) && ro.due(rule).Equal(v.Roster.Due) {
+	if len(events) == 0 && len(ro.Endings) == len(v.Roster.Endings) && ro.due(rule).Equal(v.Roster.Due) && !ro.spent(v.Now, rule) {
 		return Change{}
 	}
 	return ro.commit(v, events, rule)
 }
 
-// commit makes a Change of a roster that was worked on. One in which nothing is
-// left to know is erased, but not while its absence would let an older session
-// be adopted.
+// spent says that nothing is left to know in a roster, nor would its absence let
+// an older session be adopted. The control record is never spent.
+func (ro *Roster) spent(now time.Time, rule Rule) bool {
+	return ro.Account != "" && len(ro.Seats) == 0 && len(ro.Endings) == 0 && !now.Before(rule.AdoptUntil)
+}
+
+// commit makes a Change of a roster that was worked on. A spent one is erased.
 func (ro *Roster) commit(v View, events []Event, rule Rule) Change {
 	ro.Due = ro.due(rule)
-	if len(ro.Seats) == 0 && len(ro.Endings) == 0 && len(events) == 0 && !v.Now.Before(rule.AdoptUntil) {
+	if len(events) == 0 && ro.spent(v.Now, rule) {
 		return Change{Erase: true}
 	}
 	return Change{Roster: ro, Events: events}

@@ -90,14 +90,14 @@ type feed struct {
 	partition int
 	cursor    Cursor
 	repeats   repeats
-	from      uint64 // entries cached before this call cannot be proven: there was a gap
+	gap       uint64 // the step until which the log was not followed
 }
 
 // catchUp reads to the end of the log and applies all of it. What was cached
 // before the last call began is then proven as of that call's beginning.
 func (r *Registry) catchUp(f *feed) error {
 	for {
-		call := proof{number: r.cache.begin(f.partition), at: r.now()}
+		call := proof{begun: r.cache.step(f.partition), at: r.now()}
 		ctx, cancel := context.WithTimeout(r.life, loadTimeout)
 		tail, err := r.store.Changes(ctx, f.partition, f.cursor)
 		cancel()
@@ -105,12 +105,12 @@ func (r *Registry) catchUp(f *feed) error {
 			return r.noAnswer(err)
 		}
 		if f.cursor == "" || tail.Gap {
-			// What was cached before this call counts from its own load only, and
-			// is read again when it is asked for; holds likewise.
-			f.from = call.number
+			// What began to load until now counts from its own load only, and is
+			// read again when it is asked for; holds likewise.
+			f.gap = r.cache.step(f.partition)
+			r.subs.close(ErrFeedGap) // at the start too: who subscribed before may have missed something
 			if tail.Gap {
 				r.log.Warn("the log has a gap: events may have been missed; what is cached is read again")
-				r.subs.close(ErrFeedGap)
 			}
 		}
 		for _, e := range tail.Entries {
@@ -118,7 +118,7 @@ func (r *Registry) catchUp(f *feed) error {
 		}
 		f.cursor = tail.Cursor
 		if tail.End {
-			call.from = f.from
+			call.gap = f.gap
 			r.cache.prove(f.partition, call)
 			return nil
 		}
@@ -146,14 +146,12 @@ type repeats struct {
 }
 
 func (s *repeats) known(k Key, version uint64) bool {
-	if max(s.recent[k], s.older[k]) >= version {
-		return true
-	}
+	seen := max(s.recent[k], s.older[k])
 	if len(s.recent) >= repeatMemory {
 		s.older, s.recent = s.recent, make(map[Key]uint64, repeatMemory)
 	}
-	s.recent[k] = version
-	return false
+	s.recent[k] = max(seen, version)
+	return seen >= version
 }
 
 // subscriptions are the readers of events on this node.

@@ -1,6 +1,7 @@
 package oneseat
 
 import (
+	"cmp"
 	"context"
 	"encoding/binary"
 	"errors"
@@ -9,8 +10,38 @@ import (
 	"time"
 )
 
-// holds are the requests that go on only as long as their session: what
-// WhenEnded registered, by session.
+// Ender is work that is ended when its session is, or when that cannot be
+// confirmed any longer: by whatever goroutine noticed, once. End must not block.
+type Ender interface {
+	End(cause error)
+}
+
+// EndFunc is a function as an [Ender].
+type EndFunc func(cause error)
+
+// End calls f.
+func (f EndFunc) End(cause error) { f(cause) }
+
+// Holding ties work to a session, see [Registry.Enter]. Its owner keeps it, at
+// one place in memory, for as long as the work lasts. The zero value holds
+// nothing.
+type Holding struct {
+	in         *holdShard
+	of         *held
+	prev, next *Holding
+	work       Ender // taken when ended or released: it is ended once at most
+}
+
+// Release unties the work. After that it is not ended any more, unless that has
+// begun: Release does not wait for it. It may be called more than once, and on a
+// Holding that holds nothing.
+func (h *Holding) Release() {
+	if h.in != nil {
+		h.in.take(h)
+	}
+}
+
+// holds are the requests that go on only as long as their session.
 //
 // A session's end reaches them by the log, or by an update on this node. When
 // the log cannot be read, and once a minute anyway, the watch reads the rosters
@@ -33,19 +64,11 @@ type holdKey struct {
 // held is one session with requests in flight on this node.
 type held struct {
 	holdKey
-	epoch    uint64
-	loaded   instant   // when the load began by which it was last seen live
-	begun    uint64    // as in entry
-	deadline time.Time // when it times out, by the store's clock; zero: never
-	asOf     time.Time // the store's time at loaded
-	first    *hold     // a list of what is cut with it
-}
-
-// hold is one callback.
-type hold struct {
-	of         *held
-	prev, next *hold
-	f          func(error) // taken when called or stopped: it is called once at most
+	by       *entry    // the roster by which it was last seen live; nil: not seen yet
+	doubt    bool      // something newer is known: look again
+	epoch    uint64    // of its seat there
+	deadline time.Time // when that times out, by the store's clock; zero: never
+	first    *Holding  // a list of what is ended with it; an empty one is swept by the watch
 }
 
 func (h *holds) init() {
@@ -80,79 +103,123 @@ func (r *Registry) Hold(ctx context.Context, s Session) (context.Context, contex
 // does not wait for it. ctx bounds the first look at the store only, which is
 // needed when memory cannot confirm the session.
 func (r *Registry) WhenEnded(ctx context.Context, s Session, f func(cause error)) (stop func()) {
-	id := holdKey{KeyOf(r.config.Realm, s.Account), s.ID}
-	h := &hold{f: f}
+	h := new(Holding)
+	r.hold(ctx, holdKey{KeyOf(r.config.Realm, s.Account), s.ID}, h, EndFunc(f), memory{})
+	return h.Release
+}
+
+// Enter is [Registry.Check] (or [Registry.Peek], for what is not active) and
+// WhenEnded in one step, for what stands in front of every request: if the
+// token's session is live, work is tied to it by h.
+func (r *Registry) Enter(ctx context.Context, token string, active bool, h *Holding, work Ender) (Session, error) {
+	r.stats.checks.Add(1)
+	key, secret, ok := decodeToken(token)
+	if !ok {
+		return Session{}, ErrNoSession
+	}
+	c := claim{key: key, secret: secret}
+	m, err := r.remember(c, active)
+	s := m.session()
+	switch {
+	case !m.says && !intact(token):
+		return Session{}, ErrNoSession
+	case !m.says:
+		s, err = r.checkStore(ctx, c, active)
+	}
+	if err != nil {
+		return Session{}, err
+	}
+	r.hold(ctx, holdKey{key, s.ID}, h, work, m)
+	return s, nil
+}
+
+// hold ties work to a session, and ends it at once if the session cannot be
+// confirmed. It is tied first and confirmed then: an end that came before is
+// seen now, one that comes later finds it. If memory has just said yes to the
+// session, m, and still knows the same, that confirms it.
+func (r *Registry) hold(ctx context.Context, id holdKey, h *Holding, work Ender, m memory) {
 	shard := r.holds.shard(id.key)
 	shard.mu.Lock()
-	if shard.closed {
-		shard.mu.Unlock()
-		f(ErrClosed)
-		return func() {}
+	closed := shard.closed
+	if !closed {
+		d := shard.link(id, h, work)
+		if m.says && d.by != m.entry {
+			d.confirm(m.entry, m.seat, r.rule)
+		}
 	}
-	d := shard.held[id]
+	shard.mu.Unlock()
+	if closed {
+		work.End(ErrClosed)
+		return
+	}
+	if m.says && r.cache.get(id.key) == m.entry && r.cache.get(r.control) == m.control {
+		return
+	}
+	if err := r.confirm(ctx, id); err != nil {
+		shard.cut(h, err)
+	}
+}
+
+// link puts h into the list of its session. The caller holds the lock.
+func (s *holdShard) link(id holdKey, h *Holding, work Ender) *held {
+	d := s.held[id]
 	if d == nil {
 		d = &held{holdKey: id}
-		shard.held[id] = d
+		s.held[id] = d
 	}
-	h.of, h.next = d, d.first
+	h.in, h.of, h.prev, h.next, h.work = s, d, nil, d.first, work
 	if d.first != nil {
 		d.first.prev = h
 	}
 	d.first = h
-	shard.mu.Unlock()
-
-	// Registered first and confirmed then: an end that came before is seen now,
-	// one that comes later finds the hold.
-	if err := r.confirm(ctx, id); err != nil {
-		shard.cut(h, err)
-	}
-	return func() { shard.take(h) }
+	return d
 }
 
-// take removes a hold and returns its callback, or nil if it has none any more.
-func (s *holdShard) take(h *hold) func(error) {
+// take removes a holding from its list and returns its work, or nil if that has
+// been ended or released.
+func (s *holdShard) take(h *Holding) Ender {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.unlink(h)
 }
 
-func (s *holdShard) unlink(h *hold) func(error) {
-	f := h.f
-	if f == nil {
+func (s *holdShard) unlink(h *Holding) Ender {
+	work := h.work
+	if work == nil {
 		return nil
 	}
-	h.f = nil
+	h.work = nil
 	if h.prev != nil {
 		h.prev.next = h.next
-	} else if h.of.first = h.next; h.next == nil {
-		delete(s.held, h.of.holdKey)
+	} else {
+		h.of.first = h.next
 	}
 	if h.next != nil {
 		h.next.prev = h.prev
 	}
-	return f
+	return work
 }
 
-func (s *holdShard) cut(h *hold, cause error) {
-	if f := s.take(h); f != nil {
-		f(cause)
+func (s *holdShard) cut(h *Holding, cause error) {
+	if work := s.take(h); work != nil {
+		work.End(cause)
 	}
 }
 
 // cut ends everything that is held by a session.
 func (r *Registry) cut(id holdKey, cause error) {
 	s := r.holds.shard(id.key)
-	var calls []func(error)
+	var works []Ender
 	s.mu.Lock()
 	if d := s.held[id]; d != nil {
 		for d.first != nil {
-			calls = append(calls, s.unlink(d.first))
+			works = append(works, s.unlink(d.first))
 		}
 	}
 	s.mu.Unlock()
-	r.stats.cut.Add(uint64(len(calls)))
-	for _, f := range calls {
-		f(cause)
+	r.stats.cut.Add(uint64(len(works)))
+	for _, work := range works {
+		work.End(cause)
 	}
 }
 
@@ -170,17 +237,24 @@ func (r *Registry) cutEnded(key Key, events []Event) {
 	}
 }
 
+// cutGone cuts what a roster that was just read says has ended.
+func (r *Registry) cutGone(v View) {
+	for _, d := range r.holds.list(func(d *held) bool { return d.key == v.Key }) {
+		if found := (claim{id: d.id}).in(v.Roster, v.Now); found.ending != nil {
+			r.cut(d.holdKey, &EndedError{found.ending.Ending})
+		}
+	}
+}
+
 // confirm sees that a held session is live, from memory if that may say so.
 func (r *Registry) confirm(ctx context.Context, id holdKey) error {
 	now := r.now()
 	c := claim{key: id.key, id: id.id}
-	if e, control := r.cache.get(id.key), r.cache.get(r.control); r.cache.believable(e, now) && r.cache.believable(control, now) {
-		if j, _ := r.judgeCached(e, c, now); j.verdict == live {
-			r.confirmed(id, e, j.seat, control.Version)
-			return nil
-		}
+	if m := r.recollect(c, now); m.verdict == live && m.believable {
+		r.confirmed(id, m.entry, m.seat, m.control.Version)
+		return nil
 	}
-	r.cache.expect(id.key)
+	since := r.cache.expect(id.key)
 	defer r.cache.done(id.key)
 	v, control, began, err := r.load(ctx, id.key)
 	switch {
@@ -189,12 +263,12 @@ func (r *Registry) confirm(ctx context.Context, id holdKey) error {
 	case err != nil:
 		return err
 	}
-	return r.holdOrEnd(ctx, id, v, control, began)
+	return r.holdOrEnd(ctx, id, v, control, began, since)
 }
 
 // holdOrEnd judges a held session by a fresh view: it confirms the hold, or
 // returns why it has to go. The caller has marked the key in the cache.
-func (r *Registry) holdOrEnd(ctx context.Context, id holdKey, v, control View, began instant) error {
+func (r *Registry) holdOrEnd(ctx context.Context, id holdKey, v, control View, began instant, since uint64) error {
 	c := claim{key: id.key, id: id.id}
 	epoch := control.Roster.epoch()
 	j := v.Roster.judge(c.in(v.Roster, v.Now), v.Now, epoch, r.rule)
@@ -208,9 +282,11 @@ func (r *Registry) holdOrEnd(ctx context.Context, id holdKey, v, control View, b
 	}
 	switch j.verdict {
 	case live:
-		if e := r.cache.keep(v, began); e != nil {
-			r.confirmed(id, e, j.seat, control.Version)
-		} // else something newer is on its way: the next look decides
+		e := r.cache.keep(v, began, since)
+		if e == nil { // something newer is known: this counts as of its load, and the next look decides
+			e, control.Version = &entry{View: v, loaded: began}, 0
+		}
+		r.confirmed(id, e, j.seat, control.Version)
 		return nil
 	case ended:
 		return &EndedError{j.ending}
@@ -229,21 +305,29 @@ func (r *Registry) confirmed(id holdKey, e *entry, seat *Seat, control uint64) {
 	if d == nil {
 		return
 	}
-	d.epoch, d.loaded, d.begun = seat.Epoch, e.loaded, e.begun
-	d.deadline, d.asOf = seat.deadline(r.rule), e.Now
+	d.confirm(e, seat, r.rule)
 	if c := r.cache.get(r.control); c == nil || c.Version != control {
-		d.loaded = instant{}
+		d.doubt = true
 	}
 }
 
-// list returns copies of the held sessions that pick selects.
+// confirm notes that a session was seen live. The caller holds the lock.
+func (d *held) confirm(e *entry, seat *Seat, rule Rule) {
+	d.by, d.doubt, d.epoch, d.deadline = e, false, seat.Epoch, seat.deadline(rule)
+}
+
+// list returns copies of the held sessions that pick selects, and forgets those
+// with nothing in flight.
 func (h *holds) list(pick func(*held) bool) []held {
 	var out []held
 	for i := range h.shards {
 		s := &h.shards[i]
 		s.mu.Lock()
-		for _, d := range s.held {
-			if pick(d) {
+		for id, d := range s.held {
+			switch {
+			case d.first == nil:
+				delete(s.held, id)
+			case pick(d):
 				out = append(out, *d)
 			}
 		}
@@ -256,17 +340,17 @@ func (h *holds) list(pick func(*held) bool) []held {
 func (h *holds) close() {
 	for i := range h.shards {
 		s := &h.shards[i]
-		var calls []func(error)
+		var works []Ender
 		s.mu.Lock()
 		s.closed = true
 		for _, d := range s.held {
 			for d.first != nil {
-				calls = append(calls, s.unlink(d.first))
+				works = append(works, s.unlink(d.first))
 			}
 		}
 		s.mu.Unlock()
-		for _, f := range calls {
-			f(ErrClosed)
+		for _, work := range works {
+			work.End(ErrClosed)
 		}
 	}
 }
@@ -301,32 +385,48 @@ func (r *Registry) watchHolds() {
 func (r *Registry) watchOnce() {
 	now := r.now()
 	doubtful := r.holds.list(func(d *held) bool {
-		return now.since(r.provenFor(d)) > r.holdStale()/2 || now.since(d.loaded) > reloadAfter ||
-			!d.deadline.IsZero() && !after(d.asOf, now.since(d.loaded)).Before(d.deadline)
+		return d.doubt || r.unconfirmed(d, now) > r.holdStale()/2 || now.since(d.by.loaded) > reloadAfter ||
+			!d.deadline.IsZero() && !after(d.by.Now, now.since(d.by.loaded)).Before(d.deadline)
 	})
+	answers := true
 	for some := range slices.Chunk(doubtful, loadMost) {
-		r.reconfirm(some)
+		answers = r.reconfirm(some, answers)
 	}
 }
 
-func (r *Registry) provenFor(d *held) instant { return r.cache.provenAt(d.key, d.loaded, d.begun) }
+// unconfirmed is how long ago a held session was certainly live.
+func (r *Registry) unconfirmed(d *held, now instant) time.Duration {
+	if d.by == nil {
+		return forever
+	}
+	return now.since(r.cache.provenAt(d.by))
+}
 
 // reconfirm reads the rosters of held sessions, in one read, and cuts what has
-// ended, or has gone without an answer for too long.
-func (r *Registry) reconfirm(some []held) {
-	b := &batch{keys: make(map[Key]struct{})}
+// ended, or has gone without an answer for too long. It says whether the store
+// answers: once it does not, nobody is kept waiting for the next answer.
+func (r *Registry) reconfirm(some []held, answers bool) bool {
+	b := &batch{keys: make(map[Key]struct{}), err: ErrStoreUnavailable}
+	since := make(map[Key]uint64)
 	for _, d := range some {
 		b.keys[d.key] = struct{}{}
 	}
-	for k := range b.keys {
-		r.cache.expect(k)
-		defer r.cache.done(k)
+	if answers {
+		for k := range b.keys {
+			since[k] = r.cache.expect(k)
+			defer r.cache.done(k)
+		}
+		r.read(b)
 	}
-	r.read(b)
+	answers = b.err == nil
 	for _, d := range some {
-		err := b.err
+		err := cmp.Or(b.bad[d.key], b.err)
+		if err == nil && !answers {
+			err = ErrStoreUnavailable
+		}
 		if err == nil {
-			err = r.holdOrEnd(r.life, d.holdKey, b.views[d.key], b.control, b.began)
+			err = r.holdOrEnd(r.life, d.holdKey, b.views[d.key], b.control, b.began, since[d.key])
+			answers = !errors.Is(err, ErrStoreUnavailable)
 		}
 		_, over := errors.AsType[*EndedError](err)
 		switch {
@@ -334,8 +434,9 @@ func (r *Registry) reconfirm(some []held) {
 		case over || errors.Is(err, ErrNoSession):
 			r.cut(d.holdKey, err)
 		case r.config.DangerouslyAllowWhenStoreIsDown:
-		case r.now().since(r.provenFor(&d)) > r.holdStale()+r.config.HoldGrace:
+		case r.unconfirmed(&d, r.now()) > r.holdStale()+r.config.HoldGrace:
 			r.cut(d.holdKey, err)
 		}
 	}
+	return answers
 }

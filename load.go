@@ -1,7 +1,9 @@
 package oneseat
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -15,7 +17,8 @@ const (
 
 // loader reads rosters for checks: one read at a time, of all the keys that
 // checks have asked for in the meantime, each key once. However many forged
-// tokens arrive, the store sees one bounded read after the other.
+// tokens arrive, the store sees one bounded read after the other. The control
+// record alone has a loader of its own, so that sign-ins do not wait for checks.
 type loader struct {
 	mu      sync.Mutex
 	waiting []*batch // not sent yet; a check only ever joins one of these
@@ -29,6 +32,7 @@ type batch struct {
 	done chan struct{} // closed when all below is set
 
 	views   map[Key]View
+	bad     map[Key]error // rosters that cannot be read
 	control View
 	began   instant
 	err     error
@@ -37,19 +41,27 @@ type batch struct {
 // load returns fresh views of a roster and of the control record, from a read
 // that began after load was called. The caller has marked k in the cache.
 func (r *Registry) load(ctx context.Context, k Key) (v, control View, began instant, err error) {
-	b := r.join(k)
+	l := &r.loader
+	if k == r.control {
+		l = &r.controls
+	}
+	b := r.join(l, k)
 	select {
 	case <-b.done:
-		return b.views[k], b.control, b.began, b.err
+		return b.views[k], b.control, b.began, cmp.Or(b.err, b.bad[k])
 	case <-ctx.Done():
 		return View{}, View{}, instant{}, ctx.Err()
 	}
 }
 
-func (r *Registry) join(k Key) *batch {
-	l := &r.loader
+func (r *Registry) join(l *loader, k Key) *batch {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if l.closed {
+		b := &batch{err: ErrClosed, done: make(chan struct{})}
+		close(b.done)
+		return b
+	}
 	for _, b := range l.waiting {
 		if _, ok := b.keys[k]; ok {
 			return b
@@ -63,21 +75,15 @@ func (r *Registry) join(k Key) *batch {
 		l.waiting = append(l.waiting, b)
 	}
 	b.keys[k] = struct{}{}
-	switch {
-	case l.closed:
-		b.err = ErrClosed
-		close(b.done)
-		l.waiting = nil
-	case !l.running:
+	if !l.running {
 		l.running = true
-		r.running.Go(r.send)
+		r.running.Go(func() { r.send(l) })
 	}
 	return b
 }
 
 // send reads batch after batch until none is waiting.
-func (r *Registry) send() {
-	l := &r.loader
+func (r *Registry) send(l *loader) {
 	for {
 		l.mu.Lock()
 		if len(l.waiting) == 0 {
@@ -105,36 +111,61 @@ func (r *Registry) read(b *batch) {
 			keys = append(keys, k)
 		}
 	}
-	r.cache.expect(r.control)
+	since := r.cache.expect(r.control)
 	defer r.cache.done(r.control)
 	b.began = r.now()
+	b.views, b.bad = make(map[Key]View, len(keys)), make(map[Key]error)
+	b.err = cmp.Or(r.readKeys(ctx, b, keys), b.bad[r.control])
+	if b.err != nil {
+		return
+	}
+	b.control = b.views[r.control]
+	r.cache.keep(b.control, b.began, since)
+}
+
+// readKeys reads rosters into a batch. One that cannot be read is nobody else's
+// trouble: it is found by halves, and only who asks for it is told.
+func (r *Registry) readKeys(ctx context.Context, b *batch, keys []Key) error {
 	views, err := r.store.Load(ctx, keys...)
 	r.stats.loads.Add(1)
 	if err == nil && len(views) != len(keys) {
 		err = fmt.Errorf("the store returned %d views of %d", len(views), len(keys))
 	}
-	if err != nil {
-		b.err = r.noAnswer(err)
-		return
+	if _, format := errors.AsType[*FormatError](err); format {
+		if len(keys) == 1 {
+			b.bad[keys[0]] = err
+			return nil
+		}
+		half := len(keys) / 2
+		return cmp.Or(r.readKeys(ctx, b, keys[:half]), r.readKeys(ctx, b, keys[half:]))
 	}
-	b.views = make(map[Key]View, len(views))
+	if err != nil {
+		return r.noAnswer(err)
+	}
 	for i, v := range views {
-		if b.err = r.own(keys[i], v.Roster); b.err != nil {
-			r.log.Error("a stored roster is not what its key says; it is left alone", "key", keys[i], "error", b.err)
-			v.Roster, b.err = nil, nil // absent means no
+		if err := r.own(keys[i], v.Roster); err != nil {
+			if !errors.Is(err, ErrNoSession) {
+				r.log.Error("a stored roster is not what its key says; it is left alone", "key", keys[i], "error", err)
+			}
+			v.Roster = nil // absent means no
 		}
 		b.views[keys[i]] = v
 	}
-	b.control = b.views[r.control]
-	r.cache.keep(b.control, b.began)
+	return nil
 }
 
-// own says whether a roster is the one that its key names in this realm.
+// own says whether a roster is the one that its key names: nil if it is this
+// realm's, ErrNoSession if it is another's.
 func (r *Registry) own(k Key, ro *Roster) error {
-	if ro == nil || ro.Realm == r.config.Realm && KeyOf(ro.Realm, ro.Account) == k {
+	switch {
+	case ro == nil:
 		return nil
+	case KeyOf(ro.Realm, ro.Account) != k:
+		return &FormatError{"it belongs to another account than its key"}
+	case ro.Realm != r.config.Realm:
+		return ErrNoSession
 	}
-	return &FormatError{"it belongs to another account or realm than its key"}
+	return nil
 }
 
 func (l *loader) close() {

@@ -18,17 +18,18 @@ import (
 // A context that ends makes a method return the context's error; what a method
 // had already committed stays committed.
 type Registry struct {
-	store   Store
-	config  Config
-	rule    Rule
-	log     *slog.Logger
-	control Key // of the realm's control record
-	cache   *cache
-	loader  loader
-	holds   holds
-	subs    subscriptions
-	chores  chores
-	stats   counters
+	store    Store
+	config   Config
+	rule     Rule
+	log      *slog.Logger
+	control  Key // of the realm's control record
+	cache    *cache
+	loader   loader // of rosters
+	controls loader // of the control record
+	holds    holds
+	subs     subscriptions
+	chores   chores
+	stats    counters
 
 	life    context.Context // ends with Close; every goroutine below ends with it
 	end     context.CancelFunc
@@ -67,7 +68,7 @@ type Grant struct {
 type Cause struct {
 	Reason Reason    // Revoked (the default), CredentialsChanged or SignedOut
 	By     SessionID // the session from which it was done, if one
-	Actor  string    // who did it, for example a member of staff; at most 128 bytes are kept
+	Actor  string    // who did it, for example a member of staff; at most 48 bytes are kept
 }
 
 // New returns a registry over a store. What it starts, [Registry.Close] ends;
@@ -106,6 +107,7 @@ func New(store Store, c Config) (*Registry, error) {
 func (r *Registry) Close() error {
 	r.end()
 	r.loader.close()
+	r.controls.close()
 	r.running.Wait()
 	r.holds.close()
 	r.subs.close(ErrClosed)
@@ -267,8 +269,8 @@ func (r *Registry) CheckID(ctx context.Context, account string, id SessionID) (S
 	}
 	r.stats.checks.Add(1)
 	c := claim{key: KeyOf(r.config.Realm, account), id: id}
-	if s, err, ok := r.checkCached(c, true); ok {
-		return s, err
+	if m, err := r.remember(c, true); m.says {
+		return m.session(), err
 	}
 	return r.checkStore(ctx, c, true)
 }
@@ -281,13 +283,17 @@ func (r *Registry) SignOut(ctx context.Context, token string) error {
 	if !ok {
 		return ErrNoSession
 	}
+	epoch, err := r.epochNow(ctx)
+	if err != nil {
+		return err
+	}
 	var found recognition
-	_, err := r.update(ctx, key, func(v View, _ int) (Change, error) {
+	_, err = r.update(ctx, key, func(v View, _ int) (Change, error) {
 		found = recognition{}
 		if v.Roster == nil {
 			return Change{}, nil
 		}
-		ro, events := v.settled(v.Roster.Realm, v.Roster.Account, 0, r.rule)
+		ro, events := v.settled(v.Roster.Realm, v.Roster.Account, epoch, r.rule)
 		found = ro.recognise(secret, v.Now)
 		if found.seat == nil || found.previous {
 			return Change{}, nil
@@ -314,13 +320,17 @@ func (r *Registry) Rotate(ctx context.Context, token string) (Grant, error) {
 		return Grant{}, ErrNoSession
 	}
 	next, secret := newToken(key)
+	epoch, err := r.epochNow(ctx)
+	if err != nil {
+		return Grant{}, err
+	}
 	var refusal error
 	v, err := r.update(ctx, key, func(v View, _ int) (Change, error) {
 		refusal = ErrNoSession
 		if v.Roster == nil {
 			return Change{}, nil
 		}
-		ro, events := v.settled(v.Roster.Realm, v.Roster.Account, 0, r.rule)
+		ro, events := v.settled(v.Roster.Realm, v.Roster.Account, epoch, r.rule)
 		if ro.bySecret(secret) >= 0 { // an earlier try was committed
 			refusal = nil
 			return Change{}, nil
@@ -379,30 +389,43 @@ func (r *Registry) endIf(ctx context.Context, account string, cause Cause, which
 	if !slices.Contains([]Reason{Revoked, CredentialsChanged, SignedOut}, cause.Reason) {
 		return 0, fmt.Errorf("oneseat: %q is not a reason to give: use Revoked, CredentialsChanged or SignedOut", string(cause.Reason))
 	}
-	n := 0 // most that one try ended: a retry finds none
-	_, err := r.update(ctx, KeyOf(r.config.Realm, account), func(v View, _ int) (Change, error) {
+	epoch, err := r.epochNow(ctx)
+	if err != nil {
+		return 0, err
+	}
+	var tried []SessionID // what earlier tries, whose replies were lost, would have ended
+	var ended []SessionID // what this try ends, and what earlier ones turn out to have ended
+	last := 0
+	_, err = r.update(ctx, KeyOf(r.config.Realm, account), func(v View, try int) (Change, error) {
+		if try > last {
+			tried, last = append(tried, ended...), try
+		}
+		ended = nil
 		if v.Roster == nil {
 			return Change{}, nil
 		}
-		ro, events := v.settled(v.Roster.Realm, account, 0, r.rule)
-		how := Ending{Reason: cause.Reason, At: v.Now, By: cause.By, Actor: inert(cause.Actor, 128)}
+		ro, events := v.settled(v.Roster.Realm, account, epoch, r.rule)
+		how := Ending{Reason: cause.Reason, At: v.Now, By: cause.By, Actor: inert(cause.Actor, maxActor)}
 		if i := ro.seat(cause.By); i >= 0 {
 			how.ByDevice = ro.Seats[i].Device
 		}
-		ended := 0
+		for _, e := range ro.Endings {
+			if slices.Contains(tried, e.Session) && e.Reason == how.Reason && e.By == how.By && e.Actor == how.Actor {
+				ended = append(ended, e.Session)
+			}
+		}
 		for _, s := range slices.Clone(ro.Seats) {
 			if which(s) {
 				events = append(events, ro.end(v, s.ID, how))
-				ended++
+				ended = append(ended, s.ID)
 			}
 		}
-		n = max(n, ended)
 		return v.changeIf(ro, events, r.rule), nil
 	})
 	if err != nil {
 		return 0, err
 	}
-	return n, nil
+	return len(ended), nil
 }
 
 // EndRealm ends every session of every account of the realm at once: the kill
@@ -412,12 +435,12 @@ func (r *Registry) EndRealm(ctx context.Context, actor string) error {
 	if err != nil {
 		return err
 	}
-	asOf := uint64(v.Now.UnixMicro()) //nolint:gosec // after 1970
+	before := v.Roster.epoch()
 	_, err = r.update(ctx, r.control, func(v View, try int) (Change, error) {
-		if try > 0 && v.Roster.epoch() > asOf { // an earlier try was committed
+		if try > 0 && v.Roster.epoch() > before { // an earlier try was committed
 			return Change{}, nil
 		}
-		return v.newEpoch(r.config.Realm, inert(actor, 128)), nil
+		return v.newEpoch(r.config.Realm, inert(actor, maxActor)), nil
 	})
 	return err
 }
@@ -439,6 +462,13 @@ func (r *Registry) epoch(ctx context.Context) (uint64, time.Time, error) {
 	return v.Roster.epoch(), v.Now, err
 }
 
+// epochNow returns the realm's epoch, fresh, so that nothing is done for or to a
+// session that the realm's end has ended. 0: no session was ever issued.
+func (r *Registry) epochNow(ctx context.Context) (uint64, error) {
+	v, _, err := r.look(ctx, r.control)
+	return v.Roster.epoch(), err
+}
+
 // look reads one roster and the control record, fresh.
 func (r *Registry) look(ctx context.Context, k Key) (v, control View, err error) {
 	r.cache.expect(k)
@@ -455,8 +485,9 @@ func (r *Registry) update(ctx context.Context, key Key, change func(v View, try 
 	}
 	ctx, cancel := context.WithTimeout(ctx, updateTimeout)
 	defer cancel()
-	r.cache.expect(key)
+	since := r.cache.expect(key)
 	defer r.cache.done(key)
+	var lost error // a reply was: whatever comes after, the update may have been committed
 	for try := 0; ; try++ {
 		began := r.now()
 		var last Change
@@ -471,11 +502,17 @@ func (r *Registry) update(ctx context.Context, key Key, change func(v View, try 
 		})
 		r.stats.updates.Add(1)
 		if err == nil {
-			r.committed(v, began, last)
+			r.committed(v, began, since, last)
+			if lost != nil {
+				r.cutGone(v) // what an earlier try ended is in no event of this one
+			}
 			return v, nil
 		}
-		r.cache.drop(key)
-		if !errors.Is(err, ErrUnknownOutcome) {
+		if errors.Is(err, ErrUnknownOutcome) {
+			lost = err
+			r.cache.drop(key)
+		}
+		if lost == nil {
 			return View{}, r.noAnswer(err)
 		}
 		select {
@@ -483,19 +520,26 @@ func (r *Registry) update(ctx context.Context, key Key, change func(v View, try 
 		case <-ctx.Done():
 		}
 		if try == 4 || ctx.Err() != nil {
-			return View{}, err
+			return View{}, lost
 		}
 	}
 }
 
-// committed applies an update's result to this node.
-func (r *Registry) committed(v View, began instant, c Change) {
-	if v.Roster == nil {
+// committed applies an update's result to this node. One that changed nothing may
+// have been anybody's: what it read is not kept, but nothing older is believed.
+func (r *Registry) committed(v View, began instant, since uint64, c Change) {
+	switch {
+	case c.Erase:
 		r.cache.drop(v.Key)
+		return
+	case v.Roster == nil:
 		return
 	}
 	r.cache.changed(v.Key, v.Version)
-	r.cache.keep(v, began)
+	if c.Roster == nil {
+		return
+	}
+	r.cache.keep(v, began, since)
 	r.cutEnded(v.Key, c.Events)
 }
 
@@ -507,7 +551,7 @@ func (r *Registry) noAnswer(err error) error {
 	}
 	_, format := errors.AsType[*FormatError](err)
 	_, panicked := errors.AsType[*PanicError](err)
-	if format || panicked || errors.Is(err, context.Canceled) {
+	if format || panicked || errors.Is(err, ErrNoSession) || errors.Is(err, context.Canceled) {
 		return err
 	}
 	return fmt.Errorf("%w: %w", ErrStoreUnavailable, err)

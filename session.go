@@ -27,7 +27,7 @@ type Session struct {
 // Device is the little that is kept about a device: enough for its owner to
 // know it again, too little to follow anybody.
 type Device struct {
-	Label string `json:"label,omitzero"` // "Firefox on Windows", at most 64 bytes
+	Label string `json:"label,omitzero"` // "Firefox on Windows", at most 40 bytes of inert text
 	Class string `json:"class,omitzero"` // one of [Classes]
 	IP    string `json:"ip,omitzero"`    // network only: the last 8 bits of IPv4 and the last 80 of IPv6 are zero
 }
@@ -35,7 +35,11 @@ type Device struct {
 // Classes are the kinds of device; what is none of them is "other".
 func Classes() []string { return []string{"desktop", "mobile", "tablet", "tv", "api", "other"} }
 
-const maxLabel = 64
+// Bounds of text that is kept, in bytes: with them 32 endings stay under 16 KiB.
+const (
+	maxLabel = 40
+	maxActor = 48
+)
 
 // clean returns d as it may be stored: inert text, a known class, no full
 // address. It is called at the one door, so nothing finer is ever kept.
@@ -49,12 +53,13 @@ func (d Device) clean() Device {
 }
 
 // inert drops what could act rather than be read (controls, bidirectional and
-// other format marks, invalid UTF-8) and cuts at limit bytes on a character's
-// edge.
+// other format marks, invalid UTF-8, and what HTML and JSON have to escape, so
+// that its stored form is no longer than itself) and cuts at limit bytes on a
+// character's edge.
 func inert(s string, limit int) string {
 	var b strings.Builder
 	for _, r := range s {
-		if r == unicode.ReplacementChar || !unicode.IsGraphic(r) {
+		if r == unicode.ReplacementChar || !unicode.IsGraphic(r) || strings.ContainsRune(`<>&"\`, r) {
 			continue
 		}
 		if b.Len()+len(string(r)) > limit {

@@ -38,7 +38,11 @@ func (r *Registry) Stats() Stats {
 	for i := range r.holds.shards {
 		shard := &r.holds.shards[i]
 		shard.mu.Lock()
-		s.Held += len(shard.held)
+		for _, d := range shard.held {
+			if d.first != nil {
+				s.Held++
+			}
+		}
 		shard.mu.Unlock()
 	}
 	now := r.now()

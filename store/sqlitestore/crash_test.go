@@ -134,10 +134,10 @@ func verify(t *testing.T, path string, acknowledged *[workers]int) error {
 	if err != nil {
 		return err
 	}
-	defer s.Close() //nolint:errcheck // only read
+	defer s.Close()
 	var verdict string
 	conn := shell(t, path)
-	defer conn.Close() //nolint:errcheck // only read
+	defer conn.Close()
 	if err := conn.QueryRowContext(t.Context(), "PRAGMA integrity_check").Scan(&verdict); err != nil || verdict != "ok" {
 		return fmt.Errorf("integrity_check: %s, %w", verdict, err)
 	}

@@ -24,7 +24,7 @@ const (
 	NotAPath             // Open got something else than the path of a file
 	Missing              // no such file or directory, or not allowed to open it
 	ReadOnly             // it cannot be written
-	Locked               // another process has kept it locked
+	Locked               // another connection has kept it locked
 	Full                 // no space left
 	IO                   // the disk failed
 	Corrupt              // the file is damaged
@@ -37,7 +37,7 @@ var meaning = map[Kind]string{
 	NotAPath: "not the path of a file: give one on a local file system, no URI, not \":memory:\" (package memstore keeps rosters in memory)",
 	Missing:  "the database cannot be opened: see that the file and its directory exist, that this user may read and write both, and that the process has file descriptors left; until then nothing is allowed",
 	ReadOnly: "the database cannot be written: give this user the right to write the file, those beside it that end in -wal and -shm, and the directory, and see that the file system is not mounted read-only",
-	Locked:   "the database is locked by another process: find out which program has a transaction open on it (fuser shows who has it open) and end that; nothing was written",
+	Locked:   "the database is locked: find out which program keeps a transaction open on it (fuser shows who has the file open) and end that; nothing was written",
 	Full:     "no space left for the database: make room on the file system; nothing was written",
 	IO:       "the disk, or the file system, failed: see the system's log",
 	Corrupt:  "the database is damaged: stop every process that uses it, keep a copy, and restore a backup (or try the sqlite3 shell's .recover)",

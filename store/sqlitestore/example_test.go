@@ -17,18 +17,18 @@ func ExampleOpen() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	defer os.RemoveAll(dir) //nolint:errcheck // an example
+	defer os.RemoveAll(dir)
 
 	store, err := sqlitestore.Open(filepath.Join(dir, "oneseat.db"))
 	if err != nil {
 		log.Fatal(err)
 	}
-	defer store.Close() //nolint:errcheck // an example
+	defer store.Close()
 	seats, err := oneseat.New(store, oneseat.Config{})
 	if err != nil {
 		log.Fatal(err)
 	}
-	defer seats.Close() //nolint:errcheck // an example
+	defer seats.Close()
 
 	ctx := context.Background()
 	first, err := seats.SignIn(ctx, "ada", oneseat.Client{})

@@ -337,7 +337,7 @@ func failingDisk(path string) error {
 	}
 	signal.Ignore(syscall.SIGXFSZ)
 	tight := limit
-	tight.Cur = uint64(wal.Size()) //nolint:gosec // a size
+	tight.Cur = uint64(wal.Size())
 	if err := syscall.Setrlimit(syscall.RLIMIT_FSIZE, &tight); err != nil {
 		return err
 	}
@@ -391,7 +391,7 @@ func unprivileged(t *testing.T) (binary, dir string, as *syscall.Credential) {
 	dir = filepath.Join(t.TempDir(), "nobodys")
 	binary = filepath.Join(filepath.Dir(dir), "test")
 	err := errors.Join(
-		os.Chmod(filepath.Dir(filepath.Dir(dir)), 0o755), //nolint:gosec // nobody has to get there
+		os.Chmod(filepath.Dir(filepath.Dir(dir)), 0o755),
 		os.Mkdir(dir, 0o700), os.Chown(dir, nobody, nobody), copyFile(self(t), binary))
 	if err != nil {
 		t.Fatal(err)
@@ -400,12 +400,12 @@ func unprivileged(t *testing.T) (binary, dir string, as *syscall.Credential) {
 }
 
 func copyFile(from, to string) error {
-	in, err := os.Open(from) //nolint:gosec // the test binary
+	in, err := os.Open(from)
 	if err != nil {
 		return err
 	}
-	defer in.Close()                                            //nolint:errcheck // only read
-	out, err := os.OpenFile(to, os.O_CREATE|os.O_WRONLY, 0o755) //nolint:gosec // to be run by another user
+	defer in.Close()
+	out, err := os.OpenFile(to, os.O_CREATE|os.O_WRONLY, 0o755)
 	if err != nil {
 		return err
 	}

@@ -5,7 +5,6 @@ import (
 	"database/sql"
 	"encoding/json"
 	"math"
-	"strings"
 
 	"github.com/oneseat/oneseat"
 )
@@ -50,11 +49,14 @@ func (s *Store) Rosters(ctx context.Context, q oneseat.RosterQuery) ([]oneseat.V
 // beyond is the first value that comes after every text that begins with
 // prefix: a text, or, for SQLite has blobs come after all texts, a blob.
 func beyond(prefix string) any {
-	if prefix = strings.TrimRight(prefix, "\xff"); prefix == "" {
-		return []byte{0}
+	b := []byte(prefix)
+	for n := len(b); n > 0; n-- {
+		if b[n-1] < 0xff {
+			b[n-1]++
+			return string(b[:n])
+		}
 	}
-	last := len(prefix) - 1
-	return prefix[:last] + string([]byte{prefix[last] + 1})
+	return []byte{0}
 }
 
 // Events implements [oneseat.History]. Without an account, finding a session

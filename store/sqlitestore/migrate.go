@@ -30,18 +30,38 @@ func migrate(ctx context.Context, conn *sql.Conn, path string) error {
 	if err != nil {
 		return err
 	}
-	if err := checkOwner(ctx, conn, path, len(files)); err != nil {
+	owned := func() (commit bool, err error) { return false, checkOwner(ctx, conn, path, len(files)) }
+	if err := within(ctx, conn, "BEGIN", owned); err != nil {
 		return err
 	}
 	if err := useWAL(ctx, conn); err != nil {
 		return err
 	}
-	for done := false; !done; {
-		if done, err = step(ctx, conn, path, files); err != nil {
-			return err
-		}
+	for again := true; again && err == nil; {
+		err = within(ctx, conn, "BEGIN IMMEDIATE", func() (commit bool, err error) {
+			again, err = step(ctx, conn, path, files)
+			return again, err
+		})
 	}
-	return nil
+	return err
+}
+
+// within runs do in a transaction, which is rolled back unless do says to commit
+// it and returns no error.
+func within(ctx context.Context, conn *sql.Conn, begin string, do func() (commit bool, err error)) error {
+	if _, err := conn.ExecContext(ctx, begin); err != nil {
+		return err
+	}
+	commit, err := do()
+	if err == nil && commit {
+		_, err = conn.ExecContext(ctx, "COMMIT")
+	}
+	if err != nil || !commit {
+		// One that failed may have ended by itself; then this fails, and there
+		// is nothing left to undo.
+		_, _ = conn.ExecContext(ctx, "ROLLBACK")
+	}
+	return err
 }
 
 // checkOwner returns an error if the file is not ours to use. A file without
@@ -54,7 +74,7 @@ func checkOwner(ctx context.Context, conn *sql.Conn, path string, known int) err
 	if id != 0 && id != applicationID {
 		return &Error{Kind: Foreign, Path: path, Err: fmt.Errorf("its application id is %#x, not %#x", id, applicationID)}
 	}
-	n, err := applied(ctx, conn)
+	n, err := lastApplied(ctx, conn)
 	if err == nil && n > known {
 		err = &Error{Kind: Newer, Path: path, Err: fmt.Errorf("its schema is %d, this release knows %d", n, known)}
 	}
@@ -72,8 +92,8 @@ func checkOwner(ctx context.Context, conn *sql.Conn, path string, known int) err
 	return err
 }
 
-// applied is the number of the last migration that was applied.
-func applied(ctx context.Context, conn *sql.Conn) (n int, err error) {
+// lastApplied is the number of the last migration that was applied.
+func lastApplied(ctx context.Context, conn *sql.Conn) (n int, err error) {
 	var there bool
 	err = conn.QueryRowContext(ctx, "SELECT EXISTS (SELECT 1 FROM sqlite_schema WHERE name = 'oneseat_migrations')").Scan(&there)
 	if err == nil && there {
@@ -92,35 +112,24 @@ func useWAL(ctx context.Context, conn *sql.Conn) error {
 	return err
 }
 
-// step applies the next migration. If there is none it finds out whether the
-// file can be written: BEGIN IMMEDIATE alone does not.
-func step(ctx context.Context, conn *sql.Conn, path string, files []string) (done bool, err error) {
-	if _, err := conn.ExecContext(ctx, "BEGIN IMMEDIATE"); err != nil {
-		return false, err
-	}
-	defer func() {
-		if err != nil || done {
-			// A failed transaction may have ended by itself; then this fails,
-			// and there is nothing left to undo.
-			_, _ = conn.ExecContext(context.WithoutCancel(ctx), "ROLLBACK")
-		}
-	}()
+// step applies the next migration and says whether there was one. If not it
+// finds out whether the file can be written: BEGIN IMMEDIATE alone does not.
+func step(ctx context.Context, conn *sql.Conn, path string, files []string) (applied bool, err error) {
 	if err := checkOwner(ctx, conn, path, len(files)); err != nil {
 		return false, err
 	}
-	n, err := applied(ctx, conn)
+	n, err := lastApplied(ctx, conn)
 	if err != nil {
 		return false, err
 	}
 	if n == len(files) {
 		_, err := conn.ExecContext(ctx, "UPDATE oneseat_meta SET floor = floor")
-		return true, err
+		return false, err
 	}
 	if err := apply(ctx, conn, n+1, files[n]); err != nil {
 		return false, fmt.Errorf("migration %s: %w", files[n], err)
 	}
-	_, err = conn.ExecContext(ctx, "COMMIT")
-	return false, err
+	return true, nil
 }
 
 // apply runs one migration inside the open transaction.

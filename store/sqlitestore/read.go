@@ -49,12 +49,16 @@ func (s *Store) Load(ctx context.Context, keys ...oneseat.Key) ([]oneseat.View, 
 		return nil, err
 	}
 	defer s.mu.RUnlock()
+	views := make([]oneseat.View, len(keys))
 	if len(keys) == 1 {
-		v, err := f.loadOne(ctx, f.load, keys[0])
-		return []oneseat.View{v}, explain(s.path, err)
+		views[0], err = f.loadOne(ctx, f.load, keys[0])
+	} else {
+		err = f.loadAll(ctx, keys, views)
 	}
-	views, err := f.loadAll(ctx, keys)
-	return views, explain(s.path, err)
+	if err != nil {
+		return nil, explain(s.path, err)
+	}
+	return views, nil
 }
 
 // loadOne reads one roster by load, which may be in a transaction.
@@ -70,18 +74,18 @@ func (f *file) loadOne(ctx context.Context, load *sql.Stmt, k oneseat.Key) (ones
 	return f.view(k, floor, version, text)
 }
 
-func (f *file) loadAll(ctx context.Context, keys []oneseat.Key) ([]oneseat.View, error) {
+// loadAll reads the views of several rosters, in one statement.
+func (f *file) loadAll(ctx context.Context, keys []oneseat.Key, views []oneseat.View) error {
 	names := make([]string, len(keys))
 	for i, k := range keys {
 		names[i] = hex.EncodeToString(k[:])
 	}
 	list, err := json.Marshal(names)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	views := make([]oneseat.View, len(keys))
 	rows, err := f.loadMany.QueryContext(ctx, string(list))
-	return views, each(rows, err, func() error {
+	return each(rows, err, func() error {
 		var (
 			i       int
 			floor   int64

@@ -48,7 +48,8 @@ const (
 // for the outcome, which takes as long as the disk does.
 //
 // change runs on another goroutine, one at a time with all others of this
-// store; it must not call the store.
+// store; it must not call the store. One that takes longer than
+// [oneseat.MaxUpdateAge] is run again until ctx ends, and so are its neighbours.
 func (s *Store) Update(ctx context.Context, key oneseat.Key, change func(oneseat.View) (oneseat.Change, error)) (oneseat.View, error) {
 	if err := ctx.Err(); err != nil {
 		return oneseat.View{}, err

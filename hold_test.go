@@ -1,0 +1,693 @@
+package oneseat_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/oneseat/oneseat"
+	"github.com/oneseat/oneseat/store/memstore"
+)
+
+const holdGrace = 5 * time.Second // the default
+
+// request is work in flight that remembers how it was ended.
+type request struct {
+	mu      sync.Mutex
+	causes  []error
+	holding oneseat.Holding
+	leave   func() // the work is done
+}
+
+func (q *request) End(cause error) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.causes = append(q.causes, cause)
+}
+
+// cause is what the request was ended with: nil if it goes on. It fails the
+// test if it was ended twice.
+func (q *request) cause(t testing.TB) error {
+	t.Helper()
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	switch len(q.causes) {
+	case 0:
+		return nil
+	case 1:
+		return q.causes[0]
+	}
+	t.Fatalf("ended %d times: %v", len(q.causes), q.causes)
+	return nil
+}
+
+// hold ties a request to a session by [oneseat.Registry.WhenEnded].
+func hold(t testing.TB, r node, g oneseat.Grant) *request {
+	t.Helper()
+	q := &request{}
+	q.leave = r.WhenEnded(t.Context(), g.Session, q.End)
+	t.Cleanup(q.leave)
+	return q
+}
+
+// enter ties a request to a session by [oneseat.Registry.Enter].
+func enter(t testing.TB, r node, g oneseat.Grant) *request {
+	t.Helper()
+	q := &request{}
+	s, err := r.Enter(t.Context(), string(g.Token), true, &q.holding, q)
+	if err != nil || s.ID != g.Session.ID {
+		t.Fatal(s, err)
+	}
+	q.leave = q.holding.Release
+	t.Cleanup(q.leave)
+	return q
+}
+
+// ways are the ways to tie a request to a session.
+var ways = map[string]func(testing.TB, node, oneseat.Grant) *request{"WhenEnded": hold, "Enter": enter}
+
+func eachWay(t *testing.T, test func(t *testing.T, hold func(testing.TB, node, oneseat.Grant) *request)) {
+	for name, way := range ways {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) { test(t, way) })
+		})
+	}
+}
+
+func TestHeldRequestsAreCutWithTheSession(t *testing.T) {
+	eachWay(t, func(t *testing.T, hold func(testing.TB, node, oneseat.Grant) *request) {
+		a, b, _ := following(t, oneseat.Config{})
+		c := newNode(t, a.Store, oneseat.Config{})
+		c.mute()
+		time.Sleep(time.Minute)
+		g, other := signIn(t, a, "ada", oneseat.Client{}), signIn(t, a, "grace", oneseat.Client{})
+		on := map[string][]*request{}
+		for range 3 {
+			on["a"] = append(on["a"], hold(t, a, g))
+			on["b"] = append(on["b"], hold(t, b, g))
+			on["c"] = append(on["c"], hold(t, c, g))
+		}
+		left := hold(t, a, g)
+		left.leave()
+		on["other"] = append(on["other"], hold(t, a, other), hold(t, b, other))
+		time.Sleep(2 * time.Minute)
+		if n := a.Stats().Held; n != 2 {
+			t.Errorf("%d sessions are held on a", n)
+		}
+		signIn(t, a, "ada", oneseat.Client{Device: phone})
+		cut := func(node string) {
+			t.Helper()
+			for _, q := range on[node] {
+				ending := wantEnding(t, q.cause(t), g.Session.ID, oneseat.Displaced)
+				if ending.ByDevice != phone {
+					t.Errorf("the ending is %+v", ending)
+				}
+			}
+		}
+		cut("a") // before SignIn returned
+		synctest.Wait()
+		cut("b")
+		time.Sleep(maxStale / 4)
+		synctest.Wait()
+		cut("c") // without the push, by the next look at the log
+		for _, q := range on["other"] {
+			if err := q.cause(t); err != nil {
+				t.Errorf("another account's was cut: %v", err)
+			}
+		}
+		if s := a.Stats(); s.Cut != 3 || s.Held != 1 {
+			t.Errorf("stats: %+v", s)
+		}
+	})
+}
+
+func TestAHeldContextHasTheEndingAsItsCause(t *testing.T) {
+	r := newNode(t, memstore.New(), oneseat.Config{})
+	g := signIn(t, r, "ada", oneseat.Client{})
+	parent, end := context.WithCancelCause(t.Context())
+	one, stopOne := r.Hold(t.Context(), g.Session)
+	two, stopTwo := r.Hold(t.Context(), g.Session)
+	three, stopThree := r.Hold(parent, g.Session)
+	defer stopOne()
+	defer stopThree()
+	stopTwo()
+	stopTwo()
+	end(errors.New("the client went away"))
+	if err := signOut(t, r, g); err != nil {
+		t.Fatal(err)
+	}
+	wantEnding(t, context.Cause(one), g.Session.ID, oneseat.SignedOut)
+	wantError(t, one.Err(), context.Canceled)
+	wantError(t, context.Cause(two), context.Canceled)
+	if err := context.Cause(three); err == nil || err.Error() != "the client went away" {
+		t.Errorf("got %v", err)
+	}
+	late, stop := r.Hold(t.Context(), g.Session)
+	defer stop()
+	wantEnding(t, context.Cause(late), g.Session.ID, oneseat.SignedOut)
+	stop()
+	wantEnding(t, context.Cause(late), g.Session.ID, oneseat.SignedOut)
+}
+
+func signOut(t testing.TB, r node, g oneseat.Grant) error {
+	t.Helper()
+	return r.SignOut(t.Context(), string(g.Token))
+}
+
+func TestEnterIsACheckFirst(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newNode(t, memstore.New(), oneseat.Config{Idle: time.Hour, MaxStale: time.Minute})
+		synctest.Wait()
+		gone := signIn(t, r, "ada", oneseat.Client{})
+		g := signIn(t, r, "ada", oneseat.Client{})
+		refuse := func(token string) error {
+			t.Helper()
+			q := &request{}
+			s, err := r.Enter(t.Context(), token, true, &q.holding, q)
+			if err == nil || s != (oneseat.Session{}) {
+				t.Fatalf("it let %+v in", s)
+			}
+			q.holding.Release()
+			if q.cause(t) != nil {
+				t.Error("it ended what it had not tied")
+			}
+			return err
+		}
+		wantEnding(t, refuse(string(gone.Token)), gone.Session.ID, oneseat.Displaced)
+		loads := r.loads.Load()
+		for _, token := range []string{"", "oneseat_x", string(g.Token)[:40], string(g.Token) + "A", flipped(string(g.Token))} {
+			wantError(t, refuse(token), oneseat.ErrNoSession)
+		}
+		if r.loads.Load() != loads {
+			t.Error("malformed tokens were read")
+		}
+		wantError(t, refuse(forged("ada")), oneseat.ErrNoSession)
+		if n := r.Stats().Held; n != 0 {
+			t.Errorf("%d are held", n)
+		}
+		before := r.Stats()
+		q := enter(t, r, g)
+		if s := r.Stats(); s.Cached != before.Cached+1 || s.Checks != before.Checks+1 || r.loads.Load() != loads+1 {
+			t.Errorf("stats: %+v", s)
+		}
+
+		// It is activity, or not, as it is told.
+		time.Sleep(30 * time.Minute)
+		peeked := &request{}
+		if _, err := r.Enter(t.Context(), string(g.Token), false, &peeked.holding, peeked); err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		if at := stored(t, r.Store, "ada").Roster.Seats[0].LastSeen; !at.Equal(g.Session.LastSeen) {
+			t.Errorf("last seen at %v", at)
+		}
+		enter(t, r, g)
+		synctest.Wait()
+		if at := stored(t, r.Store, "ada").Roster.Seats[0].LastSeen; !at.Equal(time.Now()) {
+			t.Errorf("last seen at %v", at)
+		}
+		r.down()
+		time.Sleep(time.Minute + tick)
+		wantError(t, refuse(string(g.Token)), oneseat.ErrStoreUnavailable)
+		if q.cause(t) != nil {
+			t.Error("what is held goes on for a while")
+		}
+	})
+}
+
+// flipped is a token with another secret and the checksum as it was.
+func flipped(token string) string {
+	b := []byte(token)
+	if b[50] == 'A' {
+		b[50] = 'B'
+	} else {
+		b[50] = 'A'
+	}
+	return string(b)
+}
+
+// P4: without the push and the log, within MaxStale.
+func TestHeldRequestsAreCutWithinMaxStaleWhereTheLogIsBroken(t *testing.T) {
+	for after := time.Duration(0); after < maxStale; after += 190 * time.Millisecond {
+		eachWay(t, func(t *testing.T, hold func(testing.TB, node, oneseat.Grant) *request) {
+			a, b, _ := following(t, oneseat.Config{})
+			g, other := signIn(t, a, "ada", oneseat.Client{}), signIn(t, a, "grace", oneseat.Client{})
+			b.deaf()
+			time.Sleep(2 * time.Second)
+			q, left := hold(t, b, g), hold(t, b, other)
+			time.Sleep(10*time.Second + after)
+			signIn(t, a, "ada", oneseat.Client{})
+			if q.cause(t) != nil {
+				t.Fatal("nobody can know yet")
+			}
+			time.Sleep(maxStale)
+			wantEnding(t, q.cause(t), g.Session.ID, oneseat.Displaced)
+			loads := b.loads.Load()
+			time.Sleep(20 * time.Second)
+			if left.cause(t) != nil {
+				t.Error("another account's was cut")
+			}
+			if n := b.loads.Load() - loads; n > 50 {
+				t.Errorf("%d reads in 20 seconds for one that is held", n)
+			}
+		})
+	}
+}
+
+// P4: when no read answers, after the grace and not before.
+func TestHeldRequestsAreCutAfterTheGraceWhenTheStoreIsDown(t *testing.T) {
+	eachWay(t, func(t *testing.T, hold func(testing.TB, node, oneseat.Grant) *request) {
+		a, b, _ := following(t, oneseat.Config{})
+		g := signIn(t, a, "ada", oneseat.Client{})
+		q := hold(t, b, g)
+		time.Sleep(time.Minute)
+		b.down()
+		time.Sleep(maxStale/4 + holdGrace)
+		if err := q.cause(t); err != nil {
+			t.Fatalf("within the grace: %v", err)
+		}
+		time.Sleep(maxStale + tick)
+		err := q.cause(t)
+		wantError(t, err, oneseat.ErrStoreUnavailable)
+		wantError(t, err, errDown)
+		if n := b.Stats().Held; n != 0 {
+			t.Errorf("%d are held", n)
+		}
+
+		// A short failure cuts nothing, and begins the grace anew.
+		b.up()
+		q = hold(t, b, g)
+		for range 10 {
+			time.Sleep(2 * time.Second)
+			b.down()
+			time.Sleep(4 * time.Second)
+			b.up()
+		}
+		if err := q.cause(t); err != nil {
+			t.Errorf("failures shorter than the grace: %v", err)
+		}
+		wantLive(t, b, g)
+	})
+}
+
+// A store that does not refuse but hangs takes each read its two seconds. That
+// is not to be paid once for every hundred requests.
+func TestManyHeldRequestsAreCutInTimeWhenTheStoreHangs(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a, b, _ := following(t, oneseat.Config{MaxStale: time.Second})
+		var all []*request
+		for i := range 3000 { // a dozen reads
+			all = append(all, hold(t, b, signIn(t, a, fmt.Sprint("account ", i), oneseat.Client{})))
+		}
+		time.Sleep(time.Second)
+		hang := func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() }
+		b.set(func() {
+			b.load = func(ctx context.Context, _ []oneseat.Key, _ loadFunc) ([]oneseat.View, error) { return nil, hang(ctx) }
+			b.changes = func(ctx context.Context, _ int, _ oneseat.Cursor, _ tailFunc) (oneseat.Tail, error) {
+				return oneseat.Tail{}, hang(ctx)
+			}
+		})
+		time.Sleep(maxStale + holdGrace + 5*time.Second) // two reads that were under way
+		going := 0
+		for _, q := range all {
+			if q.cause(t) == nil {
+				going++
+			}
+		}
+		if going > 0 {
+			t.Errorf("%d of %d requests still go on", going, len(all))
+		}
+	})
+}
+
+func TestNothingIsCutWhereTheOperatorChoseSo(t *testing.T) {
+	eachWay(t, func(t *testing.T, hold func(testing.TB, node, oneseat.Grant) *request) {
+		a, b, _ := following(t, oneseat.Config{DangerouslyAllowWhenStoreIsDown: true})
+		g := signIn(t, a, "ada", oneseat.Client{})
+		q := hold(t, b, g)
+		time.Sleep(time.Second)
+		b.down()
+		time.Sleep(2 * time.Minute)
+		if err := q.cause(t); err != nil {
+			t.Fatalf("cut by %v", err)
+		}
+		late := hold(t, b, g)
+		if err := late.cause(t); err != nil {
+			t.Fatalf("cut by %v", err)
+		}
+		signIn(t, a, "ada", oneseat.Client{})
+		b.up()
+		time.Sleep(2 * time.Second)
+		wantEnding(t, q.cause(t), g.Session.ID, oneseat.Displaced)
+		wantEnding(t, late.cause(t), g.Session.ID, oneseat.Displaced)
+	})
+}
+
+func TestAHoldThatCannotBeConfirmedIsCutAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a, b, _ := following(t, oneseat.Config{})
+		g := signIn(t, a, "ada", oneseat.Client{})
+		b.down()
+		wantError(t, hold(t, b, g).cause(t), oneseat.ErrStoreUnavailable)
+		b.up()
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		q := &request{}
+		b.WhenEnded(ctx, g.Session, q.End)
+		wantError(t, q.cause(t), context.Canceled)
+		unknown := oneseat.Session{ID: "x", Account: "ada"}
+		q = &request{}
+		b.WhenEnded(t.Context(), unknown, q.End)
+		wantError(t, q.cause(t), oneseat.ErrNoSession)
+		if n := b.Stats().Held; n != 0 {
+			t.Errorf("%d are held", n)
+		}
+	})
+}
+
+// TMO-04: a stream held open is no activity.
+func TestAHoldIsCutAtTheDeadline(t *testing.T) {
+	for reason, c := range map[oneseat.Reason]oneseat.Config{
+		oneseat.IdleTimeout:     {Idle: 100 * time.Second},
+		oneseat.AbsoluteTimeout: {Idle: oneseat.NoTimeout, Absolute: 100 * time.Second},
+	} {
+		eachWay(t, func(t *testing.T, hold func(testing.TB, node, oneseat.Grant) *request) {
+			a, b, store := following(t, c)
+			g := signIn(t, a, "ada", oneseat.Client{})
+			q := hold(t, b, g)
+			time.Sleep(100*time.Second - tick)
+			synctest.Wait()
+			if err := q.cause(t); err != nil {
+				t.Fatalf("before the deadline: %v", err)
+			}
+			time.Sleep(maxStale / 2)
+			wantEnding(t, q.cause(t), g.Session.ID, reason)
+			if stored(t, store, "ada").Roster.Endings[0].Reason != reason {
+				t.Error("it is not recorded")
+			}
+		})
+	}
+}
+
+// A session in use elsewhere does not idle out under a hold here.
+func TestAHoldGoesOnWhileItsSessionIsUsed(t *testing.T) {
+	eachWay(t, func(t *testing.T, hold func(testing.TB, node, oneseat.Grant) *request) {
+		a, b, _ := following(t, oneseat.Config{Idle: 100 * time.Second})
+		g := signIn(t, a, "ada", oneseat.Client{})
+		q := hold(t, b, g)
+		for range 4 {
+			time.Sleep(80 * time.Second)
+			wantLive(t, a, g)
+		}
+		time.Sleep(80 * time.Second)
+		if err := q.cause(t); err != nil {
+			t.Fatalf("cut by %v", err)
+		}
+		time.Sleep(20*time.Second + maxStale)
+		wantEnding(t, q.cause(t), g.Session.ID, oneseat.IdleTimeout)
+	})
+}
+
+// A timeout that cannot be recorded cuts like a store that does not answer.
+func TestAHoldAtItsDeadlineWithoutAWritableStore(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a, b, _ := following(t, oneseat.Config{Idle: 100 * time.Second})
+		g := signIn(t, a, "ada", oneseat.Client{})
+		q := hold(t, b, g)
+		b.unwritable()
+		b.set(func() { b.due = func(context.Context, string, int) ([]oneseat.Key, error) { return nil, nil } })
+		a.set(func() { a.due = func(context.Context, string, int) ([]oneseat.Key, error) { return nil, nil } })
+		time.Sleep(101 * time.Second)
+		wantError(t, hold(t, b, g).cause(t), oneseat.ErrStoreUnavailable)
+		b.up()
+		time.Sleep(time.Second)
+		wantEnding(t, q.cause(t), g.Session.ID, oneseat.IdleTimeout)
+	})
+}
+
+func TestAHoldOnADeletedRowIsCut(t *testing.T) {
+	eachWay(t, func(t *testing.T, hold func(testing.TB, node, oneseat.Grant) *request) {
+		a, b, store := following(t, oneseat.Config{})
+		g := signIn(t, a, "ada", oneseat.Client{})
+		q := hold(t, b, g)
+		time.Sleep(time.Second)
+		deleteRow(t, store, "ada") // the log says nothing of it
+		time.Sleep(time.Minute + maxStale)
+		wantError(t, q.cause(t), oneseat.ErrNoSession)
+	})
+}
+
+func TestEndRealmCutsEverything(t *testing.T) {
+	eachWay(t, func(t *testing.T, hold func(testing.TB, node, oneseat.Grant) *request) {
+		a, b, _ := following(t, oneseat.Config{})
+		c := newNode(t, a.Store, oneseat.Config{})
+		time.Sleep(time.Second)
+		c.deaf()
+		var here, there, deaf []*request
+		var grants []oneseat.Grant
+		for i := range 20 {
+			g := signIn(t, a, fmt.Sprint("account ", i), oneseat.Client{})
+			grants = append(grants, g)
+			here, there, deaf = append(here, hold(t, a, g)), append(there, hold(t, b, g)), append(deaf, hold(t, c, g))
+		}
+		time.Sleep(time.Second)
+		if err := a.EndRealm(t.Context(), "support"); err != nil {
+			t.Fatal(err)
+		}
+		after := signIn(t, a, "ada", oneseat.Client{})
+		left := []*request{hold(t, a, after), hold(t, b, after), hold(t, c, after)}
+		cut := func(all []*request, actor string) {
+			t.Helper()
+			for i, q := range all {
+				if e := wantEnding(t, q.cause(t), grants[i].Session.ID, oneseat.RealmEnded); e.Actor != actor {
+					t.Errorf("the ending is %+v", e)
+				}
+			}
+		}
+		cut(here, "support")
+		synctest.Wait()
+		cut(there, "support")
+		time.Sleep(maxStale)
+		cut(deaf, "")
+		for _, q := range left {
+			if err := q.cause(t); err != nil {
+				t.Errorf("a later session's was cut: %v", err)
+			}
+		}
+	})
+}
+
+func TestCloseCutsWithErrClosed(t *testing.T) {
+	eachWay(t, func(t *testing.T, hold func(testing.TB, node, oneseat.Grant) *request) {
+		r := newNode(t, memstore.New(), oneseat.Config{})
+		g := signIn(t, r, "ada", oneseat.Client{})
+		q := hold(t, r, g)
+		if err := r.Close(); err != nil {
+			t.Fatal(err)
+		}
+		wantError(t, q.cause(t), oneseat.ErrClosed)
+		late := &request{}
+		r.WhenEnded(t.Context(), g.Session, late.End)()
+		wantError(t, late.cause(t), oneseat.ErrClosed)
+		ctx, stop := r.Hold(t.Context(), g.Session)
+		defer stop()
+		wantError(t, context.Cause(ctx), oneseat.ErrClosed)
+	})
+}
+
+// Whoever stops first is right: after stop nothing is called any more, and
+// whatever is called is called once.
+func TestAHoldIsEndedOnceAtMost(t *testing.T) {
+	eachWay(t, func(t *testing.T, hold func(testing.TB, node, oneseat.Grant) *request) {
+		r := newNode(t, memstore.New(), oneseat.Config{})
+		g := signIn(t, r, "ada", oneseat.Client{})
+		var all []*request
+		for range 5 {
+			all = append(all, hold(t, r, g))
+		}
+		for _, i := range []int{2, 0, 4} { // from the middle, and both ends of the list
+			all[i].leave()
+			all[i].leave()
+		}
+		if err := signOut(t, r, g); err != nil {
+			t.Fatal(err)
+		}
+		for i, q := range all {
+			q.leave()
+			if ended := q.cause(t) != nil; ended != (i == 1 || i == 3) {
+				t.Errorf("request %d: ended %v", i, ended)
+			}
+		}
+		if err := r.Close(); err != nil {
+			t.Fatal(err)
+		}
+		for _, q := range all {
+			q.cause(t)
+		}
+		new(oneseat.Holding).Release() // holds nothing
+	})
+}
+
+// An end that comes while a hold is being confirmed is not missed: it is tied
+// first and confirmed then.
+func TestAnEndDuringTheFirstLookIsNotMissed(t *testing.T) {
+	for _, realmEnds := range []bool{false, true} {
+		eachWay(t, func(t *testing.T, _ func(testing.TB, node, oneseat.Grant) *request) {
+			a, b, _ := following(t, oneseat.Config{})
+			g := signIn(t, a, "ada", oneseat.Client{})
+			synctest.Wait()
+			read, release := delayed(b, "ada")
+			q := &request{}
+			held := make(chan struct{})
+			go func() {
+				b.WhenEnded(t.Context(), g.Session, q.End)
+				close(held)
+			}()
+			<-read // and it saw the session live
+			if realmEnds {
+				if err := a.EndRealm(t.Context(), ""); err != nil {
+					t.Error(err)
+				}
+			} else {
+				signIn(t, a, "ada", oneseat.Client{})
+			}
+			synctest.Wait()
+			release()
+			<-held
+			if !realmEnds { // its event found the hold
+				wantEnding(t, q.cause(t), g.Session.ID, oneseat.Displaced)
+			}
+			time.Sleep(maxStale)
+			if q.cause(t) == nil {
+				t.Fatal("the hold still stands")
+			}
+		})
+	}
+}
+
+// No hold is left standing on an ended session, however the two race; and none
+// is ended twice.
+func TestHoldsAndEndsRace(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a, b, _ := following(t, oneseat.Config{})
+		nodes := []node{a, b}
+		for round := range 60 {
+			g := signIn(t, nodes[round%2], "ada", oneseat.Client{})
+			if round%3 > 0 { // memory may confirm, or not
+				wantLive(t, nodes[(round+1)%2], g)
+			}
+			var wg sync.WaitGroup
+			all := make([]*request, 16)
+			released := make([]atomic.Bool, len(all))
+			for i := range all {
+				q := &request{}
+				all[i] = q
+				wg.Go(func() {
+					r := nodes[i%2]
+					if i%4 < 2 {
+						stop := r.WhenEnded(t.Context(), g.Session, q.End)
+						if i%8 == 0 {
+							stop()
+							released[i].Store(true)
+						}
+						return
+					}
+					_, err := r.Enter(t.Context(), string(g.Token), true, &q.holding, q)
+					switch {
+					case err != nil:
+						released[i].Store(true)
+						if _, ok := errors.AsType[*oneseat.EndedError](err); !ok {
+							t.Error(err)
+						}
+					case i%8 == 2:
+						q.holding.Release()
+						released[i].Store(true)
+					}
+				})
+			}
+			wg.Go(func() {
+				if round%10 == 9 {
+					_ = nodes[round%2].EndRealm(t.Context(), "")
+				} else {
+					_, _ = nodes[round/2%2].EndAll(t.Context(), "ada", oneseat.Cause{})
+				}
+			})
+			wg.Wait()
+			synctest.Wait()
+			if round%10 == 9 { // a hold without an epoch yet is found by the next look
+				time.Sleep(maxStale)
+			}
+			for i, q := range all {
+				if err := q.cause(t); err == nil && !released[i].Load() {
+					t.Fatalf("round %d: hold %d stands on an ended session", round, i)
+				}
+			}
+		}
+	})
+}
+
+// P4 for requests in flight, under all latencies: see
+// TestChecksHoldTheirBoundsUnderAllLatencies. A request may outlive its session
+// by MaxStale and the time that reads take here.
+func TestHoldsKeepTheirBoundUnderAllLatencies(t *testing.T) {
+	for seed := range uint64(8) {
+		t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) { simulateHolds(t, seed) })
+		})
+	}
+}
+
+func simulateHolds(t *testing.T, seed uint64) {
+	const nodes, accounts, slowest = 3, 4, 4 * time.Second // two slow reads
+	store := memstore.New()
+	w := &world{ended: map[oneseat.SessionID]endOf{}}
+	all := make([]node, nodes)
+	for i := range all {
+		f := &faulty{Store: store}
+		w.slow(f, rand.New(rand.NewPCG(seed, uint64(i))), i)
+		all[i] = node{newRegistry(t, f, oneseat.Config{}), f}
+	}
+	var wg sync.WaitGroup
+	for who := range accounts {
+		rng := rand.New(rand.NewPCG(seed, uint64(100+who)))
+		account := fmt.Sprint("account ", who)
+		wg.Go(func() {
+			for range 20 {
+				g, err := all[rng.IntN(nodes)].SignIn(t.Context(), account, oneseat.Client{})
+				if err != nil {
+					continue // without a reply
+				}
+				for n := range nodes {
+					ctx, stop := all[n].Hold(t.Context(), g.Session)
+					wg.Go(func() {
+						defer stop()
+						<-ctx.Done()
+						ended := w.now(g.Session.ID).committed
+						over, ok := errors.AsType[*oneseat.EndedError](context.Cause(ctx))
+						switch late := time.Since(ended); {
+						case ended.IsZero() || !ok:
+							t.Errorf("node %d cut a live session's request: %v", n, context.Cause(ctx))
+						case over.Ending.Session != g.Session.ID:
+							t.Errorf("node %d cut it with another's ending: %v", n, over)
+						case late > maxStale+slowest:
+							t.Errorf("node %d cut it %v late", n, late)
+						}
+					})
+				}
+				time.Sleep(time.Duration(rng.IntN(3000)) * time.Millisecond)
+			}
+			for { // the last one
+				if _, err := all[0].EndAll(t.Context(), account, oneseat.Cause{}); err == nil {
+					return
+				}
+			}
+		})
+	}
+	wg.Wait()
+}

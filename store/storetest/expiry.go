@@ -1,0 +1,207 @@
+package storetest
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/oneseat/oneseat"
+)
+
+// expiry is timeouts, decided by the store's clock. No test waits for one: a
+// session is made older where it is stored.
+var expiry = []promise{
+	{"a session idle for too long is refused, and that is recorded", idleOut},
+	{"a session that has lasted too long is refused, and that is recorded", tooOld},
+	{"a timeout is recorded once, however many find it", recordedOnce},
+	{"a session that has timed out holds no seat", freesSeat},
+	{"activity moves the idle deadline, not the absolute one", activity},
+	{"a roster is due when its first session times out", dueByRule},
+}
+
+// timeouts are those of every registry in this file.
+var timeouts = oneseat.Config{Idle: time.Hour, Absolute: 24 * time.Hour}
+
+// makeOlder moves a session's sign-in and last activity to so long before the
+// store's time. No Due is left: nothing but the rules finds what has timed out.
+func makeOlder(t *testing.T, n node, g oneseat.Grant, created, seen time.Duration) {
+	t.Helper()
+	account := g.Session.Account
+	n.update(t, key(account), func(v oneseat.View) (oneseat.Change, error) {
+		ro := mine(v, account)
+		i := slices.IndexFunc(ro.Seats, func(s oneseat.Seat) bool { return s.ID == g.Session.ID })
+		ro.Seats[i].Created, ro.Seats[i].LastSeen = v.Now.Add(-created), v.Now.Add(-seen)
+		ro.Due = time.Time{}
+		return oneseat.Change{Roster: ro}, nil
+	})
+}
+
+// hasEnded fails unless a check says that a session ended for this reason.
+func hasEnded(t *testing.T, err error, id oneseat.SessionID, reason oneseat.Reason) {
+	t.Helper()
+	if e, ok := errors.AsType[*oneseat.EndedError](err); !ok || e.Ending.Reason != reason || e.Ending.Session != id {
+		t.Errorf("Check returned %v, want an *oneseat.EndedError of %s: %s", err, id, reason)
+	}
+}
+
+// recorded fails unless the ending is in the roster, in the log and for every
+// node the same.
+func recorded(t *testing.T, ns []node, f *follower, g oneseat.Grant, reason oneseat.Reason) {
+	t.Helper()
+	for _, n := range ns {
+		v := n.load(t, key(g.Session.Account))
+		if slices.Contains(ids(v), g.Session.ID) || len(v.Roster.Endings) != 1 || v.Roster.Endings[0].Session != g.Session.ID || v.Roster.Endings[0].Reason != reason {
+			t.Errorf("stored are the live sessions %v and the endings %+v", ids(v), v.Roster.Endings)
+		}
+	}
+	var told []oneseat.Event
+	for _, e := range f.read(t) {
+		for _, e := range e.Events {
+			if e.Type == oneseat.SessionEnded {
+				told = append(told, e)
+			}
+		}
+	}
+	if len(told) != 1 || told[0].Session != g.Session.ID || told[0].Reason != reason {
+		t.Errorf("the log tells of the endings %+v, want one of %s: %s", told, g.Session.ID, reason)
+	}
+}
+
+func idleOut(t *testing.T, fresh Factory) {
+	timedOut(t, fresh, 2*time.Hour, 59*time.Minute+30*time.Second, time.Hour, oneseat.IdleTimeout)
+}
+
+func tooOld(t *testing.T, fresh Factory) {
+	ns := nodes(t, fresh, 2)
+	a, b := registry(t, ns[0], timeouts), registry(t, ns[1], timeouts)
+	f := follow(t, ns[1])
+	g := signIn(t, a, "ada", oneseat.Client{})
+	makeOlder(t, ns[0], g, 24*time.Hour-30*time.Second, 0)
+	if _, err := b.Check(t.Context(), string(g.Token)); err != nil {
+		t.Errorf("half a minute before its time the session is refused: %v", err)
+	}
+	makeOlder(t, ns[0], g, 24*time.Hour, 0)
+	_, err := b.Check(t.Context(), string(g.Token))
+	hasEnded(t, err, g.Session.ID, oneseat.AbsoluteTimeout)
+	recorded(t, ns, f, g, oneseat.AbsoluteTimeout)
+	_, err = a.CheckID(t.Context(), "ada", g.Session.ID)
+	hasEnded(t, err, g.Session.ID, oneseat.AbsoluteTimeout)
+}
+
+func timedOut(t *testing.T, fresh Factory, created, before, after time.Duration, reason oneseat.Reason) {
+	t.Helper()
+	ns := nodes(t, fresh, 2)
+	a, b := registry(t, ns[0], timeouts), registry(t, ns[1], timeouts)
+	f := follow(t, ns[1])
+	g := signIn(t, a, "ada", oneseat.Client{})
+	makeOlder(t, ns[0], g, created, before)
+	if _, err := b.Peek(t.Context(), string(g.Token)); err != nil {
+		t.Errorf("half a minute before its time the session is refused: %v", err)
+	}
+	makeOlder(t, ns[0], g, created, after)
+	if s := live(t, a, "ada"); len(s) != 0 {
+		t.Errorf("a session that has timed out is listed: %+v", s)
+	}
+	_, err := b.Check(t.Context(), string(g.Token))
+	hasEnded(t, err, g.Session.ID, reason)
+	recorded(t, ns, f, g, reason)
+	_, err = a.CheckID(t.Context(), "ada", g.Session.ID)
+	hasEnded(t, err, g.Session.ID, reason)
+}
+
+func recordedOnce(t *testing.T, fresh Factory) {
+	ns := nodes(t, fresh, 2)
+	f := follow(t, ns[1])
+	rs := []*oneseat.Registry{registry(t, ns[0], timeouts), registry(t, ns[1], timeouts)}
+	g := signIn(t, rs[0], "ada", oneseat.Client{})
+	makeOlder(t, ns[0], g, 2*time.Hour, 61*time.Minute)
+	start := make(chan struct{})
+	errs := make([]error, 16)
+	var wg sync.WaitGroup
+	for i := range errs {
+		wg.Go(func() {
+			<-start
+			_, errs[i] = rs[i%2].Check(t.Context(), string(g.Token))
+		})
+	}
+	close(start)
+	wg.Wait()
+	recorded(t, ns, f, g, oneseat.IdleTimeout)
+	first, _ := errors.AsType[*oneseat.EndedError](errs[0])
+	for _, err := range errs {
+		hasEnded(t, err, g.Session.ID, oneseat.IdleTimeout)
+		if e, ok := errors.AsType[*oneseat.EndedError](err); ok && first != nil && !e.Ending.At.Equal(first.Ending.At) {
+			t.Errorf("one check says that it ended at %v, another at %v", e.Ending.At, first.Ending.At)
+		}
+	}
+}
+
+func freesSeat(t *testing.T, fresh Factory) {
+	ns := nodes(t, fresh, 2)
+	c := timeouts
+	c.WhenFull, c.Limit = oneseat.Refuse, 2
+	a, b := registry(t, ns[0], c), registry(t, ns[1], c)
+	first, second := signIn(t, a, "ada", oneseat.Client{}), signIn(t, b, "ada", oneseat.Client{})
+	_, err := b.SignIn(t.Context(), "ada", oneseat.Client{})
+	if _, ok := errors.AsType[*oneseat.LimitError](err); !ok {
+		t.Fatalf("a third sign-in returned %v, want an *oneseat.LimitError", err)
+	}
+	makeOlder(t, ns[0], first, 2*time.Hour, 61*time.Minute)
+	third := signIn(t, b, "ada", oneseat.Client{})
+	_, err = a.Check(t.Context(), string(first.Token))
+	hasEnded(t, err, first.Session.ID, oneseat.IdleTimeout)
+	if s := live(t, a, "ada"); len(s) != 2 || s[0].ID != third.Session.ID || s[1].ID != second.Session.ID {
+		t.Errorf("live are %+v, want the third and the second", s)
+	}
+}
+
+func activity(t *testing.T, fresh Factory) {
+	ns := nodes(t, fresh, 2)
+	a, b := registry(t, ns[0], timeouts), registry(t, ns[1], timeouts)
+	g := signIn(t, a, "ada", oneseat.Client{})
+	f := follow(t, ns[1])
+	for i, since := range []time.Duration{
+		58 * time.Minute, // near the deadline: written before the answer
+		20 * time.Minute, // else in the background
+	} {
+		makeOlder(t, ns[0], g, 20*time.Hour, since)
+		before := ns[0].load(t, key("ada"))
+		if _, err := b.Check(t.Context(), string(g.Token)); err != nil {
+			t.Fatal(err)
+		}
+		var s oneseat.Seat
+		for begun := time.Now(); ; {
+			v := ns[0].load(t, key("ada"))
+			if s = v.Roster.Seats[0]; !s.LastSeen.Before(before.Now) {
+				break
+			}
+			if i == 0 || time.Since(begun) > patience {
+				t.Fatalf("last seen at %v, and it was checked after %v", s.LastSeen, before.Now)
+			}
+		}
+		if !s.Created.Equal(before.Roster.Seats[0].Created) {
+			t.Errorf("activity moved the sign-in from %v to %v", before.Roster.Seats[0].Created, s.Created)
+		}
+	}
+	if es := f.read(t); len(es) > 0 {
+		t.Errorf("activity is in the log: %+v", es)
+	}
+	makeOlder(t, ns[0], g, 25*time.Hour, 0)
+	_, err := b.Check(context.WithoutCancel(t.Context()), string(g.Token))
+	hasEnded(t, err, g.Session.ID, oneseat.AbsoluteTimeout)
+}
+
+func dueByRule(t *testing.T, fresh Factory) {
+	n := nodes(t, fresh, 1)[0]
+	r := registry(t, n, timeouts)
+	g := signIn(t, r, "ada", oneseat.Client{})
+	if at := n.load(t, key("ada")).Roster.Due; !at.Equal(g.Session.LastSeen.Add(time.Hour)) {
+		t.Errorf("a session of %v is due at %v, want an hour later", g.Session.LastSeen, at)
+	}
+	if ks := listDue(t, n, realm, 10); len(ks) != 0 {
+		t.Errorf("%v are due at once", ks)
+	}
+}

@@ -1,0 +1,250 @@
+package storetest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/oneseat/oneseat"
+	"pgregory.net/rapid"
+)
+
+// rules is everything that an account can do, one step after the other, held
+// against the oracle.
+var rules = []promise{
+	{"any sequence of steps comes to what the oracle says", machine},
+}
+
+// machine has rapid choose settings and steps. A failure is shortened, and says
+// with which flag it is repeated.
+func machine(t *testing.T, fresh Factory) {
+	ns := nodes(t, fresh, 2)
+	type setting struct {
+		limit  int
+		policy oneseat.Policy
+	}
+	settings := []setting{{1, oneseat.Displace}, {3, oneseat.Displace}, {1, oneseat.Refuse}, {2, oneseat.Refuse}}
+	all := make([][]*oneseat.Registry, len(settings))
+	for i, s := range settings {
+		for _, n := range ns {
+			all[i] = append(all[i], registry(t, n, oneseat.Config{Realm: fmt.Sprint("machine ", i), Limit: s.limit, WhenFull: s.policy}))
+		}
+	}
+	var runs atomic.Int64
+	rapid.Check(t, func(rt *rapid.T) {
+		i := rapid.IntRange(0, len(settings)-1).Draw(rt, "setting")
+		w := &walk{ctx: t.Context(), nodes: all[i], who: make(map[string]*oracle), began: time.Now()}
+		run := runs.Add(1) // accounts of its own
+		for _, name := range []string{"ada", "grace"} {
+			name = fmt.Sprint(name, " ", run)
+			w.names = append(w.names, name)
+			w.who[name] = &oracle{limit: settings[i].limit, refuse: settings[i].policy == oneseat.Refuse}
+		}
+		rt.Repeat(map[string]func(*rapid.T){
+			"sign in":        w.within(w.signIn),
+			"sign in again":  w.within(w.signIn),
+			"and once again": w.within(w.signIn),
+			"check":          w.within(w.check),
+			"sign out":       w.within(w.signOut),
+			"rotate":         w.within(w.rotate),
+			"end":            w.within(w.end),
+			"end others":     w.within(w.endOthers),
+			"end all":        w.within(w.endAll),
+			"end realm":      w.within(w.endRealm),
+			"":               w.within(w.compare),
+		})
+	})
+}
+
+// walk is one sequence of steps.
+type walk struct {
+	ctx   context.Context //nolint:containedctx // of the test, which is what a walk is
+	nodes []*oneseat.Registry
+	names []string
+	who   map[string]*oracle
+	began time.Time
+
+	signIns int
+	tokens  []string // every one that was returned, whosever
+}
+
+// within is step for as long as the oracle may be asked: it forgets no ending,
+// and knows nothing of the seconds after which a token that was rotated away, or
+// renewed, counts no more.
+func (w *walk) within(step func(*rapid.T)) func(*rapid.T) {
+	return func(rt *rapid.T) {
+		if w.signIns < oneseat.MaxEndings && time.Since(w.began) < 5*time.Second {
+			step(rt)
+		}
+	}
+}
+
+// node is any of the registries.
+func (w *walk) node(rt *rapid.T) *oneseat.Registry {
+	return rapid.SampledFrom(w.nodes).Draw(rt, "node")
+}
+
+// account is any of the accounts, and its oracle.
+func (w *walk) account(rt *rapid.T) (string, *oracle) {
+	name := rapid.SampledFrom(w.names).Draw(rt, "account")
+	return name, w.who[name]
+}
+
+func (w *walk) signIn(rt *rapid.T) {
+	w.signIns++
+	name, o := w.account(rt)
+	from := oneseat.Client{
+		Token:    w.anyToken(rt),
+		DeviceID: rapid.SampledFrom([]string{"", "phone", "laptop"}).Draw(rt, "device"),
+		TakeOver: rapid.IntRange(0, 9).Draw(rt, "take over") == 9,
+	}
+	g, err := w.node(rt).SignIn(w.ctx, name, from)
+	want := o.signIn(&session{id: g.Session.ID, token: string(g.Token), device: from.DeviceID}, from.Token, from.TakeOver)
+	same(rt, "sign in", answer(err), want)
+	if err != nil {
+		return
+	}
+	w.tokens = append(w.tokens, string(g.Token))
+	for _, other := range w.who { // whoever was signed in in this browser is not any more
+		if s := other.byToken(from.Token); other != o && s != nil && s.reason == "" {
+			other.end(s, oneseat.SignedOut, s.id)
+		}
+	}
+}
+
+func (w *walk) check(rt *rapid.T) {
+	token := w.anyToken(rt)
+	o := w.owner(token)
+	_, err := w.node(rt).Check(w.ctx, token)
+	if o.find(func(s *session) bool { return s.previous == token && s.reason == oneseat.RealmEnded }) != nil && errors.Is(err, oneseat.ErrNoSession) {
+		return // of a session that ended, only the last token is remembered, once its ending is recorded
+	}
+	same(rt, "check", answer(err), o.check(token))
+}
+
+func (w *walk) signOut(rt *rapid.T) {
+	token := w.anyToken(rt)
+	o := w.owner(token)
+	err := w.node(rt).SignOut(w.ctx, token)
+	s := o.byToken(token)
+	if s == nil {
+		same(rt, "sign out", answer(err), said(nil))
+		return
+	}
+	same(rt, "sign out", err, nil)
+	o.endWhere(oneseat.SignedOut, s.id, func(l *session) bool { return l == s })
+}
+
+func (w *walk) rotate(rt *rapid.T) {
+	token := w.anyToken(rt)
+	g, err := w.node(rt).Rotate(w.ctx, token)
+	same(rt, "rotate", answer(err), w.owner(token).rotate(token, string(g.Token)))
+	if err == nil {
+		w.tokens = append(w.tokens, string(g.Token))
+	}
+}
+
+func (w *walk) end(rt *rapid.T) {
+	name, o := w.account(rt)
+	id := w.anyID(rt, o)
+	n, err := w.node(rt).End(w.ctx, name, oneseat.Cause{}, id, id)
+	same(rt, "end", err, nil)
+	equal(rt, "end", n, o.endWhere(oneseat.Revoked, "", func(s *session) bool { return s.id == id }))
+}
+
+func (w *walk) endOthers(rt *rapid.T) {
+	name, o := w.account(rt)
+	id := w.anyID(rt, o)
+	n, err := w.node(rt).EndOthers(w.ctx, name, id, oneseat.Cause{By: id})
+	same(rt, "end others", err, nil)
+	equal(rt, "end others", n, o.endWhere(oneseat.Revoked, id, func(s *session) bool { return s.id != id }))
+}
+
+func (w *walk) endAll(rt *rapid.T) {
+	name, o := w.account(rt)
+	n, err := w.node(rt).EndAll(w.ctx, name, oneseat.Cause{Reason: oneseat.CredentialsChanged})
+	same(rt, "end all", err, nil)
+	equal(rt, "end all", n, o.endWhere(oneseat.CredentialsChanged, "", func(*session) bool { return true }))
+}
+
+func (w *walk) endRealm(rt *rapid.T) {
+	same(rt, "end realm", w.node(rt).EndRealm(w.ctx, "the test"), nil)
+	for _, o := range w.who {
+		o.endWhere(oneseat.RealmEnded, "", func(*session) bool { return true })
+	}
+}
+
+// anyToken is one that was returned some time ago, or one that never was.
+func (w *walk) anyToken(rt *rapid.T) string {
+	return rapid.SampledFrom(append([]string{"", "oneseat_forged"}, w.tokens...)).Draw(rt, "token")
+}
+
+// anyID is the id of one of the account's sessions, of another's, or of none.
+func (w *walk) anyID(rt *rapid.T, o *oracle) oneseat.SessionID {
+	known := []oneseat.SessionID{"", "none"}
+	for _, name := range w.names {
+		if other := w.who[name]; other != o && len(other.all) > 0 {
+			known = append(known, other.all[0].id)
+		}
+	}
+	for _, s := range o.all {
+		known = append(known, s.id)
+	}
+	return rapid.SampledFrom(known).Draw(rt, "session")
+}
+
+// owner is the oracle of the account that a token is of.
+func (w *walk) owner(token string) *oracle {
+	for _, o := range w.who {
+		if o.find(func(s *session) bool { return s.token == token || s.previous == token }) != nil {
+			return o
+		}
+	}
+	return &oracle{}
+}
+
+// compare holds the whole state against the oracle.
+func (w *walk) compare(rt *rapid.T) {
+	r := w.node(rt)
+	for _, name := range w.names {
+		o := w.who[name]
+		got, err := r.Sessions(w.ctx, name)
+		same(rt, "list", err, nil)
+		listed := make([]oneseat.SessionID, 0, len(got))
+		for _, s := range slices.Backward(got) {
+			listed = append(listed, s.ID)
+		}
+		expected := make([]oneseat.SessionID, 0, len(o.live))
+		for _, s := range o.live {
+			expected = append(expected, s.id)
+		}
+		if !slices.Equal(listed, expected) {
+			rt.Fatalf("%q: live are %v, the oracle says %v", name, listed, expected)
+		}
+		for _, s := range o.all {
+			_, err := r.CheckID(w.ctx, name, s.id)
+			same(rt, fmt.Sprintf("check of session %s of %q", s.id, name), answer(err), said(s))
+			_, err = r.Check(w.ctx, s.token)
+			same(rt, fmt.Sprintf("check of the token of %s of %q", s.id, name), answer(err), said(s))
+		}
+	}
+}
+
+// same fails unless both errors say the same.
+func same(rt *rapid.T, what string, got, want error) {
+	rt.Helper()
+	if fmt.Sprint(got) != fmt.Sprint(want) {
+		rt.Fatalf("%s: %v; the oracle says %v", what, got, want)
+	}
+}
+
+func equal(rt *rapid.T, what string, got, want int) {
+	rt.Helper()
+	if got != want {
+		rt.Fatalf("%s: %d; the oracle says %d", what, got, want)
+	}
+}

@@ -1,0 +1,155 @@
+package storetest
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/oneseat/oneseat"
+)
+
+// oracle is what one account's sessions come to, in as few words as possible. It
+// was written from the promises and not from roster.go, and shares nothing with
+// it. It knows no time: nothing times out within a test.
+type oracle struct {
+	limit  int
+	refuse bool
+	live   []*session // in the order of admission
+	all    []*session
+	clock  int // of what happened, to know the idlest
+}
+
+// session is one that a sign-in returned.
+type session struct {
+	id       oneseat.SessionID
+	token    string // that was in force last
+	previous string // the one before
+	device   string
+	active   int
+	reason   oneseat.Reason // it has ended
+	by       oneseat.SessionID
+}
+
+var errFull = errors.New("the account is full")
+
+// signIn admits s, which presents a token, or returns errFull.
+func (o *oracle) signIn(s *session, presented string, takeOver bool) error {
+	var gone []*session
+	if renewed := o.sameBrowser(presented); renewed != nil {
+		gone = append(gone, renewed)
+	}
+	if excess := len(o.live) - len(gone) + 1 - o.limit; excess > 0 {
+		if o.refuse && !takeOver {
+			return errFull
+		}
+		others := slices.DeleteFunc(slices.Clone(o.live), func(l *session) bool { return slices.Contains(gone, l) })
+		slices.SortStableFunc(others, func(a, b *session) int {
+			if mine := s.device != "" && a.device == s.device; s.device != "" && mine != (b.device == s.device) {
+				return map[bool]int{true: -1, false: 1}[mine]
+			}
+			return a.active - b.active
+		})
+		for _, other := range others[:excess] {
+			o.end(other, oneseat.Displaced, s.id)
+		}
+	}
+	for _, g := range gone {
+		o.end(g, oneseat.Renewed, s.id)
+	}
+	o.clock++
+	s.active = o.clock
+	o.live, o.all = append(o.live, s), append(o.all, s)
+	return nil
+}
+
+// sameBrowser is the live session for which a presented token stands.
+func (o *oracle) sameBrowser(token string) *session {
+	s := o.byToken(token)
+	for s != nil && s.reason == oneseat.Renewed {
+		s = o.byID(s.by)
+	}
+	if s == nil || s.reason != "" {
+		return nil
+	}
+	return s
+}
+
+func (o *oracle) byToken(token string) *session {
+	return o.find(func(s *session) bool { return s.token == token })
+}
+
+func (o *oracle) byID(id oneseat.SessionID) *session {
+	return o.find(func(s *session) bool { return s.id == id })
+}
+
+func (o *oracle) find(is func(*session) bool) *session {
+	if i := slices.IndexFunc(o.all, is); i >= 0 {
+		return o.all[i]
+	}
+	return nil
+}
+
+func (o *oracle) end(s *session, reason oneseat.Reason, by oneseat.SessionID) {
+	s.reason, s.by = reason, by
+	o.live = slices.DeleteFunc(slices.Clone(o.live), func(l *session) bool { return l == s })
+}
+
+// endWhere ends some live sessions and says how many.
+func (o *oracle) endWhere(reason oneseat.Reason, by oneseat.SessionID, which func(*session) bool) int {
+	n := 0
+	for _, s := range slices.Clone(o.live) {
+		if which(s) {
+			o.end(s, reason, by)
+			n++
+		}
+	}
+	return n
+}
+
+// rotate gives the session of a token another one.
+func (o *oracle) rotate(token, next string) error {
+	s := o.byToken(token)
+	if s == nil || s.reason != "" {
+		return said(s)
+	}
+	o.clock++
+	s.previous, s.token, s.active = s.token, next, o.clock
+	return nil
+}
+
+// check is the answer for a token.
+func (o *oracle) check(token string) error {
+	s := o.byToken(token)
+	if s == nil {
+		s = o.find(func(s *session) bool {
+			return token != "" && s.previous == token && (s.reason == "" || s.reason == oneseat.RealmEnded)
+		})
+	}
+	return said(s)
+}
+
+// said is the answer of which session s is the subject, in words that answer
+// gives for a registry's too.
+func said(s *session) error {
+	switch {
+	case s == nil:
+		return errors.New("no session")
+	case s.reason != "":
+		return fmt.Errorf("%s has ended: %s by %q", s.id, s.reason, s.by)
+	}
+	return nil
+}
+
+// answer puts a registry's error into the oracle's words.
+func answer(err error) error {
+	if full, ok := errors.AsType[*oneseat.LimitError](err); ok && len(full.Live) == full.Limit {
+		return errFull
+	}
+	if e, ok := errors.AsType[*oneseat.EndedError](err); ok {
+		return said(&session{id: e.Ending.Session, reason: e.Ending.Reason, by: e.Ending.By})
+	}
+	if errors.Is(err, oneseat.ErrNoSession) {
+		return said(nil)
+	}
+	return err
+}

@@ -1,0 +1,312 @@
+package storetest
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"testing"
+
+	"github.com/oneseat/oneseat"
+)
+
+// lostReplies is what a registry makes of updates whose outcome it is not told,
+// and of changes that run more than once.
+var lostReplies = []promise{
+	{"a sign-in whose reply is lost is admitted once", signInOnce},
+	{"a sign-in that takes the last seat is not refused because of itself", lastSeat},
+	{"a sign-in without any reply is unknown, and admitted once at most", neverAnswered},
+	{"a sign-in that was displaced before its reply came says so", displacedBetween},
+	{"a sign-in whose ending was forgotten before its reply came stays unknown", forgottenBetween},
+	{"a store that fails after a reply was lost leaves the outcome unknown", failsAfterwards},
+	{"an update that the store did not take is not done", notTaken},
+	{"an ending whose reply is lost is recorded once, and counted", endOnce},
+	{"a rotation whose reply is lost happens once", rotateOnce},
+	{"the end of a realm whose reply is lost happens once", endRealmOnce},
+	{"a change that runs twice counts once", rerun},
+}
+
+// count counts a session's events of one type in the history; "" is any
+// session's.
+func count(t *testing.T, n node, what oneseat.EventType, id oneseat.SessionID) int {
+	t.Helper()
+	c := 0
+	for _, r := range listEvents(t, n, oneseat.EventQuery{Realm: realm, Session: id, Limit: 1000}) {
+		if r.Type == what {
+			c++
+		}
+	}
+	return c
+}
+
+// seated fails unless exactly these sessions are live, each once, and each was
+// created once.
+func seated(t *testing.T, n node, account string, want ...oneseat.SessionID) {
+	t.Helper()
+	got := ids(n.load(t, key(account)))
+	slices.Sort(got)
+	slices.Sort(want)
+	if !slices.Equal(got, want) {
+		t.Errorf("live are %v, want %v", got, want)
+	}
+	for _, id := range got {
+		if c := count(t, n, oneseat.SessionCreated, id); c != 1 {
+			t.Errorf("session %s was created %d times", id, c)
+		}
+	}
+}
+
+func signInOnce(t *testing.T, fresh Factory) {
+	ns := nodes(t, fresh, 2)
+	for limit, r := range map[int]*oneseat.Registry{
+		1: registry(t, unreliable{ns[0]}, oneseat.Config{Limit: 1}),
+		3: registry(t, unreliable{ns[0]}, oneseat.Config{Limit: 3}),
+	} {
+		for i, fates := range [][]fate{
+			{replyLost}, {requestLost}, {replyLost, replyLost}, {requestLost, replyLost, requestLost}, {rehearsed}, {replyLost, rehearsed},
+		} {
+			account := fmt.Sprint("account ", limit, " ", i)
+			before := []oneseat.Grant{signIn(t, r, account, oneseat.Client{})}
+			tr := &trouble{key: key(account), fates: fates}
+			g, err := r.SignIn(tr.with(t.Context()), account, oneseat.Client{})
+			if err != nil {
+				t.Errorf("%v: SignIn returned %v", fates, err)
+				continue
+			}
+			if len(tr.met) != len(fates) {
+				t.Errorf("%v: only %v came true", fates, tr.met)
+			}
+			if s, err := r.Check(t.Context(), string(g.Token)); err != nil || s.ID != g.Session.ID {
+				t.Errorf("%v: the session that SignIn returned: %+v, %v", fates, s, err)
+			}
+			want := []oneseat.SessionID{g.Session.ID}
+			if limit > 1 {
+				want = append(want, before[0].Session.ID)
+			} else if c := count(t, ns[1], oneseat.SessionEnded, before[0].Session.ID); c != 1 {
+				t.Errorf("%v: the session before it was ended %d times", fates, c)
+			}
+			seated(t, ns[1], account, want...)
+		}
+	}
+}
+
+func lastSeat(t *testing.T, fresh Factory) {
+	ns := nodes(t, fresh, 2)
+	r := registry(t, unreliable{ns[0]}, oneseat.Config{WhenFull: oneseat.Refuse})
+	tr := &trouble{key: key("ada"), fates: []fate{replyLost, replyLost}}
+	g, err := r.SignIn(tr.with(t.Context()), "ada", oneseat.Client{})
+	if err != nil {
+		t.Fatalf("SignIn returned %v", err)
+	}
+	seated(t, ns[1], "ada", g.Session.ID)
+}
+
+// always is more of a fate than any registry has patience for.
+func always(f fate) []fate { return slices.Repeat([]fate{f}, 100) }
+
+func neverAnswered(t *testing.T, fresh Factory) {
+	ns := nodes(t, fresh, 2)
+	r := registry(t, unreliable{ns[0]}, oneseat.Config{Limit: 3})
+	for fate, most := range map[fate]int{replyLost: 1, requestLost: 0} {
+		account := "account " + string(fate)
+		g := signIn(t, r, account, oneseat.Client{})
+		tr := &trouble{key: key(account), fates: always(fate)}
+		if _, err := r.SignIn(tr.with(t.Context()), account, oneseat.Client{}); !errors.Is(err, oneseat.ErrUnknownOutcome) {
+			t.Errorf("%s: SignIn returned %v, want oneseat.ErrUnknownOutcome", fate, err)
+		}
+		got := ids(ns[1].load(t, key(account)))
+		if len(got) != 1+most || got[0] != g.Session.ID {
+			t.Errorf("%s: live are %v, want %s and %d more", fate, got, g.Session.ID, most)
+		}
+		seated(t, ns[1], account, got...)
+	}
+}
+
+func displacedBetween(t *testing.T, fresh Factory) {
+	ns := nodes(t, fresh, 2)
+	a, b := registry(t, unreliable{ns[0]}, oneseat.Config{}), registry(t, ns[1], oneseat.Config{})
+	var winner oneseat.Grant
+	tr := &trouble{key: key("ada"), fates: []fate{replyLost}, between: func() { winner = signIn(t, b, "ada", oneseat.Client{}) }}
+	_, err := a.SignIn(tr.with(t.Context()), "ada", oneseat.Client{})
+	if e, ok := errors.AsType[*oneseat.EndedError](err); !ok || e.Ending.Reason != oneseat.Displaced || e.Ending.By != winner.Session.ID {
+		t.Errorf("SignIn returned %v, want an *oneseat.EndedError: displaced by %s", err, winner.Session.ID)
+	}
+	seated(t, ns[1], "ada", winner.Session.ID)
+	if c := count(t, ns[1], oneseat.SessionCreated, ""); c != 2 {
+		t.Errorf("%d sessions were created, want 2", c)
+	}
+}
+
+func forgottenBetween(t *testing.T, fresh Factory) {
+	ns := nodes(t, fresh, 2)
+	a, b := registry(t, unreliable{ns[0]}, oneseat.Config{}), registry(t, ns[1], oneseat.Config{})
+	var winner oneseat.Grant
+	tr := &trouble{key: key("ada"), fates: []fate{replyLost}, between: func() {
+		for range oneseat.MaxEndings + 1 {
+			winner = signIn(t, b, "ada", oneseat.Client{})
+		}
+	}}
+	if _, err := a.SignIn(tr.with(t.Context()), "ada", oneseat.Client{}); !errors.Is(err, oneseat.ErrUnknownOutcome) {
+		t.Errorf("SignIn returned %v, want oneseat.ErrUnknownOutcome", err)
+	}
+	seated(t, ns[1], "ada", winner.Session.ID)
+	if c := count(t, ns[1], oneseat.SessionCreated, ""); c != oneseat.MaxEndings+2 {
+		t.Errorf("%d sessions were created by %d sign-ins", c, oneseat.MaxEndings+2)
+	}
+}
+
+func failsAfterwards(t *testing.T, fresh Factory) {
+	ns := nodes(t, fresh, 2)
+	r := registry(t, unreliable{ns[0]}, oneseat.Config{})
+	g := signIn(t, r, "ada", oneseat.Client{})
+	tr := &trouble{key: key("ada"), fates: append([]fate{replyLost}, always(noService)...)}
+	if _, err := r.SignIn(tr.with(t.Context()), "ada", oneseat.Client{}); !errors.Is(err, oneseat.ErrUnknownOutcome) {
+		t.Errorf("SignIn, committed without a reply, returned %v, want oneseat.ErrUnknownOutcome", err)
+	}
+	_, err := r.Check(t.Context(), string(g.Token))
+	hasEnded(t, err, g.Session.ID, oneseat.Displaced)
+}
+
+func notTaken(t *testing.T, fresh Factory) {
+	ns := nodes(t, fresh, 2)
+	r := registry(t, unreliable{ns[0]}, oneseat.Config{})
+	g := signIn(t, r, "ada", oneseat.Client{})
+	before := ns[1].load(t, key("ada"))
+	ctx := func() *trouble { return &trouble{key: key("ada"), fates: always(noService)} }
+	for name, call := range map[string]func() error{
+		"SignIn": func() error {
+			_, err := r.SignIn(ctx().with(t.Context()), "ada", oneseat.Client{})
+			return err
+		},
+		"SignOut": func() error { return r.SignOut(ctx().with(t.Context()), string(g.Token)) },
+		"Rotate": func() error {
+			_, err := r.Rotate(ctx().with(t.Context()), string(g.Token))
+			return err
+		},
+		"EndAll": func() error {
+			_, err := r.EndAll(ctx().with(t.Context()), "ada", oneseat.Cause{})
+			return err
+		},
+	} {
+		err := call()
+		if !errors.Is(err, oneseat.ErrStoreUnavailable) || !errors.Is(err, errNoService) || errors.Is(err, oneseat.ErrUnknownOutcome) {
+			t.Errorf("%s returned %v, want oneseat.ErrStoreUnavailable with its cause", name, err)
+		}
+		unchanged(t, ns[1], before)
+	}
+	if _, err := r.Check(t.Context(), string(g.Token)); err != nil {
+		t.Errorf("the session that nobody could end: %v", err)
+	}
+}
+
+func endOnce(t *testing.T, fresh Factory) {
+	ns := nodes(t, fresh, 2)
+	r := registry(t, unreliable{ns[0]}, oneseat.Config{Limit: 3})
+	for i, fates := range [][]fate{{replyLost}, {requestLost}, {replyLost, replyLost, requestLost}} {
+		for how, end := range map[string]func(*trouble, oneseat.Grant) (int, error){
+			"End": func(tr *trouble, g oneseat.Grant) (int, error) {
+				return r.End(tr.with(t.Context()), g.Session.Account, oneseat.Cause{}, g.Session.ID)
+			},
+			"EndAll": func(tr *trouble, g oneseat.Grant) (int, error) {
+				return r.EndAll(tr.with(t.Context()), g.Session.Account, oneseat.Cause{})
+			},
+			"EndOthers": func(tr *trouble, g oneseat.Grant) (int, error) {
+				return r.EndOthers(tr.with(t.Context()), g.Session.Account, "", oneseat.Cause{})
+			},
+			"SignOut": func(tr *trouble, g oneseat.Grant) (int, error) {
+				return 1, r.SignOut(tr.with(t.Context()), string(g.Token))
+			},
+		} {
+			account := fmt.Sprint(how, " ", i)
+			g := signIn(t, r, account, oneseat.Client{})
+			tr := &trouble{key: key(account), fates: fates}
+			if n, err := end(tr, g); n != 1 || err != nil {
+				t.Errorf("%s, %v: %d, %v; want 1 and no error", how, fates, n, err)
+			}
+			seated(t, ns[1], account)
+			if c := count(t, ns[1], oneseat.SessionEnded, g.Session.ID); c != 1 {
+				t.Errorf("%s, %v: the session was ended %d times", how, fates, c)
+			}
+			if n, err := end(&trouble{}, g); how != "SignOut" && n != 0 || err != nil {
+				t.Errorf("%s once more: %d, %v; want 0 and no error", how, n, err)
+			}
+		}
+	}
+}
+
+func rotateOnce(t *testing.T, fresh Factory) {
+	ns := nodes(t, fresh, 2)
+	r := registry(t, unreliable{ns[0]}, oneseat.Config{})
+	for i, fates := range [][]fate{{replyLost}, {requestLost}, {replyLost, replyLost, requestLost}} {
+		account := fmt.Sprint("account ", i)
+		g := signIn(t, r, account, oneseat.Client{})
+		tr := &trouble{key: key(account), fates: fates}
+		next, err := r.Rotate(tr.with(t.Context()), string(g.Token))
+		if err != nil || next.Session.ID != g.Session.ID {
+			t.Errorf("%v: Rotate = %+v, %v", fates, next, err)
+			continue
+		}
+		if s, err := r.Check(t.Context(), string(next.Token)); err != nil || s.ID != g.Session.ID {
+			t.Errorf("%v: the new token: %+v, %v", fates, s, err)
+		}
+		if _, err := r.Rotate(t.Context(), string(g.Token)); !errors.Is(err, oneseat.ErrNoSession) {
+			t.Errorf("%v: the old token rotates once more: %v", fates, err)
+		}
+		if c := count(t, ns[1], oneseat.SessionRotated, g.Session.ID); c != 1 {
+			t.Errorf("%v: rotated %d times", fates, c)
+		}
+		seated(t, ns[1], account, g.Session.ID)
+	}
+}
+
+func endRealmOnce(t *testing.T, fresh Factory) {
+	ns := nodes(t, fresh, 2)
+	a, b := registry(t, unreliable{ns[0]}, oneseat.Config{}), registry(t, ns[1], oneseat.Config{})
+	old := signIn(t, b, "ada", oneseat.Client{})
+	var later oneseat.Grant
+	tr := &trouble{key: key(""), fates: []fate{requestLost, replyLost}, between: func() { later = signIn(t, b, "grace", oneseat.Client{}) }}
+	if err := a.EndRealm(tr.with(t.Context()), "storetest"); err != nil {
+		t.Fatalf("EndRealm returned %v", err)
+	}
+	if len(tr.met) != 2 {
+		t.Errorf("only %v came true", tr.met)
+	}
+	for _, r := range []*oneseat.Registry{a, b} {
+		_, err := r.Check(t.Context(), string(old.Token))
+		hasEnded(t, err, old.Session.ID, oneseat.RealmEnded)
+		if _, err := r.Check(t.Context(), string(later.Token)); err != nil {
+			t.Errorf("who signed in after the end was committed: %v", err)
+		}
+	}
+	if c := count(t, ns[1], oneseat.RealmWasEnded, ""); c != 1 {
+		t.Errorf("the realm was ended %d times", c)
+	}
+}
+
+// rerun has change run on a view that is old by then, as it does in a store
+// without locks after a conflict. Only the last run counts.
+func rerun(t *testing.T, fresh Factory) {
+	ns := nodes(t, fresh, 2)
+	a, b := registry(t, unreliable{ns[0]}, oneseat.Config{WhenFull: oneseat.Refuse}), registry(t, ns[1], oneseat.Config{WhenFull: oneseat.Refuse})
+	g := signIn(t, b, "ada", oneseat.Client{})
+	end := func() {
+		if n, err := b.EndAll(t.Context(), "ada", oneseat.Cause{}); n != 1 || err != nil {
+			t.Errorf("EndAll = %d, %v", n, err)
+		}
+	}
+	tr := &trouble{key: key("ada"), fates: []fate{rehearsed}, between: end}
+	if n, err := a.End(tr.with(t.Context()), "ada", oneseat.Cause{}, g.Session.ID); n != 0 || err != nil {
+		t.Errorf("End = %d, %v; another node had ended the session", n, err)
+	}
+	g = signIn(t, b, "ada", oneseat.Client{})
+	tr = &trouble{key: key("ada"), fates: []fate{rehearsed}, between: end}
+	if _, err := a.Rotate(tr.with(t.Context()), string(g.Token)); err == nil {
+		t.Error("Rotate succeeded; another node had ended the session")
+	}
+	first := signIn(t, b, "ada", oneseat.Client{})
+	tr = &trouble{key: key("ada"), fates: []fate{rehearsed}, between: end}
+	second, err := a.SignIn(tr.with(t.Context()), "ada", oneseat.Client{}) // the first run was a refusal
+	if err != nil {
+		t.Fatalf("SignIn returned %v; another node had ended the session %s", err, first.Session.ID)
+	}
+	seated(t, ns[1], "ada", second.Session.ID)
+}

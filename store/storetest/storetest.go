@@ -1,0 +1,184 @@
+// Package storetest is the suite that every [oneseat.Store] passes. It turns
+// the comments of that interface, and what the rules above it need of a store,
+// into tests: [Run].
+//
+// It owns no rule and imports no backend. Nothing in it is optional, and
+// nothing asks which store it is talking to: what one store may not do, none
+// may. Failures name the promise that was broken.
+package storetest
+
+import (
+	"context"
+	"log/slog"
+	"testing"
+	"time"
+
+	"github.com/oneseat/oneseat"
+)
+
+// Factory makes an empty database for one test and returns a function that opens
+// another node's handle on it. A handle that has to be closed is closed with
+// t.Cleanup. One test may make several databases, and tests run in parallel.
+//
+// A handle is also a [oneseat.History].
+type Factory func(t *testing.T) (open func() oneseat.Store)
+
+// Run runs the whole suite against the store that fresh makes. The default
+// rapid settings take some seconds; those flags (-rapid.checks and so on) and
+// ONESEAT_STORETEST_SEED, which repeats the choices of one history, are read as
+// well.
+func Run(t *testing.T, fresh Factory) {
+	for _, g := range []struct {
+		name     string
+		promises []promise
+	}{
+		{"Views", views},
+		{"Versions", versions},
+		{"Updates", updates},
+		{"Time", times},
+		{"Due", due},
+		{"Log", logs},
+		{"Cancellation", cancellation},
+		{"Strings", hostile},
+		{"History", history},
+		{"Expiry", expiry},
+		{"LostReplies", lostReplies},
+		{"Contention", contention},
+		{"Rules", rules},
+		{"Linearizable", linearizable},
+	} {
+		t.Run(g.name, func(t *testing.T) {
+			t.Parallel()
+			for _, p := range g.promises {
+				t.Run(p.name, func(t *testing.T) {
+					t.Parallel()
+					p.test(t, fresh)
+				})
+			}
+		})
+	}
+}
+
+// promise is one test, named by what it proves.
+type promise struct {
+	name string
+	test func(t *testing.T, fresh Factory)
+}
+
+// patience is how long a condition is waited for that should come true soon. It
+// is never waited for in a test that passes.
+const patience = 30 * time.Second
+
+// node is one node's handle: all that a store has to be.
+type node struct {
+	oneseat.Store
+	oneseat.History
+}
+
+// nodes opens n handles on a fresh database.
+func nodes(t *testing.T, fresh Factory, n int) []node {
+	t.Helper()
+	open := fresh(t)
+	ns := make([]node, n)
+	for i := range ns {
+		s := open()
+		h, ok := s.(oneseat.History)
+		if !ok {
+			t.Fatalf("%T does not implement oneseat.History", s)
+		}
+		ns[i] = node{s, h}
+	}
+	return ns
+}
+
+// load returns the view of one key.
+func (n node) load(t *testing.T, k oneseat.Key) oneseat.View {
+	t.Helper()
+	vs, err := n.Load(t.Context(), k)
+	if err != nil {
+		t.Fatalf("Load: %v", err)
+	}
+	if len(vs) != 1 {
+		t.Fatalf("Load of one key returned %d views", len(vs))
+	}
+	return vs[0]
+}
+
+// update is Update where it has to succeed.
+func (n node) update(t *testing.T, k oneseat.Key, change changeFunc) oneseat.View {
+	t.Helper()
+	v, err := n.Update(t.Context(), k, change)
+	if err != nil {
+		t.Fatalf("Update: %v", err)
+	}
+	return v
+}
+
+// put makes ro what is stored under its account.
+func (n node) put(t *testing.T, ro *oneseat.Roster, events ...oneseat.Event) oneseat.View {
+	t.Helper()
+	return n.update(t, oneseat.KeyOf(ro.Realm, ro.Account), func(oneseat.View) (oneseat.Change, error) {
+		return oneseat.Change{Roster: ro, Events: events}, nil
+	})
+}
+
+// erase removes a roster.
+func (n node) erase(t *testing.T, k oneseat.Key) oneseat.View {
+	t.Helper()
+	return n.update(t, k, func(oneseat.View) (oneseat.Change, error) { return oneseat.Change{Erase: true}, nil })
+}
+
+// registry opens a registry of the test's realm on a handle. Unless c says
+// otherwise it reads the store on every check.
+func registry(t *testing.T, s oneseat.Store, c oneseat.Config) *oneseat.Registry {
+	t.Helper()
+	if c.Realm == "" {
+		c.Realm = realm
+	}
+	if c.MaxStale == 0 {
+		c.MaxStale = oneseat.FreshAlways
+	}
+	c.Logger = slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelWarn}))
+	r, err := oneseat.New(s, c)
+	if err != nil {
+		t.Fatalf("oneseat.New: %v", err)
+	}
+	t.Cleanup(func() {
+		if err := r.Close(); err != nil {
+			t.Errorf("Registry.Close: %v", err)
+		}
+	})
+	return r
+}
+
+// signIn signs in where that has to succeed.
+func signIn(t *testing.T, r *oneseat.Registry, account string, from oneseat.Client) oneseat.Grant {
+	t.Helper()
+	g, err := r.SignIn(t.Context(), account, from)
+	if err != nil {
+		t.Fatalf("SignIn: %v", err)
+	}
+	return g
+}
+
+// live returns an account's live sessions.
+func live(t *testing.T, r *oneseat.Registry, account string) []oneseat.Session {
+	t.Helper()
+	s, err := r.Sessions(t.Context(), account)
+	if err != nil {
+		t.Fatalf("Sessions: %v", err)
+	}
+	return s
+}
+
+// await waits for done, and fails the test if it is not closed in time.
+func await(t *testing.T, done <-chan struct{}, what string) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	select {
+	case <-done:
+	case <-ctx.Done():
+		t.Fatalf("waited %v in vain for %s", patience, what)
+	}
+}
