@@ -8,6 +8,7 @@ import "context"
 type Holder struct {
 	Session Session // zero: nobody is signed in
 	Ending  Ending  // how the presented session ended, if that is known
+	Request any     // the HTTP layer's own
 }
 
 type holderKey struct{}
@@ -32,9 +33,15 @@ func EndingFrom(ctx context.Context) (Ending, bool) {
 	return h.Ending, h.Ending.Session != ""
 }
 
+// HolderFrom returns what [WithHolder] put into ctx, or nil.
+func HolderFrom(ctx context.Context) *Holder {
+	h, _ := ctx.Value(holderKey{}).(*Holder)
+	return h
+}
+
 func holderFrom(ctx context.Context) *Holder {
-	h, ok := ctx.Value(holderKey{}).(*Holder)
-	if !ok {
+	h := HolderFrom(ctx)
+	if h == nil {
 		panic("oneseat: this context has passed neither Guard.Wrap nor Guard.Require: serve guard.Wrap(mux) instead of mux, and pass r.Context() on")
 	}
 	return h

@@ -414,12 +414,47 @@ func TestAHoldGoesOnWhileItsSessionIsUsed(t *testing.T) {
 	})
 }
 
+// Where checks are never answered from memory a hold counts for a second.
+func TestHoldsUnderFreshAlways(t *testing.T) {
+	eachWay(t, func(t *testing.T, hold func(testing.TB, node, oneseat.Grant) *request) {
+		a, b, _ := following(t, oneseat.Config{MaxStale: oneseat.FreshAlways})
+		g, other := signIn(t, a, "ada", oneseat.Client{}), signIn(t, a, "grace", oneseat.Client{})
+		q, left := hold(t, b, g), hold(t, b, other)
+		time.Sleep(10 * time.Second)
+		signIn(t, a, "ada", oneseat.Client{})
+		synctest.Wait()
+		wantEnding(t, q.cause(t), g.Session.ID, oneseat.Displaced)
+
+		b.deaf()
+		time.Sleep(10 * time.Second)
+		if err := left.cause(t); err != nil {
+			t.Fatalf("cut by %v", err)
+		}
+		signIn(t, a, "grace", oneseat.Client{})
+		time.Sleep(time.Second)
+		wantEnding(t, left.cause(t), other.Session.ID, oneseat.Displaced)
+
+		q = hold(t, b, signIn(t, a, "ada", oneseat.Client{}))
+		time.Sleep(time.Second)
+		b.down()
+		time.Sleep(holdGrace)
+		if err := q.cause(t); err != nil {
+			t.Fatalf("within the grace: %v", err)
+		}
+		time.Sleep(1500 * time.Millisecond)
+		wantError(t, q.cause(t), oneseat.ErrStoreUnavailable)
+	})
+}
+
 // A timeout that cannot be recorded cuts like a store that does not answer.
 func TestAHoldAtItsDeadlineWithoutAWritableStore(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a, b, _ := following(t, oneseat.Config{Idle: 100 * time.Second})
 		g := signIn(t, a, "ada", oneseat.Client{})
 		q := hold(t, b, g)
+		for _, account := range []string{"grace", "alan"} { // in the same look
+			hold(t, b, signIn(t, a, account, oneseat.Client{}))
+		}
 		b.unwritable()
 		b.set(func() { b.due = func(context.Context, string, int) ([]oneseat.Key, error) { return nil, nil } })
 		a.set(func() { a.due = func(context.Context, string, int) ([]oneseat.Key, error) { return nil, nil } })

@@ -491,7 +491,52 @@ func TestSignOutEndsItsOwnSessionOnly(t *testing.T) {
 	}
 	a.unwritable()
 	wantError(t, a.SignOut(t.Context(), string(other.Token)), oneseat.ErrStoreUnavailable)
+	n, err := a.EndAll(t.Context(), "ada", oneseat.Cause{})
+	wantError(t, err, oneseat.ErrStoreUnavailable)
+	if n != 0 {
+		t.Errorf("%d were ended", n)
+	}
 	wantLive(t, b, other)
+}
+
+// "Nothing was done" is said only where that is certain: not when the first
+// reply was lost and the store went down then.
+func TestALostReplyBeforeAnOutageIsStillUnknown(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a, b, _ := following(t, oneseat.Config{})
+		for name, do := range map[string]func(oneseat.Grant) error{
+			"SignIn":  func(oneseat.Grant) error { return second(a.SignIn(t.Context(), "ada", oneseat.Client{})) },
+			"SignOut": func(g oneseat.Grant) error { return a.SignOut(t.Context(), string(g.Token)) },
+			"Rotate":  func(g oneseat.Grant) error { return second(a.Rotate(t.Context(), string(g.Token))) },
+			"EndAll":  func(oneseat.Grant) error { return second(a.EndAll(t.Context(), "ada", oneseat.Cause{})) },
+		} {
+			g := signIn(t, b, "ada", oneseat.Client{})
+			a.loseReplies(oneseat.KeyOf(realm, "ada"), 1, a.unwritable)
+			err := do(g)
+			if !errors.Is(err, oneseat.ErrUnknownOutcome) || errors.Is(err, oneseat.ErrStoreUnavailable) {
+				t.Errorf("%s: %v", name, err)
+			}
+			a.up()
+		}
+	})
+}
+
+// What a retry counts is what the call ended, not what was left for it.
+func TestEndWhoseReplyWasLostCountsWhatItEnded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a, b, store := following(t, oneseat.Config{Limit: 5})
+		for range 3 {
+			signIn(t, b, "ada", oneseat.Client{})
+		}
+		a.loseReplies(oneseat.KeyOf(realm, "ada"), 2, func() { signIn(t, b, "ada", oneseat.Client{}) })
+		n, err := a.EndAll(t.Context(), "ada", oneseat.Cause{Actor: "support"})
+		if n != 5 || err != nil {
+			t.Errorf("%d were ended, %v, want three, and two that came in between", n, err)
+		}
+		if got := count(logged(t, store, "ada"), oneseat.SessionEnded); got != 5 {
+			t.Errorf("%d events", got)
+		}
+	})
 }
 
 // P1 and P2 when the store's replies are lost.

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -570,6 +571,62 @@ func TestTheStoresClockSetBackRevivesNothing(t *testing.T) {
 	})
 }
 
+// A store may call a roster due too early, or one that has gone since: then
+// there is nothing to do, and the sweep comes to an end.
+func TestASweepOfWhatIsNotDueComesToAnEnd(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newNode(t, memstore.New(), oneseat.Config{MaxStale: time.Minute})
+		keys := []oneseat.Key{oneseat.KeyOf(realm, ""), oneseat.KeyOf(realm, "nobody")}
+		var all []oneseat.Grant
+		for i := range 120 {
+			g := signIn(t, r, fmt.Sprint("account ", i), oneseat.Client{})
+			all = append(all, g)
+			keys = append(keys, oneseat.KeyOf(realm, g.Session.Account))
+		}
+		var asked atomic.Int64
+		r.set(func() {
+			r.due = func(_ context.Context, _ string, limit int) ([]oneseat.Key, error) {
+				if asked.Add(1) > 1000 {
+					return nil, nil
+				}
+				return keys[:min(limit, len(keys))], nil
+			}
+		})
+		writes := r.writes.Load()
+		time.Sleep(10 * time.Minute)
+		if n := asked.Load(); n > 40 {
+			t.Errorf("it asked %d times in ten minutes", n)
+		}
+		if n := r.writes.Load() - writes; n != 0 {
+			t.Errorf("%d writes", n)
+		}
+		for _, g := range all {
+			wantLive(t, r, g)
+		}
+	})
+}
+
+// What the realm's end took stays that, whoever settles the roster first.
+func TestATimeoutDoesNotTakeWhatTheRealmsEndHas(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a, b, _ := following(t, oneseat.Config{Limit: 2, Idle: time.Hour, MaxStale: time.Minute})
+		for _, r := range []node{a, b} {
+			r.set(func() { r.due = func(context.Context, string, int) ([]oneseat.Key, error) { return nil, nil } })
+		}
+		g, other := signIn(t, a, "ada", oneseat.Client{}), signIn(t, a, "ada", oneseat.Client{})
+		if err := signOut(t, a, other); err != nil {
+			t.Fatal(err)
+		}
+		endRealm(t, a, "")
+		time.Sleep(time.Second)
+		wantEnded(t, b, g, oneseat.RealmEnded)
+		time.Sleep(time.Hour)
+		wantEnded(t, b, other, oneseat.SignedOut) // its use is noted, and the roster settled
+		synctest.Wait()
+		wantEnded(t, b, g, oneseat.RealmEnded)
+	})
+}
+
 func TestASweepThatFailsGoesOnLater(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var heard safeBuffer
@@ -610,18 +667,28 @@ func TestOneBadRosterDoesNotStopTheSweep(t *testing.T) {
 		bad := oneseat.KeyOf(realm, "ada")
 		signIn(t, r, "ada", oneseat.Client{})
 		time.Sleep(time.Second)
-		signIn(t, r, "grace", oneseat.Client{})
+		const others = 250 // more than two pages of the sweep
+		for i := range others {
+			signIn(t, r, fmt.Sprint("account ", i), oneseat.Client{})
+		}
+		var tries atomic.Int64
 		r.set(func() {
 			r.update = func(ctx context.Context, k oneseat.Key, c change, next updateFunc) (oneseat.View, error) {
 				if k == bad {
+					tries.Add(1)
 					return oneseat.View{}, &oneseat.FormatError{Problem: "it is damaged"}
 				}
 				return next(ctx, k, c)
 			}
 		})
 		time.Sleep(time.Hour + 5*time.Minute)
-		if len(stored(t, store, "grace").Roster.Seats) != 0 {
-			t.Error("the others were not swept")
+		for i := range others {
+			if len(stored(t, store, fmt.Sprint("account ", i)).Roster.Seats) != 0 {
+				t.Fatalf("account %d was not swept", i)
+			}
+		}
+		if n := tries.Load(); n > 10 {
+			t.Errorf("it was tried %d times in five minutes", n)
 		}
 	})
 }

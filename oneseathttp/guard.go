@@ -151,45 +151,48 @@ var noStore = []string{"no-store"} // shared: never modified
 
 // serve runs one request from the check of its session to its end.
 func (g *Guard) serve(w http.ResponseWriter, r *http.Request, next http.Handler) {
-	q := &request{ResponseWriter: w, guard: g}
-	q.holder.Session, q.why = g.identify(w, r)
-	if over, ok := errors.AsType[*oneseat.EndedError](q.why); ok {
-		q.holder.Ending = over.Ending
-	}
+	q := &request{ResponseWriter: w, guard: g, body: r.ContentLength != 0}
+	q.holder.Request = q
 	ctx := oneseat.WithHolder(r.Context(), &q.holder)
-	if q.holder.Session.ID == "" {
-		next.ServeHTTP(w, r.WithContext(requestContext{ctx, q}))
-		return
+	if token, ok := g.presented(w, r, q); ok {
+		// Made before the session is entered, which may end at that moment.
+		held, cancel := context.WithCancelCause(ctx)
+		q.cancel = cancel
+		q.holder.Session, q.why = g.enter(r, q, token)
+		if q.why == nil {
+			defer cancel(context.Canceled)
+			defer q.finish(w, r)
+			next.ServeHTTP(q, r.WithContext(held))
+			return
+		}
+		cancel(q.why)
+		if over, ok := errors.AsType[*oneseat.EndedError](q.why); ok {
+			q.holder.Ending = over.Ending
+		}
 	}
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(context.Canceled)
-	q.cancel = cancel
-	q.detach = g.seats.WhenEnded(ctx, q.holder.Session, q.cut)
-	defer q.finish(func() { g.refuse(w, r, context.Cause(ctx)) })
-	next.ServeHTTP(q, r.WithContext(requestContext{ctx, q}))
+	next.ServeHTTP(w, r.WithContext(ctx))
 }
 
-// identify finds the session that a request belongs to, or why it has none.
-func (g *Guard) identify(w http.ResponseWriter, r *http.Request) (oneseat.Session, error) {
+// presented returns the token that a request is to be judged by.
+func (g *Guard) presented(w http.ResponseWriter, r *http.Request, q *request) (string, bool) {
 	token := g.carrier.Get(r)
-	account := ""
-	if g.config.Account != nil {
-		if account = g.config.Account(r); account == "" {
-			return oneseat.Session{}, nil // the application knows nobody: nobody is signed in
-		}
-		if token == "" {
-			return g.adopt(w, r, account)
-		}
+	if g.config.Account == nil {
+		return token, token != ""
+	}
+	if q.account = g.config.Account(r); q.account == "" {
+		return "", false // the application knows nobody: nobody is signed in
 	}
 	if token == "" {
-		return oneseat.Session{}, nil
+		token, q.why = g.adopt(w, r, q.account)
 	}
-	check := g.seats.Check
-	if background(r) {
-		check = g.seats.Peek
-	}
-	s, err := check(r.Context(), token)
-	if err == nil && account != "" && s.Account != account {
+	return token, token != ""
+}
+
+// enter finds the session of a token and ties the request to it.
+func (g *Guard) enter(r *http.Request, q *request, token string) (oneseat.Session, error) {
+	s, err := g.seats.Enter(r.Context(), token, !background(r), &q.holding, q)
+	if err == nil && q.account != "" && s.Account != q.account {
+		q.holding.Release()
 		return oneseat.Session{}, oneseat.ErrNoSession
 	}
 	return s, err
@@ -202,23 +205,11 @@ func background(r *http.Request) bool {
 	return r.URL.Path == Path+"session" || strings.HasPrefix(r.Header.Get("Accept"), "text/event-stream")
 }
 
-// requestContext carries the request to its handler, in one allocation.
-type requestContext struct {
-	context.Context
-	request *request
-}
-
-type requestKey struct{}
-
-// Value finds the request itself, or what the context below carries.
-func (c requestContext) Value(key any) any {
-	if key == (requestKey{}) {
-		return c.request
-	}
-	return c.Context.Value(key)
-}
-
 func requestOf(ctx context.Context) *request {
-	q, _ := ctx.Value(requestKey{}).(*request)
+	h := oneseat.HolderFrom(ctx)
+	if h == nil {
+		return nil
+	}
+	q, _ := h.Request.(*request)
 	return q
 }

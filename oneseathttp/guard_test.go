@@ -246,6 +246,23 @@ func TestSignOutFreesTheSeatAndForgetsTheCookie(t *testing.T) {
 	second.want("/me", 200, "ada")
 }
 
+func TestSignInAndOutWithinOneRequest(t *testing.T) {
+	s := newSite(t, oneseat.Config{}, oneseathttp.Config{})
+	s.mux.HandleFunc("POST /both", func(w http.ResponseWriter, r *http.Request) {
+		if _, err := s.guard.SignIn(w, r, "ada"); err != nil {
+			t.Error(err)
+		}
+		if err := s.guard.SignOut(w, r); err != nil {
+			t.Error(err)
+		}
+	})
+	b := s.browser(t, firefox)
+	b.do("POST", "/both", url.Values{})
+	if live, err := s.seats.Sessions(t.Context(), "ada"); err != nil || len(live) != 0 || b.token() != "" {
+		t.Fatalf("live %v, %v; cookie %q", live, err, b.token())
+	}
+}
+
 func TestRotateGivesANewSecretAndKeepsTheSession(t *testing.T) {
 	s := newSite(t, oneseat.Config{}, oneseathttp.Config{})
 	b := s.browser(t, firefox)
@@ -429,6 +446,58 @@ func TestRequireWithoutWrapAndTwoGuardsOnOneMux(t *testing.T) {
 	defer bare.Close()
 	b.site = &site{Server: bare}
 	b.want("/", 200, "ada") // cookies of one host are shared by ports
+}
+
+func TestALateRefusalKeepsTheSitesHeadersOnly(t *testing.T) {
+	s := newSite(t, oneseat.Config{}, oneseathttp.Config{})
+	begun := make(chan struct{})
+	outer := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Security-Policy", "default-src 'none'")
+		s.guard.Require(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Set-Cookie", "of=the-session")
+			close(begun)
+			<-r.Context().Done()
+		})).ServeHTTP(w, r)
+	}))
+	defer outer.Close()
+	b := s.browser(t, firefox)
+	b.signIn("ada")
+	go func() { <-begun; _, _ = s.seats.EndAll(t.Context(), "ada", oneseat.Cause{}) }()
+	b.site = &site{Server: outer}
+	resp := b.do("GET", "/", nil)
+	if resp.StatusCode != 401 || resp.Header.Get("Content-Security-Policy") == "" || resp.Header.Get("Set-Cookie") != "" {
+		t.Fatal(resp.Status, resp.Header)
+	}
+}
+
+func TestTheApplicationsAccountDecidesWhoseTokenCounts(t *testing.T) {
+	s := newSite(t, oneseat.Config{}, oneseathttp.Config{Account: func(r *http.Request) string { return r.Header.Get("X-App-User") }})
+	b := s.browser(t, firefox)
+	b.do("POST", "/login", url.Values{"account": {"ada"}}, "X-App-User", "ada")
+	for who, want := range map[string]int{"ada": 200, "grace": 401, "": 401} {
+		if got, _ := b.get("/me", "X-App-User", who); got != want {
+			t.Errorf("the application says %q: %d", who, got)
+		}
+	}
+}
+
+func TestAnApplicationsOlderSessionIsSeatedOnItsFirstRequest(t *testing.T) {
+	s := newSite(t, oneseat.Config{AdoptUntil: time.Now().Add(time.Hour)}, oneseathttp.Config{
+		Account:  func(r *http.Request) string { return r.Header.Get("X-App-User") },
+		IssuedAt: func(*http.Request) time.Time { return time.Now().Add(-time.Hour) },
+	})
+	b, other := s.browser(t, firefox), s.browser(t, iphone)
+	if got, body := b.get("/me", "X-App-User", "ada"); got != 200 || body != "ada" || b.token() == "" {
+		t.Fatalf("%d %s, token %q", got, body, b.token())
+	}
+	other.do("POST", "/login", url.Values{"account": {"ada"}}, "X-App-User", "ada")
+	if got, body := b.get("/me", "X-App-User", "ada"); got != 401 || !strings.Contains(body, "displaced") {
+		t.Fatalf("after a sign-in elsewhere: %d %s", got, body)
+	}
+	// Without the cookie, the same older session is not seated a second time.
+	if got, _ := s.browser(t, firefox).get("/me", "X-App-User", "ada"); got != 401 {
+		t.Fatalf("it came back: %d", got)
+	}
 }
 
 func TestABearerTokenIsTakenFromOneHeaderOnly(t *testing.T) {

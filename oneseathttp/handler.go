@@ -104,7 +104,9 @@ func (g *Guard) devices(w http.ResponseWriter, r *http.Request) {
 	}
 	h := w.Header()
 	h.Set("Content-Type", "text/html; charset=utf-8")
-	h.Set("Content-Security-Policy", "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'self'")
+	if h.Get("Content-Security-Policy") == "" { // the application's own policy counts, if it has set one around us
+		h.Set("Content-Security-Policy", "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'self'")
+	}
 	h.Set("X-Content-Type-Options", "nosniff")
 	h.Set("Referrer-Policy", "same-origin")
 	err := devicesPage.Execute(w, map[string]any{"Account": mine.Account, "Sessions": all, "Others": len(all) > 1, "Path": Path})

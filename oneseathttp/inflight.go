@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"slices"
 	"sync"
 	"time"
 
@@ -19,11 +20,15 @@ import (
 // so that a slow client cannot delay a cut.
 type request struct {
 	http.ResponseWriter
-	guard  *Guard
-	holder oneseat.Holder
-	why    error // why there is no session, if the request presented a token
-	cancel context.CancelCauseFunc
-	detach func() // the session's end does not cut this request any more
+	guard   *Guard
+	holder  oneseat.Holder
+	holding oneseat.Holding // by the session; released, its end does not cut this request
+	body    bool            // the request has one
+	account string          // who the application says it is, if it says so
+	why     error           // why there is no session, if the request presented a token
+	cancel  context.CancelCauseFunc
+	changed bool   // it has signed in or out, or rotated: the browser holds
+	token   string // this now
 
 	mu       sync.Mutex
 	ended    error       // the cut's cause
@@ -33,9 +38,15 @@ type request struct {
 	finished bool        // the handler has returned: the ResponseWriter is not ours any more
 }
 
-// cut is called by the registry when the session has ended, or cannot be
-// confirmed any longer.
-func (q *request) cut(cause error) {
+// now notes whose request it is from here on.
+func (q *request) now(s oneseat.Session, token string) {
+	q.holder.Session, q.holder.Ending, q.why = s, oneseat.Ending{}, nil
+	q.changed, q.token = true, token
+}
+
+// End implements [oneseat.Ender]: the session has ended, or cannot be confirmed
+// any longer.
+func (q *request) End(cause error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if q.finished && q.hijacked == nil || q.ended != nil {
@@ -52,8 +63,8 @@ func (q *request) cut(cause error) {
 		// the one that it is in. Where deadlines are not supported, finish does it.
 		_ = c.SetWriteDeadline(past)
 		_ = c.SetReadDeadline(past)
-	default:
-		_ = c.SetReadDeadline(past) // it may be waiting for the request's body
+	case q.body:
+		_ = c.SetReadDeadline(past) // it may be waiting for that
 	}
 }
 
@@ -82,7 +93,7 @@ type heldConn struct {
 
 // Close closes the connection; the session's end does not concern it any more.
 func (c heldConn) Close() error {
-	c.request.detach()
+	c.request.holding.Release()
 	return c.Conn.Close()
 }
 
@@ -92,7 +103,7 @@ func (c heldConn) Close() error {
 // false if the request has no session that could end.
 func OnCut(r *http.Request, f func(cause error)) bool {
 	q := requestOf(r.Context())
-	if q == nil || q.detach == nil {
+	if q == nil || q.cancel == nil {
 		return false
 	}
 	q.mu.Lock()
@@ -117,7 +128,7 @@ func (q *request) send() error {
 // finish ends a request whose handler has returned, or panicked. If it was cut,
 // the refusal is sent where nothing else was; a transfer that had begun is
 // broken off, so that the client does not take it for complete.
-func (q *request) finish(refuse func()) {
+func (q *request) finish(w http.ResponseWriter, r *http.Request) {
 	q.mu.Lock()
 	q.finished = true
 	hijacked, cut, sent := q.hijacked != nil, q.ended != nil, q.sent
@@ -125,7 +136,7 @@ func (q *request) finish(refuse func()) {
 	if hijacked {
 		return // heldConn detaches
 	}
-	q.detach()
+	q.holding.Release()
 	if !cut {
 		return
 	}
@@ -135,8 +146,23 @@ func (q *request) finish(refuse func()) {
 	if sent {
 		panic(http.ErrAbortHandler)
 	}
-	clear(q.Header())
-	refuse()
+	for name := range w.Header() {
+		if !slices.Contains(siteHeaders, name) {
+			w.Header().Del(name)
+		}
+	}
+	if q.body && r.ProtoMajor == 1 {
+		w.Header().Set("Connection", "close") // its reading deadline has passed for good
+	}
+	q.guard.refuse(w, r, q.ended)
+}
+
+// siteHeaders are what a site says of itself on every answer: they stay on a
+// refusal that comes instead of the handler's answer. All others go, for they may
+// be about the session.
+var siteHeaders = []string{
+	"Content-Security-Policy", "Cross-Origin-Opener-Policy", "Cross-Origin-Resource-Policy", "Permissions-Policy",
+	"Referrer-Policy", "Strict-Transport-Security", "X-Content-Type-Options", "X-Frame-Options",
 }
 
 // WriteHeader sends the header, unless the request has been cut.

@@ -304,3 +304,31 @@ func TestSendfileAndFlushWorkThroughTheGuard(t *testing.T) {
 	b.signIn("ada")
 	b.want("/copy", 200, "all of it")
 }
+
+func TestTheConnectionOfARefusedRequestSpoilsNoLaterOne(t *testing.T) {
+	overBoth(t, func(t *testing.T, s *site) {
+		inside := make(chan struct{})
+		s.mux.Handle("GET /slow", s.guard.Require(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+			inside <- struct{}{}
+			<-r.Context().Done()
+		})))
+		s.mux.HandleFunc("GET /plain", func(w http.ResponseWriter, r *http.Request) {
+			if err := r.Context().Err(); err != nil {
+				t.Errorf("a new request begins with %v", err)
+			}
+			w.WriteHeader(http.StatusNoContent)
+		})
+		b := s.browser(t, firefox)
+		for range 20 { // net/http looks at the connection on a goroutine of its own
+			b.signIn("ada")
+			refused := make(chan *http.Response)
+			go func() { refused <- b.do("GET", "/slow", nil) }()
+			<-inside
+			s.elsewhere(t)
+			resp := <-refused
+			_, _ = io.Copy(io.Discard, resp.Body)
+			_ = resp.Body.Close()
+			_ = b.do("GET", "/plain", nil).Body.Close()
+		}
+	})
+}

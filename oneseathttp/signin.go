@@ -39,7 +39,7 @@ func (g *Guard) SignInWith(w http.ResponseWriter, r *http.Request, in SignIn) (o
 		in.Device = g.deviceOf(r)
 	}
 	grant, err := g.seats.SignIn(r.Context(), in.Account, oneseat.Client{
-		Token: g.carrier.Get(r), DeviceID: id, Device: in.Device, TakeOver: in.TakeOver,
+		Token: g.token(r), DeviceID: id, Device: in.Device, TakeOver: in.TakeOver,
 	})
 	if err != nil {
 		return oneseat.Grant{}, err
@@ -57,7 +57,7 @@ func (g *Guard) SignInWith(w http.ResponseWriter, r *http.Request, in SignIn) (o
 // was done. The request itself finishes.
 func (g *Guard) SignOut(w http.ResponseWriter, r *http.Request) error {
 	g.detach(r)
-	if token := g.carrier.Get(r); token != "" {
+	if token := g.token(r); token != "" {
 		if err := g.seats.SignOut(r.Context(), token); err != nil && !isRefusal(err) {
 			return err
 		}
@@ -69,7 +69,7 @@ func (g *Guard) SignOut(w http.ResponseWriter, r *http.Request) error {
 // Rotate gives the browser a new secret for the session that it has, as after a
 // change of password. Errors are those of [oneseat.Registry.Rotate].
 func (g *Guard) Rotate(w http.ResponseWriter, r *http.Request) (oneseat.Session, error) {
-	grant, err := g.seats.Rotate(r.Context(), g.carrier.Get(r))
+	grant, err := g.seats.Rotate(r.Context(), g.token(r))
 	if err != nil {
 		return oneseat.Session{}, err
 	}
@@ -85,7 +85,7 @@ func (g *Guard) hand(w http.ResponseWriter, r *http.Request, grant oneseat.Grant
 	}
 	g.carrier.Set(w, r, string(grant.Token), life)
 	if q := requestOf(r.Context()); q != nil {
-		q.holder, q.why = oneseat.Holder{Session: grant.Session}, nil
+		q.now(grant.Session, string(grant.Token))
 	}
 }
 
@@ -93,30 +93,39 @@ func (g *Guard) hand(w http.ResponseWriter, r *http.Request, grant oneseat.Grant
 func (g *Guard) forget(w http.ResponseWriter, r *http.Request) {
 	g.carrier.Clear(w, r)
 	if q := requestOf(r.Context()); q != nil {
-		q.holder, q.why = oneseat.Holder{}, nil
+		q.now(oneseat.Session{}, "")
 	}
+}
+
+// token is what the browser holds: what the request brought, or what it was
+// given since.
+func (g *Guard) token(r *http.Request) string {
+	if q := requestOf(r.Context()); q != nil && q.changed {
+		return q.token
+	}
+	return g.carrier.Get(r)
 }
 
 // detach lets a request finish that ends or replaces its own session.
 func (g *Guard) detach(r *http.Request) {
-	if q := requestOf(r.Context()); q != nil && q.detach != nil {
-		q.detach()
+	if q := requestOf(r.Context()); q != nil {
+		q.holding.Release()
 	}
 }
 
 // adopt seats a session of the application's that is older than oneseat, until
-// the day that the registry was given.
-func (g *Guard) adopt(w http.ResponseWriter, r *http.Request, account string) (oneseat.Session, error) {
+// the day that the registry was given, and returns its token.
+func (g *Guard) adopt(w http.ResponseWriter, r *http.Request, account string) (string, error) {
 	var issued time.Time
 	if g.config.IssuedAt != nil {
 		issued = g.config.IssuedAt(r)
 	}
 	grant, err := g.seats.Adopt(r.Context(), account, issued, oneseat.Client{Device: g.deviceOf(r)})
 	if err != nil {
-		return oneseat.Session{}, err
+		return "", err
 	}
 	g.hand(w, r, grant)
-	return grant.Session, nil
+	return string(grant.Token), nil
 }
 
 // isRefusal says that an error is an answer about the session, and not the lack

@@ -56,7 +56,11 @@ function listen(works) {
   return new Promise((resolve) => {
     const source = new EventSource(new URL("events", base));
     const finish = (end) => { source.close(); resolve(end); };
-    source.addEventListener("session", works);
+    source.addEventListener("session", (e) => {
+      works();
+      // The browser has signed in again while the stream was broken.
+      if (session && JSON.parse(e.data).session !== session && !dirty) location.reload();
+    });
     source.addEventListener("ended", (e) => finish(JSON.parse(e.data)));
     source.onerror = async () => {
       if (source.readyState !== EventSource.CLOSED) return; // it comes back by itself
@@ -94,17 +98,36 @@ function leave(detail) {
   location.assign(to);
 }
 
-// warn keeps what was being written on the screen until its writer has copied it.
+// warn keeps what was being written on the screen until its writer has copied
+// it. The dialog is the page's to style; what is here gives way to any rule of
+// the page's, and needs no leave to have inline styles.
 function warn(detail) {
+  const look = new CSSStyleSheet();
+  look.replaceSync(`
+    :where(dialog.oneseat) { box-sizing: border-box; max-width: min(28rem, calc(100vw - 2rem)); padding: 1.5rem; border: 1px solid GrayText; border-radius: .875rem;
+      font: 1rem/1.5 system-ui, sans-serif; color: CanvasText; background: Canvas; box-shadow: 0 1rem 3rem rgb(0 0 0 / 35%); overflow-wrap: anywhere; }
+    :where(dialog.oneseat)::backdrop { background: rgb(8 14 22 / 55%); }
+    :where(dialog.oneseat > *) { margin: 0 0 .75rem; }
+    :where(dialog.oneseat h2) { font-size: 1.2rem; line-height: 1.3; }
+    :where(dialog.oneseat .oneseat-when) { font-size: .875rem; opacity: .75; }
+    :where(dialog.oneseat > div) { display: flex; flex-wrap: wrap; gap: .6rem; margin: 1.25rem 0 0; }
+    :where(dialog.oneseat button) { min-height: 2.75rem; padding: .5rem 1.1rem; font: inherit; cursor: pointer; }`);
+  document.adoptedStyleSheets.push(look);
+
   const dialog = document.createElement("dialog");
+  dialog.className = "oneseat";
   dialog.setAttribute("aria-labelledby", "oneseat-title");
-  const part = (tag, text, set = {}) => dialog.appendChild(Object.assign(document.createElement(tag), { textContent: text }, set));
-  part("h2", detail.title, { id: "oneseat-title" });
-  part("p", detail.detail);
-  part("p", "What you were writing has not been sent. Copy it before you go on.");
-  if (detail.reference) part("p", "Reference " + detail.reference);
-  part("button", "Sign in", { type: "button", autofocus: true }).onclick = () => leave(detail);
-  part("button", "Stay on this page", { type: "button" }).onclick = () => dialog.remove();
+  const part = (to, tag, text, set = {}) => to.appendChild(Object.assign(document.createElement(tag), { textContent: text, ...set }));
+  part(dialog, "h2", detail.title, { id: "oneseat-title" });
+  part(dialog, "p", detail.detail);
+  if (detail.not_you) part(dialog, "p", "Was that not you? Sign in and change your password.");
+  part(dialog, "p", "What you were writing has not been sent. Copy it before you go on.");
+  const facts = [detail.at && new Date(detail.at).toLocaleString(), detail.reference && "Reference " + detail.reference];
+  part(dialog, "p", facts.filter(Boolean).join(" · "), { className: "oneseat-when" });
+  const choice = part(dialog, "div", "");
+  part(choice, "button", "Sign in", { type: "button", autofocus: true }).onclick = () => leave(detail);
+  part(choice, "button", "Stay on this page", { type: "button" }).onclick = () => dialog.close();
+  dialog.onclose = () => dialog.remove();
   document.body.append(dialog);
   dialog.showModal();
 }

@@ -1,0 +1,37 @@
+package oneseat
+
+import (
+	"encoding/binary"
+	"testing"
+	"time"
+)
+
+// Memory is bounded: a shard that is full gives one entry up for each that is
+// new, and none for one that is replaced.
+func TestTheCacheIsBounded(t *testing.T) {
+	c := newCache(1, time.Second)
+	key := func(n int) (k Key) { // all of one shard
+		binary.BigEndian.PutUint64(k[:8], uint64(n))
+		return k
+	}
+	keep := func(n int, version uint64) *entry {
+		since := c.expect(key(n))
+		defer c.done(key(n))
+		return c.keep(View{Key: key(n), Roster: &Roster{}, Version: version}, instant{}, since)
+	}
+	for n := range cachePerShard {
+		keep(n, 1)
+	}
+	same(t, "entries", c.len(), cachePerShard)
+	for n := range 10 {
+		keep(n, 2)
+		same(t, "entries after one was replaced", c.len(), cachePerShard)
+	}
+	for n := range 10 {
+		if keep(cachePerShard+n, 1) == nil || c.get(key(cachePerShard+n)) == nil {
+			t.Error("the new entry is not there")
+		}
+		same(t, "entries after one was added", c.len(), cachePerShard)
+	}
+	same(t, "marks that are left", len(c.shard(key(0)).marks), 0)
+}
