@@ -899,7 +899,7 @@ func TestChecksHoldTheirBoundsUnderAllLatencies(t *testing.T) {
 func simulate(t *testing.T, seed uint64) {
 	const nodes, accounts, steps = 3, 4, 150
 	store := memstore.New()
-	w := &world{ended: map[oneseat.SessionID]endOf{}}
+	w := newWorld()
 	all := make([]node, nodes)
 	for i := range all {
 		f := &faulty{Store: store}
@@ -923,13 +923,24 @@ func simulate(t *testing.T, seed uint64) {
 					w.doubtful(now)
 					now = oneseat.Grant{}
 				default:
-					t.Errorf("sign-in: %v", err)
+					if _, ok := errors.AsType[*oneseat.EndedError](err); !ok { // before the reply came
+						t.Errorf("sign-in: %v", err)
+					}
 				}
 				time.Sleep(time.Duration(rng.IntN(3000)) * time.Millisecond)
 			}
 			w.over.Add(1)
 		})
 	}
+	wg.Go(func() {
+		rng := rand.New(rand.NewPCG(seed, 300))
+		for w.over.Load() < accounts {
+			time.Sleep(time.Duration(rng.IntN(20)) * time.Second)
+			if n := rng.IntN(nodes); all[n].EndRealm(t.Context(), "") == nil {
+				w.realmEnded(n)
+			}
+		}
+	})
 	for who := range 2 * nodes {
 		rng := rand.New(rand.NewPCG(seed, uint64(200+who)))
 		wg.Go(func() {

@@ -172,7 +172,7 @@ func (r *Registry) checkFresh(ctx context.Context, c claim, active bool) (Sessio
 		return Session{}, r.refuse(c, j)
 	}
 	if active && !r.seen(c.key, j.seat, v.Now) {
-		return r.touch(ctx, c.key, j.seat.ID)
+		return r.touch(ctx, c.key, j.seat.ID, epoch)
 	}
 	return j.seat.Session, nil
 }

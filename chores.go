@@ -3,9 +3,7 @@ package oneseat
 import (
 	"context"
 	"errors"
-	"maps"
 	"math/rand/v2"
-	"slices"
 	"sync"
 	"time"
 )
@@ -64,12 +62,7 @@ func (r *Registry) work() {
 		case <-r.life.Done():
 			return
 		case x := <-r.chores.queue:
-			var err error
-			if x.used {
-				err = r.noteUse(r.life, x.key, x.secret)
-			} else {
-				_, err = r.touch(r.life, x.key, x.id)
-			}
+			err := r.do(r.life, x)
 			_, over := errors.AsType[*EndedError](err)
 			if err != nil && !over && !errors.Is(err, ErrNoSession) && r.life.Err() == nil {
 				r.log.Warn("a background update failed; the next check asks for it again", "error", err)
@@ -77,6 +70,20 @@ func (r *Registry) work() {
 			r.chores.finished(x)
 		}
 	}
+}
+
+// do does a chore under the epoch that is in memory, which may be an earlier one:
+// it ends no session too many.
+func (r *Registry) do(ctx context.Context, x chore) error {
+	var epoch uint64
+	if control := r.cache.get(r.control); control != nil {
+		epoch = control.Roster.Epoch
+	}
+	if x.used {
+		return r.noteUse(ctx, x.key, x.secret, epoch)
+	}
+	_, err := r.touch(ctx, x.key, x.id, epoch)
+	return err
 }
 
 // seen notes the use of a live session: a touch in the background, if one is
@@ -97,13 +104,13 @@ func (r *Registry) seen(key Key, s *Seat, at time.Time) bool {
 // touch moves a session's last-seen forward: an update without event or log
 // entry. If the session has ended, or times out at this moment, that is
 // recorded and returned instead.
-func (r *Registry) touch(ctx context.Context, key Key, id SessionID) (Session, error) {
+func (r *Registry) touch(ctx context.Context, key Key, id SessionID, epoch uint64) (Session, error) {
 	r.stats.touches.Add(1)
 	v, err := r.update(ctx, key, func(v View, _ int) (Change, error) {
 		if v.Roster == nil {
 			return Change{}, nil
 		}
-		ro, events := v.settled(v.Roster.Realm, v.Roster.Account, 0, r.rule)
+		ro, events := v.settled(v.Roster.Realm, v.Roster.Account, epoch, r.rule)
 		if ro.touch(id, v.Now, r.config.TouchEvery) {
 			return ro.commit(v, events, r.rule), nil
 		}
@@ -123,12 +130,12 @@ func (r *Registry) touch(ctx context.Context, key Key, id SessionID) (Session, e
 
 // noteUse records, at most once an hour, that the token of an ended session, or
 // one that was rotated away, was presented again (REV-08).
-func (r *Registry) noteUse(ctx context.Context, key Key, d Digest) error {
+func (r *Registry) noteUse(ctx context.Context, key Key, d Digest, epoch uint64) error {
 	_, err := r.update(ctx, key, func(v View, _ int) (Change, error) {
 		if v.Roster == nil {
 			return Change{}, nil
 		}
-		ro, events := v.settled(v.Roster.Realm, v.Roster.Account, 0, r.rule)
+		ro, events := v.settled(v.Roster.Realm, v.Roster.Account, epoch, r.rule)
 		if e, ok := ro.used(v, d); ok {
 			events = append(events, e)
 		}
@@ -171,27 +178,31 @@ func (r *Registry) sweepOnce(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	bad := make(map[Key]error) // rosters that cannot be read; the others are no worse for it
+	var bad []error // rosters that cannot be read; the others are no worse for it
+	seen := make(map[Key]struct{})
+	stuck := 0 // of the keys, those that are still called due
 	for {
-		keys, err := r.store.Due(ctx, r.config.Realm, sweepPage+len(bad))
+		limit := sweepPage + stuck
+		keys, err := r.store.Due(ctx, r.config.Realm, limit)
 		if err != nil {
 			return r.noAnswer(err)
 		}
-		settled := 0
+		fresh := 0
 		for _, k := range keys {
-			if bad[k] != nil {
+			if _, ok := seen[k]; ok {
 				continue
 			}
+			seen[k] = struct{}{}
+			fresh++
 			_, err := r.settle(ctx, k, control.Roster.epoch())
 			if _, format := errors.AsType[*FormatError](err); format {
-				bad[k] = err
-			} else if err != nil {
+				bad = append(bad, err)
+			} else if err != nil && !errors.Is(err, ErrNoSession) {
 				return err
 			}
-			settled++
 		}
-		if settled < sweepPage {
-			return errors.Join(slices.Collect(maps.Values(bad))...)
+		if stuck = len(keys) - fresh; fresh == 0 || len(keys) < limit {
+			return errors.Join(bad...)
 		}
 	}
 }

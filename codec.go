@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"reflect"
+	"slices"
 	"strings"
 	"time"
 )
@@ -95,14 +96,14 @@ func (ro *Roster) MarshalJSON() ([]byte, error) {
 			Device: e.Device, ByDevice: e.ByDevice, Secret: e.Secret, Used: toMicros(e.Used), extra: e.extra,
 		}
 	}
-	return json.Marshal(j)
+	return j.marshal()
 }
 
 // UnmarshalJSON reads what MarshalJSON wrote. A roster of a format that this
 // release cannot read, or one that is damaged, is a *[FormatError].
 func (ro *Roster) UnmarshalJSON(b []byte) error {
 	var j rosterJSON
-	if err := json.Unmarshal(b, &j); err != nil {
+	if err := j.unmarshal(b); err != nil {
 		return &FormatError{fmt.Sprintf("it cannot be read (%v): restore it from a backup, or delete it, which signs the account out", err)}
 	}
 	if j.Format < 1 || j.Format > rosterFormat+1 {
@@ -129,40 +130,77 @@ func (ro *Roster) UnmarshalJSON(b []byte) error {
 	return nil
 }
 
-// The three methods below add the unknown fields of one level. They are plain
-// (no reflection per call) unless there is something unknown.
-
-func (j rosterJSON) MarshalJSON() ([]byte, error) {
-	type plain rosterJSON
-	return withExtra(plain(j), j.extra)
+// marshal encodes all levels in one go: a MarshalJSON of each level would have
+// its output read again by the level above. Only a record with unknown fields
+// is put together piece by piece.
+func (j *rosterJSON) marshal() ([]byte, error) {
+	unknown := len(j.extra) > 0 ||
+		slices.ContainsFunc(j.Seats, func(s seatJSON) bool { return len(s.extra) > 0 }) ||
+		slices.ContainsFunc(j.Endings, func(e endingJSON) bool { return len(e.extra) > 0 })
+	if !unknown {
+		return json.Marshal(j)
+	}
+	pieces := struct {
+		Seats   []json.RawMessage `json:"seats,omitempty"`
+		Endings []json.RawMessage `json:"endings,omitempty"`
+	}{make([]json.RawMessage, len(j.Seats)), make([]json.RawMessage, len(j.Endings))}
+	var err error
+	for i, s := range j.Seats {
+		if pieces.Seats[i], err = withExtra(s, s.extra); err != nil {
+			return nil, err
+		}
+	}
+	for i, e := range j.Endings {
+		if pieces.Endings[i], err = withExtra(e, e.extra); err != nil {
+			return nil, err
+		}
+	}
+	b, err := json.Marshal(pieces)
+	if err != nil {
+		return nil, err
+	}
+	all := make(map[string]json.RawMessage)
+	if err := json.Unmarshal(b, &all); err != nil {
+		return nil, err
+	}
+	top := *j
+	top.Seats, top.Endings = nil, nil
+	if b, err = withExtra(top, j.extra); err != nil {
+		return nil, err
+	}
+	return merge(all, b)
 }
 
-func (j seatJSON) MarshalJSON() ([]byte, error) {
-	type plain seatJSON
-	return withExtra(plain(j), j.extra)
-}
-
-func (j endingJSON) MarshalJSON() ([]byte, error) {
-	type plain endingJSON
-	return withExtra(plain(j), j.extra)
-}
-
-func (j *rosterJSON) UnmarshalJSON(b []byte) (err error) {
-	type plain rosterJSON
-	j.extra, err = unmarshalExtra(b, (*plain)(j))
-	return err
-}
-
-func (j *seatJSON) UnmarshalJSON(b []byte) (err error) {
-	type plain seatJSON
-	j.extra, err = unmarshalExtra(b, (*plain)(j))
-	return err
-}
-
-func (j *endingJSON) UnmarshalJSON(b []byte) (err error) {
-	type plain endingJSON
-	j.extra, err = unmarshalExtra(b, (*plain)(j))
-	return err
+// unmarshal decodes all levels in one go, and a second time, piece by piece,
+// only if there are unknown fields.
+func (j *rosterJSON) unmarshal(b []byte) (err error) {
+	dec := json.NewDecoder(bytes.NewReader(b))
+	dec.DisallowUnknownFields()
+	if dec.Decode(j) == nil {
+		return nil
+	}
+	*j = rosterJSON{}
+	if j.extra, err = unmarshalExtra(b, j); err != nil {
+		return err
+	}
+	var pieces struct {
+		Seats   []json.RawMessage `json:"seats"`
+		Endings []json.RawMessage `json:"endings"`
+	}
+	if err := json.Unmarshal(b, &pieces); err != nil {
+		return err
+	}
+	for i, p := range pieces.Seats {
+		if j.Seats[i].extra, err = unmarshalExtra(p, &j.Seats[i]); err != nil {
+			return err
+		}
+	}
+	for i, p := range pieces.Endings {
+		if j.Endings[i].extra, err = unmarshalExtra(p, &j.Endings[i]); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func withExtra(known any, extra map[string]json.RawMessage) ([]byte, error) {

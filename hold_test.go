@@ -681,7 +681,7 @@ func TestHoldsKeepTheirBoundUnderAllLatencies(t *testing.T) {
 func simulateHolds(t *testing.T, seed uint64) {
 	const nodes, accounts, slowest = 3, 4, 4 * time.Second // two slow reads
 	store := memstore.New()
-	w := &world{ended: map[oneseat.SessionID]endOf{}}
+	w := newWorld()
 	all := make([]node, nodes)
 	for i := range all {
 		f := &faulty{Store: store}
@@ -717,12 +717,18 @@ func simulateHolds(t *testing.T, seed uint64) {
 				}
 				time.Sleep(time.Duration(rng.IntN(3000)) * time.Millisecond)
 			}
-			for { // the last one
-				if _, err := all[0].EndAll(t.Context(), account, oneseat.Cause{}); err == nil {
-					return
-				}
-			}
+			w.over.Add(1)
 		})
 	}
+	wg.Go(func() {
+		rng := rand.New(rand.NewPCG(seed, 300))
+		for last := false; ; { // the last one ends what is left
+			time.Sleep(time.Duration(rng.IntN(20)) * time.Second)
+			if err := all[rng.IntN(nodes)].EndRealm(t.Context(), ""); err == nil && last {
+				return
+			}
+			last = w.over.Load() == accounts
+		}
+	})
 	wg.Wait()
 }

@@ -18,8 +18,14 @@ type world struct {
 	mu     sync.Mutex // guards all below
 	grants []oneseat.Grant
 	ended  map[oneseat.SessionID]endOf
+	issued map[oneseat.SessionID]uint64 // epochs
+	epoch  uint64
 
 	over atomic.Int64 // accounts that have finished
+}
+
+func newWorld() *world {
+	return &world{ended: map[oneseat.SessionID]endOf{}, issued: map[oneseat.SessionID]uint64{}}
 }
 
 // endOf is when a session's end was committed, and when the node that ended it
@@ -59,7 +65,7 @@ func (w *world) slow(f *faulty, rng *rand.Rand, n int) {
 		v, err := next(ctx, k, func(v oneseat.View) (oneseat.Change, error) {
 			did, err := c(v)
 			if err == nil {
-				w.committed(did.Events, n)
+				w.committed(did, n)
 			}
 			return did, err
 		})
@@ -97,12 +103,39 @@ func (w *world) slow(f *faulty, rng *rand.Rand, n int) {
 
 // committed notes the ends of a commit. memstore runs a change once, at the
 // moment of its commit.
-func (w *world) committed(events []oneseat.Event, n int) {
+func (w *world) committed(c oneseat.Change, n int) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	for _, e := range events {
-		if e.Type == oneseat.SessionEnded {
-			w.ended[e.Session] = endOf{committed: time.Now(), by: n}
+	end := func(id oneseat.SessionID) {
+		if w.ended[id].committed.IsZero() { // by the realm's end, and recorded now
+			w.ended[id] = endOf{committed: time.Now(), by: n}
+		}
+	}
+	for _, e := range c.Events {
+		switch e.Type {
+		case oneseat.SessionEnded:
+			end(e.Session)
+		case oneseat.RealmWasEnded:
+			w.epoch = e.Version
+		case oneseat.SessionCreated:
+			w.issued[e.Session] = c.Roster.Seats[len(c.Roster.Seats)-1].Epoch
+		}
+	}
+	for id, epoch := range w.issued {
+		if epoch < w.epoch {
+			end(id)
+		}
+	}
+}
+
+// realmEnded notes that EndRealm on node n returned.
+func (w *world) realmEnded(n int) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for id, epoch := range w.issued {
+		if e := w.ended[id]; epoch < w.epoch && e.by == n && e.served.IsZero() {
+			e.served = time.Now()
+			w.ended[id] = e
 		}
 	}
 }
@@ -162,7 +195,7 @@ func (w *world) judge(t *testing.T, n int, g oneseat.Grant, began moment, err er
 		t.Errorf("node %d said yes to a session that had ended %v before", n, began.at.Sub(began.committed))
 	case err == nil && !began.served.IsZero() && began.by == n && !began.doubtful:
 		t.Errorf("node %d said yes to a session that it had ended itself", n)
-	case isOver && (after.committed.IsZero() || over.Ending.Reason != oneseat.Displaced):
+	case isOver && (after.committed.IsZero() || over.Ending.Reason != oneseat.Displaced && over.Ending.Reason != oneseat.RealmEnded):
 		t.Errorf("node %d says of a live session that it has ended: %v", n, err)
 	case err != nil && !isOver && !errors.Is(err, oneseat.ErrStoreUnavailable):
 		t.Errorf("node %d: %v", n, err)
