@@ -33,7 +33,10 @@ func (k Key) String() string { return hex.EncodeToString(k[:]) }
 
 // Partition returns the partition of a store's log that k belongs to.
 func (k Key) Partition(partitions int) int {
-	return int(binary.BigEndian.Uint64(k[:8]) % uint64(partitions))
+	if partitions == 1 {
+		return 0
+	}
+	return int(binary.BigEndian.Uint64(k[:8]) % uint64(partitions)) //nolint:gosec // less than partitions
 }
 
 // checkAccount returns an *AccountError if a cannot name an account.

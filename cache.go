@@ -35,12 +35,14 @@ type cacheShard struct {
 	marks   map[Key]*mark
 }
 
-// entry is a cached roster. It is never modified, only replaced.
+// entry is a cached roster. It is never modified, only replaced; gone is set when
+// that has happened.
 type entry struct {
 	View
 	loaded instant // when the load that brought it began
 	since  uint64  // the partition's step before that
 	cached uint64  // the partition's step when it was cached
+	gone   atomic.Bool
 }
 
 // mark stands for the loads of a key that are under way.
@@ -137,15 +139,17 @@ func (c *cache) keep(v View, loaded instant, since uint64) *entry {
 	if v.Roster == nil || v.Version < s.marks[v.Key].least {
 		return nil
 	}
-	if old := s.entries[v.Key]; old == nil {
-		if len(s.entries) >= cachePerShard {
-			for k := range s.entries { // any: the order of a map is random
-				delete(s.entries, k)
-				break
-			}
-		}
-	} else if old.Version > v.Version {
+	old := s.entries[v.Key]
+	switch {
+	case old != nil && old.Version > v.Version:
 		return nil
+	case old != nil:
+		old.gone.Store(true)
+	case len(s.entries) >= cachePerShard:
+		for k := range s.entries { // any: the order of a map is random
+			s.remove(k)
+			break
+		}
 	}
 	e := &entry{View: v, loaded: loaded, since: since, cached: c.partition(v.Key).steps.Load()}
 	s.entries[v.Key] = e
@@ -159,7 +163,7 @@ func (c *cache) changed(k Key, version uint64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if e := s.entries[k]; e != nil && e.Version < version {
-		delete(s.entries, k)
+		s.remove(k)
 	}
 	if m := s.marks[k]; m != nil {
 		m.least = max(m.least, version)
@@ -171,7 +175,15 @@ func (c *cache) drop(k Key) {
 	s := c.shard(k)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	delete(s.entries, k)
+	s.remove(k)
+}
+
+// remove takes an entry out. The caller holds the lock.
+func (s *cacheShard) remove(k Key) {
+	if e := s.entries[k]; e != nil {
+		e.gone.Store(true)
+		delete(s.entries, k)
+	}
 }
 
 // trim drops what is too old to be believed, from one shard.
@@ -181,7 +193,7 @@ func (c *cache) trim(shard int, now instant) {
 	defer s.mu.Unlock()
 	for k, e := range s.entries {
 		if now.since(e.loaded) > reloadAfter {
-			delete(s.entries, k)
+			s.remove(k)
 		}
 	}
 }

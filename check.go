@@ -38,22 +38,22 @@ const (
 type judgement struct {
 	verdict verdict
 	seat    *Seat
-	ending  Ending
-	report  bool // somebody uses what has ended, or was rotated away
+	ending  *Ending // if it has ended; shared, never modified
+	report  bool    // somebody uses what has ended, or was rotated away
 }
 
 // judge says what a recognised claim is worth at a time, under an epoch.
 func (ro *Roster) judge(r recognition, now time.Time, epoch uint64, rule Rule) judgement {
 	switch {
 	case r.ending != nil:
-		return judgement{verdict: ended, ending: r.ending.Ending, report: !r.ending.Used.After(now.Add(-usedWindow))}
+		return judgement{verdict: ended, ending: &r.ending.Ending, report: !r.ending.Used.After(now.Add(-usedWindow))}
 	case r.replayed != nil:
 		return judgement{report: !r.replayed.Replayed.After(now.Add(-usedWindow))}
 	case r.seat == nil || r.seat.Epoch > epoch:
 		return judgement{}
 	case r.seat.Epoch < epoch:
 		at := micros(epoch).time() //nolint:gosec // a version is a time in µs
-		return judgement{verdict: ended, ending: Ending{Session: r.seat.ID, Reason: RealmEnded, At: at, Device: r.seat.Device}}
+		return judgement{verdict: ended, ending: &Ending{Session: r.seat.ID, Reason: RealmEnded, At: at, Device: r.seat.Device}}
 	}
 	if _, over := r.seat.timeout(now, rule); over {
 		return judgement{verdict: expired, seat: r.seat}
@@ -111,12 +111,22 @@ func (r *Registry) recollect(c claim, now instant) (m memory) {
 	}
 	m.at = after(m.entry.Now, now.since(m.entry.loaded))
 	var epoch uint64
-	if m.control = r.cache.get(r.control); m.control != nil {
+	if m.control = r.controlEntry(); m.control != nil {
 		epoch = m.control.Roster.Epoch
 	}
 	m.judgement = m.entry.Roster.judge(c.in(m.entry.Roster, m.at), m.at, epoch, r.rule)
 	m.believable = r.cache.believable(m.entry, now) && r.cache.believable(m.control, now)
 	return m
+}
+
+// controlEntry is the cached control record, at hand without a look-up.
+func (r *Registry) controlEntry() *entry {
+	if e := r.atHand.Load(); e != nil && !e.gone.Load() {
+		return e
+	}
+	e := r.cache.get(r.control)
+	r.atHand.Store(e)
+	return e
 }
 
 // remember answers a claim from memory, if memory says something. active says
@@ -184,7 +194,7 @@ func (r *Registry) refuse(c claim, j judgement) error {
 		r.chores.add(chore{claim: c, used: true})
 	}
 	if j.verdict == ended {
-		return &EndedError{j.ending}
+		return &EndedError{*j.ending}
 	}
 	return ErrNoSession
 }

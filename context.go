@@ -2,20 +2,31 @@ package oneseat
 
 import "context"
 
-// Holder is what a request knows of who is asking. An HTTP layer puts one into
-// the request's context and changes it when the request signs in or out, so
-// that [SessionFrom] sees the session of now. The request's goroutine owns it.
+// Holder is what a request knows of who is asking, as a context. An HTTP layer
+// makes one of the request's context with [WithHolder] and changes it when the
+// request signs in or out, so that [SessionFrom] sees the session of now. The
+// request's goroutine owns it.
 type Holder struct {
+	context.Context
 	Session Session // zero: nobody is signed in
-	Ending  Ending  // how the presented session ended, if that is known
+	Ending  *Ending // how the presented session ended; nil: that is not known
 	Request any     // the HTTP layer's own
 }
 
 type holderKey struct{}
 
-// WithHolder returns a context that carries h.
+// WithHolder makes h a context over ctx, and returns it.
 func WithHolder(ctx context.Context, h *Holder) context.Context {
-	return context.WithValue(ctx, holderKey{}, h)
+	h.Context = ctx
+	return h
+}
+
+// Value finds the holder itself, and what the context below it carries.
+func (h *Holder) Value(key any) any {
+	if key == (holderKey{}) {
+		return h
+	}
+	return h.Context.Value(key)
 }
 
 // SessionFrom returns the session of the request that ctx belongs to, and
@@ -29,8 +40,10 @@ func SessionFrom(ctx context.Context) (Session, bool) {
 // EndingFrom returns how the session ended that the request presented, and
 // whether that is known. It panics where SessionFrom does.
 func EndingFrom(ctx context.Context) (Ending, bool) {
-	h := holderFrom(ctx)
-	return h.Ending, h.Ending.Session != ""
+	if e := holderFrom(ctx).Ending; e != nil {
+		return *e, true
+	}
+	return Ending{}, false
 }
 
 // HolderFrom returns what [WithHolder] put into ctx, or nil.

@@ -152,7 +152,7 @@ func (r *Registry) hold(ctx context.Context, id holdKey, h *Holding, work Ender,
 		work.End(ErrClosed)
 		return
 	}
-	if m.says && r.cache.get(id.key) == m.entry && r.cache.get(r.control) == m.control {
+	if m.says && !m.entry.gone.Load() && !m.control.gone.Load() {
 		return
 	}
 	if err := r.confirm(ctx, id); err != nil {
@@ -289,7 +289,7 @@ func (r *Registry) holdOrEnd(ctx context.Context, id holdKey, v, control View, b
 		r.confirmed(id, e, j.seat, control.Version)
 		return nil
 	case ended:
-		return &EndedError{j.ending}
+		return &EndedError{*j.ending}
 	}
 	return ErrNoSession
 }

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -24,8 +25,9 @@ type Registry struct {
 	log      *slog.Logger
 	control  Key // of the realm's control record
 	cache    *cache
-	loader   loader // of rosters
-	controls loader // of the control record
+	atHand   atomic.Pointer[entry] // the control record's
+	loader   loader                // of rosters
+	controls loader                // of the control record
 	holds    holds
 	subs     subscriptions
 	chores   chores

@@ -25,7 +25,7 @@ const (
 func (g *Guard) events(w http.ResponseWriter, r *http.Request) {
 	q := requestOf(r.Context())
 	mine := q.holder.Session
-	if mine.ID == "" && q.holder.Ending.Session == "" {
+	if mine.ID == "" && q.holder.Ending == nil {
 		g.refuse(w, r, q.why)
 		return
 	}
@@ -34,7 +34,7 @@ func (g *Guard) events(w http.ResponseWriter, r *http.Request) {
 	if mine.ID != "" {
 		defer g.seats.WhenEnded(r.Context(), mine, func(cause error) { over <- cause })()
 	} else {
-		over <- &oneseat.EndedError{Ending: q.holder.Ending}
+		over <- &oneseat.EndedError{Ending: *q.holder.Ending}
 	}
 
 	h := w.Header()

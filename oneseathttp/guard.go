@@ -167,7 +167,7 @@ func (g *Guard) serve(w http.ResponseWriter, r *http.Request, next http.Handler)
 		}
 		cancel(q.why)
 		if over, ok := errors.AsType[*oneseat.EndedError](q.why); ok {
-			q.holder.Ending = over.Ending
+			q.holder.Ending = &over.Ending
 		}
 	}
 	next.ServeHTTP(w, r.WithContext(ctx))

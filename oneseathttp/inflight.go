@@ -40,7 +40,7 @@ type request struct {
 
 // now notes whose request it is from here on.
 func (q *request) now(s oneseat.Session, token string) {
-	q.holder.Session, q.holder.Ending, q.why = s, oneseat.Ending{}, nil
+	q.holder.Session, q.holder.Ending, q.why = s, nil, nil
 	q.changed, q.token = true, token
 }
 
