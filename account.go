@@ -36,7 +36,7 @@ func (k Key) Partition(partitions int) int {
 	if partitions == 1 {
 		return 0
 	}
-	return int(binary.BigEndian.Uint64(k[:8]) % uint64(partitions)) //nolint:gosec // less than partitions
+	return int(binary.BigEndian.Uint64(k[:8]) % uint64(partitions))
 }
 
 // checkAccount returns an *AccountError if a cannot name an account.

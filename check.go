@@ -52,7 +52,7 @@ func (ro *Roster) judge(r recognition, now time.Time, epoch uint64, rule Rule) j
 	case r.seat == nil || r.seat.Epoch > epoch:
 		return judgement{}
 	case r.seat.Epoch < epoch:
-		at := micros(epoch).time() //nolint:gosec // a version is a time in µs
+		at := micros(epoch).time()
 		return judgement{verdict: ended, ending: &Ending{Session: r.seat.ID, Reason: RealmEnded, At: at, Device: r.seat.Device}}
 	}
 	if _, over := r.seat.timeout(now, rule); over {

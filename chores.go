@@ -160,7 +160,7 @@ func (r *Registry) settle(ctx context.Context, key Key, epoch uint64) (View, err
 // Nothing waits for it: what has timed out counts as gone before.
 func (r *Registry) sweep() {
 	for {
-		wait := time.NewTimer(sweepEvery/2 + rand.N(sweepEvery)) //nolint:gosec // so that nodes take turns
+		wait := time.NewTimer(sweepEvery/2 + rand.N(sweepEvery))
 		select {
 		case <-r.life.Done():
 			wait.Stop()

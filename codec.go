@@ -252,17 +252,17 @@ func unknownTo(t reflect.Type, b []byte) (map[string]json.RawMessage, error) {
 	if err := json.Unmarshal(b, &all); err != nil {
 		return nil, err
 	}
-	for i := range t.NumField() {
-		name, _, _ := strings.Cut(t.Field(i).Tag.Get("json"), ",")
+	for field := range t.Fields() {
+		name, _, _ := strings.Cut(field.Tag.Get("json"), ",")
 		value, ok := all[name]
 		if !ok {
 			continue
 		}
 		delete(all, name)
-		if t.Field(i).Type != reflect.TypeFor[Device]() {
+		if field.Type != reflect.TypeFor[Device]() {
 			continue
 		}
-		below, err := unknownTo(t.Field(i).Type, value)
+		below, err := unknownTo(field.Type, value)
 		if err != nil {
 			return nil, err
 		}

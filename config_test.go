@@ -70,7 +70,7 @@ func TestEveryImpossibleSettingIsReported(t *testing.T) {
 			t.Errorf("%+v was accepted", tt.c)
 			continue
 		}
-		joined, ok := err.(interface{ Unwrap() []error }) //nolint:errorlint // what is joined
+		joined, ok := err.(interface{ Unwrap() []error })
 		if !ok {
 			t.Fatalf("%T", err)
 		}

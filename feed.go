@@ -250,7 +250,7 @@ func (sub *Subscription) send(e Event) {
 func (s *subscriptions) close(err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if err == ErrClosed { //nolint:errorlint // our own sentinel, never wrapped
+	if err == ErrClosed {
 		s.closed = err
 	}
 	for _, subs := range s.by {

@@ -109,7 +109,7 @@ type View struct {
 // At returns a View whose Now is the store's clock, but never earlier than the
 // roster's own last commit: a clock that was set back does not undo time.
 func (v View) At(clock time.Time) View {
-	v.Now = later(clock, time.UnixMicro(int64(v.Version))).UTC().Truncate(time.Microsecond) //nolint:gosec // a version is a time in µs
+	v.Now = later(clock, time.UnixMicro(int64(v.Version))).UTC().Truncate(time.Microsecond)
 	return v
 }
 
@@ -117,7 +117,7 @@ func (v View) At(clock time.Time) View {
 // store's time in microseconds). It never restarts, not even for a roster that
 // was erased and came back, because an absent view carries a floor.
 func (v View) Next() uint64 {
-	return max(v.Version+1, uint64(v.Now.UnixMicro())) //nolint:gosec // Now is after 1970
+	return max(v.Version+1, uint64(v.Now.UnixMicro()))
 }
 
 // Change is what an update does. The zero Change does nothing.

@@ -161,7 +161,7 @@ func FuzzParseToken(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, s string) {
 		loads, updates, accounts := r.loads.Load(), r.updates.Load(), r.Stats().Accounts
-		if _, err := r.Check(t.Context(), s); err != oneseat.ErrNoSession { //nolint:errorlint // nothing may be wrapped around it
+		if _, err := r.Check(t.Context(), s); err != oneseat.ErrNoSession {
 			t.Fatalf("got %v", err)
 		}
 		read := r.loads.Load() - loads

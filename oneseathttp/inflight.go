@@ -140,7 +140,7 @@ func (q *request) finish(w http.ResponseWriter, r *http.Request) {
 	if !cut {
 		return
 	}
-	if p := recover(); p != nil && p != http.ErrAbortHandler { //nolint:errorlint // a panic value, compared as net/http does
+	if p := recover(); p != nil && p != http.ErrAbortHandler {
 		panic(p)
 	}
 	if sent {

@@ -106,11 +106,12 @@ function warn(detail) {
   look.replaceSync(`
     :where(dialog.oneseat) { box-sizing: border-box; max-width: min(28rem, calc(100vw - 2rem)); padding: 1.5rem; border: 1px solid GrayText; border-radius: .875rem;
       font: 1rem/1.5 system-ui, sans-serif; color: CanvasText; background: Canvas; box-shadow: 0 1rem 3rem rgb(0 0 0 / 35%); overflow-wrap: anywhere; }
+    :where(dialog.oneseat[open]) { display: grid; gap: .75rem; }
     :where(dialog.oneseat)::backdrop { background: rgb(8 14 22 / 55%); }
-    :where(dialog.oneseat > *) { margin: 0 0 .75rem; }
+    :where(dialog.oneseat > *) { margin: 0; }
     :where(dialog.oneseat h2) { font-size: 1.2rem; line-height: 1.3; }
     :where(dialog.oneseat .oneseat-when) { font-size: .875rem; opacity: .75; }
-    :where(dialog.oneseat > div) { display: flex; flex-wrap: wrap; gap: .6rem; margin: 1.25rem 0 0; }
+    :where(dialog.oneseat > div) { display: flex; flex-wrap: wrap; gap: .6rem; padding-top: .5rem; }
     :where(dialog.oneseat button) { min-height: 2.75rem; padding: .5rem 1.1rem; font: inherit; cursor: pointer; }`);
   document.adoptedStyleSheets.push(look);
 
@@ -122,7 +123,7 @@ function warn(detail) {
   part(dialog, "p", detail.detail);
   if (detail.not_you) part(dialog, "p", "Was that not you? Sign in and change your password.");
   part(dialog, "p", "What you were writing has not been sent. Copy it before you go on.");
-  const facts = [detail.at && new Date(detail.at).toLocaleString(), detail.reference && "Reference " + detail.reference];
+  const facts = [detail.at && new Date(detail.at).toLocaleString(undefined, { dateStyle: "medium", timeStyle: "medium" }), detail.reference && "Reference " + detail.reference];
   part(dialog, "p", facts.filter(Boolean).join(" · "), { className: "oneseat-when" });
   const choice = part(dialog, "div", "");
   part(choice, "button", "Sign in", { type: "button", autofocus: true }).onclick = () => leave(detail);

@@ -237,7 +237,7 @@ func (s *Store) Events(ctx context.Context, q oneseat.EventQuery) ([]oneseat.Rec
 	var out []oneseat.Record
 	for _, r := range slices.Backward(s.log) {
 		for i, e := range slices.Backward(r.Events) {
-			seq := r.seq + uint64(i) //nolint:gosec // an index
+			seq := r.seq + uint64(i)
 			if e.Realm == q.Realm && (q.Account == "" || e.Account == q.Account) &&
 				(q.Session == "" || e.Session == q.Session) && (q.Before == 0 || seq < q.Before) {
 				if out = append(out, oneseat.Record{Seq: seq, Event: e}); len(out) == oneseat.PageLimit(q.Limit) {

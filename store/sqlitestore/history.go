@@ -69,7 +69,7 @@ func (s *Store) Events(ctx context.Context, q oneseat.EventQuery) ([]oneseat.Rec
 	defer s.mu.RUnlock()
 	before := int64(math.MaxInt64)
 	if q.Before != 0 {
-		before = int64(min(q.Before, math.MaxInt64)) //nolint:gosec // just bounded
+		before = int64(min(q.Before, math.MaxInt64))
 	}
 	query, args := eventsSQL, []any{q.Realm, before}
 	if q.Account != "" {

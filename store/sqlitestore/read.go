@@ -103,10 +103,10 @@ func (f *file) loadAll(ctx context.Context, keys []oneseat.Key, views []oneseat.
 // view makes a View of a row, at the clock after the row was read. Without a
 // version there is no roster.
 func (f *file) view(k oneseat.Key, floor int64, version sql.NullInt64, text []byte) (oneseat.View, error) {
-	v := oneseat.View{Key: k, Version: uint64(floor)} //nolint:gosec // written by Update
+	v := oneseat.View{Key: k, Version: uint64(floor)}
 	if version.Valid {
 		var err error
-		v.Version = uint64(version.Int64) //nolint:gosec // written by Update
+		v.Version = uint64(version.Int64)
 		if v.Roster, err = f.known.get(k, v.Version, text); err != nil {
 			return oneseat.View{}, err
 		}
@@ -161,7 +161,7 @@ func (f *file) tail(ctx context.Context, after oneseat.Cursor, limit int) (onese
 			return err
 		}
 		read++
-		e := oneseat.Entry{Version: uint64(version.Int64)} //nolint:gosec // written by Update
+		e := oneseat.Entry{Version: uint64(version.Int64)}
 		copy(e.Key[:], key)
 		var ev oneseat.Event
 		if err := json.Unmarshal(text, &ev); err != nil {
@@ -309,7 +309,7 @@ func each(rows *sql.Rows, err error, do func() error) error {
 	if err != nil {
 		return err
 	}
-	defer rows.Close() //nolint:errcheck // what it could say, Err has said
+	defer rows.Close()
 	for rows.Next() {
 		if err := do(); err != nil {
 			return err

@@ -277,7 +277,7 @@ func (w *writer) eraseRoster(v oneseat.View) (oneseat.View, error) {
 		return v, err
 	}
 	v.Roster = nil
-	err := w.floor.QueryRow(int64(v.Version)).Scan(&v.Version) //nolint:gosec // a time in µs
+	err := w.floor.QueryRow(int64(v.Version)).Scan(&v.Version)
 	w.fresh[v.Key] = entry{View: v}
 	return v, err
 }
@@ -301,7 +301,7 @@ func encode(c oneseat.Change) (t texts, err error) {
 }
 
 func (w *writer) replace(v oneseat.View, c oneseat.Change, t texts) (oneseat.View, error) {
-	version := int64(v.Next()) //nolint:gosec // a time in µs
+	version := int64(v.Next())
 	var due any
 	if !c.Roster.Due.IsZero() {
 		due = c.Roster.Due.UnixMicro()
@@ -318,7 +318,7 @@ func (w *writer) replace(v oneseat.View, c oneseat.Change, t texts) (oneseat.Vie
 		}
 		w.logged = true
 	}
-	v.Roster, v.Version = c.Roster, uint64(version) //nolint:gosec // as above
+	v.Roster, v.Version = c.Roster, uint64(version)
 	w.fresh[v.Key] = entry{v, len(t.roster)}
 	return v, err
 }
