@@ -1,0 +1,115 @@
+package main
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/base64"
+	"fmt"
+	"math/rand/v2"
+	"net/http"
+	"net/http/httptest"
+	"testing"
+	"time"
+
+	"github.com/alexedwards/scs/v2"
+
+	"github.com/oneseat/oneseat"
+	"github.com/oneseat/oneseat/oneseathttp"
+)
+
+// check compares a check from memory with the least that it has to do: decode
+// the token, hash it, look it up.
+func check() {
+	for _, n := range []int{1_000, 100_000} {
+		seats := newRegistry(oneseat.Config{MaxStale: time.Minute})
+		tokens := make([]string, n)
+		bare := make(map[[32]byte]*oneseat.Session, n)
+		for i := range tokens {
+			g := must(seats.SignIn(context.Background(), fmt.Sprint("account ", i), oneseat.Client{}))
+			tokens[i] = string(g.Token)
+			bare[hash(tokens[i])] = &g.Session
+		}
+		compare(fmt.Sprintf("A check from memory, %d accounts, random keys", n),
+			side{"base64, SHA-256, map", func(b *testing.B) {
+				b.ReportAllocs()
+				for b.Loop() {
+					if bare[hash(tokens[rand.IntN(n)])] == nil {
+						b.Fatal("not found")
+					}
+				}
+			}},
+			side{"Registry.Check", func(b *testing.B) {
+				b.ReportAllocs()
+				for b.Loop() {
+					if _, err := seats.Check(context.Background(), tokens[rand.IntN(n)]); err != nil {
+						b.Fatal(err)
+					}
+				}
+			}})
+		_ = seats.Close()
+	}
+}
+
+func hash(token string) [32]byte {
+	var buf [64]byte
+	n, _ := base64.RawURLEncoding.Decode(buf[:], []byte(token[len(oneseat.TokenPrefix):]))
+	return sha256.Sum256(buf[:n])
+}
+
+// require compares a guard around an empty handler with what the standard
+// library needs for a request that can be cancelled with a cause and has a
+// cookie, and with scs around the same handler.
+func require() {
+	seats := newRegistry(oneseat.Config{})
+	defer seats.Close()
+	guard := must(oneseathttp.New(seats, oneseathttp.Config{SignInPath: "/login"}))
+	empty := http.HandlerFunc(func(http.ResponseWriter, *http.Request) {})
+	r := httptest.NewRequest(http.MethodGet, "https://members.example/", nil)
+	w := httptest.NewRecorder()
+	must(guard.SignIn(w, r, "ada"))
+	r.AddCookie(w.Result().Cookies()[1])
+	guarded := guard.Wrap(guard.Require(empty))
+
+	manager := scs.New()
+	manager.Cookie.Name = "session"
+	in := httptest.NewRecorder()
+	manager.LoadAndSave(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		manager.Put(r.Context(), "account", "ada")
+	})).ServeHTTP(in, httptest.NewRequest(http.MethodGet, "https://members.example/", nil))
+	withSCS := httptest.NewRequest(http.MethodGet, "https://members.example/", nil)
+	withSCS.AddCookie(in.Result().Cookies()[0])
+	loaded := manager.LoadAndSave(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		_ = manager.GetString(r.Context(), "account")
+	}))
+
+	compare("A request through a guard, empty handler",
+		side{"WithCancelCause, WithContext, cookie", func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				ctx, cancel := context.WithCancelCause(r.Context())
+				if _, err := r.Cookie("__Host-oneseat"); err != nil {
+					b.Fatal(err)
+				}
+				empty.ServeHTTP(w, r.WithContext(ctx))
+				cancel(nil)
+			}
+		}},
+		side{"Guard.Wrap and Require", func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				guarded.ServeHTTP(w, r)
+			}
+		}},
+		side{"scs LoadAndSave, memory store", func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				loaded.ServeHTTP(httptest.NewRecorder(), withSCS)
+			}
+		}},
+		side{"  of which the recorder", func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				empty.ServeHTTP(httptest.NewRecorder(), withSCS)
+			}
+		}})
+}
