@@ -9,7 +9,7 @@ tool := go tool -modfile=tools/go.mod
 
 .PHONY: help
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: demo
 demo: ## the members' site on http://127.0.0.1:8080; ARGS="--listen 127.0.0.1:0" and the like
@@ -24,7 +24,20 @@ test: ## everything: format, vet, linters, all tests with the race detector
 	@$(MAKE) --no-print-directory lint
 	@echo "testing; compiling with the race detector takes some minutes the first time"
 	@go test -race -shuffle=on ./...
+	@$(MAKE) --no-print-directory e2e
 	@echo "all tests passed"
+
+.PHONY: e2e
+e2e: ## the program in Chromium: what it promises, from end to end
+	@scripts/prepare go gcc chromium
+	@echo "testing in Chromium; that takes a minute or two"
+	@go -C e2e test -race -count=1 ./...
+
+.PHONY: screenshots
+screenshots: ## draw the pictures of all pages in docs/screenshots again
+	@scripts/prepare go chromium pngquant
+	@mkdir -p docs/screenshots
+	@go -C e2e test -count=1 -run '^TestScreenshots$$' . -args -screenshots "$(CURDIR)/docs/screenshots"
 
 .PHONY: lint
 lint: ## format, vet, staticcheck, govulncheck, go mod tidy and go fix, without changing anything
@@ -33,10 +46,12 @@ lint: ## format, vet, staticcheck, govulncheck, go mod tidy and go fix, without 
 	@bad=$$(gofmt -l .); [ -z "$$bad" ] || { echo "not formatted (make fmt):"; echo "$$bad"; exit 1; }
 	@go vet ./...
 	@go -C tools vet ./...
+	@go -C e2e vet ./...
 	@$(tool) staticcheck ./...
 	@scripts/vulncheck
 	@go mod tidy -diff
 	@go -C tools mod tidy -diff
+	@go -C e2e mod tidy -diff
 	@go fix -diff ./...
 
 .PHONY: fmt

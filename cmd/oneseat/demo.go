@@ -36,7 +36,7 @@ Flags:
 	                   displace: the session left alone the longest gives way
 	                   refuse: the newcomer is refused
 
-The first line printed has the site's address. Interrupt (Ctrl-C) ends it.
+The first line printed has the site's address, the second that of the stage. Interrupt (Ctrl-C) ends it.
 `
 
 // goodbye bounds how long the end waits for requests that are being answered.
@@ -127,44 +127,114 @@ func serveDemo(ctx context.Context, c demoConfig, stdout, stderr io.Writer) (err
 		return err
 	}
 	defer func() { err = errors.Join(err, seats.Close()) }()
-	guard, err := oneseathttp.New(seats, oneseathttp.Config{SignInPath: demo.SignInPath})
+	listeners, err := listenDemo(ctx, c.listen)
 	if err != nil {
 		return err
 	}
-	site, err := demo.New(demo.Config{
-		Registry: seats, Guard: guard, Users: users,
-		Limit: c.limit, WhenFull: c.policy, Logger: logger,
-	})
+	defer listeners.close() // the server has done so, if there was one
+	site, err := newSite(seats, users, c, listeners, logger)
 	if err != nil {
 		return err
 	}
 
-	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", c.listen)
-	if err != nil {
-		return fmt.Errorf("cannot listen: %w; --listen 127.0.0.1:0 takes any free port", err)
-	}
-	fmt.Fprintf(stdout, "%s is the site. Sign in as %s (password: the same), then again from a second browser.\n",
-		siteURL(listener.Addr()), strings.Join(demo.Names(), ", "))
+	at := siteURL(listeners.site.Addr())
+	fmt.Fprintf(stdout, "%s is the site. Sign in as %s (password: the same).\n", at, strings.Join(demo.Names(), ", "))
+	fmt.Fprintf(stdout, "Open this: %s/stage, two devices on one account.\n", at)
 	fmt.Fprintf(stdout, "Sessions are kept in %s; limit %d, policy %s. Ctrl-C ends it.\n", c.store, c.limit, c.policy)
 
+	doors := map[string]http.Handler{
+		portOf(listeners.site): site, portOf(listeners.phone): site.Phone(), portOf(listeners.laptop): site.Laptop(),
+	}
 	server := &http.Server{
-		Handler:           site,
+		Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			_, port, _ := net.SplitHostPort(r.Context().Value(http.LocalAddrContextKey).(net.Addr).String())
+			doors[port].ServeHTTP(w, r)
+		}),
 		ReadHeaderTimeout: 10 * time.Second,
 		IdleTimeout:       2 * time.Minute,
 		ErrorLog:          slog.NewLogLogger(logger.Handler(), slog.LevelWarn),
 	}
 	server.RegisterOnShutdown(site.Close)
-	return serve(ctx, server, listener)
+	return serve(ctx, server, listeners.site, listeners.phone, listeners.laptop)
+}
+
+// newSite makes the site, and a guard for each of the ports at which it is
+// served: browsers share cookies between ports, so each has names of its own.
+func newSite(seats *oneseat.Registry, users *demo.Users, c demoConfig, at demoListeners, logger *slog.Logger) (*demo.Site, error) {
+	var guards [3]*oneseathttp.Guard
+	for i, g := range []oneseathttp.Config{
+		{},
+		{CookieName: "oneseat-phone", Device: demo.StagePhone},
+		{CookieName: "oneseat-laptop", Device: demo.StageLaptop},
+	} {
+		g.SignInPath = demo.SignInPath
+		var err error
+		if guards[i], err = oneseathttp.New(seats, g); err != nil {
+			return nil, err
+		}
+	}
+	return demo.New(demo.Config{
+		Registry: seats, Guard: guards[0], Users: users,
+		Limit: c.limit, WhenFull: c.policy, Logger: logger,
+		Stage: &demo.Stage{
+			Phone: guards[1], Laptop: guards[2],
+			SitePort: portOf(at.site), PhonePort: portOf(at.phone), LaptopPort: portOf(at.laptop),
+		},
+	})
+}
+
+// demoListeners are where the site is served, and the two devices of its stage.
+type demoListeners struct{ site, phone, laptop net.Listener }
+
+// listenDemo listens at an address, and at two free ports of the same host.
+func listenDemo(ctx context.Context, address string) (l demoListeners, err error) {
+	host, _, err := net.SplitHostPort(address)
+	if err != nil {
+		return l, err
+	}
+	defer func() {
+		if err != nil {
+			l.close()
+		}
+	}()
+	var config net.ListenConfig
+	if l.site, err = config.Listen(ctx, "tcp", address); err != nil {
+		return l, fmt.Errorf("cannot listen: %w; --listen 127.0.0.1:0 takes any free port", err)
+	}
+	for _, device := range []*net.Listener{&l.phone, &l.laptop} {
+		if *device, err = config.Listen(ctx, "tcp", net.JoinHostPort(host, "0")); err != nil {
+			return l, fmt.Errorf("cannot listen for the devices of the stage: %w", err)
+		}
+	}
+	return l, nil
+}
+
+// close closes what is open; what was closed before is fine.
+func (l demoListeners) close() {
+	for _, one := range []net.Listener{l.site, l.phone, l.laptop} {
+		if one != nil {
+			_ = one.Close()
+		}
+	}
+}
+
+func portOf(l net.Listener) string {
+	_, port, _ := net.SplitHostPort(l.Addr().String()) // a listener's address has one
+	return port
 }
 
 // serve runs a server until ctx ends, and then shuts it down: requests that are
 // being answered get a while to end.
-func serve(ctx context.Context, server *http.Server, listener net.Listener) error {
-	failed := make(chan error, 1)
-	go func() { failed <- server.Serve(listener) }() // ends with Shutdown or Close
+func serve(ctx context.Context, server *http.Server, listeners ...net.Listener) error {
+	failed := make(chan error, len(listeners))
+	for _, l := range listeners {
+		go func() { failed <- server.Serve(l) }() // ends with Shutdown or Close
+	}
+	left := len(listeners)
+	var broken error
 	select {
-	case err := <-failed:
-		return err
+	case broken = <-failed:
+		left--
 	case <-ctx.Done():
 	}
 	late, cancel := context.WithTimeout(context.WithoutCancel(ctx), goodbye)
@@ -173,8 +243,10 @@ func serve(ctx context.Context, server *http.Server, listener net.Listener) erro
 	if errors.Is(err, context.DeadlineExceeded) {
 		err = server.Close() // whoever is still there has had the time
 	}
-	<-failed // http.ErrServerClosed
-	return err
+	for range left {
+		<-failed // http.ErrServerClosed
+	}
+	return errors.Join(broken, err)
 }
 
 // siteURL is how a browser on this machine reaches an address.

@@ -37,8 +37,8 @@ func TestTheProgramInTheReadmeCompiles(t *testing.T) {
 }
 
 var (
-	target  = regexp.MustCompile(`(?m)^([a-z-]+):`)
-	command = regexp.MustCompile("(?m)(?:^|`)make ([a-z-]+)")
+	target  = regexp.MustCompile(`(?m)^([a-z0-9-]+):`)
+	command = regexp.MustCompile("(?m)(?:^|`)make ([a-z0-9-]+)")
 	block   = regexp.MustCompile("(?s)```.*?```")
 	link    = regexp.MustCompile(`\]\(([^)#:]+)\)`)
 )

@@ -8,10 +8,10 @@
 package demo
 
 import (
+	"context"
 	"errors"
 	"log/slog"
 	"net/http"
-	"sync"
 
 	"github.com/oneseat/oneseat"
 	"github.com/oneseat/oneseat/oneseathttp"
@@ -20,7 +20,7 @@ import (
 // SignInPath is where the guard should send a browser that has to sign in.
 const SignInPath = "/login"
 
-// Config is what a site needs. All of it is required, but for Logger.
+// Config is what a site needs. All of it is required, but for Stage and Logger.
 type Config struct {
 	Registry *oneseat.Registry
 	Guard    *oneseathttp.Guard // over Registry, with SignInPath
@@ -29,6 +29,9 @@ type Config struct {
 	// Limit and WhenFull are the registry's, for the words on the pages.
 	Limit    int
 	WhenFull oneseat.Policy
+
+	// Stage adds the page /stage. Default: there is none.
+	Stage *Stage
 
 	// Logger gets what a visitor is not told. Default slog.Default().
 	Logger *slog.Logger
@@ -39,9 +42,11 @@ type Site struct {
 	c       Config
 	painter *painter
 	pages   *pages
-	handler http.Handler
-	closing chan struct{} // closed by Close
-	close   func()
+	life    context.Context // ends with Close
+	end     context.CancelFunc
+	stage   stage
+
+	site, phone, laptop http.Handler
 }
 
 // New returns the site. It starts nothing but the answers to requests; Close
@@ -53,8 +58,9 @@ func New(c Config) (*Site, error) {
 	if c.Logger == nil {
 		c.Logger = slog.Default()
 	}
-	s := &Site{c: c, closing: make(chan struct{})}
-	s.close = sync.OnceFunc(func() { close(s.closing) })
+	s := &Site{c: c}
+	s.life, s.end = context.WithCancel(context.Background())
+	s.stage.init()
 	var err error
 	if s.painter, err = newPainter(); err != nil {
 		return nil, err
@@ -62,50 +68,25 @@ func New(c Config) (*Site, error) {
 	if s.pages, err = newPages(s.painter, c.Limit, c.WhenFull); err != nil {
 		return nil, err
 	}
-	s.handler = s.routes()
+	s.site = (&front{Site: s, guard: c.Guard}).routes()
+	s.phone, s.laptop = http.NotFoundHandler(), http.NotFoundHandler()
+	if st := c.Stage; st != nil {
+		s.phone = (&front{Site: s, guard: st.Phone, device: "phone"}).routes()
+		s.laptop = (&front{Site: s, guard: st.Laptop, device: "laptop"}).routes()
+	}
 	return s, nil
 }
 
-// Close ends the live pictures, so that a server can shut down. Other requests
-// are served as before.
-func (s *Site) Close() { s.close() }
+// Close ends the live pictures and the event streams, so that a server can shut
+// down; browsers come back to those streams by themselves. Other requests are
+// served as before.
+func (s *Site) Close() { s.end() }
 
-// ServeHTTP implements [http.Handler].
-func (s *Site) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.handler.ServeHTTP(w, r) }
+// ServeHTTP implements [http.Handler]: the site itself, with the stage.
+func (s *Site) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.site.ServeHTTP(w, r) }
 
-func (s *Site) routes() http.Handler {
-	guard := s.c.Guard
-	mux := http.NewServeMux()
-	mux.HandleFunc("GET /{$}", s.home)
-	mux.HandleFunc("GET "+SignInPath, s.signInForm)
-	mux.HandleFunc("POST "+SignInPath, s.signIn)
-	mux.HandleFunc("POST /logout", s.signOut)
-	mux.Handle("GET /password", guard.Require(http.HandlerFunc(s.passwordForm)))
-	mux.Handle("POST /password", guard.Require(http.HandlerFunc(s.changePassword)))
-	mux.Handle("GET /live", guard.Require(http.HandlerFunc(s.live)))
-	mux.HandleFunc("GET /", s.notFound)
+// Phone is the site as the phone on the stage sees it.
+func (s *Site) Phone() http.Handler { return s.phone }
 
-	// Assets do not depend on who asks, so they do not pass the guard.
-	outer := http.NewServeMux()
-	outer.Handle("GET "+s.pages.assetPath, s.pages.assets())
-	outer.Handle("/", guard.Wrap(mux))
-
-	csrf := http.NewCrossOriginProtection()
-	csrf.SetDenyHandler(http.HandlerFunc(s.crossSite))
-	return secured(csrf.Handler(outer))
-}
-
-// secured sets what every answer needs. Nothing on the site is inline, framed
-// or from elsewhere, and nothing but an asset may be kept by a cache.
-func secured(next http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		h := w.Header()
-		h.Set("Content-Security-Policy", "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'")
-		h.Set("Cross-Origin-Opener-Policy", "same-origin")
-		h.Set("Cross-Origin-Resource-Policy", "same-origin")
-		h.Set("Referrer-Policy", "same-origin")
-		h.Set("X-Content-Type-Options", "nosniff")
-		h.Set("Cache-Control", "no-store")
-		next.ServeHTTP(w, r)
-	})
-}
+// Laptop is the site as the laptop on the stage sees it.
+func (s *Site) Laptop() http.Handler { return s.laptop }

@@ -11,6 +11,7 @@ import (
 
 const (
 	frameEvery = 100 * time.Millisecond
+	calmEvery  = 2 * time.Second // for those who ask for less motion: /live?calm
 
 	// stuck is how long one frame may take to be read before its viewer is
 	// given up.
@@ -24,20 +25,24 @@ const (
 // guard sees to that), when the viewer goes, or when the site closes.
 //
 // One request draws its own frames in its own goroutine, some 10 ms each.
-func (s *Site) live(w http.ResponseWriter, r *http.Request) {
+func (f *front) live(w http.ResponseWriter, r *http.Request) {
 	session, _ := oneseat.SessionFrom(r.Context())
 	w.Header().Set("Content-Type", "multipart/x-mixed-replace; boundary="+boundary)
 	w.Header().Set("X-Accel-Buffering", "no") // for a proxy that would collect frames
 	if r.Method == http.MethodHead {
 		return
 	}
-	tick := time.NewTicker(frameEvery)
+	every := frameEvery
+	if r.URL.Query().Has("calm") {
+		every = calmEvery
+	}
+	tick := time.NewTicker(every)
 	defer tick.Stop()
 	conn := http.NewResponseController(w)
 	for opening := "--" + boundary + "\r\n"; ; opening = "" {
-		frame, err := encode(s.painter.frame(time.Now(), session.Account))
+		frame, err := encode(f.painter.frame(time.Now(), session.Account))
 		if err != nil {
-			s.c.Logger.ErrorContext(r.Context(), "live picture", "error", err)
+			f.c.Logger.ErrorContext(r.Context(), "live picture", "error", err)
 			return
 		}
 		// The deadline comes before the look at the context: the guard cancels
@@ -57,7 +62,7 @@ func (s *Site) live(w http.ResponseWriter, r *http.Request) {
 		case <-tick.C:
 		case <-r.Context().Done():
 			return
-		case <-s.closing:
+		case <-f.life.Done():
 			return
 		}
 	}

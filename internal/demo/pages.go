@@ -7,14 +7,17 @@ import (
 	"encoding/hex"
 	"fmt"
 	"html/template"
+	"maps"
 	"net/http"
+	"slices"
 	"strconv"
 	"time"
 
 	"github.com/oneseat/oneseat"
+	"github.com/oneseat/oneseat/oneseathttp"
 )
 
-//go:embed pages/*.html assets/site.css assets/icon.svg
+//go:embed pages/*.html assets/*.css assets/*.js assets/icon.svg
 var files embed.FS
 
 // page is what a template may show. A field that does not concern a page is
@@ -27,13 +30,21 @@ type page struct {
 	Changed bool              // the password, just now
 	Told    *told             // why the last session ended
 	Wrong   string            // what was wrong with the form
-	Name    string            // as typed into the form
+	Name    string            // as typed into the form, or filled in
+	Secret  string            // filled in as the password, on the stage only
 	Next    string            // where to go after the sign-in, a local path
 	Text    string
 
+	Stage  stageView
 	Assets string // path of the assets
 	Rule   string // how many seats there are, and what happens beyond
 	Limit  int
+
+	Scripts  []string // modules that the page runs
+	Follows  bool     // the page belongs to Session, and is told of its end
+	Device   string   // which device on the stage this is
+	Home     string   // origin of the stage that the device is on
+	HasStage bool
 }
 
 // pages renders the templates and serves the assets. Safe for concurrent use
@@ -58,7 +69,7 @@ func newPages(p *painter, limit int, full oneseat.Policy) (*pages, error) {
 	if err != nil {
 		return nil, err
 	}
-	for _, name := range []string{"welcome", "login", "full", "members", "password", "error"} {
+	for _, name := range []string{"welcome", "login", "full", "members", "password", "error", "stage"} {
 		t, err := base.Clone()
 		if err == nil {
 			t, err = t.ParseFS(files, "pages/"+name+".html")
@@ -74,7 +85,11 @@ func newPages(p *painter, limit int, full oneseat.Policy) (*pages, error) {
 		return nil, err
 	}
 	ps.asset["still.jpg"] = asset{"image/jpeg", still}
-	for name, kind := range map[string]string{"site.css": "text/css; charset=utf-8", "icon.svg": "image/svg+xml"} {
+	const js = "text/javascript; charset=utf-8"
+	for name, kind := range map[string]string{
+		"site.css": "text/css; charset=utf-8", "stage.css": "text/css; charset=utf-8",
+		"members.js": js, "stage.js": js, "device.js": js, "icon.svg": "image/svg+xml",
+	} {
 		body, err := files.ReadFile("assets/" + name)
 		if err != nil {
 			return nil, err
@@ -82,7 +97,7 @@ func newPages(p *painter, limit int, full oneseat.Policy) (*pages, error) {
 		ps.asset[name] = asset{kind, body}
 	}
 	sum := sha256.New()
-	for _, name := range []string{"icon.svg", "site.css", "still.jpg"} {
+	for _, name := range slices.Sorted(maps.Keys(ps.asset)) {
 		sum.Write(ps.asset[name].body)
 	}
 	ps.assetPath = "/assets/" + hex.EncodeToString(sum.Sum(nil)[:6]) + "/"
@@ -107,13 +122,32 @@ func (ps *pages) assets() http.Handler {
 	}))
 }
 
-// show writes a page. It is rendered first, so that a defect is a clean error
-// and not half a page.
-func (s *Site) show(w http.ResponseWriter, status int, name string, p page) {
-	p.Assets, p.Limit, p.Rule = s.pages.assetPath, s.pages.limit, s.pages.rule
+// show writes a page, with the scripts that it needs and leave to run them. It is
+// rendered first, so that a defect is a clean error and not half a page.
+func (f *front) show(w http.ResponseWriter, r *http.Request, status int, name string, p page) {
+	p.Assets, p.Limit, p.Rule, p.HasStage = f.pages.assetPath, f.pages.limit, f.pages.rule, f.hasStage()
+	switch name {
+	case "members", "password":
+		p.Follows = true
+		p.Scripts = append(p.Scripts, p.Assets+"members.js", oneseathttp.Path+"oneseat.js")
+	case "stage":
+		p.Scripts = append(p.Scripts, p.Assets+"stage.js")
+	}
+	if f.device != "" {
+		p.Device, p.Home = f.device, f.c.Stage.origin(r, f.c.Stage.SitePort)
+		p.Scripts = append(p.Scripts, p.Assets+"device.js")
+	}
+	more := ""
+	if len(p.Scripts) > 0 {
+		more = mayScript
+	}
+	if name == "stage" {
+		more += mayFrame + p.Stage.Phone + " " + p.Stage.Laptop + "; "
+	}
+	w.Header().Set("Content-Security-Policy", f.policy(r, more))
 	var b bytes.Buffer
-	if err := s.pages.templates[name].ExecuteTemplate(&b, "base.html", p); err != nil {
-		s.c.Logger.Error("page", "name", name, "error", err)
+	if err := f.pages.templates[name].ExecuteTemplate(&b, "base.html", p); err != nil {
+		f.c.Logger.Error("page", "name", name, "error", err)
 		http.Error(w, "this page could not be made", http.StatusInternalServerError)
 		return
 	}

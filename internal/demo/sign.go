@@ -20,55 +20,62 @@ const (
 )
 
 // home is the members' page, or the way in.
-func (s *Site) home(w http.ResponseWriter, r *http.Request) {
+func (f *front) home(w http.ResponseWriter, r *http.Request) {
 	ctx := r.Context()
 	session, ok := oneseat.SessionFrom(ctx)
-	if _, ended := oneseat.EndingFrom(ctx); !ok && ended {
+	if _, ended := oneseat.EndingFrom(ctx); !ok && (ended || f.device != "") {
 		http.Redirect(w, r, SignInPath, http.StatusSeeOther)
 		return
 	}
 	if !ok {
-		s.show(w, http.StatusOK, "welcome", page{Title: "Welcome"})
+		f.show(w, r, http.StatusOK, "welcome", page{Title: "Welcome"})
 		return
 	}
-	live, err := s.c.Registry.Sessions(ctx, session.Account)
+	live, err := f.c.Registry.Sessions(ctx, session.Account)
 	if err != nil {
-		s.fail(w, r, err)
+		f.fail(w, r, err)
 		return
 	}
-	s.show(w, http.StatusOK, "members", page{
+	f.show(w, r, http.StatusOK, "members", page{
 		Title: "Live", Account: session.Account, Session: session, Live: live,
 		Changed: r.URL.Query().Has("changed"),
 	})
 }
 
-func (s *Site) signInForm(w http.ResponseWriter, r *http.Request) {
+func (f *front) signInForm(w http.ResponseWriter, r *http.Request) {
 	p := page{Title: "Sign in", Next: after(r.URL.Query().Get("next"))}
 	p.Session, _ = oneseat.SessionFrom(r.Context())
 	if e, ok := oneseat.EndingFrom(r.Context()); ok {
 		p.Told = tell(e)
+	} else if p.Session.ID == "" {
+		// An ending is not kept for ever. What the browser was told is then all
+		// that is left: one of our own reasons, and nothing that a link could make up.
+		p.Told = tell(oneseat.Ending{Reason: knownReason(r.URL.Query().Get("reason"))})
 	}
-	s.show(w, http.StatusOK, "login", p)
+	if f.device != "" {
+		p.Name, p.Secret = Names()[0], Names()[0] // one click on the stage; a demo's password is no secret
+	}
+	f.show(w, r, http.StatusOK, "login", p)
 }
 
-func (s *Site) signIn(w http.ResponseWriter, r *http.Request) {
-	form, ok := s.form(w, r)
+func (f *front) signIn(w http.ResponseWriter, r *http.Request) {
+	form, ok := f.form(w, r)
 	if !ok {
 		return
 	}
 	name, next := form.Get("username"), after(form.Get("next"))
-	found, err := s.c.Users.verify(r.Context(), name, form.Get("password"))
+	found, err := f.c.Users.verify(r.Context(), name, form.Get("password"))
 	if err != nil {
-		s.fail(w, r, err)
+		f.fail(w, r, err)
 		return
 	}
 	if found == nil {
-		s.wrongSignIn(w, name, next)
+		f.wrongSignIn(w, r, name, next)
 		return
 	}
-	session, err := s.c.Guard.SignIn(w, r, name)
+	session, err := f.guard.SignIn(w, r, name)
 	if full, ok := errors.AsType[*oneseat.LimitError](err); ok {
-		s.show(w, http.StatusConflict, "full", page{Title: "All seats are taken", Live: full.Live, Name: name})
+		f.show(w, r, http.StatusConflict, "full", page{Title: "All seats are taken", Live: full.Live, Name: name})
 		return
 	}
 	if _, ended := errors.AsType[*oneseat.EndedError](err); ended {
@@ -76,78 +83,78 @@ func (s *Site) signIn(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if err != nil {
-		s.fail(w, r, err)
+		f.fail(w, r, err)
 		return
 	}
 	// The password may have been changed between the check and the sign-in: then
 	// this session came too late to be ended by the change.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), settle)
 	defer cancel()
-	still, err := s.c.Users.holds(ctx, found)
+	still, err := f.c.Users.holds(ctx, found)
 	if err == nil && still {
 		http.Redirect(w, r, next, http.StatusSeeOther)
 		return
 	}
-	_, endErr := s.c.Registry.End(ctx, name, oneseat.Cause{Reason: oneseat.CredentialsChanged}, session.ID)
+	_, endErr := f.c.Registry.End(ctx, name, oneseat.Cause{Reason: oneseat.CredentialsChanged}, session.ID)
 	if err = errors.Join(err, endErr); err != nil {
-		s.fail(w, r, err)
+		f.fail(w, r, err)
 		return
 	}
-	s.wrongSignIn(w, name, next)
+	f.wrongSignIn(w, r, name, next)
 }
 
-func (s *Site) wrongSignIn(w http.ResponseWriter, name, next string) {
-	s.show(w, http.StatusUnauthorized, "login", page{
+func (f *front) wrongSignIn(w http.ResponseWriter, r *http.Request, name, next string) {
+	f.show(w, r, http.StatusUnauthorized, "login", page{
 		Title: "Sign in", Name: name, Next: next,
 		Wrong: "That name and password do not belong together.",
 	})
 }
 
-func (s *Site) signOut(w http.ResponseWriter, r *http.Request) {
-	if err := s.c.Guard.SignOut(w, r); err != nil {
-		s.fail(w, r, err)
+func (f *front) signOut(w http.ResponseWriter, r *http.Request) {
+	if err := f.guard.SignOut(w, r); err != nil {
+		f.fail(w, r, err)
 		return
 	}
 	http.Redirect(w, r, "/", http.StatusSeeOther)
 }
 
-func (s *Site) passwordForm(w http.ResponseWriter, r *http.Request) {
-	s.askPassword(w, r, http.StatusOK, "")
+func (f *front) passwordForm(w http.ResponseWriter, r *http.Request) {
+	f.askPassword(w, r, http.StatusOK, "")
 }
 
-func (s *Site) askPassword(w http.ResponseWriter, r *http.Request, status int, wrong string) {
+func (f *front) askPassword(w http.ResponseWriter, r *http.Request, status int, wrong string) {
 	session, _ := oneseat.SessionFrom(r.Context())
-	s.show(w, status, "password", page{Title: "Change the password", Session: session, Wrong: wrong})
+	f.show(w, r, status, "password", page{Title: "Change the password", Session: session, Wrong: wrong})
 }
 
 // changePassword sets another password, ends every other session of the
 // account, and gives this browser a new secret, so that whoever had either
 // secret has neither.
-func (s *Site) changePassword(w http.ResponseWriter, r *http.Request) {
-	form, ok := s.form(w, r)
+func (f *front) changePassword(w http.ResponseWriter, r *http.Request) {
+	form, ok := f.form(w, r)
 	if !ok {
 		return
 	}
 	session, _ := oneseat.SessionFrom(r.Context())
 	fresh := form.Get("new")
 	if fresh == "" || len(fresh) > maxPassword {
-		s.askPassword(w, r, http.StatusUnprocessableEntity, "The new password has to have 1 to 1024 characters.")
+		f.askPassword(w, r, http.StatusUnprocessableEntity, "The new password has to have 1 to 1024 characters.")
 		return
 	}
-	found, err := s.c.Users.verify(r.Context(), session.Account, form.Get("current"))
+	found, err := f.c.Users.verify(r.Context(), session.Account, form.Get("current"))
 	if err != nil {
-		s.fail(w, r, err)
+		f.fail(w, r, err)
 		return
 	}
 	changed := false
 	if found != nil {
-		if changed, err = s.c.Users.change(r.Context(), found, fresh); err != nil {
-			s.fail(w, r, err)
+		if changed, err = f.c.Users.change(r.Context(), found, fresh); err != nil {
+			f.fail(w, r, err)
 			return
 		}
 	}
 	if !changed {
-		s.askPassword(w, r, http.StatusUnauthorized, "That is not the current password. Nothing was changed.")
+		f.askPassword(w, r, http.StatusUnauthorized, "That is not the current password. Nothing was changed.")
 		return
 	}
 	// From here on everything is done even if this browser is gone, or signed
@@ -155,32 +162,32 @@ func (s *Site) changePassword(w http.ResponseWriter, r *http.Request) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), settle)
 	defer cancel()
 	cause := oneseat.Cause{Reason: oneseat.CredentialsChanged, By: session.ID}
-	if _, err := s.c.Registry.EndOthers(ctx, session.Account, session.ID, cause); err != nil {
-		s.fail(w, r, err)
+	if _, err := f.c.Registry.EndOthers(ctx, session.Account, session.ID, cause); err != nil {
+		f.fail(w, r, err)
 		return
 	}
-	if _, err := s.c.Guard.Rotate(w, r); err != nil {
+	if _, err := f.guard.Rotate(w, r); err != nil {
 		if _, ended := errors.AsType[*oneseat.EndedError](err); ended {
 			http.Redirect(w, r, SignInPath, http.StatusSeeOther)
 			return
 		}
-		s.fail(w, r, err)
+		f.fail(w, r, err)
 		return
 	}
 	http.Redirect(w, r, "/?changed", http.StatusSeeOther)
 }
 
 // form reads a posted form. When it returns false it has answered.
-func (s *Site) form(w http.ResponseWriter, r *http.Request) (url.Values, bool) {
+func (f *front) form(w http.ResponseWriter, r *http.Request) (url.Values, bool) {
 	r.Body = http.MaxBytesReader(w, r.Body, maxForm)
 	err := r.ParseForm()
 	if err == nil {
 		return r.PostForm, true
 	}
 	if _, tooLarge := errors.AsType[*http.MaxBytesError](err); tooLarge {
-		s.show(w, http.StatusRequestEntityTooLarge, "error", page{Title: "Too much", Text: "That form was larger than any of ours."})
+		f.show(w, r, http.StatusRequestEntityTooLarge, "error", page{Title: "Too much", Text: "That form was larger than any of ours."})
 	} else {
-		s.show(w, http.StatusBadRequest, "error", page{Title: "Not understood", Text: "That form could not be read."})
+		f.show(w, r, http.StatusBadRequest, "error", page{Title: "Not understood", Text: "That form could not be read."})
 	}
 	return nil, false
 }
@@ -196,7 +203,7 @@ func after(next string) string {
 
 // fail answers a request that could not be served for a reason that is not the
 // visitor's, and logs the reason.
-func (s *Site) fail(w http.ResponseWriter, r *http.Request, err error) {
+func (f *front) fail(w http.ResponseWriter, r *http.Request, err error) {
 	if r.Context().Err() != nil {
 		return // nobody waits for the answer, or the guard gives it
 	}
@@ -205,15 +212,15 @@ func (s *Site) fail(w http.ResponseWriter, r *http.Request, err error) {
 		status, p = http.StatusServiceUnavailable, page{Title: "Not now", Text: "The site cannot reach its records at this moment. Please try again."}
 		w.Header().Set("Retry-After", "2")
 	}
-	s.c.Logger.ErrorContext(r.Context(), "request failed", "method", r.Method, "path", r.URL.Path, "status", status, "error", err)
-	s.show(w, status, "error", p)
+	f.c.Logger.ErrorContext(r.Context(), "request failed", "method", r.Method, "path", r.URL.Path, "status", status, "error", err)
+	f.show(w, r, status, "error", p)
 }
 
-func (s *Site) notFound(w http.ResponseWriter, _ *http.Request) {
-	s.show(w, http.StatusNotFound, "error", page{Title: "No such page", Text: "There is nothing at this address."})
+func (f *front) notFound(w http.ResponseWriter, r *http.Request) {
+	f.show(w, r, http.StatusNotFound, "error", page{Title: "No such page", Text: "There is nothing at this address."})
 }
 
 // crossSite answers a form that another site posted here.
-func (s *Site) crossSite(w http.ResponseWriter, _ *http.Request) {
-	s.show(w, http.StatusForbidden, "error", page{Title: "From another site", Text: "That request came from another site, so it was not carried out."})
+func (f *front) crossSite(w http.ResponseWriter, r *http.Request) {
+	f.show(w, r, http.StatusForbidden, "error", page{Title: "From another site", Text: "That request came from another site, so it was not carried out."})
 }

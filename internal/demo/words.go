@@ -1,7 +1,9 @@
 package demo
 
 import (
+	"cmp"
 	"fmt"
+	"time"
 
 	"github.com/oneseat/oneseat"
 	"github.com/oneseat/oneseat/oneseathttp"
@@ -14,13 +16,23 @@ type told struct {
 	oneseat.Ending
 }
 
-// tell returns nil for an ending that is nobody's news: the same browser signed
-// in again.
+// tell returns nil for an ending that is nobody's news: none at all, or the same
+// browser signed in again.
 func tell(e oneseat.Ending) *told {
-	if e.Reason == oneseat.Renewed {
+	if e.Reason == "" || e.Reason == oneseat.Renewed {
 		return nil
 	}
 	return &told{oneseathttp.NoticeOf(e), e}
+}
+
+// knownReason returns the reason that a word stands for, or "".
+func knownReason(word string) oneseat.Reason {
+	r := oneseat.Reason(word)
+	switch r {
+	case oneseat.SignedOut, oneseat.Displaced, oneseat.Revoked, oneseat.IdleTimeout, oneseat.AbsoluteTimeout, oneseat.CredentialsChanged, oneseat.RealmEnded:
+		return r
+	}
+	return ""
 }
 
 // kindWords says what kind of device it is, or nothing if that is not known.
@@ -54,4 +66,52 @@ func ruleWords(limit int, full oneseat.Policy) string {
 		beyond = "A further sign-in takes that of the device left alone the longest, at once."
 	}
 	return "An account has " + seats + ". " + beyond
+}
+
+// eventWords says what happened, in a line.
+func eventWords(e oneseat.Event) string {
+	on := "on " + deviceWords(e.Device)
+	switch e.Type {
+	case oneseat.SessionCreated:
+		return "signed in " + on
+	case oneseat.SessionRotated:
+		return "got a new secret " + on
+	case oneseat.SignInRefused:
+		return "was refused " + on + ": no seat is free"
+	case oneseat.SessionUsedAfterEnd:
+		return "came with a session that had ended, and was refused"
+	case oneseat.SessionEnded:
+		return endWords(e, on)
+	}
+	return string(e.Type)
+}
+
+func endWords(e oneseat.Event, on string) string {
+	switch e.Reason {
+	case oneseat.SignedOut:
+		return "signed out " + on
+	case oneseat.Renewed:
+		return "signed in again " + on
+	case oneseat.Displaced:
+		return "was signed out " + on + ": " + deviceWords(e.ByDevice) + " took the seat"
+	case oneseat.CredentialsChanged:
+		return "was signed out " + on + ": the password was changed"
+	case oneseat.IdleTimeout, oneseat.AbsoluteTimeout:
+		return "was signed out " + on + ": its time was over"
+	}
+	return "was signed out " + on + " from elsewhere"
+}
+
+func deviceWords(d oneseat.Device) string { return cmp.Or(d.Label, "a device") }
+
+// rushWords says what came of many sign-ins at the same moment.
+func rushWords(in, refused int, took time.Duration, live []oneseat.Session) string {
+	s := fmt.Sprintf("%d sign-ins at once, answered in %d ms.", in+refused, took.Milliseconds())
+	if refused > 0 {
+		s += fmt.Sprintf(" %d were refused.", refused)
+	}
+	if len(live) == 1 {
+		return s + " One seat, one survivor: " + deviceWords(live[0].Device) + "."
+	}
+	return s + fmt.Sprintf(" %d are signed in.", len(live))
 }

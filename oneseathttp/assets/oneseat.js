@@ -110,7 +110,7 @@ function warn(detail) {
     :where(dialog.oneseat)::backdrop { background: rgb(8 14 22 / 55%); }
     :where(dialog.oneseat > *) { margin: 0; }
     :where(dialog.oneseat h2) { font-size: 1.2rem; line-height: 1.3; }
-    :where(dialog.oneseat .oneseat-when) { font-size: .875rem; opacity: .75; }
+    :where(dialog.oneseat .oneseat-when) { display: flex; flex-wrap: wrap; gap: 0 1rem; font-size: .875rem; opacity: .75; }
     :where(dialog.oneseat > div) { display: flex; flex-wrap: wrap; gap: .6rem; padding-top: .5rem; }
     :where(dialog.oneseat button) { min-height: 2.75rem; padding: .5rem 1.1rem; font: inherit; cursor: pointer; }`);
   document.adoptedStyleSheets.push(look);
@@ -124,7 +124,8 @@ function warn(detail) {
   if (detail.not_you) part(dialog, "p", "Was that not you? Sign in and change your password.");
   part(dialog, "p", "What you were writing has not been sent. Copy it before you go on.");
   const facts = [detail.at && new Date(detail.at).toLocaleString(undefined, { dateStyle: "medium", timeStyle: "medium" }), detail.reference && "Reference " + detail.reference];
-  part(dialog, "p", facts.filter(Boolean).join(" · "), { className: "oneseat-when" });
+  const when = part(dialog, "p", "", { className: "oneseat-when" });
+  for (const fact of facts.filter(Boolean)) part(when, "span", fact);
   const choice = part(dialog, "div", "");
   part(choice, "button", "Sign in", { type: "button", autofocus: true }).onclick = () => leave(detail);
   part(choice, "button", "Stay on this page", { type: "button" }).onclick = () => dialog.close();

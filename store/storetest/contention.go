@@ -55,18 +55,30 @@ func together(n int, f func(i int)) {
 	wg.Wait()
 }
 
+// crowd has 64 clients sign in to one account at once, on three nodes, and to
+// another account after that.
 func crowd(t *testing.T, fresh Factory, limit int, policy oneseat.Policy) {
-	const clients = 64
 	ns, rs := registries(t, fresh, oneseat.Config{Limit: limit, WhenFull: policy})
-	for i, r := range rs { // so that nothing is left to be made but the sessions
-		signIn(t, r, fmt.Sprint("somebody else ", i), oneseat.Client{})
+	for _, r := range rs { // so that nothing is left to be made but the sessions
+		signIn(t, r, fmt.Sprintf("somebody on %p", r), oneseat.Client{})
 	}
 	f := follow(t, ns[0])
+	for _, account := range []string{"ada", "grace", "alan"} {
+		crowded(t, ns, rs, account, limit, policy)
+	}
+	neverMore(t, f, limit)
+}
+
+func crowded(t *testing.T, ns []node, rs []*oneseat.Registry, account string, limit int, policy oneseat.Policy) {
+	const clients = 64
 	grants, errs := make([]oneseat.Grant, clients), make([]error, clients)
-	together(clients, func(i int) { grants[i], errs[i] = rs[i%3].SignIn(t.Context(), "ada", oneseat.Client{}) })
-	seats := live(t, rs[1], "ada")
+	together(clients, func(i int) { grants[i], errs[i] = rs[i%3].SignIn(t.Context(), account, oneseat.Client{}) })
+	seats := live(t, rs[1], account)
 	if len(seats) != limit {
 		t.Errorf("%d sessions are live, want exactly %d", len(seats), limit)
+	}
+	isLive := func(id oneseat.SessionID) bool {
+		return slices.ContainsFunc(seats, func(s oneseat.Session) bool { return s.ID == id })
 	}
 	admitted, told := 0, 0
 	for i, err := range errs {
@@ -79,14 +91,14 @@ func crowd(t *testing.T, fresh Factory, limit int, policy oneseat.Policy) {
 			continue
 		}
 		admitted++
-		isLive := slices.ContainsFunc(seats, func(s oneseat.Session) bool { return s.ID == grants[i].Session.ID })
+		id := grants[i].Session.ID
 		for at, r := range rs {
 			s, err := r.Check(t.Context(), string(grants[i].Token))
 			switch {
-			case isLive && (err != nil || s.ID != grants[i].Session.ID):
+			case isLive(id) && (err != nil || s.ID != id):
 				t.Errorf("node %d refuses a live session: %v", at, err)
-			case !isLive && !errors.Is(err, oneseat.ErrNoSession): // else its ending is forgotten, here at least
-				hasEnded(t, err, grants[i].Session.ID, oneseat.Displaced)
+			case !isLive(id) && !errors.Is(err, oneseat.ErrNoSession): // else its ending is forgotten, here at least
+				hasEnded(t, err, id, oneseat.Displaced)
 				told++
 			}
 		}
@@ -98,19 +110,10 @@ func crowd(t *testing.T, fresh Factory, limit int, policy oneseat.Policy) {
 	if least := len(rs) * min(want-limit, oneseat.MaxEndings); told < least {
 		t.Errorf("%d checks on %d nodes said how the session had ended, want at least %d", told, len(rs), least)
 	}
-	neverMore(t, f, limit)
-	remembered(t, ns[2], grants, seats)
-}
-
-// remembered fails unless the newest endings are those of sessions that were
-// displaced.
-func remembered(t *testing.T, n node, grants []oneseat.Grant, seats []oneseat.Session) {
-	t.Helper()
-	for _, e := range n.load(t, key("ada")).Roster.Endings {
+	for _, e := range ns[2].load(t, key(account)).Roster.Endings {
 		known := slices.ContainsFunc(grants, func(g oneseat.Grant) bool { return g.Session.ID == e.Session })
-		isLive := slices.ContainsFunc(seats, func(s oneseat.Session) bool { return s.ID == e.Session })
-		if !known || isLive || e.Reason != oneseat.Displaced {
-			t.Errorf("ending %+v: of a session that SignIn returned: %v, live: %v", e.Ending, known, isLive)
+		if !known || isLive(e.Session) || e.Reason != oneseat.Displaced {
+			t.Errorf("ending %+v: of a session that SignIn returned: %v, live: %v", e.Ending, known, isLive(e.Session))
 		}
 	}
 }

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/anishathalye/porcupine"
+
 	"github.com/oneseat/oneseat"
 )
 
@@ -21,7 +22,7 @@ import (
 // are right (checks read the store each time).
 var linearizable = []promise{
 	{"what several nodes do at once has an order in which all answers are right", func(t *testing.T, fresh Factory) {
-		histories(t, fresh, 15, nil)
+		histories(t, fresh, 8, nil)
 	}},
 	{"so it has when replies are lost and the store fails", func(t *testing.T, fresh Factory) {
 		histories(t, fresh, 6, [][]fate{
@@ -101,10 +102,9 @@ type recorder struct {
 
 // known is what the clients have been told of one account.
 type known struct {
-	name     string
-	tokens   []token
-	sessions []token
-	signIns  int
+	name    string
+	tokens  []token
+	signIns int
 }
 
 // token is what clients hold: a text, and the numbers that the model has for it

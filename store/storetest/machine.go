@@ -5,12 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"sync/atomic"
 	"testing"
 	"time"
 
-	"github.com/oneseat/oneseat"
 	"pgregory.net/rapid"
+
+	"github.com/oneseat/oneseat"
 )
 
 // rules is everything that an account can do, one step after the other, held
@@ -34,13 +34,21 @@ func machine(t *testing.T, fresh Factory) {
 			all[i] = append(all[i], registry(t, n, oneseat.Config{Realm: fmt.Sprint("machine ", i), Limit: s.limit, WhenFull: s.policy}))
 		}
 	}
-	var runs atomic.Int64
+	var runs int64
+	failed, begun := false, time.Now()
 	rapid.Check(t, func(rt *rapid.T) {
+		// A slow store gets fewer walks; what failed is shortened for as long as it
+		// takes.
+		if time.Since(begun) > walking && !failed {
+			return
+		}
+		runs++
+		passed := false
+		defer func() { failed = failed || !passed }()
 		i := rapid.IntRange(0, len(settings)-1).Draw(rt, "setting")
 		w := &walk{ctx: t.Context(), nodes: all[i], who: make(map[string]*oracle), began: time.Now()}
-		run := runs.Add(1) // accounts of its own
 		for _, name := range []string{"ada", "grace"} {
-			name = fmt.Sprint(name, " ", run)
+			name = fmt.Sprint(name, " ", runs) // of its own
 			w.names = append(w.names, name)
 			w.who[name] = &oracle{limit: settings[i].limit, refuse: settings[i].policy == oneseat.Refuse}
 		}
@@ -57,8 +65,14 @@ func machine(t *testing.T, fresh Factory) {
 			"end realm":      w.within(w.endRealm),
 			"":               w.within(w.compare),
 		})
+		w.within(w.compareAll)(rt)
+		passed = true
 	})
+	t.Logf("%d walks", runs)
 }
+
+// walking is how long new walks are begun.
+const walking = 8 * time.Second
 
 // walk is one sequence of steps.
 type walk struct {
@@ -207,31 +221,44 @@ func (w *walk) owner(token string) *oracle {
 	return &oracle{}
 }
 
-// compare holds the whole state against the oracle.
+// compare holds what is listed of an account against the oracle.
 func (w *walk) compare(rt *rapid.T) {
-	r := w.node(rt)
-	for _, name := range w.names {
-		o := w.who[name]
-		got, err := r.Sessions(w.ctx, name)
-		same(rt, "list", err, nil)
-		listed := make([]oneseat.SessionID, 0, len(got))
-		for _, s := range slices.Backward(got) {
-			listed = append(listed, s.ID)
-		}
-		expected := make([]oneseat.SessionID, 0, len(o.live))
-		for _, s := range o.live {
-			expected = append(expected, s.id)
-		}
-		if !slices.Equal(listed, expected) {
-			rt.Fatalf("%q: live are %v, the oracle says %v", name, listed, expected)
-		}
-		for _, s := range o.all {
-			_, err := r.CheckID(w.ctx, name, s.id)
-			same(rt, fmt.Sprintf("check of session %s of %q", s.id, name), answer(err), said(s))
-			_, err = r.Check(w.ctx, s.token)
-			same(rt, fmt.Sprintf("check of the token of %s of %q", s.id, name), answer(err), said(s))
+	name, _ := w.account(rt)
+	w.list(rt, w.node(rt), name)
+}
+
+// compareAll holds every session there was against the oracle.
+func (w *walk) compareAll(rt *rapid.T) {
+	for _, r := range w.nodes {
+		for _, name := range w.names {
+			w.list(rt, r, name)
+			for _, s := range w.who[name].all {
+				w.session(rt, r, name, s)
+			}
 		}
 	}
+}
+
+func (w *walk) list(rt *rapid.T, r *oneseat.Registry, name string) {
+	got, err := r.Sessions(w.ctx, name)
+	same(rt, "list", err, nil)
+	listed, expected := []oneseat.SessionID{}, []oneseat.SessionID{}
+	for _, s := range slices.Backward(got) {
+		listed = append(listed, s.ID)
+	}
+	for _, s := range w.who[name].live {
+		expected = append(expected, s.id)
+	}
+	if !slices.Equal(listed, expected) {
+		rt.Fatalf("%q: live are %v, the oracle says %v", name, listed, expected)
+	}
+}
+
+func (w *walk) session(rt *rapid.T, r *oneseat.Registry, name string, s *session) {
+	_, err := r.CheckID(w.ctx, name, s.id)
+	same(rt, fmt.Sprintf("check of session %s of %q", s.id, name), answer(err), said(s))
+	_, err = r.Check(w.ctx, s.token)
+	same(rt, fmt.Sprintf("check of the token of %s of %q", s.id, name), answer(err), said(s))
 }
 
 // same fails unless both errors say the same.

@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"github.com/anishathalye/porcupine"
+
 	"github.com/oneseat/oneseat"
 )
 

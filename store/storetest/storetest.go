@@ -2,9 +2,19 @@
 // the comments of that interface, and what the rules above it need of a store,
 // into tests: [Run].
 //
-// It owns no rule and imports no backend. Nothing in it is optional, and
-// nothing asks which store it is talking to: what one store may not do, none
-// may. Failures name the promise that was broken.
+// A store of your own proves itself with one test:
+//
+//	func TestStoreContract(t *testing.T) {
+//		storetest.Run(t, func(t *testing.T) func() oneseat.Store {
+//			database := newEmptyDatabase(t)
+//			return func() oneseat.Store { return open(t, database) } // and closes it with t.Cleanup
+//		})
+//	}
+//
+// The package owns no rule and imports no backend. Nothing in it is optional,
+// and nothing asks which store it is talking to: what one store may not do, none
+// may. A failure names the promise that was broken. That the suite can fail is
+// shown by its own tests, which plant bugs in a store and see each one caught.
 package storetest
 
 import (
@@ -17,16 +27,18 @@ import (
 )
 
 // Factory makes an empty database for one test and returns a function that opens
-// another node's handle on it. A handle that has to be closed is closed with
-// t.Cleanup. One test may make several databases, and tests run in parallel.
+// another node's handle on it. It closes what has to be closed with t.Cleanup.
+// One test may make several databases, and tests run in parallel.
 //
 // A handle is also a [oneseat.History].
 type Factory func(t *testing.T) (open func() oneseat.Store)
 
-// Run runs the whole suite against the store that fresh makes. The default
-// rapid settings take some seconds; those flags (-rapid.checks and so on) and
-// ONESEAT_STORETEST_SEED, which repeats the choices of one history, are read as
-// well.
+// Run runs the whole suite against the store that fresh makes: some ten seconds
+// on a fast store, half a minute on a slow one with the race detector.
+//
+// What is chosen at random is repeated as the failure says: with the flags of
+// rapid (-rapid.seed, -rapid.failfile), or with ONESEAT_STORETEST_SEED in the
+// environment, which makes the same choices in the histories of Linearizable.
 func Run(t *testing.T, fresh Factory) {
 	for _, g := range []struct {
 		name     string

@@ -1,0 +1,113 @@
+// Command firstapp is a whole site on oneseat: a sign-in form, a page for
+// members with a live stream, a change of password.
+//
+//	go run ./firstapp
+//
+// serves it on http://127.0.0.1:8080, with its sessions in firstapp.db. Sign in
+// as ada (the password is ada, too), then again in a second browser, or a private
+// window: the first one's stream stops at that moment, and its sign-in page says
+// which device took the seat, and when.
+//
+// What is here in the place of your own things is internal/accounts, for the
+// table of users, and the pages.
+package main
+
+import (
+	"errors"
+	"log"
+	"net/http"
+
+	"github.com/oneseat/oneseat"
+	"github.com/oneseat/oneseat/examples/internal/accounts"
+	"github.com/oneseat/oneseat/oneseathttp"
+	"github.com/oneseat/oneseat/store/sqlitestore"
+)
+
+func main() {
+	store, err := sqlitestore.Open("firstapp.db")
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer store.Close()
+	seats, err := oneseat.New(store, oneseat.Config{}) // one session per account, the newest wins
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer seats.Close()
+	site, err := newSite(seats, accounts.New("ada", "grace", "alan"))
+	if err != nil {
+		log.Fatal(err)
+	}
+	log.Print("http://127.0.0.1:8080")
+	log.Print(http.ListenAndServe("127.0.0.1:8080", site))
+}
+
+// site is what the handlers work with.
+type site struct {
+	seats *oneseat.Registry
+	guard *oneseathttp.Guard
+	users *accounts.Table
+}
+
+// newSite is the whole of the application.
+func newSite(seats *oneseat.Registry, users *accounts.Table) (http.Handler, error) {
+	guard, err := oneseathttp.New(seats, oneseathttp.Config{SignInPath: "/login"})
+	if err != nil {
+		return nil, err
+	}
+	s := &site{seats: seats, guard: guard, users: users}
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /login", s.signInPage)
+	mux.HandleFunc("POST /login", s.signIn)
+	mux.HandleFunc("POST /logout", s.signOut)
+	mux.Handle("GET /{$}", guard.Require(http.HandlerFunc(s.members)))
+	mux.Handle("GET /live", guard.Require(http.HandlerFunc(s.live)))
+	mux.Handle("POST /password", guard.Require(http.HandlerFunc(s.changePassword)))
+	mux.Handle(oneseathttp.Path, guard.Handler()) // events, own devices, oneseat.js
+	return http.NewCrossOriginProtection().Handler(guard.Wrap(mux)), nil
+}
+
+func (s *site) signIn(w http.ResponseWriter, r *http.Request) {
+	account, password := r.PostFormValue("account"), r.PostFormValue("password")
+	if !s.users.Verify(account, password) {
+		http.Error(w, "That name and password do not belong together.", http.StatusUnauthorized)
+		return
+	}
+	if _, err := s.guard.SignIn(w, r, account); err != nil {
+		fail(w, r, err)
+		return
+	}
+	if !s.users.Verify(account, password) { // changed meanwhile: too late for that to end this session
+		if err := s.guard.SignOut(w, r); err != nil {
+			fail(w, r, err)
+			return
+		}
+	}
+	next := r.PostFormValue("next")
+	if !oneseathttp.LocalPath(next) {
+		next = "/"
+	}
+	http.Redirect(w, r, next, http.StatusSeeOther)
+}
+
+func (s *site) signOut(w http.ResponseWriter, r *http.Request) {
+	if err := s.guard.SignOut(w, r); err != nil {
+		fail(w, r, err)
+		return
+	}
+	http.Redirect(w, r, "/login", http.StatusSeeOther)
+}
+
+// fail answers a request that could not be served.
+func fail(w http.ResponseWriter, r *http.Request, err error) {
+	if full, ok := errors.AsType[*oneseat.LimitError](err); ok {
+		http.Error(w, full.Error(), http.StatusConflict) // under oneseat.Refuse only
+		return
+	}
+	if _, ok := errors.AsType[*oneseat.EndedError](err); ok {
+		http.Redirect(w, r, "/login", http.StatusSeeOther) // a newer sign-in was that quick
+		return
+	}
+	log.Print(err)
+	http.Error(w, "Please try again.", http.StatusServiceUnavailable)
+}

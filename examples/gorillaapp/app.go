@@ -1,0 +1,181 @@
+// Package gorillaapp is an application that had sessions of gorilla/sessions
+// before oneseat, in a CookieStore, and keeps them.
+//
+// With a CookieStore the session is in the browser: the application cannot take
+// it back, and a copy of an old cookie is as good as new until it expires.
+// oneseat's cookie is beside it and says whether the session is live. A replayed
+// pair of cookies is refused, because what it stands for has ended; and so is a
+// gorilla cookie alone, because it belongs to an account of which something has
+// ended, or somebody is signed in.
+//
+// oneseat's token must not be put into the gorilla session: the browser's copy is
+// overwritten by whichever request saves last.
+//
+// What had to be changed in the application: who() below asks oneseat, and
+// sign-in, sign-out and change of password each call it.
+package gorillaapp
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log"
+	"net/http"
+	"time"
+
+	"github.com/gorilla/sessions"
+
+	"github.com/oneseat/oneseat"
+	"github.com/oneseat/oneseat/examples/internal/accounts"
+	"github.com/oneseat/oneseat/oneseathttp"
+)
+
+const cookieName = "app"
+
+// App is the application.
+type App struct {
+	seats *oneseat.Registry
+	guard *oneseathttp.Guard
+	store *sessions.CookieStore
+	users *accounts.Table
+	mux   *http.ServeMux
+}
+
+// Config is what the application's registry goes by. installed is the day on
+// which oneseat came; life is how long the application's cookies are good.
+func Config(installed time.Time, life time.Duration) oneseat.Config {
+	return oneseat.Config{AdoptUntil: installed.Add(life)} // no session of before is left then
+}
+
+// New returns the application.
+func New(seats *oneseat.Registry, store *sessions.CookieStore, users *accounts.Table) (*App, error) {
+	guard, err := oneseathttp.New(seats, oneseathttp.Config{
+		SignInPath: "/login",
+		Account: func(r *http.Request) string {
+			session, _ := store.Get(r, cookieName) // a cookie that cannot be read is an empty session
+			account, _ := session.Values["account"].(string)
+			return account
+		},
+	})
+	if err != nil {
+		return nil, err
+	}
+	a := &App{seats: seats, guard: guard, store: store, users: users, mux: http.NewServeMux()}
+	a.mux.HandleFunc("GET /login", a.signInPage)
+	a.mux.HandleFunc("POST /login", a.signIn)
+	a.mux.HandleFunc("POST /logout", a.signOut)
+	a.mux.Handle("GET /{$}", guard.Require(http.HandlerFunc(a.members)))
+	a.mux.Handle("POST /note", guard.Require(http.HandlerFunc(a.note)))
+	a.mux.Handle("POST /password", guard.Require(http.HandlerFunc(a.changePassword)))
+	a.mux.Handle(oneseathttp.Path, guard.Handler())
+	return a, nil
+}
+
+// Handler serves the application.
+func (a *App) Handler() http.Handler {
+	return http.NewCrossOriginProtection().Handler(a.guard.Wrap(a.mux))
+}
+
+// who is asking, for all of the application. Before oneseat it read the account
+// in the gorilla session. That is still there after the session has ended.
+func who(r *http.Request) string {
+	session, _ := oneseat.SessionFrom(r.Context())
+	return session.Account
+}
+
+func (a *App) signInPage(w http.ResponseWriter, r *http.Request) {
+	if e, ok := oneseat.EndingFrom(r.Context()); ok {
+		notice := oneseathttp.NoticeOf(e)
+		fmt.Fprintln(w, notice.Title+". "+notice.Detail)
+	}
+	fmt.Fprintln(w, "Sign in here.")
+}
+
+func (a *App) signIn(w http.ResponseWriter, r *http.Request) {
+	account, password := r.PostFormValue("account"), r.PostFormValue("password")
+	if !a.users.Verify(account, password) {
+		http.Error(w, "That name and password do not belong together.", http.StatusUnauthorized)
+		return
+	}
+	if _, err := a.guard.SignIn(w, r, account); err != nil {
+		fail(w, r, err)
+		return
+	}
+	if !a.users.Verify(account, password) { // changed meanwhile: too late for that to end this session
+		a.signOut(w, r)
+		return
+	}
+	session, _ := a.store.Get(r, cookieName)
+	if session.Values["account"] != account {
+		clear(session.Values) // what was kept for somebody else, who may have been signed out from elsewhere
+	}
+	session.Values["account"] = account
+	if err := session.Save(r, w); err != nil { // as ever
+		fail(w, r, err)
+		return
+	}
+	http.Redirect(w, r, "/", http.StatusSeeOther)
+}
+
+func (a *App) signOut(w http.ResponseWriter, r *http.Request) {
+	if err := a.guard.SignOut(w, r); err != nil {
+		fail(w, r, err)
+		return
+	}
+	session, _ := a.store.Get(r, cookieName)
+	session.Options.MaxAge = -1
+	if err := session.Save(r, w); err != nil { // as ever
+		fail(w, r, err)
+		return
+	}
+	http.Redirect(w, r, "/login", http.StatusSeeOther)
+}
+
+func (a *App) changePassword(w http.ResponseWriter, r *http.Request) {
+	session, _ := oneseat.SessionFrom(r.Context())
+	if !a.users.Change(session.Account, r.PostFormValue("current"), r.PostFormValue("new")) {
+		http.Error(w, "That is not the current password. Nothing was changed.", http.StatusUnprocessableEntity)
+		return
+	}
+	r = r.WithContext(context.WithoutCancel(r.Context())) // all of it, even if the browser goes away
+	cause := oneseat.Cause{Reason: oneseat.CredentialsChanged, By: session.ID}
+	if _, err := a.seats.EndOthers(r.Context(), session.Account, session.ID, cause); err != nil {
+		fail(w, r, err)
+		return
+	}
+	if _, err := a.guard.Rotate(w, r); err != nil {
+		fail(w, r, err)
+		return
+	}
+	http.Redirect(w, r, "/", http.StatusSeeOther)
+}
+
+func (a *App) members(w http.ResponseWriter, r *http.Request) {
+	session, _ := a.store.Get(r, cookieName)
+	fmt.Fprintf(w, "Hello %s. Your note: %v", who(r), session.Values["note"])
+}
+
+// note keeps in the gorilla session what the visitor says, as applications do.
+func (a *App) note(w http.ResponseWriter, r *http.Request) {
+	session, _ := a.store.Get(r, cookieName)
+	session.Values["note"] = r.PostFormValue("note")
+	if err := session.Save(r, w); err != nil {
+		fail(w, r, err)
+		return
+	}
+	http.Redirect(w, r, "/", http.StatusSeeOther)
+}
+
+// fail answers a request that could not be served.
+func fail(w http.ResponseWriter, r *http.Request, err error) {
+	if full, ok := errors.AsType[*oneseat.LimitError](err); ok {
+		http.Error(w, full.Error(), http.StatusConflict)
+		return
+	}
+	if _, ok := errors.AsType[*oneseat.EndedError](err); ok {
+		http.Redirect(w, r, "/login", http.StatusSeeOther)
+		return
+	}
+	log.Print(err)
+	http.Error(w, "Please try again.", http.StatusServiceUnavailable)
+}

@@ -1,0 +1,41 @@
+// Package accounts stands for the table of users that an application has: who
+// there is, and with which password. It keeps passwords as they are, in memory,
+// so that the examples are short. Yours keeps hashes, of argon2id for example.
+package accounts
+
+import "sync"
+
+// Table is who may sign in. The zero Table knows nobody. It is safe for
+// concurrent use.
+type Table struct {
+	mu        sync.Mutex
+	passwords map[string]string
+}
+
+// New returns a table of accounts whose password is their name.
+func New(names ...string) *Table {
+	t := &Table{passwords: map[string]string{}}
+	for _, name := range names {
+		t.passwords[name] = name
+	}
+	return t
+}
+
+// Verify says whether that is the account's password now.
+func (t *Table) Verify(account, password string) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	is, ok := t.passwords[account]
+	return ok && is == password
+}
+
+// Change gives the account another password, if current is the one it has.
+func (t *Table) Change(account, current, next string) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if is, ok := t.passwords[account]; !ok || is != current || next == "" {
+		return false
+	}
+	t.passwords[account] = next
+	return true
+}

@@ -1,0 +1,85 @@
+// stage.js puts the two devices on the stage and shows what happens behind it.
+
+const get = (id) => document.getElementById(id);
+const make = (tag, text, of = "") => Object.assign(document.createElement(tag), { textContent: text, className: of });
+const clock = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit", second: "2-digit", hour12: false });
+
+function moment(at) {
+  const t = make("time", clock.format(new Date(at)));
+  t.dateTime = at;
+  return t;
+}
+
+// The devices. A frame does not say whether its page came, so each page says it
+// by itself. Frames are loaded from here, so that none speaks before we listen.
+const patience = 2000; // ms
+const frames = [...document.querySelectorAll("iframe[data-src]")];
+const arrived = new Set();
+
+addEventListener("message", (e) => {
+  const frame = frames.find((f) => f.contentWindow === e.source);
+  if (!frame || e.origin !== new URL(frame.dataset.src).origin) return;
+  arrived.add(frame);
+  if (arrived.size === frames.length) get("fallback").hidden = true;
+  const { device, account } = e.data;
+  const state = get("state-" + device);
+  state.textContent = account ? "signed in as " + account : "signed out";
+  state.classList.toggle("in", Boolean(account));
+});
+for (const frame of frames) frame.src = frame.dataset.src;
+setTimeout(() => { get("fallback").hidden = arrived.size === frames.length; }, patience);
+
+// Behind the stage.
+const most = 200; // events that are kept
+const source = new EventSource("/stage/events");
+source.onopen = () => { get("link").textContent = "live"; };
+source.onerror = () => { get("link").textContent = "connecting"; };
+
+source.addEventListener("roster", (e) => {
+  get("roster").replaceChildren(...JSON.parse(e.data).map(({ account, seats }) => {
+    const row = document.createElement("div");
+    row.append(make("dt", account));
+    if (!seats.length) row.append(make("dd", "nobody", "nobody"));
+    for (const { device, kind, since } of seats) {
+      const seat = make("dd", device, "seat");
+      const when = make("small", kind ? kind + ", since " : "since ");
+      when.append(moment(since));
+      seat.append(when);
+      row.append(seat);
+    }
+    return row;
+  }));
+});
+
+source.addEventListener("events", (e) => {
+  const news = JSON.parse(e.data);
+  const list = get("events");
+  for (const { type, reason, account, at, text } of news) {
+    const line = make("li", "", type);
+    if (reason) line.dataset.reason = reason;
+    const what = make("span", " ");
+    what.prepend(make("strong", account));
+    what.append(text);
+    line.append(moment(at), what);
+    list.prepend(line);
+  }
+  while (list.children.length > most) list.lastChild.remove();
+  const last = news.at(-1);
+  get("spoken").textContent = (news.length > 3 ? `${news.length} events, the last: ` : "") +
+    news.slice(news.length > 3 ? -1 : 0).map(({ account, text }) => account + " " + text).join(". ") + (last ? "." : "");
+});
+
+// The buttons.
+async function press(button, path, say) {
+  button.disabled = true;
+  try {
+    const answer = await fetch(path, { method: "POST", headers: { Accept: "application/json" } });
+    get("result").textContent = answer.ok ? await say(answer) : `That did not work (${answer.status}). Try again.`;
+  } catch {
+    get("result").textContent = "The site did not answer. Is it still running?";
+  }
+  button.disabled = false;
+}
+
+get("rush").onclick = (e) => press(e.target, "/stage/rush", async (a) => (await a.json()).said);
+get("clear").onclick = (e) => press(e.target, "/stage/clear", () => "Everybody is signed out.");

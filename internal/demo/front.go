@@ -1,0 +1,105 @@
+package demo
+
+import (
+	"context"
+	"net/http"
+
+	"github.com/oneseat/oneseat/oneseathttp"
+)
+
+// front is the site as it is served at one address: the site itself, or one of
+// the devices on the stage. They differ in their guard, and in who may frame
+// them.
+type front struct {
+	*Site
+	guard  *oneseathttp.Guard
+	device string // "phone" or "laptop", "" for the site itself
+}
+
+func (f *front) routes() http.Handler {
+	guard := f.guard
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /{$}", f.home)
+	mux.HandleFunc("GET "+SignInPath, f.signInForm)
+	mux.HandleFunc("POST "+SignInPath, f.signIn)
+	mux.HandleFunc("POST /logout", f.signOut)
+	mux.Handle("GET /password", guard.Require(http.HandlerFunc(f.passwordForm)))
+	mux.Handle("POST /password", guard.Require(http.HandlerFunc(f.changePassword)))
+	mux.Handle("GET /live", guard.Require(http.HandlerFunc(f.live)))
+	own := f.scripted(f.untilClose(guard.Handler()))
+	mux.Handle("GET "+oneseathttp.Path, own)
+	mux.Handle("POST "+oneseathttp.Path, own)
+	if f.hasStage() {
+		mux.HandleFunc("GET /stage", f.stagePage)
+		mux.Handle("GET /stage/events", f.untilClose(http.HandlerFunc(f.stageEvents)))
+		mux.HandleFunc("POST /stage/rush", f.rush)
+		mux.HandleFunc("POST /stage/clear", f.clear)
+	}
+	mux.HandleFunc("GET /", f.notFound)
+
+	// Assets do not depend on who asks, so they do not pass the guard.
+	outer := http.NewServeMux()
+	outer.Handle("GET "+f.pages.assetPath, f.pages.assets())
+	outer.Handle("/", guard.Wrap(mux))
+
+	csrf := http.NewCrossOriginProtection()
+	csrf.SetDenyHandler(http.HandlerFunc(f.crossSite))
+	return f.secured(csrf.Handler(outer))
+}
+
+// hasStage says that this is the site itself, and that it has a stage.
+func (f *front) hasStage() bool { return f.c.Stage != nil && f.device == "" }
+
+// secured sets what every answer needs. Nothing on the site is inline or from
+// elsewhere, and nothing but an asset may be kept by a cache.
+func (f *front) secured(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		h := w.Header()
+		h.Set("Content-Security-Policy", f.policy(r, ""))
+		h.Set("Cross-Origin-Opener-Policy", "same-origin")
+		h.Set("Cross-Origin-Resource-Policy", "same-origin")
+		h.Set("Referrer-Policy", "same-origin")
+		h.Set("X-Content-Type-Options", "nosniff")
+		h.Set("Cache-Control", "no-store")
+		next.ServeHTTP(w, r)
+	})
+}
+
+// What a page may do beyond showing itself.
+const (
+	mayScript = "script-src 'self'; connect-src 'self'; "
+	mayFrame  = "frame-src " // and which origins
+)
+
+// policy is the Content-Security-Policy of a page: with what it may do more than
+// others. Only the stage may frame a page, and only one of its devices'.
+func (f *front) policy(r *http.Request, more string) string {
+	framed := "'none'"
+	if f.device != "" {
+		framed = f.c.Stage.origin(r, f.c.Stage.SitePort)
+	}
+	return "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; base-uri 'none'; " + more + "frame-ancestors " + framed
+}
+
+// scripted lets the pages of next use scripts of this site.
+func (f *front) scripted(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Security-Policy", f.policy(r, mayScript))
+		next.ServeHTTP(w, r)
+	})
+}
+
+// untilClose ends the requests of next when the site closes, as if their client
+// had gone: an event stream ends whole, and its browser comes back.
+func (f *front) untilClose(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method != http.MethodGet {
+			next.ServeHTTP(w, r) // what changes something is not broken off
+			return
+		}
+		ctx, cancel := context.WithCancel(r.Context())
+		defer cancel()
+		defer context.AfterFunc(f.life, cancel)()
+		next.ServeHTTP(w, r.WithContext(ctx))
+	})
+}

@@ -1,0 +1,287 @@
+package demo
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/oneseat/oneseat"
+	"github.com/oneseat/oneseat/oneseathttp"
+)
+
+// Stage is the page /stage: two devices side by side in one window, and beneath
+// them who is signed in and what happens.
+//
+// Each device is a frame with the site itself, from a port of its own. Ports of
+// a host share cookies, hence a guard, with a cookie name, for each; they do not
+// share connections, storage or locks, so a port is as good as another device.
+type Stage struct {
+	Phone, Laptop *oneseathttp.Guard // over the site's registry
+
+	// Where the site, and what Phone and Laptop of [Site] return, are served, on
+	// one host.
+	SitePort, PhonePort, LaptopPort string
+}
+
+// StagePhone is the Device function of the phone's guard: both devices are the
+// same browser, so they are told apart by where they stand.
+func StagePhone(_ *http.Request, d oneseat.Device) oneseat.Device {
+	d.Label, d.Class = "Phone on the stage", "mobile"
+	return d
+}
+
+// StageLaptop is the Device function of the laptop's guard.
+func StageLaptop(_ *http.Request, d oneseat.Device) oneseat.Device {
+	d.Label, d.Class = "Laptop on the stage", "desktop"
+	return d
+}
+
+// origin is a port of the stage's on the host by which the browser came.
+func (st *Stage) origin(r *http.Request, port string) string {
+	host, _, err := net.SplitHostPort(r.Host)
+	if err != nil {
+		host = strings.Trim(r.Host, "[]")
+	}
+	// It goes into a header and a page, so it has to be a host and nothing else.
+	if host == "" || strings.ContainsFunc(host, func(c rune) bool {
+		return !strings.ContainsRune("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.:-", c)
+	}) {
+		host = "127.0.0.1"
+	}
+	return "http://" + net.JoinHostPort(host, port)
+}
+
+const (
+	maxWatchers = 32                    // of the stage at a time
+	gather      = 60 * time.Millisecond // what happens within it is told together
+	maxTold     = 512                   // events told together
+	heartbeat   = 20 * time.Second
+
+	rushed  = 64 // sign-ins at once
+	rushMax = 20 * time.Second
+)
+
+// stage is what the site keeps for its stage.
+type stage struct {
+	watching chan struct{} // a slot for each watcher
+	rushing  sync.Mutex    // one rush at a time
+}
+
+func (s *stage) init() { s.watching = make(chan struct{}, maxWatchers) }
+
+// stageView is what the page shows of the stage.
+type stageView struct {
+	Phone, Laptop string // origins
+	Account       string
+	Rush          int
+}
+
+func (f *front) stagePage(w http.ResponseWriter, r *http.Request) {
+	st := f.c.Stage
+	f.show(w, r, http.StatusOK, "stage", page{Title: "The stage", Stage: stageView{
+		Phone: st.origin(r, st.PhonePort), Laptop: st.origin(r, st.LaptopPort), Account: Names()[0], Rush: rushed,
+	}})
+}
+
+// row is what the stage tells of an account, and happening of an event: no
+// address, no id, nothing that could be used.
+type (
+	row struct {
+		Account string `json:"account"`
+		Seats   []seat `json:"seats"`
+	}
+	seat struct {
+		Device string    `json:"device"`
+		Kind   string    `json:"kind"`
+		Since  time.Time `json:"since"`
+	}
+	happening struct {
+		Type    oneseat.EventType `json:"type"`
+		Reason  oneseat.Reason    `json:"reason,omitzero"`
+		Account string            `json:"account"`
+		At      time.Time         `json:"at"`
+		Text    string            `json:"text"`
+	}
+)
+
+// stageEvents tells a watcher who is signed in ("roster") and what happens
+// ("events"), as server-sent events. A watcher that does not keep up is dropped,
+// comes back, and begins with the roster of then.
+//
+// The goroutine is the request's. It ends with the watcher's connection, the
+// subscription, or the site.
+func (f *front) stageEvents(w http.ResponseWriter, r *http.Request) {
+	select {
+	case f.stage.watching <- struct{}{}:
+		defer func() { <-f.stage.watching }()
+	default:
+		w.Header().Set("Retry-After", "5")
+		http.Error(w, "too many are watching the stage", http.StatusServiceUnavailable)
+		return
+	}
+	ctx := r.Context()
+	all := f.c.Registry.Subscribe("")
+	defer all.Close()
+	w.Header().Set("Content-Type", "text/event-stream")
+	w.Header().Set("X-Accel-Buffering", "no")
+	to := &teller{w, http.NewResponseController(w)}
+	if to.send("retry: 1000\n\n") != nil || f.tellRoster(ctx, to) != nil {
+		return
+	}
+	beat := time.NewTicker(heartbeat)
+	defer beat.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-beat.C:
+			if to.send(": still here\n\n") != nil {
+				return
+			}
+		case e, ok := <-all.Events():
+			if !ok {
+				return
+			}
+			news := f.gather(ctx, e, all.Events())
+			if len(news) == 0 {
+				continue
+			}
+			if to.event("events", news) != nil || f.tellRoster(ctx, to) != nil {
+				return
+			}
+		}
+	}
+}
+
+// gather returns an event and what follows close upon it, as far as it is the
+// demo's.
+func (f *front) gather(ctx context.Context, e oneseat.Event, more <-chan oneseat.Event) []happening {
+	over := time.NewTimer(gather)
+	defer over.Stop()
+	news := make([]happening, 0, 2)
+	for ok := true; ok && len(news) < maxTold; {
+		if slices.Contains(Names(), e.Account) {
+			news = append(news, happening{e.Type, e.Reason, e.Account, e.At, eventWords(e)})
+		}
+		select {
+		case e, ok = <-more:
+		case <-over.C:
+			return news
+		case <-ctx.Done():
+			return news
+		}
+	}
+	return news
+}
+
+func (f *front) tellRoster(ctx context.Context, to *teller) error {
+	rows := []row{}
+	for _, name := range Names() {
+		live, err := f.c.Registry.Sessions(ctx, name)
+		if err != nil {
+			return err // the watcher comes back in a second
+		}
+		seats := []seat{}
+		for _, s := range live {
+			seats = append(seats, seat{s.Device.Label, kindWords(s.Device), s.Created})
+		}
+		rows = append(rows, row{name, seats})
+	}
+	return to.event("roster", rows)
+}
+
+// teller writes server-sent events, each within a deadline.
+type teller struct {
+	w http.ResponseWriter
+	c *http.ResponseController
+}
+
+func (t *teller) event(name string, data any) error {
+	b, err := json.Marshal(data)
+	if err != nil {
+		return err
+	}
+	return t.send(fmt.Sprintf("event: %s\ndata: %s\n\n", name, b))
+}
+
+func (t *teller) send(text string) error {
+	_ = t.c.SetWriteDeadline(time.Now().Add(stuck)) // not every connection has one
+	if _, err := t.w.Write([]byte(text)); err != nil {
+		return err
+	}
+	return t.c.Flush()
+}
+
+// rush has many sign in at the same moment, as programs, and says what came of
+// it.
+func (f *front) rush(w http.ResponseWriter, r *http.Request) {
+	if !f.stage.rushing.TryLock() {
+		http.Error(w, "the last rush is not over", http.StatusTooManyRequests)
+		return
+	}
+	defer f.stage.rushing.Unlock()
+	ctx, cancel := context.WithTimeout(r.Context(), rushMax)
+	defer cancel()
+
+	name := Names()[0]
+	var ready, done sync.WaitGroup
+	var errs [rushed]error
+	gate := make(chan struct{})
+	for i := range rushed {
+		ready.Add(1)
+		done.Go(func() {
+			ready.Done()
+			<-gate
+			_, errs[i] = f.c.Registry.SignIn(ctx, name, oneseat.Client{
+				Device: oneseat.Device{Label: fmt.Sprintf("Sign-in %d of %d", i+1, rushed), Class: "api"},
+			})
+		})
+	}
+	ready.Wait()
+	began := time.Now()
+	close(gate)
+	done.Wait()
+	took := time.Since(began)
+
+	var in, refused int
+	for _, err := range errs {
+		_, full := errors.AsType[*oneseat.LimitError](err)
+		_, ended := errors.AsType[*oneseat.EndedError](err) // by the next one, before it was told that it was in
+		switch {
+		case full:
+			refused++
+		case err == nil || ended:
+			in++
+		default:
+			f.c.Logger.ErrorContext(ctx, "rush", "error", err)
+		}
+	}
+	live, err := f.c.Registry.Sessions(ctx, name)
+	if err != nil {
+		f.fail(w, r, err)
+		return
+	}
+	w.Header().Set("Content-Type", "application/json")
+	_ = json.NewEncoder(w).Encode(map[string]any{ // an error means that nobody reads
+		"asked": rushed, "admitted": in, "refused": refused, "live": len(live), "said": rushWords(in, refused, took, live),
+	})
+}
+
+// clear signs everybody out, so that the stage can be played again: under
+// oneseat.Refuse a rush would leave a seat that nobody can give back.
+func (f *front) clear(w http.ResponseWriter, r *http.Request) {
+	for _, name := range Names() {
+		if _, err := f.c.Registry.EndAll(r.Context(), name, oneseat.Cause{Actor: "the stage"}); err != nil {
+			f.fail(w, r, err)
+			return
+		}
+	}
+	w.WriteHeader(http.StatusNoContent)
+}

@@ -1,0 +1,162 @@
+package mutants
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"flag"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+)
+
+var which = flag.String("mutants", "sample", `"sample", "all", or names with commas between`)
+
+// patience is how long the tests of one mutant may take. Without a mutant they
+// take a few seconds.
+const patience = 2 * time.Minute
+
+// mutant is one mistake: in a file of the root package, old, which is there
+// exactly once, becomes new.
+type mutant struct {
+	name, file, old, new string
+	hangs                bool // what it breaks ends in an endless loop: a timeout counts as caught
+}
+
+func chosen(t *testing.T) []mutant {
+	switch *which {
+	case "all":
+		return list
+	case "sample":
+		return slices.DeleteFunc(slices.Clone(list), func(m mutant) bool { return !slices.Contains(sample, m.name) })
+	}
+	var some []mutant
+	for name := range strings.SplitSeq(*which, ",") {
+		i := slices.IndexFunc(list, func(m mutant) bool { return m.name == name })
+		if i < 0 {
+			t.Fatalf("there is no mutant %q", name)
+		}
+		some = append(some, list[i])
+	}
+	return some
+}
+
+func TestMutantsAreListedOnceEach(t *testing.T) {
+	names, edits := map[string]bool{}, map[[3]string]string{}
+	for _, m := range list {
+		if names[m.name] || strings.Contains(m.name, ",") {
+			t.Errorf("%q: names are used once, and have no comma", m.name)
+		}
+		edit := [3]string{m.file, m.old, m.new}
+		if other := edits[edit]; other != "" {
+			t.Errorf("%q and %q are the same mistake", m.name, other)
+		}
+		names[m.name], edits[edit] = true, m.name
+		if _, err := m.apply(); err != nil {
+			t.Errorf("%q: %v", m.name, err)
+		}
+	}
+	for _, name := range sample {
+		if !names[name] {
+			t.Errorf("there is no mutant %q", name)
+		}
+	}
+}
+
+func TestEveryMutantIsCaught(t *testing.T) {
+	if out, err := rootTests(t, "", "-run=."); err != nil { // or anything would be caught
+		t.Fatalf("the tests fail without any mutant: %v\n%s", err, out)
+	}
+	for _, m := range chosen(t) {
+		t.Run(m.name, func(t *testing.T) {
+			t.Parallel()
+			source, err := m.apply()
+			if err != nil {
+				t.Fatal(err)
+			}
+			began := time.Now()
+			out, err := rootTests(t, overlay(t, m.file, source), "-count=1", "-failfast")
+			took := time.Since(began).Round(100 * time.Millisecond)
+			exit, exited := errors.AsType[*exec.ExitError](err)
+			switch {
+			case err == nil:
+				t.Errorf("SURVIVED (%v): in %s\n%s\nbecame\n%s", took, m.file, m.old, m.new)
+			case !exited:
+				t.Fatal(err)
+			case bytes.Contains(out, []byte("[build failed]")) || bytes.Contains(out, []byte("[setup failed]")):
+				t.Errorf("it does not compile: %v\n%s", exit, out)
+			case bytes.Contains(out, []byte("panic: test timed out")):
+				if !m.hangs {
+					t.Errorf("the tests hang instead of failing (%v)", took)
+				}
+			default:
+				t.Logf("caught in %v by %s", took, catcher(out))
+			}
+		})
+	}
+}
+
+// apply returns the file with the mistake in it.
+func (m mutant) apply() ([]byte, error) {
+	source, err := os.ReadFile(filepath.Join("..", "..", m.file))
+	if err != nil {
+		return nil, err
+	}
+	if n := bytes.Count(source, []byte(m.old)); n != 1 {
+		return nil, errors.New(m.file + " has changed: what the mutant replaces is there " + []string{"no more", "more than once"}[min(n, 1)])
+	}
+	return bytes.Replace(source, []byte(m.old), []byte(m.new), 1), nil
+}
+
+// overlay tells the go command to read a file with other contents.
+func overlay(t *testing.T, file string, source []byte) string {
+	t.Helper()
+	original, err := filepath.Abs(filepath.Join("..", "..", file))
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	mutated, list := filepath.Join(dir, file), filepath.Join(dir, "overlay.json")
+	text, err := json.Marshal(map[string]map[string]string{"Replace": {original: mutated}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(os.WriteFile(mutated, source, 0o600), os.WriteFile(list, text, 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	return list
+}
+
+// rootTests runs the tests of the root package, with the sources of an overlay
+// ("" for none). Without the race detector: it is to find races, and costs a
+// multiple.
+func rootTests(t *testing.T, overlay string, flags ...string) ([]byte, error) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), patience+time.Minute)
+	defer cancel()
+	args := append([]string{"test", "-vet=off", "-overlay=" + overlay, "-timeout=" + patience.String()}, flags...)
+	cmd := exec.CommandContext(ctx, "go", append(args, ".", "-rapid.nofailfile")...)
+	cmd.Dir = filepath.Join("..", "..")
+	return cmd.CombinedOutput()
+}
+
+var failed = regexp.MustCompile(`(?m)^--- FAIL: (\w+)`)
+
+// catcher names the first test that failed.
+func catcher(out []byte) string {
+	if m := failed.FindSubmatch(out); m != nil {
+		return string(m[1])
+	}
+	for line := range strings.Lines(string(out)) {
+		if strings.HasPrefix(line, "panic: ") {
+			return strings.TrimSpace(line)
+		}
+	}
+	return "an exit without words"
+}
