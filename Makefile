@@ -24,6 +24,7 @@ test: ## everything: format, vet, linters, all tests with the race detector
 	@$(MAKE) --no-print-directory lint
 	@echo "testing; compiling with the race detector takes some minutes the first time"
 	@go test -race -shuffle=on ./...
+	@go -C examples test -race -shuffle=on ./...
 	@$(MAKE) --no-print-directory e2e
 	@echo "all tests passed"
 
@@ -46,13 +47,18 @@ lint: ## format, vet, staticcheck, govulncheck, go mod tidy and go fix, without 
 	@bad=$$(gofmt -l .); [ -z "$$bad" ] || { echo "not formatted (make fmt):"; echo "$$bad"; exit 1; }
 	@go vet ./...
 	@go -C tools vet ./...
-	@go -C e2e vet ./...
+	@for m in e2e examples bench; do go -C $$m vet ./... || exit 1; done
 	@$(tool) staticcheck ./...
 	@scripts/vulncheck
 	@go mod tidy -diff
 	@go -C tools mod tidy -diff
-	@go -C e2e mod tidy -diff
+	@for m in e2e examples bench; do go -C $$m mod tidy -diff || exit 1; done
 	@go fix -diff ./...
+
+.PHONY: bench
+bench: ## figures beside the bare operation, as ratios; ARGS=check for one section
+	@scripts/prepare go
+	@go -C bench run . $(ARGS)
 
 .PHONY: fmt
 fmt: ## format, and bring the code to today's Go

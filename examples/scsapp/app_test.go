@@ -45,7 +45,6 @@ func overBoth(t *testing.T, installed time.Time, c oneseat.Config, f func(t *tes
 func open(t *testing.T, installed time.Time, c oneseat.Config, carrier func(*scs.SessionManager) oneseathttp.Carrier) *world {
 	t.Helper()
 	sessions := scs.New()
-	sessions.Store.(*scsstore.MemStore).StopCleanup()
 	sessions.Store = scsstore.NewWithCleanupInterval(0)
 	sessions.IdleTimeout = 20 * time.Minute // so scs writes after every request
 	w := &world{sessions: sessions}

@@ -141,7 +141,9 @@ func rootTests(t *testing.T, overlay string, flags ...string) ([]byte, error) {
 	ctx, cancel := context.WithTimeout(t.Context(), patience+time.Minute)
 	defer cancel()
 	args := append([]string{"test", "-vet=off", "-overlay=" + overlay, "-timeout=" + patience.String()}, flags...)
-	cmd := exec.CommandContext(ctx, "go", append(args, ".", "-rapid.nofailfile")...)
+	// A mutant may take memory without end: it is bounded, not the machine's.
+	args = append([]string{"-c", `ulimit -v 8000000; exec go "$@"`, "go"}, append(args, ".", "-rapid.nofailfile")...)
+	cmd := exec.CommandContext(ctx, "sh", args...)
 	cmd.Dir = filepath.Join("..", "..")
 	return cmd.CombinedOutput()
 }
