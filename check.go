@@ -7,6 +7,38 @@ import (
 	"time"
 )
 
+// Check says whose session a token is, and counts as activity. It answers from
+// memory where it may ([Config.MaxStale]), else from the store.
+//
+// It returns [ErrNoSession] for what is no token of a session that is known, an
+// *[EndedError] for one whose session has ended, and [ErrStoreUnavailable] when
+// that could not be found out: no answer means no.
+func (r *Registry) Check(ctx context.Context, token string) (Session, error) {
+	return r.checkToken(ctx, token, true)
+}
+
+// Peek is Check for background traffic: heartbeats, polls, event streams. It
+// does not keep a session from idling (TMO-04).
+func (r *Registry) Peek(ctx context.Context, token string) (Session, error) {
+	return r.checkToken(ctx, token, false)
+}
+
+// CheckID is Check for an application that already knows who is asking, from
+// what it signed or keeps itself (a JWT with sub and sid, a session on the
+// server). It believes its caller: an id is no secret, and must never be taken
+// from a cookie, header or URL as it comes.
+func (r *Registry) CheckID(ctx context.Context, account string, id SessionID) (Session, error) {
+	if err := checkAccount(account); err != nil {
+		return Session{}, err
+	}
+	r.stats.checks.Add(1)
+	c := claim{key: KeyOf(r.config.Realm, account), id: id}
+	if m, err := r.remember(c, true); m.says {
+		return m.session(), err
+	}
+	return r.checkStore(ctx, c, true)
+}
+
 // claim is what somebody presents: the secret of a session, or, if there is no
 // secret, the id that the application vouches for.
 type claim struct {

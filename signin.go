@@ -1,0 +1,196 @@
+package oneseat
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"slices"
+	"time"
+)
+
+// Client is the browser, or program, that signs in.
+type Client struct {
+	// Token is what it presented, or "". The live token of the same account is
+	// renewed: its session is replaced silently. That of another account ends
+	// that account's session here.
+	Token string
+
+	// DeviceID is the random id that the device keeps, or "". Only its hash is
+	// stored. A session of the same device gives way first.
+	DeviceID string
+
+	// Device is what is known of the device.
+	Device Device
+
+	// TakeOver lets the newcomer in under Refuse too: the application has proof,
+	// fresher than a password that may be shared, that this is the owner
+	// (LIM-12).
+	TakeOver bool
+}
+
+// Grant is a session and the token that proves it. The token cannot be had a
+// second time.
+type Grant struct {
+	Session Session
+	Token   Token
+}
+
+// SignIn gives the account a new session, after the application has verified
+// who is asking. What has to give way ends in the same step.
+//
+// It returns an *[AccountError] for what cannot name an account, a *[LimitError]
+// when the account is full under [Refuse], an *[EndedError] when the session was
+// admitted and ended again before the store's reply came, [ErrUnknownOutcome]
+// when no reply came at all, and [ErrStoreUnavailable] when the store did not
+// answer and nothing was done. The session is accepted on every node from the
+// moment SignIn returns.
+func (r *Registry) SignIn(ctx context.Context, account string, from Client) (Grant, error) {
+	if err := checkAccount(account); err != nil {
+		return Grant{}, err
+	}
+	key := KeyOf(r.config.Realm, account)
+	token, secret := newToken(key)
+	c := newcomer{takeOver: from.TakeOver, seat: from.seat(secret)}
+	presentedKey, presented, ok := parseToken(from.Token)
+	if ok && presentedKey == key {
+		c.presented = presented
+	}
+	v, d, err := r.admit(ctx, key, account, c)
+	if err != nil {
+		return Grant{}, err
+	}
+	if d.outcome == refused {
+		r.stats.refused.Add(1)
+		return Grant{}, &LimitError{Limit: r.rule.Limit, Live: sessions(v.Roster.Seats)}
+	}
+	who := v.Roster.recall(c.seat.ID)
+	if who.seat == nil {
+		return Grant{}, &EndedError{who.ending.Ending}
+	}
+	r.stats.signIns.Add(1)
+	r.stats.displaced.Add(uint64(len(d.displace)))
+	if ok && presentedKey != key {
+		// The browser is another account's now. Should this fail, nobody holds
+		// that session's token any more: it times out.
+		if err := r.SignOut(ctx, from.Token); err != nil && !errors.Is(err, ErrNoSession) {
+			r.log.Warn("the session of another account in the same browser was not ended", "error", err)
+		}
+	}
+	return Grant{who.seat.Session, token}, nil
+}
+
+// Adopt gives a seat to a session of the application's own that is older than
+// oneseat, through the same door as a sign-in and until [Config.AdoptUntil]. It
+// is seated as of when it was issued (the zero time: not known, so before
+// everything), so it never displaces a later sign-in, and only if nothing of the
+// account has ended since.
+//
+// It returns [ErrNoSession] for one that gets no seat: the user has to sign in.
+// Other errors are those of SignIn.
+func (r *Registry) Adopt(ctx context.Context, account string, issued time.Time, from Client) (Grant, error) {
+	if err := checkAccount(account); err != nil {
+		return Grant{}, err
+	}
+	if r.config.AdoptUntil.IsZero() {
+		return Grant{}, ErrNoSession
+	}
+	key := KeyOf(r.config.Realm, account)
+	token, secret := newToken(key)
+	c := newcomer{adopted: true, issued: issued, seat: from.seat(secret)}
+	v, d, err := r.admit(ctx, key, account, c)
+	if err != nil {
+		return Grant{}, err
+	}
+	if d.outcome == refused {
+		return Grant{}, ErrNoSession
+	}
+	r.stats.displaced.Add(uint64(len(d.displace)))
+	who := v.Roster.recall(c.seat.ID)
+	if who.seat == nil {
+		return Grant{}, &EndedError{who.ending.Ending}
+	}
+	return Grant{who.seat.Session, token}, nil
+}
+
+// seat is what the client would sit on, with an id of its own.
+func (c Client) seat(secret Digest) Seat {
+	return Seat{
+		Session: Session{ID: newSessionID(), Device: c.Device.clean()},
+		Secret:  secret, DeviceID: deviceDigest(c.DeviceID),
+	}
+}
+
+// admit brings a newcomer to the one door, under the realm's epoch of now, as
+// often as it takes.
+func (r *Registry) admit(ctx context.Context, key Key, account string, c newcomer) (View, decision, error) {
+	for range 3 {
+		epoch, asOf, err := r.epoch(ctx)
+		if err != nil {
+			return View{}, decision{}, err
+		}
+		c.seat.Epoch = epoch
+		var d decision
+		var late bool // the realm was ended since the epoch was read
+		v, err := r.update(ctx, key, func(v View, try int) (Change, error) {
+			late = v.Roster != nil && slices.ContainsFunc(v.Roster.Seats, func(s Seat) bool { return s.Epoch > epoch })
+			if late {
+				return Change{}, nil
+			}
+			if try > 0 {
+				c.tried = asOf
+			}
+			var change Change
+			change, d = admit(v, r.config.Realm, account, c, r.rule)
+			return change, nil
+		})
+		switch {
+		case err != nil:
+			return View{}, decision{}, err
+		case d.outcome == unknown && !late:
+			return View{}, decision{}, ErrUnknownOutcome
+		case !late:
+			return v, d, nil
+		}
+	}
+	return View{}, decision{}, &FormatError{"sessions are newer than the realm's control record, as after a partial restore: call EndRealm"}
+}
+
+// Rotate gives a session a new token and leaves its id, as after a change of
+// password. For ten seconds the old token still checks, for requests that were
+// on their way, but it may not rotate, end or list. Errors are those of Check;
+// [ErrUnknownOutcome] leaves either token in force.
+func (r *Registry) Rotate(ctx context.Context, token string) (Grant, error) {
+	key, old, ok := parseToken(token)
+	if !ok {
+		return Grant{}, ErrNoSession
+	}
+	next, secret := newToken(key)
+	epoch, err := r.epochNow(ctx)
+	if err != nil {
+		return Grant{}, err
+	}
+	var refusal error
+	v, err := r.update(ctx, key, func(v View, _ int) (Change, error) {
+		refusal = ErrNoSession
+		if v.Roster == nil {
+			return Change{}, nil
+		}
+		ro, events := v.settled(v.Roster.Realm, v.Roster.Account, epoch, r.rule)
+		if ro.bySecret(secret) >= 0 { // an earlier try was committed
+			refusal = nil
+			return Change{}, nil
+		}
+		if e, ok := ro.rotate(v, old, secret); ok {
+			refusal = nil
+			return ro.commit(v, append(events, e), r.rule), nil
+		}
+		if e := ro.recognise(old, v.Now).ending; e != nil {
+			refusal = &EndedError{e.Ending}
+		}
+		return v.changeIf(ro, events, r.rule), nil
+	})
+	if err = cmp.Or(err, refusal); err != nil {
+		return Grant{}, err
+	}
+	return Grant{v.Roster.Seats[v.Roster.bySecret(secret)].Session, next}, nil
+}
