@@ -33,10 +33,15 @@ func (r *Registry) CheckID(ctx context.Context, account string, id SessionID) (S
 	}
 	r.stats.checks.Add(1)
 	c := claim{key: KeyOf(r.config.Realm, account), id: id}
-	if m, err := r.remember(c, true); m.says {
-		return m.session(), err
+	m, err := r.remember(c, true)
+	s := m.session()
+	if !m.says {
+		s, err = r.checkStore(ctx, c, true)
 	}
-	return r.checkStore(ctx, c, true)
+	if s.Parent != "" { // a stream signs nobody in
+		return Session{}, ErrNoSession
+	}
+	return s, err
 }
 
 // claim is what somebody presents: the secret of a session, or, if there is no

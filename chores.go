@@ -91,6 +91,9 @@ func (r *Registry) do(ctx context.Context, x chore) error {
 // come before the answer.
 func (r *Registry) seen(key Key, s *Seat, at time.Time) bool {
 	every := r.config.TouchEvery
+	if s.Parent != "" { // a stream is kept by its heartbeats
+		return true
+	}
 	if at.Before(s.LastSeen.Add(every)) {
 		return true
 	}

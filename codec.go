@@ -3,6 +3,7 @@ package oneseat
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"reflect"
@@ -18,42 +19,68 @@ import (
 const rosterFormat = 1
 
 type rosterJSON struct {
-	Format    int          `json:"format"`
-	Realm     string       `json:"realm"`
-	Account   string       `json:"account"`
-	Seats     []seatJSON   `json:"seats,omitempty"`
-	Endings   []endingJSON `json:"endings,omitempty"`
-	Forgotten micros       `json:"forgotten,omitzero"`
-	Epoch     uint64       `json:"epoch,omitzero"`
-	Due       micros       `json:"due,omitzero"`
+	Format    int           `json:"format"`
+	Realm     string        `json:"realm"`
+	Account   string        `json:"account"`
+	Seats     []seatJSON    `json:"seats,omitempty"`
+	Endings   []endingJSON  `json:"endings,omitempty"`
+	Forgotten micros        `json:"forgotten,omitzero"`
+	Pending   []pendingJSON `json:"pending,omitempty"`
+	Limits    Limits        `json:"limits,omitzero"`
+	Revision  uint64        `json:"revision,omitzero"`
+	Block     *blockJSON    `json:"block,omitempty"`
+	Takeover  micros        `json:"takeover,omitzero"`
+	Epoch     uint64        `json:"epoch,omitzero"`
+	Due       micros        `json:"due,omitzero"`
+
+	extra map[string]json.RawMessage
+}
+
+type pendingJSON struct {
+	Secret   Digest `json:"secret"`
+	DeviceID Digest `json:"device_id,omitzero"`
+	Epoch    uint64 `json:"epoch,omitzero"`
+	Expires  micros `json:"expires"`
+
+	extra map[string]json.RawMessage
+}
+
+type blockJSON struct {
+	Since micros `json:"since"`
+	Until micros `json:"until,omitzero"`
+	Actor string `json:"actor,omitzero"`
 
 	extra map[string]json.RawMessage
 }
 
 type seatJSON struct {
 	ID       SessionID `json:"id"`
+	Parent   SessionID `json:"parent,omitzero"`
 	Created  micros    `json:"created"`
 	LastSeen micros    `json:"last_seen"`
 	Device   Device    `json:"device,omitzero"`
-	Secret   Digest    `json:"secret"`
+	Secret   Digest    `json:"secret,omitzero"`
 	Previous Digest    `json:"previous,omitzero"`
 	Rotated  micros    `json:"rotated,omitzero"`
 	DeviceID Digest    `json:"device_id,omitzero"`
 	Epoch    uint64    `json:"epoch,omitzero"`
 	Replayed micros    `json:"replayed,omitzero"`
+	Observed bool      `json:"observed,omitzero"`
 
 	extra map[string]json.RawMessage
 }
 
 type endingJSON struct {
 	Session  SessionID `json:"session"`
+	Parent   SessionID `json:"parent,omitzero"`
 	Reason   Reason    `json:"reason"`
 	At       micros    `json:"at"`
 	By       SessionID `json:"by,omitzero"`
 	Actor    string    `json:"actor,omitzero"`
 	Device   Device    `json:"device,omitzero"`
 	ByDevice Device    `json:"by_device,omitzero"`
-	Secret   Digest    `json:"secret"`
+	Secret   Digest    `json:"secret,omitzero"`
+	Mark     Mark      `json:"mark,omitzero"`
 	Used     micros    `json:"used,omitzero"`
 
 	extra map[string]json.RawMessage
@@ -80,20 +107,27 @@ func (m micros) time() time.Time {
 func (ro *Roster) MarshalJSON() ([]byte, error) {
 	j := rosterJSON{
 		Format: max(ro.format, rosterFormat), Realm: ro.Realm, Account: ro.Account,
-		Forgotten: toMicros(ro.Forgotten), Epoch: ro.Epoch, Due: toMicros(ro.Due), extra: ro.extra,
+		Forgotten: toMicros(ro.Forgotten), Limits: ro.Limits, Revision: ro.Revision, Takeover: toMicros(ro.Takeover),
+		Epoch: ro.Epoch, Due: toMicros(ro.Due), extra: ro.extra,
 		Seats: make([]seatJSON, len(ro.Seats)), Endings: make([]endingJSON, len(ro.Endings)),
+	}
+	for _, p := range ro.Pending {
+		j.Pending = append(j.Pending, pendingJSON{p.Secret, p.DeviceID, p.Epoch, toMicros(p.Expires), p.extra})
+	}
+	if b := ro.Block; b != nil {
+		j.Block = &blockJSON{toMicros(b.Since), toMicros(b.Until), b.Actor, b.extra}
 	}
 	for i, s := range ro.Seats {
 		j.Seats[i] = seatJSON{
-			ID: s.ID, Created: toMicros(s.Created), LastSeen: toMicros(s.LastSeen), Device: s.Device,
+			ID: s.ID, Parent: s.Parent, Created: toMicros(s.Created), LastSeen: toMicros(s.LastSeen), Device: s.Device,
 			Secret: s.Secret, Previous: s.Previous, Rotated: toMicros(s.Rotated), DeviceID: s.DeviceID,
-			Epoch: s.Epoch, Replayed: toMicros(s.Replayed), extra: s.extra,
+			Epoch: s.Epoch, Replayed: toMicros(s.Replayed), Observed: s.Observed, extra: s.extra,
 		}
 	}
 	for i, e := range ro.Endings {
 		j.Endings[i] = endingJSON{
-			Session: e.Session, Reason: e.Reason, At: toMicros(e.At), By: e.By, Actor: e.Actor,
-			Device: e.Device, ByDevice: e.ByDevice, Secret: e.Secret, Used: toMicros(e.Used), extra: e.extra,
+			Session: e.Session, Parent: e.Parent, Reason: e.Reason, At: toMicros(e.At), By: e.By, Actor: e.Actor,
+			Device: e.Device, ByDevice: e.ByDevice, Secret: e.Secret, Mark: e.Mark, Used: toMicros(e.Used), extra: e.extra,
 		}
 	}
 	return j.marshal()
@@ -110,52 +144,63 @@ func (ro *Roster) UnmarshalJSON(b []byte) error {
 		return &FormatError{fmt.Sprintf("format %d was written by another release (this one reads %d and %d): upgrade this node", j.Format, rosterFormat, rosterFormat+1)}
 	}
 	*ro = Roster{
-		Realm: j.Realm, Account: j.Account, Forgotten: j.Forgotten.time(), Epoch: j.Epoch,
+		Realm: j.Realm, Account: j.Account, Forgotten: j.Forgotten.time(), Limits: j.Limits, Revision: j.Revision, Takeover: j.Takeover.time(), Epoch: j.Epoch,
 		Due: j.Due.time(), format: j.Format, extra: j.extra,
 		Seats: make([]Seat, len(j.Seats)), Endings: make([]Ended, len(j.Endings)),
 	}
+	for _, p := range j.Pending {
+		ro.Pending = append(ro.Pending, Pending{p.Secret, p.DeviceID, p.Epoch, p.Expires.time(), p.extra})
+	}
+	if b := j.Block; b != nil {
+		ro.Block = &Block{b.Since.time(), b.Until.time(), b.Actor, b.extra}
+	}
 	for i, s := range j.Seats {
 		ro.Seats[i] = Seat{
-			Session: Session{ID: s.ID, Account: j.Account, Device: s.Device, Created: s.Created.time(), LastSeen: s.LastSeen.time()},
+			Session: Session{ID: s.ID, Parent: s.Parent, Account: j.Account, Device: s.Device, Created: s.Created.time(), LastSeen: s.LastSeen.time()},
 			Secret:  s.Secret, Previous: s.Previous, Rotated: s.Rotated.time(), DeviceID: s.DeviceID,
-			Epoch: s.Epoch, Replayed: s.Replayed.time(), extra: s.extra,
+			Epoch: s.Epoch, Replayed: s.Replayed.time(), Observed: s.Observed, extra: s.extra,
 		}
 	}
 	for i, e := range j.Endings {
 		ro.Endings[i] = Ended{
-			Ending: Ending{Session: e.Session, Reason: e.Reason, At: e.At.time(), By: e.By, Actor: e.Actor, Device: e.Device, ByDevice: e.ByDevice},
-			Secret: e.Secret, Used: e.Used.time(), extra: e.extra,
+			Ending: Ending{Session: e.Session, Parent: e.Parent, Reason: e.Reason, At: e.At.time(), By: e.By, Actor: e.Actor, Device: e.Device, ByDevice: e.ByDevice},
+			Secret: e.Secret, Mark: e.Mark, Used: e.Used.time(), extra: e.extra,
 		}
 	}
 	return nil
+}
+
+// pieces are the records below the top that keep unknown fields of their own.
+type pieces struct {
+	Seats   []json.RawMessage `json:"seats,omitempty"`
+	Endings []json.RawMessage `json:"endings,omitempty"`
+	Pending []json.RawMessage `json:"pending,omitempty"`
+	Block   json.RawMessage   `json:"block,omitempty"`
 }
 
 // marshal encodes all levels in one go: a MarshalJSON of each level would have
 // its output read again by the level above. Only a record with unknown fields
 // is put together piece by piece.
 func (j *rosterJSON) marshal() ([]byte, error) {
-	unknown := len(j.extra) > 0 ||
+	unknown := len(j.extra) > 0 || j.Block != nil && len(j.Block.extra) > 0 ||
 		slices.ContainsFunc(j.Seats, func(s seatJSON) bool { return len(s.extra) > 0 }) ||
-		slices.ContainsFunc(j.Endings, func(e endingJSON) bool { return len(e.extra) > 0 })
+		slices.ContainsFunc(j.Endings, func(e endingJSON) bool { return len(e.extra) > 0 }) ||
+		slices.ContainsFunc(j.Pending, func(p pendingJSON) bool { return len(p.extra) > 0 })
 	if !unknown {
 		return json.Marshal(j)
 	}
-	pieces := struct {
-		Seats   []json.RawMessage `json:"seats,omitempty"`
-		Endings []json.RawMessage `json:"endings,omitempty"`
-	}{make([]json.RawMessage, len(j.Seats)), make([]json.RawMessage, len(j.Endings))}
-	var err error
-	for i, s := range j.Seats {
-		if pieces.Seats[i], err = withExtra(s, s.extra); err != nil {
-			return nil, err
-		}
+	var p pieces
+	var errs [4]error
+	p.Seats, errs[0] = withExtras(j.Seats, func(s seatJSON) map[string]json.RawMessage { return s.extra })
+	p.Endings, errs[1] = withExtras(j.Endings, func(e endingJSON) map[string]json.RawMessage { return e.extra })
+	p.Pending, errs[2] = withExtras(j.Pending, func(p pendingJSON) map[string]json.RawMessage { return p.extra })
+	if j.Block != nil {
+		p.Block, errs[3] = withExtra(j.Block, j.Block.extra)
 	}
-	for i, e := range j.Endings {
-		if pieces.Endings[i], err = withExtra(e, e.extra); err != nil {
-			return nil, err
-		}
+	if err := errors.Join(errs[:]...); err != nil {
+		return nil, err
 	}
-	b, err := json.Marshal(pieces)
+	b, err := json.Marshal(p)
 	if err != nil {
 		return nil, err
 	}
@@ -164,7 +209,7 @@ func (j *rosterJSON) marshal() ([]byte, error) {
 		return nil, err
 	}
 	top := *j
-	top.Seats, top.Endings = nil, nil
+	top.Seats, top.Endings, top.Pending, top.Block = nil, nil, nil, nil
 	if b, err = withExtra(top, j.extra); err != nil {
 		return nil, err
 	}
@@ -183,24 +228,39 @@ func (j *rosterJSON) unmarshal(b []byte) (err error) {
 	if j.extra, err = unmarshalExtra(b, j); err != nil {
 		return err
 	}
-	var pieces struct {
-		Seats   []json.RawMessage `json:"seats"`
-		Endings []json.RawMessage `json:"endings"`
-	}
-	if err := json.Unmarshal(b, &pieces); err != nil {
+	var p pieces
+	if err := json.Unmarshal(b, &p); err != nil {
 		return err
 	}
-	for i, p := range pieces.Seats {
-		if j.Seats[i].extra, err = unmarshalExtra(p, &j.Seats[i]); err != nil {
-			return err
+	var errs []error
+	for i, piece := range p.Seats {
+		j.Seats[i].extra, err = unmarshalExtra(piece, &j.Seats[i])
+		errs = append(errs, err)
+	}
+	for i, piece := range p.Endings {
+		j.Endings[i].extra, err = unmarshalExtra(piece, &j.Endings[i])
+		errs = append(errs, err)
+	}
+	for i, piece := range p.Pending {
+		j.Pending[i].extra, err = unmarshalExtra(piece, &j.Pending[i])
+		errs = append(errs, err)
+	}
+	if j.Block != nil {
+		j.Block.extra, err = unmarshalExtra(p.Block, j.Block)
+		errs = append(errs, err)
+	}
+	return errors.Join(errs...)
+}
+
+func withExtras[T any](records []T, extra func(T) map[string]json.RawMessage) ([]json.RawMessage, error) {
+	out := make([]json.RawMessage, len(records))
+	for i, record := range records {
+		var err error
+		if out[i], err = withExtra(record, extra(record)); err != nil {
+			return nil, err
 		}
 	}
-	for i, p := range pieces.Endings {
-		if j.Endings[i].extra, err = unmarshalExtra(p, &j.Endings[i]); err != nil {
-			return err
-		}
-	}
-	return nil
+	return out, nil
 }
 
 func withExtra(known any, extra map[string]json.RawMessage) ([]byte, error) {
@@ -259,7 +319,7 @@ func unknownTo(t reflect.Type, b []byte) (map[string]json.RawMessage, error) {
 			continue
 		}
 		delete(all, name)
-		if field.Type != reflect.TypeFor[Device]() {
+		if field.Type != reflect.TypeFor[Device]() && field.Type != reflect.TypeFor[Limits]() {
 			continue
 		}
 		below, err := unknownTo(field.Type, value)

@@ -135,9 +135,11 @@ func TestARosterSurvivesItsStoredForm(t *testing.T) {
 // A newer release's fields outlive what this one does with the roster.
 func TestUnknownFieldsAreKept(t *testing.T) {
 	const newer = `{
-		"format": 2, "realm": "default", "account": "ada", "block": {"until": 5},
+		"format": 2, "realm": "default", "account": "ada", "quota": {"until": 5},
+		"block": {"since": 1, "until": 2, "note": "x"}, "limits": {"total": 3, "seasonal": true},
+		"pending": [{"secret": "%064x", "expires": 9000000000000000, "epoch": %d, "channel": "mail"}],
 		"seats": [
-			{"id": "S1", "created": 1, "last_seen": 1, "secret": "%064x", "epoch": %d, "parent": "S0",
+			{"id": "S1", "created": 1, "last_seen": 1, "secret": "%064x", "epoch": %d, "origin": "S0",
 			 "device": {"label": "x", "class": "tv", "model": "7"}},
 			{"id": "S2", "created": 1, "last_seen": 1, "secret": "%064x", "epoch": %d}
 		],
@@ -148,7 +150,7 @@ func TestUnknownFieldsAreKept(t *testing.T) {
 		r := newNode(t, store, oneseat.Config{Limit: 3, Idle: oneseat.NoTimeout, Absolute: oneseat.NoTimeout, MaxStale: time.Minute})
 		signIn(t, r, "grace", oneseat.Client{})
 		epoch := stored(t, store, "").Roster.Epoch
-		text := fmt.Sprintf(newer, 1, epoch, 2, epoch, time.Now().UnixMicro(), 3)
+		text := fmt.Sprintf(newer, 4, epoch, 1, epoch, 2, epoch, time.Now().UnixMicro(), 3)
 		_, err := store.Update(t.Context(), oneseat.KeyOf(realm, "ada"), func(oneseat.View) (oneseat.Change, error) {
 			return oneseat.Change{Roster: decode(t, []byte(text))}, nil
 		})
@@ -166,7 +168,7 @@ func TestUnknownFieldsAreKept(t *testing.T) {
 		synctest.Wait()
 		got := string(encode(t, stored(t, store, "ada").Roster))
 		for _, want := range []string{
-			`"format":2`, `"block":{"until":5}`, `"parent":"S0"`, `"told":true`, `"a new reason"`, `"model":"7"`, `"model":"8"`,
+			`"format":2`, `"quota":{"until":5}`, `"seasonal":true`, `"channel":"mail"`, `"origin":"S0"`, `"told":true`, `"a new reason"`, `"model":"7"`, `"model":"8"`,
 			fmt.Sprintf(`"last_seen":%d`, time.Now().UnixMicro()),
 		} {
 			if !strings.Contains(got, want) {

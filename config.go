@@ -1,9 +1,13 @@
 package oneseat
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
+	"slices"
+	"strings"
 	"time"
 	"unicode/utf8"
 )
@@ -27,9 +31,41 @@ type Config struct {
 	// [Unlimited]. Default 1.
 	Limit int
 
+	// ClassLimits limit sessions by class of device, under Limit: see [Classes].
+	// Default: only Limit counts.
+	ClassLimits map[string]int
+
+	// Streams is how many streams an account may play at once: 1 to
+	// [MaxStreams], or [Unlimited]. Default 1.
+	Streams int
+
+	// LimitFor says what an account's limits are, for plans, tiers and staff; a
+	// zero field leaves it to the three above. It is asked before every sign-in
+	// and stream, on the caller's goroutine; an error means that nobody gets in.
+	// What [Registry.SetLimit] stored comes first. Call [Registry.Refresh] when
+	// an account's answer has changed. Default: none.
+	LimitFor func(ctx context.Context, account string) (Limits, error)
+
 	// WhenFull says what happens to a sign-in beyond the limit. Default
 	// [Displace].
 	WhenFull Policy
+
+	// WhoGoes says who gives way. Default [Idlest].
+	WhoGoes WhoGoes
+
+	// SeatIdle lets a newcomer displace, under [Refuse] and [Ask] too, a session
+	// that was idle for so long: a closed laptop cannot lock its owner out.
+	// Default: none. Not less than twice TouchEvery, which is how exactly idleness
+	// is known.
+	SeatIdle time.Duration
+
+	// ObserveOnly counts and reports, in events and [Stats], whom the limits would
+	// have ended or refused, and lets everybody in: up to [MaxSeats].
+	ObserveOnly bool
+
+	// StreamIdle is how long a stream lives without a heartbeat. Default 45
+	// seconds; at least 1.
+	StreamIdle time.Duration
 
 	// Idle ends a session with which nothing was done for so long. Default 14
 	// days, or Absolute if that is shorter; at least a second; [NoTimeout] for
@@ -88,7 +124,10 @@ func (c Config) withDefaults() (Config, error) {
 	idleGiven := c.Idle != 0
 	def(&c.Realm, "default")
 	def(&c.Limit, 1)
+	def(&c.Streams, 1)
 	def(&c.WhenFull, Displace)
+	def(&c.WhoGoes, Idlest)
+	def(&c.StreamIdle, 45*time.Second)
 	def(&c.Absolute, 90*24*time.Hour)
 	if def(&c.Idle, 14*24*time.Hour); !idleGiven && c.Absolute > 0 {
 		c.Idle = min(c.Idle, c.Absolute)
@@ -100,11 +139,22 @@ func (c Config) withDefaults() (Config, error) {
 	if len(c.Realm) > 64 || !utf8.ValidString(c.Realm) || inert(c.Realm, 64) != c.Realm {
 		bad("Realm", "it has to be 1 to 64 bytes of printable text")
 	}
-	if c.Limit != Unlimited && (c.Limit < 1 || c.Limit > MaxSeats) {
-		bad("Limit", "%d is not 1 to %d, nor Unlimited; to keep everybody out, end the sessions and refuse the sign-ins", c.Limit, MaxSeats)
+	fields := map[string]string{"Total": "Limit", "Classes": "ClassLimits", "Streams": "Streams"}
+	for _, p := range c.limits().problems() {
+		field, class, ok := strings.Cut(p.Field, "[")
+		if field = fields[field]; ok {
+			field += "[" + class
+		}
+		bad(field, "%s", p.Problem)
 	}
-	if c.WhenFull != Displace && c.WhenFull != Refuse {
-		bad("WhenFull", "%q is neither Displace nor Refuse", string(c.WhenFull))
+	if !slices.Contains([]Policy{Displace, Refuse, Ask}, c.WhenFull) {
+		bad("WhenFull", "%q is neither Displace, Refuse nor Ask", string(c.WhenFull))
+	}
+	if !slices.Contains([]WhoGoes{Idlest, Oldest, SameClass}, c.WhoGoes) {
+		bad("WhoGoes", "%q is neither Idlest, Oldest nor SameClass", string(c.WhoGoes))
+	}
+	if c.StreamIdle < time.Second {
+		bad("StreamIdle", "%v is less than a second", c.StreamIdle)
 	}
 	if c.Idle != NoTimeout && c.Idle < time.Second {
 		bad("Idle", "%v is less than a second, and not NoTimeout", c.Idle)
@@ -121,6 +171,9 @@ func (c Config) withDefaults() (Config, error) {
 	}
 	if def(&c.TouchEvery, most); c.TouchEvery <= 0 || c.TouchEvery > most {
 		bad("TouchEvery", "%v is not between 0 and %v, a tenth of Idle and 5 minutes at most", c.TouchEvery, most)
+	}
+	if c.SeatIdle != 0 && c.SeatIdle < 2*c.TouchEvery {
+		bad("SeatIdle", "%v is less than twice TouchEvery, %v: idleness is not known so exactly", c.SeatIdle, c.TouchEvery)
 	}
 	if c.KeepEndings < time.Minute {
 		bad("KeepEndings", "%v is less than a minute: nobody could be told", c.KeepEndings)
@@ -151,10 +204,16 @@ func def[T comparable](field *T, value T) {
 	}
 }
 
+// limits are those for everybody.
+func (c Config) limits() Limits {
+	return Limits{Total: c.Limit, Classes: maps.Clone(c.ClassLimits), Streams: c.Streams}
+}
+
 // rule is the configuration as far as it decides.
 func (c Config) rule() Rule {
 	return Rule{
-		Limit: c.Limit, WhenFull: c.WhenFull, KeepEndings: c.KeepEndings, AdoptUntil: c.AdoptUntil,
+		Limits: c.limits(), WhenFull: c.WhenFull, WhoGoes: c.WhoGoes, SeatIdle: c.SeatIdle, StreamIdle: c.StreamIdle,
+		ObserveOnly: c.ObserveOnly, KeepEndings: c.KeepEndings, AdoptUntil: c.AdoptUntil,
 		Idle: max(c.Idle, 0), Absolute: max(c.Absolute, 0),
 	}
 }

@@ -43,7 +43,7 @@ func TestEveryImpossibleSettingIsReported(t *testing.T) {
 		{oneseat.Config{Realm: "a\ufffd"}, []string{"Realm"}},
 		{oneseat.Config{Limit: -2}, []string{"Limit"}},
 		{oneseat.Config{Limit: 257}, []string{"Limit"}},
-		{oneseat.Config{WhenFull: "ask"}, []string{"WhenFull"}},
+		{oneseat.Config{WhenFull: "maybe"}, []string{"WhenFull"}},
 		{oneseat.Config{Idle: time.Second - 1}, []string{"Idle"}},
 		{oneseat.Config{Idle: -2}, []string{"Idle"}},
 		{oneseat.Config{Idle: 91 * 24 * time.Hour}, []string{"Idle"}},

@@ -1,7 +1,6 @@
 package oneseat
 
 import (
-	"cmp"
 	"slices"
 	"time"
 )
@@ -11,19 +10,20 @@ type Policy string
 
 // The policies.
 const (
-	Displace Policy = "displace" // the idlest session gives way
+	Displace Policy = "displace" // another session gives way, see [WhoGoes]
 	Refuse   Policy = "refuse"   // the newcomer is refused
+	Ask      Policy = "ask"      // the newcomer is refused, with a [Ticket] to choose who goes
 )
-
-// Unlimited, as [Config.Limit], admits up to [MaxSeats] sessions and then lets
-// the idlest give way, whatever the policy.
-const Unlimited = -1
 
 // Rule is what decides, as a plain value: everything that needs I/O was looked
 // up before.
 type Rule struct {
-	Limit       int // seats, or Unlimited
-	WhenFull    Policy
+	Limits      Limits // for everybody; Total and Streams are set
+	WhenFull    Policy // of sessions; a stream is always asked about
+	WhoGoes     WhoGoes
+	SeatIdle    time.Duration // under Refuse and Ask, who is idle for longer gives way; 0: nobody does
+	StreamIdle  time.Duration // how long a stream lives without a heartbeat
+	ObserveOnly bool          // limits are counted and reported, and let everybody in
 	Idle        time.Duration // 0: sessions do not time out by idleness
 	Absolute    time.Duration // 0: sessions do not time out by age
 	KeepEndings time.Duration
@@ -33,80 +33,137 @@ type Rule struct {
 // newcomer is who asks for a seat. Its ids and secrets were made outside, so
 // that a second try is the same newcomer.
 type newcomer struct {
-	seat      Seat
-	presented Digest    // of the token that the browser came with
-	adopted   bool      // not a sign-in: the application's own session, older than oneseat
-	issued    time.Time // when that was issued; zero: not known, so before everything
-	takeOver  bool      // the app vouches for the owner: displace even under Refuse
-	tried     time.Time // store time not after the first try, if this is another; else zero
+	seat      Seat        // a stream if it has a Parent
+	presented Digest      // of the token that the browser came with
+	limits    Limits      // what the application's function said of the account
+	ticket    Digest      // under Ask: of the ticket that it gets, if it has to be asked
+	redeems   Digest      // the ticket that it brings, if any
+	instead   []SessionID // who was chosen to go
+	adopted   bool        // not a sign-in: the application's own session, older than oneseat
+	issued    time.Time   // when that was issued; zero: not known, so before everything
+	takeOver  bool        // the app vouches for the owner: displace even under Refuse
+	tried     time.Time   // store time not after the first try, if this is another; else zero
 }
 
-// decision is what a sign-in comes to. It changes nothing: apply does.
-type decision struct {
-	outcome  outcome
-	renews   SessionID   // this one is replaced silently
-	displace []SessionID // these give way, in this order
+// Decision is what a sign-in comes to, and why. It changes nothing: apply does.
+type Decision struct {
+	Outcome   Outcome
+	Renews    SessionID   // the session that is replaced silently
+	Displaces []SessionID // those that give way, in this order
+	Full      string      // the limit that decided: "total", "streams" or a class of device; "" if there was room
+	Limit     int         // that limit
+	From      Source      // and where it was said
+	Observed  bool        // [Config.ObserveOnly]: everybody is let in, and nobody has to go
+
+	keeps   SessionID // the stream that the player has already
+	problem error     // of outcome invalid
 }
 
-type outcome int
+// Outcome is what becomes of a newcomer.
+type Outcome string
 
+// The outcomes.
 const (
-	admitted outcome = iota
-	refused          // the account is full
-	already          // an earlier try of this newcomer was committed
-	unknown          // it may have been, and have been forgotten since
+	Admitted Outcome = "admitted"
+	Refused  Outcome = "refused" // the account is full
+	Asked    Outcome = "asked"   // the account is full: a ticket lets the newcomer choose who goes
+	Blocked  Outcome = "blocked" // the account is blocked
+
+	already Outcome = "already" // an earlier try of this newcomer was committed
+	unknown Outcome = "unknown" // it may have been, and have been forgotten since
+	invalid Outcome = "invalid" // its ticket, or the session that it belongs to, is not good any more
 )
+
+// admits says whether the newcomer is let in.
+func (d Decision) admits() bool {
+	return d.Outcome == Admitted || d.Observed && d.full()
+}
+
+// full says that the newcomer found no room.
+func (d Decision) full() bool { return d.Outcome == Refused || d.Outcome == Asked }
 
 // admit is the one door (LIM-07): a session comes to exist here and nowhere
 // else. It settles what has timed out, decides, and applies the decision.
-func admit(v View, realm, account string, c newcomer, rule Rule) (Change, decision) {
+func admit(v View, realm, account string, c newcomer, rule Rule) (Change, Decision) {
 	ro, events := v.settled(realm, account, c.seat.Epoch, rule)
 	d := ro.decide(v, c, rule)
-	switch d.outcome {
-	case admitted:
+	switch {
+	case d.admits():
 		return ro.apply(v, c, d, events, rule), d
-	case refused:
-		if c.adopted {
-			return Change{}, d // a request, not a sign-in: it will be back
-		}
-		return ro.commit(v, append(events, ro.refusal(v, c)), rule), d
+	case d.full() && !c.adopted: // an adoption is a request, not a sign-in: it will be back
+		events = append(events, ro.trim(v, c.limits, "", rule)...)
+		events = append(events, ro.turnAway(v, c, d)...)
+		return ro.commit(v, events, rule), d
 	}
 	return Change{}, d
 }
 
 // decide says what becomes of a newcomer. The roster has been settled.
-func (ro *Roster) decide(v View, c newcomer, rule Rule) decision {
+func (ro *Roster) decide(v View, c newcomer, rule Rule) Decision {
 	if r := ro.recall(c.seat.ID); r.seat != nil || r.ending != nil {
-		return decision{outcome: already}
+		return Decision{Outcome: already}
 	}
 	if !c.tried.IsZero() && v.forgot(ro, c.tried) {
-		return decision{outcome: unknown}
+		return Decision{Outcome: unknown}
+	}
+	if ro.Block != nil {
+		return Decision{Outcome: Blocked}
+	}
+	if problem := ro.entitled(c); problem != nil {
+		return Decision{Outcome: invalid, problem: problem}
+	}
+	if i := ro.playing(c.seat.Parent, c.seat.DeviceID); i >= 0 {
+		return Decision{Outcome: Admitted, keeps: ro.Seats[i].ID}
 	}
 	issued := c.issuedAt(v.Now)
 	if c.adopted && !ro.adoptable(v, issued, rule) {
-		return decision{outcome: refused}
+		return Decision{Outcome: Refused}
 	}
-	d := decision{renews: ro.sameBrowser(v.Now, c.presented)}
-	limit, policy := rule.Limit, rule.WhenFull
-	if limit == Unlimited {
-		limit, policy = MaxSeats, Displace
+	d := Decision{Outcome: Admitted, Observed: rule.ObserveOnly, Renews: ro.sameBrowser(v.Now, c.presented)}
+	chosen := slices.DeleteFunc(slices.Clone(c.instead), func(id SessionID) bool {
+		i := ro.seat(id) // one that is not there frees nothing, whoever it was
+		return i < 0 || id == d.Renews || (ro.Seats[i].Parent == "") != (c.seat.Parent == "")
+	})
+	bounds, streams := ro.bounds(c.limits, rule)
+	policy := rule.WhenFull
+	if c.seat.Parent != "" {
+		bounds, policy = streams, Ask
 	}
-	seated := len(ro.Seats)
-	if d.renews != "" {
-		seated--
+	goes, full, ok := overflow(ro.givingWay(c.seat, rule, append(chosen, d.Renews)...), bounds, &c.seat, func(s *Seat, b bound) bool {
+		return policy == Displace || c.takeOver || b.always || s.seatless(v.Now, rule)
+	})
+	if full.name != "" {
+		d.Full, d.Limit, d.From = full.name, full.most, full.from
 	}
-	over := seated + 1 - limit
-	if over <= 0 {
-		return d
+	switch {
+	case ok:
+		d.Displaces = append(chosen, goes...)
+	case policy == Ask && !c.adopted:
+		d.Outcome = Asked
+	default:
+		d.Outcome = Refused
 	}
-	if policy == Refuse && !c.takeOver {
-		return decision{outcome: refused}
-	}
-	d.displace = ro.givingWay(over, d.renews, c.seat.DeviceID)
-	if c.adopted && slices.ContainsFunc(d.displace, func(id SessionID) bool { return !ro.Seats[ro.seat(id)].Created.Before(issued) }) {
-		return decision{outcome: refused} // it never displaces a later sign-in
+	if c.adopted && slices.ContainsFunc(d.Displaces, func(id SessionID) bool { return !ro.Seats[ro.seat(id)].Created.Before(issued) }) {
+		d.Outcome, d.Displaces = Refused, nil // it never displaces a later sign-in
 	}
 	return d
+}
+
+// entitled says why a newcomer may not ask for a seat at all: its ticket is not
+// good, or the session that would play the stream is not live.
+func (ro *Roster) entitled(c newcomer) error {
+	if !c.redeems.IsZero() {
+		return ro.redeemable(c)
+	}
+	if p := c.seat.Parent; p != "" {
+		switch r := ro.recall(p); {
+		case r.ending != nil:
+			return &EndedError{r.ending.Ending}
+		case r.seat == nil || r.seat.Parent != "":
+			return ErrNoSession
+		}
+	}
+	return nil
 }
 
 // adoptable says whether an older session may still be seated: in time, not
@@ -131,24 +188,75 @@ func (c newcomer) issuedAt(now time.Time) time.Time {
 }
 
 // apply carries a decision out: those who go are ended, the newcomer is seated.
-func (ro *Roster) apply(v View, c newcomer, d decision, events []Event, rule Rule) Change {
-	by := Ending{At: v.Now, By: c.seat.ID, ByDevice: c.seat.Device}
-	if d.renews != "" {
-		by.Reason = Renewed
-		events = append(events, ro.end(v, d.renews, by))
-	}
-	by.Reason = Displaced
-	for _, id := range d.displace {
-		events = append(events, ro.end(v, id, by))
+func (ro *Roster) apply(v View, c newcomer, d Decision, events []Event, rule Rule) Change {
+	if d.keeps != "" {
+		ro.touch(d.keeps, v.Now, 0)
+		return ro.commit(v, events, rule)
 	}
 	s := c.seat
 	s.Account, s.Created, s.LastSeen = ro.Account, v.Now, v.Now
 	if issued := c.issuedAt(v.Now); !issued.IsZero() {
 		s.Created = issued
 	}
+	by := Ending{Reason: Renewed, At: v.Now, By: s.ID, ByDevice: s.Device}
+	if d.Renews != "" {
+		events = append(events, ro.end(v, d.Renews, by)...)
+	}
+	displaces := d.Displaces
+	if d.Observed {
+		for _, id := range displaces {
+			events = append(events, ro.observe(v, id, s))
+		}
+		if s.Observed = d.full(); s.Observed {
+			events = append(events, ro.event(v, SignInWouldBeRefused, s.Session))
+		}
+		displaces = ro.overCeiling(s, rule)
+	}
+	by.Reason = Displaced
+	for _, id := range displaces {
+		events = append(events, ro.end(v, id, by)...)
+	}
+	ro.spend(c.redeems)
 	ro.Seats = append(slices.Clip(ro.Seats), s)
-	events = append(events, ro.event(v, SessionCreated, s.Session))
+	events = append(events, ro.event(v, s.kind(SessionCreated, StreamStarted), s.Session))
+	if e, ok := ro.noticeTakeover(v); ok {
+		events = append(events, e)
+	}
 	return ro.commit(v, events, rule)
+}
+
+// turnAway notes that a newcomer found the account full, and, if it is to be
+// asked, keeps the ticket that lets it choose. A stream needs none: its session
+// is live, and chooses by trying again.
+func (ro *Roster) turnAway(v View, c newcomer, d Decision) []Event {
+	if c.seat.Parent != "" {
+		return []Event{ro.event(v, StreamRefused, c.seat.Session)}
+	}
+	if d.Outcome == Asked {
+		ro.issue(v, c)
+		return []Event{ro.event(v, SignInAsked, c.seat.Session)}
+	}
+	return []Event{ro.event(v, SignInRefused, c.seat.Session)}
+}
+
+// observe marks a session that would have had to go, were the limit not only
+// observed: it does not count any more.
+func (ro *Roster) observe(v View, id SessionID, by Seat) Event {
+	ro.Seats = slices.Clone(ro.Seats)
+	s := &ro.Seats[ro.seat(id)]
+	s.Observed = true
+	e := ro.event(v, SessionWouldEnd, s.Session)
+	e.Reason, e.By, e.ByDevice = Displaced, by.ID, by.Device
+	return e
+}
+
+// overCeiling names who has to go although limits are only observed: a roster
+// has a bound in any case.
+func (ro *Roster) overCeiling(newcomer Seat, rule Rule) []SessionID {
+	rule.ObserveOnly = false
+	bounds := []bound{total(boundTotal, Unlimited, MaxSeats, ""), total(boundStreams, Unlimited, MaxStreams, "")}
+	goes, _, _ := overflow(ro.givingWay(newcomer, rule), bounds, &newcomer, func(*Seat, bound) bool { return true })
+	return goes
 }
 
 // sameBrowser finds the session that a browser's token stands for: the token's
@@ -169,34 +277,6 @@ func (ro *Roster) sameBrowser(now time.Time, presented Digest) SessionID {
 		e = r.ending
 	}
 	return ""
-}
-
-// givingWay picks n sessions to displace: one on the newcomer's own device
-// first, then the idlest, the one that signed in first among equals.
-func (ro *Roster) givingWay(n int, but SessionID, device Digest) []SessionID {
-	at := make([]int, 0, len(ro.Seats))
-	for i := range ro.Seats {
-		if ro.Seats[i].ID != but {
-			at = append(at, i)
-		}
-	}
-	elsewhere := func(i int) int {
-		if ro.Seats[i].DeviceID.Equal(device) {
-			return 0
-		}
-		return 1
-	}
-	slices.SortStableFunc(at, func(a, b int) int {
-		return cmp.Or(
-			cmp.Compare(elsewhere(a), elsewhere(b)),
-			ro.Seats[a].LastSeen.Compare(ro.Seats[b].LastSeen),
-			ro.Seats[a].Created.Compare(ro.Seats[b].Created))
-	})
-	ids := make([]SessionID, n)
-	for i := range ids {
-		ids[i] = ro.Seats[at[i]].ID
-	}
-	return ids
 }
 
 // forgot says whether an ending recorded at or after since may have been
@@ -223,30 +303,41 @@ func (v View) settled(realm, account string, epoch uint64, rule Rule) (*Roster, 
 		if s.Epoch < epoch {
 			reason, over = RealmEnded, true
 		}
-		if over {
-			events = append(events, ro.end(v, s.ID, Ending{Reason: reason, At: v.Now}))
+		if over && ro.seat(s.ID) >= 0 { // else it ended with its parent
+			events = append(events, ro.end(v, s.ID, Ending{Reason: reason, At: v.Now})...)
 		}
 	}
+	ro.expireTickets(v.Now, epoch)
+	ro.expireBlock(v.Now)
 	for len(ro.Endings) > 0 && !v.Now.Before(ro.Endings[0].At.Add(rule.KeepEndings)) {
 		ro.forget()
 	}
 	return ro, events
 }
 
-// end turns a seat into an ending, and returns the event that says so. how has
-// the reason, time and author.
-func (ro *Roster) end(v View, id SessionID, how Ending) Event {
+// end turns a seat into an ending, and those of its streams with it, and returns
+// the events that say so. how has the reason, time and author. A stream's ending
+// is remembered only if another stream took its place.
+func (ro *Roster) end(v View, id SessionID, how Ending) []Event {
 	i := ro.seat(id)
 	s := ro.Seats[i]
-	how.Session, how.Device = s.ID, s.Device
+	how.Session, how.Parent, how.Device = s.ID, s.Parent, s.Device
 	ro.Seats = slices.Concat(ro.Seats[:i], ro.Seats[i+1:])
-	ro.Endings = append(slices.Clip(ro.Endings), Ended{Ending: how, Secret: s.Secret})
+	if s.Parent == "" || how.Reason == Displaced && ro.seat(s.Parent) >= 0 {
+		ro.Endings = append(slices.Clip(ro.Endings), Ended{Ending: how, Secret: s.Secret, Mark: s.idMark()})
+	}
 	if len(ro.Endings) > MaxEndings {
 		ro.forget()
 	}
-	e := ro.event(v, SessionEnded, s.Session)
+	e := ro.event(v, s.kind(SessionEnded, StreamEnded), s.Session)
 	e.Reason, e.By, e.Actor, e.ByDevice = how.Reason, how.By, how.Actor, how.ByDevice
-	return e
+	events := []Event{e}
+	for _, child := range slices.Clone(ro.Seats) {
+		if child.Parent == id {
+			events = append(events, ro.end(v, child.ID, how)...)
+		}
+	}
+	return events
 }
 
 // forget drops the oldest ending and remembers that there was one.
@@ -302,14 +393,9 @@ func (ro *Roster) used(v View, d Digest) (Event, bool) {
 	return Event{}, false
 }
 
-// refusal is the event of a sign-in that found the account full.
-func (ro *Roster) refusal(v View, c newcomer) Event {
-	return ro.event(v, SignInRefused, c.seat.Session)
-}
-
 func (ro *Roster) event(v View, t EventType, about Session) Event {
 	return Event{
-		Type: t, Realm: ro.Realm, Account: ro.Account, Session: about.ID,
+		Type: t, Realm: ro.Realm, Account: ro.Account, Session: about.ID, Parent: about.Parent,
 		At: v.Now, Version: v.Next(), Device: about.Device,
 	}
 }
@@ -331,16 +417,20 @@ func (v View) newEpoch(realm, actor string) Change {
 
 // changeIf is what settling v came to: nothing, if there was nothing to settle.
 func (v View) changeIf(ro *Roster, events []Event, rule Rule) Change {
-	if len(events) == 0 && len(ro.Endings) == len(v.Roster.Endings) && ro.due(rule).Equal(v.Roster.Due) && !ro.spent(v.Now, rule) {
+	was := v.Roster
+	if len(events) == 0 && len(ro.Endings) == len(was.Endings) && len(ro.Pending) == len(was.Pending) && ro.Block == was.Block &&
+		ro.due(rule).Equal(was.Due) && !ro.spent(v.Now, rule) {
 		return Change{}
 	}
 	return ro.commit(v, events, rule)
 }
 
 // spent says that nothing is left to know in a roster, nor would its absence let
-// an older session be adopted. The control record is never spent.
+// an older session be adopted, or a limit count that was asked for before it
+// changed. The control record is never spent.
 func (ro *Roster) spent(now time.Time, rule Rule) bool {
-	return ro.Account != "" && len(ro.Seats) == 0 && len(ro.Endings) == 0 && !now.Before(rule.AdoptUntil)
+	return ro.Account != "" && len(ro.Seats)+len(ro.Endings)+len(ro.Pending) == 0 && ro.Block == nil && ro.Limits.IsZero() &&
+		!now.Before(rule.AdoptUntil) && !now.Before(ro.revised().Add(revisionKept))
 }
 
 // commit makes a Change of a roster that was worked on. A spent one is erased.

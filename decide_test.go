@@ -1,6 +1,7 @@
 package oneseat
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"reflect"
@@ -96,11 +97,11 @@ func same(t *testing.T, what string, got, want any) {
 	}
 }
 
-var plain = Rule{Limit: 1, WhenFull: Displace, Idle: time.Hour, Absolute: 24 * time.Hour, KeepEndings: 30 * 24 * time.Hour}
+var plain = Rule{Limits: Limits{Total: 1, Streams: 1}, WhenFull: Displace, WhoGoes: Idlest, StreamIdle: time.Minute, Idle: time.Hour, Absolute: 24 * time.Hour, KeepEndings: 30 * 24 * time.Hour}
 
 func limited(limit int, policy Policy) Rule {
 	r := plain
-	r.Limit, r.WhenFull = limit, policy
+	r.Limits.Total, r.WhenFull = limit, policy
 	return r
 }
 
@@ -124,24 +125,24 @@ func TestDecideTable(t *testing.T) {
 		v    *Roster // what the store has, if it is another than ro
 		c    newcomer
 		rule Rule
-		want decision
+		want Decision
 	}{
 		{name: "nobody is there", ro: aRoster(), rule: plain},
 		{name: "there is room", ro: three(), rule: limited(4, Displace)},
-		{name: "full: the idlest goes", ro: three(), rule: limited(3, Displace), want: decision{displace: []SessionID{"b"}}},
-		{name: "the limit was lowered: the idlest go, in that order", ro: three(), rule: limited(1, Displace), want: decision{displace: []SessionID{"b", "c", "a"}}},
+		{name: "full: the idlest goes", ro: three(), rule: limited(3, Displace), want: Decision{Displaces: []SessionID{"b"}}},
+		{name: "the limit was lowered: the idlest go, in that order", ro: three(), rule: limited(1, Displace), want: Decision{Displaces: []SessionID{"b", "c", "a"}}},
 		{
 			name: "among the equally idle the first to sign in goes", rule: limited(2, Displace),
-			ro: aRoster(aSeat("a", created(-time.Second)), aSeat("b", created(-time.Minute))), want: decision{displace: []SessionID{"b"}},
+			ro: aRoster(aSeat("a", created(-time.Second)), aSeat("b", created(-time.Minute))), want: Decision{Displaces: []SessionID{"b"}},
 		},
 		{
 			name: "among the entirely equal the first in the roster goes", rule: limited(2, Displace),
-			ro: aRoster(aSeat("a"), aSeat("b")), want: decision{displace: []SessionID{"a"}},
+			ro: aRoster(aSeat("a"), aSeat("b")), want: Decision{Displaces: []SessionID{"a"}},
 		},
 		{
 			name: "one on the newcomer's own device goes first", rule: limited(3, Displace),
 			ro: aRoster(aSeat("a", seen(0)), aSeat("b", seen(time.Second), device("d")), aSeat("c", seen(2*time.Second))),
-			c:  newcomer{seat: aSeat("new", device("d"))}, want: decision{displace: []SessionID{"b"}},
+			c:  newcomer{seat: aSeat("new", device("d"))}, want: Decision{Displaces: []SessionID{"b"}},
 		},
 		{
 			name: "one on the newcomer's own device does not go while there is room", rule: limited(2, Displace),
@@ -149,25 +150,25 @@ func TestDecideTable(t *testing.T) {
 		},
 		{
 			name: "no device id is not the same device", rule: limited(2, Displace),
-			ro: aRoster(aSeat("a", seen(time.Second), device("d")), aSeat("b", seen(2*time.Second))), want: decision{displace: []SessionID{"a"}},
+			ro: aRoster(aSeat("a", seen(time.Second), device("d")), aSeat("b", seen(2*time.Second))), want: Decision{Displaces: []SessionID{"a"}},
 		},
-		{name: "its own token renews", ro: three(), rule: limited(3, Displace), c: newcomer{presented: dig("a")}, want: decision{renews: "a"}},
-		{name: "its own token renews under refuse", ro: three(), rule: limited(3, Refuse), c: newcomer{presented: dig("a")}, want: decision{renews: "a"}},
+		{name: "its own token renews", ro: three(), rule: limited(3, Displace), c: newcomer{presented: dig("a")}, want: Decision{Renews: "a"}},
+		{name: "its own token renews under refuse", ro: three(), rule: limited(3, Refuse), c: newcomer{presented: dig("a")}, want: Decision{Renews: "a"}},
 		{
 			name: "a lowered limit trims at a renewal, but not who is renewed", ro: three(), rule: limited(2, Displace),
-			c: newcomer{presented: dig("b")}, want: decision{renews: "b", displace: []SessionID{"c"}},
+			c: newcomer{presented: dig("b")}, want: Decision{Renews: "b", Displaces: []SessionID{"c"}},
 		},
-		{name: "full under refuse", ro: three(), rule: limited(3, Refuse), want: decision{outcome: refused}},
-		{name: "full under refuse, on one's own device", ro: aRoster(aSeat("a", device("d"))), rule: limited(1, Refuse), c: newcomer{seat: aSeat("new", device("d"))}, want: decision{outcome: refused}},
-		{name: "full under refuse, but the owner is vouched for", ro: three(), rule: limited(3, Refuse), c: newcomer{takeOver: true}, want: decision{displace: []SessionID{"b"}}},
+		{name: "full under refuse", ro: three(), rule: limited(3, Refuse), want: Decision{Outcome: Refused}},
+		{name: "full under refuse, on one's own device", ro: aRoster(aSeat("a", device("d"))), rule: limited(1, Refuse), c: newcomer{seat: aSeat("new", device("d"))}, want: Decision{Outcome: Refused}},
+		{name: "full under refuse, but the owner is vouched for", ro: three(), rule: limited(3, Refuse), c: newcomer{takeOver: true}, want: Decision{Displaces: []SessionID{"b"}}},
 		{name: "room under refuse", ro: three(), rule: limited(4, Refuse)},
 		{name: "unlimited: one below the ceiling", ro: full(MaxSeats - 1), rule: limited(Unlimited, Refuse)},
-		{name: "unlimited: at the ceiling the idlest goes, under refuse too", ro: full(MaxSeats), rule: limited(Unlimited, Refuse), want: decision{displace: []SessionID{"s128"}}},
-		{name: "an earlier try is live", ro: aRoster(aSeat("new")), rule: plain, want: decision{outcome: already}},
-		{name: "an earlier try is live, and the account is full", ro: aRoster(aSeat("new")), rule: limited(1, Refuse), want: decision{outcome: already}},
-		{name: "an earlier try was ended", ro: aRoster(anEnding("new", Displaced, 0, "x")), rule: plain, want: decision{outcome: already}},
-		{name: "an earlier try may have been forgotten", ro: aRoster(at(0)), v: aRoster(at(0)), rule: plain, c: newcomer{tried: at(-1)}, want: decision{outcome: unknown}},
-		{name: "an earlier try may have been forgotten at that moment", ro: aRoster(at(0)), v: aRoster(at(0)), rule: plain, c: newcomer{tried: at(0)}, want: decision{outcome: unknown}},
+		{name: "unlimited: at the ceiling the idlest goes, under refuse too", ro: full(MaxSeats), rule: limited(Unlimited, Refuse), want: Decision{Displaces: []SessionID{"s128"}}},
+		{name: "an earlier try is live", ro: aRoster(aSeat("new")), rule: plain, want: Decision{Outcome: already}},
+		{name: "an earlier try is live, and the account is full", ro: aRoster(aSeat("new")), rule: limited(1, Refuse), want: Decision{Outcome: already}},
+		{name: "an earlier try was ended", ro: aRoster(anEnding("new", Displaced, 0, "x")), rule: plain, want: Decision{Outcome: already}},
+		{name: "an earlier try may have been forgotten", ro: aRoster(at(0)), v: aRoster(at(0)), rule: plain, c: newcomer{tried: at(-1)}, want: Decision{Outcome: unknown}},
+		{name: "an earlier try may have been forgotten at that moment", ro: aRoster(at(0)), v: aRoster(at(0)), rule: plain, c: newcomer{tried: at(0)}, want: Decision{Outcome: unknown}},
 		{name: "what was forgotten is older than the first try", ro: aRoster(at(0)), v: aRoster(at(0)), rule: plain, c: newcomer{tried: at(1)}},
 		{name: "the first try need not ask what was forgotten", ro: aRoster(at(0)), rule: plain},
 	} {
@@ -176,10 +177,15 @@ func TestDecideTable(t *testing.T) {
 				tt.c.seat = aSeat("new")
 			}
 			before := snapshot(t, tt.ro)
-			same(t, "decision", tt.ro.decide(viewAt(tt.v, time.Minute), tt.c, tt.rule), tt.want)
+			same(t, "decision", brief(tt.ro.decide(viewAt(tt.v, time.Minute), tt.c, tt.rule)), brief(tt.want))
 			same(t, "the roster afterwards", snapshot(t, tt.ro), before)
 		})
 	}
+}
+
+// brief is what a decision comes to, without its why; no outcome means admitted.
+func brief(d Decision) Decision {
+	return Decision{Outcome: cmp.Or(d.Outcome, Admitted), Renews: d.Renews, Displaces: d.Displaces}
 }
 
 func TestSameBrowserIsKnownByItsTokenOrByOneRenewedWithinTheLastMinute(t *testing.T) {
@@ -375,7 +381,7 @@ func TestApplyEndsWhoGoesAndSeatsTheNewcomer(t *testing.T) {
 	ro, _ := v.settled("r", "ada", 1, plain)
 	c := newcomer{seat: aSeat("new", created(-time.Hour), seen(-time.Hour))}
 	earlier := Event{Type: SessionEnded, Session: "settled"}
-	got := ro.apply(v, c, decision{renews: "b", displace: []SessionID{"c", "a"}}, []Event{earlier}, plain)
+	got := ro.apply(v, c, Decision{Renews: "b", Displaces: []SessionID{"c", "a"}}, []Event{earlier}, plain)
 
 	same(t, "the stored roster afterwards", snapshot(t, old), before)
 	same(t, "seats", seatIDs(got.Roster), []SessionID{"new"})
@@ -413,28 +419,28 @@ func TestAdmitIsTheOneDoor(t *testing.T) {
 	stale := aRoster(aSeat("a", seen(-2*time.Hour)), aSeat("b"))
 
 	change, d := admit(viewAt(nil, 0), "r", "ada", newcomer{seat: aSeat("new")}, plain)
-	same(t, "the first session of an account", []any{d.outcome, seatIDs(change.Roster), change.Roster.Realm, change.Roster.Account},
-		[]any{admitted, []SessionID{"new"}, "r", "ada"})
+	same(t, "the first session of an account", []any{d.Outcome, seatIDs(change.Roster), change.Roster.Realm, change.Roster.Account},
+		[]any{Admitted, []SessionID{"new"}, "r", "ada"})
 
 	change, d = admit(viewAt(stale, 0), "r", "ada", newcomer{seat: aSeat("new")}, limited(2, Refuse))
-	same(t, "a session that has timed out holds no seat", []any{d.outcome, seatIDs(change.Roster)}, []any{admitted, []SessionID{"b", "new"}})
+	same(t, "a session that has timed out holds no seat", []any{d.Outcome, seatIDs(change.Roster)}, []any{Admitted, []SessionID{"b", "new"}})
 	same(t, "and is recorded as such", change.Roster.Endings[0].Reason, IdleTimeout)
 
 	change, d = admit(viewAt(aRoster(aSeat("a")), 0), "r", "ada", newcomer{seat: aSeat("new", epoch(2))}, limited(1, Refuse))
-	same(t, "a session of an earlier epoch holds no seat", []any{d.outcome, seatIDs(change.Roster)}, []any{admitted, []SessionID{"new"}})
+	same(t, "a session of an earlier epoch holds no seat", []any{d.Outcome, seatIDs(change.Roster)}, []any{Admitted, []SessionID{"new"}})
 	same(t, "and is recorded as such too", change.Roster.Endings[0].Reason, RealmEnded)
 
 	change, d = admit(viewAt(stale, 0), "r", "ada", newcomer{seat: aSeat("new")}, limited(1, Refuse))
-	same(t, "a refusal", []any{d.outcome, seatIDs(change.Roster), endingIDs(change.Roster)}, []any{refused, []SessionID{"b"}, []SessionID{"a"}})
+	same(t, "a refusal", []any{d.Outcome, seatIDs(change.Roster), endingIDs(change.Roster)}, []any{Refused, []SessionID{"b"}, []SessionID{"a"}})
 	same(t, "is told after what was settled", []EventType{change.Events[0].Type, change.Events[1].Type}, []EventType{SessionEnded, SignInRefused})
 	same(t, "and names who was refused", change.Events[1].Session, SessionID("new"))
 
 	change, d = admit(viewAt(aRoster(aSeat("new")), 0), "r", "ada", newcomer{seat: aSeat("new")}, plain)
-	same(t, "a second try changes nothing", []any{d.outcome, change}, []any{already, Change{}})
+	same(t, "a second try changes nothing", []any{d.Outcome, change}, []any{already, Change{}})
 
 	forgot := aRoster(aSeat("a"), at(0))
 	change, d = admit(viewAt(forgot, 0), "r", "ada", newcomer{seat: aSeat("new"), tried: at(-1)}, plain)
-	same(t, "a second try that cannot tell changes nothing", []any{d.outcome, change}, []any{unknown, Change{}})
+	same(t, "a second try that cannot tell changes nothing", []any{d.Outcome, change}, []any{unknown, Change{}})
 }
 
 func TestForgotSaysWhetherARetryCanTell(t *testing.T) {
@@ -660,7 +666,7 @@ func TestNoRosterEverHoldsMoreThanTheLimit(t *testing.T) {
 		gone := map[SessionID]bool{}
 		for n := range rapid.IntRange(1, 40).Draw(t, "steps") {
 			rule := Rule{
-				Limit:    rapid.SampledFrom([]int{1, 1, 2, 3, Unlimited}).Draw(t, "limit"),
+				Limits:   Limits{Total: rapid.SampledFrom([]int{1, 1, 2, 3, Unlimited}).Draw(t, "limit"), Streams: 1},
 				WhenFull: rapid.SampledFrom([]Policy{Displace, Refuse}).Draw(t, "policy"),
 				Idle:     time.Hour, Absolute: 5 * time.Hour, KeepEndings: 2 * time.Hour,
 			}
@@ -676,16 +682,16 @@ func TestNoRosterEverHoldsMoreThanTheLimit(t *testing.T) {
 			switch what := rapid.SampledFrom([]string{"sign in", "sign in", "touch", "rotate", "end", "settle"}).Draw(t, "what"); {
 			case what == "sign in":
 				s := aSeat(fmt.Sprint(n), device(rapid.SampledFrom([]string{"", "x", "y"}).Draw(t, "device")))
-				var d decision
+				var d Decision
 				c, d = admit(v, "r", "ada", newcomer{seat: s, presented: token, takeOver: rapid.Bool().Draw(t, "take over")}, rule)
-				limit := rule.Limit
+				limit := rule.Limits.Total
 				if limit == Unlimited {
 					limit = MaxSeats
 				}
-				if d.outcome == admitted && len(c.Roster.Seats) > limit {
+				if d.Outcome == Admitted && len(c.Roster.Seats) > limit {
 					t.Fatalf("%d live of %d", len(c.Roster.Seats), limit)
 				}
-				if d.outcome == refused && (rule.WhenFull != Refuse || rule.Limit == Unlimited || stored == nil || len(c.Roster.Seats) < limit) {
+				if d.Outcome == Refused && (rule.WhenFull != Refuse || rule.Limits.Total == Unlimited || stored == nil || len(c.Roster.Seats) < limit) {
 					t.Fatalf("refused though there is room: %+v", rule)
 				}
 			case stored == nil:
@@ -699,7 +705,7 @@ func TestNoRosterEverHoldsMoreThanTheLimit(t *testing.T) {
 					e, _ := ro.rotate(v, token, dig(fmt.Sprint(n)))
 					events = append(events, e)
 				case what == "end":
-					events = append(events, ro.end(v, ro.Seats[i].ID, Ending{Reason: Revoked, At: v.Now}))
+					events = append(events, ro.end(v, ro.Seats[i].ID, Ending{Reason: Revoked, At: v.Now})...)
 				}
 				c = v.changeIf(ro, events, rule)
 			}

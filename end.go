@@ -37,7 +37,7 @@ func (r *Registry) SignOut(ctx context.Context, token string) error {
 		if found.seat == nil || found.previous {
 			return Change{}, nil
 		}
-		events = append(events, ro.end(v, found.seat.ID, Ending{Reason: SignedOut, At: v.Now, By: found.seat.ID}))
+		events = append(events, ro.end(v, found.seat.ID, Ending{Reason: SignedOut, At: v.Now, By: found.seat.ID})...)
 		return ro.commit(v, events, r.rule), nil
 	})
 	switch {
@@ -49,23 +49,25 @@ func (r *Registry) SignOut(ctx context.Context, token string) error {
 	return nil
 }
 
-// End ends some of an account's sessions and returns how many of them were
-// live. Ids that are not the account's are ignored.
+// End ends some of an account's sessions, or streams, and returns how many of
+// them were live. Ids that are not the account's are ignored.
 func (r *Registry) End(ctx context.Context, account string, cause Cause, ids ...SessionID) (int, error) {
-	return r.endIf(ctx, account, cause, func(s Seat) bool { return slices.Contains(ids, s.ID) })
+	return r.endIf(ctx, account, cause, false, func(s Seat) bool { return slices.Contains(ids, s.ID) })
 }
 
 // EndOthers ends all of an account's sessions but one, and returns how many.
+// Tickets that were given to newcomers are good no more.
 func (r *Registry) EndOthers(ctx context.Context, account string, keep SessionID, cause Cause) (int, error) {
-	return r.endIf(ctx, account, cause, func(s Seat) bool { return s.ID != keep })
+	return r.endIf(ctx, account, cause, true, func(s Seat) bool { return s.Parent == "" && s.ID != keep })
 }
 
-// EndAll ends all of an account's sessions and returns how many.
+// EndAll ends all of an account's sessions and returns how many. Tickets that
+// were given to newcomers are good no more.
 func (r *Registry) EndAll(ctx context.Context, account string, cause Cause) (int, error) {
-	return r.endIf(ctx, account, cause, func(Seat) bool { return true })
+	return r.endIf(ctx, account, cause, true, func(s Seat) bool { return s.Parent == "" })
 }
 
-func (r *Registry) endIf(ctx context.Context, account string, cause Cause, which func(Seat) bool) (int, error) {
+func (r *Registry) endIf(ctx context.Context, account string, cause Cause, tickets bool, which func(Seat) bool) (int, error) {
 	if err := checkAccount(account); err != nil {
 		return 0, err
 	}
@@ -98,9 +100,12 @@ func (r *Registry) endIf(ctx context.Context, account string, cause Cause, which
 				ended = append(ended, e.Session)
 			}
 		}
+		if tickets {
+			ro.Pending = nil
+		}
 		for _, s := range slices.Clone(ro.Seats) {
-			if which(s) {
-				events = append(events, ro.end(v, s.ID, how))
+			if which(s) && ro.seat(s.ID) >= 0 { // else it ended with its parent
+				events = append(events, ro.end(v, s.ID, how)...)
 				ended = append(ended, s.ID)
 			}
 		}

@@ -3,6 +3,7 @@ package oneseat
 import (
 	"errors"
 	"fmt"
+	"time"
 )
 
 // Errors that have no details. Compare with errors.Is.
@@ -48,13 +49,52 @@ func (e *EndedError) Error() string {
 // LimitError says that a sign-in was refused because the account's seats are
 // taken. It is not a failed authentication: do not count it as one (LIM-08).
 type LimitError struct {
-	Limit int       // the limit in force
-	Live  []Session // who holds the seats, the newest first
+	Limit  int       // the limit in force
+	Full   string    // what it is of: "total", "streams", or a class of device
+	Live   []Session // who holds the seats that it is about, the newest first
+	Ticket Ticket    // under [Ask]: to choose who goes, see [Registry.Redeem]
 }
 
 // Error gives the count and the limit, no account.
 func (e *LimitError) Error() string {
+	switch {
+	case e.Full == boundStreams:
+		return fmt.Sprintf("oneseat: stream refused: %d of %d are playing: stop another first, or name it in Instead", len(e.Live), e.Limit)
+	case e.Ticket != "":
+		return fmt.Sprintf("oneseat: sign-in refused: %d of %d seats are taken: ask who is to go, and redeem the ticket", len(e.Live), e.Limit)
+	}
 	return fmt.Sprintf("oneseat: sign-in refused: %d of %d seats are taken: sign out elsewhere first", len(e.Live), e.Limit)
+}
+
+// LimitsError is one impossible field of [Limits].
+type LimitsError struct {
+	Field   string // as spelt in [Limits]
+	Problem string // what is wrong and what is possible
+}
+
+// Error names the field first.
+func (e *LimitsError) Error() string { return "oneseat: Limits." + e.Field + ": " + e.Problem }
+
+// TicketError says why a ticket is not good (any more).
+type TicketError struct {
+	Problem string
+}
+
+// Error says what to do.
+func (e *TicketError) Error() string { return "oneseat: bad ticket: " + e.Problem + ": sign in again" }
+
+// BlockedError says that the account is blocked. It is not a failed
+// authentication: do not count it as one.
+type BlockedError struct {
+	Until time.Time // zero: until somebody lifts the block
+}
+
+// Error gives the time.
+func (e *BlockedError) Error() string {
+	if e.Until.IsZero() {
+		return "oneseat: sign-in refused: the account is blocked"
+	}
+	return "oneseat: sign-in refused: the account is blocked until " + e.Until.UTC().Format(time.RFC3339)
 }
 
 // AccountError says why a text cannot name an account. It does not repeat the

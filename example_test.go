@@ -85,8 +85,8 @@ func ExampleNew_wrongConfiguration() {
 	_, err := oneseat.New(memstore.New(), oneseat.Config{Limit: -5, WhenFull: "maybe"})
 	fmt.Println(err)
 	// Output:
-	// oneseat: Config.Limit: -5 is not 1 to 256, nor Unlimited; to keep everybody out, end the sessions and refuse the sign-ins
-	// oneseat: Config.WhenFull: "maybe" is neither Displace nor Refuse
+	// oneseat: Config.Limit: -5 is not 1 to 256, nor Unlimited; to keep an account out, block it
+	// oneseat: Config.WhenFull: "maybe" is neither Displace, Refuse nor Ask
 }
 
 func ExampleRegistry_EndOthers() {

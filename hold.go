@@ -227,7 +227,7 @@ func (r *Registry) cut(id holdKey, cause error) {
 func (r *Registry) cutEnded(key Key, events []Event) {
 	for _, e := range events {
 		switch {
-		case e.Type == SessionEnded:
+		case e.Type == SessionEnded || e.Type == StreamEnded:
 			r.cut(holdKey{key, e.Session}, &EndedError{e.Ending()})
 		case e.Type == RealmWasEnded && key == r.control:
 			for _, d := range r.holds.list(func(d *held) bool { return d.epoch != 0 && d.epoch < e.Version }) {

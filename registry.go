@@ -92,6 +92,12 @@ func (r *Registry) Ping(ctx context.Context) error {
 // Sessions returns the account's live sessions, the newest first, from the
 // store.
 func (r *Registry) Sessions(ctx context.Context, account string) ([]Session, error) {
+	all, err := r.live(ctx, account)
+	return slices.DeleteFunc(all, func(s Session) bool { return s.Parent != "" }), err
+}
+
+// live reads what the account has, sessions and streams.
+func (r *Registry) live(ctx context.Context, account string) ([]Session, error) {
 	if err := checkAccount(account); err != nil {
 		return nil, err
 	}
@@ -134,6 +140,22 @@ func (r *Registry) look(ctx context.Context, k Key) (v, control View, err error)
 	defer r.cache.done(k)
 	v, control, _, err = r.load(ctx, k)
 	return v, control, err
+}
+
+// changeAccount runs a pure change on an account's roster, under the realm's
+// epoch of now.
+func (r *Registry) changeAccount(ctx context.Context, account string, change func(v View, epoch uint64) Change) error {
+	if err := checkAccount(account); err != nil {
+		return err
+	}
+	epoch, err := r.epochNow(ctx)
+	if err != nil {
+		return err
+	}
+	_, err = r.update(ctx, KeyOf(r.config.Realm, account), func(v View, _ int) (Change, error) {
+		return change(v, epoch), nil
+	})
+	return err
 }
 
 // update runs a change on one roster, again after a lost reply (try counts

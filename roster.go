@@ -9,6 +9,7 @@ import (
 // Bounds of a roster (they bound what one account can cost).
 const (
 	MaxSeats   = 256 // live sessions, also of an [Unlimited] account
+	MaxStreams = 64  // streams, likewise
 	MaxEndings = 32  // the oldest is forgotten first; 32 of the longest are under 16 KiB
 )
 
@@ -31,6 +32,11 @@ type Roster struct {
 	Seats     []Seat    // live sessions, in the order of their admission
 	Endings   []Ended   // the oldest first
 	Forgotten time.Time // when the newest ending that was dropped had been recorded
+	Pending   []Pending // newcomers that were asked who is to go, the oldest first
+	Limits    Limits    // of this account, see [Registry.SetLimit]; zero: none of its own
+	Revision  uint64    // the version that last changed its limits, or had them asked for anew
+	Block     *Block    // nobody may sign in; nil: anybody may
+	Takeover  time.Time // when devices were last noticed that throw each other out in turn
 	Epoch     uint64    // control record only: sessions issued under a lower one have ended
 	Due       time.Time // when something here times out or can be dropped, by the writer's rule; zero: never
 
@@ -38,14 +44,15 @@ type Roster struct {
 	extra  map[string]json.RawMessage // fields of a newer release
 }
 
-// Seat is a live session and what proves it.
+// Seat is a live session, or stream, and what proves it.
 type Seat struct {
 	Session
 	Secret   Digest    // of the token in force
 	Previous Digest    // of the token before the last rotation
 	Rotated  time.Time // when that was
-	DeviceID Digest    // of the device's random id
+	DeviceID Digest    // of the device's random id; of a stream, its player's
 	Epoch    uint64    // of the realm, when the session was admitted
+	Observed bool      // the limit would have ended it, were it not only observed
 	Replayed time.Time // when Previous was last used after its grace
 
 	extra map[string]json.RawMessage
@@ -55,6 +62,7 @@ type Seat struct {
 type Ended struct {
 	Ending
 	Secret Digest
+	Mark   Mark      // of the device's random id
 	Used   time.Time // when the session was last reported as used after its end
 
 	extra map[string]json.RawMessage
@@ -84,10 +92,11 @@ func (ro *Roster) bySecret(d Digest) int {
 
 // timeout says whether, and why, a seat has timed out at now.
 func (s *Seat) timeout(now time.Time, rule Rule) (Reason, bool) {
+	absolute, idle := s.lives(rule)
 	switch {
-	case rule.Absolute > 0 && !now.Before(s.Created.Add(rule.Absolute)):
+	case absolute > 0 && !now.Before(s.Created.Add(absolute)):
 		return AbsoluteTimeout, true
-	case rule.Idle > 0 && !now.Before(s.LastSeen.Add(rule.Idle)):
+	case idle > 0 && !now.Before(s.LastSeen.Add(idle)):
 		return IdleTimeout, true
 	}
 	return "", false
@@ -96,13 +105,29 @@ func (s *Seat) timeout(now time.Time, rule Rule) (Reason, bool) {
 // deadline is when a seat times out if nothing is done with it; zero: never.
 func (s *Seat) deadline(rule Rule) time.Time {
 	var d time.Time
-	if rule.Absolute > 0 {
-		d = s.Created.Add(rule.Absolute)
+	absolute, idle := s.lives(rule)
+	if absolute > 0 {
+		d = s.Created.Add(absolute)
 	}
-	if rule.Idle > 0 {
-		d = sooner(d, s.LastSeen.Add(rule.Idle))
+	if idle > 0 {
+		d = sooner(d, s.LastSeen.Add(idle))
 	}
 	return d
+}
+
+// lives is how long a seat may last, and last unused; 0: for ever. A stream lasts
+// as long as its heartbeats and its session do.
+func (s *Seat) lives(rule Rule) (absolute, idle time.Duration) {
+	if s.Parent != "" {
+		return 0, rule.StreamIdle
+	}
+	return rule.Absolute, rule.Idle
+}
+
+// seatless says that a session has been idle for so long that it may not keep a
+// newcomer out.
+func (s *Seat) seatless(now time.Time, rule Rule) bool {
+	return s.Parent == "" && rule.SeatIdle > 0 && !now.Before(s.LastSeen.Add(rule.SeatIdle))
 }
 
 // sooner is the earlier of two times, where zero means never.
@@ -123,11 +148,31 @@ func (ro *Roster) due(rule Rule) time.Time {
 	if len(ro.Endings) > 0 {
 		d = sooner(d, ro.Endings[0].At.Add(rule.KeepEndings))
 	}
-	if len(ro.Endings)+len(ro.Seats) == 0 {
-		return rule.AdoptUntil
+	if len(ro.Pending) > 0 {
+		d = sooner(d, ro.Pending[0].Expires)
+	}
+	switch {
+	case ro.Block != nil:
+		d = sooner(d, ro.Block.Until)
+	case len(ro.Seats)+len(ro.Endings)+len(ro.Pending) == 0 && ro.Limits.IsZero():
+		d = rule.AdoptUntil // then it is spent
+		if ro.Revision > 0 {
+			d = later(d, ro.revised().Add(revisionKept))
+		}
 	}
 	return d
 }
+
+// revision is that of the account's limits; 0 for an absent roster.
+func (ro *Roster) revision() uint64 {
+	if ro == nil {
+		return 0
+	}
+	return ro.Revision
+}
+
+// revised is when the account's limits last changed, or were asked for anew.
+func (ro *Roster) revised() time.Time { return micros(ro.Revision).time() }
 
 // recognition is what a presented token is to a roster.
 type recognition struct {

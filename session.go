@@ -15,13 +15,23 @@ type SessionID string
 
 func newSessionID() SessionID { return SessionID(rand.Text()) }
 
-// Session is one sign-in of one account on one device.
+// Session is one sign-in of one account on one device, or a stream that such a
+// session plays.
 type Session struct {
 	ID       SessionID
+	Parent   SessionID // of a stream: the session that plays it; else ""
 	Account  string
 	Device   Device
 	Created  time.Time // when it signed in, by the store's clock
 	LastSeen time.Time // when it last did something, to within a touch interval
+}
+
+// kind is the name of what happened to s, by what s is.
+func (s *Session) kind(session, stream EventType) EventType {
+	if s.Parent != "" {
+		return stream
+	}
+	return session
 }
 
 // Device is the little that is kept about a device: enough for its owner to
@@ -100,6 +110,7 @@ const (
 	IdleTimeout        Reason = "idle_timeout"        // nothing was done with it for too long
 	AbsoluteTimeout    Reason = "absolute_timeout"    // it had lasted as long as one may
 	CredentialsChanged Reason = "credentials_changed" // the password, or another proof, was changed
+	AccountWasBlocked  Reason = "account_blocked"     // the account was blocked
 	RealmEnded         Reason = "realm_ended"         // every session of the realm was ended at once
 )
 
@@ -107,6 +118,7 @@ const (
 // the old browser can be told.
 type Ending struct {
 	Session  SessionID
+	Parent   SessionID // of a stream: the session that played it
 	Reason   Reason
 	At       time.Time // by the store's clock, when it was recorded
 	By       SessionID // the session that took its place or ended it, if one did

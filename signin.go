@@ -39,37 +39,54 @@ type Grant struct {
 // who is asking. What has to give way ends in the same step.
 //
 // It returns an *[AccountError] for what cannot name an account, a *[LimitError]
-// when the account is full under [Refuse], an *[EndedError] when the session was
-// admitted and ended again before the store's reply came, [ErrUnknownOutcome]
-// when no reply came at all, and [ErrStoreUnavailable] when the store did not
-// answer and nothing was done. The session is accepted on every node from the
-// moment SignIn returns.
+// when the account is full under [Refuse] or [Ask], a *[BlockedError] when it is
+// blocked, an *[EndedError] when the session was admitted and ended again before
+// the store's reply came, [ErrUnknownOutcome] when no reply came at all, and
+// [ErrStoreUnavailable] when the store did not answer and nothing was done. The
+// session is accepted on every node from the moment SignIn returns.
 func (r *Registry) SignIn(ctx context.Context, account string, from Client) (Grant, error) {
 	if err := checkAccount(account); err != nil {
 		return Grant{}, err
 	}
-	key := KeyOf(r.config.Realm, account)
+	return r.signIn(ctx, KeyOf(r.config.Realm, account), account, from, newcomer{takeOver: from.TakeOver}, "")
+}
+
+// signIn brings a newcomer in, by password or by the ticket that it was given
+// before.
+func (r *Registry) signIn(ctx context.Context, key Key, account string, from Client, c newcomer, ticket Ticket) (Grant, error) {
 	token, secret := newToken(key)
-	c := newcomer{takeOver: from.TakeOver, seat: from.seat(secret)}
-	presentedKey, presented, ok := parseToken(from.Token)
-	if ok && presentedKey == key {
-		c.presented = presented
+	c = r.newcomer(key, from, c)
+	c.seat.Secret = secret
+	if r.rule.WhenFull == Ask && ticket == "" {
+		var s string
+		s, c.ticket = newSecret(TicketPrefix, key)
+		ticket = Ticket(s)
 	}
 	v, d, err := r.admit(ctx, key, account, c)
-	if err != nil {
+	switch {
+	case err != nil:
 		return Grant{}, err
-	}
-	if d.outcome == refused {
+	case d.Outcome == Asked && !d.admits():
+		r.stats.asked.Add(1)
+		return Grant{}, r.full(v, c, d, ticket)
+	case d.Outcome == Refused && !d.Observed:
 		r.stats.refused.Add(1)
-		return Grant{}, &LimitError{Limit: r.rule.Limit, Live: sessions(v.Roster.Seats)}
+		return Grant{}, r.full(v, c, d, "")
 	}
 	who := v.Roster.recall(c.seat.ID)
 	if who.seat == nil {
 		return Grant{}, &EndedError{who.ending.Ending}
 	}
 	r.stats.signIns.Add(1)
-	r.stats.displaced.Add(uint64(len(d.displace)))
-	if ok && presentedKey != key {
+	if d.Observed {
+		r.stats.wouldDisplace.Add(uint64(len(d.Displaces)))
+		if d.full() {
+			r.stats.wouldRefuse.Add(1)
+		}
+	} else {
+		r.stats.displaced.Add(uint64(len(d.Displaces)))
+	}
+	if k, _, ok := parseToken(from.Token); ok && k != key {
 		// The browser is another account's now. Should this fail, nobody holds
 		// that session's token any more: it times out.
 		if err := r.SignOut(ctx, from.Token); err != nil && !errors.Is(err, ErrNoSession) {
@@ -77,6 +94,26 @@ func (r *Registry) SignIn(ctx context.Context, account string, from Client) (Gra
 		}
 	}
 	return Grant{who.seat.Session, token}, nil
+}
+
+// full is the error of a newcomer that found no room: it names whose seats would
+// be room.
+func (r *Registry) full(v View, c newcomer, d Decision, ticket Ticket) *LimitError {
+	b := bound{name: d.Full}
+	seats := slices.DeleteFunc(slices.Clone(v.Roster.Seats), func(s Seat) bool { return !b.counts(&s) })
+	return &LimitError{Limit: d.Limit, Full: d.Full, Live: sessions(seats), Ticket: ticket}
+}
+
+// newcomer is c with a seat of its own, as the client would sit on it.
+func (r *Registry) newcomer(key Key, from Client, c newcomer) newcomer {
+	c.seat = Seat{
+		Session:  Session{ID: newSessionID(), Device: from.Device.clean()},
+		DeviceID: deviceDigest(from.DeviceID),
+	}
+	if k, presented, ok := parseToken(from.Token); ok && k == key {
+		c.presented = presented
+	}
+	return c
 }
 
 // Adopt gives a seat to a session of the application's own that is older than
@@ -96,15 +133,20 @@ func (r *Registry) Adopt(ctx context.Context, account string, issued time.Time, 
 	}
 	key := KeyOf(r.config.Realm, account)
 	token, secret := newToken(key)
-	c := newcomer{adopted: true, issued: issued, seat: from.seat(secret)}
+	from.Token = ""
+	c := r.newcomer(key, from, newcomer{adopted: true, issued: issued})
+	c.seat.Secret = secret
 	v, d, err := r.admit(ctx, key, account, c)
+	if _, blocked := errors.AsType[*BlockedError](err); blocked {
+		return Grant{}, ErrNoSession
+	}
 	if err != nil {
 		return Grant{}, err
 	}
-	if d.outcome == refused {
+	if d.Outcome == Refused && !d.Observed {
 		return Grant{}, ErrNoSession
 	}
-	r.stats.displaced.Add(uint64(len(d.displace)))
+	r.stats.displaced.Add(uint64(len(d.Displaces)))
 	who := v.Roster.recall(c.seat.ID)
 	if who.seat == nil {
 		return Grant{}, &EndedError{who.ending.Ending}
@@ -112,27 +154,24 @@ func (r *Registry) Adopt(ctx context.Context, account string, issued time.Time, 
 	return Grant{who.seat.Session, token}, nil
 }
 
-// seat is what the client would sit on, with an id of its own.
-func (c Client) seat(secret Digest) Seat {
-	return Seat{
-		Session: Session{ID: newSessionID(), Device: c.Device.clean()},
-		Secret:  secret, DeviceID: deviceDigest(c.DeviceID),
-	}
-}
-
-// admit brings a newcomer to the one door, under the realm's epoch of now, as
-// often as it takes.
-func (r *Registry) admit(ctx context.Context, key Key, account string, c newcomer) (View, decision, error) {
+// admit brings a newcomer to the one door, under the realm's epoch and the
+// application's limit of now, as often as it takes.
+func (r *Registry) admit(ctx context.Context, key Key, account string, c newcomer) (View, Decision, error) {
 	for range 3 {
 		epoch, asOf, err := r.epoch(ctx)
 		if err != nil {
-			return View{}, decision{}, err
+			return View{}, Decision{}, err
 		}
 		c.seat.Epoch = epoch
-		var d decision
-		var late bool // the realm was ended since the epoch was read
+		revision, err := r.limitsOf(ctx, key, account, &c)
+		if err != nil {
+			return View{}, Decision{}, err
+		}
+		var d Decision
+		var late bool // the realm was ended, or the account's limits changed, since they were asked for
 		v, err := r.update(ctx, key, func(v View, try int) (Change, error) {
-			late = v.Roster != nil && slices.ContainsFunc(v.Roster.Seats, func(s Seat) bool { return s.Epoch > epoch })
+			late = v.Roster != nil && slices.ContainsFunc(v.Roster.Seats, func(s Seat) bool { return s.Epoch > epoch }) ||
+				r.config.LimitFor != nil && v.Roster.revision() != revision
 			if late {
 				return Change{}, nil
 			}
@@ -145,14 +184,35 @@ func (r *Registry) admit(ctx context.Context, key Key, account string, c newcome
 		})
 		switch {
 		case err != nil:
-			return View{}, decision{}, err
-		case d.outcome == unknown && !late:
-			return View{}, decision{}, ErrUnknownOutcome
-		case !late:
-			return v, d, nil
+			return View{}, Decision{}, err
+		case late:
+			continue
 		}
+		switch d.Outcome {
+		case unknown:
+			return View{}, Decision{}, ErrUnknownOutcome
+		case invalid:
+			return View{}, Decision{}, d.problem
+		case Blocked:
+			return View{}, Decision{}, &BlockedError{v.Roster.Block.Until}
+		}
+		return v, d, nil
 	}
-	return View{}, decision{}, &FormatError{"sessions are newer than the realm's control record, as after a partial restore: call EndRealm"}
+	return View{}, Decision{}, &FormatError{"sessions are newer than the realm's control record, as after a partial restore: call EndRealm"}
+}
+
+// limitsOf asks the application for an account's limits, if it has a function
+// for that, and returns the revision under which they count.
+func (r *Registry) limitsOf(ctx context.Context, key Key, account string, c *newcomer) (uint64, error) {
+	if r.config.LimitFor == nil {
+		return 0, nil
+	}
+	v, _, err := r.look(ctx, key)
+	if err != nil {
+		return 0, err
+	}
+	c.limits, err = r.askLimit(ctx, account)
+	return v.Roster.revision(), err
 }
 
 // Rotate gives a session a new token and leaves its id, as after a change of

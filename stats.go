@@ -15,7 +15,12 @@ type Stats struct {
 	SignIns   uint64 // sessions admitted
 	Displaced uint64 // sessions that gave way to them
 	Refused   uint64 // sign-ins refused because the account was full
-	Cut       uint64 // held requests that were cut
+	Asked     uint64 // sign-ins refused with a ticket, to choose who goes
+
+	WouldDisplace uint64 // where limits are only observed: sessions that would have given way
+	WouldRefuse   uint64 // likewise, sign-ins that would have been refused or asked
+
+	Cut uint64 // held requests that were cut
 
 	Accounts int           // rosters in memory
 	Held     int           // sessions with requests in flight
@@ -24,7 +29,7 @@ type Stats struct {
 
 // counters are the running figures, each written with atomic operations.
 type counters struct {
-	checks, cached, loads, updates, touches, signIns, displaced, refused, cut atomic.Uint64
+	checks, cached, loads, updates, touches, signIns, displaced, refused, asked, wouldDisplace, wouldRefuse, cut atomic.Uint64
 }
 
 // Stats returns the figures as they are now.
@@ -32,7 +37,8 @@ func (r *Registry) Stats() Stats {
 	s := Stats{
 		Checks: r.stats.checks.Load(), Cached: r.stats.cached.Load(), Loads: r.stats.loads.Load(),
 		Updates: r.stats.updates.Load(), Touches: r.stats.touches.Load(), SignIns: r.stats.signIns.Load(),
-		Displaced: r.stats.displaced.Load(), Refused: r.stats.refused.Load(), Cut: r.stats.cut.Load(),
+		Displaced: r.stats.displaced.Load(), Refused: r.stats.refused.Load(),
+		Asked: r.stats.asked.Load(), WouldDisplace: r.stats.wouldDisplace.Load(), WouldRefuse: r.stats.wouldRefuse.Load(), Cut: r.stats.cut.Load(),
 		Accounts: r.cache.len(),
 	}
 	for i := range r.holds.shards {

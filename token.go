@@ -22,7 +22,7 @@ const (
 
 var (
 	tokenEncoding = base64.RawURLEncoding.Strict()
-	tokenLength   = len(TokenPrefix) + tokenEncoding.EncodedLen(tokenBytes)
+	encodedLength = tokenEncoding.EncodedLen(tokenBytes)
 )
 
 // Token is the secret that a browser holds: [TokenPrefix], then in base64url
@@ -73,26 +73,34 @@ func (d *Digest) UnmarshalText(b []byte) error {
 	return err
 }
 
-// newToken makes a token for the roster k and its digest. crypto/rand does not
-// fail: it ends the process instead (TOK-01).
-func newToken(k Key) (Token, Digest) {
+// newSecret makes a token, or a ticket, for the roster k and its digest.
+// crypto/rand does not fail: it ends the process instead (TOK-01).
+func newSecret(prefix string, k Key) (string, Digest) {
 	var b [tokenBytes]byte
 	copy(b[:], k[:])
 	_, _ = rand.Read(b[len(k):payloadBytes])
 	binary.BigEndian.PutUint32(b[payloadBytes:], crc32.ChecksumIEEE(b[:payloadBytes]))
-	return Token(TokenPrefix + tokenEncoding.EncodeToString(b[:])), digestOf(b[:])
+	return prefix + tokenEncoding.EncodeToString(b[:]), digestOf(b[:])
 }
 
-// decodeToken reads what a browser presented, of which it accepts one spelling
+func newToken(k Key) (Token, Digest) {
+	s, d := newSecret(TokenPrefix, k)
+	return Token(s), d
+}
+
+// decodeToken is decodeSecret of a token.
+func decodeToken(s string) (Key, Digest, bool) { return decodeSecret(TokenPrefix, s) }
+
+// decodeSecret reads what a browser presented, of which it accepts one spelling
 // only. It does not look at the checksum, which is part of what is hashed, and
 // does not allocate.
-func decodeToken(s string) (Key, Digest, bool) {
-	if len(s) != tokenLength || s[:len(TokenPrefix)] != TokenPrefix {
+func decodeSecret(prefix, s string) (Key, Digest, bool) {
+	if len(s) != len(prefix)+encodedLength || s[:len(prefix)] != prefix {
 		return Key{}, Digest{}, false
 	}
 	var text [96]byte
 	var b [tokenBytes + 2]byte // Decode may write whole quanta
-	n := copy(text[:], s[len(TokenPrefix):])
+	n := copy(text[:], s[len(prefix):])
 	if m, err := tokenEncoding.Decode(b[:], text[:n]); err != nil || m != tokenBytes {
 		return Key{}, Digest{}, false
 	}
@@ -106,9 +114,9 @@ func parseToken(s string) (Key, Digest, bool) {
 	return key, digest, ok && intact(s)
 }
 
-// intact checks the checksum of a token that can be decoded.
+// intact checks the checksum of a token, or ticket, that can be decoded.
 func intact(s string) bool {
-	b, err := tokenEncoding.DecodeString(s[len(TokenPrefix):])
+	b, err := tokenEncoding.DecodeString(s[len(s)-encodedLength:])
 	return err == nil && binary.BigEndian.Uint32(b[payloadBytes:]) == crc32.ChecksumIEEE(b[:payloadBytes])
 }
 

@@ -196,6 +196,6 @@ func sameEvents(a, b []oneseat.Event) bool {
 	return slices.EqualFunc(a, b, func(a, b oneseat.Event) bool {
 		same := a.At.Equal(b.At)
 		a.At, b.At = time.Time{}, time.Time{}
-		return same && a == b
+		return same && reflect.DeepEqual(a, b)
 	})
 }
