@@ -72,17 +72,12 @@ func (r *Registry) work() {
 	}
 }
 
-// do does a chore under the epoch that is in memory, which may be an earlier one:
-// it ends no session too many.
+// do does a chore.
 func (r *Registry) do(ctx context.Context, x chore) error {
-	var epoch uint64
-	if control := r.cache.get(r.control); control != nil {
-		epoch = control.Roster.Epoch
-	}
 	if x.used {
-		return r.noteUse(ctx, x.key, x.secret, epoch)
+		return r.noteUse(ctx, x.key, x.secret, r.epochAtHand())
 	}
-	_, err := r.touch(ctx, x.key, x.id, epoch)
+	_, err := r.touch(ctx, x.key, x.id, r.epochAtHand())
 	return err
 }
 

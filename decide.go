@@ -90,10 +90,11 @@ func admit(v View, realm, account string, c newcomer, rule Rule) (Change, Decisi
 	switch {
 	case d.admits():
 		return ro.apply(v, c, d, events, rule), d
+	case d.full() && c.seat.Parent != "": // its session is live, and chooses by trying again
+		return v.changeIf(ro, events, rule), d
 	case d.full() && !c.adopted: // an adoption is a request, not a sign-in: it will be back
 		events = append(events, ro.trim(v, c.limits, "", rule)...)
-		events = append(events, ro.turnAway(v, c, d)...)
-		return ro.commit(v, events, rule), d
+		return ro.commit(v, append(events, ro.turnAway(v, c, d)), rule), d
 	}
 	return Change{}, d
 }
@@ -120,10 +121,12 @@ func (ro *Roster) decide(v View, c newcomer, rule Rule) Decision {
 		return Decision{Outcome: Refused}
 	}
 	d := Decision{Outcome: Admitted, Observed: rule.ObserveOnly, Renews: ro.sameBrowser(v.Now, c.presented)}
-	chosen := slices.DeleteFunc(slices.Clone(c.instead), func(id SessionID) bool {
-		i := ro.seat(id) // one that is not there frees nothing, whoever it was
-		return i < 0 || id == d.Renews || (ro.Seats[i].Parent == "") != (c.seat.Parent == "")
-	})
+	var chosen []SessionID // one that is not there frees nothing, whoever it was
+	for _, s := range ro.Seats {
+		if slices.Contains(c.instead, s.ID) && s.ID != d.Renews && (s.Parent == "") == (c.seat.Parent == "") {
+			chosen = append(chosen, s.ID)
+		}
+	}
 	bounds, streams := ro.bounds(c.limits, rule)
 	policy := rule.WhenFull
 	if c.seat.Parent != "" {
@@ -226,17 +229,13 @@ func (ro *Roster) apply(v View, c newcomer, d Decision, events []Event, rule Rul
 }
 
 // turnAway notes that a newcomer found the account full, and, if it is to be
-// asked, keeps the ticket that lets it choose. A stream needs none: its session
-// is live, and chooses by trying again.
-func (ro *Roster) turnAway(v View, c newcomer, d Decision) []Event {
-	if c.seat.Parent != "" {
-		return []Event{ro.event(v, StreamRefused, c.seat.Session)}
-	}
+// asked, keeps the ticket that lets it choose.
+func (ro *Roster) turnAway(v View, c newcomer, d Decision) Event {
 	if d.Outcome == Asked {
 		ro.issue(v, c)
-		return []Event{ro.event(v, SignInAsked, c.seat.Session)}
+		return ro.event(v, SignInAsked, c.seat.Session)
 	}
-	return []Event{ro.event(v, SignInRefused, c.seat.Session)}
+	return ro.event(v, SignInRefused, c.seat.Session)
 }
 
 // observe marks a session that would have had to go, were the limit not only

@@ -23,7 +23,6 @@ const (
 
 	StreamStarted EventType = "stream_started"
 	StreamEnded   EventType = "stream_ended"
-	StreamRefused EventType = "stream_refused"
 
 	// What would have been, where limits are only observed.
 	SessionWouldEnd      EventType = "session_would_end"

@@ -208,16 +208,18 @@ func (ro *Roster) givingWay(newcomer Seat, rule Rule, gone ...SessionID) []Seat 
 }
 
 // trim ends what is over the bounds without any newcomer, as after a limit was
-// lowered, or marks it where limits are only observed.
+// lowered, or marks it where limits are only observed. Streams come second: some
+// have ended with their session.
 func (ro *Roster) trim(v View, asked Limits, actor string, rule Rule) (events []Event) {
-	all := func(*Seat, bound) bool { return true }
 	sessions, streams := ro.bounds(asked, rule)
-	goes, _, _ := overflow(ro.givingWay(Seat{}, rule), append(sessions, streams...), nil, all)
-	for _, id := range goes {
-		if rule.ObserveOnly {
-			events = append(events, ro.observe(v, id, Seat{}))
-		} else {
-			events = append(events, ro.end(v, id, Ending{Reason: Revoked, At: v.Now, Actor: actor})...)
+	for _, bounds := range [][]bound{sessions, streams} {
+		goes, _, _ := overflow(ro.givingWay(Seat{}, rule), bounds, nil, func(*Seat, bound) bool { return true })
+		for _, id := range goes {
+			if rule.ObserveOnly {
+				events = append(events, ro.observe(v, id, Seat{}))
+			} else {
+				events = append(events, ro.end(v, id, Ending{Reason: Revoked, At: v.Now, Actor: actor})...)
+			}
 		}
 	}
 	return events

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"time"
 )
@@ -157,6 +158,7 @@ func (r *Registry) Adopt(ctx context.Context, account string, issued time.Time, 
 // admit brings a newcomer to the one door, under the realm's epoch and the
 // application's limit of now, as often as it takes.
 func (r *Registry) admit(ctx context.Context, key Key, account string, c newcomer) (View, Decision, error) {
+	var late error // what changed since it was asked for
 	for range 3 {
 		epoch, asOf, err := r.epoch(ctx)
 		if err != nil {
@@ -168,11 +170,14 @@ func (r *Registry) admit(ctx context.Context, key Key, account string, c newcome
 			return View{}, Decision{}, err
 		}
 		var d Decision
-		var late bool // the realm was ended, or the account's limits changed, since they were asked for
 		v, err := r.update(ctx, key, func(v View, try int) (Change, error) {
-			late = v.Roster != nil && slices.ContainsFunc(v.Roster.Seats, func(s Seat) bool { return s.Epoch > epoch }) ||
-				r.config.LimitFor != nil && v.Roster.revision() != revision
-			if late {
+			late = nil
+			switch {
+			case v.Roster != nil && slices.ContainsFunc(v.Roster.Seats, func(s Seat) bool { return s.Epoch > epoch }):
+				late = &FormatError{"sessions are newer than the realm's control record, as after a partial restore: call EndRealm"}
+				return Change{}, nil
+			case r.config.LimitFor != nil && v.Roster.revision() != revision:
+				late = fmt.Errorf("%w: the account's limits keep changing", ErrStoreUnavailable)
 				return Change{}, nil
 			}
 			if try > 0 {
@@ -185,7 +190,7 @@ func (r *Registry) admit(ctx context.Context, key Key, account string, c newcome
 		switch {
 		case err != nil:
 			return View{}, Decision{}, err
-		case late:
+		case late != nil:
 			continue
 		}
 		switch d.Outcome {
@@ -198,7 +203,7 @@ func (r *Registry) admit(ctx context.Context, key Key, account string, c newcome
 		}
 		return v, d, nil
 	}
-	return View{}, Decision{}, &FormatError{"sessions are newer than the realm's control record, as after a partial restore: call EndRealm"}
+	return View{}, Decision{}, late
 }
 
 // limitsOf asks the application for an account's limits, if it has a function

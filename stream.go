@@ -65,10 +65,13 @@ func (r *Registry) StartStream(ctx context.Context, s Session, p Player) (Sessio
 // has ended, and [ErrNoSession] if the stream has lapsed or was stopped: start it
 // again.
 func (r *Registry) Heartbeat(ctx context.Context, s Session, stream SessionID) error {
+	if err := checkAccount(s.Account); err != nil {
+		return err
+	}
 	var refusal error
-	err := r.changeAccount(ctx, s.Account, func(v View, epoch uint64) (c Change) {
-		c, refusal = v.beat(s, stream, epoch, r.rule)
-		return c
+	_, err := r.update(ctx, KeyOf(r.config.Realm, s.Account), func(v View, _ int) (c Change, _ error) {
+		c, refusal = v.beat(s, stream, r.epochAtHand(), r.rule)
+		return c, nil
 	})
 	return cmp.Or(err, refusal)
 }
