@@ -28,20 +28,24 @@ func (r *Registry) Peek(ctx context.Context, token string) (Session, error) {
 // server). It believes its caller: an id is no secret, and must never be taken
 // from a cookie, header or URL as it comes.
 func (r *Registry) CheckID(ctx context.Context, account string, id SessionID) (Session, error) {
+	s, err := r.checkID(ctx, account, id)
+	if s.Parent != "" { // a stream signs nobody in
+		return Session{}, ErrNoSession
+	}
+	return s, err
+}
+
+// checkID answers for sessions and streams.
+func (r *Registry) checkID(ctx context.Context, account string, id SessionID) (Session, error) {
 	if err := checkAccount(account); err != nil {
 		return Session{}, err
 	}
 	r.stats.checks.Add(1)
 	c := claim{key: KeyOf(r.config.Realm, account), id: id}
-	m, err := r.remember(c, true)
-	s := m.session()
-	if !m.says {
-		s, err = r.checkStore(ctx, c, true)
+	if m, err := r.remember(c, true); m.says {
+		return m.session(), err
 	}
-	if s.Parent != "" { // a stream signs nobody in
-		return Session{}, ErrNoSession
-	}
-	return s, err
+	return r.checkStore(ctx, c, true)
 }
 
 // claim is what somebody presents: the secret of a session, or, if there is no

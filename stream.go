@@ -76,6 +76,17 @@ func (r *Registry) Heartbeat(ctx context.Context, s Session, stream SessionID) e
 	return cmp.Or(err, refusal)
 }
 
+// CheckStream says whether a stream of the session s is live, from memory where
+// it may, as [Registry.Check] does; it is no heartbeat. s is the session as Check
+// returned it. Errors are those of Heartbeat.
+func (r *Registry) CheckStream(ctx context.Context, s Session, stream SessionID) (Session, error) {
+	got, err := r.checkID(ctx, s.Account, stream)
+	if err == nil && (got.Parent == "" || got.Parent != s.ID) {
+		return Session{}, ErrNoSession
+	}
+	return got, err
+}
+
 // StopStream ends a stream of the session s, as its player does when it is
 // closed. It returns nil also if that had ended before.
 func (r *Registry) StopStream(ctx context.Context, s Session, stream SessionID) error {

@@ -62,6 +62,7 @@ type Guard struct {
 	config  Config
 	carrier Carrier
 	device  cookie
+	ticket  cookie
 	plain   sync.Once // says that development cookies are in use
 }
 
@@ -99,7 +100,7 @@ func New(seats *oneseat.Registry, c Config) (*Guard, error) {
 		return nil, err
 	}
 	g := &Guard{seats: seats, config: c, carrier: c.Carrier}
-	g.device = cookie{g, c.CookieName + "-device"}
+	g.device, g.ticket = cookie{g, c.CookieName + "-device"}, cookie{g, c.CookieName + "-ticket"}
 	if g.carrier.Get == nil {
 		g.carrier = cookie{g, c.CookieName}.carrier()
 	}
@@ -199,10 +200,10 @@ func (g *Guard) enter(r *http.Request, q *request, token string) (oneseat.Sessio
 }
 
 // background says that a request is not a person's doing: an event stream,
-// which reconnects by itself, or our script's question. It keeps no session from
-// idling (TMO-04).
+// which reconnects by itself, our script's question, or a player's heartbeat. It
+// keeps no session from idling (TMO-04).
 func background(r *http.Request) bool {
-	return r.URL.Path == Path+"session" || strings.HasPrefix(r.Header.Get("Accept"), "text/event-stream")
+	return r.URL.Path == Path+"session" || strings.HasPrefix(r.URL.Path, Path+"stream/") || strings.HasPrefix(r.Header.Get("Accept"), "text/event-stream")
 }
 
 func requestOf(ctx context.Context) *request {

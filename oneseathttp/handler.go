@@ -32,6 +32,7 @@ var devicesPage = template.Must(template.New("devices").Parse(devicesHTML))
 //	POST /oneseat/sessions/{id}/end   end one of them
 //	POST /oneseat/sessions/end-others end all but this one
 //	GET  /oneseat/devices             the same as a page, which needs no script
+//	POST /oneseat/redeem              the choice of who was asked, see [Guard.RefuseSignIn]
 //	GET  /oneseat/oneseat.js          the script that tells an open page of its end
 //
 // Mount it with mux.Handle(oneseathttp.Path, guard.Handler()). Requests of other
@@ -45,6 +46,7 @@ func (g *Guard) Handler() http.Handler {
 	mux.Handle("POST "+Path+"sessions/{id}/end", g.Require(http.HandlerFunc(g.endOne)))
 	mux.Handle("POST "+Path+"sessions/end-others", g.Require(http.HandlerFunc(g.endOthers)))
 	mux.Handle("GET "+Path+"devices", g.Require(http.HandlerFunc(g.devices)))
+	mux.Handle("POST "+Path+"redeem", g.Wrap(http.HandlerFunc(g.redeem)))
 	mux.HandleFunc("GET "+Path+"oneseat.js", asset("text/javascript; charset=utf-8", script))
 	mux.HandleFunc("GET "+Path+"devices.css", asset("text/css; charset=utf-8", devicesCSS))
 	mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) {
@@ -102,17 +104,7 @@ func (g *Guard) devices(w http.ResponseWriter, r *http.Request) {
 	if !ok {
 		return
 	}
-	h := w.Header()
-	h.Set("Content-Type", "text/html; charset=utf-8")
-	if h.Get("Content-Security-Policy") == "" { // the application's own policy counts, if it has set one around us
-		h.Set("Content-Security-Policy", "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'self'")
-	}
-	h.Set("X-Content-Type-Options", "nosniff")
-	h.Set("Referrer-Policy", "same-origin")
-	err := devicesPage.Execute(w, map[string]any{"Account": mine.Account, "Sessions": all, "Others": len(all) > 1, "Path": Path})
-	if err != nil {
-		g.seats.Config().Logger.Warn("the devices page was not sent whole", "error", err)
-	}
+	g.page(w, http.StatusOK, devicesPage, map[string]any{"Account": mine.Account, "Sessions": all, "Others": len(all) > 1, "Path": Path})
 }
 
 func (g *Guard) endOne(w http.ResponseWriter, r *http.Request) {

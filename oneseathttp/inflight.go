@@ -23,6 +23,7 @@ type request struct {
 	guard   *Guard
 	holder  oneseat.Holder
 	holding oneseat.Holding // by the session; released, its end does not cut this request
+	also    func()          // releases what else cuts this request, see CutWith; nil: nothing does
 	body    bool            // the request has one
 	account string          // who the application says it is, if it says so
 	why     error           // why there is no session, if the request presented a token
@@ -93,8 +94,25 @@ type heldConn struct {
 
 // Close closes the connection; the session's end does not concern it any more.
 func (c heldConn) Close() error {
-	c.request.holding.Release()
+	c.request.release()
 	return c.Conn.Close()
+}
+
+// release unties the request from whatever would cut it.
+func (q *request) release() {
+	q.holding.Release()
+	if q.also != nil {
+		q.also()
+	}
+}
+
+// CutWith has the request cut also when s ends: a stream that its session plays.
+// Call it before anything is written. It does nothing for a request without a
+// session.
+func (g *Guard) CutWith(r *http.Request, s oneseat.Session) {
+	if q := requestOf(r.Context()); q != nil && q.cancel != nil && q.also == nil {
+		q.also = g.seats.WhenEnded(r.Context(), s, q.End)
+	}
 }
 
 // OnCut has f called when the request's session ends while the handler has the
@@ -136,7 +154,7 @@ func (q *request) finish(w http.ResponseWriter, r *http.Request) {
 	if hijacked {
 		return // heldConn detaches
 	}
-	q.holding.Release()
+	q.release()
 	if !cut {
 		return
 	}

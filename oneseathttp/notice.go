@@ -22,6 +22,9 @@ func NoticeOf(e oneseat.Ending) Notice {
 	}
 	switch e.Reason {
 	case oneseat.Displaced:
+		if e.Parent != "" {
+			return Notice{"Another device plays now", fmt.Sprintf("It is %s. Only so many can play at a time, so this one was stopped.", device), true}
+		}
 		return Notice{"This account signed in on another device", fmt.Sprintf("It was %s. Only so many devices can be signed in at a time, so this one was signed out.", device), true}
 	case oneseat.Renewed:
 		return Notice{"You signed in again", "This page belongs to the sign-in before that. Reload it to go on.", false}
@@ -33,6 +36,8 @@ func NoticeOf(e oneseat.Ending) Notice {
 		return Notice{"It is time to sign in again", "A sign-in lasts only so long. Sign in to go on.", false}
 	case oneseat.CredentialsChanged:
 		return Notice{"The password of this account was changed", "All other devices were signed out. Sign in with the new password.", true}
+	case oneseat.AccountWasBlocked:
+		return Notice{"This account was blocked", "All its devices were signed out. Ask the people who look after this site.", false}
 	case oneseat.RealmEnded:
 		return Notice{"Everybody was signed out", "The people who look after this site ended all sessions. Sign in to go on.", false}
 	}

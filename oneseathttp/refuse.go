@@ -49,11 +49,14 @@ func (g *Guard) refuse(w http.ResponseWriter, r *http.Request, why error) {
 	h.Add("Vary", "Accept, Cookie, Sec-Fetch-Dest")
 	if why != nil && !isRefusal(why) {
 		h.Set("Retry-After", "2")
-		writeProblem(w, http.StatusServiceUnavailable, words{Reason: "store_unavailable",
-			Title: "Sessions cannot be checked at the moment", Detail: "Try again in a few seconds. Nobody has been signed out."})
+		writeProblem(w, http.StatusServiceUnavailable, problem{"about:blank", http.StatusServiceUnavailable, words{Reason: "store_unavailable",
+			Title: "Sessions cannot be checked at the moment", Detail: "Try again in a few seconds. Nobody has been signed out."}})
 		return
 	}
 	said := words{Reason: "no_session", Title: "Nobody is signed in here", Detail: "Sign in first.", SignIn: g.config.SignInPath}
+	if _, ok := errors.AsType[*oneseat.TicketError](why); ok {
+		said = words{Reason: "bad_ticket", Title: "That choice came too late", Detail: "Sign in again to choose.", SignIn: g.config.SignInPath}
+	}
 	if over, ok := errors.AsType[*oneseat.EndedError](why); ok {
 		said = g.wordsFor(over.Ending)
 		if g.config.OnEnded != nil {
@@ -69,13 +72,13 @@ func (g *Guard) refuse(w http.ResponseWriter, r *http.Request, why error) {
 		return
 	}
 	h.Set("WWW-Authenticate", "Session")
-	writeProblem(w, http.StatusUnauthorized, said)
+	writeProblem(w, http.StatusUnauthorized, problem{"about:blank", http.StatusUnauthorized, said})
 }
 
-func writeProblem(w http.ResponseWriter, status int, said words) {
+func writeProblem(w http.ResponseWriter, status int, said any) {
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(status)
-	_ = json.NewEncoder(w).Encode(problem{"about:blank", status, said}) // an error is the client's connection
+	_ = json.NewEncoder(w).Encode(said) // an error is the client's connection
 }
 
 // browser says that a person would see the answer: a page, a frame, a picture.

@@ -30,21 +30,51 @@ type SignIn struct {
 // SignInWith is SignIn with more said about it. It returns the token as well,
 // for a program that carries it itself.
 func (g *Guard) SignInWith(w http.ResponseWriter, r *http.Request, in SignIn) (oneseat.Grant, error) {
+	from, id := g.client(r)
+	from.TakeOver = in.TakeOver
+	if in.Device != (oneseat.Device{}) {
+		from.Device = in.Device
+	}
+	grant, err := g.seats.SignIn(r.Context(), in.Account, from)
+	return g.granted(w, r, grant, id, err)
+}
+
+// Redeem signs in who was asked, see [oneseat.Registry.Redeem]: for an
+// application with a page of its own for that. The ticket is that of the
+// [oneseat.LimitError].
+func (g *Guard) Redeem(w http.ResponseWriter, r *http.Request, ticket oneseat.Ticket, ids ...oneseat.SessionID) (oneseat.Grant, error) {
+	from, id := g.client(r)
+	grant, err := g.seats.Redeem(r.Context(), ticket, from, ids...)
+	if err == nil && g.ticket.get(r) != "" {
+		g.ticket.set(w, r, "", -time.Second)
+	}
+	return g.granted(w, r, grant, id, err)
+}
+
+// client is who asks, with the device's id. The request's own session may end
+// by it.
+func (g *Guard) client(r *http.Request) (from oneseat.Client, device string) {
 	g.detach(r)
-	id := g.device.get(r)
-	if len(id) < 16 || len(id) > 64 { // ours are 26 long
-		id = rand.Text()
+	device = g.device.get(r)
+	if len(device) < 16 || len(device) > 64 { // ours are 26 long
+		device = rand.Text()
+		if g.config.Carrier.Get != nil && len(r.Header["Cookie"]) == 0 && r.Header.Get("Sec-Fetch-Mode") == "" && !browser(r) {
+			device = "" // a program that keeps no cookies
+		}
 	}
-	if in.Device == (oneseat.Device{}) {
-		in.Device = g.deviceOf(r)
+	return oneseat.Client{Token: g.token(r), DeviceID: device, Device: g.deviceOf(r)}, device
+}
+
+// granted gives the browser what came of a sign-in. One that was asked keeps its
+// device's id too: its ticket is good there only.
+func (g *Guard) granted(w http.ResponseWriter, r *http.Request, grant oneseat.Grant, device string, err error) (oneseat.Grant, error) {
+	full, asked := errors.AsType[*oneseat.LimitError](err)
+	if asked = asked && full.Ticket != ""; (err == nil || asked) && device != "" {
+		g.device.set(w, r, device, longest)
 	}
-	grant, err := g.seats.SignIn(r.Context(), in.Account, oneseat.Client{
-		Token: g.token(r), DeviceID: id, Device: in.Device, TakeOver: in.TakeOver,
-	})
 	if err != nil {
 		return oneseat.Grant{}, err
 	}
-	g.device.set(w, r, id, longest)
 	g.hand(w, r, grant)
 	if g.config.OnSignIn != nil {
 		g.config.OnSignIn(r, grant.Session)
@@ -132,5 +162,6 @@ func (g *Guard) adopt(w http.ResponseWriter, r *http.Request, account string) (s
 // of one.
 func isRefusal(err error) bool {
 	_, over := errors.AsType[*oneseat.EndedError](err)
-	return over || errors.Is(err, oneseat.ErrNoSession)
+	_, ticket := errors.AsType[*oneseat.TicketError](err)
+	return over || ticket || errors.Is(err, oneseat.ErrNoSession)
 }

@@ -1,0 +1,143 @@
+// stream.js keeps a stream for one player of this page: it takes one, beats for
+// it, and gives it back when the page goes.
+//
+//   import { watch } from "/oneseat/stream/stream.js";
+//   watch(document.querySelector(".player"), {
+//     play(id) { video.src = "/media?stream=" + id; },   // there is a stream: play
+//     stop() { video.removeAttribute("src"); },           // there is none any more
+//   });
+//
+// When the account plays as many streams as it may, or another device has taken
+// this one over, a panel over the element says so and offers to play here
+// instead. A reload, a seek or another quality keeps the stream.
+
+const base = new URL("./", import.meta.url);
+
+export function watch(element, { play, stop }) {
+  const player = keptID();
+  let stream = "";
+  let timer = 0;
+  let closed = false;
+
+  addEventListener("pagehide", () => giveBack());
+  addEventListener("pageshow", (e) => { if (e.persisted) start(); });
+  document.addEventListener("visibilitychange", () => { if (!document.hidden && stream) beat(); }); // timers sleep in a hidden tab
+  start();
+  return { close() { closed = true; giveBack(); } };
+
+  async function start(instead) {
+    if (closed) return;
+    const form = new URLSearchParams({ player });
+    if (instead) form.set("instead", instead);
+    const said = await post("start", form);
+    if (said.stream) {
+      hide(element);
+      stream = said.stream;
+      play(stream);
+      next(said.beat_ms);
+    } else if (said.status === 409) {
+      offer(said);
+    } else if (said.status !== 401) { // that is oneseat.js's to tell
+      timer = setTimeout(start, 3000);
+    }
+  }
+
+  function next(ms) {
+    clearTimeout(timer);
+    timer = setTimeout(() => beat(ms), ms);
+  }
+
+  async function beat(ms = 10000) {
+    const said = await post(stream + "/beat");
+    if (!stream) return; // given back meanwhile
+    if (said.status === 410) return lost(said);
+    if (said.status === 404) { lost(); return start(); } // it has lapsed, as after sleep
+    if (said.status !== 401) next(ms);
+  }
+
+  // lost takes down what plays, and says why.
+  function lost(said) {
+    clearTimeout(timer);
+    stream = "";
+    stop();
+    if (said) offer(said);
+  }
+
+  function giveBack() {
+    clearTimeout(timer);
+    if (!stream) return;
+    navigator.sendBeacon(new URL(stream + "/stop", base));
+    stream = "";
+    stop();
+  }
+
+  // offer says what is in the way, with a button for each way round it.
+  function offer(said) {
+    const others = said.streams ?? [];
+    const panel = show(element, said);
+    const list = part(panel, "div", "", "oneseat-choices");
+    for (const other of others) {
+      const where = other.here ? "in another window here" : "on " + (other.device.label || "another device");
+      part(list, "button", `Stop it ${where} and play here`).onclick = () => start(other.id);
+    }
+    if (others.length === 0) part(list, "button", "Play here again").onclick = () => start();
+    list.querySelector("button").focus({ preventScroll: true });
+  }
+}
+
+
+// post sends a form; the answer has at least its status, 0 if none came.
+async function post(path, body) {
+  try {
+    const answer = await fetch(new URL(path, base), { method: "POST", body, headers: { Accept: "application/json" } });
+    return answer.status === 204 ? { status: 204 } : { status: answer.status, ...(await answer.json()) };
+  } catch {
+    return { status: 0 };
+  }
+}
+
+// keptID is this tab's player: the same after a reload.
+function keptID() {
+  const key = "oneseat player";
+  let id = sessionStorage.getItem(key);
+  // A duplicated tab copies the storage; it is another player, and no reload.
+  if (!id || performance.getEntriesByType("navigation")[0]?.type === "navigate") {
+    id = crypto.randomUUID?.() ?? Array.from(crypto.getRandomValues(new Uint8Array(16)), (b) => b.toString(16).padStart(2, "0")).join("");
+    sessionStorage.setItem(key, id);
+  }
+  return id;
+}
+
+function part(to, tag, text, className = "") {
+  return to.appendChild(Object.assign(document.createElement(tag), { textContent: text, className, ...(tag === "button" && { type: "button" }) }));
+}
+
+function hide(element) {
+  element.querySelector(":scope > .oneseat-stream")?.remove();
+}
+
+// show puts the panel over the element. The page's own rules come before what is
+// here, which needs no leave to have inline styles.
+let styled = false;
+function show(element, said) {
+  hide(element);
+  if (!styled) {
+    const look = new CSSStyleSheet();
+    look.replaceSync(`
+      :where(.oneseat-stream) { position: absolute; inset: 0; display: grid; place-content: center; justify-items: center; gap: .5rem; padding: 1rem; text-align: center;
+        font: 1rem/1.45 system-ui, sans-serif; color: #f2f5f8; background: rgb(10 16 24 / 88%); overflow: auto; }
+      :where(.oneseat-stream > *) { margin: 0; max-width: 32rem; }
+      :where(.oneseat-stream h2) { font-size: 1.15rem; line-height: 1.3; }
+      :where(.oneseat-choices) { display: flex; flex-wrap: wrap; justify-content: center; gap: .5rem; padding-top: .5rem; }
+      :where(.oneseat-stream button) { min-height: 2.75rem; padding: .5rem 1rem; font: inherit; font-weight: 600; color: #0d1712; background: #8fe0c3; border: 0; border-radius: .5rem; cursor: pointer; }
+      :where(.oneseat-stream button:focus-visible) { outline: 3px solid #f2f5f8; outline-offset: 2px; }`);
+    document.adoptedStyleSheets.push(look);
+    styled = true;
+  }
+  if (getComputedStyle(element).position === "static") element.style.position = "relative";
+  const panel = part(element, "div", "", "oneseat-stream");
+  panel.setAttribute("role", "alert");
+  part(panel, "h2", said.title);
+  part(panel, "p", said.detail);
+  return panel;
+}
