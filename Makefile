@@ -24,6 +24,7 @@ test: ## everything: format, vet, linters, all tests with the race detector
 	@$(MAKE) --no-print-directory lint
 	@echo "testing; compiling with the race detector takes some minutes the first time"
 	@go test -race -shuffle=on ./...
+	@go test -run '^TestAllocs' . ./oneseathttp
 	@go -C examples test -race -shuffle=on ./...
 	@$(MAKE) --no-print-directory e2e
 	@echo "all tests passed"

@@ -39,9 +39,10 @@ type cacheShard struct {
 // that has happened.
 type entry struct {
 	View
-	loaded instant // when the load that brought it began
-	since  uint64  // the partition's step before that
-	cached uint64  // the partition's step when it was cached
+	part   *partition // of the log, where its changes are
+	loaded instant    // when the load that brought it began
+	since  uint64     // the partition's step before that
+	cached uint64     // the partition's step when it was cached
 	gone   atomic.Bool
 }
 
@@ -90,7 +91,7 @@ func (c *cache) partition(k Key) *partition { return &c.parts[k.Partition(len(c.
 
 // provenAt is the moment as of which an entry counts.
 func (c *cache) provenAt(e *entry) instant {
-	p := c.partition(e.Key).proof.Load()
+	p := e.part.proof.Load()
 	if p != nil && p.gap <= e.since && e.cached < p.begun {
 		return p.at
 	}
@@ -151,7 +152,8 @@ func (c *cache) keep(v View, loaded instant, since uint64) *entry {
 			break
 		}
 	}
-	e := &entry{View: v, loaded: loaded, since: since, cached: c.partition(v.Key).steps.Load()}
+	part := c.partition(v.Key)
+	e := &entry{View: v, part: part, loaded: loaded, since: since, cached: part.steps.Load()}
 	s.entries[v.Key] = e
 	return e
 }

@@ -43,7 +43,7 @@ func (r *Registry) checkID(ctx context.Context, account string, id SessionID) (S
 	r.stats.checks.Add(1)
 	c := claim{key: KeyOf(r.config.Realm, account), id: id}
 	if m, err := r.remember(c, true); m.says {
-		return m.session(), err
+		return value(m.session()), err
 	}
 	return r.checkStore(ctx, c, true)
 }
@@ -119,12 +119,20 @@ func (r *Registry) checkToken(ctx context.Context, token string, active bool) (S
 	}
 	c := claim{key: key, secret: secret}
 	if m, err := r.remember(c, active); m.says {
-		return m.session(), err
+		return value(m.session()), err
 	}
 	if !intact(token) {
 		return Session{}, ErrNoSession
 	}
 	return r.checkStore(ctx, c, active)
+}
+
+// value is the session that s points to, or none.
+func value(s *Session) Session {
+	if s == nil {
+		return Session{}
+	}
+	return *s
 }
 
 // memory is what the cache knows of a claim.
@@ -136,12 +144,12 @@ type memory struct {
 	says       bool      // the claim is answered
 }
 
-// session is whom a live judgement is about.
-func (j judgement) session() Session {
+// session is whom a live judgement is about, or nil.
+func (j judgement) session() *Session {
 	if j.verdict != live {
-		return Session{}
+		return nil
 	}
-	return j.seat.Session
+	return &j.seat.Session
 }
 
 // recollect judges a claim by what is cached, at the latest time that it can be

@@ -176,7 +176,7 @@ func TestTheRequestsHolder(t *testing.T) {
 	if e, ok := oneseat.EndingFrom(ctx); ok || e != (oneseat.Ending{}) {
 		t.Error(e, ok)
 	}
-	h.Session, h.Ending = oneseat.Session{ID: "a"}, &oneseat.Ending{Session: "b"}
+	h.Session, h.Ending = &oneseat.Session{ID: "a"}, &oneseat.Ending{Session: "b"}
 	if s, ok := oneseat.SessionFrom(ctx); !ok || s.ID != "a" {
 		t.Error(s, ok)
 	}

@@ -8,9 +8,9 @@ import "context"
 // request's goroutine owns it.
 type Holder struct {
 	context.Context
-	Session Session // zero: nobody is signed in
-	Ending  *Ending // how the presented session ended; nil: that is not known
-	Request any     // the HTTP layer's own
+	Session *Session // nil: nobody is signed in. Shared: never modified
+	Ending  *Ending  // how the presented session ended; nil: that is not known
+	Request any      // the HTTP layer's own
 }
 
 type holderKey struct{}
@@ -33,8 +33,8 @@ func (h *Holder) Value(key any) any {
 // whether there is one. It panics outside oneseathttp's Wrap and Require, where
 // "nobody" would be a wrong answer.
 func SessionFrom(ctx context.Context) (Session, bool) {
-	h := holderFrom(ctx)
-	return h.Session, h.Session.ID != ""
+	s := holderFrom(ctx).Session
+	return value(s), s != nil
 }
 
 // EndingFrom returns how the session ended that the request presented, and

@@ -110,24 +110,27 @@ func (r *Registry) WhenEnded(ctx context.Context, s Session, f func(cause error)
 
 // Enter is [Registry.Check] (or [Registry.Peek], for what is not active) and
 // WhenEnded in one step, for what stands in front of every request: if the
-// token's session is live, work is tied to it by h.
-func (r *Registry) Enter(ctx context.Context, token string, active bool, h *Holding, work Ender) (Session, error) {
+// token's session is live, work is tied to it by h. The session is shared with
+// other callers: it must not be modified.
+func (r *Registry) Enter(ctx context.Context, token string, active bool, h *Holding, work Ender) (*Session, error) {
 	r.stats.checks.Add(1)
 	key, secret, ok := decodeToken(token)
 	if !ok {
-		return Session{}, ErrNoSession
+		return nil, ErrNoSession
 	}
 	c := claim{key: key, secret: secret}
 	m, err := r.remember(c, active)
 	s := m.session()
 	switch {
 	case !m.says && !intact(token):
-		return Session{}, ErrNoSession
+		return nil, ErrNoSession
 	case !m.says:
-		s, err = r.checkStore(ctx, c, active)
+		var fresh Session
+		fresh, err = r.checkStore(ctx, c, active)
+		s = &fresh
 	}
 	if err != nil {
-		return Session{}, err
+		return nil, err
 	}
 	r.hold(ctx, holdKey{key, s.ID}, h, work, m)
 	return s, nil
@@ -284,7 +287,7 @@ func (r *Registry) holdOrEnd(ctx context.Context, id holdKey, v, control View, b
 	case live:
 		e := r.cache.keep(v, began, since)
 		if e == nil { // something newer is known: this counts as of its load, and the next look decides
-			e, control.Version = &entry{View: v, loaded: began}, 0
+			e, control.Version = &entry{View: v, part: r.cache.partition(v.Key), loaded: began}, 0
 		}
 		r.confirmed(id, e, j.seat, control.Version)
 		return nil

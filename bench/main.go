@@ -3,14 +3,14 @@
 //
 //	make bench                    all sections
 //	go -C bench run . check       one of: check, require, takeover, streams
-//
-// Runs of the two sides take turns; each figure is the median of several.
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"log/slog"
 	"os"
+	"runtime"
 	"slices"
 	"testing"
 	"time"
@@ -18,8 +18,6 @@ import (
 	"github.com/oneseat/oneseat"
 	"github.com/oneseat/oneseat/store/memstore"
 )
-
-const rounds = 7
 
 func main() {
 	sections := []struct {
@@ -37,7 +35,6 @@ func main() {
 			os.Exit(2)
 		}
 	}
-	testing.Init()
 	for _, s := range sections {
 		if len(os.Args) == 1 || slices.Contains(os.Args[1:], s.name) {
 			s.run()
@@ -46,38 +43,47 @@ func main() {
 	}
 }
 
-// side is one of the things that are compared.
+// side is one of the things that are compared: f does it once.
 type side struct {
 	name string
-	f    func(b *testing.B)
+	f    func()
 }
 
-// compare runs all sides in turn, several times, and prints each one's median
-// and its ratio to the first.
+// compare has all sides take turns, so that whoever else uses the machine
+// disturbs them alike, and prints the median of each one's turns, and of its
+// ratios to the first side's turn beside it.
 func compare(title string, sides ...side) {
 	fmt.Println(title)
-	times := make([][]float64, len(sides))
-	allocs := make([]int64, len(sides))
+	const rounds, turn = 41, 50 * time.Millisecond
+	times, ratios := make([][]float64, len(sides)), make([][]float64, len(sides))
 	for range rounds {
 		for i, s := range sides {
-			r := testing.Benchmark(s.f)
-			times[i] = append(times[i], float64(r.T.Nanoseconds())/float64(r.N))
-			allocs[i] = r.AllocsPerOp()
+			times[i] = append(times[i], perCall(s.f, turn))
+			ratios[i] = append(ratios[i], times[i][len(times[i])-1]/times[0][len(times[0])-1])
 		}
 	}
-	first := median(times[0])
 	for i, s := range sides {
-		fmt.Printf("  %-34s %9.0f ns  %3d allocs  %5.2f times\n", s.name, median(times[i]), allocs[i], median(times[i])/first)
+		fmt.Printf("  %-38s %9.0f ns  %3.0f allocs  %5.2f times\n", s.name,
+			quantile(times[i], .5), testing.AllocsPerRun(1000, s.f), quantile(ratios[i], .5))
 	}
 }
 
-func median(x []float64) float64 {
-	x = slices.Sorted(slices.Values(x))
-	return x[len(x)/2]
+// perCall calls f for a while and returns what one call took, in ns. It begins
+// without garbage, so that each side pays for its own.
+func perCall(f func(), turn time.Duration) float64 {
+	runtime.GC()
+	began, n := time.Now(), 0
+	for time.Since(began) < turn {
+		for range 100 {
+			f()
+		}
+		n += 100
+	}
+	return float64(time.Since(began)) / float64(n)
 }
 
-// quantile of durations, which it sorts.
-func quantile(x []time.Duration, q float64) time.Duration {
+// quantile of figures, which it sorts.
+func quantile[T cmp.Ordered](x []T, q float64) T {
 	slices.Sort(x)
 	return x[min(int(q*float64(len(x))), len(x)-1)]
 }

@@ -91,15 +91,16 @@ func TestScreenshots(t *testing.T) {
 	mine.click("dialog.oneseat button").told("displaced")
 	shoot(mine, "sign-in-after")
 
+	p = start(t) // on which nothing has happened
 	stage, phone, laptop := newProfile(t).tab().stage(p.stage)
 	phone.click("main form button")
 	phone.watches("ada")
-	stage.has("signed in on Phone on the stage")
+	stage.has("signed in on the phone")
 	shoot(stage, "stage-before")
 	laptop.click("main form button")
 	laptop.watches("ada")
 	phone.told("displaced")
-	stage.has("Laptop on the stage took the seat")
+	stage.has("the laptop took the seat")
 	shoot(stage, "stage-after")
 
 	p = start(t, "--limit", "2")

@@ -34,23 +34,26 @@ func (b *tab) origins() (origins [2]string) {
 func TestTheStageShowsAtOnceWhatOneSeatMeans(t *testing.T) {
 	p := start(t)
 	stage, phone, laptop := newProfile(t).tab().stage(p.stage)
-	stage.has("nobody", "signed out")
+	stage.has("Nobody", "signed out")
 
 	phone.click("main form button") // one click: the form is filled in
 	phone.watches("ada")
-	stage.has("signed in as ada", "Phone on the stage", "signed in on Phone on the stage")
+	stage.has("signed in as ada", "signed in on the phone", "Now sign in on the laptop")
 
 	laptop.click("main form button")
 	laptop.watches("ada")
-	phone.told("displaced").has("signed in on another device", "Laptop on the stage", "a computer", "just now", "change your password", "Reference")
-	stage.wait(`document.querySelectorAll("#roster .seat").length === 1 && document.querySelector("#roster .seat").innerText.includes("Laptop on the stage")`)
-	stage.wait(`document.querySelector("#events li.session_ended[data-reason=displaced]").innerText.includes("Laptop on the stage took the seat")`)
+	phone.told("displaced").has("signed in on another device", "It was the laptop", "a computer", "just now", "change your password", "Reference")
+	stage.wait(`document.querySelectorAll("#roster .seat").length === 1 && document.querySelector("#roster .seat").textContent.includes("the laptop")`)
+	stage.wait(`document.querySelector("#events li.session_ended[data-reason=displaced]").innerText.includes("the laptop took the seat")`)
 	stage.wait(`document.querySelector("#spoken").textContent.includes("took the seat")`)
 	stage.wait(`document.querySelector("#state-phone").textContent === "signed out" && document.querySelector("#state-laptop").textContent === "signed in as ada"`)
 
+	stage.has("The laptop took the seat, and the phone was told at once")
+
 	phone.click("main form button") // and takes the seat back
 	phone.watches("ada")
-	laptop.told("displaced").has("Phone on the stage", "a phone")
+	stage.has("The phone took the seat, and the laptop was told at once")
+	laptop.told("displaced").has("It was the phone", "a phone")
 	stage.wait(`document.querySelector("#fallback").hidden`)
 }
 
@@ -61,7 +64,7 @@ func TestOnTheStage64SignInsAtOnceLeaveOneSurvivor(t *testing.T) {
 	phone.watches("ada")
 	for range 2 {
 		stage.click("#rush:not(:disabled)")
-		stage.wait(`!document.querySelector("#rush").disabled && document.querySelector("#result").innerText.startsWith("64 sign-ins at once") && document.querySelector("#result").innerText.includes("One seat, one survivor: Sign-in ")`)
+		stage.wait(`!document.querySelector("#rush").disabled && document.querySelector("#result").innerText.startsWith("64 sign-ins at once") && document.querySelector("#result").innerText.includes("One seat, one survivor: program ")`)
 		stage.wait(`document.querySelectorAll("#roster .seat").length === 1 && document.querySelector("#roster .seat").innerText.includes("of 64")`)
 	}
 	phone.told("displaced") // who was it is not kept: there were too many
@@ -75,8 +78,8 @@ func TestOnTheStageUnderRefuseTheSeatStaysWithWhoHasIt(t *testing.T) {
 	phone.click("main form button")
 	phone.watches("ada")
 	laptop.click("main form button")
-	laptop.has("seat of this account is taken", "Phone on the stage")
-	stage.click("#rush").has("64 were refused", "One seat, one survivor: Phone on the stage")
+	laptop.has("seat of this account is taken", "The phone")
+	stage.click("#rush").has("64 were refused", "One seat, one survivor: the phone")
 	stage.click("#clear")
 	phone.told("revoked")
 }
@@ -111,6 +114,7 @@ func TestWhereTheDevicesCannotBeReachedTheStageSaysHowToSeeItInTwoBrowsers(t *te
 	}
 	b.open(p.stage)
 	b.wait(`!document.querySelector("#fallback").hidden`).has("cannot be reached", "second browser", "private window")
+	b.wait(`document.querySelector(".devices").getBoundingClientRect().height === 0`) // in place of two dead screens
 
 	// And so it does work: what happens is shown all the same.
 	p.person().mustSignIn("ada")

@@ -41,8 +41,11 @@ func Bearer() Carrier {
 // cookie carries one opaque value for this host only.
 type cookie struct {
 	guard *Guard
-	base  string
+	plain string // its name in development
+	host  string // its name elsewhere
 }
+
+func newCookie(g *Guard, name string) cookie { return cookie{g, name, "__Host-" + name} }
 
 const longest = 400 * 24 * time.Hour // browsers keep no cookie longer
 
@@ -54,24 +57,33 @@ func (c cookie) carrier() Carrier {
 // with Secure only, or nothing in plain-http development.
 func (c cookie) name(r *http.Request) (name string, secure bool) {
 	if development(r) {
-		return c.base, false
+		return c.plain, false
 	}
-	return "__Host-" + c.base, true
+	return c.host, true
 }
 
-// get returns what the request carries, or "". Two cookies of that name that
-// differ are none: somebody planted one (WEB-03).
+// get returns what the request carries, or "". The name counts to the letter,
+// and two cookies of that name that differ are none: somebody planted one
+// (WEB-03). Only our own plain values are looked for, so nothing is unquoted, and
+// nothing allocated: this runs for every request.
 func (c cookie) get(r *http.Request) string {
-	if len(r.Header["Cookie"]) == 0 {
+	lines := r.Header["Cookie"]
+	if len(lines) == 0 {
 		return ""
 	}
 	name, _ := c.name(r)
-	value := ""
-	for i, k := range r.CookiesNamed(name) {
-		if i > 0 && k.Value != value {
-			return ""
+	found, value := false, ""
+	for _, line := range lines {
+		for pair := range strings.SplitSeq(line, ";") {
+			k, v, _ := strings.Cut(strings.TrimSpace(pair), "=")
+			switch {
+			case k != name:
+			case found && v != value:
+				return ""
+			default:
+				found, value = true, v
+			}
 		}
-		value = k.Value
 	}
 	return value
 }

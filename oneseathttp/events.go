@@ -25,14 +25,14 @@ const (
 func (g *Guard) events(w http.ResponseWriter, r *http.Request) {
 	q := requestOf(r.Context())
 	mine := q.holder.Session
-	if mine.ID == "" && q.holder.Ending == nil {
+	if mine == nil && q.holder.Ending == nil {
 		g.refuse(w, r, q.why)
 		return
 	}
 	g.detach(r) // this stream is not cut: it has something to say first
 	over := make(chan error, 1)
-	if mine.ID != "" {
-		defer g.seats.WhenEnded(r.Context(), mine, func(cause error) { over <- cause })()
+	if mine != nil {
+		defer g.seats.WhenEnded(r.Context(), *mine, func(cause error) { over <- cause })()
 	} else {
 		over <- &oneseat.EndedError{Ending: *q.holder.Ending}
 	}
@@ -45,7 +45,7 @@ func (g *Guard) events(w http.ResponseWriter, r *http.Request) {
 	if s.send("retry: 1000\n\n") != nil {
 		return
 	}
-	if mine.ID != "" && s.event("session", map[string]any{"session": mine.ID, "account": mine.Account}) != nil {
+	if mine != nil && s.event("session", map[string]any{"session": mine.ID, "account": mine.Account}) != nil {
 		return
 	}
 	beat := time.NewTicker(heartbeat)

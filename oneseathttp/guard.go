@@ -100,9 +100,9 @@ func New(seats *oneseat.Registry, c Config) (*Guard, error) {
 		return nil, err
 	}
 	g := &Guard{seats: seats, config: c, carrier: c.Carrier}
-	g.device, g.ticket = cookie{g, c.CookieName + "-device"}, cookie{g, c.CookieName + "-ticket"}
+	g.device, g.ticket = newCookie(g, c.CookieName+"-device"), newCookie(g, c.CookieName+"-ticket")
 	if g.carrier.Get == nil {
-		g.carrier = cookie{g, c.CookieName}.carrier()
+		g.carrier = newCookie(g, c.CookieName).carrier()
 	}
 	return g, nil
 }
@@ -113,13 +113,7 @@ func New(seats *oneseat.Registry, c Config) (*Guard, error) {
 // as its cause, and then: if nothing has been sent yet, the refusal is; else the
 // transfer is broken off.
 func (g *Guard) Wrap(next http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if q := requestOf(r.Context()); q != nil && q.guard == g { // Wrap within Wrap
-			next.ServeHTTP(w, r)
-			return
-		}
-		g.serve(w, r, next)
-	})
+	return g.around(func(w http.ResponseWriter, r *http.Request, _ *request) { next.ServeHTTP(w, r) })
 }
 
 // Require serves next to requests with a session only. Others get the refusal:
@@ -127,15 +121,26 @@ func (g *Guard) Wrap(next http.Handler) http.Handler {
 // if the store did not answer. It does what Wrap does where Wrap is not around
 // it.
 func (g *Guard) Require(next http.Handler) http.Handler {
-	return g.Wrap(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	return g.around(func(w http.ResponseWriter, r *http.Request, q *request) {
 		w.Header()["Cache-Control"] = noStore
-		q := requestOf(r.Context())
-		if q.holder.Session.ID == "" {
+		if q.holder.Session == nil {
 			g.refuse(w, r, q.why)
 			return
 		}
 		next.ServeHTTP(w, r)
-	}))
+	})
+}
+
+// around serves next with what the request's session is, and finds that out
+// where nothing around it has.
+func (g *Guard) around(next func(http.ResponseWriter, *http.Request, *request)) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if q := requestOf(r.Context()); q != nil && q.guard == g {
+			next(w, r, q)
+			return
+		}
+		g.serve(w, r, next)
+	})
 }
 
 // Refuse answers a request as Require does when its session is not live, for a
@@ -151,7 +156,7 @@ func (g *Guard) Refuse(w http.ResponseWriter, r *http.Request) {
 var noStore = []string{"no-store"} // shared: never modified
 
 // serve runs one request from the check of its session to its end.
-func (g *Guard) serve(w http.ResponseWriter, r *http.Request, next http.Handler) {
+func (g *Guard) serve(w http.ResponseWriter, r *http.Request, next func(http.ResponseWriter, *http.Request, *request)) {
 	q := &request{ResponseWriter: w, guard: g, body: r.ContentLength != 0}
 	q.holder.Request = q
 	ctx := oneseat.WithHolder(r.Context(), &q.holder)
@@ -163,7 +168,7 @@ func (g *Guard) serve(w http.ResponseWriter, r *http.Request, next http.Handler)
 		if q.why == nil {
 			defer cancel(context.Canceled)
 			defer q.finish(w, r)
-			next.ServeHTTP(q, r.WithContext(held))
+			next(q, r.WithContext(held), q)
 			return
 		}
 		cancel(q.why)
@@ -171,7 +176,7 @@ func (g *Guard) serve(w http.ResponseWriter, r *http.Request, next http.Handler)
 			q.holder.Ending = &over.Ending
 		}
 	}
-	next.ServeHTTP(w, r.WithContext(ctx))
+	next(w, r.WithContext(ctx), q)
 }
 
 // presented returns the token that a request is to be judged by.
@@ -190,11 +195,11 @@ func (g *Guard) presented(w http.ResponseWriter, r *http.Request, q *request) (s
 }
 
 // enter finds the session of a token and ties the request to it.
-func (g *Guard) enter(r *http.Request, q *request, token string) (oneseat.Session, error) {
+func (g *Guard) enter(r *http.Request, q *request, token string) (*oneseat.Session, error) {
 	s, err := g.seats.Enter(r.Context(), token, !background(r), &q.holding, q)
 	if err == nil && q.account != "" && s.Account != q.account {
 		q.holding.Release()
-		return oneseat.Session{}, oneseat.ErrNoSession
+		return nil, oneseat.ErrNoSession
 	}
 	return s, err
 }

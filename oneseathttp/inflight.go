@@ -24,23 +24,23 @@ type request struct {
 	holder  oneseat.Holder
 	holding oneseat.Holding // by the session; released, its end does not cut this request
 	also    func()          // releases what else cuts this request, see CutWith; nil: nothing does
-	body    bool            // the request has one
 	account string          // who the application says it is, if it says so
 	why     error           // why there is no session, if the request presented a token
 	cancel  context.CancelCauseFunc
-	changed bool   // it has signed in or out, or rotated: the browser holds
-	token   string // this now
+	token   string // what the browser holds now, if this request changed that
+	changed bool   // it has: signed in or out, or rotated
+	body    bool   // the request has one
 
 	mu       sync.Mutex
+	sent     bool        // the header is on its way
+	finished bool        // the handler has returned: the ResponseWriter is not ours any more
 	ended    error       // the cut's cause
 	before   func(error) // what the handler wants done before its connection is closed
-	sent     bool        // the header is on its way
 	hijacked net.Conn    // the handler's, after Hijack
-	finished bool        // the handler has returned: the ResponseWriter is not ours any more
 }
 
 // now notes whose request it is from here on.
-func (q *request) now(s oneseat.Session, token string) {
+func (q *request) now(s *oneseat.Session, token string) {
 	q.holder.Session, q.holder.Ending, q.why = s, nil, nil
 	q.changed, q.token = true, token
 }

@@ -115,7 +115,7 @@ func (g *Guard) hand(w http.ResponseWriter, r *http.Request, grant oneseat.Grant
 	}
 	g.carrier.Set(w, r, string(grant.Token), life)
 	if q := requestOf(r.Context()); q != nil {
-		q.now(grant.Session, string(grant.Token))
+		q.now(&grant.Session, string(grant.Token))
 	}
 }
 
@@ -123,7 +123,7 @@ func (g *Guard) hand(w http.ResponseWriter, r *http.Request, grant oneseat.Grant
 func (g *Guard) forget(w http.ResponseWriter, r *http.Request) {
 	g.carrier.Clear(w, r)
 	if q := requestOf(r.Context()); q != nil {
-		q.now(oneseat.Session{}, "")
+		q.now(nil, "")
 	}
 }
 

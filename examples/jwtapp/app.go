@@ -101,7 +101,7 @@ func (a *App) require(next http.Handler) http.Handler {
 		}
 		ctx, release := a.seats.Hold(r.Context(), session)
 		defer release()
-		ctx = oneseat.WithHolder(ctx, &oneseat.Holder{Session: session}) // for SessionFrom
+		ctx = oneseat.WithHolder(ctx, &oneseat.Holder{Session: &session}) // for SessionFrom
 		next.ServeHTTP(w, r.WithContext(ctx))
 	})
 }

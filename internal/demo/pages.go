@@ -159,7 +159,14 @@ func (f *front) show(w http.ResponseWriter, r *http.Request, status int, name st
 
 func isoTime(t time.Time) string   { return t.UTC().Format(time.RFC3339) }
 func clockTime(t time.Time) string { return t.Local().Format("15:04:05 MST") }
-func dayTime(t time.Time) string   { return t.Local().Format("2 January 2006") }
+
+// dayTime is the day, where "so many minutes ago" does not say it.
+func dayTime(t time.Time) string {
+	if time.Since(t) < time.Hour {
+		return ""
+	}
+	return t.Local().Format("2 January 2006")
+}
 
 func agoWords(t time.Time) string {
 	switch d := time.Since(t); {

@@ -33,13 +33,13 @@ type Stage struct {
 // StagePhone is the Device function of the phone's guard: both devices are the
 // same browser, so they are told apart by where they stand.
 func StagePhone(_ *http.Request, d oneseat.Device) oneseat.Device {
-	d.Label, d.Class = "Phone on the stage", "mobile"
+	d.Label, d.Class = "the phone", "mobile"
 	return d
 }
 
 // StageLaptop is the Device function of the laptop's guard.
 func StageLaptop(_ *http.Request, d oneseat.Device) oneseat.Device {
-	d.Label, d.Class = "Laptop on the stage", "desktop"
+	d.Label, d.Class = "the laptop", "desktop"
 	return d
 }
 
@@ -81,12 +81,14 @@ type stageView struct {
 	Phone, Laptop string // origins
 	Account       string
 	Rush          int
+	Displaces     bool // one seat, and the newest sign-in takes it
 }
 
 func (f *front) stagePage(w http.ResponseWriter, r *http.Request) {
 	st := f.c.Stage
 	f.show(w, r, http.StatusOK, "stage", page{Title: "The stage", Stage: stageView{
 		Phone: st.origin(r, st.PhonePort), Laptop: st.origin(r, st.LaptopPort), Account: Names()[0], Rush: rushed,
+		Displaces: f.c.Limit == 1 && f.c.WhenFull != oneseat.Refuse,
 	}})
 }
 
@@ -240,7 +242,7 @@ func (f *front) rush(w http.ResponseWriter, r *http.Request) {
 			ready.Done()
 			<-gate
 			_, errs[i] = f.c.Registry.SignIn(ctx, name, oneseat.Client{
-				Device: oneseat.Device{Label: fmt.Sprintf("Sign-in %d of %d", i+1, rushed), Class: "api"},
+				Device: oneseat.Device{Label: fmt.Sprintf("program %d of %d", i+1, rushed), Class: "api"},
 			})
 		})
 	}

@@ -78,7 +78,7 @@ func TestADeviceOfTheStageIsKnownByWhereItStandsAndMayBeFramedByTheStageOnly(t *
 	}
 	first.mustSignIn("ada")
 	second.mustSignIn("ada")
-	if told := first.get("/login"); !told.has("Laptop on the stage", "a computer") {
+	if told := first.get("/login"); !told.has("the laptop", "a computer") {
 		t.Errorf("the phone is told:\n%s", told.body)
 	}
 	a = second.get("/oneseat/devices")

@@ -79,7 +79,7 @@ func eventWords(e oneseat.Event) string {
 	case oneseat.SignInRefused:
 		return "was refused " + on + ": no seat is free"
 	case oneseat.SessionUsedAfterEnd:
-		return "came with a session that had ended, and was refused"
+		return "asked again " + on + ", and was refused"
 	case oneseat.SessionEnded:
 		return endWords(e, on)
 	}

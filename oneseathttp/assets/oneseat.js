@@ -104,15 +104,15 @@ function leave(detail) {
 function warn(detail) {
   const look = new CSSStyleSheet();
   look.replaceSync(`
-    :where(dialog.oneseat) { box-sizing: border-box; max-width: min(28rem, calc(100vw - 2rem)); padding: 1.5rem; border: 1px solid GrayText; border-radius: .875rem;
+    :where(dialog.oneseat) { box-sizing: border-box; width: min(30rem, 100vw - 2rem); padding: 1.5rem; border: 1px solid GrayText; border-radius: .875rem;
       font: 1rem/1.5 system-ui, sans-serif; color: CanvasText; background: Canvas; box-shadow: 0 1rem 3rem rgb(0 0 0 / 35%); overflow-wrap: anywhere; }
     :where(dialog.oneseat[open]) { display: grid; gap: .75rem; }
     :where(dialog.oneseat)::backdrop { background: rgb(8 14 22 / 55%); }
     :where(dialog.oneseat > *) { margin: 0; }
-    :where(dialog.oneseat h2) { font-size: 1.2rem; line-height: 1.3; }
+    :where(dialog.oneseat h2) { font-size: 1.15rem; line-height: 1.3; }
     :where(dialog.oneseat .oneseat-when) { display: flex; flex-wrap: wrap; gap: 0 1rem; font-size: .875rem; opacity: .75; }
     :where(dialog.oneseat > div) { display: flex; flex-wrap: wrap; gap: .6rem; padding-top: .5rem; }
-    :where(dialog.oneseat button) { min-height: 2.75rem; padding: .5rem 1.1rem; font: inherit; cursor: pointer; }`);
+    :where(dialog.oneseat button) { flex: 1 1 auto; min-height: 2.75rem; padding: .5rem 1.1rem; font: inherit; cursor: pointer; }`);
   document.adoptedStyleSheets.push(look);
 
   const dialog = document.createElement("dialog");

@@ -21,11 +21,28 @@ addEventListener("message", (e) => {
   if (!frame || e.origin !== new URL(frame.dataset.src).origin) return;
   arrived.add(frame);
   if (arrived.size === frames.length) get("fallback").hidden = true;
-  const { device, account } = e.data;
+  const { device, account, reason } = e.data;
   const state = get("state-" + device);
   state.textContent = account ? "signed in as " + account : "signed out";
   state.classList.toggle("in", Boolean(account));
+  state.classList.toggle("out", reason === "displaced");
+  is[device] = { signedIn: Boolean(account), reason };
+  cue();
 });
+
+// The sentence over the devices says what to do next. Where an account has more
+// than one seat there is none.
+const is = { phone: {}, laptop: {} };
+const opening = get("cue")?.textContent;
+
+function cue() {
+  if (!opening || is.phone.signedIn && is.laptop.signedIn) return; // one of them is about to hear
+  const [here, there] = is.phone.signedIn ? ["phone", "laptop"] : ["laptop", "phone"];
+  if (!is[here].signedIn) get("cue").textContent = opening;
+  else if (is[there].reason === "displaced") get("cue").textContent = `The ${here} took the seat, and the ${there} was told at once. Sign in there again to take it back.`;
+  else get("cue").textContent = `Now sign in on the ${there}, and keep an eye on the ${here}.`;
+}
+
 for (const frame of frames) frame.src = frame.dataset.src;
 setTimeout(() => { get("fallback").hidden = arrived.size === frames.length; }, patience);
 
@@ -64,9 +81,12 @@ source.addEventListener("events", (e) => {
     list.prepend(line);
   }
   while (list.children.length > most) list.lastChild.remove();
-  const last = news.at(-1);
-  get("spoken").textContent = (news.length > 3 ? `${news.length} events, the last: ` : "") +
-    news.slice(news.length > 3 ? -1 : 0).map(({ account, text }) => account + " " + text).join(". ") + (last ? "." : "");
+  // A screen reader is told in words, of many at once only the last.
+  const spoken = get("spoken");
+  const many = news.length > 3;
+  spoken.append(make("span", (many ? `${news.length} events, the last: ` : "") +
+    news.slice(many ? -1 : 0).map(({ account, text }) => `${account} ${text}. `).join("")));
+  while (spoken.children.length > 5) spoken.firstChild.remove();
 });
 
 // The buttons.
