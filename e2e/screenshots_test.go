@@ -113,4 +113,11 @@ func TestScreenshots(t *testing.T) {
 	refused.do("type", chromedp.SendKeys(chromedp.CSS("#username"), "ada"), chromedp.SendKeys(chromedp.CSS("#password"), "ada\r"))
 	refused.has("seat of this account is taken", "Safari on iPhone")
 	shoot(refused, "refused")
+
+	p = start(t, "--policy", "ask", "--limit", "2", "--streams", "1")
+	newProfile(t).tab().as(iPhone).signIn(p.url, "ada")
+	watching := newProfile(t).tab().fillIn(p.url, "ada").wait(`document.querySelector(".oneseat-stream")`)
+	shoot(watching, "watching-elsewhere")
+	asked := newProfile(t).tab().fillIn(p.url, "ada").has("as many as it may be")
+	shoot(asked, "asked")
 }

@@ -3,6 +3,7 @@ package oneseathttp
 import (
 	_ "embed"
 	"errors"
+	"fmt"
 	"html/template"
 	"net/http"
 	"time"
@@ -106,8 +107,8 @@ func wordsForFull(full *oneseat.LimitError) words {
 		said.Title = "This account is in use on another device"
 		said.Detail = "Sign out there and continue here, or leave it as it is."
 	case full.Ticket != "":
-		said.Title = "This account is in use on as many devices as it may be"
-		said.Detail = "Choose the one to sign out there, and continue here."
+		said.Title = "Which device shall make room?"
+		said.Detail = fmt.Sprintf("This account is signed in on %d devices, as many as it may be. The one that you choose is signed out.", n)
 	default:
 		said.Title = "All seats of this account are taken"
 		said.Detail = "Sign out on one of these devices first, then sign in here."

@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -35,6 +36,9 @@ Flags:
 	--policy POLICY    what a sign-in beyond the limit meets (default displace):
 	                   displace: the session left alone the longest gives way
 	                   refuse: the newcomer is refused
+	                   ask: the newcomer chooses whose seat it takes
+	--streams N        on how many devices an account may watch at a time, 1 to 64
+	                   (default: wherever it is signed in)
 
 The first line printed has the site's address, the second that of the stage. Interrupt (Ctrl-C) ends it.
 `
@@ -42,12 +46,17 @@ The first line printed has the site's address, the second that of the stage. Int
 // goodbye bounds how long the end waits for requests that are being answered.
 const goodbye = 5 * time.Second
 
+// demoStreamIdle is how long a player may be silent: short, so that nobody has
+// to wait to see it.
+const demoStreamIdle = 15 * time.Second
+
 // demoConfig is the demo's command line, understood.
 type demoConfig struct {
-	listen string
-	store  storeSpec
-	limit  int
-	policy oneseat.Policy
+	listen  string
+	store   storeSpec
+	limit   int
+	policy  oneseat.Policy
+	streams int // 0: not counted
 }
 
 // parseDemo reads the flags. What is wrong with their values comes back
@@ -59,6 +68,7 @@ func parseDemo(args []string) (demoConfig, error) {
 	store := fs.String("store", "sqlite:oneseat-demo.db", "")
 	limit := fs.String("limit", "1", "")
 	policy := fs.String("policy", string(oneseat.Displace), "")
+	streams := fs.String("streams", "0", "")
 	if err := fs.Parse(args); err != nil {
 		return demoConfig{}, err
 	}
@@ -78,8 +88,11 @@ func parseDemo(args []string) (demoConfig, error) {
 	if c.limit, err = strconv.Atoi(*limit); err != nil || c.limit < 1 || c.limit > oneseat.MaxSeats {
 		bad("--limit: %q is not a number from 1 to %d", *limit, oneseat.MaxSeats)
 	}
-	if c.policy != oneseat.Displace && c.policy != oneseat.Refuse {
-		bad("--policy: %q is neither displace nor refuse", *policy)
+	if !slices.Contains([]oneseat.Policy{oneseat.Displace, oneseat.Refuse, oneseat.Ask}, c.policy) {
+		bad("--policy: %q is neither displace, refuse nor ask", *policy)
+	}
+	if c.streams, err = strconv.Atoi(*streams); err != nil || c.streams < 0 || c.streams > oneseat.MaxStreams {
+		bad("--streams: %q is not a number from 1 to %d", *streams, oneseat.MaxStreams)
 	}
 	for _, arg := range fs.Args() {
 		bad("%q is not a flag", arg)
@@ -122,7 +135,7 @@ func serveDemo(ctx context.Context, c demoConfig, stdout, stderr io.Writer) (err
 	if err != nil {
 		return err
 	}
-	seats, err := oneseat.New(data.store, oneseat.Config{Limit: c.limit, WhenFull: c.policy, Logger: logger})
+	seats, err := oneseat.New(data.store, oneseat.Config{Limit: c.limit, WhenFull: c.policy, Streams: c.streams, StreamIdle: demoStreamIdle, Logger: logger})
 	if err != nil {
 		return err
 	}
@@ -175,7 +188,7 @@ func newSite(seats *oneseat.Registry, users *demo.Users, c demoConfig, at demoLi
 	}
 	return demo.New(demo.Config{
 		Registry: seats, Guard: guards[0], Users: users,
-		Limit: c.limit, WhenFull: c.policy, Logger: logger,
+		Limit: c.limit, WhenFull: c.policy, Streams: c.streams, Logger: logger,
 		Stage: &demo.Stage{
 			Phone: guards[1], Laptop: guards[2],
 			SitePort: portOf(at.site), PhonePort: portOf(at.phone), LaptopPort: portOf(at.laptop),

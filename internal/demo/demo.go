@@ -30,6 +30,10 @@ type Config struct {
 	Limit    int
 	WhenFull oneseat.Policy
 
+	// Streams is the registry's too, or 0: the picture is then anybody's who is
+	// signed in.
+	Streams int
+
 	// Stage adds the page /stage. Default: there is none.
 	Stage *Stage
 
@@ -65,7 +69,7 @@ func New(c Config) (*Site, error) {
 	if s.painter, err = newPainter(); err != nil {
 		return nil, err
 	}
-	if s.pages, err = newPages(s.painter, c.Limit, c.WhenFull); err != nil {
+	if s.pages, err = newPages(s.painter, c.Limit, c.Streams, c.WhenFull); err != nil {
 		return nil, err
 	}
 	s.site = (&front{Site: s, guard: c.Guard}).routes()

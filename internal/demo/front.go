@@ -5,6 +5,7 @@ import (
 	"net/http"
 
 	"github.com/oneseat/oneseat/oneseathttp"
+	"github.com/oneseat/oneseat/oneseathttp/stream"
 )
 
 // front is the site as it is served at one address: the site itself, or one of
@@ -25,7 +26,14 @@ func (f *front) routes() http.Handler {
 	mux.HandleFunc("POST /logout", f.signOut)
 	mux.Handle("GET /password", guard.Require(http.HandlerFunc(f.passwordForm)))
 	mux.Handle("POST /password", guard.Require(http.HandlerFunc(f.changePassword)))
-	mux.Handle("GET /live", guard.Require(http.HandlerFunc(f.live)))
+	if live := http.HandlerFunc(f.live); f.c.Streams > 0 {
+		streams := stream.New(f.c.Registry, guard)
+		mux.Handle("GET /live", streams.Require(live))
+		mux.Handle("GET "+stream.Path, streams.Handler())
+		mux.Handle("POST "+stream.Path, f.bound(streams.Handler()))
+	} else {
+		mux.Handle("GET /live", guard.Require(live))
+	}
 	own := f.scripted(f.untilClose(guard.Handler()))
 	mux.Handle("GET "+oneseathttp.Path, own)
 	mux.Handle("POST "+oneseathttp.Path, own)
@@ -89,14 +97,23 @@ func (f *front) scripted(next http.Handler) http.Handler {
 	})
 }
 
-// untilClose ends the requests of next when the site closes, as if their client
-// had gone: an event stream ends whole, and its browser comes back.
+// untilClose is bound for requests that read; what changes something is not
+// broken off.
 func (f *front) untilClose(next http.Handler) http.Handler {
+	bound := f.bound(next)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Method != http.MethodGet {
-			next.ServeHTTP(w, r) // what changes something is not broken off
+			next.ServeHTTP(w, r)
 			return
 		}
+		bound.ServeHTTP(w, r)
+	})
+}
+
+// bound ends the requests of next when the site closes, as if their client had
+// gone: an event stream ends whole, and its browser comes back.
+func (f *front) bound(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		ctx, cancel := context.WithCancel(r.Context())
 		defer cancel()
 		defer context.AfterFunc(f.life, cancel)()

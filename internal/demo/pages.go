@@ -41,6 +41,7 @@ type page struct {
 	Limit  int
 
 	Scripts  []string // modules that the page runs
+	Counted  bool     // how many watch is counted: the picture comes by a player
 	Follows  bool     // the page belongs to Session, and is told of its end
 	Device   string   // which device on the stage this is
 	Home     string   // origin of the stage that the device is on
@@ -62,8 +63,8 @@ type asset struct {
 	body []byte
 }
 
-func newPages(p *painter, limit int, full oneseat.Policy) (*pages, error) {
-	ps := &pages{templates: map[string]*template.Template{}, asset: map[string]asset{}, limit: limit, rule: ruleWords(limit, full)}
+func newPages(p *painter, limit, streams int, full oneseat.Policy) (*pages, error) {
+	ps := &pages{templates: map[string]*template.Template{}, asset: map[string]asset{}, limit: limit, rule: ruleWords(limit, streams, full)}
 	funcs := template.FuncMap{"iso": isoTime, "clock": clockTime, "day": dayTime, "ago": agoWords, "kind": kindWords, "names": Names}
 	base, err := template.New("base.html").Funcs(funcs).ParseFS(files, "pages/base.html")
 	if err != nil {
@@ -88,7 +89,7 @@ func newPages(p *painter, limit int, full oneseat.Policy) (*pages, error) {
 	const js = "text/javascript; charset=utf-8"
 	for name, kind := range map[string]string{
 		"site.css": "text/css; charset=utf-8", "stage.css": "text/css; charset=utf-8",
-		"members.js": js, "stage.js": js, "device.js": js, "icon.svg": "image/svg+xml",
+		"members.js": js, "watch.js": js, "stage.js": js, "device.js": js, "icon.svg": "image/svg+xml",
 	} {
 		body, err := files.ReadFile("assets/" + name)
 		if err != nil {
@@ -130,6 +131,9 @@ func (f *front) show(w http.ResponseWriter, r *http.Request, status int, name st
 	case "members", "password":
 		p.Follows = true
 		p.Scripts = append(p.Scripts, p.Assets+"members.js", oneseathttp.Path+"oneseat.js")
+		if p.Counted = f.c.Streams > 0; p.Counted && name == "members" {
+			p.Scripts = append(p.Scripts, p.Assets+"watch.js")
+		}
 	case "stage":
 		p.Scripts = append(p.Scripts, p.Assets+"stage.js")
 	}

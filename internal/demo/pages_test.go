@@ -39,12 +39,14 @@ func TestWhoSignedInAgainIsNotToldOff(t *testing.T) {
 func TestTheRuleIsPutIntoWords(t *testing.T) {
 	seen := map[string]bool{}
 	for _, limit := range []int{1, 3} {
-		for _, policy := range []oneseat.Policy{oneseat.Displace, oneseat.Refuse} {
-			seen[ruleWords(limit, policy)] = true
+		for _, policy := range []oneseat.Policy{oneseat.Displace, oneseat.Refuse, oneseat.Ask} {
+			for _, streams := range []int{0, 1, 2} {
+				seen[ruleWords(limit, streams, policy)] = true
+			}
 		}
 	}
-	if len(seen) != 4 {
-		t.Errorf("four rules, %d sentences: %v", len(seen), seen)
+	if len(seen) != 18 {
+		t.Errorf("18 rules, %d sentences: %v", len(seen), seen)
 	}
 }
 

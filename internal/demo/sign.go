@@ -75,7 +75,7 @@ func (f *front) signIn(w http.ResponseWriter, r *http.Request) {
 	}
 	session, err := f.guard.SignIn(w, r, name)
 	if full, ok := errors.AsType[*oneseat.LimitError](err); ok {
-		f.show(w, r, http.StatusConflict, "full", page{Title: "All seats are taken", Live: full.Live, Name: name})
+		f.full(w, r, full, found, next)
 		return
 	}
 	if _, ended := errors.AsType[*oneseat.EndedError](err); ended {
@@ -101,6 +101,26 @@ func (f *front) signIn(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	f.wrongSignIn(w, r, name, next)
+}
+
+// full answers a sign-in that found no seat: with our page, or, if the newcomer
+// may choose who goes, with oneseat's, which asks.
+func (f *front) full(w http.ResponseWriter, r *http.Request, full *oneseat.LimitError, who *proof, next string) {
+	if full.Ticket == "" {
+		f.show(w, r, http.StatusConflict, "full", page{Title: "All seats are taken", Live: full.Live, Name: who.name})
+		return
+	}
+	// The ticket stands for the password. If that was changed meanwhile, the change
+	// came too early to take the ticket away.
+	still, err := f.c.Users.holds(r.Context(), who)
+	switch {
+	case err != nil:
+		f.fail(w, r, err)
+	case !still:
+		f.wrongSignIn(w, r, who.name, next)
+	default:
+		f.guard.RefuseSignIn(w, r, full, next)
+	}
 }
 
 func (f *front) wrongSignIn(w http.ResponseWriter, r *http.Request, name, next string) {

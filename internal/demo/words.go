@@ -29,7 +29,7 @@ func tell(e oneseat.Ending) *told {
 func knownReason(word string) oneseat.Reason {
 	r := oneseat.Reason(word)
 	switch r {
-	case oneseat.SignedOut, oneseat.Displaced, oneseat.Revoked, oneseat.IdleTimeout, oneseat.AbsoluteTimeout, oneseat.CredentialsChanged, oneseat.RealmEnded:
+	case oneseat.SignedOut, oneseat.Displaced, oneseat.Revoked, oneseat.IdleTimeout, oneseat.AbsoluteTimeout, oneseat.CredentialsChanged, oneseat.AccountWasBlocked, oneseat.RealmEnded:
 		return r
 	}
 	return ""
@@ -52,16 +52,22 @@ func kindWords(d oneseat.Device) string {
 	return ""
 }
 
-// ruleWords says how many seats an account has, and what happens beyond.
-func ruleWords(limit int, full oneseat.Policy) string {
+// ruleWords says how many seats an account has, what happens beyond, and how
+// many pictures it may watch, 0 for as many as it has seats.
+func ruleWords(limit, streams int, full oneseat.Policy) string {
 	seats := "one seat"
 	if limit != 1 {
 		seats = fmt.Sprintf("%d seats", limit)
+	}
+	if streams > 0 {
+		seats += fmt.Sprintf(", and may watch on %d of them", streams)
 	}
 	beyond := "A newer sign-in takes it, at once."
 	switch {
 	case full == oneseat.Refuse:
 		beyond = "While nothing is free, a further sign-in is refused."
+	case full == oneseat.Ask:
+		beyond = "While nothing is free, a further sign-in chooses whose seat it takes."
 	case limit != 1:
 		beyond = "A further sign-in takes that of the device left alone the longest, at once."
 	}
@@ -78,6 +84,21 @@ func eventWords(e oneseat.Event) string {
 		return "got a new secret " + on
 	case oneseat.SignInRefused:
 		return "was refused " + on + ": no seat is free"
+	case oneseat.SignInAsked:
+		return "was asked " + on + " who is to go: no seat is free"
+	case oneseat.StreamStarted:
+		return "began to watch " + on
+	case oneseat.StreamEnded:
+		if e.Reason == oneseat.Displaced {
+			return "stopped watching " + on + ": " + deviceWords(e.ByDevice) + " watches instead"
+		}
+		return "stopped watching " + on
+	case oneseat.TakeoverNoticed:
+		return "is used by devices that throw each other out in turn"
+	case oneseat.AccountBlocked:
+		return "was blocked"
+	case oneseat.AccountUnblocked:
+		return "may sign in again"
 	case oneseat.SessionUsedAfterEnd:
 		return "asked again " + on + ", and was refused"
 	case oneseat.SessionEnded:

@@ -8,6 +8,7 @@
 package stream
 
 import (
+	"context"
 	_ "embed"
 	"encoding/json"
 	"errors"
@@ -42,8 +43,9 @@ func New(seats *oneseat.Registry, guard *oneseathttp.Guard) *Streams { return &S
 //	GET  /oneseat/stream/stream.js  the script that does all that
 //
 // start answers with the stream's id and how often to beat; 409 and who is
-// playing, if the account plays as many as it may. beat answers 410 and why, once
-// another has taken the stream over, and 404 once it has lapsed: start again.
+// playing, if the account plays as many as it may. beat is answered when the next
+// one is due: 204; or at once: 410 and why, when another has taken the stream
+// over, and 404 when it has lapsed: start again.
 //
 // Mount it with mux.Handle(stream.Path, streams.Handler()). Requests of other
 // sites get 403. None of these is activity: a stream keeps no session from idling.
@@ -97,14 +99,35 @@ func (s *Streams) start(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	w.Header().Set("Content-Type", "application/json")
-	every := s.seats.Config().StreamIdle / 3
-	_ = json.NewEncoder(w).Encode(map[string]any{"stream": stream.ID, "beat_ms": every.Milliseconds()}) // an error is the client's connection
+	_ = json.NewEncoder(w).Encode(map[string]any{"stream": stream.ID, "beat_ms": s.every().Milliseconds()}) // an error is the client's connection
 }
 
+// beat is answered when the next one is due, or at once when the stream ends, so
+// that the player is told at that moment.
 func (s *Streams) beat(w http.ResponseWriter, r *http.Request) {
 	mine, _ := oneseat.SessionFrom(r.Context())
-	s.done(w, r, s.seats.Heartbeat(r.Context(), mine, oneseat.SessionID(r.PathValue("id"))))
+	id := oneseat.SessionID(r.PathValue("id"))
+	err := s.seats.Heartbeat(r.Context(), mine, id)
+	if err == nil {
+		over := make(chan error, 1)
+		stop := s.seats.WhenEnded(r.Context(), oneseat.Session{ID: id, Parent: mine.ID, Account: mine.Account}, func(cause error) { over <- cause })
+		defer stop()
+		due := time.NewTimer(s.every())
+		defer due.Stop()
+		select {
+		case <-due.C:
+		case <-r.Context().Done(): // with the session, or the player
+			if over, ended := errors.AsType[*oneseat.EndedError](context.Cause(r.Context())); ended {
+				err = over
+			}
+		case err = <-over:
+		}
+	}
+	s.done(w, r, err)
 }
+
+// every is how often a player beats: it may miss two.
+func (s *Streams) every() time.Duration { return s.seats.Config().StreamIdle / 3 }
 
 func (s *Streams) stop(w http.ResponseWriter, r *http.Request) {
 	mine, _ := oneseat.SessionFrom(r.Context())
@@ -112,6 +135,9 @@ func (s *Streams) stop(w http.ResponseWriter, r *http.Request) {
 }
 
 func (s *Streams) done(w http.ResponseWriter, r *http.Request, err error) {
+	if over, ok := errors.AsType[*oneseat.EndedError](err); ok && over.Ending.Parent != "" && over.Ending.Reason != oneseat.Displaced {
+		err = oneseat.ErrNoSession // it has lapsed or was stopped: no news but that there is none
+	}
 	if err != nil {
 		s.refuse(w, r, err)
 		return

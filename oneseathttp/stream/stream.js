@@ -21,7 +21,6 @@ export function watch(element, { play, stop }) {
 
   addEventListener("pagehide", () => giveBack());
   addEventListener("pageshow", (e) => { if (e.persisted) start(); });
-  document.addEventListener("visibilitychange", () => { if (!document.hidden && stream) beat(); }); // timers sleep in a hidden tab
   start();
   return { close() { closed = true; giveBack(); } };
 
@@ -34,7 +33,7 @@ export function watch(element, { play, stop }) {
       hide(element);
       stream = said.stream;
       play(stream);
-      next(said.beat_ms);
+      beat(stream, said.beat_ms);
     } else if (said.status === 409) {
       offer(said);
     } else if (said.status !== 401) { // that is oneseat.js's to tell
@@ -42,17 +41,20 @@ export function watch(element, { play, stop }) {
     }
   }
 
-  function next(ms) {
-    clearTimeout(timer);
-    timer = setTimeout(() => beat(ms), ms);
-  }
-
-  async function beat(ms = 10000) {
-    const said = await post(stream + "/beat");
-    if (!stream) return; // given back meanwhile
-    if (said.status === 410) return lost(said);
-    if (said.status === 404) { lost(); return start(); } // it has lapsed, as after sleep
-    if (said.status !== 401) next(ms);
+  // beat keeps the stream for as long as it is ours. The server holds its answer
+  // until the next beat is due, or the stream ends.
+  async function beat(mine, every) {
+    while (stream === mine) {
+      const began = Date.now();
+      const said = await post(mine + "/beat");
+      if (stream !== mine) return; // given back meanwhile
+      if (said.status === 410) return lost(said);
+      if (said.status === 404) { lost(); return start(); } // it has lapsed, as after sleep
+      if (said.status === 401) return lost();
+      // One that was answered too soon, or not at all, is not sent again at once.
+      const early = Math.min(every, 2000) - (Date.now() - began);
+      if (early > 0) await new Promise((resolve) => setTimeout(resolve, early));
+    }
   }
 
   // lost takes down what plays, and says why.
