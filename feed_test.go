@@ -3,8 +3,11 @@ package oneseat_test
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"slices"
+	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -371,5 +374,67 @@ func (p partitioned) Wake(ctx context.Context, wake func(int)) error {
 		for i := range p.n {
 			wake(i)
 		}
+	})
+}
+
+func TestTheOperatorHearsOfABrokenLogOnceAndOfItsReturn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var heard safeBuffer
+		f := &faulty{Store: memstore.New()}
+		r := node{newRegistry(t, f, oneseat.Config{Logger: slog.New(slog.NewTextHandler(&heard, nil))}), f}
+		synctest.Wait()
+		g := signIn(t, r, "ada", oneseat.Client{})
+		var calls atomic.Int64
+		r.set(func() {
+			r.changes = func(context.Context, int, oneseat.Cursor, tailFunc) (oneseat.Tail, error) {
+				calls.Add(1)
+				return oneseat.Tail{}, errDown
+			}
+		})
+		time.Sleep(time.Minute)
+		if n := strings.Count(heard.String(), "the log cannot be read"); n != 1 {
+			t.Errorf("it was told %d times: %s", n, heard.String())
+		}
+		if n := calls.Load(); n < 59 || n > 80 {
+			t.Errorf("%d tries in a minute", n)
+		}
+		if b := r.Stats().Behind; b < 59*time.Second {
+			t.Errorf("behind by %v", b)
+		}
+		wantLive(t, r, g)
+		r.up()
+		time.Sleep(time.Second)
+		if !strings.Contains(heard.String(), "the log can be read again") {
+			t.Errorf("the log says %s", heard.String())
+		}
+		if b := r.Stats().Behind; b > maxStale/4 {
+			t.Errorf("behind by %v", b)
+		}
+		time.Sleep(maxStale)
+		wantLive(t, r, g)
+		fromMemory(t, r, g)
+	})
+}
+
+func TestAPushThatBreaksIsTakenUpAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var heard safeBuffer
+		store := memstore.New()
+		f := &faulty{Store: store}
+		f.wake = func(context.Context, func(int), wakeFunc) error { return errDown }
+		a := newNode(t, store, oneseat.Config{})
+		r := node{newRegistry(t, f, oneseat.Config{MaxStale: time.Minute, Logger: slog.New(slog.NewTextHandler(&heard, nil))}), f}
+		synctest.Wait()
+		if !strings.Contains(heard.String(), "the store's push is broken") {
+			t.Errorf("the log says %s", heard.String())
+		}
+		g := signIn(t, a, "ada", oneseat.Client{})
+		wantLive(t, r, g)
+		r.up()
+		time.Sleep(time.Second)
+		synctest.Wait()
+		signIn(t, a, "ada", oneseat.Client{})
+		synctest.Wait() // without waiting for the next look on time, in 15 seconds
+		wantEnded(t, r, g, oneseat.Displaced)
 	})
 }

@@ -1,0 +1,319 @@
+package oneseat_test
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/oneseat/oneseat"
+	"github.com/oneseat/oneseat/store/memstore"
+)
+
+func TestTheSweepRecordsTimeoutsAndErasesWhatIsLeft(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := memstore.New()
+		r := newNode(t, store, oneseat.Config{Idle: time.Hour, KeepEndings: 2 * time.Hour, MaxStale: time.Minute, Limit: 2})
+		const accounts = 250 // more than two pages of the sweep
+		var some []oneseat.Grant
+		for i := range accounts {
+			some = append(some, signIn(t, r, fmt.Sprint("account ", i), oneseat.Client{}))
+		}
+		keeper := signIn(t, r, "keeper", oneseat.Client{})
+		time.Sleep(58 * time.Minute)
+		wantLive(t, r, keeper)
+		time.Sleep(4 * time.Minute) // a sweep comes every minute and a half at most
+		for _, g := range some {
+			v := stored(t, store, g.Session.Account)
+			if len(v.Roster.Seats) != 0 || v.Roster.Endings[0].Reason != oneseat.IdleTimeout {
+				t.Fatalf("%s: %+v", g.Session.Account, v.Roster)
+			}
+		}
+		if n := count(logged(t, store, some[7].Session.Account), oneseat.SessionEnded); n != 1 {
+			t.Errorf("%d events", n)
+		}
+		wantEnded(t, r, some[7], oneseat.IdleTimeout)
+		time.Sleep(30 * time.Minute)
+		wantLive(t, r, keeper)
+
+		ended := stored(t, store, some[0].Session.Account).Roster.Endings[0].At
+		time.Sleep(2*time.Hour - tick - time.Since(ended))
+		wantEnded(t, r, some[0], oneseat.IdleTimeout)
+		time.Sleep(4 * time.Minute)
+		for _, g := range some {
+			if v := stored(t, store, g.Session.Account); v.Roster != nil {
+				t.Fatalf("%s: %+v", g.Session.Account, v.Roster)
+			}
+		}
+		_, err := r.Check(t.Context(), string(some[0].Token))
+		wantError(t, err, oneseat.ErrNoSession) // as if it had never been
+		if stored(t, store, "").Roster == nil {
+			t.Error("the control record was swept away")
+		}
+		if keys, err := store.Due(t.Context(), realm, 10); err != nil || len(keys) > 1 {
+			t.Errorf("still due: %v, %v", keys, err)
+		}
+		// An account that comes back is as good as new.
+		wantLive(t, r, signIn(t, r, some[0].Session.Account, oneseat.Client{}))
+	})
+}
+
+// REV-08: once an hour and session, not once a request.
+func TestUseAfterTheEndIsReportedOnceAnHour(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a, b, store := following(t, oneseat.Config{MaxStale: time.Minute})
+		old := signIn(t, a, "ada", oneseat.Client{Device: laptop})
+		signIn(t, a, "ada", oneseat.Client{})
+		time.Sleep(time.Second)
+		use := func() {
+			for range 50 {
+				for _, r := range []node{a, b} {
+					wantEnded(t, r, old, oneseat.Displaced)
+				}
+			}
+			synctest.Wait()
+		}
+		used := func() (n int) { return count(logged(t, store, "ada"), oneseat.SessionUsedAfterEnd) }
+		use()
+		if n := used(); n != 1 {
+			t.Fatalf("%d events, want one", n)
+		}
+		events := logged(t, store, "ada")
+		if e := events[len(events)-1]; e.Session != old.Session.ID || e.Reason != oneseat.Displaced || e.Device != laptop {
+			t.Errorf("the event is %+v", e)
+		}
+		time.Sleep(time.Hour - tick)
+		use()
+		if n := used(); n != 1 {
+			t.Fatalf("%d events within the hour, want one", n)
+		}
+		time.Sleep(tick)
+		use()
+		if n := used(); n != 2 {
+			t.Fatalf("%d events after an hour, want two", n)
+		}
+		// An id is not a secret that was copied: its use tells nothing.
+		time.Sleep(time.Hour)
+		_, err := a.CheckID(t.Context(), "ada", old.Session.ID)
+		wantEnding(t, err, old.Session.ID, oneseat.Displaced)
+		synctest.Wait()
+		if n := used(); n != 2 {
+			t.Errorf("%d events after an id was used, want two", n)
+		}
+	})
+}
+
+// A session that was ended while its use was on its way to be noted.
+func TestANoteOfUseMakesNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := memstore.New()
+		r := newNode(t, store, oneseat.Config{})
+		old := signIn(t, r, "ada", oneseat.Client{})
+		signIn(t, r, "ada", oneseat.Client{})
+		r.set(func() {
+			r.update = func(ctx context.Context, k oneseat.Key, c change, next updateFunc) (oneseat.View, error) {
+				deleteRow(t, store, "ada")
+				return next(ctx, k, c)
+			}
+		})
+		wantEnded(t, r, old, oneseat.Displaced)
+		synctest.Wait()
+		if v := stored(t, store, "ada"); v.Roster != nil {
+			t.Errorf("it made %+v", v.Roster)
+		}
+	})
+}
+
+// A store may call a roster due too early, or one that has gone since: then
+// there is nothing to do, and the sweep comes to an end.
+func TestASweepOfWhatIsNotDueComesToAnEnd(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newNode(t, memstore.New(), oneseat.Config{MaxStale: time.Minute})
+		keys := []oneseat.Key{oneseat.KeyOf(realm, ""), oneseat.KeyOf(realm, "nobody")}
+		var all []oneseat.Grant
+		for i := range 120 {
+			g := signIn(t, r, fmt.Sprint("account ", i), oneseat.Client{})
+			all = append(all, g)
+			keys = append(keys, oneseat.KeyOf(realm, g.Session.Account))
+		}
+		var asked atomic.Int64
+		r.set(func() {
+			r.due = func(_ context.Context, _ string, limit int) ([]oneseat.Key, error) {
+				if asked.Add(1) > 1000 {
+					return nil, nil
+				}
+				return keys[:min(limit, len(keys))], nil
+			}
+		})
+		writes := r.writes.Load()
+		time.Sleep(10 * time.Minute)
+		if n := asked.Load(); n > 40 {
+			t.Errorf("it asked %d times in ten minutes", n)
+		}
+		if n := r.writes.Load() - writes; n != 0 {
+			t.Errorf("%d writes", n)
+		}
+		for _, g := range all {
+			wantLive(t, r, g)
+		}
+	})
+}
+
+func TestASweepThatFailsGoesOnLater(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var heard safeBuffer
+		store := memstore.New()
+		f := &faulty{Store: store}
+		r := node{newRegistry(t, f, oneseat.Config{Idle: time.Hour, MaxStale: time.Minute, Logger: slog.New(slog.NewTextHandler(&heard, nil))}), f}
+		signIn(t, r, "ada", oneseat.Client{})
+		time.Sleep(time.Hour)
+		for _, broken := range []func(){r.unreadable, r.unwritable, func() {
+			r.set(func() {
+				r.due = func(context.Context, string, int) ([]oneseat.Key, error) { return nil, errDown }
+			})
+		}} {
+			broken()
+			heard.Reset()
+			time.Sleep(2 * time.Minute)
+			if len(stored(t, store, "ada").Roster.Seats) != 1 {
+				t.Fatal("it was swept")
+			}
+			if !strings.Contains(heard.String(), "sweeping stopped") {
+				t.Errorf("the log says %q", heard.String())
+			}
+			r.up()
+		}
+		time.Sleep(4 * time.Minute)
+		if len(stored(t, store, "ada").Roster.Seats) != 0 {
+			t.Error("it was not swept")
+		}
+	})
+}
+
+// A row that cannot be read is left alone, and is no reason to leave the others
+// unswept.
+func TestOneBadRosterDoesNotStopTheSweep(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := memstore.New()
+		r := newNode(t, store, oneseat.Config{Idle: time.Hour, MaxStale: time.Minute})
+		bad := oneseat.KeyOf(realm, "ada")
+		signIn(t, r, "ada", oneseat.Client{})
+		time.Sleep(time.Second)
+		const others = 250 // more than two pages of the sweep
+		for i := range others {
+			signIn(t, r, fmt.Sprint("account ", i), oneseat.Client{})
+		}
+		var tries atomic.Int64
+		r.set(func() {
+			r.update = func(ctx context.Context, k oneseat.Key, c change, next updateFunc) (oneseat.View, error) {
+				if k == bad {
+					tries.Add(1)
+					return oneseat.View{}, &oneseat.FormatError{Problem: "it is damaged"}
+				}
+				return next(ctx, k, c)
+			}
+		})
+		time.Sleep(time.Hour + 5*time.Minute)
+		for i := range others {
+			if len(stored(t, store, fmt.Sprint("account ", i)).Roster.Seats) != 0 {
+				t.Fatalf("account %d was not swept", i)
+			}
+		}
+		if n := tries.Load(); n > 10 {
+			t.Errorf("it was tried %d times in five minutes", n)
+		}
+	})
+}
+
+func TestABackgroundUpdateThatFailsIsAskedForAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var heard safeBuffer
+		store := memstore.New()
+		f := &faulty{Store: store}
+		r := node{newRegistry(t, f, oneseat.Config{Idle: time.Hour, Logger: slog.New(slog.NewTextHandler(&heard, nil))}), f}
+		g := signIn(t, r, "ada", oneseat.Client{})
+		time.Sleep(5 * time.Minute)
+		r.unwritable()
+		wantLive(t, r, g)
+		synctest.Wait()
+		if !strings.Contains(heard.String(), "a background update failed") {
+			t.Errorf("the log says %q", heard.String())
+		}
+		r.up()
+		wantLive(t, r, g)
+		synctest.Wait()
+		if at := stored(t, store, "ada").Roster.Seats[0].LastSeen; !at.Equal(time.Now()) {
+			t.Errorf("last seen at %v", at)
+		}
+	})
+}
+
+// When more is to be noted than can be queued, checks do not wait.
+func TestAFullQueueOfChoresHoldsUpNoCheck(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := memstore.New()
+		r := newNode(t, store, oneseat.Config{Idle: time.Hour, MaxStale: time.Minute})
+		const n = 1100
+		var all []oneseat.Grant
+		for i := range n {
+			all = append(all, signIn(t, r, fmt.Sprint("account ", i), oneseat.Client{}))
+		}
+		time.Sleep(5 * time.Minute)
+		release := make(chan struct{})
+		r.set(func() {
+			r.update = func(ctx context.Context, k oneseat.Key, c change, next updateFunc) (oneseat.View, error) {
+				<-release
+				return next(ctx, k, c)
+			}
+		})
+		began := time.Now()
+		for _, g := range all {
+			wantLive(t, r, g)
+		}
+		if took := time.Since(began); took != 0 {
+			t.Errorf("the checks took %v", took)
+		}
+		writes := r.writes.Load()
+		close(release)
+		synctest.Wait()
+		if got := r.writes.Load() - writes; got < 1024 || got >= n {
+			t.Errorf("%d were written", got)
+		}
+		for _, g := range all {
+			wantLive(t, r, g)
+		}
+		synctest.Wait()
+		if got := r.writes.Load() - writes; got != n {
+			t.Errorf("%d were written in the end, want all %d", got, n)
+		}
+	})
+}
+
+// safeBuffer is a log that a test reads while it is written.
+type safeBuffer struct {
+	mu sync.Mutex
+	b  strings.Builder
+}
+
+func (s *safeBuffer) Write(b []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.b.Write(b)
+}
+
+func (s *safeBuffer) String() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.b.String()
+}
+
+func (s *safeBuffer) Reset() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.b.Reset()
+}

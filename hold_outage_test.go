@@ -1,0 +1,172 @@
+package oneseat_test
+
+import (
+	"context"
+	"fmt"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/oneseat/oneseat"
+)
+
+const holdGrace = 5 * time.Second // the default
+
+// P4: without the push and the log, within MaxStale.
+func TestHeldRequestsAreCutWithinMaxStaleWhereTheLogIsBroken(t *testing.T) {
+	for after := time.Duration(0); after < maxStale; after += 190 * time.Millisecond {
+		eachWay(t, func(t *testing.T, hold func(testing.TB, node, oneseat.Grant) *request) {
+			a, b, _ := following(t, oneseat.Config{})
+			g, other := signIn(t, a, "ada", oneseat.Client{}), signIn(t, a, "grace", oneseat.Client{})
+			b.deaf()
+			time.Sleep(2 * time.Second)
+			q, left := hold(t, b, g), hold(t, b, other)
+			time.Sleep(10*time.Second + after)
+			signIn(t, a, "ada", oneseat.Client{})
+			if q.cause(t) != nil {
+				t.Fatal("nobody can know yet")
+			}
+			time.Sleep(maxStale)
+			wantEnding(t, q.cause(t), g.Session.ID, oneseat.Displaced)
+			loads := b.loads.Load()
+			time.Sleep(20 * time.Second)
+			if left.cause(t) != nil {
+				t.Error("another account's was cut")
+			}
+			if n := b.loads.Load() - loads; n > 50 {
+				t.Errorf("%d reads in 20 seconds for one that is held", n)
+			}
+		})
+	}
+}
+
+// P4: when no read answers, after the grace and not before.
+func TestHeldRequestsAreCutAfterTheGraceWhenTheStoreIsDown(t *testing.T) {
+	eachWay(t, func(t *testing.T, hold func(testing.TB, node, oneseat.Grant) *request) {
+		a, b, _ := following(t, oneseat.Config{})
+		g := signIn(t, a, "ada", oneseat.Client{})
+		q := hold(t, b, g)
+		time.Sleep(time.Minute)
+		b.down()
+		time.Sleep(maxStale/4 + holdGrace)
+		if err := q.cause(t); err != nil {
+			t.Fatalf("within the grace: %v", err)
+		}
+		time.Sleep(maxStale + tick)
+		err := q.cause(t)
+		wantError(t, err, oneseat.ErrStoreUnavailable)
+		wantError(t, err, errDown)
+		if n := b.Stats().Held; n != 0 {
+			t.Errorf("%d are held", n)
+		}
+
+		// A short failure cuts nothing, and begins the grace anew.
+		b.up()
+		q = hold(t, b, g)
+		for range 10 {
+			time.Sleep(2 * time.Second)
+			b.down()
+			time.Sleep(4 * time.Second)
+			b.up()
+		}
+		if err := q.cause(t); err != nil {
+			t.Errorf("failures shorter than the grace: %v", err)
+		}
+		wantLive(t, b, g)
+	})
+}
+
+// A store that does not refuse but hangs takes each read its two seconds. That
+// is not to be paid once for every hundred requests.
+func TestManyHeldRequestsAreCutInTimeWhenTheStoreHangs(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a, b, _ := following(t, oneseat.Config{MaxStale: time.Second})
+		var all []*request
+		for i := range 3000 { // a dozen reads
+			all = append(all, hold(t, b, signIn(t, a, fmt.Sprint("account ", i), oneseat.Client{})))
+		}
+		time.Sleep(time.Second)
+		hang := func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() }
+		b.set(func() {
+			b.load = func(ctx context.Context, _ []oneseat.Key, _ loadFunc) ([]oneseat.View, error) { return nil, hang(ctx) }
+			b.changes = func(ctx context.Context, _ int, _ oneseat.Cursor, _ tailFunc) (oneseat.Tail, error) {
+				return oneseat.Tail{}, hang(ctx)
+			}
+		})
+		time.Sleep(maxStale + holdGrace + 5*time.Second) // two reads that were under way
+		going := 0
+		for _, q := range all {
+			if q.cause(t) == nil {
+				going++
+			}
+		}
+		if going > 0 {
+			t.Errorf("%d of %d requests still go on", going, len(all))
+		}
+	})
+}
+
+func TestNothingIsCutWhereTheOperatorChoseSo(t *testing.T) {
+	eachWay(t, func(t *testing.T, hold func(testing.TB, node, oneseat.Grant) *request) {
+		a, b, _ := following(t, oneseat.Config{DangerouslyAllowWhenStoreIsDown: true})
+		g := signIn(t, a, "ada", oneseat.Client{})
+		q := hold(t, b, g)
+		time.Sleep(time.Second)
+		b.down()
+		time.Sleep(2 * time.Minute)
+		if err := q.cause(t); err != nil {
+			t.Fatalf("cut by %v", err)
+		}
+		late := hold(t, b, g)
+		if err := late.cause(t); err != nil {
+			t.Fatalf("cut by %v", err)
+		}
+		signIn(t, a, "ada", oneseat.Client{})
+		b.up()
+		time.Sleep(2 * time.Second)
+		wantEnding(t, q.cause(t), g.Session.ID, oneseat.Displaced)
+		wantEnding(t, late.cause(t), g.Session.ID, oneseat.Displaced)
+	})
+}
+
+func TestAHoldThatCannotBeConfirmedIsCutAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a, b, _ := following(t, oneseat.Config{})
+		g := signIn(t, a, "ada", oneseat.Client{})
+		b.down()
+		wantError(t, hold(t, b, g).cause(t), oneseat.ErrStoreUnavailable)
+		b.up()
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		q := &request{}
+		b.WhenEnded(ctx, g.Session, q.End)
+		wantError(t, q.cause(t), context.Canceled)
+		unknown := oneseat.Session{ID: "x", Account: "ada"}
+		q = &request{}
+		b.WhenEnded(t.Context(), unknown, q.End)
+		wantError(t, q.cause(t), oneseat.ErrNoSession)
+		if n := b.Stats().Held; n != 0 {
+			t.Errorf("%d are held", n)
+		}
+	})
+}
+
+// A timeout that cannot be recorded cuts like a store that does not answer.
+func TestAHoldAtItsDeadlineWithoutAWritableStore(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a, b, _ := following(t, oneseat.Config{Idle: 100 * time.Second})
+		g := signIn(t, a, "ada", oneseat.Client{})
+		q := hold(t, b, g)
+		for _, account := range []string{"grace", "alan"} { // in the same look
+			hold(t, b, signIn(t, a, account, oneseat.Client{}))
+		}
+		b.unwritable()
+		b.set(func() { b.due = func(context.Context, string, int) ([]oneseat.Key, error) { return nil, nil } })
+		a.set(func() { a.due = func(context.Context, string, int) ([]oneseat.Key, error) { return nil, nil } })
+		time.Sleep(101 * time.Second)
+		wantError(t, hold(t, b, g).cause(t), oneseat.ErrStoreUnavailable)
+		b.up()
+		time.Sleep(time.Second)
+		wantEnding(t, q.cause(t), g.Session.ID, oneseat.IdleTimeout)
+	})
+}

@@ -1,0 +1,289 @@
+package oneseat_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/oneseat/oneseat"
+	"github.com/oneseat/oneseat/store/memstore"
+)
+
+// delayed makes a node's next read of an account take place at once, and its
+// reply come when it is released.
+func delayed(r node, account string) (read <-chan struct{}, release func()) {
+	done, hold := make(chan struct{}), make(chan struct{})
+	first := true
+	r.set(func() {
+		r.load = func(ctx context.Context, keys []oneseat.Key, next loadFunc) ([]oneseat.View, error) {
+			views, err := next(ctx, keys...)
+			mine := false
+			for _, k := range keys {
+				mine = mine || k == oneseat.KeyOf(realm, account)
+			}
+			r.mu.Lock()
+			mine, first = mine && first, first && !mine
+			r.mu.Unlock()
+			if mine {
+				close(done)
+				<-hold
+			}
+			return views, err
+		}
+	})
+	return done, func() { close(hold) }
+}
+
+// A load that a change overtakes answers who asked before, and is not kept.
+func TestAnOvertakenLoadIsNotCached(t *testing.T) {
+	for _, here := range []bool{true, false} {
+		t.Run(fmt.Sprint("by an update of this node ", here), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				a, b, _ := following(t, oneseat.Config{})
+				g := signIn(t, b, "ada", oneseat.Client{})
+				synctest.Wait()
+				read, release := delayed(a, "ada")
+				a.set(func() {
+					a.update = func(ctx context.Context, k oneseat.Key, c change, next updateFunc) (oneseat.View, error) {
+						<-read
+						return next(ctx, k, c)
+					}
+				})
+				if here {
+					a.deaf()
+				}
+				by, done := b, make(chan struct{})
+				if here {
+					by = a
+				}
+				end := func() {
+					if n, err := by.EndAll(t.Context(), "ada", oneseat.Cause{}); n != 1 || err != nil {
+						t.Error(n, err)
+					}
+					close(done)
+				}
+				if here {
+					go end() // and it waits for the load to be on its way back
+					synctest.Wait()
+				}
+				var late error
+				checked := make(chan struct{})
+				go func() {
+					_, late = a.Check(t.Context(), string(g.Token))
+					close(checked)
+				}()
+				<-read
+				if !here {
+					end()
+				}
+				<-done
+				synctest.Wait() // the news arrives
+				release()
+				<-checked
+				if late != nil {
+					t.Errorf("it began before: %v", late)
+				}
+				wantEnded(t, a, g, oneseat.Revoked)
+			})
+		})
+	}
+}
+
+// A lower version never replaces a higher one, whichever arrives last: here the
+// watch over a held request and a check read at the same time.
+func TestALateLoadNeverReplacesANewerOne(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a, b, _ := following(t, oneseat.Config{})
+		g := signIn(t, a, "ada", oneseat.Client{})
+		b.deaf()
+		time.Sleep(time.Second)
+		wantLive(t, b, g)
+		hold(t, b, g)
+		read, release := delayed(b, "ada")
+		<-read // by the watch
+		signIn(t, a, "ada", oneseat.Client{})
+		time.Sleep(maxStale / 2)
+		wantEnded(t, b, g, oneseat.Displaced) // a read, because memory is too old
+		release()
+		synctest.Wait()
+		wantEnded(t, b, g, oneseat.Displaced)
+	})
+}
+
+// On the node that served it an end is known at once, also where the reply was
+// lost and only the retry had one; and so to its requests in flight.
+func TestAnEndWhoseReplyWasLostIsKnownAtOnceWhereItWasServed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a, _, _ := following(t, oneseat.Config{Limit: 3})
+		end := map[string]func(g oneseat.Grant) error{
+			"ada":   func(g oneseat.Grant) error { return signOut(t, a, g) },
+			"grace": func(g oneseat.Grant) error { return second(a.EndAll(t.Context(), "grace", oneseat.Cause{})) },
+			"alan": func(g oneseat.Grant) error {
+				return second(a.SignIn(t.Context(), "alan", oneseat.Client{Token: string(g.Token)}))
+			},
+		}
+		for account, end := range end {
+			g := signIn(t, a, account, oneseat.Client{})
+			synctest.Wait()
+			a.deaf()
+			wantLive(t, a, g)
+			q := hold(t, a, g)
+			a.loseReplies(oneseat.KeyOf(realm, account), 1, nil)
+			if err := end(g); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := a.Check(t.Context(), string(g.Token)); err == nil {
+				t.Errorf("%s: it still checks", account)
+			}
+			if _, ok := errors.AsType[*oneseat.EndedError](q.cause(t)); !ok {
+				t.Errorf("%s: its request goes on: %v", account, q.cause(t))
+			}
+			a.up()
+			time.Sleep(time.Minute)
+		}
+	})
+}
+
+// The same, where a read that saw it live is still on its way.
+func TestALostReplyDoesNotLetAnOlderReadIn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a, b, _ := following(t, oneseat.Config{})
+		g := signIn(t, b, "ada", oneseat.Client{})
+		synctest.Wait()
+		a.deaf()
+		read, release := delayed(a, "ada")
+		lost := false
+		a.set(func() {
+			a.update = func(ctx context.Context, k oneseat.Key, c change, next updateFunc) (oneseat.View, error) {
+				<-read
+				v, err := next(ctx, k, c)
+				if !lost {
+					lost = true
+					return oneseat.View{}, oneseat.ErrUnknownOutcome
+				}
+				return v, err
+			}
+		})
+		ended := make(chan error)
+		go func() { ended <- second(a.EndAll(t.Context(), "ada", oneseat.Cause{})) }()
+		synctest.Wait()
+		checked := make(chan struct{})
+		go func() { _, _ = a.Check(t.Context(), string(g.Token)); close(checked) }()
+		<-read
+		if err := <-ended; err != nil {
+			t.Fatal(err)
+		}
+		release()
+		<-checked
+		wantEnded(t, a, g, oneseat.Revoked)
+	})
+}
+
+func TestAReadThatNeverComesBackIsGivenUp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a, b, _ := following(t, oneseat.Config{})
+		g := signIn(t, a, "ada", oneseat.Client{})
+		b.set(func() {
+			b.load = func(ctx context.Context, _ []oneseat.Key, _ loadFunc) ([]oneseat.View, error) {
+				<-ctx.Done()
+				return nil, ctx.Err()
+			}
+		})
+		began := time.Now()
+		_, err := b.Check(t.Context(), string(g.Token))
+		wantError(t, err, oneseat.ErrStoreUnavailable)
+		if took := time.Since(began); took != 2*time.Second {
+			t.Errorf("it took %v", took)
+		}
+		// Who cannot wait so long need not, and holds up nobody else.
+		ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
+		defer cancel()
+		began = time.Now()
+		_, err = b.Check(ctx, string(g.Token))
+		wantError(t, err, context.DeadlineExceeded)
+		if took := time.Since(began); took != time.Millisecond {
+			t.Errorf("it took %v", took)
+		}
+	})
+}
+
+func TestAStoreThatLeavesViewsOutHasNotAnswered(t *testing.T) {
+	r := newNode(t, memstore.New(), oneseat.Config{MaxStale: oneseat.FreshAlways})
+	g := signIn(t, r, "ada", oneseat.Client{})
+	r.set(func() {
+		r.load = func(ctx context.Context, keys []oneseat.Key, next loadFunc) ([]oneseat.View, error) {
+			views, err := next(ctx, keys...)
+			return views[:1], err
+		}
+	})
+	_, err := r.Check(t.Context(), string(g.Token))
+	wantError(t, err, oneseat.ErrStoreUnavailable)
+}
+
+// Checks of one account share a read, but never one that began before them.
+func TestAReadServesOnlyChecksThatBeganBeforeIt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a, b, _ := following(t, oneseat.Config{MaxStale: oneseat.FreshAlways})
+		old := signIn(t, a, "ada", oneseat.Client{})
+		read, release := delayed(b, "ada")
+		go func() { _, _ = b.Check(t.Context(), string(old.Token)) }()
+		<-read
+		signIn(t, a, "ada", oneseat.Client{})
+		loads := b.loads.Load()
+		var wg sync.WaitGroup
+		for range 100 {
+			wg.Go(func() {
+				_, err := b.Check(t.Context(), string(old.Token))
+				if _, ok := errors.AsType[*oneseat.EndedError](err); !ok {
+					t.Errorf("got %v", err)
+				}
+			})
+		}
+		synctest.Wait()
+		if b.loads.Load() != loads {
+			t.Error("two reads at a time")
+		}
+		release()
+		wg.Wait()
+		if n := b.loads.Load() - loads; n != 1 {
+			t.Errorf("%d reads, want one for all", n)
+		}
+	})
+}
+
+// A row that cannot be read is that account's trouble only.
+func TestOneBadRosterDoesNotFailTheOthersOfItsBatch(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a, b, _ := following(t, oneseat.Config{MaxStale: oneseat.FreshAlways})
+		bad, good := signIn(t, a, "ada", oneseat.Client{}), signIn(t, a, "grace", oneseat.Client{})
+		b.set(func() {
+			b.load = func(ctx context.Context, keys []oneseat.Key, next loadFunc) ([]oneseat.View, error) {
+				time.Sleep(time.Millisecond)
+				for _, k := range keys {
+					if k == oneseat.KeyOf(realm, "ada") {
+						return nil, &oneseat.FormatError{Problem: "it is damaged"}
+					}
+				}
+				return next(ctx, keys...)
+			}
+		})
+		var wg sync.WaitGroup
+		for range 20 {
+			wg.Go(func() {
+				if _, err := b.Check(t.Context(), string(bad.Token)); err == nil {
+					t.Error("a damaged roster was believed")
+				}
+			})
+			wg.Go(func() {
+				if _, err := b.Check(t.Context(), string(good.Token)); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		wg.Wait()
+	})
+}

@@ -1,0 +1,136 @@
+package oneseat_test
+
+import (
+	"context"
+	"log/slog"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/oneseat/oneseat"
+	"github.com/oneseat/oneseat/store/memstore"
+)
+
+func TestTheSameBrowserIsRenewedSilently(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newNode(t, memstore.New(), oneseat.Config{WhenFull: oneseat.Refuse})
+		first := signIn(t, r, "ada", oneseat.Client{Device: laptop})
+		time.Sleep(time.Minute)
+		second := signIn(t, r, "ada", oneseat.Client{Token: string(first.Token), Device: laptop})
+		ending := wantEnded(t, r, first, oneseat.Renewed)
+		if ending.By != second.Session.ID {
+			t.Errorf("the ending is %+v", ending)
+		}
+		if second.Session.ID == first.Session.ID || second.Token == first.Token {
+			t.Error("something of the first session was used again")
+		}
+		wantLive(t, r, second)
+		if s := r.Stats(); s.Displaced != 0 {
+			t.Errorf("a renewal counts as displaced: %+v", s)
+		}
+	})
+}
+
+// A form that is submitted twice, or a reply that was lost: the browser comes
+// with the token that its first try renewed.
+func TestASecondSubmitReplacesTheFirstWithinAMinute(t *testing.T) {
+	for _, tt := range []struct {
+		after time.Duration
+		want  oneseat.Reason
+	}{
+		{0, oneseat.Renewed},
+		{time.Minute - time.Microsecond, oneseat.Renewed},
+		{time.Minute, oneseat.Displaced},
+	} {
+		t.Run(tt.after.String(), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				r := newNode(t, memstore.New(), oneseat.Config{})
+				before := signIn(t, r, "ada", oneseat.Client{})
+				first := signIn(t, r, "ada", oneseat.Client{Token: string(before.Token)})
+				time.Sleep(tt.after)
+				second := signIn(t, r, "ada", oneseat.Client{Token: string(before.Token)})
+				wantEnded(t, r, first, tt.want)
+				wantEnded(t, r, before, oneseat.Renewed)
+				wantLive(t, r, second)
+			})
+		})
+	}
+}
+
+func TestAnyOtherEndedTokenCountsAsNone(t *testing.T) {
+	r := newNode(t, memstore.New(), oneseat.Config{WhenFull: oneseat.Refuse})
+	gone := signIn(t, r, "ada", oneseat.Client{})
+	if err := r.SignOut(t.Context(), string(gone.Token)); err != nil {
+		t.Fatal(err)
+	}
+	there := signIn(t, r, "ada", oneseat.Client{})
+	for name, token := range map[string]string{
+		"signed out": string(gone.Token), "of nobody": forged("ada"), "malformed": "oneseat_x", "none": "",
+	} {
+		if _, err := r.SignIn(t.Context(), "ada", oneseat.Client{Token: token}); !isLimit(err) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	wantLive(t, r, there)
+}
+
+func TestTheSameDeviceGoesFirstAndIsTold(t *testing.T) {
+	r := newNode(t, memstore.New(), oneseat.Config{Limit: 2})
+	idler := signIn(t, r, "ada", oneseat.Client{DeviceID: "d-1"})
+	mine := signIn(t, r, "ada", oneseat.Client{DeviceID: "d-2"})
+	again := signIn(t, r, "ada", oneseat.Client{DeviceID: "d-2"})
+	ending := wantEnded(t, r, mine, oneseat.Displaced)
+	if ending.By != again.Session.ID {
+		t.Errorf("the ending is %+v", ending)
+	}
+	wantLive(t, r, idler)
+	if s := r.Stats(); s.Displaced != 1 {
+		t.Errorf("it is not counted: %+v", s)
+	}
+}
+
+func TestACopiedDeviceIdBuysNothing(t *testing.T) {
+	r := newNode(t, memstore.New(), oneseat.Config{WhenFull: oneseat.Refuse})
+	mine := signIn(t, r, "ada", oneseat.Client{DeviceID: "d-1"})
+	if _, err := r.SignIn(t.Context(), "ada", oneseat.Client{DeviceID: "d-1"}); !isLimit(err) {
+		t.Errorf("got %v, want a refusal", err)
+	}
+	wantLive(t, r, mine)
+}
+
+func TestSigningInAsAnotherEndsTheFirstAccountsSession(t *testing.T) {
+	a, b, store := newSystem(t, oneseat.Config{})
+	ada := signIn(t, a, "ada", oneseat.Client{})
+	grace := signIn(t, a, "grace", oneseat.Client{Token: string(ada.Token)})
+	wantEnded(t, a, ada, oneseat.SignedOut)
+	wantLive(t, a, grace)
+
+	// Where that fails, the sign-in stands and the operator hears of it.
+	var heard strings.Builder
+	log := slog.New(slog.NewTextHandler(&heard, nil))
+	f := &faulty{Store: store}
+	c := newRegistry(t, f, oneseat.Config{Logger: log})
+	f.set(func() {
+		f.update = func(ctx context.Context, k oneseat.Key, c change, next updateFunc) (oneseat.View, error) {
+			if k == oneseat.KeyOf(realm, "grace") {
+				return oneseat.View{}, errDown
+			}
+			return next(ctx, k, c)
+		}
+	})
+	alan := signIn(t, c, "alan", oneseat.Client{Token: string(grace.Token)})
+	wantLive(t, c, alan)
+	wantLive(t, b, grace)
+	if !strings.Contains(heard.String(), "another account in the same browser was not ended") {
+		t.Errorf("the log says %q", &heard)
+	}
+
+	// A token of nobody is nothing to speak of.
+	f.up()
+	heard.Reset()
+	signIn(t, c, "alan", oneseat.Client{Token: forged("ada")})
+	if heard.Len() > 0 {
+		t.Errorf("the log says %q", &heard)
+	}
+}

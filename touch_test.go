@@ -1,0 +1,272 @@
+package oneseat_test
+
+import (
+	"context"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/oneseat/oneseat"
+	"github.com/oneseat/oneseat/store/memstore"
+)
+
+func TestATouchMovesTheIdleDeadlineAndNotTheAbsoluteOne(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newNode(t, memstore.New(), oneseat.Config{Idle: time.Hour, Absolute: 3 * time.Hour, MaxStale: time.Minute})
+		g := signIn(t, r, "ada", oneseat.Client{})
+		signedIn := time.Now()
+		for time.Since(signedIn) < 3*time.Hour-tick {
+			wantLive(t, r, g)
+			time.Sleep(min(50*time.Minute, 3*time.Hour-tick-time.Since(signedIn)))
+		}
+		wantLive(t, r, g)
+		time.Sleep(tick)
+		wantEnded(t, r, g, oneseat.AbsoluteTimeout)
+
+		// To sign in again begins anew.
+		g = signIn(t, r, "ada", oneseat.Client{Token: string(g.Token)})
+		time.Sleep(time.Hour - tick)
+		s := wantLive(t, r, g)
+		if !s.LastSeen.Equal(time.Now()) {
+			t.Errorf("near its deadline a session was last seen at %v, want now: the touch comes before the answer", s.LastSeen)
+		}
+		if s.Created != g.Session.Created {
+			t.Errorf("a touch moved Created to %v", s.Created)
+		}
+		time.Sleep(time.Hour - tick)
+		wantLive(t, r, g)
+	})
+}
+
+// TMO-04: what a page does by itself keeps nobody signed in.
+func TestAPeekIsNoActivity(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newNode(t, memstore.New(), oneseat.Config{Idle: time.Hour, MaxStale: time.Minute})
+		g := signIn(t, r, "ada", oneseat.Client{})
+		updates := r.updates.Load()
+		for range 59 {
+			time.Sleep(time.Minute)
+			if err := peek(t, r, g); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if n := r.updates.Load() - updates; n != 0 {
+			t.Errorf("%d updates", n)
+		}
+		time.Sleep(time.Minute)
+		wantEnding(t, peek(t, r, g), g.Session.ID, oneseat.IdleTimeout)
+	})
+}
+
+func TestCheckIDIsActivity(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newNode(t, memstore.New(), oneseat.Config{Idle: time.Hour, MaxStale: time.Minute})
+		g := signIn(t, r, "ada", oneseat.Client{})
+		for range 10 {
+			time.Sleep(50 * time.Minute)
+			if s, err := r.CheckID(t.Context(), "ada", g.Session.ID); err != nil || s.ID != g.Session.ID {
+				t.Fatal(s, err)
+			}
+			synctest.Wait()
+		}
+		_, err := r.CheckID(t.Context(), "ada", "another")
+		wantError(t, err, oneseat.ErrNoSession)
+		_, err = r.CheckID(t.Context(), "grace", g.Session.ID)
+		wantError(t, err, oneseat.ErrNoSession)
+		time.Sleep(time.Hour)
+		_, err = r.CheckID(t.Context(), "ada", g.Session.ID)
+		wantEnding(t, err, g.Session.ID, oneseat.IdleTimeout)
+	})
+}
+
+// TMO-09: an interval is five minutes here.
+func TestASessionInUseIsWrittenOnceInATouchInterval(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a, b, store := following(t, oneseat.Config{Limit: 2, Idle: time.Hour, TouchEvery: 5 * time.Minute})
+		one, two := signIn(t, a, "ada", oneseat.Client{}), signIn(t, a, "ada", oneseat.Client{})
+		writes := func() int64 { synctest.Wait(); return a.writes.Load() + b.writes.Load() }
+		checks := func(n int) {
+			var wg sync.WaitGroup
+			for i := range n {
+				r := []node{a, b}[i%2]
+				wg.Go(func() { wantLive(t, r, one) })
+			}
+			wg.Wait()
+		}
+		signedIn, before, events := time.Now(), writes(), len(logged(t, store, ""))
+		for range 99 {
+			checks(10)
+			time.Sleep(3 * time.Second)
+		}
+		time.Sleep(3*time.Second - tick)
+		checks(10)
+		if n := writes() - before; n != 0 {
+			t.Errorf("%d writes within the interval", n)
+		}
+		time.Sleep(tick)
+		checks(1000)
+		if n := writes() - before; n != 1 {
+			t.Errorf("%d writes, want one", n)
+		}
+		seats := stored(t, store, "ada").Roster.Seats
+		if !seats[0].LastSeen.Equal(signedIn.Add(5*time.Minute)) || !seats[1].LastSeen.Equal(signedIn) {
+			t.Errorf("last seen: %v and %v", seats[0].LastSeen, seats[1].LastSeen)
+		}
+		for range 99 { // the next interval
+			time.Sleep(3 * time.Second)
+			checks(10)
+		}
+		if n := writes() - before; n != 1 {
+			t.Errorf("%d writes, want one", n)
+		}
+		if n := len(logged(t, store, "")) - events; n != 0 {
+			t.Errorf("%d events tell of touches", n)
+		}
+		// Both nodes know of the touch, so neither asks for it on every check.
+		asked := a.updates.Load() + b.updates.Load()
+		checks(100)
+		synctest.Wait()
+		if n := a.updates.Load() + b.updates.Load() - asked; n != 0 {
+			t.Errorf("%d updates were asked for", n)
+		}
+		wantLive(t, a, two)
+		if s := a.Stats(); s.Touches == 0 || s.Touches > 2 {
+			t.Errorf("stats: %+v", s)
+		}
+	})
+}
+
+// Near the deadline the touch comes before the answer; where it cannot be
+// written, the answer is no.
+func TestNearTheDeadlineNoTouchMeansNo(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newNode(t, memstore.New(), oneseat.Config{Idle: 100 * time.Second}) // an interval is ten
+		g := signIn(t, r, "ada", oneseat.Client{})
+		time.Sleep(89 * time.Second)
+		if err := peek(t, r, g); err != nil {
+			t.Fatal(err)
+		}
+		r.unwritable()
+		time.Sleep(time.Second - tick)
+		wantLive(t, r, g)
+		time.Sleep(tick)
+		_, err := r.Check(t.Context(), string(g.Token))
+		wantError(t, err, oneseat.ErrStoreUnavailable)
+		if err := peek(t, r, g); err != nil {
+			t.Errorf("a peek needs no touch: %v", err)
+		}
+		r.up()
+		s := wantLive(t, r, g)
+		if !s.LastSeen.Equal(time.Now()) {
+			t.Errorf("last seen at %v, want now", s.LastSeen)
+		}
+		writes := r.writes.Load()
+		wantLive(t, r, g)
+		synctest.Wait()
+		if n := r.writes.Load() - writes; n != 0 {
+			t.Errorf("%d more writes", n)
+		}
+	})
+}
+
+// The errors of Check are those that it documents, whatever the store says.
+func TestAReplyLostNearTheDeadlineIsAStoreWithoutAnswer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newNode(t, memstore.New(), oneseat.Config{Idle: 100 * time.Second})
+		g := signIn(t, r, "ada", oneseat.Client{})
+		time.Sleep(95 * time.Second)
+		r.set(func() {
+			r.update = func(context.Context, oneseat.Key, change, updateFunc) (oneseat.View, error) {
+				return oneseat.View{}, oneseat.ErrUnknownOutcome
+			}
+		})
+		_, err := r.Check(t.Context(), string(g.Token))
+		wantError(t, err, oneseat.ErrStoreUnavailable)
+		time.Sleep(5 * time.Second)
+		_, err = r.Check(t.Context(), string(g.Token))
+		wantError(t, err, oneseat.ErrStoreUnavailable)
+	})
+}
+
+// Timeout against touch: whoever commits first decides, for everybody.
+func TestATouchThatCameFirstKeepsTheSession(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a, b, _ := following(t, oneseat.Config{Idle: 100 * time.Second, MaxStale: oneseat.FreshAlways})
+		g := signIn(t, a, "ada", oneseat.Client{})
+		time.Sleep(99 * time.Second)
+		a.set(func() { // a's touch and a's settling are under way for two seconds
+			a.update = func(ctx context.Context, k oneseat.Key, c change, next updateFunc) (oneseat.View, error) {
+				v, err := next(ctx, k, c)
+				time.Sleep(2 * time.Second)
+				return v, err
+			}
+		})
+		done := make(chan oneseat.Session)
+		go func() { done <- wantLive(t, a, g) }()
+		synctest.Wait()
+		time.Sleep(2 * time.Second)
+		if s := <-done; !s.LastSeen.Equal(time.Now().Add(-2 * time.Second)) {
+			t.Errorf("last seen at %v", s.LastSeen)
+		}
+		wantLive(t, b, g)
+
+		// The other way round: a read sees it expired, and a touch of another
+		// node is in between.
+		time.Sleep(90 * time.Second)
+		late := true
+		b.set(func() {
+			b.load = func(ctx context.Context, keys []oneseat.Key, next loadFunc) ([]oneseat.View, error) {
+				views, err := next(ctx, keys...)
+				if late {
+					late = false
+					for i := range views { // the clock of the read is ahead
+						views[i].Now = views[i].Now.Add(time.Hour)
+					}
+				}
+				return views, err
+			}
+		})
+		wantLive(t, b, g)
+	})
+}
+
+func TestWhatTouchesTooLateIsToldOfTheTimeout(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := memstore.New()
+		r := newNode(t, store, oneseat.Config{Idle: 100 * time.Second})
+		hold := func(after func()) {
+			r.set(func() {
+				r.update = func(ctx context.Context, k oneseat.Key, c change, next updateFunc) (oneseat.View, error) {
+					after()
+					return next(ctx, k, c)
+				}
+			})
+		}
+		g := signIn(t, r, "ada", oneseat.Client{})
+		time.Sleep(99 * time.Second)
+		hold(func() { time.Sleep(time.Second) })
+		wantEnded(t, r, g, oneseat.IdleTimeout)
+
+		r.up()
+		g = signIn(t, r, "ada", oneseat.Client{})
+		time.Sleep(99 * time.Second)
+		hold(func() { deleteRow(t, store, "ada") })
+		_, err := r.Check(t.Context(), string(g.Token))
+		wantError(t, err, oneseat.ErrNoSession)
+		if v := stored(t, store, "ada"); v.Roster != nil {
+			t.Errorf("the touch made %+v", v.Roster)
+		}
+
+		r.up()
+		g = signIn(t, r, "ada", oneseat.Client{})
+		time.Sleep(99 * time.Second)
+		hold(func() {
+			deleteRow(t, store, "ada")
+			other := newNode(t, store, oneseat.Config{})
+			signIn(t, other, "ada", oneseat.Client{})
+		})
+		_, err = r.Check(t.Context(), string(g.Token))
+		wantError(t, err, oneseat.ErrNoSession)
+	})
+}
