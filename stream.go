@@ -29,12 +29,18 @@ type Player struct {
 // [ErrNoSession] if it is not known, and otherwise errors as [Registry.SignIn]
 // does.
 func (r *Registry) StartStream(ctx context.Context, s Session, p Player) (Session, error) {
-	if p.ID == "" {
+	if err := checkAccount(s.Account); err != nil {
+		return Session{}, err
+	}
+	switch {
+	case p.ID == "":
 		return Session{}, errors.New("oneseat: a player needs an ID: make a random one, and keep it in the player")
+	case s.ID == "": // a seat without a parent would be a session
+		return Session{}, ErrNoSession
 	}
 	key := KeyOf(r.config.Realm, s.Account)
 	c := newcomer{instead: p.Instead, seat: Seat{
-		Session:  Session{ID: newSessionID(), Parent: s.ID, Device: s.Device},
+		Session:  Session{ID: newSessionID(), Parent: s.ID, Device: s.Device.clean()},
 		DeviceID: deviceDigest("player " + p.ID),
 	}}
 	v, d, err := r.admit(ctx, key, s.Account, c)
