@@ -55,21 +55,18 @@ func (r *Registry) StartStream(ctx context.Context, s Session, p Player) (Sessio
 		id = d.keeps
 	}
 	found := v.Roster.recall(id)
-	switch {
-	case found.seat != nil:
-		return found.seat.Session, nil
-	case found.ending != nil:
+	if found.seat == nil {
 		return Session{}, &EndedError{found.ending.Ending}
 	}
-	return Session{}, ErrNoSession
+	return found.seat.Session, nil
 }
 
 // Heartbeat keeps a stream of the session s; it is not activity of the session.
 // Send one every third of [Config.StreamIdle].
 //
-// It returns an *[EndedError] if another stream took its place, or the session
-// has ended, and [ErrNoSession] if the stream has lapsed or was stopped: start it
-// again.
+// It returns an *[EndedError] if another stream took its place, somebody ended it,
+// or the session has ended, and [ErrNoSession] if the stream has lapsed or was
+// stopped: start it again.
 func (r *Registry) Heartbeat(ctx context.Context, s Session, stream SessionID) error {
 	if err := checkAccount(s.Account); err != nil {
 		return err
