@@ -90,7 +90,8 @@ func admit(v View, realm, account string, c newcomer, rule Rule) (Change, Decisi
 	switch {
 	case d.admits():
 		return ro.apply(v, c, d, events, rule), d
-	case d.full() && c.seat.Parent != "": // its session is live, and chooses by trying again
+	case d.full() && c.seat.Parent != "", // its session is live, and chooses by trying again
+		d.Outcome == invalid && v.Roster != nil: // what it is told of a timeout has to be recorded
 		return v.changeIf(ro, events, rule), d
 	case d.full() && !c.adopted: // an adoption is a request, not a sign-in: it will be back
 		events = append(events, ro.trim(v, c.limits, "", rule)...)
@@ -121,19 +122,23 @@ func (ro *Roster) decide(v View, c newcomer, rule Rule) Decision {
 		return Decision{Outcome: Refused}
 	}
 	d := Decision{Outcome: Admitted, Observed: rule.ObserveOnly, Renews: ro.sameBrowser(v.Now, c.presented)}
+	seats := ro.givingWay(c.seat, d.Renews, rule)
 	var chosen []SessionID // one that is not there frees nothing, whoever it was
-	for _, s := range ro.Seats {
-		if slices.Contains(c.instead, s.ID) && s.ID != d.Renews && (s.Parent == "") == (c.seat.Parent == "") {
+	for _, s := range seats {
+		if slices.Contains(c.instead, s.ID) && (s.Parent == "") == (c.seat.Parent == "") {
 			chosen = append(chosen, s.ID)
 		}
 	}
+	seats = slices.DeleteFunc(seats, func(s Seat) bool { return slices.Contains(chosen, s.ID) })
 	bounds, streams := ro.bounds(c.limits, rule)
 	policy := rule.WhenFull
 	if c.seat.Parent != "" {
 		bounds, policy = streams, Ask
 	}
-	goes, full, ok := overflow(ro.givingWay(c.seat, rule, append(chosen, d.Renews)...), bounds, &c.seat, func(s *Seat, b bound) bool {
-		return policy == Displace || c.takeOver || b.always || s.seatless(v.Now, rule)
+	renewed := ro.recall(d.Renews).seat
+	goes, full, ok := overflow(seats, bounds, &c.seat, func(s *Seat, b bound) bool {
+		return policy == Displace || c.takeOver || b.always || s.seatless(v.Now, rule) ||
+			renewed != nil && b.counts(renewed) // it keeps the seat that it had (LIM-06): the limit was lowered
 	})
 	if full.name != "" {
 		d.Full, d.Limit, d.From = full.name, full.most, full.from
@@ -205,23 +210,26 @@ func (ro *Roster) apply(v View, c newcomer, d Decision, events []Event, rule Rul
 	if d.Renews != "" {
 		events = append(events, ro.end(v, d.Renews, by)...)
 	}
+	by.Reason = Displaced
 	displaces := d.Displaces
 	if d.Observed {
 		for _, id := range displaces {
-			events = append(events, ro.observe(v, id, s))
+			events = append(events, ro.observe(v, id, by))
 		}
 		if s.Observed = d.full(); s.Observed {
 			events = append(events, ro.event(v, SignInWouldBeRefused, s.Session))
 		}
 		displaces = ro.overCeiling(s, rule)
 	}
-	by.Reason = Displaced
 	for _, id := range displaces {
 		events = append(events, ro.end(v, id, by)...)
 	}
 	ro.spend(c.redeems)
 	ro.Seats = append(slices.Clip(ro.Seats), s)
 	events = append(events, ro.event(v, s.kind(SessionCreated, StreamStarted), s.Session))
+	if s.Parent == "" { // sessions have given way: of a limit that was lowered, the streams are left
+		events = append(events, ro.trim(v, c.limits, "", rule)...)
+	}
 	if e, ok := ro.noticeTakeover(v); ok {
 		events = append(events, e)
 	}
@@ -238,14 +246,14 @@ func (ro *Roster) turnAway(v View, c newcomer, d Decision) Event {
 	return ro.event(v, SignInRefused, c.seat.Session)
 }
 
-// observe marks a session that would have had to go, were the limit not only
-// observed: it does not count any more.
-func (ro *Roster) observe(v View, id SessionID, by Seat) Event {
+// observe marks a session that would have ended like this, were the limit not
+// only observed: it does not count any more.
+func (ro *Roster) observe(v View, id SessionID, how Ending) Event {
 	ro.Seats = slices.Clone(ro.Seats)
 	s := &ro.Seats[ro.seat(id)]
 	s.Observed = true
 	e := ro.event(v, SessionWouldEnd, s.Session)
-	e.Reason, e.By, e.ByDevice = Displaced, by.ID, by.Device
+	e.Reason, e.By, e.Actor, e.ByDevice = how.Reason, how.By, how.Actor, how.ByDevice
 	return e
 }
 
@@ -253,8 +261,11 @@ func (ro *Roster) observe(v View, id SessionID, by Seat) Event {
 // has a bound in any case.
 func (ro *Roster) overCeiling(newcomer Seat, rule Rule) []SessionID {
 	rule.ObserveOnly = false
-	bounds := []bound{total(boundTotal, Unlimited, MaxSeats, ""), total(boundStreams, Unlimited, MaxStreams, "")}
-	goes, _, _ := overflow(ro.givingWay(newcomer, rule), bounds, &newcomer, func(*Seat, bound) bool { return true })
+	b := total(boundTotal, Unlimited, MaxSeats, "")
+	if newcomer.Parent != "" {
+		b = total(boundStreams, Unlimited, MaxStreams, "")
+	}
+	goes, _, _ := overflow(ro.givingWay(newcomer, "", rule), []bound{b}, &newcomer, func(*Seat, bound) bool { return true })
 	return goes
 }
 
@@ -316,13 +327,14 @@ func (v View) settled(realm, account string, epoch uint64, rule Rule) (*Roster, 
 
 // end turns a seat into an ending, and those of its streams with it, and returns
 // the events that say so. how has the reason, time and author. A stream's ending
-// is remembered only if another stream took its place.
+// is remembered if its player has to be told: not one that stopped, or lapsed, or
+// ended with its session.
 func (ro *Roster) end(v View, id SessionID, how Ending) []Event {
 	i := ro.seat(id)
 	s := ro.Seats[i]
 	how.Session, how.Parent, how.Device = s.ID, s.Parent, s.Device
 	ro.Seats = slices.Concat(ro.Seats[:i], ro.Seats[i+1:])
-	if s.Parent == "" || how.Reason == Displaced && ro.seat(s.Parent) >= 0 {
+	if s.Parent == "" || ro.seat(s.Parent) >= 0 && how.Reason != SignedOut && how.Reason != IdleTimeout {
 		ro.Endings = append(slices.Clip(ro.Endings), Ended{Ending: how, Secret: s.Secret, Mark: s.idMark()})
 	}
 	if len(ro.Endings) > MaxEndings {
@@ -432,11 +444,15 @@ func (ro *Roster) spent(now time.Time, rule Rule) bool {
 		!now.Before(rule.AdoptUntil) && !now.Before(ro.revised().Add(revisionKept))
 }
 
-// commit makes a Change of a roster that was worked on. A spent one is erased.
+// commit makes a Change of a roster that was worked on. A spent one is erased, or,
+// since an erasure has no events, left to the next sweep.
 func (ro *Roster) commit(v View, events []Event, rule Rule) Change {
 	ro.Due = ro.due(rule)
-	if len(events) == 0 && ro.spent(v.Now, rule) {
-		return Change{Erase: true}
+	if ro.spent(v.Now, rule) {
+		if len(events) == 0 {
+			return Change{Erase: true}
+		}
+		ro.Due = v.Now
 	}
 	return Change{Roster: ro, Events: events}
 }

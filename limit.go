@@ -181,12 +181,11 @@ func overflow(seats []Seat, bounds []bound, newcomer *Seat, may func(*Seat, boun
 }
 
 // givingWay is a copy of seats in the order in which they give way to a newcomer
-// (the zero Seat: to none), without those that are not there any more once it is
-// seated, and without those that the limit would have ended, were it not only
-// observed.
-func (ro *Roster) givingWay(newcomer Seat, rule Rule, gone ...SessionID) []Seat {
+// (the zero Seat: to none), without the session that it renews, and without those
+// that the limit would have ended, were it not only observed.
+func (ro *Roster) givingWay(newcomer Seat, renews SessionID, rule Rule) []Seat {
 	seats := slices.DeleteFunc(slices.Clone(ro.Seats), func(s Seat) bool {
-		return slices.Contains(gone, s.ID) || rule.ObserveOnly && s.Observed
+		return s.ID == renews || rule.ObserveOnly && s.Observed
 	})
 	last := func(there bool) int {
 		if there {
@@ -211,14 +210,15 @@ func (ro *Roster) givingWay(newcomer Seat, rule Rule, gone ...SessionID) []Seat 
 // lowered, or marks it where limits are only observed. Streams come second: some
 // have ended with their session.
 func (ro *Roster) trim(v View, asked Limits, actor string, rule Rule) (events []Event) {
+	how := Ending{Reason: Revoked, At: v.Now, Actor: actor}
 	sessions, streams := ro.bounds(asked, rule)
 	for _, bounds := range [][]bound{sessions, streams} {
-		goes, _, _ := overflow(ro.givingWay(Seat{}, rule), bounds, nil, func(*Seat, bound) bool { return true })
+		goes, _, _ := overflow(ro.givingWay(Seat{}, "", rule), bounds, nil, func(*Seat, bound) bool { return true })
 		for _, id := range goes {
 			if rule.ObserveOnly {
-				events = append(events, ro.observe(v, id, Seat{}))
+				events = append(events, ro.observe(v, id, how))
 			} else {
-				events = append(events, ro.end(v, id, Ending{Reason: Revoked, At: v.Now, Actor: actor})...)
+				events = append(events, ro.end(v, id, how)...)
 			}
 		}
 	}
@@ -264,11 +264,7 @@ func (r *Registry) SetLimit(ctx context.Context, account string, limits Limits, 
 		return err
 	}
 	limits.Classes = maps.Clone(limits.Classes)
-	asked, err := r.askLimit(ctx, account)
-	if err != nil {
-		return err
-	}
-	return r.changeAccount(ctx, account, func(v View, epoch uint64) Change {
+	return r.changeLimits(ctx, account, func(v View, epoch uint64, asked Limits) Change {
 		return v.setLimit(r.config.Realm, account, epoch, limits, asked, inert(actor, maxActor), r.rule)
 	})
 }
@@ -277,13 +273,38 @@ func (r *Registry) SetLimit(ctx context.Context, account string, limits Limits, 
 // change of plan, and ends in one step what is over those in force now. Sign-ins
 // under way that had asked before ask again.
 func (r *Registry) Refresh(ctx context.Context, account string) error {
-	asked, err := r.askLimit(ctx, account)
-	if err != nil {
-		return err
-	}
-	return r.changeAccount(ctx, account, func(v View, epoch uint64) Change {
+	return r.changeLimits(ctx, account, func(v View, epoch uint64, asked Limits) Change {
 		return v.refresh(r.config.Realm, account, epoch, asked, r.rule)
 	})
+}
+
+// errLimitsChange is for who asked the application for limits in vain: each time
+// they had changed since.
+var errLimitsChange = fmt.Errorf("%w: the account's limits keep changing", ErrStoreUnavailable)
+
+// changeLimits is changeAccount with what the application says of the account's
+// limits, asked for again if they changed meanwhile.
+func (r *Registry) changeLimits(ctx context.Context, account string, change func(v View, epoch uint64, asked Limits) Change) error {
+	if err := checkAccount(account); err != nil {
+		return err
+	}
+	for range 3 {
+		asked, revision, err := r.limitsOf(ctx, KeyOf(r.config.Realm, account), account)
+		if err != nil {
+			return err
+		}
+		late := false
+		err = r.changeAccount(ctx, account, func(v View, epoch uint64) Change {
+			if late = r.config.LimitFor != nil && v.Roster.revision() != revision; late {
+				return Change{}
+			}
+			return change(v, epoch, asked)
+		})
+		if err != nil || !late {
+			return err
+		}
+	}
+	return errLimitsChange
 }
 
 // Explain says what a sign-in would come to now, and why. Nothing is changed.
@@ -291,32 +312,37 @@ func (r *Registry) Explain(ctx context.Context, account string, from Client) (De
 	if err := checkAccount(account); err != nil {
 		return Decision{}, err
 	}
-	asked, err := r.askLimit(ctx, account)
+	key := KeyOf(r.config.Realm, account)
+	asked, _, err := r.limitsOf(ctx, key, account)
 	if err != nil {
 		return Decision{}, err
 	}
-	key := KeyOf(r.config.Realm, account)
 	v, control, err := r.look(ctx, key)
 	if err != nil {
 		return Decision{}, err
 	}
-	c := r.newcomer(key, from, newcomer{limits: asked})
+	c := r.newcomer(key, from, newcomer{limits: asked, takeOver: from.TakeOver})
 	ro, _ := v.settled(r.config.Realm, account, control.Roster.epoch(), r.rule)
 	return ro.decide(v, c, r.rule), nil
 }
 
-// askLimit asks the application's function, if there is one.
-func (r *Registry) askLimit(ctx context.Context, account string) (Limits, error) {
+// limitsOf asks the application for an account's limits, if it has a function for
+// that, and returns the revision under which they count.
+func (r *Registry) limitsOf(ctx context.Context, key Key, account string) (Limits, uint64, error) {
 	if r.config.LimitFor == nil {
-		return Limits{}, nil
+		return Limits{}, 0, nil
+	}
+	v, _, err := r.look(ctx, key)
+	if err != nil {
+		return Limits{}, 0, err
 	}
 	limits, err := r.config.LimitFor(ctx, account)
 	if err == nil {
 		err = limits.check()
 	}
 	if err != nil {
-		return Limits{}, fmt.Errorf("oneseat: nothing was done, because Config.LimitFor gave no limit: %w", err)
+		return Limits{}, 0, fmt.Errorf("oneseat: nothing was done, because Config.LimitFor gave no limit: %w", err)
 	}
 	limits.Classes = maps.Clone(limits.Classes)
-	return limits, nil
+	return limits, v.Roster.revision(), nil
 }

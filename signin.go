@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"fmt"
 	"slices"
 	"time"
 )
@@ -79,14 +78,7 @@ func (r *Registry) signIn(ctx context.Context, key Key, account string, from Cli
 		return Grant{}, &EndedError{who.ending.Ending}
 	}
 	r.stats.signIns.Add(1)
-	if d.Observed {
-		r.stats.wouldDisplace.Add(uint64(len(d.Displaces)))
-		if d.full() {
-			r.stats.wouldRefuse.Add(1)
-		}
-	} else {
-		r.stats.displaced.Add(uint64(len(d.Displaces)))
-	}
+	r.stats.decided(d)
 	if k, _, ok := parseToken(from.Token); ok && k != key {
 		// The browser is another account's now. Should this fail, nobody holds
 		// that session's token any more: it times out.
@@ -147,7 +139,7 @@ func (r *Registry) Adopt(ctx context.Context, account string, issued time.Time, 
 	if d.Outcome == Refused && !d.Observed {
 		return Grant{}, ErrNoSession
 	}
-	r.stats.displaced.Add(uint64(len(d.Displaces)))
+	r.stats.decided(d)
 	who := v.Roster.recall(c.seat.ID)
 	if who.seat == nil {
 		return Grant{}, &EndedError{who.ending.Ending}
@@ -165,23 +157,23 @@ func (r *Registry) admit(ctx context.Context, key Key, account string, c newcome
 			return View{}, Decision{}, err
 		}
 		c.seat.Epoch = epoch
-		revision, err := r.limitsOf(ctx, key, account, &c)
-		if err != nil {
+		var revision uint64
+		if c.limits, revision, err = r.limitsOf(ctx, key, account); err != nil {
 			return View{}, Decision{}, err
 		}
 		var d Decision
 		v, err := r.update(ctx, key, func(v View, try int) (Change, error) {
 			late = nil
+			if try > 0 && c.tried.IsZero() {
+				c.tried = asOf
+			}
 			switch {
 			case v.Roster != nil && slices.ContainsFunc(v.Roster.Seats, func(s Seat) bool { return s.Epoch > epoch }):
 				late = &FormatError{"sessions are newer than the realm's control record, as after a partial restore: call EndRealm"}
 				return Change{}, nil
 			case r.config.LimitFor != nil && v.Roster.revision() != revision:
-				late = fmt.Errorf("%w: the account's limits keep changing", ErrStoreUnavailable)
+				late = errLimitsChange
 				return Change{}, nil
-			}
-			if try > 0 {
-				c.tried = asOf
 			}
 			var change Change
 			change, d = admit(v, r.config.Realm, account, c, r.rule)
@@ -204,20 +196,6 @@ func (r *Registry) admit(ctx context.Context, key Key, account string, c newcome
 		return v, d, nil
 	}
 	return View{}, Decision{}, late
-}
-
-// limitsOf asks the application for an account's limits, if it has a function
-// for that, and returns the revision under which they count.
-func (r *Registry) limitsOf(ctx context.Context, key Key, account string, c *newcomer) (uint64, error) {
-	if r.config.LimitFor == nil {
-		return 0, nil
-	}
-	v, _, err := r.look(ctx, key)
-	if err != nil {
-		return 0, err
-	}
-	c.limits, err = r.askLimit(ctx, account)
-	return v.Roster.revision(), err
 }
 
 // Rotate gives a session a new token and leaves its id, as after a change of

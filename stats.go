@@ -32,6 +32,18 @@ type counters struct {
 	checks, cached, loads, updates, touches, signIns, displaced, refused, asked, wouldDisplace, wouldRefuse, cut atomic.Uint64
 }
 
+// decided counts whom an admission displaced, or would have.
+func (c *counters) decided(d Decision) {
+	switch n := uint64(len(d.Displaces)); {
+	case !d.Observed:
+		c.displaced.Add(n)
+	case d.full():
+		c.wouldRefuse.Add(1)
+	default:
+		c.wouldDisplace.Add(n)
+	}
+}
+
 // Stats returns the figures as they are now.
 func (r *Registry) Stats() Stats {
 	s := Stats{

@@ -29,12 +29,18 @@ type Player struct {
 // [ErrNoSession] if it is not known, and otherwise errors as [Registry.SignIn]
 // does.
 func (r *Registry) StartStream(ctx context.Context, s Session, p Player) (Session, error) {
-	if p.ID == "" {
+	if err := checkAccount(s.Account); err != nil {
+		return Session{}, err
+	}
+	switch {
+	case p.ID == "":
 		return Session{}, errors.New("oneseat: a player needs an ID: make a random one, and keep it in the player")
+	case s.ID == "": // a seat without a parent would be a session
+		return Session{}, ErrNoSession
 	}
 	key := KeyOf(r.config.Realm, s.Account)
 	c := newcomer{instead: p.Instead, seat: Seat{
-		Session:  Session{ID: newSessionID(), Parent: s.ID, Device: s.Device},
+		Session:  Session{ID: newSessionID(), Parent: s.ID, Device: s.Device.clean()},
 		DeviceID: deviceDigest("player " + p.ID),
 	}}
 	v, d, err := r.admit(ctx, key, s.Account, c)
@@ -49,21 +55,18 @@ func (r *Registry) StartStream(ctx context.Context, s Session, p Player) (Sessio
 		id = d.keeps
 	}
 	found := v.Roster.recall(id)
-	switch {
-	case found.seat != nil:
-		return found.seat.Session, nil
-	case found.ending != nil:
+	if found.seat == nil {
 		return Session{}, &EndedError{found.ending.Ending}
 	}
-	return Session{}, ErrNoSession
+	return found.seat.Session, nil
 }
 
 // Heartbeat keeps a stream of the session s; it is not activity of the session.
 // Send one every third of [Config.StreamIdle].
 //
-// It returns an *[EndedError] if another stream took its place, or the session
-// has ended, and [ErrNoSession] if the stream has lapsed or was stopped: start it
-// again.
+// It returns an *[EndedError] if another stream took its place, somebody ended it,
+// or the session has ended, and [ErrNoSession] if the stream has lapsed or was
+// stopped: start it again.
 func (r *Registry) Heartbeat(ctx context.Context, s Session, stream SessionID) error {
 	if err := checkAccount(s.Account); err != nil {
 		return err

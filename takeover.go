@@ -45,8 +45,8 @@ func (d Device) mark(m Mark) Mark {
 }
 
 // takeover says whether devices throw each other out in turn, as far as the
-// remembered endings tell. The same device coming back, or a renewal, is nobody
-// throwing anybody out.
+// remembered endings tell. The same device coming back, a renewal, or a stream
+// that another one took over, is nobody throwing anybody out.
 func (ro *Roster) takeover(now time.Time) bool {
 	out := make(map[Mark]bool)      // devices that were displaced and are not back
 	returned := make(map[Mark]int)  // how often each came back by displacing another
@@ -54,17 +54,17 @@ func (ro *Roster) takeover(now time.Time) bool {
 	returns := 0
 	for i := range ro.Endings {
 		e := &ro.Endings[i]
-		if e.Reason != Displaced || !now.Before(e.At.Add(takeoverWindow)) {
+		if e.Reason != Displaced || e.Parent != "" || !now.Before(e.At.Add(takeoverWindow)) {
 			continue
 		}
 		var by Mark
 		switch r := ro.recall(e.By); {
-		case r.seat != nil && r.seat.Parent == "":
+		case r.seat != nil:
 			by = r.seat.Device.mark(r.seat.idMark())
 		case r.ending != nil:
 			by = r.ending.Device.mark(r.ending.Mark)
 		default:
-			continue // forgotten, or a stream
+			continue // forgotten
 		}
 		if gone := e.Device.mark(e.Mark); gone != by {
 			out[gone] = true

@@ -20,8 +20,8 @@ const (
 
 // Ticket lets a newcomer whose account was full choose who goes: see
 // [Registry.Redeem]. It stands for the password that was verified, so it is as
-// precious, but it holds no seat, works once, for five minutes, and only in the
-// browser that got it.
+// precious, but it holds no seat, works once, for five minutes, and only on the
+// device that got it, if that has an id (see [Client]).
 //
 // Printing, logging or marshalling a Ticket shows only that there is one.
 // string(ticket) is the secret itself.
@@ -68,12 +68,14 @@ func (ro *Roster) pending(d Digest) int {
 	return slices.IndexFunc(ro.Pending, func(p Pending) bool { return p.Secret.Equal(d) })
 }
 
+func usedTicket() error { return &TicketError{"it was used, or has expired"} }
+
 // redeemable says what is wrong with the ticket that a newcomer brings.
 func (ro *Roster) redeemable(c newcomer) error {
 	i := ro.pending(c.redeems)
 	switch {
 	case i < 0:
-		return &TicketError{"it was used, or has expired"}
+		return usedTicket()
 	case ro.Pending[i].DeviceID != c.seat.DeviceID:
 		return &TicketError{"it was given to another browser"}
 	}
@@ -111,8 +113,8 @@ func (r *Registry) Redeem(ctx context.Context, ticket Ticket, from Client, ids .
 	if err != nil {
 		return Grant{}, err
 	}
-	if v.Roster == nil {
-		return Grant{}, &TicketError{"its account has nothing to choose from"}
+	if v.Roster == nil || v.Roster.pending(redeems) < 0 { // forged, perhaps: it costs a read, and learns nothing
+		return Grant{}, usedTicket()
 	}
 	return r.signIn(ctx, key, v.Roster.Account, from, newcomer{redeems: redeems, instead: ids}, ticket)
 }

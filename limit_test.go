@@ -1,0 +1,388 @@
+package oneseat
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+)
+
+func class(c string) func(*Seat)      { return func(s *Seat) { s.Device.Class = c } }
+func under(parent string) func(*Seat) { return func(s *Seat) { s.Parent = SessionID(parent) } }
+func observed() func(*Seat)           { return func(s *Seat) { s.Observed = true } }
+func classes(kv ...any) map[string]int { // name, limit, …
+	m := make(map[string]int)
+	for i := 0; i < len(kv); i += 2 {
+		m[kv[i].(string)] = kv[i+1].(int)
+	}
+	return m
+}
+
+// LIM-02: what is said most specifically counts, a total and its classes
+// together, the streams apart; and it is known who said it.
+func TestTheMostSpecificLimitCounts(t *testing.T) {
+	everybody := Limits{Total: 2, Streams: 1}
+	withClasses := Limits{Total: 4, Classes: classes("mobile", 1, "tv", 2), Streams: 3}
+	for _, tt := range []struct {
+		name                  string
+		stored, asked, config Limits
+		sessions, streams     string
+	}{
+		{name: "only the configuration", config: everybody, sessions: "total 2 Config", streams: "streams 1 Config"},
+		{name: "with classes, in the order of their names, and then the total", config: withClasses, sessions: "mobile 1 Config, tv 2 Config, total 4 Config", streams: "streams 3 Config"},
+		{name: "the application comes before the configuration", asked: Limits{Total: 5}, config: everybody, sessions: "total 5 LimitFor", streams: "streams 1 Config"},
+		{name: "what is stored comes before both", stored: Limits{Total: 3}, asked: Limits{Total: 5}, config: everybody, sessions: "total 3 SetLimit", streams: "streams 1 Config"},
+		{name: "and if all say the same", stored: everybody, asked: everybody, config: everybody, sessions: "total 2 SetLimit", streams: "streams 1 SetLimit"},
+		{name: "lower or higher", stored: Limits{Total: 9}, asked: Limits{Total: 1}, config: everybody, sessions: "total 9 SetLimit", streams: "streams 1 Config"},
+		{name: "streams alone", stored: Limits{Streams: 4}, asked: Limits{Total: 5, Streams: 2}, config: everybody, sessions: "total 5 LimitFor", streams: "streams 4 SetLimit"},
+		{name: "streams alone, of the application", asked: Limits{Streams: 2}, config: everybody, sessions: "total 2 Config", streams: "streams 2 LimitFor"},
+		{name: "who sets the total decides for the classes", asked: Limits{Total: 5}, config: withClasses, sessions: "total 5 LimitFor", streams: "streams 3 Config"},
+		{name: "and may set others", stored: Limits{Total: 6, Classes: classes("desktop", 2)}, asked: Limits{Total: 5, Classes: classes("tv", 1)}, config: withClasses, sessions: "desktop 2 SetLimit, total 6 SetLimit", streams: "streams 3 Config"},
+		{name: "who leaves the total leaves the classes", asked: Limits{Streams: 1}, config: withClasses, sessions: "mobile 1 Config, tv 2 Config, total 4 Config", streams: "streams 1 LimitFor"},
+		{name: "unlimited is the ceiling", stored: Limits{Total: Unlimited, Streams: Unlimited}, config: withClasses, sessions: "total 256 SetLimit!", streams: "streams 64 SetLimit!"},
+		{name: "unlimited for everybody", config: Limits{Total: Unlimited, Streams: Unlimited}, sessions: "total 256 Config!", streams: "streams 64 Config!"},
+		{name: "a class under an unlimited total", asked: Limits{Total: Unlimited, Classes: classes("api", 1)}, config: everybody, sessions: "api 1 LimitFor, total 256 LimitFor!", streams: "streams 1 Config"},
+		{name: "an unlimited class has the total only", config: Limits{Total: 3, Classes: classes("tv", Unlimited, "api", 1), Streams: 1}, sessions: "api 1 Config, total 3 Config", streams: "streams 1 Config"},
+		{name: "the ceiling, said as a number, refuses", config: Limits{Total: MaxSeats, Streams: MaxStreams}, sessions: "total 256 Config", streams: "streams 64 Config"},
+	} {
+		ro := aRoster()
+		ro.Limits = tt.stored
+		rule := plain
+		rule.Limits = tt.config
+		sessions, streams := ro.bounds(tt.asked, rule)
+		spell := func(bounds []bound) string {
+			var out []string
+			for _, b := range bounds {
+				out = append(out, fmt.Sprintf("%s %d %s%s", b.name, b.most, b.from, map[bool]string{true: "!"}[b.always]))
+			}
+			return strings.Join(out, ", ")
+		}
+		same(t, tt.name, []string{spell(sessions), spell(streams)}, []string{tt.sessions, tt.streams})
+	}
+}
+
+func TestWhichSeatsABoundCounts(t *testing.T) {
+	phone, stream := aSeat("a", class("mobile")), aSeat("b", class("mobile"), under("a"))
+	for _, tt := range []struct {
+		bound                     string
+		countsPhone, countsStream bool
+	}{{"total", true, false}, {"streams", false, true}, {"mobile", true, false}, {"desktop", false, false}} {
+		b := bound{name: tt.bound}
+		same(t, tt.bound, []bool{b.counts(&phone), b.counts(&stream)}, []bool{tt.countsPhone, tt.countsStream})
+	}
+}
+
+// family is two phones, a television and a laptop, the idlest first, with a
+// stream on the television.
+func family() *Roster {
+	return aRoster(
+		aSeat("p1", class("mobile"), created(-9*time.Minute), seen(1*time.Minute)), aSeat("p2", class("mobile"), created(-8*time.Minute), seen(2*time.Minute)),
+		aSeat("tv", class("tv"), created(-7*time.Minute), seen(3*time.Minute)), aSeat("stream", class("tv"), under("tv"), seen(4*time.Minute)),
+		aSeat("laptop", created(-6*time.Minute), seen(4*time.Minute)),
+	)
+}
+
+func TestDecideWithinClassesUnderATotal(t *testing.T) {
+	rule := func(policy Policy, total int, kv ...any) Rule {
+		r := limited(total, policy)
+		r.Limits.Classes = classes(kv...)
+		r.SeatIdle, r.StreamIdle = 0, time.Hour
+		return r
+	}
+	idle := func(r Rule, d time.Duration) Rule { r.SeatIdle = d; return r }
+	who := func(r Rule, w WhoGoes) Rule { r.WhoGoes = w; return r }
+	of := func(c string, with ...func(*Seat)) newcomer {
+		return newcomer{seat: aSeat("new", append(with, class(c))...)}
+	}
+	asked := func(c newcomer, l Limits) newcomer { c.limits = l; return c }
+	owner := func(c newcomer) newcomer { c.takeOver = true; return c }
+	chooses := func(c newcomer, ids ...SessionID) newcomer { c.instead = ids; return c }
+	presents := func(c newcomer, id string) newcomer { c.presented = dig(id); return c }
+	goes := func(full string, limit int, ids ...SessionID) Decision {
+		return Decision{Outcome: Admitted, Displaces: ids, Full: full, Limit: limit, From: FromConfig}
+	}
+	no := func(o Outcome, full string, limit int) Decision {
+		return Decision{Outcome: o, Full: full, Limit: limit, From: FromConfig}
+	}
+	room := Decision{Outcome: Admitted}
+	for _, tt := range []struct {
+		name string
+		c    newcomer
+		rule Rule
+		want Decision
+	}{
+		{"room in class and total", of("mobile"), rule(Refuse, 5, "mobile", 3), room},
+		{"the class is full: of it, the idlest goes", of("mobile"), rule(Displace, 9, "mobile", 2), goes("mobile", 2, "p1")},
+		{"and though others are idler", of("tv"), rule(Displace, 9, "tv", 1), goes("tv", 1, "tv")},
+		{"the class is full: refused", of("mobile"), rule(Refuse, 9, "mobile", 2), no(Refused, "mobile", 2)},
+		{"the class is full: asked", of("mobile"), rule(Ask, 9, "mobile", 2), no(Asked, "mobile", 2)},
+		{"another class has room", of("desktop"), rule(Refuse, 9, "mobile", 2), room},
+		{"a class that is not named has only the total", of("api"), rule(Refuse, 5, "mobile", 2), room},
+		{"under a total that is full", of("api"), rule(Refuse, 4, "mobile", 2), no(Refused, "total", 4)},
+		{"under a total that is full the idlest of all goes", of("api"), rule(Displace, 4, "mobile", 2), goes("total", 4, "p1")},
+		{"class and total are full: one goes for both", of("mobile"), rule(Displace, 4, "mobile", 2), goes("mobile", 2, "p1")},
+		{"class and total are over: the class comes first", of("tv"), rule(Displace, 3, "tv", 1), goes("tv", 1, "tv", "p1")},
+		{"the total of one device at a time", of("tv"), rule(Displace, 1), goes("total", 1, "p1", "p2", "tv", "laptop")},
+		{"a class that is over though the newcomer is of another", of("tv"), rule(Displace, 9, "mobile", 1), goes("mobile", 1, "p1")},
+		{"and under refuse", of("tv"), rule(Refuse, 9, "mobile", 1), no(Refused, "mobile", 1)},
+		{"a class limit above the total", of("mobile"), rule(Refuse, 4, "mobile", 9), no(Refused, "total", 4)},
+
+		{"oldest", of("desktop"), who(rule(Displace, 3), Oldest), goes("total", 3, "p1", "p2")},
+		{"the same class first", of("tv"), who(rule(Displace, 4), SameClass), goes("total", 4, "tv")},
+		{"the same class first, and then the idlest", of("tv"), who(rule(Displace, 3), SameClass), goes("total", 3, "tv", "p1")},
+		{"the same class first, of it the idlest", of("mobile"), who(rule(Displace, 4), SameClass), goes("total", 4, "p1")},
+		{"none of the same class: the idlest", of("api"), who(rule(Displace, 4), SameClass), goes("total", 4, "p1")},
+
+		{"idle beyond SeatIdle is no seat under refuse", of("api"), idle(rule(Refuse, 4), 9*time.Minute), goes("total", 4, "p1")},
+		{"not a moment before", of("api"), idle(rule(Refuse, 4), 9*time.Minute+1), no(Refused, "total", 4)},
+		{"nor under ask", of("api"), idle(rule(Ask, 4), 9*time.Minute), goes("total", 4, "p1")},
+		{"nor under ask, not a moment before", of("api"), idle(rule(Ask, 4), 9*time.Minute+1), no(Asked, "total", 4)},
+		{"only the idle go, as many as have to", of("api"), idle(rule(Refuse, 4), time.Minute), goes("total", 4, "p1")},
+		{"and if these are too few nobody goes", of("api"), idle(rule(Refuse, 3), 9*time.Minute), no(Refused, "total", 3)},
+		{"one who is idle in another class makes no room", of("tv"), idle(rule(Refuse, 9, "tv", 1), 8*time.Minute), no(Refused, "tv", 1)},
+		{"nor does one who is idle in the class make room in the total twice", of("mobile"), idle(rule(Refuse, 3, "mobile", 2), 9*time.Minute), no(Refused, "total", 3)},
+		{"idle beyond SeatIdle and there is room", of("api"), idle(rule(Refuse, 5), time.Second), room},
+
+		{"the application's limit", asked(of("api"), Limits{Total: 4}), rule(Refuse, 9), Decision{Outcome: Refused, Full: "total", Limit: 4, From: FromLimitFor}},
+		{"unlimited, by the application", asked(of("api"), Limits{Total: Unlimited}), rule(Refuse, 1), room},
+		{"unlimited, but the class", asked(of("tv"), Limits{Total: Unlimited, Classes: classes("tv", 1)}), rule(Refuse, 1), Decision{Outcome: Refused, Full: "tv", Limit: 1, From: FromLimitFor}},
+		{"the owner is vouched for (LIM-12)", owner(of("tv")), rule(Ask, 4, "tv", 1), goes("tv", 1, "tv")},
+
+		{"chosen by the newcomer", chooses(of("api"), "laptop"), rule(Ask, 4), goes("", 0, "laptop")},
+		{"in the order in which they give way", chooses(of("api"), "laptop", "p2"), rule(Ask, 4), goes("", 0, "p2", "laptop")},
+		{"more than had to go", chooses(of("api"), "laptop", "p1", "tv"), rule(Ask, 4), goes("", 0, "p1", "tv", "laptop")},
+		{"of another class than is full", chooses(of("mobile"), "laptop"), rule(Ask, 4, "mobile", 2), no(Asked, "mobile", 2)},
+		{"too few", chooses(of("api"), "laptop"), rule(Ask, 3), no(Asked, "total", 3)},
+		{"too few, and an idle one makes up for it", chooses(of("api"), "laptop"), idle(rule(Ask, 3), 9*time.Minute), goes("total", 3, "laptop", "p1")},
+		{"a stream is no seat of these", chooses(of("api"), "stream"), rule(Ask, 4), no(Asked, "total", 4)},
+
+		{"a renewal takes its own seat", presents(of("mobile"), "p1"), rule(Refuse, 4, "mobile", 2), Decision{Outcome: Admitted, Renews: "p1"}},
+		{"a renewal is not chosen against itself", chooses(presents(of("mobile"), "p1"), "p1"), rule(Ask, 4, "mobile", 2), Decision{Outcome: Admitted, Renews: "p1"}},
+		{
+			"a renewal over a lowered limit is not refused (LIM-06): others give way", presents(of("mobile"), "p1"), rule(Refuse, 3, "mobile", 1),
+			Decision{Outcome: Admitted, Renews: "p1", Displaces: []SessionID{"p2"}, Full: "mobile", Limit: 1, From: FromConfig},
+		},
+		{
+			"nor asked", presents(of("desktop"), "laptop"), rule(Ask, 3),
+			Decision{Outcome: Admitted, Renews: "laptop", Displaces: []SessionID{"p1"}, Full: "total", Limit: 3, From: FromConfig},
+		},
+		{
+			"a renewal in another class takes a seat there", presents(of("tv"), "laptop"), rule(Refuse, 4, "tv", 1),
+			Decision{Outcome: Refused, Renews: "laptop", Full: "tv", Limit: 1, From: FromConfig},
+		},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			ro := family()
+			before := snapshot(t, ro)
+			d := ro.decide(viewAt(ro, 10*time.Minute), tt.c, tt.rule)
+			if d.Full == "" {
+				d.From = "" // there was room
+				tt.want.From = ""
+			}
+			same(t, "decision", d, tt.want)
+			same(t, "the roster afterwards", snapshot(t, ro), before)
+		})
+	}
+}
+
+func TestOneOnTheNewcomersDeviceGoesFirstInAnyOrder(t *testing.T) {
+	ro := aRoster(aSeat("a", class("tv")), aSeat("b", seen(time.Second), created(-time.Second), class("tv")), aSeat("c", seen(2*time.Second), created(time.Second), device("d")))
+	for _, who := range []WhoGoes{Idlest, Oldest, SameClass} {
+		rule := limited(3, Displace)
+		rule.WhoGoes = who
+		d := ro.decide(viewAt(nil, time.Minute), newcomer{seat: aSeat("new", device("d"), class("tv"))}, rule)
+		same(t, string(who), d.Displaces, []SessionID{"c"})
+		d = ro.decide(viewAt(nil, time.Minute), newcomer{seat: aSeat("new", class("tv"))}, rule)
+		same(t, string(who), d.Displaces, map[WhoGoes][]SessionID{Idlest: {"a"}, Oldest: {"b"}, SameClass: {"a"}}[who])
+	}
+	// Among equals the first in the roster.
+	equal := aRoster(aSeat("a"), aSeat("b"), aSeat("c"))
+	for _, who := range []WhoGoes{Idlest, Oldest, SameClass} {
+		rule := limited(2, Displace)
+		rule.WhoGoes = who
+		same(t, string(who), equal.decide(viewAt(nil, 0), newcomer{seat: aSeat("new")}, rule).Displaces, []SessionID{"a", "b"})
+	}
+	// Equally idle: the one that signed in first.
+	idle := aRoster(aSeat("a"), aSeat("b", created(-1)))
+	same(t, "equally idle", idle.decide(viewAt(nil, 0), newcomer{seat: aSeat("new")}, limited(2, Displace)).Displaces, []SessionID{"b"})
+}
+
+// LIM-09: what is over a lowered limit goes in the order of the rule, the classes
+// first, with its streams, and is told so.
+func TestTrimEndsWhatIsOver(t *testing.T) {
+	for _, tt := range []struct {
+		name   string
+		limits Limits
+		who    WhoGoes
+		want   []SessionID
+	}{
+		{"nothing is over", Limits{Total: 4, Streams: 1}, Idlest, nil},
+		{"the total", Limits{Total: 3, Streams: 1}, Idlest, []SessionID{"p1"}},
+		{"the total, by age", Limits{Total: 3, Streams: 1}, Oldest, []SessionID{"p1"}},
+		{"nobody's class comes first", Limits{Total: 3, Streams: 1}, SameClass, []SessionID{"p1"}},
+		{"a class, and then the total", Limits{Total: 2, Classes: classes("tv", 1, "mobile", 1), Streams: 1}, Idlest, []SessionID{"p1", "p2"}},
+		{"all but one, with a stream", Limits{Total: 1, Streams: 1}, Idlest, []SessionID{"p1", "p2", "tv", "stream"}},
+	} {
+		stored := family()
+		before := snapshot(t, stored)
+		ro := *stored
+		rule := plain
+		rule.WhoGoes = tt.who
+		ro.Limits = tt.limits
+		v := viewAt(stored, 10*time.Minute)
+		events := ro.trim(v, Limits{}, "staff", rule)
+		same(t, tt.name, ids(events, func(e Event) SessionID { return e.Session }), tt.want)
+		for _, e := range events {
+			if e.Reason != Revoked || e.Actor != "staff" || e.By != "" || !e.At.Equal(v.Now) {
+				t.Errorf("%s: %+v", tt.name, e)
+			}
+			if i := ro.ending(e.Session); e.Parent == "" && (i < 0 || ro.Endings[i].Reason != Revoked) {
+				t.Errorf("%s: %s is not remembered", tt.name, e.Session)
+			}
+		}
+		same(t, "the stored roster afterwards", snapshot(t, stored), before)
+	}
+
+	// Of streams, the idlest player; one that ended with its session does not count.
+	ro := aRoster(aSeat("a", seen(time.Second)), aSeat("b"), aSeat("s1", under("a")), aSeat("s2", under("b"), seen(time.Second)), aSeat("s3", under("a"), seen(2*time.Second)))
+	ro.Limits = Limits{Streams: 2}
+	same(t, "streams", ids(ro.trim(viewAt(nil, time.Minute), Limits{}, "", limited(2, Displace)), func(e Event) SessionID { return e.Session }), []SessionID{"s1"})
+	ro = aRoster(aSeat("a", seen(time.Second)), aSeat("b"), aSeat("s1", under("a")), aSeat("s2", under("b"), seen(time.Second)))
+	same(t, "sessions first", ids(ro.trim(viewAt(nil, time.Minute), Limits{}, "", limited(1, Displace)), func(e Event) SessionID { return e.Session }), []SessionID{"b", "s2"})
+}
+
+// LIM-14: what cannot be is an error that says where and why, everywhere alike.
+func TestImpossibleLimits(t *testing.T) {
+	for _, tt := range []struct {
+		l     Limits
+		field string
+	}{
+		{Limits{Total: -2}, "Total"},
+		{Limits{Total: MaxSeats + 1}, "Total"},
+		{Limits{Total: -1 << 62}, "Total"},
+		{Limits{Classes: classes("tv", 1)}, "Classes"},
+		{Limits{Classes: classes("tv", 1), Streams: 1}, "Classes"},
+		{Limits{Total: 1, Classes: classes("tv", 0)}, "Classes[tv]"},
+		{Limits{Total: 1, Classes: classes("tv", -2)}, "Classes[tv]"},
+		{Limits{Total: 1, Classes: classes("tv", MaxSeats+1)}, "Classes[tv]"},
+		{Limits{Total: 1, Classes: classes("TV", 1)}, "Classes"},
+		{Limits{Total: 1, Classes: classes("", 1)}, "Classes"},
+		{Limits{Total: 1, Classes: classes("total", 1)}, "Classes"},
+		{Limits{Total: 1, Classes: classes("streams", 1)}, "Classes"},
+		{Limits{Streams: -2}, "Streams"},
+		{Limits{Streams: MaxStreams + 1}, "Streams"},
+	} {
+		err := tt.l.check()
+		e, ok := errors.AsType[*LimitsError](err)
+		if !ok || e.Field != tt.field || e.Problem == "" || !strings.HasPrefix(err.Error(), "oneseat: Limits."+tt.field+": ") {
+			t.Errorf("%+v: %v", tt.l, err)
+		}
+	}
+	if n := len((Limits{Total: -2, Classes: classes("x", 1, "tv", 0), Streams: -2}).problems()); n != 4 {
+		t.Errorf("%d problems of 4", n)
+	}
+	for _, l := range []Limits{
+		{}, {Total: 1}, {Total: MaxSeats}, {Total: Unlimited}, {Streams: 1}, {Streams: MaxStreams}, {Streams: Unlimited},
+		{Total: 1, Classes: classes("tv", 1, "api", MaxSeats, "mobile", Unlimited)}, {Classes: classes()},
+	} {
+		if err := l.check(); err != nil {
+			t.Errorf("%+v: %v", l, err)
+		}
+	}
+}
+
+func TestLimitsAreComparedByWhatTheySay(t *testing.T) {
+	full := Limits{Total: 2, Classes: classes("tv", 1), Streams: 1}
+	for i, other := range []Limits{{Total: 3, Classes: classes("tv", 1), Streams: 1}, {Total: 2, Streams: 1}, {Total: 2, Classes: classes("tv", 2), Streams: 1}, {Total: 2, Classes: classes("tv", 1)}} {
+		if full.Equal(other) || other.Equal(full) {
+			t.Errorf("%d: equal", i)
+		}
+	}
+	same(t, "the same", full.Equal(Limits{Total: 2, Classes: classes("tv", 1), Streams: 1}), true)
+	same(t, "nothing said", []bool{Limits{}.IsZero(), Limits{Classes: classes()}.IsZero(), full.IsZero(), Limits{Streams: 1}.IsZero()}, []bool{true, true, false, false})
+}
+
+// A sign-in that asked the application for limits before they changed has to be
+// told so, even if the account's record is gone by then: it is kept for a minute.
+func TestARevisionIsKeptForAMinute(t *testing.T) {
+	const tick = time.Microsecond
+	v := viewAt(nil, 0)
+	c := v.refresh("r", "ada", 0, Limits{}, plain)
+	same(t, "an absent roster, refreshed", []any{c.Erase, c.Roster.Revision, len(c.Events), c.Roster.Due}, []any{false, v.Next(), 0, at(time.Minute)})
+	settle := func(d time.Duration, rule Rule) Change {
+		v := viewAt(c.Roster, d)
+		ro, events := v.settled("r", "ada", 0, rule)
+		return v.changeIf(ro, events, rule)
+	}
+	same(t, "just before", settle(time.Minute-tick, plain), Change{})
+	same(t, "after a minute", settle(time.Minute, plain), Change{Erase: true})
+	adopting := plain
+	adopting.AdoptUntil = at(time.Hour)
+	same(t, "due while sessions are adopted", c.Roster.due(adopting), at(time.Hour))
+	adopting.AdoptUntil = at(time.Second)
+	same(t, "due when that was before", c.Roster.due(adopting), at(time.Minute))
+	same(t, "of no roster", (*Roster)(nil).revision(), uint64(0))
+
+	kept := aRoster()
+	kept.Limits = Limits{Total: 2}
+	same(t, "an account with limits of its own is kept for ever", []any{kept.spent(at(9999*time.Hour), plain), kept.due(plain)}, []any{false, time.Time{}})
+	blocked := aRoster()
+	blocked.Block = &Block{Until: at(time.Hour)}
+	same(t, "a blocked one until that is over", []any{blocked.spent(at(9999*time.Hour), plain), blocked.due(plain)}, []any{false, at(time.Hour)})
+	blocked.Block = &Block{}
+	same(t, "and one that is blocked until somebody lifts it for ever", []any{blocked.spent(at(9999*time.Hour), plain), blocked.due(plain)}, []any{false, time.Time{}})
+	asked := aRoster(aSeat("a"))
+	asked.Pending = []Pending{{Expires: at(time.Minute)}, {Expires: at(2 * time.Minute)}}
+	same(t, "tickets are due", asked.due(plain), at(time.Minute))
+	asked.Seats = nil
+	same(t, "and are something to know", asked.spent(at(0), plain), false)
+}
+
+// What is erased has no events. A roster of which nothing is left but its event is
+// erased by the next sweep.
+func TestARosterOfWhichOnlyAnEventIsLeftIsDueAtOnce(t *testing.T) {
+	blocked := aRoster()
+	blocked.Block = &Block{Since: noon}
+	v := viewAt(blocked, time.Minute)
+	c := v.unblock("r", "ada", 1, "staff", plain)
+	same(t, "lifted", []any{c.Roster.Block == nil, c.Roster.Due, len(c.Events)}, []any{true, v.Now, 1})
+	v = viewAt(c.Roster, 2*time.Minute)
+	ro, events := v.settled("r", "ada", 1, plain)
+	same(t, "swept", v.changeIf(ro, events, plain), Change{Erase: true})
+	v = viewAt(nil, 0)
+	c = v.block("r", "ada", 1, at(0), "staff", plain)
+	same(t, "blocked until now", []any{c.Roster.Block == nil, c.Roster.Due, len(c.Events)}, []any{true, v.Now, 1})
+}
+
+func TestLimitsInTheConfiguration(t *testing.T) {
+	_, err := Config{
+		Limit: -2, ClassLimits: classes("tv", 0, "toaster", 1), Streams: MaxStreams + 1, WhoGoes: "youngest", StreamIdle: time.Second - 1, SeatIdle: 10*time.Minute - 1,
+	}.withDefaults()
+	for _, field := range []string{"Limit", "ClassLimits[tv]", "ClassLimits", "Streams", "WhoGoes", "StreamIdle", "SeatIdle"} {
+		if !strings.Contains(fmt.Sprint(err), "Config."+field+": ") {
+			t.Errorf("nothing about %s: %v", field, err)
+		}
+	}
+	if _, err := (Config{SeatIdle: -time.Hour}).withDefaults(); !strings.Contains(fmt.Sprint(err), "Config.SeatIdle: ") {
+		t.Errorf("nothing about a negative SeatIdle: %v", err)
+	}
+	given := classes("tv", 1)
+	c, err := Config{ClassLimits: given, StreamIdle: time.Second, SeatIdle: 10 * time.Minute, WhoGoes: Oldest, WhenFull: Ask, ObserveOnly: true}.withDefaults()
+	if err != nil {
+		t.Fatal(err)
+	}
+	rule := c.rule()
+	given["tv"] = 9
+	same(t, "rule", rule, Rule{
+		Limits: Limits{Total: 1, Classes: classes("tv", 1), Streams: 1}, WhenFull: Ask, WhoGoes: Oldest, SeatIdle: 10 * time.Minute, StreamIdle: time.Second,
+		ObserveOnly: true, Idle: 14 * 24 * time.Hour, Absolute: 90 * 24 * time.Hour, KeepEndings: 30 * 24 * time.Hour,
+	})
+	if c, err := (Config{}).withDefaults(); err != nil || c.Streams != 1 || c.WhoGoes != Idlest || c.StreamIdle != 45*time.Second || c.SeatIdle != 0 || c.WhenFull != Displace {
+		t.Errorf("the defaults are %+v, %v", c, err)
+	}
+	if !slices.Equal(Classes(), []string{"desktop", "mobile", "tablet", "tv", "api", "other"}) {
+		t.Error("other classes")
+	}
+}

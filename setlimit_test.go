@@ -1,0 +1,576 @@
+package oneseat_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/oneseat/oneseat"
+	"github.com/oneseat/oneseat/store/memstore"
+)
+
+// plans is an application's function that a test can change, or put itself in the
+// way of.
+type plans struct {
+	mu   sync.Mutex // guards all below
+	said oneseat.Limits
+	err  error
+	then func() // called once, when it has been asked, before it answers as it would have
+
+	asked atomic.Int64
+}
+
+func (p *plans) limitFor(_ context.Context, account string) (oneseat.Limits, error) {
+	p.asked.Add(1)
+	if account == "" {
+		return oneseat.Limits{}, errors.New("asked about nobody")
+	}
+	p.mu.Lock()
+	said, err, then := p.said, p.err, p.then
+	p.then = nil
+	p.mu.Unlock()
+	if then != nil {
+		then()
+	}
+	return said, err
+}
+
+func (p *plans) say(l oneseat.Limits) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.said, p.err = l, nil
+}
+
+func (p *plans) fail(err error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.err = err
+}
+
+func (p *plans) meanwhile(then func()) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.then = then
+}
+
+func setLimit(t testing.TB, r node, l oneseat.Limits) {
+	t.Helper()
+	if err := r.SetLimit(t.Context(), "ada", l, "staff"); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// signInAll signs an account in so often, each a second after the other.
+func signInAll(t testing.TB, r node, n int) []oneseat.Grant {
+	t.Helper()
+	var g []oneseat.Grant
+	for range n {
+		g = append(g, signIn(t, r, "ada", oneseat.Client{}))
+		time.Sleep(time.Second)
+	}
+	return g
+}
+
+func idsOf(grants ...oneseat.Grant) []oneseat.SessionID {
+	var ids []oneseat.SessionID
+	for _, g := range grants {
+		ids = append(ids, g.Session.ID)
+	}
+	return ids
+}
+
+// LIM-09: a stored limit that is lowered trims in the same update, the idlest
+// first, and each is told why.
+func TestALoweredStoredLimitTrimsAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a, b, store := newSystem(t, oneseat.Config{Limit: 4, MaxStale: time.Minute})
+		g := signInAll(t, a, 4)
+		g[0] = rotate(t, a, g[0]) // the idlest is another
+		before := len(logged(t, store, "ada"))
+		setLimit(t, a, oneseat.Limits{Total: 2})
+		for _, gone := range g[1:3] {
+			if e := wantEnded(t, a, gone, oneseat.Revoked); e.Actor != "staff" || e.By != "" {
+				t.Errorf("the ending is %+v", e)
+			}
+			wantEnded(t, b, gone, oneseat.Revoked)
+		}
+		wantIDs(t, store, "ada", idsOf(g[0], g[3])...)
+		synctest.Wait()
+		events := logged(t, store, "ada")[before:]
+		version := stored(t, store, "ada").Roster.Revision
+		var told []string
+		for _, e := range events {
+			if e.Type != oneseat.SessionUsedAfterEnd {
+				told = append(told, fmt.Sprint(e.Type, " ", e.Session, " ", e.Actor, " ", e.Version == version, " ", e.Limits != nil && e.Limits.Total == 2))
+			}
+		}
+		if want := []string{
+			"limit_changed  staff true true",
+			fmt.Sprintf("session_ended %s staff true false", g[1].Session.ID), fmt.Sprintf("session_ended %s staff true false", g[2].Session.ID),
+		}; !slices.Equal(told, want) {
+			t.Errorf("events: %q, want %q", told, want)
+		}
+
+		// The same again is no news.
+		writes := a.writes.Load()
+		setLimit(t, a, oneseat.Limits{Total: 2})
+		if a.writes.Load() != writes {
+			t.Error("nothing changed, and it was written")
+		}
+		five := signIn(t, b, "ada", oneseat.Client{})
+		wantIDs(t, store, "ada", idsOf(g[0], five)...)
+		setLimit(t, a, oneseat.Limits{Total: 3})
+		six := signIn(t, b, "ada", oneseat.Client{})
+		wantIDs(t, store, "ada", idsOf(g[0], five, six)...)
+		setLimit(t, a, oneseat.Limits{}) // the configuration's four
+		seven := signIn(t, b, "ada", oneseat.Client{})
+		wantIDs(t, store, "ada", idsOf(g[0], five, six, seven)...)
+		last := logged(t, store, "ada")
+		if e := last[len(last)-2]; e.Type != oneseat.LimitChanged || e.Limits == nil || !e.Limits.IsZero() {
+			t.Errorf("the limit taken away is told as %+v", e)
+		}
+	})
+}
+
+func TestASetLimitIsNobodyElsesToChange(t *testing.T) {
+	a, _, store := newSystem(t, oneseat.Config{})
+	classes := map[string]int{"tv": 1}
+	setLimit(t, a, oneseat.Limits{Total: 2, Classes: classes})
+	classes["tv"] = 9
+	if got := stored(t, store, "ada").Roster.Limits; !got.Equal(oneseat.Limits{Total: 2, Classes: map[string]int{"tv": 1}}) {
+		t.Errorf("stored is %+v", got)
+	}
+	updates := a.updates.Load()
+	err := a.SetLimit(t.Context(), "ada", oneseat.Limits{Total: -3}, "")
+	if e, ok := errors.AsType[*oneseat.LimitsError](err); !ok || e.Field != "Total" {
+		t.Errorf("an impossible limit: %v", err)
+	}
+	for _, err := range []error{a.SetLimit(t.Context(), "", oneseat.Limits{Total: 1}, ""), a.Refresh(t.Context(), "")} {
+		if _, ok := errors.AsType[*oneseat.AccountError](err); !ok {
+			t.Errorf("an account without a name: %v", err)
+		}
+	}
+	if a.updates.Load() != updates {
+		t.Error("the store was asked")
+	}
+	if err := a.SetLimit(t.Context(), "ada", oneseat.Limits{Total: 3}, strings.Repeat("\x00€", 60)); err != nil {
+		t.Fatal(err)
+	}
+	events := logged(t, store, "ada")
+	if e := events[len(events)-1]; len(e.Actor) > 48 || strings.Contains(e.Actor, "\x00") {
+		t.Errorf("the actor is kept as %q", e.Actor)
+	}
+	if err := a.SetLimit(t.Context(), "nobody", oneseat.Limits{}, ""); err != nil || stored(t, store, "nobody").Roster != nil {
+		t.Errorf("no limit for nobody made %+v, %v", stored(t, store, "nobody").Roster, err)
+	}
+}
+
+// An account of its own limits is kept, and forgotten a minute after they were
+// taken away.
+func TestLimitsOfAnAccountAreKeptAsLongAsItHasThem(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newNode(t, memstore.New(), oneseat.Config{Idle: time.Hour, KeepEndings: time.Hour, MaxStale: time.Minute})
+		signIn(t, r, "grace", oneseat.Client{}) // the realm's record
+		setLimit(t, r, oneseat.Limits{Total: 2})
+		one, two := signIn(t, r, "ada", oneseat.Client{}), signIn(t, r, "ada", oneseat.Client{})
+		time.Sleep(24 * time.Hour)
+		if ro := stored(t, r.Store, "ada").Roster; ro == nil || len(ro.Seats)+len(ro.Endings) > 0 || ro.Limits.Total != 2 {
+			t.Fatalf("kept is %+v", ro)
+		}
+		for _, g := range []oneseat.Grant{one, two} {
+			_, err := r.Check(t.Context(), string(g.Token))
+			wantError(t, err, oneseat.ErrNoSession)
+		}
+		setLimit(t, r, oneseat.Limits{})
+		if stored(t, r.Store, "ada").Roster == nil {
+			t.Error("forgotten at once")
+		}
+		time.Sleep(3 * time.Minute)
+		if ro := stored(t, r.Store, "ada").Roster; ro != nil {
+			t.Errorf("kept is %+v", ro)
+		}
+	})
+}
+
+// LIM-09: a limit that is lowered in the configuration, or by the application,
+// trims at the next sign-in under each policy, or when it is told to.
+func TestALoweredConfiguredLimitTrimsAtTheNextSignInOrRefresh(t *testing.T) {
+	for _, policy := range []oneseat.Policy{oneseat.Displace, oneseat.Refuse, oneseat.Ask} {
+		t.Run(string(policy), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				p := &plans{said: oneseat.Limits{Total: 4, Streams: 3}}
+				r := newNode(t, memstore.New(), oneseat.Config{WhenFull: policy, LimitFor: p.limitFor, MaxStale: time.Minute, StreamIdle: time.Hour})
+				g := signInAll(t, r, 4)
+				var streams []oneseat.SessionID
+				for i := range 3 {
+					streams = append(streams, play(t, r, g[3].Session, fmt.Sprint(i)).ID)
+				}
+				p.say(oneseat.Limits{Total: 2, Streams: 1})
+				if live := liveIDs(t, r.Store, "ada"); len(live) != 7 {
+					t.Fatalf("live are %v", live)
+				}
+				newest, err := r.SignIn(t.Context(), "ada", oneseat.Client{})
+				if policy == oneseat.Displace {
+					wantIDs(t, r.Store, "ada", g[3].Session.ID, streams[2], newest.Session.ID)
+					for _, gone := range g[:3] {
+						wantEnded(t, r, gone, oneseat.Displaced)
+					}
+				} else {
+					if full, ok := errors.AsType[*oneseat.LimitError](err); !ok || full.Limit != 2 || len(full.Live) != 2 {
+						t.Errorf("it says %v", err)
+					}
+					wantIDs(t, r.Store, "ada", g[2].Session.ID, g[3].Session.ID, streams[2])
+					for _, gone := range g[:2] {
+						wantEnded(t, r, gone, oneseat.Revoked)
+					}
+				}
+				for _, id := range streams[:2] {
+					wantEnding(t, r.Heartbeat(t.Context(), g[3].Session, id), id, oneseat.Revoked)
+				}
+
+				p.say(oneseat.Limits{Total: 1})
+				if err := r.Refresh(t.Context(), "ada"); err != nil {
+					t.Fatal(err)
+				}
+				if ids := liveIDs(t, r.Store, "ada"); len(ids) != 1 && policy == oneseat.Displace || len(ids) != 2 && policy != oneseat.Displace {
+					t.Errorf("live are %v", ids)
+				}
+				idlest := g[2]
+				if policy == oneseat.Displace {
+					idlest = g[3]
+				}
+				if e := wantEnded(t, r, idlest, oneseat.Revoked); e.Actor != "" {
+					t.Errorf("the ending is %+v", e)
+				}
+			})
+		})
+	}
+}
+
+// LIM-06: one's own browser is renewed although the limit was lowered, whoever
+// else has to go for that.
+func TestARenewalOverALoweredLimitIsNotRefused(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := memstore.New()
+		g := signInAll(t, newNode(t, store, oneseat.Config{Limit: 3, MaxStale: time.Minute}), 3)
+		r := newNode(t, store, oneseat.Config{Limit: 2, WhenFull: oneseat.Refuse, MaxStale: time.Minute})
+		again := signIn(t, r, "ada", oneseat.Client{Token: string(g[0].Token)})
+		wantEnded(t, r, g[0], oneseat.Renewed)
+		wantEnded(t, r, g[1], oneseat.Displaced)
+		wantIDs(t, store, "ada", idsOf(g[2], again)...)
+	})
+}
+
+// LIM-02, LIM-14: plans, tiers and staff. Who is unlimited is so by name: an
+// application that says nothing of an account leaves it to the configuration.
+func TestAnExemptAccountIsUnlimitedByNameOnly(t *testing.T) {
+	r := newNode(t, memstore.New(), oneseat.Config{WhenFull: oneseat.Refuse, LimitFor: func(_ context.Context, account string) (oneseat.Limits, error) {
+		switch account {
+		case "staff":
+			return oneseat.Limits{Total: oneseat.Unlimited}, nil
+		case "family":
+			return oneseat.Limits{Total: 3, Classes: map[string]int{"tv": 1}}, nil
+		case "tv only":
+			return oneseat.Limits{Streams: 2}, nil
+		}
+		return oneseat.Limits{}, nil
+	}})
+	for range 5 {
+		signIn(t, r, "staff", oneseat.Client{})
+	}
+	tv := oneseat.Client{Device: oneseat.Device{Class: "tv"}}
+	signIn(t, r, "family", tv)
+	if full := refused(t, r, "family", tv); full.Full != "tv" || full.Limit != 1 || len(full.Live) != 1 {
+		t.Errorf("it says %+v", full)
+	}
+	signIn(t, r, "family", oneseat.Client{})
+	signIn(t, r, "family", oneseat.Client{})
+	if full := refused(t, r, "family", oneseat.Client{}); full.Full != "total" || full.Limit != 3 || len(full.Live) != 3 {
+		t.Errorf("it says %+v", full)
+	}
+	for _, account := range []string{"ada", "tv only"} {
+		signIn(t, r, account, oneseat.Client{})
+		refused(t, r, account, oneseat.Client{})
+	}
+}
+
+// LIM-10: no class, known or made up, gets past the total.
+func TestNoClassGetsPastTheTotal(t *testing.T) {
+	r := newNode(t, memstore.New(), oneseat.Config{Limit: 3, ClassLimits: map[string]int{"other": 2, "tv": oneseat.Unlimited}})
+	for i := range 50 {
+		signIn(t, r, "ada", oneseat.Client{Device: oneseat.Device{Class: fmt.Sprint("class ", i)}})
+		if n := len(liveIDs(t, r.Store, "ada")); n > 2 {
+			t.Fatalf("%d live of a class of 2", n)
+		}
+	}
+	for _, class := range append(oneseat.Classes(), oneseat.Classes()...) {
+		signIn(t, r, "ada", oneseat.Client{Device: oneseat.Device{Class: class}})
+		if n := len(liveIDs(t, r.Store, "ada")); n > 3 {
+			t.Fatalf("%d live of 3", n)
+		}
+	}
+}
+
+// Without an answer nobody gets in and nothing is done, and so with an answer
+// that cannot be.
+func TestWithoutALimitNobodyGetsIn(t *testing.T) {
+	p := &plans{said: oneseat.Limits{Total: 1}}
+	r := newNode(t, memstore.New(), oneseat.Config{WhenFull: oneseat.Ask, LimitFor: p.limitFor, AdoptUntil: time.Now().Add(time.Hour)})
+	there := signIn(t, r, "ada", oneseat.Client{})
+	ticket := refused(t, r, "ada", oneseat.Client{}).Ticket
+	before := string(encode(t, stored(t, r.Store, "ada").Roster))
+	for name, broken := range map[string]func(){
+		"an error":           func() { p.fail(errDown) },
+		"an impossible one":  func() { p.say(oneseat.Limits{Total: -7}) },
+		"classes of nothing": func() { p.say(oneseat.Limits{Classes: map[string]int{"tv": 1}}) },
+	} {
+		broken()
+		_, signIn := r.SignIn(t.Context(), "ada", oneseat.Client{TakeOver: true})
+		_, renew := r.SignIn(t.Context(), "ada", oneseat.Client{Token: string(there.Token)})
+		_, redeem := r.Redeem(t.Context(), ticket, oneseat.Client{}, there.Session.ID)
+		_, stream := r.StartStream(t.Context(), there.Session, oneseat.Player{ID: "p"})
+		_, adopt := r.Adopt(t.Context(), "ada", time.Now(), oneseat.Client{})
+		for what, err := range map[string]error{
+			"sign-in": signIn, "renewal": renew, "redeem": redeem, "stream": stream, "adoption": adopt,
+			"SetLimit": r.SetLimit(t.Context(), "ada", oneseat.Limits{Streams: 3}, ""), "Refresh": r.Refresh(t.Context(), "ada"),
+		} {
+			_, impossible := errors.AsType[*oneseat.LimitsError](err)
+			if err == nil || !errors.Is(err, errDown) && !impossible || !strings.Contains(err.Error(), "nothing was done") {
+				t.Errorf("%s, %s: %v", name, what, err)
+			}
+		}
+		if after := string(encode(t, stored(t, r.Store, "ada").Roster)); after != before {
+			t.Errorf("%s: the roster was\n%s\nand is\n%s", name, before, after)
+		}
+	}
+	p.say(oneseat.Limits{Total: 2})
+	wantLive(t, r, there)
+	signIn(t, r, "ada", oneseat.Client{})
+	r.unreadable()
+	wantError(t, r.Refresh(t.Context(), "ada"), oneseat.ErrStoreUnavailable)
+}
+
+// A limit from outside counts only if it was asked for after the last change.
+// Whoever asked before asks again, whatever it is that it is about to do.
+func TestWhoAskedBeforeAChangeAsksAgain(t *testing.T) {
+	before, after := oneseat.Limits{Total: 3, Streams: 3}, oneseat.Limits{Total: 1, Streams: 1}
+	type act = func(r node, there oneseat.Grant) error
+	refreshed := func(other node) error { return other.Refresh(t.Context(), "ada") }
+	stores := func(other node) error { return other.SetLimit(t.Context(), "ada", oneseat.Limits{Streams: 1}, "") }
+	for _, change := range []struct {
+		name string
+		do   func(other node) error
+	}{{"refreshed", refreshed}, {"stored", stores}} {
+		for _, tt := range []struct {
+			name string
+			do   act
+			want int // seats afterwards
+		}{
+			{"a sign-in", func(r node, _ oneseat.Grant) error {
+				_, err := r.SignIn(t.Context(), "ada", oneseat.Client{})
+				return err
+			}, 1},
+			{"a stream", func(r node, there oneseat.Grant) error {
+				_, err := r.StartStream(t.Context(), there.Session, oneseat.Player{ID: "q"})
+				return err
+			}, 2},
+			{"SetLimit", func(r node, _ oneseat.Grant) error {
+				return r.SetLimit(t.Context(), "ada", oneseat.Limits{Streams: 2}, "")
+			}, 1},
+			{"Refresh", func(r node, _ oneseat.Grant) error { return r.Refresh(t.Context(), "ada") }, 1},
+		} {
+			t.Run(tt.name+", "+change.name, func(t *testing.T) {
+				store := memstore.New()
+				p := &plans{said: before}
+				r, other := newNode(t, store, oneseat.Config{LimitFor: p.limitFor}), newNode(t, store, oneseat.Config{LimitFor: p.limitFor})
+				there := signIn(t, r, "ada", oneseat.Client{})
+				if tt.name == "a stream" {
+					play(t, r, there.Session, "p")
+				} else {
+					signIn(t, r, "ada", oneseat.Client{})
+				}
+				asked := p.asked.Load()
+				p.meanwhile(func() {
+					p.say(after)
+					if err := change.do(other); err != nil {
+						t.Error(err)
+					}
+				})
+				err := tt.do(r, there)
+				if _, full := errors.AsType[*oneseat.LimitError](err); err != nil && (!full || tt.name != "a stream") {
+					t.Error(err)
+				}
+				if got := liveIDs(t, store, "ada"); len(got) != tt.want {
+					t.Errorf("live are %v, want %d", got, tt.want)
+				}
+				if n := p.asked.Load() - asked; n != 3 { // twice by the one, once by the other
+					t.Errorf("the application was asked %d times", n)
+				}
+			})
+		}
+	}
+}
+
+// And so on an account that has no record yet.
+func TestAChangeIsNoticedWhereNothingWasStored(t *testing.T) {
+	for _, tt := range []struct {
+		name string
+		do   func(other node) error
+	}{
+		{"refreshed", func(other node) error { return other.Refresh(t.Context(), "ada") }},
+		{"stored and taken away", func(other node) error {
+			return errors.Join(other.SetLimit(t.Context(), "ada", oneseat.Limits{Total: 1}, ""), other.SetLimit(t.Context(), "ada", oneseat.Limits{}, ""))
+		}},
+	} {
+		store := memstore.New()
+		p := &plans{said: oneseat.Limits{Total: oneseat.Unlimited}}
+		r, other := newNode(t, store, oneseat.Config{LimitFor: p.limitFor}), newNode(t, store, oneseat.Config{LimitFor: p.limitFor})
+		signIn(t, other, "grace", oneseat.Client{})
+		asked := p.asked.Load()
+		var during int64
+		p.meanwhile(func() {
+			p.say(oneseat.Limits{Total: 1})
+			if err := tt.do(other); err != nil {
+				t.Error(err)
+			}
+			during = p.asked.Load()
+		})
+		signIn(t, r, "ada", oneseat.Client{})
+		if n := p.asked.Load() - during; n != 1 || during == asked {
+			t.Errorf("%s: it asked %d times more", tt.name, n)
+		}
+	}
+}
+
+// An application whose answer changes each time that it is asked gets no session,
+// and no endless loop.
+func TestLimitsThatKeepChangingAreNoAnswer(t *testing.T) {
+	store := memstore.New()
+	p := &plans{said: oneseat.Limits{Total: 2}}
+	r, other := newNode(t, store, oneseat.Config{LimitFor: p.limitFor}), newNode(t, store, oneseat.Config{})
+	n, streams := 0, 0
+	var again func()
+	again = func() {
+		if n++; n > 20 {
+			return
+		}
+		streams++
+		if err := other.SetLimit(t.Context(), "ada", oneseat.Limits{Streams: streams}, ""); err != nil {
+			t.Error(err)
+		}
+		p.meanwhile(again)
+	}
+	for name, do := range map[string]func() error{
+		"sign-in":  func() error { _, err := r.SignIn(t.Context(), "ada", oneseat.Client{}); return err },
+		"Refresh":  func() error { return r.Refresh(t.Context(), "ada") },
+		"SetLimit": func() error { return r.SetLimit(t.Context(), "ada", oneseat.Limits{Total: 9}, "") },
+	} {
+		n = 0
+		p.meanwhile(again)
+		err := do()
+		wantError(t, err, oneseat.ErrStoreUnavailable)
+		if !strings.Contains(err.Error(), "keep changing") || n != 3 {
+			t.Errorf("%s: %v, after %d", name, err, n)
+		}
+		if ro := stored(t, store, "ada").Roster; len(ro.Seats) > 0 || ro.Limits.Total != 0 {
+			t.Errorf("%s: stored is %+v", name, ro)
+		}
+	}
+}
+
+// P3: a retry knows that it is one though it had to ask for limits again in
+// between: a session that was admitted, ended and forgotten is not admitted anew.
+func TestARetryUnderOtherLimitsKnowsThatItIsOne(t *testing.T) {
+	store := memstore.New()
+	p := &plans{said: oneseat.Limits{Total: oneseat.Unlimited}}
+	r, other := newNode(t, store, oneseat.Config{LimitFor: p.limitFor}), newNode(t, store, oneseat.Config{LimitFor: p.limitFor})
+	signIn(t, other, "ada", oneseat.Client{})
+	r.loseReplies(oneseat.KeyOf(realm, "ada"), 1, func() {
+		if _, err := other.EndAll(t.Context(), "ada", oneseat.Cause{}); err != nil {
+			t.Error(err)
+		}
+		for range oneseat.MaxEndings {
+			g, err := other.SignIn(t.Context(), "ada", oneseat.Client{})
+			if err == nil {
+				err = other.SignOut(t.Context(), string(g.Token))
+			}
+			if err != nil {
+				t.Error(err)
+			}
+		}
+		if err := other.Refresh(t.Context(), "ada"); err != nil {
+			t.Error(err)
+		}
+	})
+	_, err := r.SignIn(t.Context(), "ada", oneseat.Client{})
+	wantError(t, err, oneseat.ErrUnknownOutcome)
+	wantIDs(t, store, "ada")
+}
+
+// What was done before the reply was lost is not done twice.
+func TestSetLimitAndRefreshWhoseReplyWasLost(t *testing.T) {
+	for _, p := range []*plans{nil, {said: oneseat.Limits{Total: 2}}} {
+		store := memstore.New()
+		c := oneseat.Config{Limit: 3}
+		if p != nil {
+			c.LimitFor = p.limitFor
+		}
+		r := newNode(t, store, c)
+		signIn(t, r, "ada", oneseat.Client{})
+		signIn(t, r, "ada", oneseat.Client{})
+		r.loseReplies(oneseat.KeyOf(realm, "ada"), 1, nil)
+		setLimit(t, r, oneseat.Limits{Total: 1})
+		r.loseReplies(oneseat.KeyOf(realm, "ada"), 1, nil)
+		if err := r.Refresh(t.Context(), "ada"); err != nil {
+			t.Fatal(err)
+		}
+		events := logged(t, store, "ada")
+		if count(events, oneseat.LimitChanged) != 1 || count(events, oneseat.SessionEnded) != 1 || len(liveIDs(t, store, "ada")) != 1 {
+			t.Errorf("events: %+v", events)
+		}
+	}
+}
+
+// LIM-12: under refuse a session that nobody uses any more does not lock its owner
+// out, and neither does it under ask; one in use does.
+func TestAClosedLaptopDoesNotLockItsOwnerOut(t *testing.T) {
+	for _, policy := range []oneseat.Policy{oneseat.Refuse, oneseat.Ask} {
+		synctest.Test(t, func(t *testing.T) {
+			r := newNode(t, memstore.New(), oneseat.Config{WhenFull: policy, SeatIdle: time.Hour, MaxStale: time.Minute})
+			closed := signIn(t, r, "ada", oneseat.Client{})
+			time.Sleep(30 * time.Minute)
+			wantLive(t, r, closed)
+			synctest.Wait() // it is seen
+			time.Sleep(time.Hour - time.Microsecond)
+			refused(t, r, "ada", oneseat.Client{})
+			time.Sleep(time.Microsecond)
+			owner := signIn(t, r, "ada", oneseat.Client{Device: phone})
+			if e := wantEnded(t, r, closed, oneseat.Displaced); e.ByDevice != phone {
+				t.Errorf("the ending is %+v", e)
+			}
+			wantLive(t, r, owner)
+		})
+	}
+	// Without a SeatIdle it stays, and it stays where there is room.
+	synctest.Test(t, func(t *testing.T) {
+		r := newNode(t, memstore.New(), oneseat.Config{WhenFull: oneseat.Refuse, MaxStale: time.Minute})
+		there := signIn(t, r, "ada", oneseat.Client{})
+		time.Sleep(24 * time.Hour)
+		refused(t, r, "ada", oneseat.Client{})
+		wantLive(t, r, there)
+	})
+	synctest.Test(t, func(t *testing.T) {
+		r := newNode(t, memstore.New(), oneseat.Config{Limit: 2, WhenFull: oneseat.Refuse, SeatIdle: time.Hour, MaxStale: time.Minute})
+		there := signIn(t, r, "ada", oneseat.Client{})
+		time.Sleep(24 * time.Hour)
+		signIn(t, r, "ada", oneseat.Client{})
+		wantLive(t, r, there)
+	})
+}
