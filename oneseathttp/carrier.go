@@ -101,7 +101,6 @@ func (c cookie) set(w http.ResponseWriter, r *http.Request, value string, life t
 		Name: name, Value: value, Path: "/", HttpOnly: true, Secure: secure, SameSite: http.SameSiteLaxMode,
 		MaxAge: int(min(life, longest) / time.Second),
 	})
-	w.Header()["Cache-Control"] = noStore
 }
 
 // development says that a browser talks to this process directly, by plain http

@@ -64,6 +64,7 @@ type Guard struct {
 	device  cookie
 	ticket  cookie
 	plain   sync.Once // says that development cookies are in use
+	streams streams
 }
 
 // New returns a guard over a registry, or all that is wrong with the
@@ -112,6 +113,9 @@ func New(seats *oneseat.Registry, c Config) (*Guard, error) {
 // a session is cancelled when that session ends, with an *[oneseat.EndedError]
 // as its cause, and then: if nothing has been sent yet, the refusal is; else the
 // transfer is broken off.
+//
+// The answer to whoever brings a token is marked "no-store", since it may depend
+// on whose it is. A handler that knows better sets Cache-Control itself.
 func (g *Guard) Wrap(next http.Handler) http.Handler {
 	return g.around(func(w http.ResponseWriter, r *http.Request, _ *request) { next.ServeHTTP(w, r) })
 }
@@ -122,7 +126,6 @@ func (g *Guard) Wrap(next http.Handler) http.Handler {
 // it.
 func (g *Guard) Require(next http.Handler) http.Handler {
 	return g.around(func(w http.ResponseWriter, r *http.Request, q *request) {
-		w.Header()["Cache-Control"] = noStore
 		if q.holder.Session == nil {
 			g.refuse(w, r, q.why)
 			return
@@ -161,6 +164,7 @@ func (g *Guard) serve(w http.ResponseWriter, r *http.Request, next func(http.Res
 	q.holder.Request = q
 	ctx := oneseat.WithHolder(r.Context(), &q.holder)
 	if token, ok := g.presented(w, r, q); ok {
+		w.Header()["Cache-Control"] = noStore
 		// Made before the session is entered, which may end at that moment.
 		held, cancel := context.WithCancelCause(ctx)
 		q.cancel = cancel
@@ -208,7 +212,11 @@ func (g *Guard) enter(r *http.Request, q *request, token string) (*oneseat.Sessi
 // which reconnects by itself, our script's question, or a player's heartbeat. It
 // keeps no session from idling (TMO-04).
 func background(r *http.Request) bool {
-	return r.URL.Path == Path+"session" || strings.HasPrefix(r.URL.Path, Path+"stream/") || strings.HasPrefix(r.Header.Get("Accept"), "text/event-stream")
+	switch r.URL.Path {
+	case Path + "session", Path + "events":
+		return true
+	}
+	return strings.HasPrefix(r.URL.Path, Path+"stream/") || strings.HasPrefix(r.Header.Get("Accept"), "text/event-stream")
 }
 
 func requestOf(ctx context.Context) *request {

@@ -20,7 +20,13 @@ func prefixes(all ...string) []netip.Prefix {
 // registry is one over an empty store, closed when the test ends.
 func registry(t *testing.T) *oneseat.Registry {
 	t.Helper()
-	seats, err := oneseat.New(memstore.New(), oneseat.Config{Logger: slog.New(slog.NewTextHandler(t.Output(), nil))})
+	return newRegistry(t, oneseat.Config{})
+}
+
+func newRegistry(t *testing.T, c oneseat.Config) *oneseat.Registry {
+	t.Helper()
+	c.Logger = slog.New(slog.NewTextHandler(t.Output(), nil))
+	seats, err := oneseat.New(memstore.New(), c)
 	if err != nil {
 		t.Fatal(err)
 	}

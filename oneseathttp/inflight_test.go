@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -14,6 +15,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/oneseat/oneseat"
 	"github.com/oneseat/oneseat/oneseathttp"
@@ -72,23 +74,62 @@ func TestAStreamThatFlowsIsCutAndDoesNotLookComplete(t *testing.T) {
 }
 
 func TestACutDownloadIsAnUnexpectedEOF(t *testing.T) {
-	s := newSite(t, oneseat.Config{}, oneseathttp.Config{})
-	s.mux.Handle("GET /file", s.guard.Require(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		w.Header().Set("Content-Length", "1000000")
-		_, _ = io.WriteString(w, "beginning")
-		_ = http.NewResponseController(w).Flush()
-		<-r.Context().Done() // and returns as if all were well
-	})))
-	b := s.browser(t, firefox)
-	b.signIn("ada")
-	resp := b.do("GET", "/file", nil)
-	if _, err := io.ReadFull(resp.Body, make([]byte, len("beginning"))); err != nil {
-		t.Fatal(err)
-	}
-	s.elsewhere(t)
-	if rest, err := io.ReadAll(resp.Body); !errors.Is(err, io.ErrUnexpectedEOF) {
-		t.Fatalf("%d more bytes, then %v", len(rest), err)
-	}
+	overBoth(t, func(t *testing.T, s *site) {
+		for _, length := range []string{"1000000", ""} {
+			s.mux.Handle("GET /file"+length, s.guard.Require(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				if length != "" {
+					w.Header().Set("Content-Length", length)
+				}
+				_, _ = io.WriteString(w, "beginning")
+				_ = http.NewResponseController(w).Flush()
+				<-r.Context().Done() // and returns as if all were well
+			})))
+			b := s.browser(t, firefox)
+			b.signIn("ada")
+			resp := b.do("GET", "/file"+length, nil)
+			if _, err := io.ReadFull(resp.Body, make([]byte, len("beginning"))); err != nil {
+				t.Fatal(err)
+			}
+			s.elsewhere(t)
+			rest, err := io.ReadAll(resp.Body)
+			if err == nil || len(rest) != 0 || resp.ProtoMajor == 1 && !errors.Is(err, io.ErrUnexpectedEOF) {
+				t.Fatalf("length %q: %d more bytes, then %v", length, len(rest), err)
+			}
+		}
+	})
+}
+
+// opaque is a middleware's writer that passes on neither deadlines nor hijacking.
+type opaque struct{ http.ResponseWriter }
+
+func (w opaque) Flush() { _ = http.NewResponseController(w.ResponseWriter).Flush() }
+
+func TestWhereDeadlinesAreOutOfReachATransferIsBrokenOffAllTheSame(t *testing.T) {
+	overBoth(t, func(t *testing.T, s *site) {
+		file := s.guard.Require(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			_, _ = io.WriteString(w, "beginning")
+			_ = http.NewResponseController(w).Flush()
+			<-r.Context().Done()
+		}))
+		outer := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { file.ServeHTTP(opaque{w}, r) }))
+		if outer.EnableHTTP2 = s.EnableHTTP2; outer.EnableHTTP2 {
+			outer.StartTLS()
+		} else {
+			outer.Start()
+		}
+		defer outer.Close()
+		b := s.browser(t, firefox)
+		b.signIn("ada")
+		b.site = &site{Server: outer} // cookies of one host are shared by ports
+		resp := b.do("GET", "/", nil)
+		if _, err := io.ReadFull(resp.Body, make([]byte, len("beginning"))); err != nil {
+			t.Fatal(err)
+		}
+		s.elsewhere(t)
+		if rest, err := io.ReadAll(resp.Body); err == nil {
+			t.Fatalf("the transfer looks complete, after %q", rest)
+		}
+	})
 }
 
 func TestWhereNothingWasSentTheRefusalIs(t *testing.T) {
@@ -247,27 +288,42 @@ func TestAHijackedConnectionIsClosedAfterItsLastWord(t *testing.T) {
 }
 
 func TestAReverseProxyStopsItsUpstream(t *testing.T) {
-	stopped := make(chan struct{})
-	upstream := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		_, _ = io.WriteString(w, "first\n")
-		_ = http.NewResponseController(w).Flush()
-		<-r.Context().Done()
-		close(stopped)
-	}))
-	defer upstream.Close()
-	to, _ := url.Parse(upstream.URL)
+	overBoth(t, func(t *testing.T, s *site) {
+		stopped := make(chan struct{})
+		upstream := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			_, _ = io.WriteString(w, "first\n")
+			_ = http.NewResponseController(w).Flush()
+			<-r.Context().Done()
+			close(stopped)
+		}))
+		defer upstream.Close()
+		to, _ := url.Parse(upstream.URL)
+		s.mux.Handle("GET /far", s.guard.Require(&httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) { r.SetURL(to) }, FlushInterval: -1}))
+		b := s.browser(t, firefox)
+		b.signIn("ada")
+		resp := b.do("GET", "/far", nil)
+		if _, err := io.ReadFull(resp.Body, make([]byte, len("first\n"))); err != nil {
+			t.Fatal(err)
+		}
+		s.elsewhere(t)
+		<-stopped
+		if _, err := io.ReadAll(resp.Body); err == nil {
+			t.Fatal("the transfer looks complete")
+		}
+	})
+}
+
+func TestOnCutSaysWhetherThereIsASessionThatCouldEnd(t *testing.T) {
 	s := newSite(t, oneseat.Config{}, oneseathttp.Config{})
-	s.mux.Handle("GET /far", s.guard.Require(&httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) { r.SetURL(to) }, FlushInterval: -1}))
+	s.mux.HandleFunc("GET /oncut", func(w http.ResponseWriter, r *http.Request) {
+		_, _ = fmt.Fprint(w, oneseathttp.OnCut(r, func(error) {}))
+	})
 	b := s.browser(t, firefox)
+	b.want("/oncut", 200, "false")
 	b.signIn("ada")
-	resp := b.do("GET", "/far", nil)
-	if _, err := io.ReadFull(resp.Body, make([]byte, len("first\n"))); err != nil {
-		t.Fatal(err)
-	}
-	s.elsewhere(t)
-	<-stopped
-	if _, err := io.ReadAll(resp.Body); err == nil {
-		t.Fatal("the transfer looks complete")
+	b.want("/oncut", 200, "true")
+	if oneseathttp.OnCut(httptest.NewRequest("GET", "/", nil), func(error) {}) {
+		t.Error("without a guard")
 	}
 }
 
@@ -287,7 +343,7 @@ func TestAPanicOfTheHandlerStaysOne(t *testing.T) {
 	h.ServeHTTP(httptest.NewRecorder(), r)
 }
 
-func TestSendfileAndFlushWorkThroughTheGuard(t *testing.T) {
+func TestSendfileFlushAndDeadlinesWorkThroughTheGuard(t *testing.T) {
 	s := newSite(t, oneseat.Config{}, oneseathttp.Config{})
 	s.mux.Handle("GET /copy", s.guard.Require(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		if _, ok := w.(io.ReaderFrom); !ok {
@@ -295,6 +351,10 @@ func TestSendfileAndFlushWorkThroughTheGuard(t *testing.T) {
 		}
 		if _, ok := w.(http.Flusher); !ok {
 			t.Error("no Flush")
+		}
+		c, soon := http.NewResponseController(w), time.Now().Add(time.Hour)
+		if err := errors.Join(c.SetReadDeadline(soon), c.SetWriteDeadline(soon), c.EnableFullDuplex()); err != nil {
+			t.Error(err)
 		}
 		if n, err := io.Copy(w, strings.NewReader("all of it")); n != 9 || err != nil {
 			t.Error(n, err)

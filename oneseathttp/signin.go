@@ -114,6 +114,7 @@ func (g *Guard) hand(w http.ResponseWriter, r *http.Request, grant oneseat.Grant
 		life = longest
 	}
 	g.carrier.Set(w, r, string(grant.Token), life)
+	w.Header()["Cache-Control"] = noStore
 	if q := requestOf(r.Context()); q != nil {
 		q.now(&grant.Session, string(grant.Token))
 	}
@@ -122,6 +123,7 @@ func (g *Guard) hand(w http.ResponseWriter, r *http.Request, grant oneseat.Grant
 // forget has the browser drop its token, and the request its session.
 func (g *Guard) forget(w http.ResponseWriter, r *http.Request) {
 	g.carrier.Clear(w, r)
+	w.Header()["Cache-Control"] = noStore
 	if q := requestOf(r.Context()); q != nil {
 		q.now(nil, "")
 	}

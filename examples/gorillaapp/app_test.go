@@ -81,7 +81,7 @@ func TestASecondSignInEndsTheFirstAndItIsToldWhy(t *testing.T) {
 	}
 }
 
-func TestAnOlderSessionIsSeatedOnItsFirstRequest(t *testing.T) {
+func TestPromise06AnOlderSessionIsSeatedOnItsFirstRequest(t *testing.T) {
 	w := open(t, time.Now())
 	laptop, phone := w.Browser(webtest.Laptop), w.Browser(webtest.Phone)
 	laptop.Visit(w.before)
@@ -137,7 +137,7 @@ func TestAReplayedCookieIsRefused(t *testing.T) {
 	}
 }
 
-func TestALateWriteOfAnEndedSessionNeverBringsItBack(t *testing.T) {
+func TestPromise14ALateWriteOfAnEndedSessionNeverBringsItBack(t *testing.T) {
 	w := open(t, time.Now())
 	begun, goOn, saved := make(chan struct{}), make(chan struct{}), make(chan string, 1)
 	w.app.mux.HandleFunc("GET /slow", func(rw http.ResponseWriter, r *http.Request) {
@@ -172,7 +172,7 @@ func TestALateWriteOfAnEndedSessionNeverBringsItBack(t *testing.T) {
 	phone.Want("/", 200, "Hello ada")
 }
 
-func TestTheSurvivorsPublicIDPlantedAnywhereIsRefused(t *testing.T) {
+func TestPromise14TheSurvivorsPublicIDPlantedAnywhereIsRefused(t *testing.T) {
 	w := open(t, time.Now())
 	laptop, phone := w.Browser(webtest.Laptop), w.Browser(webtest.Phone)
 	laptop.SignIn("ada")

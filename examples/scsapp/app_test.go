@@ -104,7 +104,7 @@ func TestASecondSignInEndsTheFirstAndItIsToldWhy(t *testing.T) {
 	})
 }
 
-func TestAnOlderSessionIsSeatedOnItsFirstRequest(t *testing.T) {
+func TestPromise06AnOlderSessionIsSeatedOnItsFirstRequest(t *testing.T) {
 	overBoth(t, time.Now().Add(time.Minute), oneseat.Config{}, func(t *testing.T, w *world) {
 		laptop, phone, copied := w.Browser(webtest.Laptop), w.Browser(webtest.Phone), w.Browser(webtest.Phone)
 		laptop.Visit(w.before)
@@ -170,7 +170,7 @@ func TestAfterItsDayNoOlderSessionIsSeated(t *testing.T) {
 // A request of the first browser is under way when the account signs in
 // elsewhere. It takes no notice, and scs writes its session after that: by the
 // handler itself, and once more with the answer.
-func TestALateWriteOfAnEndedSessionNeverBringsItBack(t *testing.T) {
+func TestPromise14ALateWriteOfAnEndedSessionNeverBringsItBack(t *testing.T) {
 	overBoth(t, time.Now().Add(time.Minute), oneseat.Config{}, func(t *testing.T, w *world) {
 		begun, goOn := make(chan struct{}), make(chan struct{})
 		w.app.mux.HandleFunc("GET /slow", func(rw http.ResponseWriter, r *http.Request) {
@@ -289,7 +289,7 @@ func TestTabsThatComeAtOnceWithAnOlderSessionShareItsSeat(t *testing.T) {
 	}
 }
 
-func TestTheSurvivorsPublicIDPlantedAnywhereIsRefused(t *testing.T) {
+func TestPromise14TheSurvivorsPublicIDPlantedAnywhereIsRefused(t *testing.T) {
 	overBoth(t, time.Now().Add(time.Minute), oneseat.Config{}, func(t *testing.T, w *world) {
 		w.app.mux.HandleFunc("POST /keep", func(rw http.ResponseWriter, r *http.Request) { // an application that keeps anything
 			w.sessions.Put(r.Context(), r.PostFormValue("key"), r.PostFormValue("value"))

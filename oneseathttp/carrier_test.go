@@ -1,0 +1,190 @@
+package oneseathttp_test
+
+import (
+	"bytes"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/oneseat/oneseat"
+	"github.com/oneseat/oneseat/oneseathttp"
+	"github.com/oneseat/oneseat/store/memstore"
+)
+
+func TestTheCookieOnASiteIsHostSecureAndLax(t *testing.T) {
+	s := unstarted(t, oneseat.Config{}, oneseathttp.Config{})
+	s.StartTLS()
+	b := s.browser(t, firefox)
+	resp := b.do("POST", "/login", url.Values{"account": {"ada"}})
+	for _, c := range resp.Cookies() {
+		if !strings.HasPrefix(c.Name, "__Host-oneseat") || !c.Secure || !c.HttpOnly || c.Path != "/" || c.Domain != "" || c.SameSite != http.SameSiteLaxMode || c.MaxAge < 60 {
+			t.Errorf("cookie %s", c.Raw)
+		}
+		if len(c.Raw) > 4096 {
+			t.Errorf("cookie of %d bytes", len(c.Raw))
+		}
+	}
+	if len(resp.Cookies()) != 2 {
+		t.Fatalf("cookies %v", resp.Cookies())
+	}
+	b.want("/me", 200, "ada")
+	resp = b.do("POST", "/logout", url.Values{})
+	if c := resp.Cookies()[0]; c.Name != "__Host-oneseat" || !c.Secure || c.Path != "/" || c.MaxAge != -1 {
+		t.Fatalf("cleared with %s", c.Raw)
+	}
+	b.want("/me", 401, "no_session")
+}
+
+func TestAProxyOnTheSameMachineGetsSecureCookies(t *testing.T) {
+	s := newSite(t, oneseat.Config{}, oneseathttp.Config{})
+	resp := s.browser(t, firefox).do("POST", "/login", url.Values{"account": {"ada"}}, "X-Forwarded-For", "203.0.113.7")
+	if c := resp.Cookies()[1]; c.Name != "__Host-oneseat" || !c.Secure {
+		t.Fatalf("cookie %s", c.Raw)
+	}
+}
+
+func TestPlantedDoubledAndForeignCookiesAreAnonymous(t *testing.T) {
+	s := newSite(t, oneseat.Config{}, oneseathttp.Config{})
+	b := s.browser(t, firefox)
+	b.signIn("ada")
+	token := b.token()
+	other := s.browser(t, iphone)
+	before := s.seats.Stats().Updates
+	for name, cookie := range map[string]string{
+		"good":        "oneseat=" + token,
+		"twice alike": "oneseat=" + token + "; oneseat=" + token,
+		"differ":      "oneseat=" + token + "; oneseat=planted",
+		"differ 2":    "oneseat=planted; oneseat=" + token,
+		"other case":  "OneSeat=" + token,
+		"prefixed":    "__Host-oneseat=" + token,
+		"altered":     "oneseat=" + strings.ToLower(token),
+		"huge":        "oneseat=" + strings.Repeat("x", 100<<10),
+		"many":        strings.Repeat("a=b; ", 200) + "oneseat=x",
+		"quoted":      `oneseat="` + token + `"`,
+		"quoted id":   `oneseat="` + token + `x"`,
+		"a space":     "oneseat =" + token,
+		"longer":      "oneseat2=" + token + "; xoneseat=" + token + "; oneseat-device=" + token,
+		"no value":    "oneseat",
+		"in another":  "a=oneseat=" + token,
+	} {
+		want := 401
+		if name == "good" || name == "twice alike" {
+			want = 200
+		}
+		if got, body := other.get("/me", "Cookie", cookie); got != want {
+			t.Errorf("%s: %d %s", name, got, body)
+		}
+	}
+	if got, _ := other.get("/me?token="+token, "Authorization", "Bearer "+token); got != 401 {
+		t.Error("a token was taken from a place that is not its carrier")
+	}
+	foreign := newSite(t, oneseat.Config{}, oneseathttp.Config{})
+	elsewhere := foreign.browser(t, firefox)
+	elsewhere.signIn("ada") // the same account, of another installation
+	if got, _ := other.get("/me", "Cookie", "oneseat="+elsewhere.token()); got != 401 {
+		t.Error("another installation's token was accepted")
+	}
+	if after := s.seats.Stats().Updates; after != before {
+		t.Errorf("%d updates of the store", after-before)
+	}
+	b.want("/me", 200, "ada")
+}
+
+func TestTwoLinesOfCookiesAreOneHeader(t *testing.T) {
+	s := newSite(t, oneseat.Config{}, oneseathttp.Config{})
+	b, other := s.browser(t, firefox), s.browser(t, iphone)
+	b.signIn("ada")
+	if got, _ := other.get("/me", "Cookie", "a=b", "Cookie", "c=d;\toneseat="+b.token()+" ;e"); got != 200 {
+		t.Errorf("a cookie in the second line: %d", got)
+	}
+	if got, _ := other.get("/me", "Cookie", "oneseat=planted", "Cookie", "oneseat="+b.token()); got != 401 {
+		t.Errorf("two that differ, in two lines: %d", got)
+	}
+}
+
+func TestACookieMayHaveAnotherName(t *testing.T) {
+	s := newSite(t, oneseat.Config{}, oneseathttp.Config{CookieName: "seat"})
+	names := func(s *site) (names []string) {
+		for _, c := range s.browser(t, firefox).do("POST", "/login", url.Values{"account": {"ada"}}).Cookies() {
+			names = append(names, c.Name)
+		}
+		return names
+	}
+	if got := names(s); !slices.Equal(got, []string{"seat-device", "seat"}) {
+		t.Error(got)
+	}
+	s = unstarted(t, oneseat.Config{}, oneseathttp.Config{CookieName: "seat"})
+	s.StartTLS()
+	if got := names(s); !slices.Equal(got, []string{"__Host-seat-device", "__Host-seat"}) {
+		t.Error(got)
+	}
+}
+
+func TestPlainHTTPOnThisMachineIsSaidOnce(t *testing.T) {
+	var log bytes.Buffer
+	seats, err := oneseat.New(memstore.New(), oneseat.Config{Logger: slog.New(slog.NewTextHandler(&log, nil))})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer seats.Close()
+	guard, err := oneseathttp.New(seats, oneseathttp.Config{SignInPath: "/login"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	signIn := func(site, from string) http.Header {
+		r, w := httptest.NewRequest("POST", site, nil), httptest.NewRecorder()
+		r.RemoteAddr = from
+		if _, err := guard.SignIn(w, r, "ada"); err != nil {
+			t.Fatal(err)
+		}
+		return w.Header()
+	}
+	for _, site := range []string{"https://members.example/", "http://members.example/", "https://localhost/"} {
+		signIn(site, "127.0.0.1:1")
+	}
+	signIn("http://localhost/", "192.0.2.1:1") // from another machine, whatever it says
+	if log.Len() != 0 {
+		t.Errorf("it speaks of development where there is none: %s", &log)
+	}
+	for _, site := range []string{"http://127.0.0.1:8080/", "http://localhost/", "http://[::1]:1/"} {
+		if cookie := strings.Join(signIn(site, "127.0.0.1:1")["Set-Cookie"], " "); strings.Contains(cookie, "Secure") || strings.Contains(cookie, "__Host-") {
+			t.Errorf("%s: %s", site, cookie)
+		}
+	}
+	if n := strings.Count(log.String(), "plain http on a loopback address"); n != 1 {
+		t.Errorf("said %d times: %s", n, &log)
+	}
+}
+
+func TestABearerTokenIsTakenFromOneHeaderOnly(t *testing.T) {
+	seats := registry(t)
+	guard, err := oneseathttp.New(seats, oneseathttp.Config{SignInPath: "/login", Carrier: oneseathttp.Bearer()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	grant, err := guard.SignInWith(httptest.NewRecorder(), httptest.NewRequest("POST", "/token", nil), oneseathttp.SignIn{Account: "ada"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ask := func(values ...string) int {
+		r := httptest.NewRequest("GET", "/", nil)
+		r.Header["Authorization"] = values
+		w := httptest.NewRecorder()
+		guard.Require(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {})).ServeHTTP(w, r)
+		return w.Code
+	}
+	good := "Bearer " + string(grant.Token)
+	if got := ask(good); got != 200 {
+		t.Errorf("a good token: %d", got)
+	}
+	if got := ask(good, "Bearer x"); got != 401 {
+		t.Errorf("two headers: %d", got)
+	}
+	if got := ask("Basic " + string(grant.Token)); got != 401 {
+		t.Errorf("another scheme: %d", got)
+	}
+}
