@@ -180,6 +180,21 @@ func TestEndRealmWhoseReplyWasLostEndsOnce(t *testing.T) {
 	})
 }
 
+// P4: what is in flight on the node that served it is cut before it returns,
+// although its own event never came back.
+func TestEndRealmWhoseReplyWasLostCutsWhatIsHeldHere(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a, _, _ := following(t, oneseat.Config{})
+		g := signIn(t, a, "ada", oneseat.Client{})
+		ctx, stop := a.Hold(t.Context(), g.Session)
+		defer stop()
+		a.deaf()
+		a.loseReplies(oneseat.KeyOf(realm, ""), 1, nil)
+		endRealm(t, a, "")
+		wantEnding(t, context.Cause(ctx), g.Session.ID, oneseat.RealmEnded)
+	})
+}
+
 // The realm is ended between the reading of its epoch and the admission.
 func TestASignInDuringEndRealmIsOfOneEpochOrTheOther(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
