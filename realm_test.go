@@ -195,6 +195,33 @@ func TestEndRealmWhoseReplyWasLostCutsWhatIsHeldHere(t *testing.T) {
 	})
 }
 
+// A restore may take the realm's end back. A node that has it in memory still
+// must not end what is signed in after the restore.
+func TestAnEpochThatTheStoreHasLostEndsNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a, b, store := following(t, oneseat.Config{Limit: 2, Idle: time.Hour, MaxStale: time.Minute})
+		used := signIn(t, a, "ada", oneseat.Client{})
+		before := stored(t, store, "")
+		if err := signOut(t, a, used); err != nil {
+			t.Fatal(err)
+		}
+		endRealm(t, a, "")
+		_, err := store.Update(t.Context(), before.Key, func(oneseat.View) (oneseat.Change, error) {
+			return oneseat.Change{Roster: before.Roster}, nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		g := signIn(t, b, "ada", oneseat.Client{})
+		wantEnded(t, a, used, oneseat.SignedOut) // its use is noted
+		synctest.Wait()
+		if v := stored(t, store, "ada"); len(v.Roster.Seats) != 1 {
+			t.Fatalf("the roster is %+v", v.Roster)
+		}
+		wantLive(t, a, g)
+	})
+}
+
 // The realm is ended between the reading of its epoch and the admission.
 func TestASignInDuringEndRealmIsOfOneEpochOrTheOther(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -352,6 +352,29 @@ func TestWhatTouchesTooLateIsToldOfTheTimeout(t *testing.T) {
 	})
 }
 
+// P3: a touch in the background that reaches the store after the deadline does
+// not bring the session back.
+func TestABackgroundTouchThatComesTooLateDoesNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := memstore.New()
+		r := newNode(t, store, oneseat.Config{Idle: 100 * time.Second})
+		g := signIn(t, r, "ada", oneseat.Client{})
+		time.Sleep(50 * time.Second)
+		r.set(func() {
+			r.update = func(ctx context.Context, k oneseat.Key, c change, next updateFunc) (oneseat.View, error) {
+				time.Sleep(50 * time.Second)
+				return next(context.WithoutCancel(ctx), k, c)
+			}
+		})
+		wantLive(t, r, g)
+		synctest.Wait()
+		r.up()
+		time.Sleep(50 * time.Second)
+		synctest.Wait()
+		wantEnded(t, r, g, oneseat.IdleTimeout)
+	})
+}
+
 // P3: a sign-out that finds the session timed out has recorded that when it
 // returns, so that a touch that was under way comes too late.
 func TestASignOutRecordsThatTheSessionHadTimedOut(t *testing.T) {
