@@ -300,6 +300,7 @@ func (r *Registry) holdOrEnd(ctx context.Context, id holdKey, v, control View, b
 		r.confirmed(id, e, j.seat, control.Version)
 		return nil
 	case ended:
+		r.cache.keep(v, began, since) // checks say so too from now on
 		return &EndedError{*j.ending}
 	}
 	return ErrNoSession
