@@ -29,12 +29,14 @@ type call struct {
 	on                      *pass   // the token that is presented, or whose session it is about
 	also                    []*pass // End: the other ids
 	brief                   bool    // the client gives up early
+	owner                   bool    // SignIn: the application vouches for it
 
 	said    string
 	err     error
 	session oneseat.SessionID // what a check found
 	ending  oneseat.Ending
 	count   int
+	listed  []oneseat.Session
 	granted *pass
 
 	effects []*effect // of its commits; the ledger's
@@ -81,7 +83,7 @@ func (b *book) pick(account int, d dice) *pass {
 func (b *book) askAll() {
 	for account, all := range b.passes {
 		c := &client{w: b.w, book: b, dice: dice{stream(b.w.plan.seed, 0)}, account: account, number: -1}
-		for _, p := range all[max(0, len(all)-8):] {
+		for _, p := range all[max(0, len(all)-4):] {
 			for i := range b.w.plan.nodes {
 				c.do(&call{what: "peek", on: p, up: b.w.upAt(i)})
 			}
@@ -147,7 +149,7 @@ func (c *client) choose(u *up) {
 	}
 	switch {
 	case chance < 20:
-		op.what = "sign in"
+		op.what, op.owner = "sign in", c.dice.percent(10)
 		switch c.dice.IntN(10) {
 		case 0, 1, 2, 3:
 		case 4: // the browser was another account's
@@ -157,8 +159,10 @@ func (c *client) choose(u *up) {
 		}
 	case chance < 55:
 		op.what = "check"
-	case chance < 62:
+	case chance < 60:
 		op.what = "peek"
+	case chance < 62:
+		op.what = "list"
 	case chance < 69:
 		op.what = "check id"
 	case chance < 75:
@@ -207,13 +211,15 @@ func (c *client) do(op *call) {
 	var err error
 	switch op.what {
 	case "sign in":
-		g, err = u.SignIn(ctx, account, oneseat.Client{Token: token})
+		g, err = u.SignIn(ctx, account, oneseat.Client{Token: token, TakeOver: op.owner})
 	case "check":
 		s, err = u.Check(ctx, token)
 	case "peek":
 		s, err = u.Peek(ctx, token)
 	case "check id":
 		s, err = u.CheckID(ctx, account, id)
+	case "list":
+		op.listed, err = u.Sessions(ctx, account)
 	case "rotate":
 		g, err = u.Rotate(ctx, token)
 	case "sign out":

@@ -36,6 +36,8 @@ func (w *world) judge(c *call) {
 	switch c.what {
 	case "check", "peek", "check id", "hold":
 		w.judgeCheck(c)
+	case "list":
+		w.judgeList(c)
 	case "sign in":
 		w.judgeSignIn(c)
 	default:
@@ -89,11 +91,14 @@ func (w *world) judgeYes(c *call, s *session, sec *secret) {
 	case tooLate(c, s.over, w.stale()):
 		w.violate(p4, c, "node %d says yes to %s, whose end had been recorded %v before", n, s, ago)
 	case s.over.seq != 0 && s.served[n].before(c.began):
-		w.violate(p4, c, "node %d says yes to %s, which it had ended itself %v before", n, s, ago)
+		w.violate(p4, c, "node %d says yes to %s, whose end had been returned there %v before", n, s, c.began.at-s.served[n].at)
 	case s.over.seq != 0 && s.told[n].before(c.began):
 		w.violate(p3, c, "node %d says yes to %s, of which it had said that it has ended", n, s)
 	case tooLate(c, s.lost.moment, min(s.lost.remembered, w.stale()*60)):
 		w.violate(p4, c, "node %d says yes to %s, whose record had been lost %v before", n, s, c.began.at-s.lost.at)
+	}
+	if c.what != "peek" {
+		w.used(c, s)
 	}
 	if s.lost.seq != 0 || sec.until.seq == 0 {
 		return
@@ -103,6 +108,25 @@ func (w *world) judgeYes(c *call, s *session, sec *secret) {
 	}
 	if tooLate(c, sec.until, w.stale()+rotateGrace) && !w.plan.mishaps(clockStep) {
 		w.violate(p3, c, "node %d says yes to a token of %s that was rotated away %v before", n, s, c.began.at-sec.until.at)
+	}
+}
+
+// used notes that a session was active, and that this kept it from idling: at
+// least for the interval of touches, and where no call failed all but that.
+func (w *world) used(c *call, s *session) {
+	s.active = max(s.active, c.began.at)
+	if n := len(s.endings); n > 0 {
+		w.judgeIdle(c, s, s.endings[n-1].Ending)
+	}
+}
+
+func (w *world) judgeIdle(by *call, s *session, e oneseat.Ending) {
+	if e.Reason != oneseat.IdleTimeout || s.active == 0 || w.plan.mishaps(clockStep) {
+		return
+	}
+	every, after := w.plan.config.Idle/10, e.At.Sub(w.start)-s.active
+	if after < every {
+		w.violate(p2, by, "%s is ended, %s, only %v after it was active", s, e.Reason, after)
 	}
 }
 
@@ -168,6 +192,28 @@ func (w *world) kept(s *session) bool {
 	return ro != nil && slices.ContainsFunc(ro.Endings, func(e oneseat.Ended) bool { return e.Session == s.id })
 }
 
+// judgeList: what is listed was live at some time of the call, and what was live
+// all the time is listed. A session that has timed out is not, although nothing
+// may have recorded that.
+func (w *world) judgeList(c *call) {
+	for _, s := range w.ledger.sessions {
+		listed := slices.ContainsFunc(c.listed, func(l oneseat.Session) bool { return l.ID == s.id })
+		switch {
+		case s.account != c.account || s.vague || s.lost.seq != 0:
+		case listed && s.over.before(c.began):
+			w.violate(p4, c, "%s is listed, whose end had been recorded %v before", s, c.began.at-s.over.at)
+		case !listed && s.made.before(c.began) && s.over.seq == 0 && !w.timedOut(s, c.back.at):
+			w.violate(p2, c, "%s, which is live, is not listed", s)
+		}
+	}
+}
+
+// timedOut says that a session may have timed out by then.
+func (w *world) timedOut(s *session, by time.Duration) bool {
+	d := w.deadline(s)
+	return d != 0 && d <= by || w.plan.mishaps(clockStep)
+}
+
 func (w *world) judgeSignIn(c *call) {
 	var s *session
 	if c.said == "yes" {
@@ -188,7 +234,7 @@ func (w *world) judgeSignIn(c *call) {
 		w.violate(p2, c, "SignIn returned a token that it had not committed")
 	}
 	if c.said == "yes" {
-		w.serve(c, c.account)
+		w.serve(c)
 	}
 }
 
@@ -221,30 +267,35 @@ func (w *world) judgeEnd(c *call) {
 		meant = func(s *session) bool { return true }
 	}
 	for _, s := range w.ledger.sessions {
-		if s.made.before(c.began) && meant(s) && !s.vague && s.lost.seq == 0 && !s.over.before(c.back) {
+		switch {
+		case !s.made.before(c.began) || !meant(s) || s.vague || s.lost.seq != 0:
+		case s.over.before(c.back):
+			s.served[c.up.number] = c.back
+		default:
 			w.violate(p3, c, "%s returned, and %s is live", c.what, s)
 		}
 	}
-	for a := range w.plan.accounts {
-		w.serve(c, a)
-	}
+	w.serve(c)
 }
 
 // serve notes that an operation has returned: what it has ended is over on its
-// node, in flight too.
-func (w *world) serve(c *call, account int) {
-	n := c.up.number
+// node, in flight too. Its own newcomer may be among that: one of a realm that
+// was ended meanwhile was dead when it came.
+func (w *world) serve(c *call) {
 	for _, e := range c.effects {
 		for _, ch := range e.changes {
-			if ch.on.account != account || ch.on.by == c || ch.what != "ended" && ch.what != "realm" {
-				continue // its own newcomer, of a realm that was ended meanwhile, was dead when it came
+			if s := ch.on; s.by != c && (ch.what == "ended" || ch.what == "realm") {
+				s.served[c.up.number] = c.back
+				w.judgeInFlight(c, e, s)
 			}
-			ch.on.served[n] = c.back
-			for _, h := range w.holds {
-				if h.on == ch.on && h.up == c.up && h.opened.before(e.moment) && h.cut.seq == 0 && h.released.seq == 0 && !h.on.vague && h.on.lost.seq == 0 {
-					w.violate(p4, c, "%s returned on node %d, and work of %s that is in flight there goes on", c.what, n, h.on)
-				}
-			}
+		}
+	}
+}
+
+func (w *world) judgeInFlight(c *call, e *effect, s *session) {
+	for _, h := range w.holds {
+		if h.on == s && h.up == c.up && h.opened.before(e.moment) && h.cut.seq == 0 && h.released.seq == 0 && !s.vague && s.lost.seq == 0 {
+			w.violate(p4, c, "%s returned on node %d, and work of %s that is in flight there goes on", c.what, c.up.number, s)
 		}
 	}
 }
@@ -256,6 +307,7 @@ func (w *world) judgeCut(h *hold) {
 	case h.on == nil || h.up.dead.seq != 0:
 	case ended:
 		w.judgeEnded(h.call, h.on, over.Ending, h.cut)
+		h.on.told[h.up.number] = h.cut
 	case errors.Is(h.cause, oneseat.ErrNoSession):
 		if h.on.lost.seq == 0 && !h.on.vague && !h.on.over.before(h.cut) {
 			w.violate(p2, h.call, "work of %s is cut on node %d as if it had no session", h.on, h.up.number)
@@ -273,8 +325,14 @@ func (w *world) judgeCut(h *hold) {
 // judgeLate: work does not go on for long after its session's end.
 func (w *world) judgeLate(h *hold) {
 	s := h.on
-	if s == nil || s.vague || s.over.seq == 0 || h.up.dead.seq != 0 {
+	if s == nil || s.vague || s.lost.seq != 0 || h.up.dead.seq != 0 {
 		return
+	}
+	over := s.over.at
+	if s.over.seq == 0 {
+		if over = w.deadline(s); over == 0 {
+			return
+		}
 	}
 	end := h.cut
 	if end.seq == 0 {
@@ -283,10 +341,26 @@ func (w *world) judgeLate(h *hold) {
 	if end.seq == 0 {
 		end = w.stamp()
 	}
-	from := max(s.over.at, h.opened.at)
+	from := max(over, h.opened.at)
 	if late, most := end.at-from, w.heldFor(h, from, end.at); late > most {
 		w.violate(p4, h.call, "work of %s went on on node %d for %v after its end; %v is what a slow store allows", s, h.up.number, late, most)
 	}
+}
+
+// deadline is when a session times out, as far as has been committed; 0: never.
+func (w *world) deadline(s *session) time.Duration {
+	var d time.Duration
+	c := w.plan.config
+	if w.plan.mishaps(clockStep) {
+		return 0
+	}
+	if c.Idle > 0 {
+		d = s.lastSeen.Add(c.Idle).Sub(w.start)
+	}
+	if c.Absolute > 0 && (d == 0 || s.made.at+c.Absolute < d) {
+		d = s.made.at + c.Absolute
+	}
+	return d
 }
 
 // heldFor is how long work may go on after its session's end: as long as memory
@@ -300,7 +374,7 @@ func (w *world) heldFor(h *hold, from, to time.Duration) time.Duration {
 	l := h.up.link
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	most := stale + 2*l.slowest + h.up.pausedIn(from, to)
+	most := stale + 2*l.longest(to) + h.up.pausedIn(from, to)
 	if l.failed >= from-stale {
 		most += w.plan.config.HoldGrace + loadTimeout
 	}

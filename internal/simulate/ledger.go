@@ -22,7 +22,7 @@ type ledger struct {
 	epoch    uint64 // in force; 0: there is no control record
 	realm    []realmEnd
 	effects  [][]*effect // by account
-	backup   moment      // when it was brought back
+	upset    moment      // when the control record was deleted last, or a backup brought back
 }
 
 // control stands for the realm's control record among the accounts.
@@ -51,7 +51,10 @@ type session struct {
 	lost    loss // the store lost it, and owes it nothing any more
 	vague   bool // the store lost its end, or a rotation: it may be this or that
 
-	served, told [maxNodes]moment // when a node had ended it itself, or had said that it has ended
+	served, told [maxNodes]moment // when a node had returned from ending it, or had said that it has ended
+
+	active   time.Duration // when a check last said yes to it that counts as activity
+	lastSeen time.Time     // by its roster
 }
 
 const maxNodes = 4
@@ -78,6 +81,7 @@ type loss struct {
 type realmEnd struct {
 	moment
 	epoch uint64
+	by    *call
 }
 
 // effect is what one commit did to one account.
@@ -133,7 +137,7 @@ func (l *ledger) committed(was row, v oneseat.View, now time.Time, c oneseat.Cha
 		after = &oneseat.Roster{}
 	}
 	if account == control {
-		l.newEpoch(m, after.Epoch, by)
+		l.newEpoch(m, after.Epoch, by, len(c.Events) > 0)
 		return
 	}
 	if n, limit := len(after.Seats), l.w.plan.config.Limit; n > limit {
@@ -180,7 +184,7 @@ func (l *ledger) created(e *effect, account int, s oneseat.Seat, c oneseat.Chang
 	case old.lost.seq == 0:
 		l.w.violate(p1, e.by, "%s is admitted a second time", l.name(s.ID))
 	}
-	*old = session{id: s.ID, account: account, number: old.number, epoch: s.Epoch, made: e.moment, by: e.by, endings: old.endings}
+	*old = session{id: s.ID, account: account, number: old.number, epoch: s.Epoch, made: e.moment, by: e.by, endings: old.endings, lastSeen: s.LastSeen}
 	l.secret(old, s.Secret)
 	if !hasEvent(c, oneseat.SessionCreated, s.ID) {
 		l.w.violate(p4, e.by, "%s is admitted, and the log does not say so", l.name(s.ID))
@@ -211,6 +215,7 @@ func (l *ledger) went(e *effect, was, is oneseat.Seat) {
 	if is.LastSeen.Before(was.LastSeen) || !is.Created.Equal(was.Created) {
 		l.w.violate(p3, e.by, "%s was seen at %v and is now seen at %v", l.name(is.ID), was.LastSeen, is.LastSeen)
 	}
+	s.lastSeen = is.LastSeen
 	if was.Secret != is.Secret {
 		l.secret(s, is.Secret)
 		e.changes = append(e.changes, change{what: "rotated", on: s, place: len(s.secrets) - 1})
@@ -233,9 +238,10 @@ func (l *ledger) ended(e *effect, was oneseat.Seat, after *oneseat.Roster, now t
 	if deadline, timed := over[end.Reason]; timed && now.Before(deadline) {
 		l.w.violate(p2, e.by, "%s is ended, %s, and was last seen %v before", l.name(was.ID), end.Reason, now.Sub(was.LastSeen))
 	}
-	if end.Reason == oneseat.RealmEnded && was.Epoch >= l.epoch && l.epoch != 0 && !s.vague && !l.wasRestored(e) {
+	if end.Reason == oneseat.RealmEnded && was.Epoch >= l.epoch && l.epoch != 0 && !s.vague && !l.wasUpset(e) {
 		l.w.violate(p2, e.by, "%s is ended with its realm, and was not of an earlier epoch", l.name(was.ID))
 	}
+	l.w.judgeIdle(e.by, s, end)
 	s.endings = append(s.endings, recorded{e.moment, end})
 	if s.over.seq == 0 {
 		s.over = e.moment
@@ -270,8 +276,10 @@ func (l *ledger) forgotten(e *effect, before, after *oneseat.Roster, now time.Ti
 	}
 }
 
-// newEpoch notes that the realm was ended: everything of an earlier epoch.
-func (l *ledger) newEpoch(m moment, epoch uint64, by *call) {
+// newEpoch notes that the realm was ended: everything of an earlier epoch. A
+// control record that is made anew is no news in the log: what was lost with the
+// one before is still just lost.
+func (l *ledger) newEpoch(m moment, epoch uint64, by *call, told bool) {
 	if l.epoch != 0 && epoch < l.epoch {
 		l.w.violate(p3, by, "the realm's epoch went from %d back to %d", l.epoch, epoch)
 	}
@@ -279,11 +287,11 @@ func (l *ledger) newEpoch(m moment, epoch uint64, by *call) {
 		return
 	}
 	l.epoch = epoch
-	l.realm = append(l.realm, realmEnd{m, epoch})
+	l.realm = append(l.realm, realmEnd{m, epoch, by})
 	for account := range l.effects {
 		e := &effect{moment: m, by: by}
 		for _, s := range l.sessions {
-			if s.account == account && s.over.seq == 0 && s.epoch < epoch {
+			if s.account == account && s.over.seq == 0 && s.epoch < epoch && (told || s.lost.seq == 0) {
 				s.over = m
 				e.changes = append(e.changes, change{what: "realm", on: s})
 			}
@@ -309,7 +317,7 @@ const rememberedFor = time.Minute
 func (l *ledger) rowLost(k oneseat.Key) {
 	m, account := l.w.stamp(), l.keys[k]
 	if account == control {
-		l.epoch = 0
+		l.epoch, l.upset = 0, m
 	}
 	for _, s := range l.sessions {
 		if account == control || s.account == account {
@@ -328,7 +336,7 @@ func (l *ledger) lose(m moment, s *session, remembered time.Duration) {
 // it is another one, or the nodes were stopped, so memory does not go on.
 func (l *ledger) restored(rows map[oneseat.Key]row) {
 	m := l.w.stamp()
-	l.epoch, l.backup = 0, m
+	l.epoch, l.upset = 0, m
 	if c := rows[oneseat.KeyOf(realm, "")].roster; c != nil {
 		l.epoch = c.Epoch
 	}
@@ -349,10 +357,10 @@ func (l *ledger) restored(rows map[oneseat.Key]row) {
 	}
 }
 
-// wasRestored says that an effect may come of what was read before the store was
-// restored.
-func (l *ledger) wasRestored(e *effect) bool {
-	if l.backup.seq == 0 {
+// wasUpset says that an effect may come of an epoch that was read before the
+// store lost it.
+func (l *ledger) wasUpset(e *effect) bool {
+	if l.upset.seq == 0 {
 		return false
 	}
 	began := e.at
@@ -365,7 +373,7 @@ func (l *ledger) wasRestored(e *effect) bool {
 			}
 		}
 	}
-	return began-l.w.stale() <= l.backup.at
+	return began-l.w.stale() <= l.upset.at
 }
 
 // name is how a session is called in what people read.

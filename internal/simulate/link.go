@@ -31,6 +31,7 @@ type link struct {
 	heard    []time.Duration               // of a reading of a partition that came to its end
 	failed   time.Duration                 // when a call failed last
 	slowest  time.Duration                 // the longest of the calls
+	flying   []time.Duration               // when those under way began
 }
 
 const never = -time.Hour
@@ -128,7 +129,7 @@ func (p pace) draw(d dice) time.Duration {
 // travel waits until a call has got there, or back.
 func (l *link) travel(ctx context.Context, d time.Duration, c calls) error {
 	l.pass()
-	if o := l.out(c, l.w.now()); o != nil {
+	if o := l.out(c); o != nil {
 		if !o.hangs {
 			wait(ctx, time.Millisecond)
 			return errDown
@@ -146,9 +147,10 @@ func (l *link) travel(ctx context.Context, d time.Duration, c calls) error {
 	return ctx.Err()
 }
 
-// wait waits, for as long as ctx lasts.
+// wait waits, for as long as ctx lasts, or a moment longer.
 func wait(ctx context.Context, d time.Duration) {
-	if d <= 0 {
+	if d <= 50*time.Millisecond {
+		time.Sleep(d) // the cheaper way
 		return
 	}
 	t := time.NewTimer(d)
@@ -159,11 +161,30 @@ func wait(ctx context.Context, d time.Duration) {
 	}
 }
 
+// begin notes that a call is under way.
+func (l *link) begin() time.Duration {
+	now := l.w.now()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.flying = append(l.flying, now)
+	return now
+}
+
+// longest is how long calls have taken, that under way among them.
+func (l *link) longest(now time.Duration) time.Duration {
+	if len(l.flying) > 0 {
+		return max(l.slowest, now-slices.Min(l.flying))
+	}
+	return l.slowest
+}
+
 // note keeps what the judge asks of a call that began then.
 func (l *link) note(began time.Duration, err error, keys ...oneseat.Key) {
 	now := l.w.now()
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	i := slices.Index(l.flying, began)
+	l.flying = slices.Delete(l.flying, i, i+1)
 	l.slowest = max(l.slowest, now-began)
 	if err != nil {
 		l.failed = now
@@ -178,7 +199,7 @@ func (l *link) note(began time.Duration, err error, keys ...oneseat.Key) {
 
 // Load implements [oneseat.Store].
 func (l *link) Load(ctx context.Context, keys ...oneseat.Key) ([]oneseat.View, error) {
-	began := l.w.now()
+	began := l.begin()
 	views, err := l.load(ctx, keys)
 	l.note(began, err, keys...)
 	return views, err
@@ -210,7 +231,7 @@ func (l *link) load(ctx context.Context, keys []oneseat.Key) ([]oneseat.View, er
 
 // Update implements [oneseat.Store].
 func (l *link) Update(ctx context.Context, key oneseat.Key, change func(oneseat.View) (oneseat.Change, error)) (oneseat.View, error) {
-	began := l.w.now()
+	began := l.begin()
 	v, err := l.update(ctx, key, change)
 	l.note(began, err, key)
 	return v, err
@@ -273,7 +294,7 @@ func (l *link) Partitions() int { return l.w.plan.partitions }
 
 // Changes implements [oneseat.Store].
 func (l *link) Changes(ctx context.Context, partition int, after oneseat.Cursor) (oneseat.Tail, error) {
-	began := l.w.now()
+	began := l.begin()
 	t, err := l.changes(ctx, partition, after)
 	l.note(began, err)
 	if err == nil && t.End {

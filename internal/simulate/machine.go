@@ -26,7 +26,7 @@ func (n *node) stopped(now time.Duration) time.Duration {
 // pass returns when the node is not paused. Whatever runs on a node passes here
 // before and after it asks the store, and when it reads the clock.
 func (n *node) pass() {
-	for {
+	for len(n.pauses) > 0 {
 		now := n.w.now()
 		until := n.stopped(now)
 		if until == 0 {
@@ -82,7 +82,11 @@ func (n *node) pausedIn(from, to time.Duration) time.Duration {
 }
 
 // out returns the outage that a call meets now, if one.
-func (n *node) out(c calls, now time.Duration) *outage {
+func (n *node) out(c calls) *outage {
+	if len(n.outages) == 0 {
+		return nil
+	}
+	now := n.w.now()
 	for i := range n.outages {
 		if o := &n.outages[i]; o.from <= now && now < o.to && (o.calls == everything || o.calls == c) {
 			return o

@@ -158,8 +158,8 @@ func draw(seed uint64) plan {
 		nodes:      oneOf(d, 2, 2, 2, 3, 3, 4),
 		accounts:   oneOf(d, 1, 1, 2, 3),
 		clients:    oneOf(d, 1, 2, 2, 3),
-		partitions: oneOf(d, 1, 1, 2, 3),
-		span:       d.between(3*time.Second, 9*time.Second),
+		partitions: oneOf(d, 1, 1, 1, 2, 3),
+		span:       d.between(time.Second, oneOf(d, 3*time.Second, 3*time.Second, 8*time.Second)),
 	}
 	p.config = oneseat.Config{
 		Limit:       oneOf(d, 1, 1, 2, 3),
@@ -204,7 +204,7 @@ func (p *plan) machine(d dice) (m machine) {
 		kind := oneOf(d, neither, mono, wall)
 		for range 1 + d.IntN(2) {
 			from := d.upTo(p.span)
-			m.pauses = append(m.pauses, pause{from, from + d.between(50*time.Millisecond, oneOf(d, 800*time.Millisecond, 5*time.Second)), kind})
+			m.pauses = append(m.pauses, pause{from, from + d.between(50*time.Millisecond, oneOf(d, 800*time.Millisecond, 3*time.Second)), kind})
 		}
 		if slices.SortFunc(m.pauses, func(a, b pause) int { return cmp.Compare(a.from, b.from) }); len(m.pauses) > 1 {
 			m.pauses[1].from = max(m.pauses[1].from, m.pauses[0].to)
@@ -218,7 +218,7 @@ func (p *plan) machine(d dice) (m machine) {
 	for range oneOf(d, 0, 0, 1, 2) {
 		from := d.upTo(p.span)
 		m.outages = append(m.outages, outage{
-			from, from + d.between(100*time.Millisecond, oneOf(d, time.Second, 4*time.Second, 12*time.Second)),
+			from, from + d.between(100*time.Millisecond, oneOf(d, time.Second, 2*time.Second, p.span)),
 			oneOf(d, everything, theLog, theLog, reads, writes), d.percent(30),
 		})
 	}

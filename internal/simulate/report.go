@@ -78,14 +78,13 @@ func (w *world) table(b *strings.Builder) {
 			add(h.released, "node "+fmt.Sprint(h.up.number), "client "+fmt.Sprint(h.client), fmt.Sprintf("%d is over", h.number), h.on, "")
 		}
 	}
+	for _, e := range w.ledger.realm {
+		add(e.moment, "store", "", by(e.by), "realm", "begins anew")
+	}
 	for _, all := range w.ledger.effects {
 		for _, e := range all {
-			by := "in the background"
-			if e.by != nil {
-				by = fmt.Sprintf("by %d", e.by.number)
-			}
 			for _, ch := range e.changes {
-				add(e.moment, "store", "", by, ch.on, strings.TrimSpace(ch.what+" "+string(ch.why)))
+				add(e.moment, "store", "", by(e.by), ch.on, strings.TrimSpace(ch.what+" "+string(ch.why)))
 			}
 		}
 	}
@@ -96,6 +95,13 @@ func (w *world) table(b *strings.Builder) {
 		fmt.Fprintln(t, l.text)
 	}
 	_ = t.Flush()
+}
+
+func by(c *call) string {
+	if c == nil {
+		return "in the background"
+	}
+	return fmt.Sprintf("by %d", c.number)
 }
 
 // troubles are what the plan had in store.

@@ -115,8 +115,8 @@ func (w *world) run() {
 	workload.Wait()
 	troubles.Wait()
 	w.quiet.Store(true)
-	time.Sleep(max(0, w.plan.calm()-w.now()))
 	w.later.Wait()
+	time.Sleep(max(0, w.plan.calm()-w.now()))
 	book.askAll()
 	w.mu.Lock()
 	w.lastLook()
@@ -126,8 +126,8 @@ func (w *world) run() {
 	}
 }
 
-// calm is when the last trouble is certainly over, and has been for so long that
-// memory does not go back so far.
+// calm is when the last trouble is over, and has been for so long that memory
+// does not go back so far.
 func (p *plan) calm() time.Duration {
 	end := p.span
 	for _, m := range p.machines {
@@ -138,7 +138,7 @@ func (p *plan) calm() time.Duration {
 			end = max(end, o.to)
 		}
 	}
-	return end + loadTimeout + 2*time.Second
+	return end + max(0, p.config.MaxStale) + 200*time.Millisecond
 }
 
 // boot starts a registry on a node.
