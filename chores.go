@@ -16,7 +16,7 @@ const (
 )
 
 // chore is a small write that nobody waits for: a touch, or the note that an
-// ended session is still being used.
+// ended session is still being used, which is made at most once an hour (REV-08).
 type chore struct {
 	claim
 	used bool
@@ -63,8 +63,7 @@ func (r *Registry) work() {
 			return
 		case x := <-r.chores.queue:
 			err := r.do(r.life, x)
-			_, over := errors.AsType[*EndedError](err)
-			if err != nil && !over && !errors.Is(err, ErrNoSession) && r.life.Err() == nil {
+			if err != nil && !errors.Is(err, ErrNoSession) && r.life.Err() == nil {
 				r.log.Warn("a background update failed; the next check asks for it again", "error", err)
 			}
 			r.chores.finished(x)
@@ -72,12 +71,30 @@ func (r *Registry) work() {
 	}
 }
 
-// do does a chore.
+// do does a chore, and nothing else. It settles nothing: that takes the realm's
+// epoch, and the one in memory may be one that the store has lost.
 func (r *Registry) do(ctx context.Context, x chore) error {
-	if x.used {
-		return r.noteUse(ctx, x.key, x.secret, r.epochAtHand())
+	if !x.used {
+		r.stats.touches.Add(1)
 	}
-	_, err := r.touch(ctx, x.key, x.id, r.epochAtHand())
+	_, err := r.update(ctx, x.key, func(v View, _ int) (Change, error) {
+		if v.Roster == nil {
+			return Change{}, nil
+		}
+		ro := *v.Roster
+		if x.used {
+			if e, ok := ro.used(v, x.secret); ok {
+				return ro.commit(v, []Event{e}, r.rule), nil
+			}
+			return Change{}, nil
+		}
+		if i := ro.seat(x.id); i >= 0 {
+			if _, over := ro.Seats[i].timeout(v.Now, r.rule); !over && ro.touch(x.id, v.Now, r.config.TouchEvery) {
+				return ro.commit(v, nil, r.rule), nil
+			}
+		}
+		return Change{}, nil
+	})
 	return err
 }
 
@@ -99,9 +116,9 @@ func (r *Registry) seen(key Key, s *Seat, at time.Time) bool {
 	return true
 }
 
-// touch moves a session's last-seen forward: an update without event or log
-// entry. If the session has ended, or times out at this moment, that is
-// recorded and returned instead.
+// touch moves a session's last-seen forward before the check of it is answered.
+// If the session has ended, or times out at this moment, that is recorded and
+// returned instead.
 func (r *Registry) touch(ctx context.Context, key Key, id SessionID, epoch uint64) (Session, error) {
 	r.stats.touches.Add(1)
 	v, err := r.update(ctx, key, func(v View, _ int) (Change, error) {
@@ -124,22 +141,6 @@ func (r *Registry) touch(ctx context.Context, key Key, id SessionID, epoch uint6
 		return Session{}, &EndedError{found.ending.Ending}
 	}
 	return Session{}, ErrNoSession
-}
-
-// noteUse records, at most once an hour, that the token of an ended session, or
-// one that was rotated away, was presented again (REV-08).
-func (r *Registry) noteUse(ctx context.Context, key Key, d Digest, epoch uint64) error {
-	_, err := r.update(ctx, key, func(v View, _ int) (Change, error) {
-		if v.Roster == nil {
-			return Change{}, nil
-		}
-		ro, events := v.settled(v.Roster.Realm, v.Roster.Account, epoch, r.rule)
-		if e, ok := ro.used(v, d); ok {
-			events = append(events, e)
-		}
-		return v.changeIf(ro, events, r.rule), nil
-	})
-	return err
 }
 
 // settle records what has timed out in a roster and drops what was kept long

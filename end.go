@@ -35,7 +35,7 @@ func (r *Registry) SignOut(ctx context.Context, token string) error {
 		ro, events := v.settled(v.Roster.Realm, v.Roster.Account, epoch, r.rule)
 		found = ro.recognise(secret, v.Now)
 		if found.seat == nil || found.previous {
-			return Change{}, nil
+			return v.changeIf(ro, events, r.rule), nil // that it has timed out is recorded before it is said
 		}
 		events = append(events, ro.end(v, found.seat.ID, Ending{Reason: SignedOut, At: v.Now, By: found.seat.ID})...)
 		return ro.commit(v, events, r.rule), nil

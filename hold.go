@@ -233,15 +233,26 @@ func (r *Registry) cutEnded(key Key, events []Event) {
 		case e.Type == SessionEnded || e.Type == StreamEnded:
 			r.cut(holdKey{key, e.Session}, &EndedError{e.Ending()})
 		case e.Type == RealmWasEnded && key == r.control:
-			for _, d := range r.holds.list(func(d *held) bool { return d.epoch != 0 && d.epoch < e.Version }) {
-				r.cut(d.holdKey, &EndedError{Ending{Session: d.id, Reason: RealmEnded, At: e.At, Actor: e.Actor}})
-			}
+			r.cutRealm(e.Version, Ending{At: e.At, Actor: e.Actor})
 		}
+	}
+}
+
+// cutRealm cuts what is held under an earlier epoch.
+func (r *Registry) cutRealm(epoch uint64, how Ending) {
+	how.Reason = RealmEnded
+	for _, d := range r.holds.list(func(d *held) bool { return d.epoch != 0 && d.epoch < epoch }) {
+		how.Session = d.id
+		r.cut(d.holdKey, &EndedError{how})
 	}
 }
 
 // cutGone cuts what a roster that was just read says has ended.
 func (r *Registry) cutGone(v View) {
+	if v.Key == r.control {
+		r.cutRealm(v.Roster.epoch(), Ending{At: micros(v.Roster.epoch()).time()})
+		return
+	}
 	for _, d := range r.holds.list(func(d *held) bool { return d.key == v.Key }) {
 		if found := (claim{id: d.id}).in(v.Roster, v.Now); found.ending != nil {
 			r.cut(d.holdKey, &EndedError{found.ending.Ending})
@@ -292,6 +303,7 @@ func (r *Registry) holdOrEnd(ctx context.Context, id holdKey, v, control View, b
 		r.confirmed(id, e, j.seat, control.Version)
 		return nil
 	case ended:
+		r.cache.keep(v, began, since) // checks say so too from now on
 		return &EndedError{*j.ending}
 	}
 	return ErrNoSession

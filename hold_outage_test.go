@@ -40,6 +40,27 @@ func TestHeldRequestsAreCutWithinMaxStaleWhereTheLogIsBroken(t *testing.T) {
 	}
 }
 
+// What cut a request is what checks say from then on, on that node.
+func TestACheckAfterACutSaysTheSame(t *testing.T) {
+	eachWay(t, func(t *testing.T, hold func(testing.TB, node, oneseat.Grant) *request) {
+		a, b, _ := following(t, oneseat.Config{})
+		g := signIn(t, a, "ada", oneseat.Client{})
+		b.deaf()
+		time.Sleep(2 * time.Second)
+		began := time.Now()
+		q := hold(t, b, g)
+		signIn(t, a, "ada", oneseat.Client{})
+		fromMemory(t, b, g)
+		for q.cause(t) == nil {
+			time.Sleep(maxStale / 16)
+		}
+		if took := time.Since(began); took >= maxStale {
+			t.Fatalf("it was cut after %v, when memory does not count any more", took)
+		}
+		wantEnded(t, b, g, oneseat.Displaced)
+	})
+}
+
 // P4: when no read answers, after the grace and not before.
 func TestHeldRequestsAreCutAfterTheGraceWhenTheStoreIsDown(t *testing.T) {
 	eachWay(t, func(t *testing.T, hold func(testing.TB, node, oneseat.Grant) *request) {

@@ -180,6 +180,48 @@ func TestEndRealmWhoseReplyWasLostEndsOnce(t *testing.T) {
 	})
 }
 
+// P4: what is in flight on the node that served it is cut before it returns,
+// although its own event never came back.
+func TestEndRealmWhoseReplyWasLostCutsWhatIsHeldHere(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a, _, _ := following(t, oneseat.Config{})
+		g := signIn(t, a, "ada", oneseat.Client{})
+		ctx, stop := a.Hold(t.Context(), g.Session)
+		defer stop()
+		a.deaf()
+		a.loseReplies(oneseat.KeyOf(realm, ""), 1, nil)
+		endRealm(t, a, "")
+		wantEnding(t, context.Cause(ctx), g.Session.ID, oneseat.RealmEnded)
+	})
+}
+
+// A restore may take the realm's end back. A node that has it in memory still
+// must not end what is signed in after the restore.
+func TestAnEpochThatTheStoreHasLostEndsNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a, b, store := following(t, oneseat.Config{Limit: 2, Idle: time.Hour, MaxStale: time.Minute})
+		used := signIn(t, a, "ada", oneseat.Client{})
+		before := stored(t, store, "")
+		if err := signOut(t, a, used); err != nil {
+			t.Fatal(err)
+		}
+		endRealm(t, a, "")
+		_, err := store.Update(t.Context(), before.Key, func(oneseat.View) (oneseat.Change, error) {
+			return oneseat.Change{Roster: before.Roster}, nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		g := signIn(t, b, "ada", oneseat.Client{})
+		wantEnded(t, a, used, oneseat.SignedOut) // its use is noted
+		synctest.Wait()
+		if v := stored(t, store, "ada"); len(v.Roster.Seats) != 1 {
+			t.Fatalf("the roster is %+v", v.Roster)
+		}
+		wantLive(t, a, g)
+	})
+}
+
 // The realm is ended between the reading of its epoch and the admission.
 func TestASignInDuringEndRealmIsOfOneEpochOrTheOther(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -134,15 +134,6 @@ func (r *Registry) epochNow(ctx context.Context) (uint64, error) {
 	return v.Roster.epoch(), err
 }
 
-// epochAtHand is the realm's epoch as far as this node knows, which may be an
-// earlier one: under it no session is ended too many.
-func (r *Registry) epochAtHand() uint64 {
-	if control := r.controlEntry(); control != nil {
-		return control.Roster.Epoch
-	}
-	return 0
-}
-
 // look reads one roster and the control record, fresh.
 func (r *Registry) look(ctx context.Context, k Key) (v, control View, err error) {
 	r.cache.expect(k)

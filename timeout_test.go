@@ -87,6 +87,47 @@ func TestTheDefaultsAreTwoWeeksAndNinetyDays(t *testing.T) {
 	})
 }
 
+// P3: a touch in the background that reaches the store after the deadline does
+// not bring the session back.
+func TestABackgroundTouchThatComesTooLateDoesNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := memstore.New()
+		r := newNode(t, store, oneseat.Config{Idle: 100 * time.Second})
+		g := signIn(t, r, "ada", oneseat.Client{})
+		time.Sleep(50 * time.Second)
+		r.set(func() {
+			r.update = func(ctx context.Context, k oneseat.Key, c change, next updateFunc) (oneseat.View, error) {
+				time.Sleep(50 * time.Second)
+				return next(context.WithoutCancel(ctx), k, c)
+			}
+		})
+		wantLive(t, r, g)
+		synctest.Wait()
+		r.up()
+		time.Sleep(50 * time.Second)
+		synctest.Wait()
+		wantEnded(t, r, g, oneseat.IdleTimeout)
+	})
+}
+
+// P3: a sign-out that finds the session timed out has recorded that when it
+// returns, so that a touch that was under way comes too late.
+func TestASignOutRecordsThatTheSessionHadTimedOut(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := memstore.New()
+		r := newNode(t, store, oneseat.Config{Idle: time.Hour})
+		g := signIn(t, r, "ada", oneseat.Client{})
+		time.Sleep(time.Hour)
+		if err := signOut(t, r, g); err != nil {
+			t.Fatal(err)
+		}
+		ro := stored(t, store, "ada").Roster
+		if len(ro.Seats) != 0 || len(ro.Endings) != 1 || ro.Endings[0].Reason != oneseat.IdleTimeout {
+			t.Errorf("the roster is %+v", ro)
+		}
+	})
+}
+
 func TestATimeoutThatCannotBeRecordedIsNotAnswered(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a, b, _ := following(t, oneseat.Config{Idle: 100 * time.Second})

@@ -1,0 +1,340 @@
+package simulate
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/oneseat/oneseat"
+)
+
+// client is somebody who uses one account, with others.
+type client struct {
+	w       *world
+	book    *book
+	dice    dice
+	account int
+	number  int
+	holds   []*hold
+}
+
+// call is one operation of a client, and what came back.
+type call struct {
+	number, client, account int
+	what                    string
+	up                      *up
+	began, back             moment
+	on                      *pass   // the token that is presented, or whose session it is about
+	also                    []*pass // End: the other ids
+	brief                   bool    // the client gives up early
+	owner                   bool    // SignIn: the application vouches for it
+
+	said    string
+	err     error
+	session oneseat.SessionID // what a check found
+	ending  oneseat.Ending
+	count   int
+	listed  []oneseat.Session
+	granted *pass
+
+	effects []*effect // of its commits; the ledger's
+}
+
+// pass is a token that a client was given.
+type pass struct {
+	grant  oneseat.Grant
+	digest oneseat.Digest
+}
+
+// book is what the clients know: who they are is nothing to the nodes, so those
+// of one account use each other's tokens.
+type book struct {
+	w      *world
+	mu     sync.Mutex
+	passes [][]*pass // by account, the newest last
+}
+
+func newBook(w *world) *book { return &book{w: w, passes: make([][]*pass, w.plan.accounts)} }
+
+func (b *book) add(account int, g oneseat.Grant) *pass {
+	p := &pass{g, digestOf(g.Token)}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.passes[account] = append(b.passes[account], p)
+	return p
+}
+
+// pick returns a token of an account, rather a new one; nil if there is none.
+func (b *book) pick(account int, d dice) *pass {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	all := b.passes[account]
+	if len(all) == 0 {
+		return nil
+	}
+	n := len(all)
+	return all[n-1-min(d.IntN(n), d.IntN(n), d.IntN(n))]
+}
+
+// askAll asks every node for the newest tokens of every account. Nothing goes
+// wrong any more: the answers have to be right.
+func (b *book) askAll() {
+	for account, all := range b.passes {
+		c := &client{w: b.w, book: b, dice: dice{stream(b.w.plan.seed, 0)}, account: account, number: -1}
+		for _, p := range all[max(0, len(all)-4):] {
+			for i := range b.w.plan.nodes {
+				c.do(&call{what: "peek", on: p, up: b.w.upAt(i)})
+			}
+		}
+	}
+}
+
+func (w *world) upAt(i int) *up {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for range w.ups {
+		if u := w.ups[i%len(w.ups)]; u != nil {
+			return u
+		}
+		i++
+	}
+	return nil
+}
+
+func newClient(w *world, b *book, account, number int) *client {
+	return &client{w: w, book: b, dice: dice{stream(w.plan.seed, streamClient+uint64(number))}, account: account, number: number}
+}
+
+// run works until the time is over.
+func (c *client) run() {
+	for n := 0; n < 400; n++ {
+		time.Sleep(c.gap())
+		if c.w.now() >= c.w.plan.span {
+			break
+		}
+		if up := c.w.upAt(c.dice.IntN(maxNodes)); up != nil {
+			c.choose(up)
+		}
+	}
+	for _, h := range c.holds {
+		c.w.release(h)
+	}
+}
+
+// gap is the time between two operations: none, that of a reader, of a feed that
+// is slow, of memory, or of a session that idles.
+func (c *client) gap() time.Duration {
+	long := c.w.plan.span / 10
+	switch c.dice.IntN(10) {
+	case 0, 1:
+		return 0
+	case 2, 3, 4:
+		return c.dice.upTo(20 * time.Millisecond)
+	case 5, 6:
+		return c.dice.upTo(300 * time.Millisecond)
+	case 7, 8:
+		return c.dice.upTo(time.Second)
+	}
+	return c.dice.upTo(max(long, time.Second))
+}
+
+// choose draws the next operation and does it.
+func (c *client) choose(u *up) {
+	op := &call{up: u, on: c.book.pick(c.account, c.dice), brief: c.dice.percent(3)}
+	chance := c.dice.IntN(100)
+	if op.on == nil {
+		chance = 0
+	}
+	switch {
+	case chance < 20:
+		op.what, op.owner = "sign in", c.dice.percent(10)
+		switch c.dice.IntN(10) {
+		case 0, 1, 2, 3:
+		case 4: // the browser was another account's
+			op.on = c.book.pick(c.dice.IntN(c.w.plan.accounts), c.dice)
+		default:
+			op.on = nil
+		}
+	case chance < 55:
+		op.what = "check"
+	case chance < 60:
+		op.what = "peek"
+	case chance < 62:
+		op.what = "list"
+	case chance < 69:
+		op.what = "check id"
+	case chance < 75:
+		op.what = "rotate"
+	case chance < 79:
+		op.what = "sign out"
+	case chance < 84:
+		op.what = "end"
+		if other := c.book.pick(c.account, c.dice); c.dice.percent(30) {
+			op.also = []*pass{other}
+		}
+	case chance < 87:
+		op.what = "end others"
+	case chance < 88:
+		op.what = "end realm"
+	default:
+		c.hold(op)
+		return
+	}
+	c.do(op)
+}
+
+// do does an operation, notes what came back, and has it judged.
+func (c *client) do(op *call) {
+	w := c.w
+	op.client, op.account = c.number, c.account
+	w.mu.Lock()
+	op.number = len(w.calls) + 1
+	w.calls = append(w.calls, op)
+	op.began = w.stamp()
+	w.mu.Unlock()
+	ctx := context.WithValue(context.Background(), callKey{}, op)
+	if op.brief {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, c.dice.upTo(200*time.Millisecond))
+		defer cancel()
+	}
+	u, account := op.up, accountName(c.account)
+	var token string
+	var id oneseat.SessionID
+	if op.on != nil {
+		token, id = string(op.on.grant.Token), op.on.grant.Session.ID
+	}
+	var g oneseat.Grant
+	var s oneseat.Session
+	var err error
+	switch op.what {
+	case "sign in":
+		g, err = u.SignIn(ctx, account, oneseat.Client{Token: token, TakeOver: op.owner})
+	case "check":
+		s, err = u.Check(ctx, token)
+	case "peek":
+		s, err = u.Peek(ctx, token)
+	case "check id":
+		s, err = u.CheckID(ctx, account, id)
+	case "list":
+		op.listed, err = u.Sessions(ctx, account)
+	case "rotate":
+		g, err = u.Rotate(ctx, token)
+	case "sign out":
+		err = u.SignOut(ctx, token)
+	case "end":
+		ids := []oneseat.SessionID{id}
+		for _, p := range op.also {
+			ids = append(ids, p.grant.Session.ID)
+		}
+		op.count, err = u.End(ctx, account, oneseat.Cause{}, ids...)
+	case "end others":
+		op.count, err = u.EndOthers(ctx, account, id, oneseat.Cause{Reason: oneseat.CredentialsChanged})
+	case "end realm":
+		err = u.EndRealm(ctx, "simulate")
+	case "hold":
+		s, err = c.enter(ctx, op, token)
+	}
+	if g.Token != "" {
+		op.granted = c.book.add(c.account, g)
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	op.back, op.session, op.err = w.stamp(), s.ID, err
+	op.answer()
+	if u.dead.seq != 0 {
+		op.said = "crashed" // nobody heard the answer
+		return
+	}
+	w.judge(op)
+}
+
+// answer puts an error into a word.
+func (op *call) answer() {
+	over, ended := errors.AsType[*oneseat.EndedError](op.err)
+	_, full := errors.AsType[*oneseat.LimitError](op.err)
+	switch {
+	case op.err == nil:
+		op.said = "yes"
+	case ended:
+		op.said, op.ending = "ended", over.Ending
+	case full:
+		op.said = "full"
+	case errors.Is(op.err, oneseat.ErrNoSession):
+		op.said = "none"
+	case errors.Is(op.err, oneseat.ErrUnknownOutcome) && !errors.Is(op.err, oneseat.ErrStoreUnavailable):
+		op.said = "unknown"
+	case errors.Is(op.err, oneseat.ErrStoreUnavailable):
+		op.said = "unavailable"
+	case errors.Is(op.err, oneseat.ErrClosed):
+		op.said = "closed"
+	case errors.Is(op.err, context.Canceled), errors.Is(op.err, context.DeadlineExceeded):
+		op.said = "given up"
+	default:
+		op.said = "error"
+	}
+}
+
+// hold is work that goes on as long as its session.
+type hold struct {
+	*call
+	on       *session
+	opened   moment // when it was certainly tied
+	cut      moment
+	cause    error
+	released moment
+	holding  oneseat.Holding
+}
+
+// End implements [oneseat.Ender].
+func (h *hold) End(cause error) {
+	w := h.up.link.w
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	h.cut, h.cause = w.stamp(), cause
+	if h.opened.seq != 0 {
+		w.judgeCut(h)
+	}
+}
+
+// hold begins a hold, and lets go of one that was begun before.
+func (c *client) hold(op *call) {
+	if len(c.holds) > 2 {
+		i := c.dice.IntN(len(c.holds))
+		c.w.release(c.holds[i])
+		c.holds = slices.Delete(c.holds, i, i+1)
+	}
+	op.what = "hold"
+	c.do(op)
+}
+
+func (c *client) enter(ctx context.Context, op *call, token string) (oneseat.Session, error) {
+	h := &hold{call: op}
+	s, err := op.up.Enter(ctx, token, true, &h.holding, h)
+	if err != nil {
+		return oneseat.Session{}, err
+	}
+	w := c.w
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	h.opened, h.on = w.stamp(), w.ledger.byID[s.ID]
+	w.holds = append(w.holds, h)
+	c.holds = append(c.holds, h)
+	if h.cut.seq != 0 {
+		w.judgeCut(h)
+	}
+	return *s, nil
+}
+
+// release ends a hold whose work is done.
+func (w *world) release(h *hold) {
+	h.holding.Release()
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if h.cut.seq == 0 {
+		h.released = w.stamp()
+		w.judgeLate(h)
+	}
+}

@@ -1,0 +1,403 @@
+package simulate
+
+import (
+	"errors"
+	"slices"
+	"time"
+
+	"github.com/oneseat/oneseat"
+)
+
+const (
+	rotateGrace = 10 * time.Second // how long the token before a rotation may check
+	loadTimeout = 2 * time.Second  // of a registry's reads
+)
+
+// judge holds an answer against what had really happened. The caller holds the
+// lock, for this and all below.
+func (w *world) judge(c *call) {
+	switch c.said {
+	case "error":
+		if _, format := errors.AsType[*oneseat.FormatError](c.err); !format || !w.plan.mishaps(restored) {
+			w.violate(p2, c, "%s: %v", c.what, c.err)
+		}
+		return
+	case "closed":
+		if !c.up.closing.before(c.back) {
+			w.violate(p2, c, "node %d says that it is closed", c.up.number)
+		}
+		return
+	case "given up", "unavailable", "unknown":
+		if !c.brief && c.up.link.failed < c.began.at && !c.up.closing.before(c.back) {
+			w.violate(p2, c, "node %d says %q, and the store had answered every call", c.up.number, c.said)
+		}
+		return
+	}
+	switch c.what {
+	case "check", "peek", "check id", "hold":
+		w.judgeCheck(c)
+	case "list":
+		w.judgeList(c)
+	case "sign in":
+		w.judgeSignIn(c)
+	default:
+		w.judgeEnd(c)
+	}
+}
+
+// stale is how old a yes may be: 0 where each check reads the store.
+func (w *world) stale() time.Duration { return max(0, w.plan.config.MaxStale) }
+
+// tooLate says that c began more than that long after m.
+func tooLate(c *call, m moment, after time.Duration) bool {
+	return m.before(c.began) && (after == 0 || m.at < c.began.at-after)
+}
+
+func (w *world) judgeCheck(c *call) {
+	s := w.ledger.byID[c.on.grant.Session.ID]
+	sec := w.ledger.bySecret[c.on.digest]
+	if s == nil || sec == nil || sec.session != s {
+		w.violate(p2, c, "a token was returned that was never committed")
+		return
+	}
+	if c.what == "check id" {
+		sec = s.secrets[len(s.secrets)-1]
+	}
+	switch c.said {
+	case "yes":
+		if c.session != s.id {
+			w.violate(p2, c, "the token of %s is taken for that of %s", s, w.ledger.name(c.session))
+			return
+		}
+		w.judgeYes(c, s, sec)
+	case "ended":
+		w.judgeEnded(c, s, c.ending, c.back)
+		s.told[c.up.number] = c.back
+	case "none":
+		if c.what == "check id" {
+			sec = nil
+		}
+		w.judgeNone(c, s, sec)
+	}
+}
+
+func (w *world) judgeYes(c *call, s *session, sec *secret) {
+	n := c.up.number
+	w.judgeClosed(c)
+	if s.vague {
+		return
+	}
+	switch ago := c.began.at - s.over.at; {
+	case tooLate(c, s.over, w.stale()):
+		w.violate(p4, c, "node %d says yes to %s, whose end had been recorded %v before", n, s, ago)
+	case s.over.seq != 0 && s.served[n].before(c.began):
+		w.violate(p4, c, "node %d says yes to %s, whose end had been returned there %v before", n, s, c.began.at-s.served[n].at)
+	case s.over.seq != 0 && s.told[n].before(c.began):
+		w.violate(p3, c, "node %d says yes to %s, of which it had said that it has ended", n, s)
+	case tooLate(c, s.lost.moment, min(s.lost.remembered, w.stale()*60)):
+		w.violate(p4, c, "node %d says yes to %s, whose record had been lost %v before", n, s, c.began.at-s.lost.at)
+	}
+	if c.what != "peek" {
+		w.used(c, s)
+	}
+	if s.lost.seq != 0 || sec.until.seq == 0 {
+		return
+	}
+	if next := s.secrets[sec.place+1]; tooLate(c, next.until, w.stale()) {
+		w.violate(p3, c, "node %d says yes to a token of %s that was rotated away twice, the last time %v before", n, s, c.began.at-next.until.at)
+	}
+	if tooLate(c, sec.until, w.stale()+rotateGrace) && !w.plan.mishaps(clockStep) {
+		w.violate(p3, c, "node %d says yes to a token of %s that was rotated away %v before", n, s, c.began.at-sec.until.at)
+	}
+}
+
+// used notes that a session was active, and that this kept it from idling: at
+// least for the interval of touches, and where no call failed all but that.
+func (w *world) used(c *call, s *session) {
+	s.active = max(s.active, c.began.at)
+	if n := len(s.endings); n > 0 {
+		w.judgeIdle(c, s, s.endings[n-1].Ending)
+	}
+}
+
+func (w *world) judgeIdle(by *call, s *session, e oneseat.Ending) {
+	if e.Reason != oneseat.IdleTimeout || s.active == 0 || w.plan.mishaps(clockStep) {
+		return
+	}
+	every, after := w.plan.config.Idle/10, e.At.Sub(w.start)-s.active
+	if after < every {
+		w.violate(p2, by, "%s is ended, %s, only %v after it was active", s, e.Reason, after)
+	}
+}
+
+// judgeClosed: no yes without an answer of the store, both about the account
+// and about the realm, that is new enough.
+func (w *world) judgeClosed(c *call) {
+	l := c.up.link
+	for _, k := range []oneseat.Key{oneseat.KeyOf(realm, accountName(c.account)), oneseat.KeyOf(realm, "")} {
+		l.mu.Lock()
+		at, ok := l.answered[k]
+		at = max(at, l.heard[k.Partition(len(l.heard))])
+		l.mu.Unlock()
+		if !ok || at < c.began.at-w.stale() {
+			w.violate(p5, c, "node %d says yes, and the last answer of the store about %s was asked for %v before", c.up.number, map[bool]string{true: "the realm", false: "the account"}[w.ledger.keys[k] == control], c.began.at-at)
+			return
+		}
+	}
+}
+
+// judgeEnded: what is called ended has been recorded so.
+func (w *world) judgeEnded(c *call, s *session, e oneseat.Ending, by moment) {
+	if e.Session != s.id {
+		w.violate(p2, c, "the end of %s is told for that of %s", w.ledger.name(e.Session), s)
+		return
+	}
+	if s.vague {
+		return
+	}
+	for _, r := range s.endings {
+		if r.Ending == e && r.before(by) {
+			return
+		}
+	}
+	if e.Reason == oneseat.RealmEnded {
+		for _, r := range w.ledger.realm {
+			if r.before(by) && r.epoch > s.epoch {
+				return
+			}
+		}
+	}
+	w.violate(p2, c, "node %d says that %s has ended (%s), and nothing had recorded that", c.up.number, s, e.Reason)
+}
+
+// judgeNone: what is not known was never there, was rotated away, is forgotten
+// or lost. sec is nil for a look-up by id.
+func (w *world) judgeNone(c *call, s *session, sec *secret) {
+	switch {
+	case s.vague || s.lost.seq != 0:
+	case sec != nil && sec.until.before(c.back): // rotated away
+		if c.back.at < sec.until.at+rotateGrace && sec.place == len(s.secrets)-2 && !s.over.before(c.back) && !w.plan.mishaps(clockStep) {
+			w.violate(p2, c, "node %d refuses a token of %s that was rotated away only %v before", c.up.number, s, c.back.at-sec.until.at)
+		}
+	case !s.over.before(c.back):
+		w.violate(p2, c, "node %d refuses %s, which is live", c.up.number, s)
+	case s.over.before(c.began) && w.kept(s):
+		w.violate(p2, c, "node %d does not know %s, whose end is on record", c.up.number, s)
+	}
+}
+
+// kept says whether the ending of a session is still in its roster.
+func (w *world) kept(s *session) bool {
+	ro := w.store.rows[oneseat.KeyOf(realm, accountName(s.account))].roster
+	return ro != nil && slices.ContainsFunc(ro.Endings, func(e oneseat.Ended) bool { return e.Session == s.id })
+}
+
+// judgeList: what is listed was live at some time of the call, and what was live
+// all the time is listed. A session that has timed out is not, although nothing
+// may have recorded that.
+func (w *world) judgeList(c *call) {
+	for _, s := range w.ledger.sessions {
+		listed := slices.ContainsFunc(c.listed, func(l oneseat.Session) bool { return l.ID == s.id })
+		switch {
+		case s.account != c.account || s.vague || s.lost.seq != 0:
+		case listed && s.over.before(c.began):
+			w.violate(p4, c, "%s is listed, whose end had been recorded %v before", s, c.began.at-s.over.at)
+		case !listed && s.made.before(c.began) && s.over.seq == 0 && !w.timedOut(s, c.back.at):
+			w.violate(p2, c, "%s, which is live, is not listed", s)
+		}
+	}
+}
+
+// timedOut says that a session may have timed out by then.
+func (w *world) timedOut(s *session, by time.Duration) bool {
+	d := w.deadline(s)
+	return d != 0 && d <= by || w.plan.mishaps(clockStep)
+}
+
+func (w *world) judgeSignIn(c *call) {
+	var s *session
+	if c.said == "yes" {
+		s = w.ledger.byID[c.granted.grant.Session.ID]
+	} else if c.said == "ended" {
+		s = w.ledger.byID[c.ending.Session]
+	}
+	switch {
+	case c.said == "full":
+		if w.plan.config.WhenFull != oneseat.Refuse {
+			w.violate(p2, c, "a sign-in is refused where the older session is to go")
+		}
+	case s == nil || s.by != c:
+		w.violate(p2, c, "SignIn returned a session that it had not committed")
+	case c.said == "ended":
+		w.judgeEnded(c, s, c.ending, c.back)
+	case w.ledger.bySecret[c.granted.digest] == nil:
+		w.violate(p2, c, "SignIn returned a token that it had not committed")
+	}
+	if c.said == "yes" {
+		w.serve(c)
+	}
+}
+
+// judgeEnd is for all that ends sessions, or gives one another token.
+func (w *world) judgeEnd(c *call) {
+	if c.said == "ended" { // Rotate
+		if s := w.ledger.byID[c.on.grant.Session.ID]; s != nil {
+			w.judgeEnded(c, s, c.ending, c.back)
+		}
+		return
+	}
+	if c.said != "yes" {
+		return
+	}
+	meant := func(s *session) bool { return false }
+	switch c.what {
+	case "rotate":
+		if sec := w.ledger.bySecret[c.granted.digest]; sec == nil || sec.id != c.on.grant.Session.ID {
+			w.violate(p2, c, "Rotate returned a token that it had not committed")
+		}
+	case "sign out":
+		meant = func(s *session) bool { return s.id == c.on.grant.Session.ID }
+	case "end":
+		meant = func(s *session) bool {
+			return s.id == c.on.grant.Session.ID || slices.ContainsFunc(c.also, func(p *pass) bool { return s.id == p.grant.Session.ID })
+		}
+	case "end others":
+		meant = func(s *session) bool { return s.account == c.account && s.id != c.on.grant.Session.ID }
+	case "end realm":
+		meant = func(s *session) bool { return true }
+	}
+	for _, s := range w.ledger.sessions {
+		switch {
+		case !s.made.before(c.began) || !meant(s) || s.vague || s.lost.seq != 0:
+		case s.over.before(c.back):
+			s.served[c.up.number] = c.back
+		default:
+			w.violate(p3, c, "%s returned, and %s is live", c.what, s)
+		}
+	}
+	w.serve(c)
+}
+
+// serve notes that an operation has returned: what it has ended is over on its
+// node, in flight too. Its own newcomer may be among that: one of a realm that
+// was ended meanwhile was dead when it came.
+func (w *world) serve(c *call) {
+	for _, e := range c.effects {
+		for _, ch := range e.changes {
+			if s := ch.on; s.by != c && (ch.what == "ended" || ch.what == "realm") {
+				s.served[c.up.number] = c.back
+				w.judgeInFlight(c, e, s)
+			}
+		}
+	}
+}
+
+func (w *world) judgeInFlight(c *call, e *effect, s *session) {
+	for _, h := range w.holds {
+		if h.on == s && h.up == c.up && h.opened.before(e.moment) && h.cut.seq == 0 && h.released.seq == 0 && !s.vague && s.lost.seq == 0 {
+			w.violate(p4, c, "%s returned on node %d, and work of %s that is in flight there goes on", c.what, c.up.number, s)
+		}
+	}
+}
+
+// judgeCut: work is cut because its session has ended, or nobody knows.
+func (w *world) judgeCut(h *hold) {
+	over, ended := errors.AsType[*oneseat.EndedError](h.cause)
+	switch {
+	case h.on == nil || h.up.dead.seq != 0:
+	case ended:
+		w.judgeEnded(h.call, h.on, over.Ending, h.cut)
+		h.on.told[h.up.number] = h.cut
+	case errors.Is(h.cause, oneseat.ErrNoSession):
+		if h.on.lost.seq == 0 && !h.on.vague && !h.on.over.before(h.cut) {
+			w.violate(p2, h.call, "work of %s is cut on node %d as if it had no session", h.on, h.up.number)
+		}
+	case errors.Is(h.cause, oneseat.ErrClosed):
+		if !h.up.closing.before(h.cut) {
+			w.violate(p2, h.call, "work of %s is cut on node %d as if it were closed", h.on, h.up.number)
+		}
+	case h.up.link.failed < h.began.at && !h.brief:
+		w.violate(p2, h.call, "work of %s is cut on node %d (%v), and the store had answered every call", h.on, h.up.number, h.cause)
+	}
+	w.judgeLate(h)
+}
+
+// judgeLate: work does not go on for long after its session's end.
+func (w *world) judgeLate(h *hold) {
+	s := h.on
+	if s == nil || s.vague || s.lost.seq != 0 || h.up.dead.seq != 0 {
+		return
+	}
+	over := s.over.at
+	if s.over.seq == 0 {
+		if over = w.deadline(s); over == 0 {
+			return
+		}
+	}
+	end := h.cut
+	if end.seq == 0 {
+		end = h.released
+	}
+	if end.seq == 0 {
+		end = w.stamp()
+	}
+	from := max(over, h.opened.at)
+	if late, most := end.at-from, w.heldFor(h, from, end.at); late > most {
+		w.violate(p4, h.call, "work of %s went on on node %d for %v after its end; %v is what a slow store allows", s, h.up.number, late, most)
+	}
+}
+
+// deadline is when a session times out, as far as has been committed; 0: never.
+func (w *world) deadline(s *session) time.Duration {
+	var d time.Duration
+	c := w.plan.config
+	if w.plan.mishaps(clockStep) {
+		return 0
+	}
+	if c.Idle > 0 {
+		d = s.lastSeen.Add(c.Idle).Sub(w.start)
+	}
+	if c.Absolute > 0 && (d == 0 || s.made.at+c.Absolute < d) {
+		d = s.made.at + c.Absolute
+	}
+	return d
+}
+
+// heldFor is how long work may go on after its session's end: as long as memory
+// counts, and the reads take that find out. When they fail, the grace comes on
+// top.
+func (w *world) heldFor(h *hold, from, to time.Duration) time.Duration {
+	stale := w.stale()
+	if stale == 0 {
+		stale = time.Second
+	}
+	l := h.up.link
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	most := stale + 2*l.longest(to) + h.up.pausedIn(from, to)
+	if l.failed >= from-stale {
+		most += w.plan.config.HoldGrace + loadTimeout
+	}
+	return most
+}
+
+// lastLook is at the end of the history.
+func (w *world) lastLook() {
+	for _, h := range w.holds {
+		if h.cut.seq == 0 && h.released.seq == 0 {
+			w.judgeLate(h)
+		}
+	}
+	for _, c := range w.calls {
+		if c.said != "unavailable" {
+			continue
+		}
+		for _, e := range c.effects {
+			for _, ch := range e.changes {
+				if ch.what == "created" || ch.why != "" && ch.why != oneseat.IdleTimeout && ch.why != oneseat.AbsoluteTimeout && ch.why != oneseat.RealmEnded {
+					w.violate(p2, c, "%s said that nothing was done, and %s is %s", c.what, ch.on, ch.what)
+				}
+			}
+		}
+	}
+}

@@ -1,0 +1,385 @@
+package simulate
+
+import (
+	"crypto/sha256"
+	"encoding/base64"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/oneseat/oneseat"
+)
+
+// ledger is the truth: what became of every session at the store, noted as it
+// was committed. It looks at rosters only, and asks none of the rules. The
+// world's lock guards it.
+type ledger struct {
+	w        *world
+	keys     map[oneseat.Key]int // account, or control
+	sessions []*session
+	byID     map[oneseat.SessionID]*session
+	bySecret map[oneseat.Digest]*secret
+	epoch    uint64 // in force; 0: there is no control record
+	realm    []realmEnd
+	effects  [][]*effect // by account
+	upset    moment      // when the control record was deleted last, or a backup brought back
+}
+
+// control stands for the realm's control record among the accounts.
+const control = -1
+
+// moment is when something happened: a place in the order of all that the
+// simulator sees, and the time since the beginning. The zero moment is never.
+type moment struct {
+	seq int64
+	at  time.Duration
+}
+
+func (m moment) before(o moment) bool { return m.seq != 0 && m.seq < o.seq }
+
+// session is what is known of one.
+type session struct {
+	id      oneseat.SessionID
+	account int
+	number  int // among the account's
+	epoch   uint64
+	made    moment
+	by      *call // nil: nobody that is known
+	secrets []*secret
+	over    moment // when its end was recorded, or its realm's
+	endings []recorded
+	lost    loss // the store lost it, and owes it nothing any more
+	vague   bool // the store lost its end, or a rotation: it may be this or that
+
+	served, told [maxNodes]moment // when a node had returned from ending it, or had said that it has ended
+
+	active   time.Duration // when a check last said yes to it that counts as activity
+	lastSeen time.Time     // by its roster
+}
+
+const maxNodes = 4
+
+type secret struct {
+	*session
+	digest oneseat.Digest
+	place  int // among the session's
+	until  moment
+}
+
+type recorded struct {
+	moment
+	oneseat.Ending
+}
+
+// loss is when, and for how long after that a node that had it in memory may
+// still say yes.
+type loss struct {
+	moment
+	remembered time.Duration
+}
+
+type realmEnd struct {
+	moment
+	epoch uint64
+	by    *call
+}
+
+// effect is what one commit did to one account.
+type effect struct {
+	moment
+	by      *call
+	changes []change
+}
+
+type change struct {
+	what  string // created, ended, rotated, realm, lost
+	on    *session
+	why   oneseat.Reason
+	place int // of the new secret
+}
+
+func newLedger(w *world) *ledger {
+	l := &ledger{
+		w: w, keys: map[oneseat.Key]int{oneseat.KeyOf(realm, ""): control},
+		byID: make(map[oneseat.SessionID]*session), bySecret: make(map[oneseat.Digest]*secret),
+		effects: make([][]*effect, w.plan.accounts),
+	}
+	for i := range w.plan.accounts {
+		l.keys[oneseat.KeyOf(realm, accountName(i))] = i
+	}
+	return l
+}
+
+func accountName(i int) string { return []string{"ada", "grace", "alan"}[i] }
+
+// digestOf is what the store sees of a token.
+func digestOf(token oneseat.Token) oneseat.Digest {
+	b, err := base64.RawURLEncoding.DecodeString(strings.TrimPrefix(string(token), oneseat.TokenPrefix))
+	if err != nil {
+		return oneseat.Digest{}
+	}
+	return sha256.Sum256(b)
+}
+
+// committed notes a commit, and what no commit may do.
+func (l *ledger) committed(was row, v oneseat.View, now time.Time, c oneseat.Change, by *call) {
+	m := l.w.stamp()
+	if floor := was.version; c.Roster != nil && v.Version <= floor {
+		l.w.violate(p3, by, "version %d was committed over version %d", v.Version, floor)
+	}
+	account := l.keys[v.Key]
+	e := &effect{moment: m, by: by}
+	before, after := was.roster, v.Roster
+	if before == nil {
+		before = &oneseat.Roster{}
+	}
+	if after == nil {
+		after = &oneseat.Roster{}
+	}
+	if account == control {
+		l.newEpoch(m, after.Epoch, by, len(c.Events) > 0)
+		return
+	}
+	if n, limit := len(after.Seats), l.w.plan.config.Limit; n > limit {
+		l.w.violate(p1, by, "%d sessions are live, the limit is %d", n, limit)
+	}
+	for _, s := range before.Seats {
+		if !slices.ContainsFunc(after.Seats, func(a oneseat.Seat) bool { return a.ID == s.ID }) {
+			l.ended(e, s, after, now, c)
+		}
+	}
+	for i, s := range after.Seats {
+		switch at := slices.IndexFunc(before.Seats, func(b oneseat.Seat) bool { return b.ID == s.ID }); {
+		case slices.ContainsFunc(after.Seats[:i], func(o oneseat.Seat) bool { return o.ID == s.ID }):
+			l.w.violate(p1, by, "%s has two seats", l.name(s.ID))
+		case at < 0:
+			l.created(e, account, s, c)
+		default:
+			l.went(e, before.Seats[at], s)
+		}
+		if slices.ContainsFunc(after.Endings, func(o oneseat.Ended) bool { return o.Session == s.ID }) {
+			l.w.violate(p3, by, "%s is live and has ended", l.name(s.ID))
+		}
+	}
+	l.displacedWithReason(e, after)
+	l.forgotten(e, before, after, now)
+	if len(e.changes) > 0 {
+		l.effects[account] = append(l.effects[account], e)
+		if by != nil {
+			by.effects = append(by.effects, e)
+		}
+	}
+}
+
+// created notes a new seat.
+func (l *ledger) created(e *effect, account int, s oneseat.Seat, c oneseat.Change) {
+	old := l.byID[s.ID]
+	switch {
+	case old == nil:
+		old = &session{id: s.ID, account: account, number: len(l.sessions) + 1}
+		l.sessions = append(l.sessions, old)
+		l.byID[s.ID] = old
+	case old.lost.seq == 0 && old.over.seq != 0:
+		l.w.violate(p3, e.by, "%s, which had ended, is live again", l.name(s.ID))
+	case old.lost.seq == 0:
+		l.w.violate(p1, e.by, "%s is admitted a second time", l.name(s.ID))
+	}
+	*old = session{id: s.ID, account: account, number: old.number, epoch: s.Epoch, made: e.moment, by: e.by, endings: old.endings, lastSeen: s.LastSeen}
+	l.secret(old, s.Secret)
+	if !hasEvent(c, oneseat.SessionCreated, s.ID) {
+		l.w.violate(p4, e.by, "%s is admitted, and the log does not say so", l.name(s.ID))
+	}
+	e.changes = append(e.changes, change{what: "created", on: old})
+	switch {
+	case l.epoch == 0 || s.Epoch > l.epoch: // its realm's record was deleted, or brought back, meanwhile
+		old.lost = loss{e.moment, rememberedFor}
+		e.changes = append(e.changes, change{what: "lost", on: old})
+	case s.Epoch < l.epoch: // the realm was ended meanwhile
+		old.over = e.moment
+		e.changes = append(e.changes, change{what: "realm", on: old})
+	}
+}
+
+func (l *ledger) secret(s *session, d oneseat.Digest) {
+	if n := len(s.secrets); n > 0 {
+		s.secrets[n-1].until = l.w.stamp()
+	}
+	sec := &secret{session: s, digest: d, place: len(s.secrets)}
+	s.secrets = append(s.secrets, sec)
+	l.bySecret[d] = sec
+}
+
+// went notes what became of a seat that stays.
+func (l *ledger) went(e *effect, was, is oneseat.Seat) {
+	s := l.byID[is.ID]
+	if is.LastSeen.Before(was.LastSeen) || !is.Created.Equal(was.Created) {
+		l.w.violate(p3, e.by, "%s was seen at %v and is now seen at %v", l.name(is.ID), was.LastSeen, is.LastSeen)
+	}
+	s.lastSeen = is.LastSeen
+	if was.Secret != is.Secret {
+		l.secret(s, is.Secret)
+		e.changes = append(e.changes, change{what: "rotated", on: s, place: len(s.secrets) - 1})
+	}
+}
+
+// ended notes a seat that is no more, and that this was right.
+func (l *ledger) ended(e *effect, was oneseat.Seat, after *oneseat.Roster, now time.Time, c oneseat.Change) {
+	s := l.byID[was.ID]
+	at := slices.IndexFunc(after.Endings, func(o oneseat.Ended) bool { return o.Session == was.ID })
+	if at < 0 || !hasEvent(c, oneseat.SessionEnded, was.ID) {
+		l.w.violate(p3, e.by, "%s is gone without a record of its end", l.name(was.ID))
+		return
+	}
+	end := after.Endings[at].Ending
+	over := map[oneseat.Reason]time.Time{
+		oneseat.IdleTimeout:     was.LastSeen.Add(l.w.plan.config.Idle),
+		oneseat.AbsoluteTimeout: was.Created.Add(l.w.plan.config.Absolute),
+	}
+	if deadline, timed := over[end.Reason]; timed && now.Before(deadline) {
+		l.w.violate(p2, e.by, "%s is ended, %s, and was last seen %v before", l.name(was.ID), end.Reason, now.Sub(was.LastSeen))
+	}
+	if end.Reason == oneseat.RealmEnded && was.Epoch >= l.epoch && l.epoch != 0 && !s.vague && !l.wasUpset(e) {
+		l.w.violate(p2, e.by, "%s is ended with its realm, and was not of an earlier epoch", l.name(was.ID))
+	}
+	l.w.judgeIdle(e.by, s, end)
+	s.endings = append(s.endings, recorded{e.moment, end})
+	if s.over.seq == 0 {
+		s.over = e.moment
+	}
+	e.changes = append(e.changes, change{what: "ended", on: s, why: end.Reason})
+}
+
+// displacedWithReason: nobody gives way while a seat is free.
+func (l *ledger) displacedWithReason(e *effect, after *oneseat.Roster) {
+	for _, c := range e.changes {
+		if c.why == oneseat.Displaced && len(after.Seats) < l.w.plan.config.Limit {
+			l.w.violate(p2, e.by, "%s is displaced, and %d of %d seats are taken", l.name(c.on.id), len(after.Seats), l.w.plan.config.Limit)
+		}
+	}
+}
+
+// forgotten: an ending goes when it is old, or one of too many, and leaves its
+// time behind.
+func (l *ledger) forgotten(e *effect, before, after *oneseat.Roster, now time.Time) {
+	for i, o := range before.Endings {
+		at := slices.IndexFunc(after.Endings, func(a oneseat.Ended) bool { return a.Session == o.Session })
+		old := !now.Before(o.At.Add(l.w.plan.config.KeepEndings))
+		tooMany := len(after.Endings) == oneseat.MaxEndings || len(before.Endings)-i > oneseat.MaxEndings
+		switch {
+		case at >= 0 && after.Endings[at].Ending != o.Ending:
+			l.w.violate(p3, e.by, "the ending of %s was %+v and is now %+v", l.name(o.Session), o.Ending, after.Endings[at].Ending)
+		case at < 0 && !old && !tooMany:
+			l.w.violate(p3, e.by, "the ending of %s is gone after %v", l.name(o.Session), now.Sub(o.At))
+		case at < 0 && after.Account != "" && after.Forgotten.Before(o.At):
+			l.w.violate(p3, e.by, "the ending of %s is gone without a trace", l.name(o.Session))
+		}
+	}
+}
+
+// newEpoch notes that the realm was ended: everything of an earlier epoch. A
+// control record that is made anew is no news in the log: what was lost with the
+// one before is still just lost.
+func (l *ledger) newEpoch(m moment, epoch uint64, by *call, told bool) {
+	if l.epoch != 0 && epoch < l.epoch {
+		l.w.violate(p3, by, "the realm's epoch went from %d back to %d", l.epoch, epoch)
+	}
+	if epoch == l.epoch {
+		return
+	}
+	l.epoch = epoch
+	l.realm = append(l.realm, realmEnd{m, epoch, by})
+	for account := range l.effects {
+		e := &effect{moment: m, by: by}
+		for _, s := range l.sessions {
+			if s.account == account && s.over.seq == 0 && s.epoch < epoch && (told || s.lost.seq == 0) {
+				s.over = m
+				e.changes = append(e.changes, change{what: "realm", on: s})
+			}
+		}
+		if len(e.changes) > 0 {
+			l.effects[account] = append(l.effects[account], e)
+			if by != nil {
+				by.effects = append(by.effects, e)
+			}
+		}
+	}
+}
+
+func hasEvent(c oneseat.Change, t oneseat.EventType, id oneseat.SessionID) bool {
+	return slices.ContainsFunc(c.Events, func(e oneseat.Event) bool { return e.Type == t && e.Session == id })
+}
+
+// rememberedFor is how long a cached roster may be believed whose row was
+// deleted behind the log's back: the log goes on proving it.
+const rememberedFor = time.Minute
+
+// rowLost notes that a row was deleted.
+func (l *ledger) rowLost(k oneseat.Key) {
+	m, account := l.w.stamp(), l.keys[k]
+	if account == control {
+		l.epoch, l.upset = 0, m
+	}
+	for _, s := range l.sessions {
+		if account == control || s.account == account {
+			l.lose(m, s, rememberedFor)
+		}
+	}
+}
+
+func (l *ledger) lose(m moment, s *session, remembered time.Duration) {
+	s.lost = loss{m, remembered}
+	s.served, s.told = [maxNodes]moment{}, [maxNodes]moment{}
+	l.effects[s.account] = append(l.effects[s.account], &effect{moment: m, changes: []change{{what: "lost", on: s}}})
+}
+
+// restored notes that the store is as it was some time ago. The log says that
+// it is another one, or the nodes were stopped, so memory does not go on.
+func (l *ledger) restored(rows map[oneseat.Key]row) {
+	m := l.w.stamp()
+	l.epoch, l.upset = 0, m
+	if c := rows[oneseat.KeyOf(realm, "")].roster; c != nil {
+		l.epoch = c.Epoch
+	}
+	for _, s := range l.sessions {
+		ro := rows[oneseat.KeyOf(realm, accountName(s.account))].roster
+		at := -1
+		if ro != nil {
+			at = slices.IndexFunc(ro.Seats, func(seat oneseat.Seat) bool { return seat.ID == s.id })
+		}
+		if at < 0 || l.epoch == 0 {
+			l.lose(m, s, max(0, l.w.plan.config.MaxStale))
+			continue
+		}
+		if seat := ro.Seats[at]; s.over.seq != 0 || s.lost.seq != 0 || s.secrets[len(s.secrets)-1].digest != seat.Secret {
+			s.vague, s.over, s.lost = true, moment{}, loss{}
+			s.served, s.told = [maxNodes]moment{}, [maxNodes]moment{}
+		}
+	}
+}
+
+// wasUpset says that an effect may come of an epoch that was read before the
+// store lost it.
+func (l *ledger) wasUpset(e *effect) bool {
+	if l.upset.seq == 0 {
+		return false
+	}
+	began := e.at
+	if e.by != nil {
+		began = e.by.began.at
+	} else {
+		for _, n := range l.w.ups {
+			if n != nil {
+				began = min(began, e.at-2*n.link.slowest)
+			}
+		}
+	}
+	return began-l.w.stale() <= l.upset.at
+}
+
+// name is how a session is called in what people read.
+func (l *ledger) name(id oneseat.SessionID) string {
+	if s := l.byID[id]; s != nil {
+		return s.String()
+	}
+	return "a session that was never committed"
+}

@@ -1,0 +1,96 @@
+package simulate
+
+import (
+	"math/rand/v2"
+	"time"
+)
+
+// node is one place where a registry runs: its clocks, and whether anything of
+// it runs at all. Both are functions of the time and of the plan.
+type node struct {
+	w *world
+	machine
+	number int
+}
+
+// stopped returns until when the node is paused; zero if it is not.
+func (n *node) stopped(now time.Duration) time.Duration {
+	for _, p := range n.pauses {
+		if p.from <= now && now < p.to {
+			return p.to
+		}
+	}
+	return 0
+}
+
+// pass returns when the node is not paused. Whatever runs on a node passes here
+// before and after it asks the store, and when it reads the clock.
+func (n *node) pass() {
+	for len(n.pauses) > 0 {
+		now := n.w.now()
+		until := n.stopped(now)
+		if until == 0 {
+			return
+		}
+		time.Sleep(until - now)
+	}
+}
+
+// read reads the node's clocks.
+func (n *node) read() (time.Time, time.Duration) {
+	now := n.w.now()
+	m, wl := now, now
+	for _, p := range n.pauses {
+		stood := min(max(now-p.from, 0), p.to-p.from)
+		switch p.stands {
+		case mono:
+			m -= stood
+		case wall:
+			wl -= stood
+		}
+	}
+	for _, s := range n.steps {
+		if s.at <= now {
+			wl += s.by
+		}
+	}
+	return n.w.start.Add(wl), m
+}
+
+// clock is the registry's Config.Clock. A pause may begin right before it is read
+// or right after.
+func (n *node) clock() (time.Time, time.Duration) {
+	if len(n.pauses) == 0 || n.stopped(n.w.now()) == 0 {
+		return n.read()
+	}
+	if rand.IntN(2) == 0 { //nolint:gosec // as arbitrary as the scheduling
+		n.pass()
+		return n.read()
+	}
+	t, m := n.read()
+	n.pass()
+	return t, m
+}
+
+// pausedIn is how long the node was paused between two moments.
+func (n *node) pausedIn(from, to time.Duration) time.Duration {
+	var sum time.Duration
+	for _, p := range n.pauses {
+		sum += max(0, min(to, p.to)-max(from, p.from))
+	}
+	return sum
+}
+
+// out returns the outage that a call meets now, if one.
+func (n *node) out(c calls) *outage {
+	if len(n.outages) == 0 {
+		return nil
+	}
+	now := n.w.now()
+	for i := range n.outages {
+		if o := &n.outages[i]; o.from <= now && now < o.to && (o.calls == everything || o.calls == c) {
+			return o
+		}
+	}
+	return nil
+}
