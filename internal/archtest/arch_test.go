@@ -80,10 +80,11 @@ type room struct {
 var rooms = []room{
 	{match: "."},
 	{match: "oneseathttp", own: []string{"."}},
+	{match: "oneseathttp/stream", own: []string{".", "oneseathttp"}},
 	{match: "store/storetest", own: []string{"."}, foreign: true, never: []string{"database/sql", "net/http", "modernc.org/"}},
 	{match: "store/memstore", own: []string{"."}, never: []string{"net/http", "database/sql"}},
 	{match: "store/*", own: []string{"."}, foreign: true, never: []string{"net/http"}},
-	{match: "internal/demo", own: []string{".", "oneseathttp"}, foreign: true, never: []string{"modernc.org/", "flag", "os"}},
+	{match: "internal/demo", own: []string{".", "oneseathttp", "oneseathttp/stream"}, foreign: true, never: []string{"modernc.org/", "flag", "os"}},
 	{match: "internal/archtest"},
 	{match: "internal/*", own: []string{"*"}, foreign: true},
 	{match: "cmd/oneseat", own: []string{"*"}, foreign: true},
@@ -245,6 +246,7 @@ func TestARoomObjectsToWhatItForbids(t *testing.T) {
 		{"store/sqlitestore", "modernc.org/sqlite", true}, {"store/sqlitestore", "net/http", false}, {"store/sqlitestore", module + "/store/memstore", false},
 		{"store/storetest", "pgregory.net/rapid", true}, {"store/storetest", module + "/store/memstore", false}, {"store/storetest", "modernc.org/sqlite", false},
 		{"oneseathttp", "net/http", true}, {"oneseathttp", module, true}, {"oneseathttp", module + "/store/memstore", false}, {"oneseathttp", "golang.org/x/net/http2", false},
+		{"oneseathttp/stream", module + "/oneseathttp", true}, {"oneseathttp", module + "/oneseathttp/stream", false},
 		{"internal/demo", module + "/oneseathttp", true}, {"internal/demo", module + "/store/memstore", false}, {"internal/demo", "modernc.org/sqlite", false}, {"internal/demo", "os", false},
 		{"cmd/oneseat", module + "/store/sqlitestore", true},
 	} {
