@@ -1,10 +1,17 @@
 package oneseat_test
 
 import (
+	"context"
 	"errors"
+	"fmt"
+	"slices"
+	"sync"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/oneseat/oneseat"
+	"github.com/oneseat/oneseat/store/memstore"
 )
 
 // play starts a stream.
@@ -71,5 +78,598 @@ func TestAStreamKeepsOnlyInertCoarseFacts(t *testing.T) {
 	play(t, a, s, "p")
 	if got := stored(t, store, "ada").Roster.Seats[1].Device; got != (oneseat.Device{Label: "b", Class: "other", IP: "192.0.2.0"}) {
 		t.Errorf("kept is %+v", got)
+	}
+}
+
+// fullOfStreams starts a stream where there is no room.
+func fullOfStreams(t testing.TB, r node, s oneseat.Session, player string, instead ...oneseat.SessionID) *oneseat.LimitError {
+	t.Helper()
+	got, err := r.StartStream(t.Context(), s, oneseat.Player{ID: player, Instead: instead})
+	full, ok := errors.AsType[*oneseat.LimitError](err)
+	if !ok || got != (oneseat.Session{}) || full.Full != "streams" || full.Ticket != "" {
+		t.Fatalf("start of %s: %+v, %+v; want that the account plays as many as it may", player, got, err)
+	}
+	return full
+}
+
+func wantStreams(t testing.TB, r node, account string, want ...oneseat.SessionID) {
+	t.Helper()
+	list, err := r.Streams(t.Context(), account)
+	var got []oneseat.SessionID
+	for _, s := range list {
+		got = append(got, s.ID)
+	}
+	if err != nil || !slices.Equal(got, want) {
+		t.Errorf("%s plays %v, %v; want %v", account, got, err, want)
+	}
+}
+
+func beat(t testing.TB, r node, s, stream oneseat.Session) {
+	t.Helper()
+	if err := r.Heartbeat(t.Context(), s, stream.ID); err != nil {
+		t.Fatalf("heartbeat: %v", err)
+	}
+}
+
+// A stream is a seat under a session's, listed and counted apart.
+func TestAStreamIsAChildOfItsSession(t *testing.T) {
+	a, b, store := newSystem(t, oneseat.Config{Limit: 2, Streams: 2})
+	one, two := signIn(t, a, "ada", oneseat.Client{Device: laptop}), signIn(t, a, "ada", oneseat.Client{Device: phone})
+	s1 := play(t, a, one.Session, "p")
+	s2 := play(t, b, two.Session, "p") // of another session: another player
+	if s1.Parent != one.Session.ID || s1.Account != "ada" || s1.Device != laptop || s1.ID == one.Session.ID || s1.Created.IsZero() || !s1.LastSeen.Equal(s1.Created) {
+		t.Errorf("it is %+v", s1)
+	}
+	wantStreams(t, a, "ada", s2.ID, s1.ID)
+	wantStreams(t, a, "nobody")
+	if live, err := a.Sessions(t.Context(), "ada"); err != nil || !slices.Equal(live, []oneseat.Session{two.Session, one.Session}) {
+		t.Errorf("sessions: %+v, %v", live, err)
+	}
+	if full := fullOfStreams(t, a, one.Session, "q"); full.Limit != 2 || !slices.Equal(full.Live, []oneseat.Session{s2, s1}) ||
+		full.Error() != "oneseat: stream refused: 2 of 2 are playing: stop another first, or name it in Instead" {
+		t.Errorf("it says %+v", full)
+	}
+	// They take no seat of a sign-in, nor its class.
+	third := signIn(t, a, "ada", oneseat.Client{Device: laptop})
+	wantIDs(t, store, "ada", two.Session.ID, s2.ID, third.Session.ID)
+
+	before := len(logged(t, store, "ada"))
+	if err := a.StopStream(t.Context(), two.Session, s2.ID); err != nil {
+		t.Fatal(err)
+	}
+	if err := a.StopStream(t.Context(), two.Session, s2.ID); err != nil {
+		t.Error("again:", err)
+	}
+	wantStreams(t, a, "ada")
+	wantError(t, a.Heartbeat(t.Context(), two.Session, s2.ID), oneseat.ErrNoSession)
+	wantLive(t, a, two)
+	events := logged(t, store, "ada")[before:]
+	if len(events) != 1 || events[0].Type != oneseat.StreamEnded || events[0].Reason != oneseat.SignedOut || events[0].Session != s2.ID || events[0].Parent != two.Session.ID || events[0].By != two.Session.ID {
+		t.Errorf("events: %+v", events)
+	}
+	if s := a.Stats(); s.SignIns != 3 || s.Displaced != 1 || s.Refused+s.Asked != 0 {
+		t.Errorf("stats: %+v", s)
+	}
+	if _, err := a.Streams(t.Context(), ""); err == nil {
+		t.Error("an account without a name plays")
+	}
+}
+
+// J: a seek, a change of quality or a lost connection take no second stream, not
+// even where the account is full or its limit was lowered.
+func TestTheSamePlayerReconnectingIsFree(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newNode(t, memstore.New(), oneseat.Config{Limit: 2, Streams: 2, MaxStale: time.Minute})
+		one, two := signIn(t, r, "ada", oneseat.Client{}), signIn(t, r, "ada", oneseat.Client{})
+		mine, other := play(t, r, one.Session, "mine"), play(t, r, two.Session, "other")
+		before := len(logged(t, r.Store.(oneseat.History), "ada"))
+		for range 10 {
+			time.Sleep(30 * time.Second)
+			if got := play(t, r, one.Session, "mine", other.ID); got.ID != mine.ID || !got.Created.Equal(mine.Created) || !got.LastSeen.Equal(time.Now().Truncate(time.Microsecond)) {
+				t.Fatalf("it got %+v, and had %+v", got, mine)
+			}
+			beat(t, r, two.Session, other)
+		}
+		setLimit(t, r, oneseat.Limits{Streams: 2})
+		if got := play(t, r, one.Session, "mine"); got.ID != mine.ID {
+			t.Errorf("it got %+v", got)
+		}
+		if n := len(logged(t, r.Store.(oneseat.History), "ada")) - before; n != 1 { // the limit
+			t.Errorf("%d events", n)
+		}
+		wantStreams(t, r, "ada", other.ID, mine.ID)
+	})
+}
+
+// A heartbeat keeps the stream, and never the session; a missed one frees the seat
+// within StreamIdle, even if nothing swept.
+func TestAHeartbeatKeepsTheStreamAndNeverTheSession(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := memstore.New()
+		r := newNode(t, store, oneseat.Config{Idle: 10 * time.Minute, Streams: 2, MaxStale: time.Minute})
+		g := signIn(t, r, "ada", oneseat.Client{})
+		kept, missed := play(t, r, g.Session, "kept"), play(t, r, g.Session, "missed")
+		for range 3 {
+			time.Sleep(15 * time.Second)
+			beat(t, r, g.Session, kept)
+		}
+		time.Sleep(time.Millisecond) // what is done at once is a microsecond apart
+		ro := stored(t, store, "ada").Roster
+		if !ro.Seats[0].LastSeen.Equal(g.Session.LastSeen) || !ro.Seats[1].LastSeen.Equal(time.Now().Add(-time.Millisecond)) {
+			t.Errorf("last seen: %+v", ro.Seats)
+		}
+		wantStreams(t, r, "ada", kept.ID)
+		wantError(t, r.Heartbeat(t.Context(), g.Session, missed.ID), oneseat.ErrNoSession)
+		play(t, r, g.Session, "another") // it has room
+		events := logged(t, store, "ada")
+		i := slices.IndexFunc(events, func(e oneseat.Event) bool { return e.Type == oneseat.StreamEnded })
+		if i < 0 || events[i].Session != missed.ID || events[i].Reason != oneseat.IdleTimeout || count(events, oneseat.StreamEnded) != 1 {
+			t.Errorf("events: %+v", events)
+		}
+
+		// The session idles out all the same, and the stream goes with it.
+		for range 4*10 - 3 {
+			beat(t, r, g.Session, kept)
+			time.Sleep(15 * time.Second)
+		}
+		wantEnding(t, r.Heartbeat(t.Context(), g.Session, kept.ID), g.Session.ID, oneseat.IdleTimeout)
+		wantEnded(t, r, g, oneseat.IdleTimeout)
+		wantStreams(t, r, "ada")
+	})
+}
+
+func TestAStreamLapsesExactlyAfterStreamIdle(t *testing.T) {
+	for _, tt := range []struct {
+		idle, after time.Duration
+		lives       bool
+	}{
+		{0, 45*time.Second - time.Microsecond, true}, {0, 45 * time.Second, false},
+		{time.Minute, time.Minute - time.Microsecond, true}, {time.Minute, time.Minute, false},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			r := newNode(t, memstore.New(), oneseat.Config{StreamIdle: tt.idle, MaxStale: time.Minute})
+			g := signIn(t, r, "ada", oneseat.Client{})
+			s := play(t, r, g.Session, "p")
+			time.Sleep(tt.after)
+			if list, err := r.Streams(t.Context(), "ada"); err != nil || len(list) == 1 != tt.lives {
+				t.Errorf("after %v: %+v, %v", tt.after, list, err)
+			}
+			if err := r.Heartbeat(t.Context(), g.Session, s.ID); (err == nil) != tt.lives || err != nil && !errors.Is(err, oneseat.ErrNoSession) {
+				t.Errorf("after %v: %v", tt.after, err)
+			}
+			if again := play(t, r, g.Session, "p"); (again.ID == s.ID) != tt.lives {
+				t.Errorf("after %v the player has %+v", tt.after, again)
+			}
+		})
+	}
+}
+
+// The sweep frees it where nobody asks.
+func TestALapsedStreamIsSweptAway(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newNode(t, memstore.New(), oneseat.Config{MaxStale: time.Minute})
+		g := signIn(t, r, "ada", oneseat.Client{})
+		play(t, r, g.Session, "p")
+		if due := stored(t, r.Store, "ada").Roster.Due; !due.Equal(time.Now().Add(45 * time.Second).Truncate(time.Microsecond)) {
+			t.Errorf("due at %v", due)
+		}
+		time.Sleep(3 * time.Minute)
+		synctest.Wait()
+		wantIDs(t, r.Store, "ada", g.Session.ID)
+	})
+}
+
+// A heartbeat is written at most ten times in a StreamIdle, however many come.
+func TestHeartbeatsAreNotAllWritten(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newNode(t, memstore.New(), oneseat.Config{StreamIdle: 100 * time.Second, MaxStale: time.Minute})
+		g := signIn(t, r, "ada", oneseat.Client{})
+		s := play(t, r, g.Session, "p")
+		events := len(logged(t, r.Store.(oneseat.History), "ada"))
+		writes := r.writes.Load()
+		time.Sleep(10*time.Second - time.Microsecond)
+		beat(t, r, g.Session, s)
+		if r.writes.Load() != writes {
+			t.Error("it was written too early")
+		}
+		time.Sleep(time.Microsecond)
+		beat(t, r, g.Session, s)
+		if r.writes.Load() != writes+1 {
+			t.Error("it was not written")
+		}
+		for range 100 {
+			time.Sleep(time.Second)
+			beat(t, r, g.Session, s)
+		}
+		if n := r.writes.Load() - writes; n != 11 {
+			t.Errorf("written %d times", n)
+		}
+		if len(logged(t, r.Store.(oneseat.History), "ada")) != events {
+			t.Error("a heartbeat is an event")
+		}
+	})
+}
+
+// When the session ends, for whatever reason, its streams end in the same update,
+// and only its.
+func TestTheEndOfTheSessionEndsItsStreams(t *testing.T) {
+	type end = func(t *testing.T, r node, g oneseat.Grant)
+	must := func(t *testing.T, err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, tt := range []struct {
+		why oneseat.Reason
+		end end
+		all bool // the other session's too
+	}{
+		{oneseat.SignedOut, func(t *testing.T, r node, g oneseat.Grant) { must(t, r.SignOut(t.Context(), string(g.Token))) }, false},
+		{oneseat.Displaced, func(t *testing.T, r node, _ oneseat.Grant) { signIn(t, r, "ada", oneseat.Client{}) }, false},
+		{oneseat.Renewed, func(t *testing.T, r node, g oneseat.Grant) {
+			signIn(t, r, "ada", oneseat.Client{Token: string(g.Token)})
+		}, false},
+		{oneseat.Revoked, func(t *testing.T, r node, g oneseat.Grant) {
+			n, err := r.End(t.Context(), "ada", oneseat.Cause{Actor: "staff"}, g.Session.ID)
+			if n != 1 {
+				t.Error(n)
+			}
+			must(t, err)
+		}, false},
+		{oneseat.CredentialsChanged, func(t *testing.T, r node, _ oneseat.Grant) {
+			_, err := r.EndAll(t.Context(), "ada", oneseat.Cause{Reason: oneseat.CredentialsChanged})
+			must(t, err)
+		}, true},
+		{oneseat.AccountWasBlocked, func(t *testing.T, r node, _ oneseat.Grant) { block(t, r, time.Time{}, "") }, true},
+		{oneseat.RealmEnded, func(t *testing.T, r node, _ oneseat.Grant) {
+			must(t, r.EndRealm(t.Context(), ""))
+			signIn(t, r, "ada", oneseat.Client{}) // records it
+		}, true},
+		{oneseat.AbsoluteTimeout, func(t *testing.T, r node, g oneseat.Grant) {
+			time.Sleep(10 * time.Minute)
+			wantEnded(t, r, g, oneseat.AbsoluteTimeout)
+		}, false},
+		{oneseat.IdleTimeout, func(t *testing.T, r node, g oneseat.Grant) {
+			time.Sleep(20 * time.Minute)
+			wantEnded(t, r, g, oneseat.IdleTimeout)
+		}, false},
+	} {
+		t.Run(string(tt.why), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				a, b, store := following(t, oneseat.Config{Limit: 2, Streams: 3, StreamIdle: 2 * time.Hour, Idle: 30 * time.Minute, Absolute: time.Hour, MaxStale: time.Minute})
+				g := signIn(t, a, "ada", oneseat.Client{})
+				if tt.why == oneseat.AbsoluteTimeout {
+					for range 2 { // in use
+						time.Sleep(20 * time.Minute)
+						g = rotate(t, a, g)
+					}
+				}
+				time.Sleep(10 * time.Minute)
+				other := signIn(t, a, "ada", oneseat.Client{})
+				s1, s2, s3 := play(t, a, g.Session, "1"), play(t, a, g.Session, "2"), play(t, a, other.Session, "3")
+				var held []context.Context
+				for _, s := range []oneseat.Session{s1, s2} {
+					ctx, release := b.Hold(t.Context(), s)
+					defer release()
+					held = append(held, ctx)
+				}
+				tt.end(t, a, g)
+				synctest.Wait()
+				ended := map[oneseat.SessionID]oneseat.Event{}
+				for _, e := range logged(t, store, "ada") {
+					if e.Type == oneseat.SessionEnded || e.Type == oneseat.StreamEnded {
+						ended[e.Session] = e
+					}
+				}
+				for i, s := range []oneseat.Session{s1, s2} {
+					e := ended[s.ID]
+					if e.Type != oneseat.StreamEnded || e.Version != ended[g.Session.ID].Version || e.Reason != tt.why || e.Parent != g.Session.ID || e.By != ended[g.Session.ID].By {
+						t.Errorf("the event is %+v", e)
+					}
+					over, ok := errors.AsType[*oneseat.EndedError](context.Cause(held[i]))
+					if !ok || over.Ending.Session != s.ID || over.Ending.Reason != tt.why {
+						t.Errorf("held: %v", context.Cause(held[i]))
+					}
+					wantEnding(t, b.Heartbeat(t.Context(), g.Session, s.ID), g.Session.ID, tt.why)
+				}
+				if _, gone := ended[s3.ID]; gone != tt.all {
+					t.Errorf("the other session's: %+v", ended[s3.ID])
+				}
+				for _, e := range stored(t, store, "ada").Roster.Endings {
+					if e.Parent != "" {
+						t.Errorf("of a stream whose session has ended this is remembered: %+v", e)
+					}
+				}
+			})
+		})
+	}
+}
+
+// What a stream is told of its session's timeout has been recorded before: a clock
+// that is set back does not undo it.
+func TestATimeoutThatAStreamIsToldOfIsRecorded(t *testing.T) {
+	clock := &skewed{}
+	store := memstore.NewAt(clock.now)
+	r := newNode(t, store, oneseat.Config{Idle: time.Hour, MaxStale: oneseat.FreshAlways})
+	g := signIn(t, r, "ada", oneseat.Client{})
+	clock.move(time.Hour)
+	_, err := r.StartStream(t.Context(), g.Session, oneseat.Player{ID: "p"})
+	wantEnding(t, err, g.Session.ID, oneseat.IdleTimeout)
+	clock.move(-time.Hour)
+	wantEnded(t, r, g, oneseat.IdleTimeout)
+	wantIDs(t, store, "ada")
+
+	// And so with what a full account is asked about.
+	three := newNode(t, store, oneseat.Config{Limit: 3, Idle: time.Hour, MaxStale: oneseat.FreshAlways})
+	clock.move(2 * time.Hour)
+	idle, busy := signIn(t, three, "ada", oneseat.Client{}), signIn(t, three, "ada", oneseat.Client{})
+	clock.move(time.Hour - 30*time.Second)
+	busy = rotate(t, three, busy)
+	play(t, three, busy.Session, "p")
+	clock.move(30 * time.Second)
+	fullOfStreams(t, three, busy.Session, "q")
+	clock.move(-time.Hour)
+	wantEnded(t, three, idle, oneseat.IdleTimeout)
+}
+
+// Over the limit the viewer sees who plays and may take over, in one step that is
+// counted again at its commit; whoever lost is told by whom.
+func TestAViewerTakesOverFromAnother(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a, b, store := following(t, oneseat.Config{Limit: 2, MaxStale: time.Minute})
+		one, two := signIn(t, a, "ada", oneseat.Client{Device: laptop}), signIn(t, a, "ada", oneseat.Client{Device: phone})
+		lost := play(t, a, one.Session, "p")
+		held, release := b.Hold(t.Context(), lost)
+		defer release()
+		if full := fullOfStreams(t, b, two.Session, "q"); full.Limit != 1 || !slices.Equal(full.Live, []oneseat.Session{lost}) {
+			t.Errorf("it says %+v", full)
+		}
+		before := len(logged(t, store, "ada"))
+		won := play(t, b, two.Session, "q", lost.ID)
+		wantStreams(t, a, "ada", won.ID)
+		synctest.Wait()
+		for _, err := range []error{context.Cause(held), a.Heartbeat(t.Context(), one.Session, lost.ID)} {
+			if e := wantEnding(t, err, lost.ID, oneseat.Displaced); e.By != won.ID || e.ByDevice != phone || e.Parent != one.Session.ID {
+				t.Errorf("the ending is %+v", e)
+			}
+		}
+		events := logged(t, store, "ada")[before:]
+		if len(events) != 2 || events[0].Type != oneseat.StreamEnded || events[0].By != won.ID || events[1].Type != oneseat.StreamStarted || events[1].Parent != two.Session.ID || events[0].Version != events[1].Version {
+			t.Errorf("events: %+v", events)
+		}
+		wantLive(t, a, one) // the session goes on
+		beat(t, a, two.Session, won)
+
+		// Who was named has stopped meanwhile, and another plays: nobody goes.
+		again := play(t, a, one.Session, "p", won.ID)
+		wantEnding(t, b.Heartbeat(t.Context(), two.Session, won.ID), won.ID, oneseat.Displaced)
+		if full := fullOfStreams(t, b, two.Session, "q", won.ID, lost.ID, one.Session.ID, "x"); !slices.Equal(full.Live, []oneseat.Session{again}) {
+			t.Errorf("it says %+v", full)
+		}
+		beat(t, a, one.Session, again)
+		wantStreams(t, a, "ada", again.ID)
+	})
+}
+
+func TestTakeoversAtOnceLeaveTheLimit(t *testing.T) {
+	for range 5 {
+		a, b, store := newSystem(t, oneseat.Config{Limit: 8, Streams: 2})
+		var sessions []oneseat.Session
+		for range 8 {
+			sessions = append(sessions, signIn(t, a, "ada", oneseat.Client{}).Session)
+		}
+		there := []oneseat.SessionID{play(t, a, sessions[0], "p").ID, play(t, a, sessions[1], "p").ID}
+		guarded(t, a.faulty, "ada", 10)
+		guarded(t, b.faulty, "ada", 10)
+		var wg sync.WaitGroup
+		start := make(chan struct{})
+		for i := range 32 {
+			wg.Go(func() {
+				<-start
+				s, err := []node{a, b}[i%2].StartStream(t.Context(), sessions[i%8], oneseat.Player{ID: fmt.Sprint(i % 16), Instead: there[i%3%2:]})
+				if _, full := errors.AsType[*oneseat.LimitError](err); err != nil && !full {
+					t.Error(err)
+				}
+				if err == nil {
+					if err := a.Heartbeat(t.Context(), sessions[i%8], s.ID); err != nil {
+						t.Error(err) // nobody knows it, so nobody named it
+					}
+				}
+			})
+		}
+		close(start)
+		wg.Wait()
+		if n := len(liveIDs(t, store, "ada")); n != 10 {
+			t.Errorf("%d seats of 8 and 2", n)
+		}
+	}
+}
+
+// A session does nothing to another one's streams, but to take one over.
+func TestAStreamIsItsOwnSessions(t *testing.T) {
+	r := newNode(t, memstore.New(), oneseat.Config{Limit: 2, Streams: 3})
+	one, two := signIn(t, r, "ada", oneseat.Client{}), signIn(t, r, "ada", oneseat.Client{})
+	grace := signIn(t, r, "grace", oneseat.Client{})
+	mine, other := play(t, r, one.Session, "p"), play(t, r, two.Session, "p")
+	hers := play(t, r, grace.Session, "p")
+	for _, id := range []oneseat.SessionID{mine.ID, hers.ID, one.Session.ID, two.Session.ID, "x", ""} {
+		wantError(t, r.Heartbeat(t.Context(), two.Session, id), oneseat.ErrNoSession)
+		if err := r.StopStream(t.Context(), two.Session, id); err != nil {
+			t.Error(err)
+		}
+	}
+	wantStreams(t, r, "ada", other.ID, mine.ID)
+	wantStreams(t, r, "grace", hers.ID)
+	play(t, r, one.Session, "q", hers.ID, two.Session.ID) // there is room
+	fullOfStreams(t, r, one.Session, "r", hers.ID, two.Session.ID, one.Session.ID)
+	wantStreams(t, r, "grace", hers.ID)
+	wantLive(t, r, two)
+
+	// Whose stream was taken over is its own session's to know.
+	play(t, r, two.Session, "q", mine.ID)
+	wantEnding(t, r.Heartbeat(t.Context(), one.Session, mine.ID), mine.ID, oneseat.Displaced)
+	wantError(t, r.Heartbeat(t.Context(), two.Session, mine.ID), oneseat.ErrNoSession)
+	wantError(t, r.Heartbeat(t.Context(), grace.Session, mine.ID), oneseat.ErrNoSession)
+}
+
+// A stream's id is no session's: it signs nobody in, and is no parent.
+func TestAStreamSignsNobodyIn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newNode(t, memstore.New(), oneseat.Config{Streams: 2, MaxStale: time.Minute})
+		g := signIn(t, r, "ada", oneseat.Client{})
+		s := play(t, r, g.Session, "p")
+		for range 2 { // from the store, and from memory
+			_, err := r.CheckID(t.Context(), "ada", s.ID)
+			wantError(t, err, oneseat.ErrNoSession)
+		}
+		_, err := r.StartStream(t.Context(), s, oneseat.Player{ID: "q"})
+		wantError(t, err, oneseat.ErrNoSession)
+		wantError(t, r.Heartbeat(t.Context(), s, s.ID), oneseat.ErrNoSession)
+		seat := stored(t, r.Store, "ada").Roster.Seats[1]
+		if !seat.Secret.IsZero() || !seat.Previous.IsZero() {
+			t.Error("it has a secret")
+		}
+		// Asking for it is no heartbeat.
+		time.Sleep(44 * time.Second)
+		_, err = r.CheckID(t.Context(), "ada", s.ID)
+		wantError(t, err, oneseat.ErrNoSession)
+		time.Sleep(time.Second)
+		_, err = r.CheckID(t.Context(), "ada", s.ID)
+		wantError(t, err, oneseat.ErrNoSession)
+		wantStreams(t, r, "ada")
+		wantLive(t, r, g)
+	})
+}
+
+// What its owner or the staff end is told to the player, which must not begin
+// anew by itself.
+func TestAStreamThatSomebodyEndedIsToldSo(t *testing.T) {
+	r := newNode(t, memstore.New(), oneseat.Config{Streams: 3})
+	g := signIn(t, r, "ada", oneseat.Client{})
+	s := play(t, r, g.Session, "p")
+	if n, err := r.End(t.Context(), "ada", oneseat.Cause{Actor: "staff", By: g.Session.ID}, s.ID, "x"); n != 1 || err != nil {
+		t.Fatal(n, err)
+	}
+	if e := wantEnding(t, r.Heartbeat(t.Context(), g.Session, s.ID), s.ID, oneseat.Revoked); e.Actor != "staff" || e.Parent != g.Session.ID {
+		t.Errorf("the ending is %+v", e)
+	}
+	_, err := r.CheckID(t.Context(), "ada", s.ID)
+	wantEnding(t, err, s.ID, oneseat.Revoked)
+	wantLive(t, r, g)
+
+	// The others and their streams: those of the session that stays, stay.
+	mine := play(t, r, g.Session, "p")
+	if n, err := r.EndOthers(t.Context(), "ada", g.Session.ID, oneseat.Cause{}); n != 0 || err != nil {
+		t.Error(n, err)
+	}
+	wantStreams(t, r, "ada", mine.ID)
+	if n, err := r.EndAll(t.Context(), "ada", oneseat.Cause{}); n != 1 || err != nil {
+		t.Error(n, err)
+	}
+	wantStreams(t, r, "ada")
+	wantEnding(t, r.Heartbeat(t.Context(), g.Session, mine.ID), g.Session.ID, oneseat.Revoked)
+}
+
+// A hold on a stream is cut when it lapses, and not while its player beats.
+func TestAHoldOnAStreamIsCutWhenItLapses(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a, b, _ := following(t, oneseat.Config{})
+		g := signIn(t, a, "ada", oneseat.Client{})
+		s := play(t, a, g.Session, "p")
+		held, release := b.Hold(t.Context(), s)
+		defer release()
+		for range 10 {
+			time.Sleep(30 * time.Second)
+			beat(t, a, g.Session, s)
+		}
+		if context.Cause(held) != nil {
+			t.Fatalf("cut while it plays: %v", context.Cause(held))
+		}
+		time.Sleep(46 * time.Second)
+		wantEnding(t, context.Cause(held), s.ID, oneseat.IdleTimeout)
+		held, release = b.Hold(t.Context(), s)
+		defer release()
+		wantError(t, context.Cause(held), oneseat.ErrNoSession)
+		wantLive(t, a, g)
+	})
+}
+
+// P1: a player whose start was lost on the way has one stream, not two.
+func TestAStreamWhoseReplyWasLostPlaysOnce(t *testing.T) {
+	r := newNode(t, memstore.New(), oneseat.Config{Limit: 2})
+	key := oneseat.KeyOf(realm, "ada")
+	one, two := signIn(t, r, "ada", oneseat.Client{}), signIn(t, r, "ada", oneseat.Client{})
+	r.loseReplies(key, 2, nil)
+	s := play(t, r, one.Session, "p")
+	wantStreams(t, r, "ada", s.ID)
+	r.loseReplies(key, 1, nil)
+	beat(t, r, one.Session, s)
+	r.loseReplies(key, 1, nil)
+	if got := play(t, r, one.Session, "p"); got.ID != s.ID {
+		t.Errorf("it got %+v", got)
+	}
+	r.loseReplies(key, 1, nil)
+	fullOfStreams(t, r, two.Session, "q")
+	r.loseReplies(key, 1, nil)
+	won := play(t, r, two.Session, "q", s.ID)
+	wantStreams(t, r, "ada", won.ID)
+
+	// Taken over before the reply came: it says so. Ended by somebody, likewise, and
+	// it does not begin anew.
+	for _, why := range []oneseat.Reason{oneseat.Displaced, oneseat.Revoked} {
+		r.loseReplies(key, 1, func() {
+			other := newNode(t, r.Store, oneseat.Config{Limit: 2})
+			list, err := other.Streams(t.Context(), "ada")
+			if err == nil && why == oneseat.Displaced {
+				_, err = other.StartStream(t.Context(), two.Session, oneseat.Player{ID: "q", Instead: []oneseat.SessionID{list[0].ID}})
+			} else if err == nil {
+				_, err = other.End(t.Context(), "ada", oneseat.Cause{}, list[0].ID)
+			}
+			if err != nil {
+				t.Error(err)
+			}
+		})
+		list, err := r.Streams(t.Context(), "ada")
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = r.StartStream(t.Context(), one.Session, oneseat.Player{ID: "p", Instead: []oneseat.SessionID{list[0].ID}})
+		if over, ok := errors.AsType[*oneseat.EndedError](err); !ok || over.Ending.Reason != why || over.Ending.Parent != one.Session.ID {
+			t.Errorf("%s: %v", why, err)
+		}
+	}
+	wantStreams(t, r, "ada")
+	r.loseReplies(key, 10, nil)
+	_, err := r.StartStream(t.Context(), one.Session, oneseat.Player{ID: "p"})
+	wantError(t, err, oneseat.ErrUnknownOutcome)
+	wantError(t, r.Heartbeat(t.Context(), one.Session, s.ID), oneseat.ErrUnknownOutcome)
+	r.up()
+	if list, err := r.Streams(t.Context(), "ada"); err != nil || len(list) != 1 {
+		t.Errorf("it plays %+v, %v", list, err)
+	}
+	r.down()
+	_, err = r.StartStream(t.Context(), one.Session, oneseat.Player{ID: "p"})
+	wantError(t, err, oneseat.ErrStoreUnavailable)
+	wantError(t, r.Heartbeat(t.Context(), one.Session, s.ID), oneseat.ErrStoreUnavailable)
+	wantError(t, r.StopStream(t.Context(), one.Session, s.ID), oneseat.ErrStoreUnavailable)
+}
+
+// Unlimited streams are 64, and then the idlest gives way unasked.
+func TestUnlimitedStreamsHaveACeiling(t *testing.T) {
+	r := newNode(t, memstore.New(), oneseat.Config{Streams: oneseat.Unlimited})
+	g := signIn(t, r, "ada", oneseat.Client{})
+	var first oneseat.Session
+	for i := range oneseat.MaxStreams {
+		if s := play(t, r, g.Session, fmt.Sprint(i)); i == 0 {
+			first = s
+		}
+	}
+	last := play(t, r, g.Session, "one more")
+	if list, err := r.Streams(t.Context(), "ada"); err != nil || len(list) != oneseat.MaxStreams || list[0].ID != last.ID {
+		t.Errorf("%d, %v", len(list), err)
+	}
+	if e := wantEnding(t, r.Heartbeat(t.Context(), g.Session, first.ID), first.ID, oneseat.Displaced); e.By != last.ID {
+		t.Errorf("the ending is %+v", e)
 	}
 }

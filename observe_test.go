@@ -1,0 +1,307 @@
+package oneseat_test
+
+import (
+	"fmt"
+	"slices"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/oneseat/oneseat"
+	"github.com/oneseat/oneseat/store/memstore"
+)
+
+// observing is a configuration that only observes.
+func observing(policy oneseat.Policy) oneseat.Config {
+	return oneseat.Config{WhenFull: policy, ObserveOnly: true, MaxStale: time.Minute}
+}
+
+// wouldHave lists what the log says would have been, with a letter for each
+// session in the order of their sign-ins.
+func wouldHave(t testing.TB, h oneseat.History) []string {
+	t.Helper()
+	letter := map[oneseat.SessionID]string{"": "nobody"}
+	var out []string
+	for _, e := range logged(t, h, "ada") {
+		if e.Type == oneseat.SessionWouldEnd || e.Type == oneseat.SignInWouldBeRefused {
+			if _, ok := letter[e.Session]; !ok { // it is told of before it is admitted
+				letter[e.Session] = string(rune('a' + len(letter) - 1))
+			}
+			if _, ok := letter[e.By]; !ok {
+				letter[e.By] = string(rune('a' + len(letter) - 1))
+			}
+		}
+		switch e.Type {
+		case oneseat.SessionCreated, oneseat.StreamStarted:
+			if _, ok := letter[e.Session]; !ok {
+				letter[e.Session] = string(rune('a' + len(letter) - 1))
+			}
+		case oneseat.SessionWouldEnd:
+			out = append(out, fmt.Sprintf("%s by %s: %s", letter[e.Session], letter[e.By], e.Reason))
+		case oneseat.SignInWouldBeRefused:
+			out = append(out, letter[e.Session]+" refused")
+		}
+	}
+	return out
+}
+
+func wantWouldHave(t testing.TB, r node, want ...string) {
+	t.Helper()
+	if got := wouldHave(t, r.Store.(oneseat.History)); !slices.Equal(got, want) {
+		t.Errorf("the log says %q, want %q", got, want)
+	}
+}
+
+// Nobody goes and nobody is refused; the log and the figures say what would have
+// been, of each once, as if it had.
+func TestObservedLimitsLetEverybodyIn(t *testing.T) {
+	for _, tt := range []struct {
+		policy                  oneseat.Policy
+		want                    []string
+		wouldDisplace, wouldRef uint64
+	}{
+		{oneseat.Displace, []string{"a by b: displaced", "b by c: displaced", "c by d: displaced"}, 3, 0},
+		{oneseat.Refuse, []string{"b refused", "c refused", "d refused"}, 0, 3},
+		{oneseat.Ask, []string{"b refused", "c refused", "d refused"}, 0, 3},
+	} {
+		t.Run(string(tt.policy), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				r := newNode(t, memstore.New(), observing(tt.policy))
+				g := signInAll(t, r, 4)
+				for _, there := range g {
+					wantLive(t, r, there)
+				}
+				wantWouldHave(t, r, tt.want...)
+				if s := r.Stats(); s.SignIns != 4 || s.WouldDisplace != tt.wouldDisplace || s.WouldRefuse != tt.wouldRef || s.Displaced+s.Refused+s.Asked != 0 {
+					t.Errorf("stats: %+v", s)
+				}
+				events := logged(t, r.Store.(oneseat.History), "ada")
+				if count(events, oneseat.SessionEnded)+count(events, oneseat.SignInRefused)+count(events, oneseat.SignInAsked)+count(events, oneseat.TakeoverNoticed) != 0 {
+					t.Errorf("events: %+v", events)
+				}
+				if ro := stored(t, r.Store, "ada").Roster; len(ro.Pending)+len(ro.Endings) != 0 {
+					t.Errorf("stored is %+v", ro)
+				}
+				for i, seat := range stored(t, r.Store, "ada").Roster.Seats {
+					if seat.Observed != (i > 0 && tt.policy != oneseat.Displace || i < 3 && tt.policy == oneseat.Displace) {
+						t.Errorf("seat %d: %+v", i, seat)
+					}
+				}
+			})
+		})
+	}
+}
+
+// As if it had: who would have gone, or not have come, holds no seat against the
+// next; a renewal is one all the same, and so are an end and a block.
+func TestWhatWouldHaveEndedDoesNotCount(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newNode(t, memstore.New(), observing(oneseat.Refuse))
+		a := signIn(t, r, "ada", oneseat.Client{})
+		signIn(t, r, "ada", oneseat.Client{}) // b
+		if err := r.SignOut(t.Context(), string(a.Token)); err != nil {
+			t.Fatal(err)
+		}
+		c := signIn(t, r, "ada", oneseat.Client{}) // b does not count
+		signIn(t, r, "ada", oneseat.Client{})      // d
+		wantWouldHave(t, r, "b refused", "d refused")
+		again := signIn(t, r, "ada", oneseat.Client{Token: string(c.Token)})
+		wantEnded(t, r, c, oneseat.Renewed)
+		wantWouldHave(t, r, "b refused", "d refused")
+		if n, err := r.EndOthers(t.Context(), "ada", again.Session.ID, oneseat.Cause{}); n != 2 || err != nil {
+			t.Error(n, err)
+		}
+		block(t, r, time.Time{}, "")
+		_, err := r.SignIn(t.Context(), "ada", oneseat.Client{})
+		wantBlocked(t, err, time.Time{})
+		wantEnded(t, r, again, oneseat.AccountWasBlocked)
+	})
+
+	// Presenting the token of a session that would have gone takes a seat anew.
+	r := newNode(t, memstore.New(), observing(oneseat.Displace))
+	first := signIn(t, r, "ada", oneseat.Client{})
+	signIn(t, r, "ada", oneseat.Client{})
+	signIn(t, r, "ada", oneseat.Client{Token: string(first.Token)})
+	wantEnded(t, r, first, oneseat.Renewed)
+	wantWouldHave(t, r, "a by b: displaced", "b by c: displaced")
+}
+
+// A roster has a bound whatever is observed: at the ceiling the idlest really goes.
+func TestObservedLimitsHaveTheCeiling(t *testing.T) {
+	for _, policy := range []oneseat.Policy{oneseat.Displace, oneseat.Refuse} {
+		r := newNode(t, memstore.New(), observing(policy))
+		var all []oneseat.Grant
+		for range oneseat.MaxSeats {
+			all = append(all, signIn(t, r, "ada", oneseat.Client{}))
+		}
+		if n := len(liveIDs(t, r.Store, "ada")); n != oneseat.MaxSeats {
+			t.Fatalf("%d live", n)
+		}
+		one := signIn(t, r, "ada", oneseat.Client{Device: phone})
+		if e := wantEnded(t, r, all[0], oneseat.Displaced); e.By != one.Session.ID || e.ByDevice != phone {
+			t.Errorf("the ending is %+v", e)
+		}
+		wantLive(t, r, all[1])
+		if n := len(liveIDs(t, r.Store, "ada")); n != oneseat.MaxSeats {
+			t.Errorf("%d live", n)
+		}
+		if n := len(wouldHave(t, r.Store.(oneseat.History))); n != oneseat.MaxSeats {
+			t.Errorf("%d would have", n)
+		}
+	}
+}
+
+func TestObservedStreams(t *testing.T) {
+	r := newNode(t, memstore.New(), observing(oneseat.Displace))
+	g := signIn(t, r, "ada", oneseat.Client{}) // a
+	first := play(t, r, g.Session, "0")        // b
+	play(t, r, g.Session, "1")                 // c
+	play(t, r, g.Session, "1")
+	wantWouldHave(t, r, "c refused")
+	events := logged(t, r.Store.(oneseat.History), "ada")
+	for _, e := range events {
+		if e.Type == oneseat.SignInWouldBeRefused && e.Parent != g.Session.ID {
+			t.Errorf("the event is %+v", e)
+		}
+	}
+	for i := 2; i < oneseat.MaxStreams; i++ {
+		play(t, r, g.Session, fmt.Sprint(i))
+	}
+	beat(t, r, g.Session, first)
+	last := play(t, r, g.Session, "one more")
+	wantEnding(t, r.Heartbeat(t.Context(), g.Session, first.ID), first.ID, oneseat.Displaced)
+	if list, err := r.Streams(t.Context(), "ada"); err != nil || len(list) != oneseat.MaxStreams || list[0].ID != last.ID {
+		t.Errorf("%d streams, %v", len(list), err)
+	}
+	wantLive(t, r, g)
+
+	// Whom a viewer would have taken over from is told of once.
+	r = newNode(t, memstore.New(), observing(oneseat.Displace))
+	g = signIn(t, r, "ada", oneseat.Client{})
+	b := play(t, r, g.Session, "b")
+	play(t, r, g.Session, "c", b.ID)
+	play(t, r, g.Session, "d", b.ID)
+	beat(t, r, g.Session, b)
+	wantWouldHave(t, r, "b by c: displaced", "d refused")
+}
+
+// A limit that is lowered is observed as well, of each session once, with who did
+// it.
+func TestALoweredLimitIsObserved(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := memstore.New()
+		c := observing(oneseat.Displace)
+		c.Limit, c.Streams = 4, 3
+		r := newNode(t, store, c)
+		g := signInAll(t, r, 4)             // a b c d
+		s1 := play(t, r, g[3].Session, "1") // e
+		time.Sleep(time.Second)
+		s2 := play(t, r, g[3].Session, "2") // f
+		setLimit(t, r, oneseat.Limits{Total: 2, Streams: 1})
+		wantWouldHave(t, r, "a by nobody: revoked", "b by nobody: revoked", "e by nobody: revoked")
+		for _, e := range logged(t, store, "ada") {
+			if e.Type == oneseat.SessionWouldEnd && e.Actor != "staff" {
+				t.Errorf("the event is %+v", e)
+			}
+		}
+		for range 2 {
+			if err := r.Refresh(t.Context(), "ada"); err != nil {
+				t.Fatal(err)
+			}
+		}
+		wantWouldHave(t, r, "a by nobody: revoked", "b by nobody: revoked", "e by nobody: revoked")
+		for _, there := range g {
+			wantLive(t, r, there)
+		}
+		beat(t, r, g[3].Session, s1)
+		beat(t, r, g[3].Session, s2)
+
+		// One in the configuration likewise, at a sign-in that would be refused.
+		c = observing(oneseat.Refuse)
+		c.Streams = 3
+		store2 := memstore.New()
+		wide := c
+		wide.Limit = 3
+		r = newNode(t, store2, wide)
+		signInAll(t, r, 3)
+		r = newNode(t, store2, c)
+		signIn(t, r, "ada", oneseat.Client{})
+		signIn(t, r, "ada", oneseat.Client{})
+		wantWouldHave(t, r, "d refused", "a by nobody: revoked", "b by nobody: revoked", "e refused")
+	})
+}
+
+// Once the limits are enforced, what was only observed counts again: it goes at the
+// next sign-in, under each policy.
+func TestEnforcingWhatWasObservedTrimsAtTheNextSignIn(t *testing.T) {
+	for _, policy := range []oneseat.Policy{oneseat.Displace, oneseat.Refuse, oneseat.Ask} {
+		t.Run(string(policy), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				store := memstore.New()
+				g := signInAll(t, newNode(t, store, observing(policy)), 3)
+				r := newNode(t, store, oneseat.Config{WhenFull: policy, MaxStale: time.Minute})
+				for _, there := range g {
+					wantLive(t, r, there)
+				}
+				if policy == oneseat.Displace {
+					one := signIn(t, r, "ada", oneseat.Client{})
+					wantIDs(t, store, "ada", one.Session.ID)
+					wantEnded(t, r, g[2], oneseat.Displaced)
+					return
+				}
+				if full := refused(t, r, "ada", oneseat.Client{}); len(full.Live) != 1 || full.Limit != 1 {
+					t.Errorf("it says %+v", full)
+				}
+				wantIDs(t, store, "ada", g[2].Session.ID)
+				wantEnded(t, r, g[0], oneseat.Revoked)
+			})
+		})
+	}
+}
+
+// A ticket from before limits were only observed ends nobody either.
+func TestATicketThatIsRedeemedWhileObserving(t *testing.T) {
+	store := memstore.New()
+	there := signIn(t, newNode(t, store, asking), "ada", oneseat.Client{})
+	ticket := refused(t, newNode(t, store, asking), "ada", oneseat.Client{}).Ticket
+	r := newNode(t, store, observing(oneseat.Ask))
+	wantLive(t, r, redeem(t, r, ticket, oneseat.Client{}, there.Session.ID))
+	wantLive(t, r, there)
+	wantWouldHave(t, r, "a by b: displaced")
+	_, err := r.Redeem(t.Context(), ticket, oneseat.Client{}, there.Session.ID)
+	wantTicketError(t, "used again", err)
+}
+
+// An adoption is let in, and counted, like a sign-in; one that is no adoption at
+// all is not.
+func TestAnAdoptionWhileObserving(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		issued := time.Now()
+		time.Sleep(time.Hour)
+		c := observing(oneseat.Displace)
+		c.AdoptUntil = time.Now().Add(time.Hour)
+		r := newNode(t, memstore.New(), c)
+		later := signIn(t, r, "ada", oneseat.Client{})
+		older, err := r.Adopt(t.Context(), "ada", issued, oneseat.Client{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		wantLive(t, r, later)
+		wantLive(t, r, older)
+		wantWouldHave(t, r, "b refused")
+		newer := signIn(t, r, "grace", oneseat.Client{})
+		time.Sleep(time.Minute)
+		if _, err := r.Adopt(t.Context(), "grace", time.Now(), oneseat.Client{}); err != nil {
+			t.Fatal(err)
+		}
+		wantLive(t, r, newer)
+		if s := r.Stats(); s.WouldRefuse != 1 || s.WouldDisplace != 1 || s.Displaced != 0 || s.SignIns != 2 {
+			t.Errorf("stats: %+v", s)
+		}
+		if err := r.SignOut(t.Context(), string(later.Token)); err != nil {
+			t.Fatal(err)
+		}
+		_, err = r.Adopt(t.Context(), "ada", issued, oneseat.Client{})
+		wantError(t, err, oneseat.ErrNoSession)
+	})
+}
