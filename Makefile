@@ -33,13 +33,13 @@ test: ## everything: format, vet, linters, all tests with the race detector
 e2e: ## the program in Chromium: what it promises, from end to end
 	@scripts/prepare go gcc chromium
 	@echo "testing in Chromium; that takes a minute or two"
-	@go -C e2e test -race -count=1 ./...
+	@go -C e2e test -race -count=1 -timeout 30m ./...
 
 .PHONY: screenshots
 screenshots: ## draw the pictures of all pages in docs/screenshots again
 	@scripts/prepare go chromium pngquant
 	@mkdir -p docs/screenshots
-	@go -C e2e test -count=1 -run '^TestScreenshots$$' . -args -screenshots "$(CURDIR)/docs/screenshots"
+	@go -C e2e test -count=1 -timeout 30m -run '^TestEveryPage' . -args -screenshots "$(CURDIR)/docs/screenshots"
 
 .PHONY: lint
 lint: ## format, vet, staticcheck, govulncheck, go mod tidy and go fix, without changing anything

@@ -120,12 +120,14 @@ func (b *tab) wait(condition string) *tab {
 
 func tick(b *tab, condition string, ok func() bool) {
 	b.t.Helper()
+	in := false
 	defer func() {
-		if b.t.Failed() {
+		if !in {
 			b.t.Logf("the page at that time:\n%s", b.text())
 		}
 	}()
 	until(b.t, condition, ok)
+	in = true
 }
 
 // has waits until the page says all of this.

@@ -36,8 +36,10 @@ var devicesPage = template.Must(template.New("devices").Parse(devicesHTML))
 //	GET  /oneseat/oneseat.js          the script that tells an open page of its end
 //
 // Mount it with mux.Handle(oneseathttp.Path, guard.Handler()). Requests of other
-// sites that would change something get 403. Nothing here counts as more than a
-// session's own business: ids of other accounts do nothing.
+// sites that would change something, or hold a stream open, get 403. A session
+// has at most 32 streams open; a reader that is stuck for 10 seconds is dropped.
+// Nothing here counts as more than a session's own business: ids of other accounts
+// do nothing.
 func (g *Guard) Handler() http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("GET "+Path+"events", g.Wrap(http.HandlerFunc(g.events)))
