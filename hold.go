@@ -409,12 +409,17 @@ func (r *Registry) watchOnce() {
 	}
 }
 
-// unconfirmed is how long ago a held session was certainly live.
+// unconfirmed is how long ago a held session was certainly live: not after its
+// deadline, whatever the log proves.
 func (r *Registry) unconfirmed(d *held, now instant) time.Duration {
 	if d.by == nil {
 		return forever
 	}
-	return now.since(r.cache.provenAt(d.by))
+	ago := now.since(r.cache.provenAt(d.by))
+	if !d.deadline.IsZero() {
+		ago = max(ago, after(d.by.Now, now.since(d.by.loaded)).Sub(d.deadline))
+	}
+	return ago
 }
 
 // reconfirm reads the rosters of held sessions, in one read, and cuts what has

@@ -304,6 +304,29 @@ func TestHoldsUnderFreshAlways(t *testing.T) {
 	})
 }
 
+// A store that can be read and not be written does not keep work going whose
+// session has timed out, although the log proves that nothing has happened.
+func TestAHoldPastItsDeadlineIsCutAfterTheGrace(t *testing.T) {
+	eachWay(t, func(t *testing.T, hold func(testing.TB, node, oneseat.Grant) *request) {
+		a, b, _ := following(t, oneseat.Config{Idle: 100 * time.Second})
+		g := signIn(t, a, "ada", oneseat.Client{})
+		q := hold(t, b, g)
+		time.Sleep(50 * time.Second)
+		other := hold(t, b, signIn(t, a, "grace", oneseat.Client{}))
+		a.unwritable()
+		b.unwritable()
+		time.Sleep(50*time.Second + maxStale + holdGrace - tick)
+		if err := q.cause(t); err != nil {
+			t.Fatalf("within the grace: %v", err)
+		}
+		time.Sleep(maxStale / 2)
+		wantError(t, q.cause(t), oneseat.ErrStoreUnavailable)
+		if err := other.cause(t); err != nil {
+			t.Errorf("another account's was cut: %v", err)
+		}
+	})
+}
+
 func TestAHoldOnADeletedRowIsCut(t *testing.T) {
 	eachWay(t, func(t *testing.T, hold func(testing.TB, node, oneseat.Grant) *request) {
 		a, b, store := following(t, oneseat.Config{})

@@ -1,6 +1,7 @@
 // Package mutants proves that the tests of the root package can fail: it breaks
-// one rule of the source at a time, and expects them to notice. It has tests
-// only, changes no file, and reads the source as it is.
+// one rule of the source at a time, and expects them to notice. It changes no
+// file, and reads the source as it is. The simulator plants its mistakes with it
+// too.
 //
 // The ordinary go test runs a sample (some 20 seconds). For every mutant, which
 // takes some minutes, or for some by name:

@@ -3,10 +3,8 @@ package mutants
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"flag"
-	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
@@ -21,6 +19,8 @@ var which = flag.String("mutants", "sample", `"sample", "all", or names with com
 // patience is how long the tests of one mutant may take. Without a mutant they
 // take a few seconds.
 const patience = 2 * time.Minute
+
+var root = filepath.Join("..", "..")
 
 // mutant is one mistake: in a file of the root package, old, which is there
 // exactly once, becomes new.
@@ -58,7 +58,7 @@ func TestMutantsAreListedOnceEach(t *testing.T) {
 			t.Errorf("%q and %q are the same mistake", m.name, other)
 		}
 		names[m.name], edits[edit] = true, m.name
-		if _, err := m.apply(); err != nil {
+		if _, err := Plant(root, t.TempDir(), m.file, m.old, m.new); err != nil {
 			t.Errorf("%q: %v", m.name, err)
 		}
 	}
@@ -76,12 +76,12 @@ func TestEveryMutantIsCaught(t *testing.T) {
 	for _, m := range chosen(t) {
 		t.Run(m.name, func(t *testing.T) {
 			t.Parallel()
-			source, err := m.apply()
+			overlay, err := Plant(root, t.TempDir(), m.file, m.old, m.new)
 			if err != nil {
 				t.Fatal(err)
 			}
 			began := time.Now()
-			out, err := rootTests(t, overlay(t, m.file, source), "-count=1", "-failfast")
+			out, err := rootTests(t, overlay, "-count=1", "-failfast")
 			took := time.Since(began).Round(100 * time.Millisecond)
 			exit, exited := errors.AsType[*exec.ExitError](err)
 			switch {
@@ -102,37 +102,6 @@ func TestEveryMutantIsCaught(t *testing.T) {
 	}
 }
 
-// apply returns the file with the mistake in it.
-func (m mutant) apply() ([]byte, error) {
-	source, err := os.ReadFile(filepath.Join("..", "..", m.file))
-	if err != nil {
-		return nil, err
-	}
-	if n := bytes.Count(source, []byte(m.old)); n != 1 {
-		return nil, errors.New(m.file + " has changed: what the mutant replaces is there " + []string{"no more", "more than once"}[min(n, 1)])
-	}
-	return bytes.Replace(source, []byte(m.old), []byte(m.new), 1), nil
-}
-
-// overlay tells the go command to read a file with other contents.
-func overlay(t *testing.T, file string, source []byte) string {
-	t.Helper()
-	original, err := filepath.Abs(filepath.Join("..", "..", file))
-	if err != nil {
-		t.Fatal(err)
-	}
-	dir := t.TempDir()
-	mutated, list := filepath.Join(dir, file), filepath.Join(dir, "overlay.json")
-	text, err := json.Marshal(map[string]map[string]string{"Replace": {original: mutated}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := errors.Join(os.WriteFile(mutated, source, 0o600), os.WriteFile(list, text, 0o600)); err != nil {
-		t.Fatal(err)
-	}
-	return list
-}
-
 // rootTests runs the tests of the root package, with the sources of an overlay
 // ("" for none). Without the race detector: it is to find races, and costs a
 // multiple.
@@ -144,7 +113,7 @@ func rootTests(t *testing.T, overlay string, flags ...string) ([]byte, error) {
 	// A mutant may take memory without end: it is bounded, not the machine's.
 	args = append([]string{"-c", `ulimit -v 8000000; exec go "$@"`, "go"}, append(args, ".", "-rapid.nofailfile")...)
 	cmd := exec.CommandContext(ctx, "sh", args...)
-	cmd.Dir = filepath.Join("..", "..")
+	cmd.Dir = root
 	return cmd.CombinedOutput()
 }
 

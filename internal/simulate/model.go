@@ -181,9 +181,9 @@ func (q query) right(all []standing) bool {
 		previous := q.place == s.place-1 // its grace is a matter of time
 		return q.said == "yes" && (newest || previous) || q.said == "none" && !newest
 	case string(oneseat.RealmEnded): // it may be recorded later, for another reason
-		return q.said == "ended" || q.said == "none" && !newest
+		return q.said == "ended" || q.said == "none"
 	}
-	return newest && q.said == "ended" && string(q.ending.Reason) == s.how || q.said == "none"
+	return q.said == "ended" && string(q.ending.Reason) == s.how || q.said == "none" // the latter where it is forgotten
 }
 
 func (c change) String() string {

@@ -1,60 +1,148 @@
 package simulate
 
 import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
 	"flag"
 	"fmt"
 	"os"
+	"os/exec"
 	"runtime"
+	"strconv"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 )
 
+// count is a flag: a whole number, 1 or more.
+type count uint64
+
+func (c *count) String() string { return strconv.FormatUint(uint64(*c), 10) }
+
+func (c *count) Set(text string) error {
+	n, err := strconv.ParseUint(text, 10, 64)
+	if err != nil || n == 0 {
+		return errors.New("not a whole number from 1 on")
+	}
+	*c = count(n)
+	return nil
+}
+
 var (
-	histories = flag.Uint64("histories", 150, "how many histories, of as many seeds one after the other")
-	seed      = flag.Uint64("seed", 1, "the first seed")
+	histories = count(150)
+	seed      = count(1)
+	child     = flag.Bool("child", false, "run by itself, and tell of it in JSON")
+	again     = flag.Bool("again", false, "with -child: run the same seed again and again")
+	failures  = flag.Int("failures", 5, "so many failing seeds are enough")
 )
 
+// TestMain reads the flags.
 func TestMain(m *testing.M) {
+	flag.Var(&histories, "histories", "how many histories, of seeds one after the other")
+	flag.Var(&seed, "seed", "the first seed")
 	flag.Usage = func() {
-		fmt.Fprintln(flag.CommandLine.Output(), "usage: make simulate HISTORIES=n SEED=n   (both whole numbers; SEED is 1 unless given)")
+		fmt.Fprintln(flag.CommandLine.Output(), "usage: make simulate HISTORIES=n SEED=n   (whole numbers from 1 on; SEED is the first seed, 1 unless it is given)")
 	}
 	flag.Parse()
 	os.Exit(m.Run())
 }
 
-// failuresMost is how many seeds may fail before no more are tried.
-const failuresMost = 8
-
-// TestSimulate is the short form, and with -histories the long one.
+// TestSimulate is the short form, and with -histories the long one. The
+// histories run in processes of their own, each on one processor: there is less
+// to wait for, and more that is the same again.
 func TestSimulate(t *testing.T) {
-	var mu sync.Mutex
-	sum, failures := newSum(), 0
-	var next atomic.Uint64
+	if *child {
+		tell(t)
+		return
+	}
+	bin, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
 	began := time.Now()
-	t.Run("histories", func(t *testing.T) {
-		for range runtime.GOMAXPROCS(0) {
-			t.Run("", func(t *testing.T) {
-				t.Parallel()
-				for i := next.Add(1) - 1; i < *histories; i = next.Add(1) - 1 {
-					r := Run(t, *seed+i)
-					mu.Lock()
-					sum.add(r)
-					if len(r.Violations) > 0 {
-						t.Error(r.Headline())
-						if failures++; failures == 1 {
-							t.Log(r.Report())
-						}
-					}
-					enough := failures >= failuresMost
-					mu.Unlock()
-					if enough {
-						return
-					}
-				}
-			})
+	sum := spread(t, bin, uint64(seed), uint64(histories), *failures)
+	for i, f := range sum.Failures {
+		t.Errorf("%s\nreplay: make simulate SEED=%d HISTORIES=1   (it failed again %d times of %d)", f.Headline, f.Seed, replay(t, bin, f.Seed), replays)
+		if i == 0 {
+			t.Log("\n" + f.Report)
 		}
-	})
-	t.Log(sum.text(time.Since(began)))
+	}
+	took := time.Since(began)
+	t.Logf("seeds %d to %d, %v, %.0f histories a second\n%v", seed, uint64(seed)+uint64(histories)-1, took.Round(time.Second/10), float64(sum.Histories)/took.Seconds(), &sum)
+}
+
+// replays is how often a failing seed is run again: the order of goroutines is
+// not part of it.
+const replays = 20
+
+func replay(t *testing.T, bin string, seed uint64) int {
+	s, err := run(t.Context(), bin, seed, replays, "-again", "-failures="+strconv.Itoa(replays))
+	if err != nil {
+		t.Error(err)
+	}
+	return len(s.Failures)
+}
+
+const marker = "simulate: "
+
+// tell runs a batch and writes what it came to.
+func tell(t *testing.T) {
+	step := uint64(1)
+	if *again {
+		step = 0
+	}
+	text, err := json.Marshal(Batch(t, uint64(seed), uint64(histories), step, *failures))
+	if err != nil {
+		t.Fatal(err)
+	}
+	fmt.Println(marker + string(text))
+}
+
+// run runs a batch in a process of its own.
+func run(ctx context.Context, bin string, seed, n uint64, flags ...string) (s Sum, err error) {
+	args := append([]string{"-test.run=^TestSimulate$", "-test.timeout=30m", "-child", fmt.Sprint("-seed=", seed), fmt.Sprint("-histories=", n)}, flags...)
+	cmd := exec.CommandContext(ctx, bin, args...)
+	cmd.Env = append(os.Environ(), "GOMAXPROCS=1", "GOGC=400")
+	out, err := cmd.CombinedOutput()
+	for line := range bytes.Lines(out) {
+		if text, ok := bytes.CutPrefix(line, []byte(marker)); ok && err == nil {
+			return s, json.Unmarshal(text, &s)
+		}
+	}
+	return s, fmt.Errorf("the histories of seeds %d to %d did not come to an end: %w\n%s", seed, seed+n-1, err, out)
+}
+
+// spread runs the histories of n seeds on all processors, until so many have
+// failed.
+func spread(t *testing.T, bin string, seed, n uint64, failures int) (sum Sum) {
+	workers := uint64(runtime.NumCPU())
+	each := min(max(n/workers/4, 20), 1000)
+	var mu sync.Mutex // guards all that follows
+	next, end, told := seed, seed+n, time.Now()
+	var wg sync.WaitGroup
+	for range workers {
+		wg.Go(func() {
+			mu.Lock()
+			defer mu.Unlock()
+			for next < end && len(sum.Failures) < failures && !t.Failed() {
+				first, some := next, min(each, end-next)
+				next += some
+				mu.Unlock()
+				s, err := run(t.Context(), bin, first, some, "-failures="+strconv.Itoa(failures))
+				mu.Lock()
+				if err != nil {
+					t.Error(err)
+				}
+				sum.Add(s)
+				if time.Since(told) > time.Minute {
+					told = time.Now()
+					t.Logf("%d of %d histories, %d broke a promise", sum.Histories, n, len(sum.Failures))
+				}
+			}
+		})
+	}
+	wg.Wait()
+	return sum
 }

@@ -34,7 +34,7 @@ type world struct {
 	calls      []*call
 	holds      []*hold
 	violations []Violation
-	encounters map[string]int
+	troubled   map[string]int
 }
 
 // up is a node while its registry runs. Restarted, it is another.
@@ -71,16 +71,16 @@ type Result struct {
 	Linear     int            // accounts of which it did
 	Calls      int            // operations of clients
 	Answers    map[string]int // by what they said
-	Encounters map[string]int // troubles that were met
+	Met        map[string]int // troubles, by name
 
 	world *world
 }
 
 // Run runs the history of a seed.
 func Run(t *testing.T, seed uint64) Result {
-	w := &world{plan: draw(seed), encounters: make(map[string]int)}
+	w := &world{plan: draw(seed), troubled: make(map[string]int)}
 	synctest.Test(t, func(*testing.T) { w.run() })
-	r := Result{Seed: seed, Violations: w.violations, Calls: len(w.calls), Encounters: w.encounters, Answers: make(map[string]int), world: w}
+	r := Result{Seed: seed, Violations: w.violations, Calls: len(w.calls), Met: w.troubled, Answers: make(map[string]int), world: w}
 	for _, c := range w.calls {
 		r.Answers[c.said]++
 	}
@@ -214,7 +214,7 @@ func (w *world) mishaps() {
 func (w *world) mishap(f storeFate) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.encounters[f.what.String()]++
+	w.troubled[f.what.String()]++
 	switch f.what {
 	case clockStep:
 		w.offset += f.by
@@ -281,7 +281,7 @@ func (w *world) commit(v oneseat.View, c oneseat.Change, by *call) (oneseat.View
 func (w *world) met(what string, err error) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.encounters[what]++
+	w.troubled[what]++
 	return err
 }
 

@@ -1,0 +1,103 @@
+package simulate
+
+import (
+	"flag"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/oneseat/oneseat/internal/mutants"
+)
+
+var planted = flag.String("bugs", "sample", `planted bugs that have to be caught: "sample", "all", or names with commas between`)
+
+// bug is a mistake in the root package that breaks a promise.
+type bug struct {
+	name, file, old, new string
+}
+
+// sample is what the ordinary go test tries.
+var sample = []string{"a cached no is believed", "a retry admits twice"}
+
+var bugs = []bug{
+	{"a cached no is believed", "check.go",
+		"	case m.verdict == live && m.believable && (",
+		"	case m.verdict == none && m.entry != nil && m.believable:\n\t\tm.says = true\n\t\treturn m, ErrNoSession\n\tcase m.verdict == live && m.believable && ("},
+	{"a proof extends what was cached after it began", "feed.go",
+		"			call.gap = f.gap\n",
+		"			call.gap, call.begun, call.at = f.gap, r.cache.step(f.partition), r.now()\n"},
+	{"a lease counts from the end of a read", "load.go",
+		"	b.control = b.views[r.control]\n",
+		"	b.control, b.began = b.views[r.control], r.now()\n"},
+	{"a load overwrites a newer version", "cache.go",
+		"case old != nil && old.Version > v.Version:",
+		"case old != nil && false:"},
+	{"an idle end ignores a touch", "check.go",
+		"		if v, err = r.settle(ctx, c.key, epoch); err != nil {\n",
+		"		if v, err = r.update(ctx, c.key, func(v View, _ int) (Change, error) {\n" +
+			"			if v.Roster == nil || v.Roster.seat(j.seat.ID) < 0 {\n\t\t\t\treturn Change{}, nil\n\t\t\t}\n" +
+			"			ro := *v.Roster\n" +
+			"			why, _ := j.seat.timeout(v.Now, r.rule) // as it was read before\n" +
+			"			e := ro.end(v, j.seat.ID, Ending{Reason: why, At: v.Now})\n" +
+			"			return ro.commit(v, []Event{e}, r.rule), nil\n" +
+			"		}); err != nil {\n"},
+	{"a retry admits twice", "decide.go",
+		"if r := ro.recall(c.seat.ID); r.seat != nil || r.ending != nil {",
+		"if false {"},
+	{"an expiry is answered and then undone", "check.go",
+		"	if j.verdict == expired {\n",
+		"	if j.verdict == expired {\n\t\treason, _ := j.seat.timeout(v.Now, r.rule)\n\t\treturn Session{}, &EndedError{Ending{Session: j.seat.ID, Reason: reason, At: v.Now}}\n\t}\n\tif j.verdict == expired {\n"},
+	{"a gap in the log is taken for silence", "feed.go",
+		`if f.cursor == "" || tail.Gap {`,
+		`if f.cursor == "" {`},
+}
+
+// within is in how many histories a planted bug has to show.
+const within = 20000
+
+// TestPlantedBugsAreCaught is that the simulator can fail.
+func TestPlantedBugsAreCaught(t *testing.T) {
+	if *child {
+		return
+	}
+	for _, b := range chosen(t) {
+		t.Run(b.name, func(t *testing.T) {
+			root, dir := filepath.Join("..", ".."), t.TempDir()
+			overlay, err := mutants.Plant(root, dir, b.file, b.old, b.new)
+			if err != nil {
+				t.Fatal(err)
+			}
+			bin := filepath.Join(dir, "simulate.test")
+			if out, err := exec.CommandContext(t.Context(), "go", "test", "-c", "-vet=off", "-overlay="+overlay, "-o", bin, ".").CombinedOutput(); err != nil {
+				t.Fatalf("%v\n%s", err, out)
+			}
+			sum := spread(t, bin, 1, within, 1)
+			if len(sum.Failures) == 0 {
+				t.Errorf("%s: not caught in %d histories", b.name, sum.Histories)
+				return
+			}
+			first := slices.MinFunc(sum.Failures, func(a, b Failure) int { return int(a.Seed) - int(b.Seed) })
+			t.Logf("%s: caught by the history of seed %d, %s", b.name, first.Seed, first.Headline)
+		})
+	}
+}
+
+func chosen(t *testing.T) (some []bug) {
+	names := strings.Split(*planted, ",")
+	switch *planted {
+	case "all":
+		return bugs
+	case "sample":
+		names = sample
+	}
+	for _, name := range names {
+		i := slices.IndexFunc(bugs, func(b bug) bool { return b.name == name })
+		if i < 0 {
+			t.Fatalf("there is no planted bug %q", name)
+		}
+		some = append(some, bugs[i])
+	}
+	return some
+}
