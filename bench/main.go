@@ -2,7 +2,7 @@
 // same run, and prints ratios: figures of a shared machine mean nothing alone.
 //
 //	make bench                    all sections
-//	go -C bench run . check       one of: check, require, takeover, streams
+//	go -C bench run . check       one of: check, scs, holds, sqlite, require, takeover, streams
 package main
 
 import (
@@ -23,7 +23,7 @@ func main() {
 	sections := []struct {
 		name string
 		run  func()
-	}{{"check", check}, {"require", require}, {"takeover", takeover}, {"streams", streams}}
+	}{{"check", check}, {"scs", peer}, {"holds", holds}, {"sqlite", sqlite}, {"require", require}, {"takeover", takeover}, {"streams", streams}}
 	for _, arg := range os.Args[1:] {
 		if !slices.ContainsFunc(sections, func(s struct {
 			name string
@@ -31,7 +31,7 @@ func main() {
 		}) bool {
 			return s.name == arg
 		}) {
-			fmt.Fprintf(os.Stderr, "bench: no section %q; there are check, require, takeover and streams\n", arg)
+			fmt.Fprintf(os.Stderr, "bench: no section %q; there are check, scs, holds, sqlite, require, takeover and streams\n", arg)
 			os.Exit(2)
 		}
 	}
@@ -88,8 +88,10 @@ func quantile[T cmp.Ordered](x []T, q float64) T {
 	return x[min(int(q*float64(len(x))), len(x)-1)]
 }
 
+var quiet = slog.New(slog.DiscardHandler)
+
 func newRegistry(c oneseat.Config) *oneseat.Registry {
-	c.Logger = slog.New(slog.DiscardHandler)
+	c.Logger = quiet
 	return must(oneseat.New(memstore.New(), c))
 }
 

@@ -2,52 +2,14 @@ package main
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/base64"
-	"fmt"
-	"math/rand/v2"
 	"net/http"
 	"net/http/httptest"
-	"time"
 
 	"github.com/alexedwards/scs/v2"
 
 	"github.com/oneseat/oneseat"
 	"github.com/oneseat/oneseat/oneseathttp"
 )
-
-// check compares a check from memory with the least that it has to do: decode
-// the token, hash it, look it up.
-func check() {
-	for _, n := range []int{1_000, 100_000} {
-		seats := newRegistry(oneseat.Config{MaxStale: time.Minute})
-		tokens := make([]string, n)
-		bare := make(map[[32]byte]*oneseat.Session, n)
-		for i := range tokens {
-			g := must(seats.SignIn(context.Background(), fmt.Sprint("account ", i), oneseat.Client{}))
-			tokens[i] = string(g.Token)
-			bare[hash(tokens[i])] = &g.Session
-		}
-		compare(fmt.Sprintf("A check from memory, %d accounts, random keys", n),
-			side{"base64, SHA-256, map", func() {
-				if bare[hash(tokens[rand.IntN(n)])] == nil {
-					panic("not found")
-				}
-			}},
-			side{"Registry.Check", func() {
-				if _, err := seats.Check(context.Background(), tokens[rand.IntN(n)]); err != nil {
-					panic(err)
-				}
-			}})
-		_ = seats.Close()
-	}
-}
-
-func hash(token string) [32]byte {
-	var buf [64]byte
-	n, _ := base64.RawURLEncoding.Decode(buf[:], []byte(token[len(oneseat.TokenPrefix):]))
-	return sha256.Sum256(buf[:n])
-}
 
 // empty does nothing. It is a variable, so that the compiler cannot know and
 // leave out what a handler makes necessary.

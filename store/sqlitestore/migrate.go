@@ -82,7 +82,7 @@ func checkOwner(ctx context.Context, conn *sql.Conn, path string, known int) err
 		return err
 	}
 	var taken string
-	err = conn.QueryRowContext(ctx, "SELECT name FROM sqlite_schema WHERE name LIKE 'oneseat%' OR name IN ('signed_in', 'history')").Scan(&taken)
+	err = conn.QueryRowContext(ctx, "SELECT name FROM sqlite_schema WHERE name LIKE 'oneseat%' OR name IN ('signed_in', 'playing', 'history')").Scan(&taken)
 	switch {
 	case errors.Is(err, sql.ErrNoRows):
 		return nil

@@ -1,0 +1,175 @@
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"database/sql"
+	"encoding/json"
+	"fmt"
+	mrand "math/rand/v2"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	_ "modernc.org/sqlite"
+
+	"github.com/oneseat/oneseat"
+	"github.com/oneseat/oneseat/store/sqlitestore"
+)
+
+// database is a SQLite file with a registry over it, and n accounts that are
+// signed in.
+type database struct {
+	dir, file string
+	store     *sqlitestore.Store
+	seats     *oneseat.Registry
+	n         int
+}
+
+func newDatabase(n int) *database {
+	dir := must(os.MkdirTemp("", "oneseat-bench-"))
+	d := &database{dir: dir, file: filepath.Join(dir, "oneseat.db"), n: n}
+	d.store = must(sqlitestore.Open(d.file))
+	d.seats = must(oneseat.New(d.store, oneseat.Config{Logger: quiet}))
+	must(d.seats.SignIn(context.Background(), account(0), oneseat.Client{}))
+	d.fill()
+	return d
+}
+
+func (d *database) close() {
+	_ = d.seats.Close()
+	_ = d.store.Close()
+	_ = os.RemoveAll(d.dir)
+}
+
+func account(i int) string { return fmt.Sprintf("account %07d", i) }
+
+// raw is the same file without oneseat, one connection, as durable.
+func (d *database) raw() *sql.DB {
+	db := must(sql.Open("sqlite", "file:"+d.file+"?_pragma=journal_mode(WAL)&_pragma=synchronous(FULL)&_pragma=busy_timeout(10000)&_pragma=cache_size(-16384)"))
+	db.SetMaxOpenConns(1)
+	return db
+}
+
+// fill copies the roster of account 0, which has signed in, to all others.
+func (d *database) fill() {
+	db := d.raw()
+	defer db.Close()
+	var roster string
+	err := db.QueryRow("SELECT roster FROM oneseat_rosters WHERE account = ?", account(0)).Scan(&roster)
+	tx := must(db.Begin())
+	insert := must(tx.Prepare("INSERT INTO oneseat_rosters (version, due, roster, key, realm, account) VALUES (?, ?, replace(?, ?, ?), ?, 'default', ?)"))
+	now := time.Now().UnixMicro()
+	for i := 1; i < d.n && err == nil; i++ {
+		k := oneseat.KeyOf("default", account(i))
+		_, err = insert.Exec(now, now+int64(24*time.Hour/time.Microsecond), roster, account(0), account(i), k[:], account(i))
+	}
+	if err == nil {
+		err = tx.Commit()
+	}
+	must(0, err)
+}
+
+// signIns signs random accounts in for a while, from many callers at once, and
+// returns how many a second.
+func (d *database) signIns(callers int, turn time.Duration) float64 {
+	var wg sync.WaitGroup
+	var mu sync.Mutex
+	total := 0
+	began := time.Now()
+	for range callers {
+		wg.Go(func() {
+			n := 0
+			for ; time.Since(began) < turn; n++ {
+				must(d.seats.SignIn(context.Background(), account(mrand.IntN(d.n)), oneseat.Client{}))
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			total += n
+		})
+	}
+	wg.Wait()
+	return float64(total) / time.Since(began).Seconds()
+}
+
+// bareRows writes, for a while, the rows that a sign-in writes, so many sign-ins
+// to a transaction: no reading, no deciding, no JSON.
+type bareRows struct {
+	*database
+	db     *sql.DB
+	roster string
+	events []string
+}
+
+func newBareRows(n int) *bareRows {
+	d := newDatabase(n)
+	b := &bareRows{database: d}
+	g := must(d.seats.SignIn(context.Background(), account(0), oneseat.Client{})) // displaces: a roster, two events
+	records := must(d.store.Events(context.Background(), oneseat.EventQuery{Realm: "default", Account: account(0), Limit: 2}))
+	for _, r := range records {
+		b.events = append(b.events, string(must(json.Marshal(r.Event))))
+	}
+	views := must(d.store.Load(context.Background(), oneseat.KeyOf("default", g.Session.Account)))
+	b.roster = string(must(json.Marshal(views[0].Roster)))
+	b.db = d.raw()
+	return b
+}
+
+func (b *bareRows) write(batch int, turn time.Duration) float64 {
+	update := must(b.db.Prepare("UPDATE oneseat_rosters SET version = ?, due = ?, roster = ? WHERE key = ?"))
+	log := must(b.db.Prepare("INSERT INTO oneseat_events (key, version, realm, account, session, event) VALUES (?, ?, 'default', ?, ?, ?)"))
+	defer update.Close()
+	defer log.Close()
+	began, n := time.Now(), 0
+	for time.Since(began) < turn {
+		tx := must(b.db.Begin())
+		u, l := tx.Stmt(update), tx.Stmt(log)
+		for range batch {
+			a := account(mrand.IntN(b.n))
+			k, now := oneseat.KeyOf("default", a), time.Now().UnixMicro()
+			must(u.Exec(now, now, b.roster, k[:]))
+			for _, e := range b.events {
+				must(l.Exec(k[:], now, a, rand.Text(), e))
+			}
+			n++
+		}
+		must(0, tx.Commit())
+	}
+	return float64(n) / time.Since(began).Seconds()
+}
+
+const (
+	sqliteRounds = 9
+	sqliteTurn   = 500 * time.Millisecond
+)
+
+// sqlite compares durable sign-ins, 64 callers on different accounts, with the
+// same rows written barely; and few accounts with many.
+func sqlite() {
+	bare := newBareRows(1_000)
+	few, many := newDatabase(1_000), newDatabase(1_000_000)
+	defer bare.close()
+	defer few.close()
+	defer many.close()
+	var of64, ofOne, ours, large []float64
+	for range sqliteRounds {
+		of64 = append(of64, bare.write(64, sqliteTurn))
+		ours = append(ours, few.signIns(64, sqliteTurn))
+		ofOne = append(ofOne, bare.write(1, sqliteTurn))
+		large = append(large, many.signIns(64, sqliteTurn))
+	}
+	ratio := func(a, b []float64) float64 {
+		var r []float64
+		for i := range a {
+			r = append(r, a[i]/b[i])
+		}
+		return quantile(r, .5)
+	}
+	fmt.Println("Durable sign-ins in SQLite, synchronous FULL, 64 callers")
+	fmt.Printf("  the same rows, 64 to a transaction     %7.0f /s\n", quantile(append([]float64(nil), of64...), .5))
+	fmt.Printf("  sign-ins, 1,000 accounts               %7.0f /s  %5.2f of that, %5.2f times one transaction each\n",
+		quantile(append([]float64(nil), ours...), .5), ratio(ours, of64), ratio(ours, ofOne))
+	fmt.Printf("  sign-ins, 1,000,000 accounts           %7.0f /s  1,000 accounts are %5.2f times as fast\n",
+		quantile(append([]float64(nil), large...), .5), ratio(ours, large))
+}
