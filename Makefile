@@ -35,6 +35,11 @@ e2e: ## the program in Chromium: what it promises, from end to end
 	@echo "testing in Chromium; that takes a minute or two"
 	@go -C e2e test -race -count=1 -timeout 30m ./...
 
+.PHONY: mutants
+mutants: ## break the rules one at a time, see each mistake caught (slow); ARGS='-mutants="name,name"' for some
+	@scripts/prepare go
+	@go test ./internal/mutants -count=1 -v -timeout=3h -parallel=2 -mutants=all $(ARGS)
+
 .PHONY: screenshots
 screenshots: ## draw the pictures of all pages in docs/screenshots again
 	@scripts/prepare go chromium pngquant

@@ -264,10 +264,10 @@ func TestAFullQueueOfChoresHoldsUpNoCheck(t *testing.T) {
 			all = append(all, signIn(t, r, fmt.Sprint("account ", i), oneseat.Client{}))
 		}
 		time.Sleep(5 * time.Minute)
-		release := make(chan struct{})
+		held, release := gate(t)
 		r.set(func() {
 			r.update = func(ctx context.Context, k oneseat.Key, c change, next updateFunc) (oneseat.View, error) {
-				<-release
+				<-held
 				return next(ctx, k, c)
 			}
 		})
@@ -279,7 +279,7 @@ func TestAFullQueueOfChoresHoldsUpNoCheck(t *testing.T) {
 			t.Errorf("the checks took %v", took)
 		}
 		writes := r.writes.Load()
-		close(release)
+		release()
 		synctest.Wait()
 		if got := r.writes.Load() - writes; got < 1024 || got >= n {
 			t.Errorf("%d were written", got)

@@ -150,10 +150,10 @@ func TestCloseLeavesNobodyWaiting(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newNode(t, memstore.New(), oneseat.Config{})
 		synctest.Wait()
-		release := make(chan struct{})
+		held, release := gate(t)
 		r.set(func() {
 			r.load = func(context.Context, []oneseat.Key, loadFunc) ([]oneseat.View, error) { // a driver that ignores its context
-				<-release
+				<-held
 				return nil, errDown
 			}
 		})
@@ -182,7 +182,7 @@ func TestCloseLeavesNobodyWaiting(t *testing.T) {
 		synctest.Wait()
 		ask(701)
 		synctest.Wait()
-		close(release)
+		release()
 		wg.Wait()
 		<-closed
 		if n := waited.Load(); n > 0 {

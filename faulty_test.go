@@ -180,6 +180,15 @@ func (f *faulty) loseReplies(key oneseat.Key, n int, after func()) {
 	})
 }
 
+// gate makes calls wait until it is opened, at the test's end at the latest: a
+// test that fails before must not leave its node waiting.
+func gate(t testing.TB) (wait <-chan struct{}, open func()) {
+	c := make(chan struct{})
+	open = sync.OnceFunc(func() { close(c) })
+	t.Cleanup(open)
+	return c, open
+}
+
 // node is one process of a system: a registry, and its way to the store.
 type node struct {
 	*oneseat.Registry

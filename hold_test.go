@@ -438,7 +438,7 @@ func TestAnEndDuringTheFirstLookIsNotMissed(t *testing.T) {
 			a, b, _ := following(t, oneseat.Config{})
 			g := signIn(t, a, "ada", oneseat.Client{})
 			synctest.Wait()
-			read, release := delayed(b, "ada")
+			read, release := delayed(t, b, "ada")
 			q := &request{}
 			held := make(chan struct{})
 			go func() {

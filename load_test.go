@@ -15,8 +15,9 @@ import (
 
 // delayed makes a node's next read of an account take place at once, and its
 // reply come when it is released.
-func delayed(r node, account string) (read <-chan struct{}, release func()) {
-	done, hold := make(chan struct{}), make(chan struct{})
+func delayed(t testing.TB, r node, account string) (read <-chan struct{}, release func()) {
+	done := make(chan struct{})
+	hold, release := gate(t)
 	first := true
 	r.set(func() {
 		r.load = func(ctx context.Context, keys []oneseat.Key, next loadFunc) ([]oneseat.View, error) {
@@ -35,7 +36,7 @@ func delayed(r node, account string) (read <-chan struct{}, release func()) {
 			return views, err
 		}
 	})
-	return done, func() { close(hold) }
+	return done, release
 }
 
 // A load that a change overtakes answers who asked before, and is not kept.
@@ -46,7 +47,7 @@ func TestAnOvertakenLoadIsNotCached(t *testing.T) {
 				a, b, _ := following(t, oneseat.Config{})
 				g := signIn(t, b, "ada", oneseat.Client{})
 				synctest.Wait()
-				read, release := delayed(a, "ada")
+				read, release := delayed(t, a, "ada")
 				a.set(func() {
 					a.update = func(ctx context.Context, k oneseat.Key, c change, next updateFunc) (oneseat.View, error) {
 						<-read
@@ -103,7 +104,7 @@ func TestALateLoadNeverReplacesANewerOne(t *testing.T) {
 		time.Sleep(time.Second)
 		wantLive(t, b, g)
 		hold(t, b, g)
-		read, release := delayed(b, "ada")
+		read, release := delayed(t, b, "ada")
 		<-read // by the watch
 		signIn(t, a, "ada", oneseat.Client{})
 		time.Sleep(maxStale / 2)
@@ -155,7 +156,7 @@ func TestALostReplyDoesNotLetAnOlderReadIn(t *testing.T) {
 		g := signIn(t, b, "ada", oneseat.Client{})
 		synctest.Wait()
 		a.deaf()
-		read, release := delayed(a, "ada")
+		read, release := delayed(t, a, "ada")
 		lost := false
 		a.set(func() {
 			a.update = func(ctx context.Context, k oneseat.Key, c change, next updateFunc) (oneseat.View, error) {
@@ -229,7 +230,7 @@ func TestAReadServesOnlyChecksThatBeganBeforeIt(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a, b, _ := following(t, oneseat.Config{MaxStale: oneseat.FreshAlways})
 		old := signIn(t, a, "ada", oneseat.Client{})
-		read, release := delayed(b, "ada")
+		read, release := delayed(t, b, "ada")
 		go func() { _, _ = b.Check(t.Context(), string(old.Token)) }()
 		<-read
 		signIn(t, a, "ada", oneseat.Client{})

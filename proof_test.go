@@ -20,7 +20,7 @@ func TestAProofDoesNotVouchForWhatWasCachedAfterItBegan(t *testing.T) {
 		time.Sleep(2 * maxStale)
 		g := signIn(t, a, "ada", oneseat.Client{})
 		slow := make(chan struct{}, 1) // a call is under way, from now to then
-		then := make(chan struct{})
+		then, finish := gate(t)
 		b.set(func() {
 			b.changes = func(ctx context.Context, p int, after oneseat.Cursor, next tailFunc) (oneseat.Tail, error) {
 				tail, err := next(ctx, p, after)
@@ -41,7 +41,7 @@ func TestAProofDoesNotVouchForWhatWasCachedAfterItBegan(t *testing.T) {
 		}
 		fromStore(t, b, g) // cached while the call is under way
 		time.Sleep(maxStale / 2)
-		close(then)
+		finish()
 		synctest.Wait()
 		deleteRow(t, store, "ada")
 		time.Sleep(maxStale / 2)
@@ -64,7 +64,8 @@ func TestWhatWasReadBeforeAGapIsNeverProven(t *testing.T) {
 				a := newNode(t, store, oneseat.Config{})
 				g := signIn(t, a, "ada", oneseat.Client{})
 				f := &faulty{Store: store}
-				called, answer := make(chan struct{}), make(chan struct{})
+				called := make(chan struct{})
+				answer, open := gate(t)
 				first := true
 				gap := func(ctx context.Context, p int, after oneseat.Cursor, next tailFunc) (oneseat.Tail, error) {
 					if !first {
@@ -82,17 +83,18 @@ func TestWhatWasReadBeforeAGapIsNeverProven(t *testing.T) {
 					f.changes = gap
 				}
 				b := node{newRegistry(t, f, oneseat.Config{}), f}
+				t.Cleanup(open) // before b is closed
 				if !c.start {
 					synctest.Wait()
 					f.set(func() { f.changes = gap })
 				}
 				<-called
-				read, release := delayed(b, "ada")
+				read, release := delayed(t, b, "ada")
 				checked := make(chan struct{})
 				go func() { _, _ = b.Check(t.Context(), string(g.Token)); close(checked) }()
 				<-read
 				signIn(t, a, "ada", oneseat.Client{}) // its entry is before where the log is found to end
-				gapIsKnown := func() { close(answer); synctest.Wait() }
+				gapIsKnown := func() { open(); synctest.Wait() }
 				if c.late {
 					gapIsKnown()
 				}

@@ -3,9 +3,8 @@
 // file, and reads the source as it is. The simulator plants its mistakes with it
 // too.
 //
-// The ordinary go test runs a sample (some 20 seconds). For every mutant, which
-// takes some minutes, or for some by name:
+// The ordinary go test runs a sample. For every mutant, or for some by name:
 //
-//	go test ./internal/mutants -mutants=all -timeout 30m
+//	make mutants
 //	go test ./internal/mutants -mutants="a retry admits twice,upsert on touch"
 package mutants
