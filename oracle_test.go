@@ -1,0 +1,380 @@
+package oneseat_test
+
+import (
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/oneseat/oneseat"
+)
+
+// oracle is what one account's sessions and streams come to, in as few words as
+// possible. It was written from the documentation and not from decide.go, and
+// shares nothing with it.
+type oracle struct {
+	now     time.Time
+	seats   []*seatOf // in the order of admission
+	ends    []endingOf
+	tickets []ticketOf
+	own     oneseat.Limits // by SetLimit
+	plan    oneseat.Limits // by the application
+	blocked *time.Time     // until then; zero: until it is lifted
+	told    []string       // who ended, or would have, and why, in order
+}
+
+// seatOf is a session, or, with a parent, a stream.
+type seatOf struct {
+	id, parent            oneseat.SessionID
+	token, device, class  string
+	created, seen         time.Time
+	observed, realmIsOver bool
+}
+
+type endingOf struct {
+	seatOf
+	reason oneseat.Reason
+	at     time.Time
+	by     oneseat.SessionID
+}
+
+type ticketOf struct {
+	text    oneseat.Ticket
+	device  string
+	expires time.Time
+}
+
+// limitOf is one limit that has to hold.
+type limitOf struct {
+	name    string
+	most    int
+	ceiling bool
+}
+
+func (l limitOf) counts(s *seatOf) bool {
+	switch l.name {
+	case "total":
+		return s.parent == ""
+	case "streams":
+		return s.parent != ""
+	}
+	return s.parent == "" && s.class == l.name
+}
+
+// inForce are the limits of sessions and of streams: what SetLimit stored, else
+// what the application said, else the configuration; classes go with their total.
+func (o *oracle) inForce(c oneseat.Config) (sessions, streams []limitOf) {
+	named := func(name string, n, ceiling int) limitOf {
+		if n == oneseat.Unlimited {
+			return limitOf{name, ceiling, true}
+		}
+		return limitOf{name, n, false}
+	}
+	everybody := oneseat.Limits{Total: c.Limit, Classes: c.ClassLimits, Streams: c.Streams}
+	total, stream := everybody, everybody
+	for _, l := range []oneseat.Limits{o.plan, o.own} {
+		if l.Total != 0 {
+			total = l
+		}
+		if l.Streams != 0 {
+			stream = l
+		}
+	}
+	for _, class := range slices.Sorted(maps.Keys(total.Classes)) {
+		if n := total.Classes[class]; n != oneseat.Unlimited {
+			sessions = append(sessions, limitOf{class, n, false})
+		}
+	}
+	return append(sessions, named("total", total.Total, oneseat.MaxSeats)), []limitOf{named("streams", stream.Streams, oneseat.MaxStreams)}
+}
+
+// before says that a gives way before b to a newcomer (nil: to none).
+func before(c oneseat.Config, newcomer, a, b *seatOf) bool {
+	if newcomer != nil {
+		if mine, its := a.device == newcomer.device, b.device == newcomer.device; newcomer.device != "" && mine != its {
+			return mine
+		}
+		if mine, its := a.class == newcomer.class, b.class == newcomer.class; c.WhoGoes == oneseat.SameClass && mine != its {
+			return mine
+		}
+	}
+	if c.WhoGoes != oneseat.Oldest && !a.seen.Equal(b.seen) {
+		return a.seen.Before(b.seen)
+	}
+	return a.created.Before(b.created)
+}
+
+// first is the one of some that gives way first, of those that may.
+func first(c oneseat.Config, newcomer *seatOf, some []*seatOf, may func(*seatOf) bool) *seatOf {
+	var goes *seatOf
+	for _, s := range some {
+		if may(s) && (goes == nil || before(c, newcomer, s, goes)) {
+			goes = s
+		}
+	}
+	return goes
+}
+
+func without(some []*seatOf, gone ...*seatOf) []*seatOf {
+	return slices.DeleteFunc(slices.Clone(some), func(s *seatOf) bool { return slices.Contains(gone, s) })
+}
+
+// room names who has to go, one after the other, until all limits hold; full is
+// the limit that was broken first, or the one that cannot be helped.
+func room(c oneseat.Config, newcomer *seatOf, there []*seatOf, limits []limitOf, may func(*seatOf, limitOf) bool) (goes []*seatOf, full limitOf, ok bool) {
+	for {
+		broken := slices.IndexFunc(limits, func(l limitOf) bool {
+			n := 0
+			for _, s := range there {
+				if l.counts(s) {
+					n++
+				}
+			}
+			if newcomer != nil && l.counts(newcomer) {
+				n++
+			}
+			return n > l.most
+		})
+		if broken < 0 {
+			return goes, full, true
+		}
+		l := limits[broken]
+		if full.name == "" {
+			full = l
+		}
+		s := first(c, newcomer, there, func(s *seatOf) bool { return l.counts(s) && may(s, l) })
+		if s == nil {
+			return nil, l, false
+		}
+		goes, there = append(goes, s), without(there, s)
+	}
+}
+
+func (o *oracle) live(id oneseat.SessionID) *seatOf {
+	if i := slices.IndexFunc(o.seats, func(s *seatOf) bool { return s.id == id }); i >= 0 {
+		return o.seats[i]
+	}
+	return nil
+}
+
+func (o *oracle) ended(id oneseat.SessionID) *endingOf {
+	if i := slices.IndexFunc(o.ends, func(e endingOf) bool { return e.id == id }); i >= 0 {
+		return &o.ends[i]
+	}
+	return nil
+}
+
+func (o *oracle) end(s *seatOf, why oneseat.Reason, by oneseat.SessionID) {
+	o.seats = without(o.seats, s)
+	o.told = append(o.told, strings.Join([]string{"ended", string(s.id), string(why)}, " "))
+	byItself := why == oneseat.SignedOut || why == oneseat.IdleTimeout
+	if s.parent == "" || o.live(s.parent) != nil && !byItself {
+		o.ends = append(o.ends, endingOf{*s, why, o.now, by})
+		o.ends = o.ends[max(0, len(o.ends)-oneseat.MaxEndings):]
+	}
+	for _, child := range slices.Clone(o.seats) {
+		if child.parent == s.id {
+			o.end(child, why, by)
+		}
+	}
+}
+
+// settle is what time alone does.
+func (o *oracle) settle(c oneseat.Config, now time.Time) {
+	o.now = now
+	over := func(from time.Time, d time.Duration) bool { return !now.Before(from.Add(d)) }
+	for _, s := range slices.Clone(o.seats) {
+		switch {
+		case !slices.Contains(o.seats, s):
+		case s.realmIsOver:
+			o.end(s, oneseat.RealmEnded, "")
+		case s.parent == "" && over(s.created, c.Absolute):
+			o.end(s, oneseat.AbsoluteTimeout, "")
+		case s.parent == "" && over(s.seen, c.Idle), s.parent != "" && over(s.seen, c.StreamIdle):
+			o.end(s, oneseat.IdleTimeout, "")
+		}
+	}
+	o.tickets = slices.DeleteFunc(o.tickets, func(t ticketOf) bool { return over(t.expires, 0) })
+	if o.blocked != nil && !o.blocked.IsZero() && over(*o.blocked, 0) {
+		o.blocked = nil
+	}
+	for len(o.ends) > 0 && over(o.ends[0].at, c.KeepEndings) {
+		o.ends = o.ends[1:]
+	}
+}
+
+// would ends a seat, or, where limits are only observed, notes that it would have.
+func (o *oracle) would(c oneseat.Config, s *seatOf, why oneseat.Reason, by oneseat.SessionID) {
+	if !c.ObserveOnly {
+		o.end(s, why, by)
+		return
+	}
+	s.observed = true
+	o.told = append(o.told, strings.Join([]string{"would end", string(s.id), string(why)}, " "))
+}
+
+// counted are the seats that count: all, or those that would be there.
+func (o *oracle) counted(c oneseat.Config) []*seatOf {
+	return slices.DeleteFunc(slices.Clone(o.seats), func(s *seatOf) bool { return c.ObserveOnly && s.observed })
+}
+
+// trim ends what is over the limits, sessions before streams.
+func (o *oracle) trim(c oneseat.Config) {
+	sessions, streams := o.inForce(c)
+	for _, limits := range [][]limitOf{sessions, streams} {
+		goes, _, _ := room(c, nil, o.counted(c), limits, func(*seatOf, limitOf) bool { return true })
+		for _, s := range goes {
+			o.would(c, s, oneseat.Revoked, "")
+		}
+	}
+}
+
+// sameBrowser is the live session for which a token stands.
+func (o *oracle) sameBrowser(token string) *seatOf {
+	if token == "" {
+		return nil
+	}
+	for _, s := range o.seats {
+		if s.parent == "" && s.token == token {
+			return s
+		}
+	}
+	for _, e := range o.ends {
+		if e.parent == "" && e.token == token && e.reason == oneseat.Renewed && o.now.Before(e.at.Add(time.Minute)) {
+			if s := o.live(e.by); s != nil {
+				return s
+			}
+			if next := o.ended(e.by); next != nil {
+				return o.sameBrowser(next.token)
+			}
+		}
+	}
+	return nil
+}
+
+// verdict is what a newcomer comes to: "", or why not.
+type verdict struct {
+	why   string // "full", "blocked", "no ticket", "no session"; or "ended"
+	limit limitOf
+	live  []oneseat.SessionID // who fills it, the newest first
+	ended *endingOf
+}
+
+// admit decides on a newcomer, and does it. ids are whom it chose.
+func (o *oracle) admit(c oneseat.Config, n *seatOf, presented string, takeOver bool, ids []oneseat.SessionID) verdict {
+	n.created, n.seen = o.now, o.now
+	renewed := o.sameBrowser(presented)
+	there := without(o.counted(c), renewed)
+	var chosen []*seatOf
+	for {
+		s := first(c, n, without(there, chosen...), func(s *seatOf) bool {
+			return slices.Contains(ids, s.id) && (s.parent == "") == (n.parent == "")
+		})
+		if s == nil {
+			break
+		}
+		chosen = append(chosen, s)
+	}
+	limits, streams := o.inForce(c)
+	policy := c.WhenFull
+	if n.parent != "" {
+		limits, policy = streams, oneseat.Ask
+	}
+	goes, full, ok := room(c, n, without(there, chosen...), limits, func(s *seatOf, l limitOf) bool {
+		idle := c.SeatIdle > 0 && s.parent == "" && o.now.Sub(s.seen) >= c.SeatIdle
+		return policy == oneseat.Displace || takeOver || l.ceiling || idle || renewed != nil && l.counts(renewed)
+	})
+	if !ok && !c.ObserveOnly {
+		if n.parent == "" {
+			o.trim(c)
+		}
+		v := verdict{why: "full", limit: full}
+		for _, s := range slices.Backward(o.seats) {
+			if full.counts(s) {
+				v.live = append(v.live, s.id)
+			}
+		}
+		return v
+	}
+	if renewed != nil {
+		o.end(renewed, oneseat.Renewed, n.id)
+	}
+	if ok {
+		for _, s := range append(chosen, goes...) {
+			o.would(c, s, oneseat.Displaced, n.id)
+		}
+	}
+	n.observed = !ok
+	o.seats = append(o.seats, n)
+	if n.parent == "" {
+		o.trim(c)
+	}
+	return verdict{}
+}
+
+func (o *oracle) signIn(c oneseat.Config, n *seatOf, presented string, takeOver bool) verdict {
+	if o.blocked != nil {
+		return verdict{why: "blocked"}
+	}
+	return o.admit(c, n, presented, takeOver, nil)
+}
+
+// asked gives a ticket to whom admit found that it is full.
+func (o *oracle) asked(text oneseat.Ticket, device string) {
+	o.tickets = append(o.tickets, ticketOf{text, device, o.now.Add(5 * time.Minute)})
+	o.tickets = o.tickets[max(0, len(o.tickets)-8):]
+}
+
+func (o *oracle) redeem(c oneseat.Config, n *seatOf, presented string, text oneseat.Ticket, ids []oneseat.SessionID) verdict {
+	i := slices.IndexFunc(o.tickets, func(t ticketOf) bool { return t.text == text && t.device == n.device })
+	if i < 0 {
+		return verdict{why: "no ticket"}
+	}
+	v := o.admit(c, n, presented, false, ids)
+	if v.why == "" {
+		o.tickets = slices.Delete(slices.Clone(o.tickets), i, i+1)
+	}
+	return v
+}
+
+// play starts a stream, or finds the one that the player has: it returns that.
+func (o *oracle) play(c oneseat.Config, n *seatOf, ids []oneseat.SessionID) (*seatOf, verdict) {
+	if o.blocked != nil {
+		return nil, verdict{why: "blocked"}
+	}
+	if e := o.ended(n.parent); e != nil {
+		return nil, verdict{why: "ended", ended: e}
+	}
+	if p := o.live(n.parent); p == nil || p.parent != "" {
+		return nil, verdict{why: "no session"}
+	}
+	for _, s := range o.seats {
+		if s.parent == n.parent && s.device == n.device {
+			s.seen = o.now
+			return s, verdict{}
+		}
+	}
+	return n, o.admit(c, n, "", false, ids)
+}
+
+// stream is the live stream of a session, or why there is none.
+func (o *oracle) stream(parent, id oneseat.SessionID) (*seatOf, verdict) {
+	if s := o.live(id); s != nil && s.parent == parent && parent != "" {
+		return s, verdict{}
+	}
+	if e := o.ended(id); e != nil && e.parent == parent && parent != "" {
+		return nil, verdict{why: "ended", ended: e}
+	}
+	if e := o.ended(parent); e != nil {
+		return nil, verdict{why: "ended", ended: e}
+	}
+	return nil, verdict{why: "no session"}
+}
+
+func (o *oracle) block(until time.Time) {
+	o.tickets = nil
+	for len(o.seats) > 0 {
+		o.end(o.seats[0], oneseat.AccountWasBlocked, "")
+	}
+	o.blocked = &until
+}
