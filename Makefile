@@ -40,6 +40,11 @@ mutants: ## break the rules one at a time, see each mistake caught (slow); ARGS=
 	@scripts/prepare go
 	@go test ./internal/mutants -count=1 -v -timeout=3h -parallel=2 -mutants=all $(ARGS)
 
+.PHONY: crash
+crash: ## kill -9 a process that writes to SQLite, 10000 times, and look for all it had acknowledged (slow)
+	@scripts/prepare go
+	@go test ./store/sqlitestore -count=1 -v -timeout=0 -run '^TestWhatWasAcknowledgedSurvivesKill9$$' -rounds=10000 $(ARGS)
+
 .PHONY: screenshots
 screenshots: ## draw the pictures of all pages in docs/screenshots again
 	@scripts/prepare go chromium pngquant

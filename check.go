@@ -28,20 +28,20 @@ func (r *Registry) Peek(ctx context.Context, token string) (Session, error) {
 // server). It believes its caller: an id is no secret, and must never be taken
 // from a cookie, header or URL as it comes.
 func (r *Registry) CheckID(ctx context.Context, account string, id SessionID) (Session, error) {
-	s, err := r.checkID(ctx, account, id)
+	s, err := r.checkID(ctx, account, claim{id: id})
 	if s.Parent != "" { // a stream signs nobody in
 		return Session{}, ErrNoSession
 	}
 	return s, err
 }
 
-// checkID answers for sessions and streams.
-func (r *Registry) checkID(ctx context.Context, account string, id SessionID) (Session, error) {
+// checkID answers for sessions and streams, by their id.
+func (r *Registry) checkID(ctx context.Context, account string, c claim) (Session, error) {
 	if err := checkAccount(account); err != nil {
 		return Session{}, err
 	}
 	r.stats.checks.Add(1)
-	c := claim{key: KeyOf(r.config.Realm, account), id: id}
+	c.key = KeyOf(r.config.Realm, account)
 	if m, err := r.remember(c, true); m.says {
 		return value(m.session()), err
 	}
@@ -54,6 +54,7 @@ type claim struct {
 	key    Key
 	secret Digest
 	id     SessionID
+	parent SessionID // of a stream: its session, whose ending is the stream's too
 }
 
 func (c claim) in(ro *Roster, now time.Time) recognition {
@@ -61,7 +62,15 @@ func (c claim) in(ro *Roster, now time.Time) recognition {
 	case ro == nil:
 		return recognition{}
 	case c.secret.IsZero():
-		return ro.recall(c.id)
+		r := ro.recall(c.id)
+		if r == (recognition{}) && c.parent != "" {
+			if of := ro.recall(c.parent).ending; of != nil {
+				e := *of
+				e.Session, e.Parent = c.id, c.parent
+				r.ending = &e
+			}
+		}
+		return r
 	}
 	return ro.recognise(c.secret, now)
 }

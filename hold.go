@@ -66,10 +66,14 @@ type held struct {
 	holdKey
 	by       *entry    // the roster by which it was last seen live; nil: not seen yet
 	doubt    bool      // something newer is known: look again
-	epoch    uint64    // of its seat there
+	parent   SessionID // of its seat there
+	epoch    uint64    // likewise
 	deadline time.Time // when that times out, by the store's clock; zero: never
 	first    *Holding  // a list of what is ended with it; an empty one is swept by the watch
 }
+
+// claim is what the session claims to be.
+func (d *held) claim() claim { return claim{key: d.key, id: d.id, parent: d.parent} }
 
 func (h *holds) init() {
 	for i := range h.shards {
@@ -104,7 +108,7 @@ func (r *Registry) Hold(ctx context.Context, s Session) (context.Context, contex
 // needed when memory cannot confirm the session.
 func (r *Registry) WhenEnded(ctx context.Context, s Session, f func(cause error)) (stop func()) {
 	h := new(Holding)
-	r.hold(ctx, holdKey{KeyOf(r.config.Realm, s.Account), s.ID}, h, EndFunc(f), memory{})
+	r.hold(ctx, claim{key: KeyOf(r.config.Realm, s.Account), id: s.ID, parent: s.Parent}, h, EndFunc(f), memory{})
 	return h.Release
 }
 
@@ -132,7 +136,7 @@ func (r *Registry) Enter(ctx context.Context, token string, active bool, h *Hold
 	if err != nil {
 		return nil, err
 	}
-	r.hold(ctx, holdKey{key, s.ID}, h, work, m)
+	r.hold(ctx, claim{key: key, id: s.ID}, h, work, m)
 	return s, nil
 }
 
@@ -140,12 +144,12 @@ func (r *Registry) Enter(ctx context.Context, token string, active bool, h *Hold
 // confirmed. It is tied first and confirmed then: an end that came before is
 // seen now, one that comes later finds it. If memory has just said yes to the
 // session, m, and still knows the same, that confirms it.
-func (r *Registry) hold(ctx context.Context, id holdKey, h *Holding, work Ender, m memory) {
-	shard := r.holds.shard(id.key)
+func (r *Registry) hold(ctx context.Context, c claim, h *Holding, work Ender, m memory) {
+	shard := r.holds.shard(c.key)
 	shard.mu.Lock()
 	closed := shard.closed
 	if !closed {
-		d := shard.link(id, h, work)
+		d := shard.link(holdKey{c.key, c.id}, h, work)
 		if m.says && d.by != m.entry {
 			d.confirm(m.entry, m.seat, r.rule)
 		}
@@ -158,7 +162,7 @@ func (r *Registry) hold(ctx context.Context, id holdKey, h *Holding, work Ender,
 	if m.says && !m.entry.gone.Load() && !m.control.gone.Load() {
 		return
 	}
-	if err := r.confirm(ctx, id); err != nil {
+	if err := r.confirm(ctx, c); err != nil {
 		shard.cut(h, err)
 	}
 }
@@ -254,42 +258,40 @@ func (r *Registry) cutGone(v View) {
 		return
 	}
 	for _, d := range r.holds.list(func(d *held) bool { return d.key == v.Key }) {
-		if found := (claim{id: d.id}).in(v.Roster, v.Now); found.ending != nil {
+		if found := d.claim().in(v.Roster, v.Now); found.ending != nil {
 			r.cut(d.holdKey, &EndedError{found.ending.Ending})
 		}
 	}
 }
 
 // confirm sees that a held session is live, from memory if that may say so.
-func (r *Registry) confirm(ctx context.Context, id holdKey) error {
+func (r *Registry) confirm(ctx context.Context, c claim) error {
 	now := r.now()
-	c := claim{key: id.key, id: id.id}
 	if m := r.recollect(c, now); m.verdict == live && m.believable {
-		r.confirmed(id, m.entry, m.seat, m.control.Version)
+		r.confirmed(c, m.entry, m.seat, m.control.Version)
 		return nil
 	}
-	since := r.cache.expect(id.key)
-	defer r.cache.done(id.key)
-	v, control, began, err := r.load(ctx, id.key)
+	since := r.cache.expect(c.key)
+	defer r.cache.done(c.key)
+	v, control, began, err := r.load(ctx, c.key)
 	switch {
 	case err != nil && r.config.DangerouslyAllowWhenStoreIsDown && errors.Is(err, ErrStoreUnavailable):
 		return nil
 	case err != nil:
 		return err
 	}
-	return r.holdOrEnd(ctx, id, v, control, began, since)
+	return r.holdOrEnd(ctx, c, v, control, began, since)
 }
 
 // holdOrEnd judges a held session by a fresh view: it confirms the hold, or
 // returns why it has to go. The caller has marked the key in the cache.
-func (r *Registry) holdOrEnd(ctx context.Context, id holdKey, v, control View, began instant, since uint64) error {
-	c := claim{key: id.key, id: id.id}
+func (r *Registry) holdOrEnd(ctx context.Context, c claim, v, control View, began instant, since uint64) error {
 	epoch := control.Roster.epoch()
 	j := v.Roster.judge(c.in(v.Roster, v.Now), v.Now, epoch, r.rule)
 	if j.verdict == expired {
 		began = r.now()
 		var err error
-		if v, err = r.settle(ctx, id.key, epoch); err != nil {
+		if v, err = r.settle(ctx, c.key, epoch); err != nil {
 			return err
 		}
 		j = v.Roster.judge(c.in(v.Roster, v.Now), v.Now, epoch, r.rule)
@@ -300,7 +302,7 @@ func (r *Registry) holdOrEnd(ctx context.Context, id holdKey, v, control View, b
 		if e == nil { // something newer is known: this counts as of its load, and the next look decides
 			e, control.Version = &entry{View: v, part: r.cache.partition(v.Key), loaded: began}, 0
 		}
-		r.confirmed(id, e, j.seat, control.Version)
+		r.confirmed(c, e, j.seat, control.Version)
 		return nil
 	case ended:
 		r.cache.keep(v, began, since) // checks say so too from now on
@@ -312,23 +314,23 @@ func (r *Registry) holdOrEnd(ctx context.Context, id holdKey, v, control View, b
 // confirmed notes by which cached entry a session was seen live, and under
 // which version of the control record. If that has changed meanwhile, its event
 // may have passed over a hold without an epoch: the next look decides.
-func (r *Registry) confirmed(id holdKey, e *entry, seat *Seat, control uint64) {
-	s := r.holds.shard(id.key)
+func (r *Registry) confirmed(c claim, e *entry, seat *Seat, control uint64) {
+	s := r.holds.shard(c.key)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	d := s.held[id]
+	d := s.held[holdKey{c.key, c.id}]
 	if d == nil {
 		return
 	}
 	d.confirm(e, seat, r.rule)
-	if c := r.cache.get(r.control); c == nil || c.Version != control {
+	if now := r.cache.get(r.control); now == nil || now.Version != control {
 		d.doubt = true
 	}
 }
 
 // confirm notes that a session was seen live. The caller holds the lock.
 func (d *held) confirm(e *entry, seat *Seat, rule Rule) {
-	d.by, d.doubt, d.epoch, d.deadline = e, false, seat.Epoch, seat.deadline(rule)
+	d.by, d.doubt, d.parent, d.epoch, d.deadline = e, false, seat.Parent, seat.Epoch, seat.deadline(rule)
 }
 
 // list returns copies of the held sessions that pick selects, and forgets those
@@ -445,7 +447,7 @@ func (r *Registry) reconfirm(some []held, answers bool) bool {
 			err = ErrStoreUnavailable
 		}
 		if err == nil {
-			err = r.holdOrEnd(r.life, d.holdKey, b.views[d.key], b.control, b.began, since[d.key])
+			err = r.holdOrEnd(r.life, d.claim(), b.views[d.key], b.control, b.began, since[d.key])
 			answers = !errors.Is(err, ErrStoreUnavailable)
 		}
 		_, over := errors.AsType[*EndedError](err)

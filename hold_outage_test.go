@@ -2,6 +2,7 @@ package oneseat_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"testing"
 	"testing/synctest"
@@ -189,5 +190,31 @@ func TestAHoldAtItsDeadlineWithoutAWritableStore(t *testing.T) {
 		b.up()
 		time.Sleep(time.Second)
 		wantEnding(t, q.cause(t), g.Session.ID, oneseat.IdleTimeout)
+	})
+}
+
+// A stream whose session has ended leaves no ending of its own: where the log did
+// not tell of it, its player is told of the session's.
+func TestAStreamIsToldOfItsSessionsEndWithoutTheLog(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a, b, _ := following(t, oneseat.Config{})
+		g := signIn(t, a, "ada", oneseat.Client{})
+		s := play(t, a, g.Session, "1")
+		before, release := b.Hold(t.Context(), s)
+		defer release()
+		b.deaf()
+		signIn(t, a, "ada", oneseat.Client{})
+		time.Sleep(maxStale)
+		after, release := b.Hold(t.Context(), s)
+		defer release()
+		_, err := b.CheckStream(t.Context(), g.Session, s.ID)
+		for what, err := range map[string]error{
+			"held before": context.Cause(before), "held after": context.Cause(after), "checked": err,
+		} {
+			over, ok := errors.AsType[*oneseat.EndedError](err)
+			if !ok || over.Ending.Session != s.ID || over.Ending.Parent != g.Session.ID || over.Ending.Reason != oneseat.Displaced {
+				t.Errorf("%s: %v", what, err)
+			}
+		}
 	})
 }

@@ -83,7 +83,7 @@ func (r *Registry) Heartbeat(ctx context.Context, s Session, stream SessionID) e
 // it may, as [Registry.Check] does; it is no heartbeat. s is the session as Check
 // returned it. Errors are those of Heartbeat.
 func (r *Registry) CheckStream(ctx context.Context, s Session, stream SessionID) (Session, error) {
-	got, err := r.checkID(ctx, s.Account, stream)
+	got, err := r.checkID(ctx, s.Account, claim{id: stream, parent: s.ID})
 	if err == nil && (got.Parent == "" || got.Parent != s.ID) {
 		return Session{}, ErrNoSession
 	}

@@ -188,3 +188,27 @@ func TestABearerTokenIsTakenFromOneHeaderOnly(t *testing.T) {
 		t.Errorf("another scheme: %d", got)
 	}
 }
+
+// TOK-06: a URL is in logs, histories and referrers.
+func TestATokenInAURLIsNone(t *testing.T) {
+	for name, carrier := range map[string]oneseathttp.Carrier{"cookie": {}, "bearer": oneseathttp.Bearer()} {
+		t.Run(name, func(t *testing.T) {
+			guard, err := oneseathttp.New(registry(t), oneseathttp.Config{SignInPath: "/login", Carrier: carrier})
+			if err != nil {
+				t.Fatal(err)
+			}
+			grant, err := guard.SignInWith(httptest.NewRecorder(), httptest.NewRequest("POST", "/login", nil), oneseathttp.SignIn{Account: "ada"})
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, field := range []string{"token", "access_token", "oneseat", "session"} {
+				r := httptest.NewRequest("GET", "/?"+field+"="+string(grant.Token), nil)
+				w := httptest.NewRecorder()
+				guard.Require(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {})).ServeHTTP(w, r)
+				if w.Code != http.StatusUnauthorized {
+					t.Errorf("?%s=: %d", field, w.Code)
+				}
+			}
+		})
+	}
+}

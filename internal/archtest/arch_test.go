@@ -175,6 +175,32 @@ func TestStoresAndSitesMeetInTheCommandOnly(t *testing.T) {
 	}
 }
 
+// chance are the packages, of the root the file, that may use the generator which
+// is not for secrets.
+var chance = []string{"chores.go", "store/storetest", "internal/simulate", "internal/demo"}
+
+func TestNoSecretComesFromAGeneratorThatIsNotForSecrets(t *testing.T) {
+	found := 0
+	for _, p := range packages(t) {
+		for _, name := range p.GoFiles {
+			f, err := parser.ParseFile(token.NewFileSet(), filepath.Join(p.Dir, name), nil, parser.ImportsOnly)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if !slices.ContainsFunc(f.Imports, func(i *ast.ImportSpec) bool { return strings.HasPrefix(i.Path.Value, `"math/rand`) }) {
+				continue
+			}
+			found++
+			if !slices.Contains(chance, p.name()) && (p.name() != "." || !slices.Contains(chance, name)) {
+				t.Errorf("%s/%s imports math/rand: secrets and ids are from crypto/rand", p.name(), name)
+			}
+		}
+	}
+	if found == 0 {
+		t.Error("nothing imports math/rand, so nothing was looked at")
+	}
+}
+
 func TestEveryPackageSaysWhatItIs(t *testing.T) {
 	for _, p := range packages(t) {
 		word := "Package "
