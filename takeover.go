@@ -18,12 +18,12 @@ const (
 // Mark tells devices of one account apart: the beginning of the hash of the
 // device's random id, or of what is known of the device. It is too short to be
 // used for anything else. The zero Mark is no device's.
-type Mark [8]byte
+type Mark [3]byte
 
 // MarshalText is hexadecimal.
 func (m Mark) MarshalText() ([]byte, error) { return hex.AppendEncode(nil, m[:]), nil }
 
-// UnmarshalText reads hexadecimal of exactly eight bytes.
+// UnmarshalText reads hexadecimal of exactly three bytes.
 func (m *Mark) UnmarshalText(b []byte) error {
 	if len(b) != hex.EncodedLen(len(m)) {
 		return &FormatError{"a mark of the wrong length"}
