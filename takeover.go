@@ -3,7 +3,6 @@ package oneseat
 import (
 	"crypto/sha256"
 	"encoding/hex"
-	"slices"
 	"time"
 )
 
@@ -49,9 +48,8 @@ func (d Device) mark(m Mark) Mark {
 // that another one took over, is nobody throwing anybody out.
 func (ro *Roster) takeover(now time.Time) bool {
 	out := make(map[Mark]bool)      // devices that were displaced and are not back
-	returned := make(map[Mark]int)  // how often each came back by displacing another
-	counted := make([]SessionID, 0) // newcomers that were looked at: one may displace several
-	returns := 0
+	returned := make(map[Mark]bool) // those that came back by displacing another
+	returns := 0                    // how often one did
 	for i := range ro.Endings {
 		e := &ro.Endings[i]
 		if e.Reason != Displaced || e.Parent != "" || !now.Before(e.At.Add(takeoverWindow)) {
@@ -68,12 +66,10 @@ func (ro *Roster) takeover(now time.Time) bool {
 		}
 		if gone := e.Device.mark(e.Mark); gone != by {
 			out[gone] = true
-			if out[by] && !slices.Contains(counted, e.By) {
-				returned[by]++
+			if out[by] {
+				out[by], returned[by] = false, true
 				returns++
-				out[by] = false
 			}
-			counted = append(counted, e.By)
 		}
 	}
 	return returns >= takeoverReturns && len(returned) >= 2
