@@ -4,9 +4,10 @@ package mutants
 var sample = []string{
 	"a retry admits twice", "upsert on touch", "the limit is one too low",
 	"what is loaded late is cached", "a gap is not minded", "a hold is confirmed before it is tied",
+	"a ticket is used for ever", "a block ends one", "a session keeps another's stream",
 }
 
-// list is every mutant. One that turns out to change nothing that anybody could
+// list is every mutant of the core; limitMutants has those of the limits. One that turns out to change nothing that anybody could
 // see does not belong here.
 var list = []mutant{
 	// decide.go: who is admitted, and who goes.
