@@ -179,6 +179,7 @@ func TestABlockIsSetAnewAndToldOnce(t *testing.T) {
 		signIn(t, r, "ada", oneseat.Client{})
 
 		// Lifting what is not there does nothing.
+		synctest.Wait() // the use of what has ended is noted
 		writes := r.writes.Load()
 		for _, account := range []string{"ada", "nobody"} {
 			if err := r.Unblock(t.Context(), account, ""); err != nil {

@@ -76,7 +76,7 @@ const (
 
 // admits says whether the newcomer is let in.
 func (d Decision) admits() bool {
-	return d.Outcome == Admitted || d.Observed && d.full()
+	return d.Outcome == Admitted || d.Observed
 }
 
 // full says that the newcomer found no room.
@@ -138,7 +138,7 @@ func (ro *Roster) decide(v View, c newcomer, rule Rule) Decision {
 	renewed := ro.recall(d.Renews).seat
 	goes, full, ok := overflow(seats, bounds, &c.seat, func(s *Seat, b bound) bool {
 		return policy == Displace || c.takeOver || b.always || s.seatless(v.Now, rule) ||
-			renewed != nil && b.counts(renewed) // it keeps the seat that it had (LIM-06): the limit was lowered
+			d.Renews != "" && b.counts(renewed) // it keeps the seat that it had (LIM-06): the limit was lowered
 	})
 	if full.name != "" {
 		d.Full, d.Limit, d.From = full.name, full.most, full.from

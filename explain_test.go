@@ -150,6 +150,11 @@ func TestExplainSaysWhoSaidTheLimit(t *testing.T) {
 	if _, ok := errors.AsType[*oneseat.LimitsError](err); !ok {
 		t.Errorf("an impossible plan: %v", err)
 	}
+	plan = oneseat.Limits{}
+	if err := r.EndRealm(t.Context(), ""); err != nil {
+		t.Fatal(err)
+	}
+	want("the realm was ended", oneseat.Decision{Outcome: oneseat.Admitted})
 	r.unreadable()
 	_, err = r.Explain(t.Context(), "ada", oneseat.Client{})
 	wantError(t, err, oneseat.ErrStoreUnavailable)

@@ -350,6 +350,12 @@ func TestWithoutALimitNobodyGetsIn(t *testing.T) {
 			t.Errorf("%s: the roster was\n%s\nand is\n%s", name, before, after)
 		}
 	}
+	p.fail(errors.New("nobody was to ask"))
+	for _, err := range []error{r.SetLimit(t.Context(), "", oneseat.Limits{}, ""), r.Refresh(t.Context(), "")} {
+		if _, ok := errors.AsType[*oneseat.AccountError](err); !ok {
+			t.Errorf("an account without a name: %v", err)
+		}
+	}
 	p.say(oneseat.Limits{Total: 2})
 	wantLive(t, r, there)
 	signIn(t, r, "ada", oneseat.Client{})

@@ -518,7 +518,7 @@ func TestAStreamIsItsOwnSessions(t *testing.T) {
 // A stream's id is no session's: it signs nobody in, and is no parent.
 func TestAStreamSignsNobodyIn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r := newNode(t, memstore.New(), oneseat.Config{Streams: 2, MaxStale: time.Minute})
+		r := newNode(t, memstore.New(), oneseat.Config{Streams: 2, TouchEvery: time.Second, MaxStale: time.Minute})
 		g := signIn(t, r, "ada", oneseat.Client{})
 		s := play(t, r, g.Session, "p")
 		for range 2 { // from the store, and from memory
@@ -655,6 +655,18 @@ func TestAStreamWhoseReplyWasLostPlaysOnce(t *testing.T) {
 	wantError(t, err, oneseat.ErrStoreUnavailable)
 	wantError(t, r.Heartbeat(t.Context(), one.Session, s.ID), oneseat.ErrStoreUnavailable)
 	wantError(t, r.StopStream(t.Context(), one.Session, s.ID), oneseat.ErrStoreUnavailable)
+}
+
+// The realm's end is the end of a stream, too, recorded or not.
+func TestAHeartbeatIsToldOfTheRealmsEnd(t *testing.T) {
+	r := newNode(t, memstore.New(), oneseat.Config{})
+	g := signIn(t, r, "ada", oneseat.Client{})
+	s := play(t, r, g.Session, "p")
+	if err := r.EndRealm(t.Context(), ""); err != nil {
+		t.Fatal(err)
+	}
+	wantEnding(t, r.Heartbeat(t.Context(), g.Session, s.ID), g.Session.ID, oneseat.RealmEnded)
+	wantStreams(t, r, "ada")
 }
 
 // Unlimited streams are 64, and then the idlest gives way unasked.

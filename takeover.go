@@ -3,7 +3,6 @@ package oneseat
 import (
 	"crypto/sha256"
 	"encoding/hex"
-	"slices"
 	"time"
 )
 
@@ -18,12 +17,12 @@ const (
 // Mark tells devices of one account apart: the beginning of the hash of the
 // device's random id, or of what is known of the device. It is too short to be
 // used for anything else. The zero Mark is no device's.
-type Mark [8]byte
+type Mark [3]byte
 
 // MarshalText is hexadecimal.
 func (m Mark) MarshalText() ([]byte, error) { return hex.AppendEncode(nil, m[:]), nil }
 
-// UnmarshalText reads hexadecimal of exactly eight bytes.
+// UnmarshalText reads hexadecimal of exactly three bytes.
 func (m *Mark) UnmarshalText(b []byte) error {
 	if len(b) != hex.EncodedLen(len(m)) {
 		return &FormatError{"a mark of the wrong length"}
@@ -49,9 +48,8 @@ func (d Device) mark(m Mark) Mark {
 // that another one took over, is nobody throwing anybody out.
 func (ro *Roster) takeover(now time.Time) bool {
 	out := make(map[Mark]bool)      // devices that were displaced and are not back
-	returned := make(map[Mark]int)  // how often each came back by displacing another
-	counted := make([]SessionID, 0) // newcomers that were looked at: one may displace several
-	returns := 0
+	returned := make(map[Mark]bool) // those that came back by displacing another
+	returns := 0                    // how often one did
 	for i := range ro.Endings {
 		e := &ro.Endings[i]
 		if e.Reason != Displaced || e.Parent != "" || !now.Before(e.At.Add(takeoverWindow)) {
@@ -68,12 +66,10 @@ func (ro *Roster) takeover(now time.Time) bool {
 		}
 		if gone := e.Device.mark(e.Mark); gone != by {
 			out[gone] = true
-			if out[by] && !slices.Contains(counted, e.By) {
-				returned[by]++
+			if out[by] {
+				out[by], returned[by] = false, true
 				returns++
-				out[by] = false
 			}
-			counted = append(counted, e.By)
 		}
 	}
 	return returns >= takeoverReturns && len(returned) >= 2

@@ -172,7 +172,7 @@ func TestDevicesWithoutAnIdAreToldApartByWhatIsKnown(t *testing.T) {
 	same(t, "marks", len(marks), 5)
 	same(t, "an id is mark enough", d.mark(Mark{1}), Mark{1})
 	a, b := aSeat("a", device("x")), aSeat("b")
-	same(t, "the mark of an id", []any{a.idMark() != Mark{}, a.idMark() == Mark(a.DeviceID[:8]), b.idMark()}, []any{true, true, Mark{}})
+	same(t, "the mark of an id", []any{a.idMark() != Mark{}, a.idMark() == Mark(a.DeviceID[:3]), b.idMark()}, []any{true, true, Mark{}})
 }
 
 func (s *scene) all2(devices ...string) (notices int) {
@@ -200,15 +200,15 @@ func TestANewcomerThatDisplacesSeveralComesBackOnce(t *testing.T) {
 }
 
 func TestMarksAreSpeltInHexadecimal(t *testing.T) {
-	b, err := json.Marshal(map[string]Mark{"m": {0xab, 7: 1}})
-	same(t, "spelt", []any{string(b), err}, []any{`{"m":"ab00000000000001"}`, error(nil)})
+	b, err := json.Marshal(map[string]Mark{"m": {0xab, 2: 1}})
+	same(t, "spelt", []any{string(b), err}, []any{`{"m":"ab0001"}`, error(nil)})
 	var back map[string]Mark
 	same(t, "read", json.Unmarshal(b, &back), error(nil))
-	same(t, "mark", back["m"], Mark{0xab, 7: 1})
-	for _, bad := range []string{"", "ab", "ab000000000000010", strings.Repeat("zz", 8), "ab0000000000000100"} {
+	same(t, "mark", back["m"], Mark{0xab, 2: 1})
+	for _, bad := range []string{"", "ab", "ab000", strings.Repeat("zz", 3), "ab000100"} {
 		var m Mark
 		err := m.UnmarshalText([]byte(bad))
-		if _, format := errors.AsType[*FormatError](err); err == nil || len(bad) != 16 && !format {
+		if _, format := errors.AsType[*FormatError](err); err == nil || len(bad) != 6 && !format {
 			t.Errorf("%q: %v", bad, err)
 		}
 	}

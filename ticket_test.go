@@ -638,13 +638,17 @@ func TestForgedTicketsLearnNothing(t *testing.T) {
 	if r.updates.Load() != updates || r.loads.Load() != loads+5 || asked.Load() != before {
 		t.Errorf("%d updates, %d reads, the application was asked %d times", r.updates.Load()-updates, r.loads.Load()-loads, asked.Load()-before)
 	}
-	_, err := r.Redeem(t.Context(), "oneseat_ticket_x", oneseat.Client{})
-	wantTicketError(t, "malformed", err)
+	mistyped := []byte(forgedTicket(realm, "asked"))
+	mistyped[30] ^= 1
+	for _, ticket := range []oneseat.Ticket{"oneseat_ticket_x", oneseat.Ticket(mistyped)} {
+		_, err := r.Redeem(t.Context(), ticket, oneseat.Client{})
+		wantTicketError(t, "malformed", err)
+	}
 	if r.loads.Load() != loads+5 {
 		t.Error("a malformed ticket is looked for")
 	}
 	r.unreadable()
-	_, err = r.Redeem(t.Context(), forgedTicket(realm, "asked"), oneseat.Client{})
+	_, err := r.Redeem(t.Context(), forgedTicket(realm, "asked"), oneseat.Client{})
 	wantError(t, err, oneseat.ErrStoreUnavailable)
 }
 
