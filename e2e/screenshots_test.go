@@ -32,6 +32,19 @@ const settled = `(async () => {
 	return true;
 })()`
 
+// settle waits until the page has settled, and every frame on it.
+func (b *tab) settle() {
+	b.t.Helper()
+	b.wait(settled)
+	var frames []string
+	if err := b.eval(`[...document.querySelectorAll("iframe")].map((f) => new URL(f.src).origin)`, &frames); err != nil {
+		b.t.Fatal(err)
+	}
+	for _, origin := range frames {
+		b.in(origin).wait(settled)
+	}
+}
+
 // flaws is what a page has that keeps somebody from reading or using it: a list
 // in words. What lies behind a dialog is not looked at, and the colours of words
 // on a picture are not.
@@ -97,7 +110,7 @@ func (b *tab) look(name string) {
 			b.t.Fatal(err)
 		}
 		b.do("size", chromedp.EmulateViewport(v.width, v.height))
-		b.wait(settled)
+		b.settle()
 		var found []string
 		if err := b.eval(flaws, &found); err != nil {
 			b.t.Fatal(err)
@@ -120,7 +133,7 @@ func (b *tab) shoot(name string, width, height int64) {
 	}
 	high = max(high, height)
 	b.do("size", chromedp.EmulateViewport(width, high))
-	b.wait(settled)
+	b.settle()
 	shot, err := chromedp.Call(b.ctx, page.CaptureScreenshot, page.CaptureScreenshotParams{
 		Format: page.CaptureScreenshotFormatPng, CaptureBeyondViewport: new(true),
 		Clip: &page.Viewport{Width: float64(width), Height: float64(high), Scale: 1},
