@@ -18,7 +18,7 @@ const (
 func (w *world) judge(c *call) {
 	switch c.said {
 	case "error":
-		if _, format := errors.AsType[*oneseat.FormatError](c.err); !format || !w.plan.mishaps(restored) {
+		if _, format := errors.AsType[*oneseat.FormatError](c.err); !format || w.ledger.upset.seq == 0 {
 			w.violate(p2, c, "%s: %v", c.what, c.err)
 		}
 		return
@@ -280,11 +280,12 @@ func (w *world) judgeEnd(c *call) {
 
 // serve notes that an operation has returned: what it has ended is over on its
 // node, in flight too. Its own newcomer may be among that: one of a realm that
-// was ended meanwhile was dead when it came.
+// was ended meanwhile was dead when it came. What a sign-in ended of another
+// account may have been in vain for all it knows.
 func (w *world) serve(c *call) {
 	for _, e := range c.effects {
 		for _, ch := range e.changes {
-			if s := ch.on; s.by != c && (ch.what == "ended" || ch.what == "realm") {
+			if s := ch.on; s.by != c && (ch.what == "ended" || ch.what == "realm") && (s.account == c.account || c.what != "sign in") {
 				s.served[c.up.number] = c.back
 				w.judgeInFlight(c, e, s)
 			}

@@ -350,6 +350,7 @@ func (l *ledger) restored(rows map[oneseat.Key]row) {
 			l.lose(m, s, max(0, l.w.plan.config.MaxStale))
 			continue
 		}
+		s.lastSeen, s.active = ro.Seats[at].LastSeen, 0
 		if seat := ro.Seats[at]; s.over.seq != 0 || s.lost.seq != 0 || s.secrets[len(s.secrets)-1].digest != seat.Secret {
 			s.vague, s.over, s.lost = true, moment{}, loss{}
 			s.served, s.told = [maxNodes]moment{}, [maxNodes]moment{}

@@ -124,6 +124,7 @@ func (w *world) run() {
 	for _, u := range w.ups {
 		w.close(u)
 	}
+	w.later.Wait()
 }
 
 // calm is when the last trouble is over, and has been for so long that memory
@@ -153,6 +154,7 @@ func (w *world) boot(i, generation int) {
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	w.troubled["node's clock set"] += len(n.steps)
 	w.ups[i] = &up{node: n, link: l, Registry: r}
 }
 
