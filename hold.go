@@ -65,6 +65,7 @@ type holdKey struct {
 type held struct {
 	holdKey
 	by       *entry    // the roster by which it was last seen live; nil: not seen yet
+	realm    *entry    // the control record under which; nil: one that was read with it
 	doubt    bool      // something newer is known: look again
 	epoch    uint64    // of its seat there
 	deadline time.Time // when that times out, by the store's clock; zero: never
@@ -143,8 +144,8 @@ func (r *Registry) hold(ctx context.Context, id holdKey, h *Holding, work Ender,
 	closed := shard.closed
 	if !closed {
 		d := shard.link(id, h, work)
-		if m.says && d.by != m.entry {
-			d.confirm(m.entry, m.seat, r.rule)
+		if m.says && (d.by != m.entry || d.realm != m.control) {
+			d.confirm(m.entry, m.control, m.seat, r.rule)
 		}
 	}
 	shard.mu.Unlock()
@@ -317,15 +318,17 @@ func (r *Registry) confirmed(id holdKey, e *entry, seat *Seat, control uint64) {
 	if d == nil {
 		return
 	}
-	d.confirm(e, seat, r.rule)
-	if c := r.cache.get(r.control); c == nil || c.Version != control {
+	d.confirm(e, nil, seat, r.rule)
+	if c := r.cache.get(r.control); c != nil && c.Version == control {
+		d.realm = c
+	} else {
 		d.doubt = true
 	}
 }
 
 // confirm notes that a session was seen live. The caller holds the lock.
-func (d *held) confirm(e *entry, seat *Seat, rule Rule) {
-	d.by, d.doubt, d.epoch, d.deadline = e, false, seat.Epoch, seat.deadline(rule)
+func (d *held) confirm(e, realm *entry, seat *Seat, rule Rule) {
+	d.by, d.realm, d.doubt, d.epoch, d.deadline = e, realm, false, seat.Epoch, seat.deadline(rule)
 }
 
 // list returns copies of the held sessions that pick selects, and forgets those
@@ -398,6 +401,7 @@ func (r *Registry) watchOnce() {
 	now := r.now()
 	doubtful := r.holds.list(func(d *held) bool {
 		return d.doubt || r.unconfirmed(d, now) > r.holdStale()/2 || now.since(d.by.loaded) > reloadAfter ||
+			d.realm != nil && now.since(d.realm.loaded) > reloadAfter ||
 			!d.deadline.IsZero() && !after(d.by.Now, now.since(d.by.loaded)).Before(d.deadline)
 	})
 	answers := true
@@ -406,13 +410,17 @@ func (r *Registry) watchOnce() {
 	}
 }
 
-// unconfirmed is how long ago a held session was certainly live: not after its
-// deadline, whatever the log proves.
+// unconfirmed is how long ago a held session was certainly live, as far as both
+// its roster and the realm are known: not after its deadline, whatever the log
+// proves.
 func (r *Registry) unconfirmed(d *held, now instant) time.Duration {
 	if d.by == nil {
 		return forever
 	}
 	ago := now.since(r.cache.provenAt(d.by))
+	if d.realm != nil {
+		ago = max(ago, now.since(r.cache.provenAt(d.realm)))
+	}
 	if !d.deadline.IsZero() {
 		ago = max(ago, after(d.by.Now, now.since(d.by.loaded)).Sub(d.deadline))
 	}
