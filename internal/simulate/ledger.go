@@ -348,6 +348,9 @@ func (l *ledger) restored(rows map[oneseat.Key]row) {
 		}
 		if at < 0 || l.epoch == 0 {
 			l.lose(m, s, max(0, l.w.plan.config.MaxStale))
+			if ro == nil || !slices.ContainsFunc(ro.Endings, func(e oneseat.Ended) bool { return e.Session == s.id }) {
+				s.over = moment{} // and its end with it, if it had one
+			}
 			continue
 		}
 		s.lastSeen, s.active = ro.Seats[at].LastSeen, 0

@@ -46,13 +46,14 @@ type up struct {
 	dead    moment // when the process crashed: nobody hears its answers
 }
 
-// The promises.
+// The promises, and the timeouts.
 const (
-	p1 = "P1 limit"
-	p2 = "P2 winner"
-	p3 = "P3 final"
-	p4 = "P4 prompt"
-	p5 = "P5 closed"
+	p1       = "P1 limit"
+	p2       = "P2 winner"
+	p3       = "P3 final"
+	p4       = "P4 prompt"
+	p5       = "P5 closed"
+	timeouts = "timeouts"
 )
 
 // Violation is a promise that was broken.
