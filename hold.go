@@ -65,6 +65,7 @@ type holdKey struct {
 type held struct {
 	holdKey
 	by       *entry    // the roster by which it was last seen live; nil: not seen yet
+	realm    *entry    // the control record under which; nil: one that was read with it
 	doubt    bool      // something newer is known: look again
 	parent   SessionID // of its seat there
 	epoch    uint64    // likewise
@@ -150,8 +151,8 @@ func (r *Registry) hold(ctx context.Context, c claim, h *Holding, work Ender, m 
 	closed := shard.closed
 	if !closed {
 		d := shard.link(holdKey{c.key, c.id}, h, work)
-		if m.says && d.by != m.entry {
-			d.confirm(m.entry, m.seat, r.rule)
+		if m.says && (d.by != m.entry || d.realm != m.control) {
+			d.confirm(m.entry, m.control, m.seat, r.rule)
 		}
 	}
 	shard.mu.Unlock()
@@ -322,15 +323,17 @@ func (r *Registry) confirmed(c claim, e *entry, seat *Seat, control uint64) {
 	if d == nil {
 		return
 	}
-	d.confirm(e, seat, r.rule)
-	if now := r.cache.get(r.control); now == nil || now.Version != control {
+	d.confirm(e, nil, seat, r.rule)
+	if c := r.cache.get(r.control); c != nil && c.Version == control {
+		d.realm = c
+	} else {
 		d.doubt = true
 	}
 }
 
 // confirm notes that a session was seen live. The caller holds the lock.
-func (d *held) confirm(e *entry, seat *Seat, rule Rule) {
-	d.by, d.doubt, d.parent, d.epoch, d.deadline = e, false, seat.Parent, seat.Epoch, seat.deadline(rule)
+func (d *held) confirm(e, realm *entry, seat *Seat, rule Rule) {
+	d.by, d.realm, d.doubt, d.parent, d.epoch, d.deadline = e, realm, false, seat.Parent, seat.Epoch, seat.deadline(rule)
 }
 
 // list returns copies of the held sessions that pick selects, and forgets those
@@ -403,6 +406,7 @@ func (r *Registry) watchOnce() {
 	now := r.now()
 	doubtful := r.holds.list(func(d *held) bool {
 		return d.doubt || r.unconfirmed(d, now) > r.holdStale()/2 || now.since(d.by.loaded) > reloadAfter ||
+			d.realm != nil && now.since(d.realm.loaded) > reloadAfter ||
 			!d.deadline.IsZero() && !after(d.by.Now, now.since(d.by.loaded)).Before(d.deadline)
 	})
 	answers := true
@@ -411,13 +415,17 @@ func (r *Registry) watchOnce() {
 	}
 }
 
-// unconfirmed is how long ago a held session was certainly live: not after its
-// deadline, whatever the log proves.
+// unconfirmed is how long ago a held session was certainly live, as far as both
+// its roster and the realm are known: not after its deadline, whatever the log
+// proves.
 func (r *Registry) unconfirmed(d *held, now instant) time.Duration {
 	if d.by == nil {
 		return forever
 	}
 	ago := now.since(r.cache.provenAt(d.by))
+	if d.realm != nil {
+		ago = max(ago, now.since(r.cache.provenAt(d.realm)))
+	}
 	if !d.deadline.IsZero() {
 		ago = max(ago, after(d.by.Now, now.since(d.by.loaded)).Sub(d.deadline))
 	}

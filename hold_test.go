@@ -379,6 +379,36 @@ func TestEndRealmCutsEverything(t *testing.T) {
 	})
 }
 
+// P4, where only the partition of the log is broken that tells of the realm.
+func TestEndRealmCutsWithinMaxStaleWhereItsPartitionIsBroken(t *testing.T) {
+	eachWay(t, func(t *testing.T, hold func(testing.TB, node, oneseat.Grant) *request) {
+		const partitions = 8
+		store := newPartitioned(partitions)
+		a, b := newNode(t, store, oneseat.Config{}), newNode(t, store, oneseat.Config{})
+		broken := oneseat.KeyOf(realm, "").Partition(partitions)
+		if oneseat.KeyOf(realm, "ada").Partition(partitions) == broken {
+			t.Fatal("take another account")
+		}
+		g := signIn(t, a, "ada", oneseat.Client{})
+		q := hold(t, b, g)
+		b.set(func() {
+			b.changes = func(ctx context.Context, p int, after oneseat.Cursor, next tailFunc) (oneseat.Tail, error) {
+				if p == broken {
+					return oneseat.Tail{}, errDown
+				}
+				return next(ctx, p, after)
+			}
+		})
+		time.Sleep(10 * time.Second)
+		if err := q.cause(t); err != nil {
+			t.Fatalf("it is live: %v", err)
+		}
+		endRealm(t, a, "")
+		time.Sleep(maxStale)
+		wantEnding(t, q.cause(t), g.Session.ID, oneseat.RealmEnded)
+	})
+}
+
 func TestCloseCutsWithErrClosed(t *testing.T) {
 	eachWay(t, func(t *testing.T, hold func(testing.TB, node, oneseat.Grant) *request) {
 		r := newNode(t, memstore.New(), oneseat.Config{})

@@ -109,18 +109,49 @@ func newClient(w *world, b *book, account, number int) *client {
 
 // run works until the time is over.
 func (c *client) run() {
-	for n := 0; n < 400; n++ {
-		time.Sleep(c.gap())
+	for range 400 {
+		gap, aim := c.gap(), c.dice.percent(20)
+		var on *pass
+		if aim {
+			on, gap = c.aim(gap)
+		}
+		time.Sleep(gap)
 		if c.w.now() >= c.w.plan.span {
 			break
 		}
-		if up := c.w.upAt(c.dice.IntN(maxNodes)); up != nil {
+		switch up := c.w.upAt(c.dice.IntN(maxNodes)); {
+		case up == nil:
+		case on != nil:
+			c.do(&call{up: up, on: on, what: oneOf(c.dice, "check", "check", "peek", "check id")})
+		default:
 			c.choose(up)
 		}
 	}
 	for _, h := range c.holds {
 		c.w.release(h)
 	}
+}
+
+// aim picks a token for a check at about the moment at which its answer changes:
+// when its session times out, or memory of it may no longer be believed. It
+// returns no token, and the gap, if that is too far away.
+func (c *client) aim(gap time.Duration) (*pass, time.Duration) {
+	p, off := c.book.pick(c.account, c.dice), c.dice.between(-300*time.Millisecond, 100*time.Millisecond)
+	w := c.w
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if p == nil || w.ledger.byID[p.grant.Session.ID] == nil {
+		return nil, gap
+	}
+	s := w.ledger.byID[p.grant.Session.ID]
+	at := w.deadline(s)
+	if s.over.seq != 0 {
+		at = s.over.at + w.stale()
+	}
+	if d := at + off - w.now(); 0 <= d && d < 4*time.Second {
+		return p, d
+	}
+	return nil, gap
 }
 
 // gap is the time between two operations: none, that of a reader, of a feed that
@@ -144,6 +175,9 @@ func (c *client) gap() time.Duration {
 func (c *client) choose(u *up) {
 	op := &call{up: u, on: c.book.pick(c.account, c.dice), brief: c.dice.percent(3)}
 	chance := c.dice.IntN(100)
+	if c.w.plan.holds && chance > 35 {
+		chance += 20
+	}
 	if op.on == nil {
 		chance = 0
 	}

@@ -18,7 +18,7 @@ const (
 func (w *world) judge(c *call) {
 	switch c.said {
 	case "error":
-		if _, format := errors.AsType[*oneseat.FormatError](c.err); !format || !w.plan.mishaps(restored) {
+		if _, format := errors.AsType[*oneseat.FormatError](c.err); !format || w.ledger.upset.seq == 0 {
 			w.violate(p2, c, "%s: %v", c.what, c.err)
 		}
 		return
@@ -94,6 +94,8 @@ func (w *world) judgeYes(c *call, s *session, sec *secret) {
 		w.violate(p4, c, "node %d says yes to %s, whose end had been returned there %v before", n, s, c.began.at-s.served[n].at)
 	case s.over.seq != 0 && s.told[n].before(c.began):
 		w.violate(p3, c, "node %d says yes to %s, of which it had said that it has ended", n, s)
+	case s.lost.seq == 0 && w.deadline(s) != 0 && w.deadline(s) <= c.began.at:
+		w.violate(timeouts, c, "node %d says yes to %s, which had timed out %v before", n, s, c.began.at-w.deadline(s))
 	case tooLate(c, s.lost.moment, min(s.lost.remembered, w.stale()*60)):
 		w.violate(p4, c, "node %d says yes to %s, whose record had been lost %v before", n, s, c.began.at-s.lost.at)
 	}
@@ -121,8 +123,8 @@ func (w *world) used(c *call, s *session) {
 }
 
 func (w *world) judgeIdle(by *call, s *session, e oneseat.Ending) {
-	if e.Reason != oneseat.IdleTimeout || s.active == 0 || w.plan.mishaps(clockStep) {
-		return
+	if e.Reason != oneseat.IdleTimeout || s.active == 0 || w.plan.mishaps(clockStep, restored) {
+		return // a touch may have been lost
 	}
 	every, after := w.plan.config.Idle/10, e.At.Sub(w.start)-s.active
 	if after < every {
@@ -211,7 +213,7 @@ func (w *world) judgeList(c *call) {
 // timedOut says that a session may have timed out by then.
 func (w *world) timedOut(s *session, by time.Duration) bool {
 	d := w.deadline(s)
-	return d != 0 && d <= by || w.plan.mishaps(clockStep)
+	return d != 0 && d <= by || w.plan.mishaps(clockStep, restored)
 }
 
 func (w *world) judgeSignIn(c *call) {
@@ -280,11 +282,12 @@ func (w *world) judgeEnd(c *call) {
 
 // serve notes that an operation has returned: what it has ended is over on its
 // node, in flight too. Its own newcomer may be among that: one of a realm that
-// was ended meanwhile was dead when it came.
+// was ended meanwhile was dead when it came. What a sign-in ended of another
+// account may have been in vain for all it knows.
 func (w *world) serve(c *call) {
 	for _, e := range c.effects {
 		for _, ch := range e.changes {
-			if s := ch.on; s.by != c && (ch.what == "ended" || ch.what == "realm") {
+			if s := ch.on; s.by != c && (ch.what == "ended" || ch.what == "realm") && (s.account == c.account || c.what != "sign in") {
 				s.served[c.up.number] = c.back
 				w.judgeInFlight(c, e, s)
 			}
@@ -347,11 +350,12 @@ func (w *world) judgeLate(h *hold) {
 	}
 }
 
-// deadline is when a session times out, as far as has been committed; 0: never.
+// deadline is when a session times out, as far as has been committed; 0: never,
+// or nobody knows.
 func (w *world) deadline(s *session) time.Duration {
 	var d time.Duration
 	c := w.plan.config
-	if w.plan.mishaps(clockStep) {
+	if w.plan.mishaps(clockStep, restored) {
 		return 0
 	}
 	if c.Idle > 0 {

@@ -348,8 +348,12 @@ func (l *ledger) restored(rows map[oneseat.Key]row) {
 		}
 		if at < 0 || l.epoch == 0 {
 			l.lose(m, s, max(0, l.w.plan.config.MaxStale))
+			if ro == nil || !slices.ContainsFunc(ro.Endings, func(e oneseat.Ended) bool { return e.Session == s.id }) {
+				s.over = moment{} // and its end with it, if it had one
+			}
 			continue
 		}
+		s.lastSeen, s.active = ro.Seats[at].LastSeen, 0
 		if seat := ro.Seats[at]; s.over.seq != 0 || s.lost.seq != 0 || s.secrets[len(s.secrets)-1].digest != seat.Secret {
 			s.vague, s.over, s.lost = true, moment{}, loss{}
 			s.served, s.told = [maxNodes]moment{}, [maxNodes]moment{}

@@ -130,6 +130,7 @@ func (p pace) draw(d dice) time.Duration {
 func (l *link) travel(ctx context.Context, d time.Duration, c calls) error {
 	l.pass()
 	if o := l.out(c); o != nil {
+		_ = l.w.met("store out of reach", nil)
 		if !o.hangs {
 			wait(ctx, time.Millisecond)
 			return errDown
@@ -259,7 +260,7 @@ func (l *link) update(ctx context.Context, key oneseat.Key, change func(oneseat.
 			l.w.later.Go(func() {
 				time.Sleep(f.between + f.back)
 				if _, ok := l.w.commit(v, c, by); ok && c.Roster != nil {
-					l.w.met("update arrived late", nil)
+					_ = l.w.met("update arrived late", nil)
 				}
 			})
 			return oneseat.View{}, unknown("it is still on its way")
@@ -272,7 +273,7 @@ func (l *link) update(ctx context.Context, key oneseat.Key, change func(oneseat.
 		}
 		after, ok := l.w.commit(v, c, by)
 		if !ok {
-			l.w.met("update in conflict", nil)
+			_ = l.w.met("update in conflict", nil)
 			continue
 		}
 		if err := l.travel(ctx, f.back, writes); err != nil {
@@ -318,7 +319,7 @@ func (l *link) changes(ctx context.Context, partition int, after oneseat.Cursor)
 	}
 	t := l.w.changes(partition, after, f.most, f.again)
 	if t.Gap {
-		l.w.met("gap in the log", nil)
+		_ = l.w.met("gap in the log", nil)
 	}
 	if err := l.travel(ctx, f.back, theLog); err != nil {
 		return oneseat.Tail{}, err
@@ -366,7 +367,7 @@ func (l *link) push(partition int) {
 		delays = []time.Duration{f.there, f.there + f.back}
 	}
 	if odd {
-		l.w.met("wake dropped, late or doubled", nil)
+		_ = l.w.met("wake dropped, late or doubled", nil)
 	}
 	for _, w := range wakes {
 		for _, d := range delays {

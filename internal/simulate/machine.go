@@ -32,6 +32,7 @@ func (n *node) pass() {
 		if until == 0 {
 			return
 		}
+		_ = n.w.met("node paused", nil)
 		time.Sleep(until - now)
 	}
 }

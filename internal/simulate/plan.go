@@ -22,6 +22,7 @@ type plan struct {
 	config     oneseat.Config
 	span       time.Duration // of the workload
 
+	holds bool // the clients hold more than they check
 	pace  pace
 	apart bool // a change runs, and some time later it is committed if nothing came between
 	split bool // the keys of one read are read at different moments
@@ -192,7 +193,21 @@ func draw(seed uint64) plan {
 		p.machines[i] = p.machine(d)
 	}
 	p.storeTroubles(d)
+	if d.percent(10) {
+		p.unheardOf(d)
+	}
 	return p
+}
+
+// unheardOf makes it a history in which a node hears nothing by the log, and has
+// slow reads and work in flight.
+func (p *plan) unheardOf(d dice) {
+	p.config.MaxStale, p.config.Limit = time.Second, oneOf(d, 1, 2)
+	p.pace = pace{usual: 20 * time.Millisecond, rare: 900 * time.Millisecond, slow: 30}
+	p.accounts, p.holds = 1, true
+	m := &p.machines[0]
+	m.pauses, m.steps, m.crashes = nil, nil, nil
+	m.outages = []outage{{from: d.upTo(time.Second), to: p.span, calls: theLog}}
 }
 
 func (p *plan) machine(d dice) (m machine) {

@@ -69,8 +69,22 @@ func TestSimulate(t *testing.T) {
 			t.Log("\n" + f.Report)
 		}
 	}
+	if sum.Histories >= 150 {
+		for _, trouble := range troubles {
+			if sum.Met[trouble] == 0 {
+				t.Errorf("no history met with this: %s", trouble)
+			}
+		}
+	}
 	took := time.Since(began)
 	t.Logf("seeds %d to %d, %v, %.0f histories a second\n%v", seed, uint64(seed)+uint64(histories)-1, took.Round(time.Second/10), float64(sum.Histories)/took.Seconds(), &sum)
+}
+
+// troubles are all that can be met, each at least once in 150 histories.
+var troubles = []string{
+	"backup restored", "gap in the log", "log not readable", "log renamed", "log trimmed", "node paused", "node's clock set",
+	"process crashed", "read refused", "reply of a read lost", "reply of an update lost", "request of an update lost", "row deleted",
+	"store clock set", "store out of reach", "update arrived late", "update in conflict", "update refused", "wake dropped, late or doubled",
 }
 
 // replays is how often a failing seed is run again: the order of goroutines is
@@ -136,6 +150,9 @@ func spread(t *testing.T, bin string, seed, n uint64, failures int) (sum Sum) {
 					t.Error(err)
 				}
 				sum.Add(s)
+				for _, f := range s.Failures {
+					t.Log(f.Headline)
+				}
 				if time.Since(told) > time.Minute {
 					told = time.Now()
 					t.Logf("%d of %d histories, %d broke a promise", sum.Histories, n, len(sum.Failures))

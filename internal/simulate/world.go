@@ -46,13 +46,14 @@ type up struct {
 	dead    moment // when the process crashed: nobody hears its answers
 }
 
-// The promises.
+// The promises, and the timeouts.
 const (
-	p1 = "P1 limit"
-	p2 = "P2 winner"
-	p3 = "P3 final"
-	p4 = "P4 prompt"
-	p5 = "P5 closed"
+	p1       = "P1 limit"
+	p2       = "P2 winner"
+	p3       = "P3 final"
+	p4       = "P4 prompt"
+	p5       = "P5 closed"
+	timeouts = "timeouts"
 )
 
 // Violation is a promise that was broken.
@@ -124,6 +125,7 @@ func (w *world) run() {
 	for _, u := range w.ups {
 		w.close(u)
 	}
+	w.later.Wait()
 }
 
 // calm is when the last trouble is over, and has been for so long that memory
@@ -153,6 +155,7 @@ func (w *world) boot(i, generation int) {
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	w.troubled["node's clock set"] += len(n.steps)
 	w.ups[i] = &up{node: n, link: l, Registry: r}
 }
 

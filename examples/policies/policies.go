@@ -1,0 +1,133 @@
+// Package policies holds configurations for common needs, as they stand in
+// docs/policies.md. Their tests show that each does what it is for.
+package policies
+
+import (
+	"context"
+	"time"
+
+	"github.com/oneseat/oneseat"
+)
+
+// Subscription is one paid account for one person: the newest device wins.
+func Subscription() oneseat.Config {
+	return oneseat.Config{}
+}
+
+// Video lets a household sign in on five devices and watch on two.
+func Video() oneseat.Config {
+	return oneseat.Config{Limit: 5, Streams: 2}
+}
+
+// Family has two phones and a television, and whatever else up to four.
+func Family() oneseat.Config {
+	return oneseat.Config{
+		Limit:       4,
+		ClassLimits: map[string]int{"mobile": 2, "tv": 1},
+		WhoGoes:     oneseat.SameClass,
+	}
+}
+
+// Course lets a student use a laptop and a phone, and asks before it ends one.
+func Course() oneseat.Config {
+	return oneseat.Config{Limit: 2, WhenFull: oneseat.Ask}
+}
+
+// Exam lets the first device win: a second is refused until a proctor releases
+// the seat, with [Release]. Nobody is made to go by being idle.
+func Exam() oneseat.Config {
+	return oneseat.Config{WhenFull: oneseat.Refuse, Idle: 4 * time.Hour, Absolute: 4 * time.Hour}
+}
+
+// Release is what the proctor's page does when a candidate's device has broken
+// down.
+func Release(ctx context.Context, seats *oneseat.Registry, candidate, proctor string) error {
+	_, err := seats.EndAll(ctx, candidate, oneseat.Cause{Actor: proctor})
+	return err
+}
+
+// BackOffice refuses a second seat of a licence, but a device that was left alone
+// for half an hour keeps nobody out.
+func BackOffice() oneseat.Config {
+	return oneseat.Config{
+		WhenFull: oneseat.Refuse,
+		SeatIdle: 30 * time.Minute,
+		Idle:     8 * time.Hour,
+		Absolute: 12 * time.Hour,
+	}
+}
+
+// Plans asks the application how many devices an account has paid for. Staff is
+// exempt, by name.
+func Plans(planOf func(ctx context.Context, account string) (string, error)) oneseat.Config {
+	return oneseat.Config{LimitFor: func(ctx context.Context, account string) (oneseat.Limits, error) {
+		plan, err := planOf(ctx, account)
+		switch {
+		case err != nil:
+			return oneseat.Limits{}, err // nobody gets in on a guess
+		case plan == "staff":
+			return oneseat.Limits{Total: oneseat.Unlimited}, nil
+		case plan == "family":
+			return oneseat.Limits{Total: 4, Streams: 2}, nil
+		}
+		return oneseat.Limits{}, nil // as for everybody
+	}}
+}
+
+// APIKeys lets programs be signed in beside the people, without taking their
+// seats: they are a realm of their own.
+func APIKeys() oneseat.Config {
+	return oneseat.Config{Realm: "api", Limit: 10, WhenFull: oneseat.Refuse, Idle: oneseat.NoTimeout}
+}
+
+// AskFirst lets an existing site see what a limit would do, before it does.
+func AskFirst() oneseat.Config {
+	return oneseat.Config{ObserveOnly: true}
+}
+
+// NISTAAL2 is what SP 800-63B-4 advises for AAL2: an hour idle, a day in all.
+func NISTAAL2() oneseat.Config {
+	return oneseat.Config{Idle: time.Hour, Absolute: 24 * time.Hour}
+}
+
+// NISTAAL3 is what SP 800-63B-4 asks for at AAL3: 15 minutes idle, 12 hours in
+// all.
+func NISTAAL3() oneseat.Config {
+	return oneseat.Config{Idle: 15 * time.Minute, Absolute: 12 * time.Hour}
+}
+
+// PCI is PCI DSS v4.0, 8.2.8: 15 minutes idle.
+func PCI() oneseat.Config {
+	return oneseat.Config{Idle: 15 * time.Minute, Absolute: 12 * time.Hour}
+}
+
+// STIGUsers is the Application Security STIG for users (APSC-DV-000070): 15
+// minutes idle, and a limit that is set (APSC-DV-000010).
+func STIGUsers() oneseat.Config {
+	return oneseat.Config{Limit: 3, Idle: 15 * time.Minute}
+}
+
+// STIGAdmins is the same for administrators (APSC-DV-000080): 10 minutes.
+func STIGAdmins() oneseat.Config {
+	return oneseat.Config{Realm: "admin", Limit: 3, Idle: 10 * time.Minute}
+}
+
+// FedRAMPHigh is AC-10 of FedRAMP High: three sessions for who is privileged, two
+// for others.
+func FedRAMPHigh(privileged func(account string) bool) oneseat.Config {
+	return oneseat.Config{
+		Limit: 2,
+		LimitFor: func(_ context.Context, account string) (oneseat.Limits, error) {
+			if privileged(account) {
+				return oneseat.Limits{Total: 3}, nil
+			}
+			return oneseat.Limits{}, nil
+		},
+	}
+}
+
+// OWASPHigh is the Session Management Cheat Sheet for high-value applications: 2
+// to 5 minutes idle, a working day in all.
+func OWASPHigh() oneseat.Config {
+	return oneseat.Config{Idle: 5 * time.Minute, Absolute: 8 * time.Hour}
+}
