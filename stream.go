@@ -68,13 +68,10 @@ func (r *Registry) StartStream(ctx context.Context, s Session, p Player) (Sessio
 // or the session has ended, and [ErrNoSession] if the stream has lapsed or was
 // stopped: start it again.
 func (r *Registry) Heartbeat(ctx context.Context, s Session, stream SessionID) error {
-	if err := checkAccount(s.Account); err != nil {
-		return err
-	}
 	var refusal error
-	_, err := r.update(ctx, KeyOf(r.config.Realm, s.Account), func(v View, _ int) (c Change, _ error) {
-		c, refusal = v.beat(s, stream, r.rule)
-		return c, nil
+	err := r.changeAccount(ctx, s.Account, func(v View, epoch uint64) (c Change) {
+		c, refusal = v.beat(s, stream, epoch, r.rule)
+		return c
 	})
 	return cmp.Or(err, refusal)
 }
@@ -127,13 +124,12 @@ func (ro *Roster) streaming(parent, stream SessionID) error {
 }
 
 // beat moves a stream's last-seen forward, if that is worth a write: a tenth of
-// its life is. Under no epoch it ends nothing by the realm's end, which cuts a
-// player otherwise.
-func (v View) beat(s Session, stream SessionID, rule Rule) (Change, error) {
+// its life is.
+func (v View) beat(s Session, stream SessionID, epoch uint64, rule Rule) (Change, error) {
 	if v.Roster == nil {
 		return Change{}, ErrNoSession
 	}
-	ro, events := v.settled(v.Roster.Realm, s.Account, 0, rule)
+	ro, events := v.settled(v.Roster.Realm, s.Account, epoch, rule)
 	err := ro.streaming(s.ID, stream)
 	if err == nil && ro.touch(stream, v.Now, rule.StreamIdle/10) {
 		return ro.commit(v, events, rule), nil

@@ -247,11 +247,11 @@ func TestLimitAndPolicyAreTakenFromTheFlags(t *testing.T) {
 
 func TestEverythingWrongWithTheFlagsIsSaidAtOnce(t *testing.T) {
 	var stdout, stderr bytes.Buffer
-	code := run(t.Context(), []string{"demo", "--listen", "8080", "--store", "postgres:x", "--limit", "none", "--policy", "ask", "and", "more"}, &stdout, &stderr)
+	code := run(t.Context(), []string{"demo", "--listen", "8080", "--store", "postgres:x", "--limit", "none", "--policy", "maybe", "--streams", "-1", "and", "more"}, &stdout, &stderr)
 	if code != exitUsage || stdout.Len() != 0 {
 		t.Errorf("it ended with %d and printed %q", code, stdout.String())
 	}
-	for _, want := range []string{"--listen", "--store", "--limit", "--policy", `"and"`, `"more"`, "oneseat demo -h"} {
+	for _, want := range []string{"--listen", "--store", "--limit", "--policy", "--streams", `"and"`, `"more"`, "oneseat demo -h"} {
 		if !strings.Contains(stderr.String(), want) {
 			t.Errorf("nothing of %s in:\n%s", want, stderr.String())
 		}
