@@ -11,7 +11,6 @@ import (
 
 func class(c string) func(*Seat)      { return func(s *Seat) { s.Device.Class = c } }
 func under(parent string) func(*Seat) { return func(s *Seat) { s.Parent = SessionID(parent) } }
-func observed() func(*Seat)           { return func(s *Seat) { s.Observed = true } }
 func classes(kv ...any) map[string]int { // name, limit, …
 	m := make(map[string]int)
 	for i := 0; i < len(kv); i += 2 {

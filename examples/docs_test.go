@@ -66,7 +66,13 @@ var fenced = regexp.MustCompile("(?ms)^```([a-z]*)\n(.*?)^```$")
 
 func TestTheCodeInThePagesIsThatOfTheExamples(t *testing.T) {
 	files, found := sources(t), 0
-	for name, page := range pages(t) {
+	all := pages(t)
+	policies, err := os.ReadFile("../docs/policies.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	all["../policies.md"] = string(policies)
+	for name, page := range all {
 		for _, m := range fenced.FindAllStringSubmatch(page, -1) {
 			switch m[1] {
 			case "go", "html":

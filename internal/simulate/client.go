@@ -286,28 +286,28 @@ func (c *client) do(op *call) {
 }
 
 // answer puts an error into a word.
-func (op *call) answer() {
-	over, ended := errors.AsType[*oneseat.EndedError](op.err)
-	_, full := errors.AsType[*oneseat.LimitError](op.err)
+func (c *call) answer() {
+	over, ended := errors.AsType[*oneseat.EndedError](c.err)
+	_, full := errors.AsType[*oneseat.LimitError](c.err)
 	switch {
-	case op.err == nil:
-		op.said = "yes"
+	case c.err == nil:
+		c.said = "yes"
 	case ended:
-		op.said, op.ending = "ended", over.Ending
+		c.said, c.ending = "ended", over.Ending
 	case full:
-		op.said = "full"
-	case errors.Is(op.err, oneseat.ErrNoSession):
-		op.said = "none"
-	case errors.Is(op.err, oneseat.ErrUnknownOutcome) && !errors.Is(op.err, oneseat.ErrStoreUnavailable):
-		op.said = "unknown"
-	case errors.Is(op.err, oneseat.ErrStoreUnavailable):
-		op.said = "unavailable"
-	case errors.Is(op.err, oneseat.ErrClosed):
-		op.said = "closed"
-	case errors.Is(op.err, context.Canceled), errors.Is(op.err, context.DeadlineExceeded):
-		op.said = "given up"
+		c.said = "full"
+	case errors.Is(c.err, oneseat.ErrNoSession):
+		c.said = "none"
+	case errors.Is(c.err, oneseat.ErrUnknownOutcome) && !errors.Is(c.err, oneseat.ErrStoreUnavailable):
+		c.said = "unknown"
+	case errors.Is(c.err, oneseat.ErrStoreUnavailable):
+		c.said = "unavailable"
+	case errors.Is(c.err, oneseat.ErrClosed):
+		c.said = "closed"
+	case errors.Is(c.err, context.Canceled), errors.Is(c.err, context.DeadlineExceeded):
+		c.said = "given up"
 	default:
-		op.said = "error"
+		c.said = "error"
 	}
 }
 
