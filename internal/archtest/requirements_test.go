@@ -41,18 +41,18 @@ func proofs(t *testing.T) map[string]bool {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var suite string
+	var suite strings.Builder
 	for _, name := range files {
 		text, err := os.ReadFile(name)
 		if err != nil {
 			t.Fatal(err)
 		}
 		if !strings.HasSuffix(name, "_test.go") {
-			suite += string(text)
+			suite.WriteString(string(text))
 		}
 	}
-	for _, g := range group.FindAllStringSubmatch(suite, -1) {
-		_, list, ok := strings.Cut(suite, "\nvar "+g[2]+" = ")
+	for _, g := range group.FindAllStringSubmatch(suite.String(), -1) {
+		_, list, ok := strings.Cut(suite.String(), "\nvar "+g[2]+" = ")
 		if !ok {
 			continue
 		}

@@ -60,11 +60,12 @@ type line struct {
 func (w *world) table(b *strings.Builder) {
 	var lines []line
 	add := func(m moment, cells ...any) {
-		text := stamp(m.at)
+		var text strings.Builder
+		text.WriteString(stamp(m.at))
 		for _, c := range cells {
-			text += "\t" + fmt.Sprint(c)
+			text.WriteString("\t" + fmt.Sprint(c))
 		}
-		lines = append(lines, line{m.seq, text})
+		lines = append(lines, line{m.seq, text.String()})
 	}
 	for _, c := range w.calls {
 		add(c.began, "node "+fmt.Sprint(c.up.number), "client "+fmt.Sprint(c.client), fmt.Sprintf("%d begins", c.number), w.describe(c), "")
