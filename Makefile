@@ -9,7 +9,7 @@ tool := go tool -modfile=tools/go.mod
 
 .PHONY: help
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: demo
 demo: ## the members' site on http://127.0.0.1:8080; ARGS="--listen 127.0.0.1:0" and the like
@@ -70,6 +70,19 @@ lint: ## format, vet, staticcheck, govulncheck, go mod tidy and go fix, without 
 bench: ## figures beside the bare operation, as ratios; ARGS=check for one section
 	@scripts/prepare go
 	@go -C bench run . $(ARGS)
+
+HISTORIES ?= 10000
+SEED ?= 1
+
+.PHONY: simulate
+simulate: ## many nodes in virtual time with everything going wrong; HISTORIES=100000 SEED=1
+	@scripts/prepare go
+	@go test ./internal/simulate -count=1 -timeout=0 -v -run='^TestSimulate$$' -histories='$(HISTORIES)' -seed='$(SEED)'
+
+.PHONY: simulate-bugs
+simulate-bugs: ## the same with each of the planted bugs, which it has to catch
+	@scripts/prepare go
+	@go test ./internal/simulate -count=1 -timeout=0 -v -run='^TestPlantedBugs' -bugs=all
 
 .PHONY: fmt
 fmt: ## format, and bring the code to today's Go

@@ -28,7 +28,7 @@ func (w *world) judge(c *call) {
 		}
 		return
 	case "given up", "unavailable", "unknown":
-		if !c.brief && c.up.link.failed < c.began.at && !c.up.closing.before(c.back) {
+		if !c.brief && c.up.link.lastFailure() < c.began.at && !c.up.closing.before(c.back) {
 			w.violate(p2, c, "node %d says %q, and the store had answered every call", c.up.number, c.said)
 		}
 		return
@@ -319,7 +319,7 @@ func (w *world) judgeCut(h *hold) {
 		if !h.up.closing.before(h.cut) {
 			w.violate(p2, h.call, "work of %s is cut on node %d as if it were closed", h.on, h.up.number)
 		}
-	case h.up.link.failed < h.began.at && !h.brief:
+	case h.up.link.lastFailure() < h.began.at && !h.brief:
 		w.violate(p2, h.call, "work of %s is cut on node %d (%v), and the store had answered every call", h.on, h.up.number, h.cause)
 	}
 	w.judgeLate(h)

@@ -179,6 +179,13 @@ func (l *link) longest(now time.Duration) time.Duration {
 	return l.slowest
 }
 
+// lastFailure is when a call last came to an error; zero: none has.
+func (l *link) lastFailure() time.Duration {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.failed
+}
+
 // note keeps what the judge asks of a call that began then.
 func (l *link) note(began time.Duration, err error, keys ...oneseat.Key) {
 	now := l.w.now()
