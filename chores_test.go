@@ -99,9 +99,13 @@ func TestUseAfterTheEndIsReportedOnceAnHour(t *testing.T) {
 		}
 		// An id is not a secret that was copied: its use tells nothing.
 		time.Sleep(time.Hour)
+		updates := a.updates.Load()
 		_, err := a.CheckID(t.Context(), "ada", old.Session.ID)
 		wantEnding(t, err, old.Session.ID, oneseat.Displaced)
 		synctest.Wait()
+		if n := a.updates.Load() - updates; n != 0 {
+			t.Errorf("%d updates for the use of an id", n)
+		}
 		if n := used(); n != 2 {
 			t.Errorf("%d events after an id was used, want two", n)
 		}

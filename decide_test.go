@@ -320,3 +320,14 @@ func TestNoRosterEverHoldsMoreThanTheLimit(t *testing.T) {
 		}
 	})
 }
+
+// A store keeps microseconds: finer times would make a session older, or younger,
+// than itself.
+func TestWhenAnOlderSessionWasIssuedIsComparedInMicroseconds(t *testing.T) {
+	for _, tt := range []struct{ issued, want time.Time }{
+		{at(0), at(0)}, {at(789 * time.Nanosecond), at(0)}, {at(1789 * time.Nanosecond), at(time.Microsecond)},
+		{at(time.Hour), at(time.Hour)}, {at(time.Hour + 1), time.Time{}}, {time.Time{}, time.Time{}},
+	} {
+		same(t, "issued", newcomer{issued: tt.issued}.issuedAt(at(time.Hour)), tt.want)
+	}
+}

@@ -35,3 +35,23 @@ func TestTheCacheIsBounded(t *testing.T) {
 	}
 	same(t, "marks that are left", len(c.shard(key(0)).marks), 0)
 }
+
+// Two reads may be under way at once: the one that saw less does not count,
+// whichever comes back last. What saw the same is newer.
+func TestTheCacheKeepsTheHighestVersion(t *testing.T) {
+	c := newCache(1, time.Second)
+	var key Key
+	c.expect(key)
+	defer c.done(key)
+	keep := func(version uint64, at time.Duration) *entry {
+		return c.keep(View{Key: key, Roster: &Roster{}, Version: version}, instant{at, at}, 0)
+	}
+	newest := keep(2, 1)
+	if newest == nil || keep(1, 2) != nil || c.get(key) != newest || newest.gone.Load() {
+		t.Error("a lower version replaced a higher one")
+	}
+	again := keep(2, 3)
+	if again == nil || c.get(key) != again || !newest.gone.Load() {
+		t.Error("the same version was not renewed")
+	}
+}

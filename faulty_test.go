@@ -189,6 +189,16 @@ func gate(t testing.TB) (wait <-chan struct{}, open func()) {
 	return c, open
 }
 
+// await waits for what should come to pass soon, by a bubble's time.
+func await(t testing.TB, c <-chan struct{}) {
+	t.Helper()
+	select {
+	case <-c:
+	case <-time.After(time.Minute):
+		t.Fatal("it never came")
+	}
+}
+
 // node is one process of a system: a registry, and its way to the store.
 type node struct {
 	*oneseat.Registry

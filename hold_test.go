@@ -409,6 +409,27 @@ func TestEndRealmCutsWithinMaxStaleWhereItsPartitionIsBroken(t *testing.T) {
 	})
 }
 
+// Epochs are versions, so that of the next end may follow at once.
+func TestEndRealmTwiceAtOnceCutsWhatCameBetween(t *testing.T) {
+	eachWay(t, func(t *testing.T, hold func(testing.TB, node, oneseat.Grant) *request) {
+		a, _, store := following(t, oneseat.Config{})
+		epoch := func() uint64 { return stored(t, store, "").Roster.Epoch }
+		if err := a.EndRealm(t.Context(), ""); err != nil {
+			t.Fatal(err)
+		}
+		first := epoch()
+		g := signIn(t, a, "ada", oneseat.Client{})
+		q := hold(t, a, g)
+		if err := a.EndRealm(t.Context(), ""); err != nil {
+			t.Fatal(err)
+		}
+		if epoch() != first+1 {
+			t.Fatalf("the epochs are %d and %d, want one after the other", first, epoch())
+		}
+		wantEnding(t, q.cause(t), g.Session.ID, oneseat.RealmEnded)
+	})
+}
+
 func TestCloseCutsWithErrClosed(t *testing.T) {
 	eachWay(t, func(t *testing.T, hold func(testing.TB, node, oneseat.Grant) *request) {
 		r := newNode(t, memstore.New(), oneseat.Config{})
@@ -475,7 +496,7 @@ func TestAnEndDuringTheFirstLookIsNotMissed(t *testing.T) {
 				b.WhenEnded(t.Context(), g.Session, q.End)
 				close(held)
 			}()
-			<-read // and it saw the session live
+			await(t, read) // and it saw the session live
 			if realmEnds {
 				if err := a.EndRealm(t.Context(), ""); err != nil {
 					t.Error(err)

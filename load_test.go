@@ -77,7 +77,7 @@ func TestAnOvertakenLoadIsNotCached(t *testing.T) {
 					_, late = a.Check(t.Context(), string(g.Token))
 					close(checked)
 				}()
-				<-read
+				await(t, read)
 				if !here {
 					end()
 				}
@@ -105,7 +105,7 @@ func TestALateLoadNeverReplacesANewerOne(t *testing.T) {
 		wantLive(t, b, g)
 		hold(t, b, g)
 		read, release := delayed(t, b, "ada")
-		<-read // by the watch
+		await(t, read) // by the watch
 		signIn(t, a, "ada", oneseat.Client{})
 		time.Sleep(maxStale / 2)
 		wantEnded(t, b, g, oneseat.Displaced) // a read, because memory is too old
@@ -174,7 +174,7 @@ func TestALostReplyDoesNotLetAnOlderReadIn(t *testing.T) {
 		synctest.Wait()
 		checked := make(chan struct{})
 		go func() { _, _ = a.Check(t.Context(), string(g.Token)); close(checked) }()
-		<-read
+		await(t, read)
 		if err := <-ended; err != nil {
 			t.Fatal(err)
 		}
@@ -232,7 +232,7 @@ func TestAReadServesOnlyChecksThatBeganBeforeIt(t *testing.T) {
 		old := signIn(t, a, "ada", oneseat.Client{})
 		read, release := delayed(t, b, "ada")
 		go func() { _, _ = b.Check(t.Context(), string(old.Token)) }()
-		<-read
+		await(t, read)
 		signIn(t, a, "ada", oneseat.Client{})
 		loads := b.loads.Load()
 		var wg sync.WaitGroup

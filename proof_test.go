@@ -88,11 +88,11 @@ func TestWhatWasReadBeforeAGapIsNeverProven(t *testing.T) {
 					synctest.Wait()
 					f.set(func() { f.changes = gap })
 				}
-				<-called
+				await(t, called)
 				read, release := delayed(t, b, "ada")
 				checked := make(chan struct{})
 				go func() { _, _ = b.Check(t.Context(), string(g.Token)); close(checked) }()
-				<-read
+				await(t, read)
 				signIn(t, a, "ada", oneseat.Client{}) // its entry is before where the log is found to end
 				gapIsKnown := func() { open(); synctest.Wait() }
 				if c.late {

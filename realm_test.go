@@ -402,3 +402,33 @@ func TestRealmsDoNotShareSessions(t *testing.T) {
 	signIn(t, two, "ada", oneseat.Client{Token: string(g.Token)})
 	wantLive(t, one, g)
 }
+
+// A yes needs both: the log may go on for the account, and be broken where the
+// realm's control record is.
+func TestEndRealmIsKnownWithinMaxStaleWhereOnlyItsPartOfTheLogIsBroken(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := newPartitioned(8)
+		a, b := newNode(t, store, oneseat.Config{}), newNode(t, store, oneseat.Config{})
+		synctest.Wait()
+		control := oneseat.KeyOf(realm, "").Partition(8)
+		account := "ada"
+		for i := 0; oneseat.KeyOf(realm, account).Partition(8) == control; i++ {
+			account = fmt.Sprint("account ", i)
+		}
+		g := signIn(t, a, account, oneseat.Client{})
+		wantLive(t, b, g)
+		b.set(func() {
+			b.changes = func(ctx context.Context, p int, after oneseat.Cursor, next tailFunc) (oneseat.Tail, error) {
+				if p == control {
+					return oneseat.Tail{}, errDown
+				}
+				return next(ctx, p, after)
+			}
+		})
+		if err := a.EndRealm(t.Context(), ""); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(maxStale + tick)
+		wantEnded(t, b, g, oneseat.RealmEnded)
+	})
+}
