@@ -411,7 +411,6 @@ func (w *wanderer) play(i int) {
 	}
 	if was == n {
 		w.sessions = append(w.sessions, got)
-		w.held(i, false, true)
 	}
 }
 
