@@ -239,7 +239,7 @@ func TestPromise06AnAccountNeverSeenAndSessionsOlderThanTheInstallationWork(t *t
 	if err := db.Close(); err != nil {
 		t.Fatal(err)
 	}
-	p.sql(append(drop, `PRAGMA user_version = 0`)...)
+	p.sql(append(drop, `DROP VIEW IF EXISTS playing`, `PRAGMA user_version = 0`)...)
 	p = restart(t, p.file, p.address())
 	h.at = p
 	signInPage(t, h)
