@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -72,7 +73,9 @@ func TestWhatIsBeingAnsweredToADisplacedTokenIsCancelled(t *testing.T) {
 		cause <- context.Cause(r.Context())
 	})))
 	first := w.token(t, "ada")
-	go w.Browser("").Get("/slow", "Authorization", "Bearer "+first)
+	var asking sync.WaitGroup
+	defer asking.Wait()
+	asking.Go(func() { w.Browser("").Get("/slow", "Authorization", "Bearer "+first) })
 	<-begun
 	w.token(t, "ada")
 	if over, ok := errors.AsType[*oneseat.EndedError](<-cause); !ok || over.Ending.Reason != oneseat.Displaced || over.Ending.ByDevice.Class != "api" {
