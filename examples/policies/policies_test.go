@@ -233,6 +233,7 @@ func TestTheTimeoutsAreThoseOfTheStandards(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
+				c.MaxStale = time.Minute // the log is looked at less often: hours go by faster
 				seats := open(t, c.Config)
 				left, used := in(t, seats, "ada", oneseat.Client{}), in(t, seats, "grace", oneseat.Client{})
 				time.Sleep(c.idle - time.Second)
