@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -57,8 +58,8 @@ func TestAStreamOfNoSessionIsNone(t *testing.T) {
 			}
 		}
 	}
-	if _, err := a.StartStream(t.Context(), mine.Session, oneseat.Player{}); err == nil {
-		t.Error("a player without an id plays")
+	if _, err := a.StartStream(t.Context(), mine.Session, oneseat.Player{}); err == nil || !strings.Contains(err.Error(), "a player needs an ID") {
+		t.Errorf("a player without an id: %v", err)
 	}
 	if got := string(encode(t, stored(t, store, "ada").Roster)); got != before {
 		t.Errorf("the roster was\n%s\nand is\n%s", before, got)

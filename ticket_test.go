@@ -417,6 +417,12 @@ func TestWhoIsNotAsked(t *testing.T) {
 	if n := len(stored(t, store, "ada").Roster.Pending); n != 0 {
 		t.Errorf("%d tickets", n)
 	}
+	signIn(t, r, "grace", oneseat.Client{}) // of whom nothing has ended
+	_, err = r.Adopt(t.Context(), "grace", time.Now().Add(-time.Hour), oneseat.Client{})
+	wantError(t, err, oneseat.ErrNoSession)
+	if n := len(stored(t, store, "grace").Roster.Pending); n != 0 {
+		t.Errorf("%d tickets", n)
+	}
 	third := signIn(t, r, "ada", oneseat.Client{TakeOver: true})
 	wantEnded(t, r, second, oneseat.Displaced)
 	ticket := refused(t, r, "ada", oneseat.Client{}).Ticket
