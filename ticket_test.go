@@ -262,7 +262,9 @@ func TestTicketsAreVoidedByWhatEndsEverything(t *testing.T) {
 		"end realm": func(r node, _ oneseat.SessionID) error { return r.EndRealm(t.Context(), "") },
 	} {
 		t.Run(name, func(t *testing.T) {
-			a, b, store := newSystem(t, asking)
+			// A session that idles out before the ticket expires: nothing but the ticket
+			// changes where nobody else is signed in.
+			a, b, store := newSystem(t, oneseat.Config{WhenFull: oneseat.Ask, Idle: time.Minute})
 			there := signIn(t, a, "ada", oneseat.Client{})
 			ticket := refused(t, a, "ada", oneseat.Client{}).Ticket
 			if err := void(a, there.Session.ID); err != nil {
