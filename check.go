@@ -103,7 +103,7 @@ func (ro *Roster) judge(r recognition, now time.Time, epoch uint64, rule Rule) j
 		return judgement{}
 	case r.seat.Epoch < epoch:
 		at := micros(epoch).time()
-		return judgement{verdict: ended, ending: &Ending{Session: r.seat.ID, Reason: RealmEnded, At: at, Device: r.seat.Device}}
+		return judgement{verdict: ended, ending: &Ending{Session: r.seat.ID, Parent: r.seat.Parent, Reason: RealmEnded, At: at, Device: r.seat.Device}}
 	}
 	if _, over := r.seat.timeout(now, rule); over {
 		return judgement{verdict: expired, seat: r.seat}

@@ -429,7 +429,7 @@ func (v View) newEpoch(realm, actor string) Change {
 // changeIf is what settling v came to: nothing, if there was nothing to settle.
 func (v View) changeIf(ro *Roster, events []Event, rule Rule) Change {
 	was := v.Roster
-	if len(events) == 0 && len(ro.Endings) == len(was.Endings) && len(ro.Pending) == len(was.Pending) && ro.Block == was.Block &&
+	if len(events) == 0 && len(ro.Endings) == len(was.Endings) && len(ro.Pending) == len(was.Pending) &&
 		ro.due(rule).Equal(was.Due) && !ro.spent(v.Now, rule) {
 		return Change{}
 	}

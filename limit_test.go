@@ -325,7 +325,7 @@ func TestARevisionIsKeptForAMinute(t *testing.T) {
 	same(t, "of no roster", (*Roster)(nil).revision(), uint64(0))
 
 	kept := aRoster()
-	kept.Limits = Limits{Total: 2}
+	kept.Limits, kept.Revision = Limits{Total: 2}, uint64(noon.UnixMicro())
 	same(t, "an account with limits of its own is kept for ever", []any{kept.spent(at(9999*time.Hour), plain), kept.due(plain)}, []any{false, time.Time{}})
 	blocked := aRoster()
 	blocked.Block = &Block{Until: at(time.Hour)}

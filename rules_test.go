@@ -411,6 +411,7 @@ func (w *wanderer) play(i int) {
 	}
 	if was == n {
 		w.sessions = append(w.sessions, got)
+		w.held(i, false, !n.observed) // one that would have been refused makes nobody go
 	}
 }
 

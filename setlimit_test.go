@@ -572,6 +572,15 @@ func TestAClosedLaptopDoesNotLockItsOwnerOut(t *testing.T) {
 		refused(t, r, "ada", oneseat.Client{})
 		wantLive(t, r, there)
 	})
+	// Nor does a stream lose its seat before it lapses.
+	synctest.Test(t, func(t *testing.T) {
+		r := newNode(t, memstore.New(), oneseat.Config{TouchEvery: time.Second, SeatIdle: 2 * time.Second, MaxStale: time.Minute})
+		there := signIn(t, r, "ada", oneseat.Client{})
+		playing := play(t, r, there.Session, "p")
+		time.Sleep(44 * time.Second)
+		fullOfStreams(t, r, there.Session, "q")
+		beat(t, r, there.Session, playing)
+	})
 	synctest.Test(t, func(t *testing.T) {
 		r := newNode(t, memstore.New(), oneseat.Config{Limit: 2, WhenFull: oneseat.Refuse, SeatIdle: time.Hour, MaxStale: time.Minute})
 		there := signIn(t, r, "ada", oneseat.Client{})

@@ -81,7 +81,12 @@ func (r *Registry) Heartbeat(ctx context.Context, s Session, stream SessionID) e
 // returned it. Errors are those of Heartbeat.
 func (r *Registry) CheckStream(ctx context.Context, s Session, stream SessionID) (Session, error) {
 	got, err := r.checkID(ctx, s.Account, claim{id: stream, parent: s.ID})
-	if err == nil && (got.Parent == "" || got.Parent != s.ID) {
+	of := got.Parent
+	over, ended := errors.AsType[*EndedError](err)
+	if ended {
+		of = over.Ending.Parent
+	}
+	if (err == nil || ended) && (of == "" || of != s.ID) {
 		return Session{}, ErrNoSession
 	}
 	return got, err

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -57,8 +58,8 @@ func TestAStreamOfNoSessionIsNone(t *testing.T) {
 			}
 		}
 	}
-	if _, err := a.StartStream(t.Context(), mine.Session, oneseat.Player{}); err == nil {
-		t.Error("a player without an id plays")
+	if _, err := a.StartStream(t.Context(), mine.Session, oneseat.Player{}); err == nil || !strings.Contains(err.Error(), "a player needs an ID") {
+		t.Errorf("a player without an id: %v", err)
 	}
 	if got := string(encode(t, stored(t, store, "ada").Roster)); got != before {
 		t.Errorf("the roster was\n%s\nand is\n%s", before, got)
@@ -503,4 +504,53 @@ func TestUnlimitedStreamsHaveACeiling(t *testing.T) {
 	if e := wantEnding(t, r.Heartbeat(t.Context(), g.Session, first.ID), first.ID, oneseat.Displaced); e.By != last.ID {
 		t.Errorf("the ending is %+v", e)
 	}
+}
+
+// A check of a stream is no heartbeat, and tells a session of its own streams
+// only: a live one, one that was taken over, one that ended with the session.
+func TestACheckOfAStreamIsItsOwnSessions(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newNode(t, memstore.New(), oneseat.Config{Limit: 3, Streams: 2, TouchEvery: time.Second, MaxStale: time.Minute})
+		one, two := signIn(t, r, "ada", oneseat.Client{}), signIn(t, r, "ada", oneseat.Client{})
+		gone := signIn(t, r, "ada", oneseat.Client{})
+		if err := r.SignOut(t.Context(), string(gone.Token)); err != nil {
+			t.Fatal(err)
+		}
+		mine, lost := play(t, r, one.Session, "p"), play(t, r, one.Session, "q")
+		other := play(t, r, two.Session, "p", lost.ID)
+		check := func(s oneseat.Session, id oneseat.SessionID) error {
+			got, err := r.CheckStream(t.Context(), s, id)
+			if err == nil && (got.ID != id || got.Parent != s.ID) {
+				t.Errorf("the check of %s found %+v", id, got)
+			}
+			return err
+		}
+		for range 2 { // from the store, and from memory
+			wantError(t, check(one.Session, mine.ID), nil)
+			wantEnding(t, check(one.Session, lost.ID), lost.ID, oneseat.Displaced)
+			for _, id := range []oneseat.SessionID{other.ID, one.Session.ID, two.Session.ID, gone.Session.ID, "x", ""} {
+				wantError(t, check(one.Session, id), oneseat.ErrNoSession)
+			}
+			for _, s := range []oneseat.Session{two.Session, gone.Session, {Account: "ada"}, {Account: "ada", ID: "x"}, {Account: "nobody", ID: one.Session.ID}} {
+				for _, id := range []oneseat.SessionID{mine.ID, lost.ID, one.Session.ID} {
+					if err := check(s, id); err == nil || s.ID != gone.Session.ID && !errors.Is(err, oneseat.ErrNoSession) {
+						t.Errorf("%+v is told of %s: %v", s, id, err)
+					}
+				}
+			}
+		}
+		time.Sleep(44 * time.Second)
+		wantError(t, check(one.Session, mine.ID), nil)
+		time.Sleep(2 * time.Second)
+		wantError(t, check(one.Session, mine.ID), oneseat.ErrNoSession)
+
+		mine = play(t, r, one.Session, "p")
+		if err := r.EndRealm(t.Context(), ""); err != nil {
+			t.Fatal(err)
+		}
+		wantEnding(t, check(one.Session, mine.ID), mine.ID, oneseat.RealmEnded)
+		if _, err := r.CheckStream(t.Context(), oneseat.Session{}, mine.ID); err == nil {
+			t.Error("an account without a name plays")
+		}
+	})
 }

@@ -262,7 +262,9 @@ func TestTicketsAreVoidedByWhatEndsEverything(t *testing.T) {
 		"end realm": func(r node, _ oneseat.SessionID) error { return r.EndRealm(t.Context(), "") },
 	} {
 		t.Run(name, func(t *testing.T) {
-			a, b, store := newSystem(t, asking)
+			// A session that idles out before the ticket expires: nothing but the ticket
+			// changes where nobody else is signed in.
+			a, b, store := newSystem(t, oneseat.Config{WhenFull: oneseat.Ask, Idle: time.Minute})
 			there := signIn(t, a, "ada", oneseat.Client{})
 			ticket := refused(t, a, "ada", oneseat.Client{}).Ticket
 			if err := void(a, there.Session.ID); err != nil {
@@ -415,6 +417,12 @@ func TestWhoIsNotAsked(t *testing.T) {
 	_, err := r.Adopt(t.Context(), "ada", time.Now().Add(-time.Hour), oneseat.Client{})
 	wantError(t, err, oneseat.ErrNoSession)
 	if n := len(stored(t, store, "ada").Roster.Pending); n != 0 {
+		t.Errorf("%d tickets", n)
+	}
+	signIn(t, r, "grace", oneseat.Client{}) // of whom nothing has ended
+	_, err = r.Adopt(t.Context(), "grace", time.Now().Add(-time.Hour), oneseat.Client{})
+	wantError(t, err, oneseat.ErrNoSession)
+	if n := len(stored(t, store, "grace").Roster.Pending); n != 0 {
 		t.Errorf("%d tickets", n)
 	}
 	third := signIn(t, r, "ada", oneseat.Client{TakeOver: true})

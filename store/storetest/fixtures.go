@@ -109,30 +109,41 @@ func ids(v oneseat.View) []oneseat.SessionID {
 	return out
 }
 
-// full is the largest roster there can be: the most seats and endings, every
-// field set, every text as long as it may be.
+// full is the largest roster there can be: the most seats, streams, endings and
+// tickets, every field set, every text as long as it may be.
 func full(account string) *oneseat.Roster {
 	ro := &oneseat.Roster{
 		Realm: realm, Account: account,
 		Forgotten: at(time.UnixMicro(1_699_999_999_999_999)), Epoch: 1<<63 - 1, Due: at(time.UnixMicro(4_102_444_800_000_001)),
+		Limits:   oneseat.Limits{Total: oneseat.Unlimited, Classes: map[string]int{"desktop": 256, "mobile": 1, "tv": oneseat.Unlimited}, Streams: 64},
+		Revision: 1<<62 + 1, Takeover: at(time.UnixMicro(1_700_000_000_000_007)),
+		Block: &oneseat.Block{Since: at(time.UnixMicro(1_700_000_000_000_001)), Until: at(time.UnixMicro(4_102_444_800_000_003)), Actor: strings.Repeat("€", 16)},
+	}
+	for i := range 8 {
+		ro.Pending = append(ro.Pending, oneseat.Pending{
+			Secret: digest(4000 + i), DeviceID: digest(5000 + i), Epoch: 1<<62 + uint64(i), Expires: at(time.UnixMicro(1_700_000_000_000_011 + int64(i))),
+		})
 	}
 	device := oneseat.Device{Label: strings.Repeat("ü", 32), Class: "desktop", IP: "ffff:ffff:ffff::"}
-	for i := range oneseat.MaxSeats {
+	for i := range oneseat.MaxSeats + oneseat.MaxStreams {
 		when := at(time.UnixMicro(1_700_000_000_000_000 + int64(i)*1_000_003))
 		ro.Seats = append(ro.Seats, oneseat.Seat{
 			Session: oneseat.Session{ID: sessionID("SEAT", i), Account: account, Device: device, Created: when, LastSeen: when.Add(time.Microsecond)},
 			Secret:  digest(i), Previous: digest(1000 + i), Rotated: when.Add(2 * time.Microsecond),
-			DeviceID: digest(2000 + i), Epoch: 1<<62 + uint64(i), Replayed: when.Add(3 * time.Microsecond),
+			DeviceID: digest(2000 + i), Epoch: 1<<62 + uint64(i), Replayed: when.Add(3 * time.Microsecond), Observed: i%2 == 1,
 		})
+		if i >= oneseat.MaxSeats {
+			ro.Seats[i].Parent = sessionID("SEAT", i-oneseat.MaxSeats)
+		}
 	}
 	for i := range oneseat.MaxEndings {
 		when := at(time.UnixMicro(1_700_000_000_000_000 + int64(i)*999_999_999_937))
 		ro.Endings = append(ro.Endings, oneseat.Ended{
 			Ending: oneseat.Ending{
-				Session: sessionID("GONE", i), Reason: oneseat.CredentialsChanged, At: when, By: sessionID("SEAT", i),
+				Session: sessionID("GONE", i), Parent: sessionID("SEAT", i), Reason: oneseat.CredentialsChanged, At: when, By: sessionID("SEAT", i),
 				Actor: strings.Repeat("€", 42) + "..", Device: device, ByDevice: device,
 			},
-			Secret: digest(3000 + i), Used: when.Add(time.Microsecond),
+			Secret: digest(3000 + i), Mark: oneseat.Mark{1, 2, byte(i)}, Used: when.Add(time.Microsecond),
 		})
 	}
 	return ro
@@ -151,16 +162,23 @@ func plain(ro *oneseat.Roster) *oneseat.Roster {
 	}
 	p := &oneseat.Roster{
 		Realm: ro.Realm, Account: ro.Account, Forgotten: ro.Forgotten, Epoch: ro.Epoch, Due: ro.Due,
-		Seats: []oneseat.Seat{}, Endings: []oneseat.Ended{},
+		Limits: ro.Limits, Revision: ro.Revision, Takeover: ro.Takeover,
+		Seats: []oneseat.Seat{}, Endings: []oneseat.Ended{}, Pending: []oneseat.Pending{},
+	}
+	if b := ro.Block; b != nil {
+		p.Block = &oneseat.Block{Since: b.Since, Until: b.Until, Actor: b.Actor}
+	}
+	for _, t := range ro.Pending {
+		p.Pending = append(p.Pending, oneseat.Pending{Secret: t.Secret, DeviceID: t.DeviceID, Epoch: t.Epoch, Expires: t.Expires})
 	}
 	for _, s := range ro.Seats {
 		p.Seats = append(p.Seats, oneseat.Seat{
 			Session: s.Session, Secret: s.Secret, Previous: s.Previous, Rotated: s.Rotated,
-			DeviceID: s.DeviceID, Epoch: s.Epoch, Replayed: s.Replayed,
+			DeviceID: s.DeviceID, Epoch: s.Epoch, Replayed: s.Replayed, Observed: s.Observed,
 		})
 	}
 	for _, e := range ro.Endings {
-		p.Endings = append(p.Endings, oneseat.Ended{Ending: e.Ending, Secret: e.Secret, Used: e.Used})
+		p.Endings = append(p.Endings, oneseat.Ended{Ending: e.Ending, Secret: e.Secret, Mark: e.Mark, Used: e.Used})
 	}
 	return p
 }

@@ -377,6 +377,22 @@ var plants = []plant{
 			})
 		}
 	}, []string{"Views/fields of a newer release are kept"}},
+	{"tickets and blocks are dropped", func(h *handle) {
+		h.update = func(ctx context.Context, k oneseat.Key, change changeFunc) (oneseat.View, error) {
+			return h.Store.Update(ctx, k, func(v oneseat.View) (oneseat.Change, error) {
+				c, err := change(v)
+				if c.Roster != nil {
+					ro := *c.Roster
+					ro.Pending, ro.Block = nil, nil
+					c.Roster = &ro
+				}
+				return c, err
+			})
+		}
+	}, []string{
+		"Views/every field of a roster comes back",
+		"Linearizable/what several nodes do at once has an order in which all answers are right",
+	}},
 	{"text cut at a NUL-padded width", func(h *handle) {
 		h.load = func(ctx context.Context, ks ...oneseat.Key) ([]oneseat.View, error) {
 			vs, err := h.Store.Load(ctx, ks...)
