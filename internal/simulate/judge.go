@@ -376,10 +376,8 @@ func (w *world) heldFor(h *hold, from, to time.Duration) time.Duration {
 		stale = time.Second
 	}
 	l := h.up.link
-	l.mu.Lock()
-	defer l.mu.Unlock()
 	most := stale + 2*l.longest(to) + h.up.pausedIn(from, to)
-	if l.failed >= from-stale {
+	if l.lastFailure() >= from-stale {
 		most += w.plan.config.HoldGrace + loadTimeout
 	}
 	return most
