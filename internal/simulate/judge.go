@@ -178,7 +178,8 @@ func (w *world) judgeNone(c *call, s *session, sec *secret) {
 	switch {
 	case s.vague || s.lost.seq != 0:
 	case sec != nil && sec.until.before(c.back): // rotated away
-		if c.back.at < sec.until.at+rotateGrace && sec.place == len(s.secrets)-2 && !s.over.before(c.back) && !w.plan.mishaps(clockStep) {
+		// The grace counts from the view that the rotation was made of.
+		if c.back.at < sec.until.at+rotateGrace-oneseat.MaxUpdateAge && sec.place == len(s.secrets)-2 && !s.over.before(c.back) && !w.plan.mishaps(clockStep) {
 			w.violate(p2, c, "node %d refuses a token of %s that was rotated away only %v before", c.up.number, s, c.back.at-sec.until.at)
 		}
 	case !s.over.before(c.back):
