@@ -409,6 +409,17 @@ func (r *Registry) watchOnce() {
 			d.realm != nil && now.since(d.realm.loaded) > reloadAfter ||
 			!d.deadline.IsZero() && !after(d.by.Now, now.since(d.by.loaded)).Before(d.deadline)
 	})
+	// What has timed out comes last: it takes an update, and if that fails nobody
+	// else is to be kept waiting.
+	slices.SortFunc(doubtful, func(a, b held) int {
+		switch {
+		case a.deadline.Equal(b.deadline):
+			return 0
+		case sooner(a.deadline, b.deadline).Equal(a.deadline):
+			return 1
+		}
+		return -1
+	})
 	answers := true
 	for some := range slices.Chunk(doubtful, loadMost) {
 		answers = r.reconfirm(some, answers)
@@ -456,7 +467,7 @@ func (r *Registry) reconfirm(some []held, answers bool) bool {
 		}
 		if err == nil {
 			err = r.holdOrEnd(r.life, d.claim(), b.views[d.key], b.control, b.began, since[d.key])
-			answers = !errors.Is(err, ErrStoreUnavailable)
+			answers = !errors.Is(err, ErrStoreUnavailable) && !errors.Is(err, ErrUnknownOutcome)
 		}
 		_, over := errors.AsType[*EndedError](err)
 		switch {

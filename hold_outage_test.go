@@ -128,6 +128,33 @@ func TestManyHeldRequestsAreCutInTimeWhenTheStoreHangs(t *testing.T) {
 	})
 }
 
+// Sessions whose timeouts cannot be recorded do not hold up the look at the
+// others, each with the retries of a lost reply.
+func TestLostRepliesAtManyDeadlinesDoNotKeepOtherHoldsWaiting(t *testing.T) {
+	eachWay(t, func(t *testing.T, hold func(testing.TB, node, oneseat.Grant) *request) {
+		a, b, _ := following(t, oneseat.Config{Idle: 100 * time.Second})
+		for i := range 20 {
+			hold(t, b, signIn(t, a, fmt.Sprint("account ", i), oneseat.Client{}))
+		}
+		time.Sleep(50 * time.Second)
+		g := signIn(t, a, "ada", oneseat.Client{})
+		q := hold(t, b, g)
+		b.deaf()
+		b.set(func() {
+			b.update = func(context.Context, oneseat.Key, change, updateFunc) (oneseat.View, error) {
+				time.Sleep(100 * time.Millisecond)
+				return oneseat.View{}, oneseat.ErrUnknownOutcome
+			}
+		})
+		time.Sleep(51 * time.Second)
+		if err := signOut(t, a, g); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(maxStale + 2*time.Second) // as much as two updates take
+		wantEnding(t, q.cause(t), g.Session.ID, oneseat.SignedOut)
+	})
+}
+
 func TestNothingIsCutWhereTheOperatorChoseSo(t *testing.T) {
 	eachWay(t, func(t *testing.T, hold func(testing.TB, node, oneseat.Grant) *request) {
 		a, b, _ := following(t, oneseat.Config{DangerouslyAllowWhenStoreIsDown: true})

@@ -40,8 +40,8 @@ var bugs = []bug{
 			"			if v.Roster == nil || v.Roster.seat(j.seat.ID) < 0 {\n\t\t\t\treturn Change{}, nil\n\t\t\t}\n" +
 			"			ro := *v.Roster\n" +
 			"			why, _ := j.seat.timeout(v.Now, r.rule) // as it was read before\n" +
-			"			e := ro.end(v, j.seat.ID, Ending{Reason: why, At: v.Now})\n" +
-			"			return ro.commit(v, []Event{e}, r.rule), nil\n" +
+			"			events := ro.end(v, j.seat.ID, Ending{Reason: why, At: v.Now})\n" +
+			"			return ro.commit(v, events, r.rule), nil\n" +
 			"		}); err != nil {\n"},
 	{"a retry admits twice", "decide.go",
 		"if r := ro.recall(c.seat.ID); r.seat != nil || r.ending != nil {",
@@ -55,7 +55,7 @@ var bugs = []bug{
 }
 
 // within is in how many histories a planted bug has to show.
-const within = 20000
+const within = 50000
 
 // TestPlantedBugsAreCaught is that the simulator can fail.
 func TestPlantedBugsAreCaught(t *testing.T) {

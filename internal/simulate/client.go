@@ -119,7 +119,11 @@ func (c *client) run() {
 		if c.w.now() >= c.w.plan.span {
 			break
 		}
-		switch up := c.w.upAt(c.dice.IntN(maxNodes)); {
+		up := c.w.upAt(c.dice.IntN(maxNodes))
+		if h := c.wasCut(); h != nil && c.w.upAt(h.up.number) == h.up { // its page is loaded again
+			up, on = h.up, h.call.on
+		}
+		switch {
 		case up == nil:
 		case on != nil:
 			c.do(&call{up: up, on: on, what: oneOf(c.dice, "check", "check", "peek", "check id")})
@@ -130,6 +134,20 @@ func (c *client) run() {
 	for _, h := range c.holds {
 		c.w.release(h)
 	}
+}
+
+// wasCut returns a hold of the client's that has been cut, once; nil if there is
+// none.
+func (c *client) wasCut() *hold {
+	c.w.mu.Lock()
+	defer c.w.mu.Unlock()
+	i := slices.IndexFunc(c.holds, func(h *hold) bool { return h.cut.seq != 0 })
+	if i < 0 {
+		return nil
+	}
+	h := c.holds[i]
+	c.holds = slices.Delete(c.holds, i, i+1)
+	return h
 }
 
 // aim picks a token for a check at about the moment at which its answer changes:

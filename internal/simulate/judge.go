@@ -178,7 +178,8 @@ func (w *world) judgeNone(c *call, s *session, sec *secret) {
 	switch {
 	case s.vague || s.lost.seq != 0:
 	case sec != nil && sec.until.before(c.back): // rotated away
-		if c.back.at < sec.until.at+rotateGrace && sec.place == len(s.secrets)-2 && !s.over.before(c.back) && !w.plan.mishaps(clockStep) {
+		// The grace counts from the view that the rotation was made of.
+		if c.back.at < sec.until.at+rotateGrace-oneseat.MaxUpdateAge && sec.place == len(s.secrets)-2 && !s.over.before(c.back) && !w.plan.mishaps(clockStep) {
 			w.violate(p2, c, "node %d refuses a token of %s that was rotated away only %v before", c.up.number, s, c.back.at-sec.until.at)
 		}
 	case !s.over.before(c.back):
@@ -376,10 +377,8 @@ func (w *world) heldFor(h *hold, from, to time.Duration) time.Duration {
 		stale = time.Second
 	}
 	l := h.up.link
-	l.mu.Lock()
-	defer l.mu.Unlock()
 	most := stale + 2*l.longest(to) + h.up.pausedIn(from, to)
-	if l.failed >= from-stale {
+	if l.lastFailure() >= from-stale {
 		most += w.plan.config.HoldGrace + loadTimeout
 	}
 	return most

@@ -149,9 +149,12 @@ func (l *ledger) committed(was row, v oneseat.View, now time.Time, c oneseat.Cha
 		}
 	}
 	for i, s := range after.Seats {
-		switch at := slices.IndexFunc(before.Seats, func(b oneseat.Seat) bool { return b.ID == s.ID }); {
-		case slices.ContainsFunc(after.Seats[:i], func(o oneseat.Seat) bool { return o.ID == s.ID }):
+		if slices.ContainsFunc(after.Seats[:i], func(o oneseat.Seat) bool { return o.ID == s.ID }) {
 			l.w.violate(p1, by, "%s has two seats", l.name(s.ID))
+		}
+	}
+	for _, s := range after.Seats {
+		switch at := slices.IndexFunc(before.Seats, func(b oneseat.Seat) bool { return b.ID == s.ID }); {
 		case at < 0:
 			l.created(e, account, s, c)
 		default:
@@ -212,8 +215,11 @@ func (l *ledger) secret(s *session, d oneseat.Digest) {
 // went notes what became of a seat that stays.
 func (l *ledger) went(e *effect, was, is oneseat.Seat) {
 	s := l.byID[is.ID]
-	if is.LastSeen.Before(was.LastSeen) || !is.Created.Equal(was.Created) {
-		l.w.violate(p3, e.by, "%s was seen at %v and is now seen at %v", l.name(is.ID), was.LastSeen, is.LastSeen)
+	switch {
+	case !is.Created.Equal(was.Created):
+		l.w.violate(p1, e.by, "%s is admitted a second time", s)
+	case is.LastSeen.Before(was.LastSeen):
+		l.w.violate(p3, e.by, "%s was last seen %v before it had been last seen", s, was.LastSeen.Sub(is.LastSeen))
 	}
 	s.lastSeen = is.LastSeen
 	if was.Secret != is.Secret {
@@ -373,7 +379,7 @@ func (l *ledger) wasUpset(e *effect) bool {
 	} else {
 		for _, n := range l.w.ups {
 			if n != nil {
-				began = min(began, e.at-2*n.link.slowest)
+				began = min(began, e.at-2*n.link.longest(e.at))
 			}
 		}
 	}

@@ -173,6 +173,8 @@ func (l *link) begin() time.Duration {
 
 // longest is how long calls have taken, that under way among them.
 func (l *link) longest(now time.Duration) time.Duration {
+	l.mu.Lock()
+	defer l.mu.Unlock()
 	if len(l.flying) > 0 {
 		return max(l.slowest, now-slices.Min(l.flying))
 	}

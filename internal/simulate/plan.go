@@ -193,18 +193,19 @@ func draw(seed uint64) plan {
 		p.machines[i] = p.machine(d)
 	}
 	p.storeTroubles(d)
-	if d.percent(10) {
+	if d.percent(15) {
 		p.unheardOf(d)
 	}
 	return p
 }
 
-// unheardOf makes it a history in which a node hears nothing by the log, and has
-// slow reads and work in flight.
+// unheardOf makes it a history in which a node hears nothing by the log, has slow
+// reads and work in flight, and believes its memory for long.
 func (p *plan) unheardOf(d dice) {
-	p.config.MaxStale, p.config.Limit = time.Second, oneOf(d, 1, 2)
-	p.pace = pace{usual: 20 * time.Millisecond, rare: 900 * time.Millisecond, slow: 30}
+	p.config.MaxStale, p.config.Limit = oneOf(d, time.Second, 5*time.Second, 5*time.Second), oneOf(d, 1, 2)
+	p.pace = pace{usual: 20 * time.Millisecond, rare: 1800 * time.Millisecond, slow: 30}
 	p.accounts, p.holds = 1, true
+	p.span = d.between(3*time.Second, 12*time.Second)
 	m := &p.machines[0]
 	m.pauses, m.steps, m.crashes = nil, nil, nil
 	m.outages = []outage{{from: d.upTo(time.Second), to: p.span, calls: theLog}}

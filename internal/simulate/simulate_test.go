@@ -31,7 +31,7 @@ func (c *count) Set(text string) error {
 }
 
 var (
-	histories = count(150)
+	histories = count(100)
 	seed      = count(1)
 	child     = flag.Bool("child", false, "run by itself, and tell of it in JSON")
 	again     = flag.Bool("again", false, "with -child: run the same seed again and again")
@@ -69,7 +69,7 @@ func TestSimulate(t *testing.T) {
 			t.Log("\n" + f.Report)
 		}
 	}
-	if sum.Histories >= 150 {
+	if sum.Histories >= 100 {
 		for _, trouble := range troubles {
 			if sum.Met[trouble] == 0 {
 				t.Errorf("no history met with this: %s", trouble)
@@ -80,7 +80,7 @@ func TestSimulate(t *testing.T) {
 	t.Logf("seeds %d to %d, %v, %.0f histories a second\n%v", seed, uint64(seed)+uint64(histories)-1, took.Round(time.Second/10), float64(sum.Histories)/took.Seconds(), &sum)
 }
 
-// troubles are all that can be met, each at least once in 150 histories.
+// troubles are all that can be met, each at least once in 100 histories.
 var troubles = []string{
 	"backup restored", "gap in the log", "log not readable", "log renamed", "log trimmed", "node paused", "node's clock set",
 	"process crashed", "read refused", "reply of a read lost", "reply of an update lost", "request of an update lost", "row deleted",
