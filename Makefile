@@ -20,10 +20,10 @@ demo: ## the members' site on http://127.0.0.1:8080; ARGS="--listen 127.0.0.1:0"
 
 .PHONY: test
 test: ## everything: format, vet, linters, all tests with the race detector
-	@scripts/prepare go gcc
+	@scripts/prepare go gcc postgres redis
 	@$(MAKE) --no-print-directory lint
 	@echo "testing; compiling with the race detector takes some minutes the first time"
-	@go test -race -shuffle=on ./...
+	@ONESEAT_REQUIRE_SERVERS=1 go test -race -shuffle=on ./...
 	@go test -run '^TestAllocs' . ./oneseathttp
 	@go -C examples test -race -shuffle=on ./...
 	@$(MAKE) --no-print-directory e2e

@@ -1,0 +1,30 @@
+package testservers
+
+import (
+	"fmt"
+	"os"
+	"strconv"
+	"strings"
+	"syscall"
+)
+
+// child is how a server is started: as another user, if need be, and killed when
+// whoever started it is gone.
+func child(account *syscall.Credential) *syscall.SysProcAttr {
+	return &syscall.SysProcAttr{Credential: account, Setpgid: true, Pdeathsig: syscall.SIGKILL}
+}
+
+// family is a process and all that it has started, the oldest first, whatever
+// groups they have made for themselves: PostgreSQL's have one each.
+func family(pid int) []int {
+	all := []int{pid}
+	for i := 0; i < len(all); i++ {
+		children, _ := os.ReadFile(fmt.Sprintf("/proc/%d/task/%[1]d/children", all[i]))
+		for word := range strings.FieldsSeq(string(children)) {
+			if child, err := strconv.Atoi(word); err == nil {
+				all = append(all, child)
+			}
+		}
+	}
+	return all
+}

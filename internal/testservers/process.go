@@ -1,0 +1,206 @@
+// Package testservers runs the real servers that tests and benchmarks need, as
+// child processes on free loopback ports, with their files in temporary folders.
+//
+// It owns the processes and nothing else: what is tested on them, and the
+// clients, belong to whoever asks. A server is there until the test ends that
+// asked for it, and is killed when the test's process dies in any way.
+package testservers
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"os/user"
+	"path/filepath"
+	"strconv"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// Required is the environment variable by which "make test", which installs the
+// servers, says that a missing one is a failure and no reason to skip.
+const Required = "ONESEAT_REQUIRE_SERVERS"
+
+// Process is a server process. Its methods are for one goroutine at a time.
+type Process struct {
+	t       testing.TB
+	path    string
+	args    []string
+	account *syscall.Credential // whom it runs as; nil: as we do
+	cmd     *exec.Cmd           // nil while it does not run
+	said    *output             // of all its runs
+}
+
+// binary finds a server's program in PATH or in one of the folders (patterns of
+// filepath.Glob, the last match counts). A missing one skips the test, or fails
+// it where servers are [Required].
+func binary(t testing.TB, name string, folders ...string) string {
+	t.Helper()
+	for _, folder := range folders {
+		if found, _ := filepath.Glob(filepath.Join(folder, name)); len(found) > 0 {
+			return found[len(found)-1]
+		}
+	}
+	path, err := exec.LookPath(name)
+	if err == nil {
+		return path
+	}
+	if os.Getenv(Required) != "" {
+		t.Fatalf("%s is not on this machine; make test installs it (scripts/prepare)", name)
+	}
+	t.Skipf("%s is not on this machine: make test installs it (scripts/prepare), and then runs this too", name)
+	return ""
+}
+
+// nobody is who a server runs as that refuses to run as root: nil where we are
+// not root ourselves.
+func nobody(t testing.TB) *syscall.Credential {
+	t.Helper()
+	if os.Getuid() != 0 {
+		return nil
+	}
+	u, err := user.Lookup("nobody")
+	if err != nil {
+		t.Fatal(err)
+	}
+	uid, _ := strconv.ParseUint(u.Uid, 10, 32)
+	gid, _ := strconv.ParseUint(u.Gid, 10, 32)
+	return &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}
+}
+
+// folder makes a temporary folder that belongs to account. (A test's own
+// TempDir is below folders that only its owner may enter.)
+func folder(t testing.TB, account *syscall.Credential) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "oneseat")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	if account != nil {
+		if err := os.Chown(dir, int(account.Uid), int(account.Gid)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return dir
+}
+
+// FreePort is a loopback port that nobody listened on a moment ago.
+func FreePort(t testing.TB) int {
+	t.Helper()
+	l, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return l.Addr().(*net.TCPAddr).Port
+}
+
+// start runs a program until the test ends.
+func start(t testing.TB, account *syscall.Credential, path string, args ...string) *Process {
+	t.Helper()
+	p := &Process{t: t, account: account, path: path, args: args, said: &output{}}
+	t.Cleanup(p.Kill)
+	p.Start()
+	return p
+}
+
+// Start runs it, again if it was killed.
+func (p *Process) Start() {
+	p.t.Helper()
+	if p.cmd != nil {
+		return
+	}
+	cmd := exec.CommandContext(context.Background(), p.path, p.args...) //nolint:gosec // found by us
+	cmd.Dir = os.TempDir()
+	cmd.Stdout, cmd.Stderr = p.said, p.said
+	cmd.SysProcAttr = child(p.account)
+	if err := cmd.Start(); err != nil {
+		p.t.Fatalf("%s: %v", p.path, err)
+	}
+	p.cmd = cmd
+}
+
+// Kill ends it and all that it has started at once (kill -9), and waits for it.
+// Killing what does not run does nothing.
+func (p *Process) Kill() {
+	if p.cmd == nil {
+		return
+	}
+	p.signal(syscall.SIGSTOP) // or its children would be nobody's when they are looked for
+	p.signal(syscall.SIGKILL)
+	_ = p.cmd.Wait()
+	p.cmd = nil
+}
+
+// Pause stops it where it is, with all that it has started (SIGSTOP); Continue
+// lets it go on.
+func (p *Process) Pause() { p.signal(syscall.SIGSTOP) }
+
+// Continue lets what was paused go on.
+func (p *Process) Continue() { p.signal(syscall.SIGCONT) }
+
+// signal goes to the process and all that has come from it. The process is
+// first: stopped or dead it starts no more.
+func (p *Process) signal(s syscall.Signal) {
+	for _, pid := range family(p.cmd.Process.Pid) {
+		_ = syscall.Kill(pid, s)
+	}
+}
+
+// await waits until ready says nil, at most 30 seconds, and fails the test with
+// all that the process said if it never does.
+func (p *Process) await(ready func(context.Context) error) {
+	p.t.Helper()
+	var err error
+	for end := time.Now().Add(30 * time.Second); time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
+		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+		err = ready(ctx)
+		cancel()
+		if err == nil {
+			return
+		}
+	}
+	p.t.Fatalf("%s is not ready after 30 s: %v\n%s", p.path, err, p.said)
+}
+
+// run runs a program to its end.
+func run(t testing.TB, account *syscall.Credential, path string, args ...string) {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), path, args...) //nolint:gosec // found by us
+	cmd.Dir = os.TempDir()
+	cmd.SysProcAttr = child(account)
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("%s: %v\n%s", path, err, out)
+	}
+}
+
+// output is what a process has said, the last 64 KiB of it.
+type output struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (o *output) Write(p []byte) (int, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.b.Write(p)
+	if over := o.b.Len() - 64<<10; over > 0 {
+		o.b.Next(over)
+	}
+	return len(p), nil
+}
+
+func (o *output) String() string {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.b.String()
+}
+
+// loopback is the address of a port of this machine.
+func loopback(port int) string { return fmt.Sprintf("127.0.0.1:%d", port) }
