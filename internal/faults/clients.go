@@ -1,0 +1,186 @@
+package faults
+
+import (
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"sync"
+	"time"
+
+	"github.com/anishathalye/porcupine"
+
+	"github.com/oneseat/oneseat"
+	"github.com/oneseat/oneseat/internal/model"
+)
+
+const (
+	clients  = 6
+	accounts = 3
+	most     = 28 // calls that change an account, in one history: porcupine forgets no ending, a roster those beyond 32
+)
+
+// history is what clients called and were told, in one realm.
+type history struct {
+	seed   uint64
+	realm  string
+	limit  int
+	policy oneseat.Policy
+	stale  time.Duration
+	began  time.Time
+
+	mu         sync.Mutex // guards all below
+	number     int
+	operations []porcupine.Operation
+	tokens     [accounts][]token
+	changes    [accounts]int
+	held       []*held
+	wrong      []string // what no node may say
+}
+
+// token is what clients hold: a text, and the numbers that the model has for it
+// and its session.
+type token struct {
+	text    string
+	number  int
+	id      oneseat.SessionID
+	session int
+}
+
+// held is work in flight on one life of a node.
+type held struct {
+	on      token
+	process *process
+	cut     bool
+}
+
+func (h *history) account(i int) string { return fmt.Sprintf("account %d", i) }
+
+func (h *history) since() int64 { return int64(time.Since(h.began)) }
+
+// whats are the calls of a setting. Rotations and two seats of which the idler
+// goes are not tried together: of two sessions that were active in the same
+// microsecond the model does not know which one is the idler.
+func (h *history) whats() []string {
+	if h.limit > 1 && h.policy == oneseat.Displace {
+		return []string{"sign in", "sign in", "check", "check", "check", "hold", "sign out", "end"}
+	}
+	return []string{"sign in", "sign in", "check", "check", "check", "hold", "sign out", "rotate", "end"}
+}
+
+// act has every client call nodes at random until the time is over.
+func (h *history) act(nodes []*node, lasts time.Duration) {
+	var all sync.WaitGroup
+	end := time.Now().Add(lasts)
+	for client := range clients {
+		choices := rand.New(rand.NewPCG(h.seed, uint64(client))) //nolint:gosec // choices of a test
+		all.Go(func() {
+			for time.Now().Before(end) {
+				h.choose(client, nodes[choices.IntN(len(nodes))], choices)
+				time.Sleep(time.Duration(choices.IntN(60)) * time.Millisecond) // people think
+			}
+		})
+	}
+	all.Wait()
+}
+
+// choose makes one call of a client's choice.
+func (h *history) choose(client int, n *node, choices *rand.Rand) {
+	i := choices.IntN(accounts)
+	whats := h.whats()
+	what := whats[choices.IntN(len(whats))]
+	h.mu.Lock()
+	var on token
+	if known := len(h.tokens[i]); known > 0 {
+		on = h.tokens[i][known-1-min(choices.IntN(known), choices.IntN(known))] // rather a new one
+	}
+	if on.text == "" {
+		what = "sign in"
+	}
+	if h.changes[i] >= most {
+		what = "check"
+	}
+	h.mu.Unlock()
+	h.call(client, n, i, what, on)
+}
+
+// call makes one call and notes what came of it.
+func (h *history) call(client int, n *node, i int, what string, on token) {
+	p := n.now()
+	if p == nil {
+		return // it is down, and nobody is called
+	}
+	h.mu.Lock()
+	h.number++
+	c := model.Call{Number: h.number, Account: h.account(i), What: what, On: on.number, Unsure: true}
+	var cut func()
+	switch what {
+	case "sign in":
+		c.On = 0
+		h.changes[i]++
+	case "end":
+		c.On = on.session
+		h.changes[i]++
+	case "sign out", "rotate":
+		h.changes[i]++
+	case "hold":
+		c.What = "check"
+		work := &held{on: on, process: p}
+		cut = func() {
+			h.mu.Lock()
+			defer h.mu.Unlock()
+			work.cut = true
+		}
+		defer func() {
+			h.mu.Lock()
+			defer h.mu.Unlock()
+			if last := len(h.operations) - 1; last >= 0 && h.operations[last].Input == c && h.operations[last].Output.(model.Reply).Said == "yes" {
+				h.held = append(h.held, work)
+			}
+		}()
+	}
+	h.mu.Unlock()
+
+	o := porcupine.Operation{ClientId: client, Input: c, Call: h.since()}
+	a, err := p.ask(request{What: what, Account: c.Account, Token: on.text, Session: on.id}, cut)
+	o.Return = h.since()
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	switch {
+	case err != nil: // the node was killed
+		a.Reply = model.Reply{Said: "unknown"}
+	case a.Wrong != "":
+		h.wrong = append(h.wrong, fmt.Sprintf("%v on node %d: %s", c, n.number, a.Wrong))
+		return
+	case a.Failed != "":
+		return // nothing was done
+	}
+	if a.Reply.Said == "unknown" {
+		if c.What == "check" {
+			return
+		}
+		o.Return = math.MaxInt64 // it may have happened at any time since, or never
+	}
+	o.Output = a.Reply
+	h.operations = append(h.operations, o)
+	if a.Token != "" {
+		t := token{text: a.Token, number: c.Number, id: a.Session, session: c.Number}
+		if what == "rotate" {
+			t.session = on.session
+		}
+		h.tokens[i] = append(h.tokens[i], t)
+	}
+}
+
+// look has every node check the newest tokens of every account, one by one.
+func (h *history) look(nodes []*node) {
+	for i := range accounts {
+		h.mu.Lock()
+		newest := h.tokens[i][max(0, len(h.tokens[i])-6):]
+		h.mu.Unlock()
+		for _, t := range newest {
+			for _, n := range nodes {
+				h.call(clients, n, i, "check", t)
+			}
+		}
+	}
+}

@@ -1,0 +1,104 @@
+package faults
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/anishathalye/porcupine"
+
+	"github.com/oneseat/oneseat/internal/model"
+)
+
+// count is a flag: a whole number, 1 or more.
+type count uint64
+
+func (c *count) String() string { return strconv.FormatUint(uint64(*c), 10) }
+
+func (c *count) Set(text string) error {
+	n, err := strconv.ParseUint(text, 10, 64)
+	if err != nil || n == 0 {
+		return errors.New("not a whole number from 1 on")
+	}
+	*c = count(n)
+	return nil
+}
+
+var (
+	rounds = count(2)
+	seed   = count(1)
+	only   = flag.String("store", "all", "which store: all, "+strings.Join(slices.Sorted(maps.Keys(servers)), ", "))
+)
+
+func TestMain(m *testing.M) {
+	nodeIfAsked()
+	flag.Var(&rounds, "rounds", "how many rounds on each store")
+	flag.Var(&seed, "seed", "of the first round")
+	flag.Parse()
+	os.Exit(m.Run())
+}
+
+// servers start what a store runs on.
+var servers = map[string]func(t *testing.T) *server{
+	"sqlite": func(t *testing.T) *server {
+		return &server{name: "sqlite", url: "sqlite:" + filepath.Join(t.TempDir(), "oneseat.db")}
+	},
+}
+
+// TestFaults is the short form, and with -rounds the long one.
+func TestFaults(t *testing.T) {
+	for _, name := range slices.Sorted(maps.Keys(servers)) {
+		if *only != "all" && *only != name {
+			continue
+		}
+		t.Run(name, func(t *testing.T) {
+			s := servers[name](t)
+			began, calls, met := time.Now(), 0, map[string]int{}
+			var undecided, failed int
+			for i := range uint64(rounds) {
+				p := newPlan(uint64(seed)+i, s.faults)
+				r, err := run(p, s)
+				if err != nil {
+					t.Fatalf("seed %d: the harness could not do its work: %v\n%s", p.seed, err, strings.Join(r.Faults, "\n"))
+				}
+				calls += r.Calls
+				undecided += len(r.Undecided)
+				for _, f := range p.faults {
+					met[f.what]++
+				}
+				if len(r.Violations) > 0 {
+					failed++
+					report(t, p, r, name)
+				}
+				if rounds > 20 && (i+1)%20 == 0 {
+					fmt.Printf("%s: %d rounds, %d operations, %d with violations\n", name, i+1, calls, failed)
+				}
+			}
+			var all []string
+			for _, what := range slices.Sorted(maps.Keys(met)) {
+				all = append(all, fmt.Sprintf("%s %d", what, met[what]))
+			}
+			t.Logf("%s, seeds %d to %d: %d rounds in %v, %d operations, %d histories undecided, %d rounds with violations\nfaults: %s",
+				name, seed, uint64(seed)+uint64(rounds)-1, rounds, time.Since(began).Round(time.Second), calls, undecided, failed, strings.Join(all, ", "))
+		})
+	}
+}
+
+// report tells of a round that broke a promise, and leaves a picture of it.
+func report(t *testing.T, p plan, r Result, name string) {
+	t.Errorf("seed %d: %s\nagain: make faults STORE=%s SEED=%d ROUNDS=1\nlimit %d, %s, MaxStale %v\n%s", r.Seed, strings.Join(r.Violations, "\n\t"),
+		name, r.Seed, p.limit, p.policy, p.stale, strings.Join(r.Faults, "\n"))
+	_, info := porcupine.CheckOperationsVerbose(model.New(p.limit, p.policy), r.history.operations, time.Second)
+	path := filepath.Join(t.ArtifactDir(), fmt.Sprintf("round-%d.html", r.Seed))
+	if err := porcupine.VisualizePath(model.New(p.limit, p.policy), info, path); err == nil {
+		t.Log("a picture of it, which go test -artifacts keeps: " + path)
+	}
+}

@@ -1,0 +1,194 @@
+package faults
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"math"
+	"slices"
+	"time"
+
+	"github.com/anishathalye/porcupine"
+
+	"github.com/oneseat/oneseat"
+	"github.com/oneseat/oneseat/internal/model"
+)
+
+const decideWithin = 20 * time.Second
+
+// verdict is what is held against a history, and what could not be decided.
+type verdict struct {
+	violations, undecided []string
+	calls                 int
+}
+
+// judge holds what clients were told until a time against what is promised.
+func (h *history) judge(until time.Duration) verdict {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	ops := upTo(h.operations, int64(until))
+	slices.SortFunc(ops, func(a, b porcupine.Operation) int {
+		return cmp.Compare(a.Input.(model.Call).Number, b.Input.(model.Call).Number)
+	})
+	v := verdict{violations: slices.Clone(h.wrong), calls: len(ops)}
+	if h.stale != oneseat.FreshAlways {
+		v.violations = append(v.violations, h.late(ops)...)
+		return v
+	}
+	switch porcupine.CheckOperationsTimeout(model.New(h.limit, h.policy), ops, decideWithin) {
+	case porcupine.Illegal:
+		v.violations = append(v.violations, "there is no order in which all answers are right")
+	case porcupine.Unknown:
+		v.undecided = append(v.undecided, fmt.Sprintf("%d operations: porcupine was cut off after %v", len(ops), decideWithin))
+	case porcupine.Ok:
+	}
+	return v
+}
+
+// upTo is what was known by then: what had not returned is open, or no news.
+func upTo(all []porcupine.Operation, until int64) []porcupine.Operation {
+	var ops []porcupine.Operation
+	for _, o := range all {
+		if o.Call >= until {
+			continue
+		}
+		if o.Return >= until && o.Return != math.MaxInt64 {
+			if o.Input.(model.Call).What == "check" {
+				continue
+			}
+			o.Return, o.Output = math.MaxInt64, model.Reply{Said: "unknown"}
+		}
+		ops = append(ops, o)
+	}
+	return ops
+}
+
+// late looks at checks that may be answered from memory, with one seat and
+// displace: for each session there is a time by which it had ended, and one
+// before which nothing can have ended it.
+func (h *history) late(ops []porcupine.Operation) []string {
+	var found []string
+	session := map[int]int{} // of tokens, by the call that gave them
+	for _, o := range ops {
+		switch c := o.Input.(model.Call); c.What {
+		case "sign in":
+			session[c.Number] = c.Number
+		case "rotate":
+			session[c.Number] = session[c.On] // calls are in the order of their numbers
+		}
+	}
+	for _, o := range ops {
+		c, r := o.Input.(model.Call), o.Output.(model.Reply)
+		made := find(ops, c.On)
+		if c.What != "check" || made == nil || made.Input.(model.Call).What != "sign in" { // a new secret: the old one has its grace
+			continue
+		}
+		ended, mayHave := int64(math.MaxInt64), false
+		for _, e := range ops {
+			m := e.Input.(model.Call)
+			if m.Account != c.Account || m.What == "check" || m.Number == c.On || m.What != "sign in" && session[m.On] != c.On && m.On != c.On {
+				continue
+			}
+			mayHave = mayHave || e.Return > made.Call && e.Call < o.Return
+			if m.What != "rotate" && e.Call > made.Return && e.Output.(model.Reply).Said == "yes" {
+				ended = min(ended, e.Return)
+			}
+		}
+		if r.Said == "yes" && ended != math.MaxInt64 && o.Call > ended+int64(h.stale) {
+			found = append(found, fmt.Sprintf("%v says yes, of what had ended %v before it began", c, time.Duration(o.Call-ended)))
+		}
+		if r.Said != "yes" && !mayHave && o.Call > made.Return {
+			found = append(found, fmt.Sprintf("%v says %s, and nothing had ended it", c, r.Said))
+		}
+	}
+	return found
+}
+
+func find(ops []porcupine.Operation, number int) *porcupine.Operation {
+	i := slices.IndexFunc(ops, func(o porcupine.Operation) bool { return o.Input.(model.Call).Number == number })
+	if i < 0 {
+		return nil
+	}
+	return &ops[i]
+}
+
+// uncut are sessions that are over, and whose work goes on. It waits a while for
+// the last of it.
+func (h *history) uncut(nodes []*node, s store) []string {
+	var found []string
+	for end := time.Now().Add(3 * time.Second); ; time.Sleep(50 * time.Millisecond) {
+		found = nil
+		live := map[oneseat.SessionID]bool{}
+		for i := range accounts {
+			views, err := s.Load(context.Background(), oneseat.KeyOf(h.realm, h.account(i)))
+			if err != nil {
+				return []string{"Load: " + err.Error()}
+			}
+			if views[0].Roster != nil {
+				for _, s := range views[0].Roster.Seats {
+					live[s.ID] = true
+				}
+			}
+		}
+		h.mu.Lock()
+		for _, w := range h.held {
+			runs := slices.ContainsFunc(nodes, func(n *node) bool { return n.now() == w.process })
+			if runs && !w.cut && !live[w.on.id] {
+				found = append(found, fmt.Sprintf("session %s is over, and its work in flight was not cut", w.on.id))
+			}
+		}
+		h.mu.Unlock()
+		if len(found) == 0 || time.Now().After(end) {
+			return found
+		}
+	}
+}
+
+// audit reads the log: no commit ever left more sessions than the limit, and
+// nothing that had ended came back.
+func (h *history) audit(s store) []string {
+	var found []string
+	for i := range accounts {
+		records, err := s.Events(context.Background(), oneseat.EventQuery{Realm: h.realm, Account: h.account(i), Limit: 1000})
+		if err != nil {
+			return []string{"Events: " + err.Error()}
+		}
+		slices.SortFunc(records, func(a, b oneseat.Record) int { return cmp.Compare(a.Seq, b.Seq) })
+		live, ended := map[oneseat.SessionID]bool{}, map[oneseat.SessionID]bool{}
+		for _, r := range records {
+			switch r.Type {
+			case oneseat.SessionCreated:
+				if live[r.Session] || ended[r.Session] {
+					found = append(found, fmt.Sprintf("session %s of %s is created twice", r.Session, h.account(i)))
+				}
+				live[r.Session] = true
+			case oneseat.SessionEnded:
+				if !live[r.Session] {
+					found = append(found, fmt.Sprintf("session %s of %s ends and is not there", r.Session, h.account(i)))
+				}
+				delete(live, r.Session)
+				ended[r.Session] = true
+			}
+			if len(live) > h.limit {
+				found = append(found, fmt.Sprintf("%s has %d sessions of %d", h.account(i), len(live), h.limit))
+			}
+		}
+		views, err := s.Load(context.Background(), oneseat.KeyOf(h.realm, h.account(i)))
+		if err != nil {
+			return append(found, "Load: "+err.Error())
+		}
+		if views[0].Roster == nil {
+			continue
+		}
+		for _, s := range views[0].Roster.Seats {
+			if !live[s.ID] {
+				found = append(found, fmt.Sprintf("session %s of %s is seated, and by the log it is not", s.ID, h.account(i)))
+			}
+			delete(live, s.ID)
+		}
+		for id := range live {
+			found = append(found, fmt.Sprintf("session %s of %s is live by the log, and has no seat", id, h.account(i)))
+		}
+	}
+	return found
+}

@@ -1,0 +1,167 @@
+package faults
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"log/slog"
+	"net"
+	"os"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/oneseat/oneseat"
+	"github.com/oneseat/oneseat/internal/model"
+)
+
+// roleVariable makes the test binary a node: it holds a nodeConfig as JSON.
+const roleVariable = "ONESEAT_FAULTS_NODE"
+
+// nodeConfig is what a node's process is told.
+type nodeConfig struct {
+	Store  string // URL
+	Proxy  string // through which it reaches the store
+	Realm  string
+	Limit  int
+	Policy oneseat.Policy
+	Stale  time.Duration
+}
+
+// request is a line that a node reads, answer one that it writes, in any order.
+type request struct {
+	ID      int
+	What    string // sign in, check, sign out, rotate, end, end realm, step, hold
+	Account string
+	Token   string
+	Session oneseat.SessionID
+	Step    time.Duration
+}
+
+type answer struct {
+	ID      int
+	Reply   model.Reply
+	Failed  string // instead of a reply: the store did not answer, and nothing was done
+	Wrong   string // instead of both: what no node may say
+	Token   string
+	Session oneseat.SessionID
+	Over    bool // a hold that was answered before has been cut
+}
+
+// nodeIfAsked is the whole life of a node's process, where this is one.
+func nodeIfAsked() {
+	text, ok := os.LookupEnv(roleVariable)
+	if !ok {
+		return
+	}
+	var c nodeConfig
+	err := json.Unmarshal([]byte(text), &c)
+	if err == nil {
+		err = serve(c, os.Stdin, os.Stdout)
+	}
+	if err != nil {
+		_, _ = io.WriteString(os.Stderr, "node: "+err.Error()+"\n")
+		os.Exit(1)
+	}
+	os.Exit(0)
+}
+
+// serve opens the store and answers until there are no more requests. The first
+// line that it writes is an answer with number 0: it is ready.
+func serve(c nodeConfig, in io.Reader, out io.Writer) error {
+	dial := func(ctx context.Context, server string) (net.Conn, error) { return dialThrough(ctx, c.Proxy, server) }
+	store, shut, err := open(context.Background(), c.Store, dial)
+	if err != nil {
+		return err
+	}
+	defer shut()
+	start := time.Now()
+	var step atomic.Int64 // by how much the wall clock was set
+	seats, err := oneseat.New(store, oneseat.Config{
+		Realm: c.Realm, Limit: c.Limit, WhenFull: c.Policy, MaxStale: c.Stale, Idle: time.Hour,
+		Logger: slog.New(slog.DiscardHandler),
+		Clock: func() (time.Time, time.Duration) {
+			now := time.Now()
+			return now.Add(time.Duration(step.Load())).Round(0), now.Sub(start)
+		},
+	})
+	if err != nil {
+		return err
+	}
+	defer seats.Close()
+
+	var mu sync.Mutex // one line after the other
+	say := func(a answer) {
+		line, _ := json.Marshal(a)
+		mu.Lock()
+		defer mu.Unlock()
+		_, _ = out.Write(append(line, '\n'))
+	}
+	say(answer{})
+	var calls sync.WaitGroup
+	lines := bufio.NewScanner(in)
+	for lines.Scan() {
+		var q request
+		if err := json.Unmarshal(lines.Bytes(), &q); err != nil {
+			return err
+		}
+		if q.What == "step" {
+			step.Add(int64(q.Step))
+			continue
+		}
+		calls.Go(func() { say(do(seats, q, say)) })
+	}
+	calls.Wait()
+	return lines.Err()
+}
+
+// do makes one call.
+func do(seats *oneseat.Registry, q request, say func(answer)) answer {
+	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	defer cancel()
+	a := answer{ID: q.ID}
+	var g oneseat.Grant
+	var n int
+	var err error
+	switch q.What {
+	case "sign in":
+		g, err = seats.SignIn(ctx, q.Account, oneseat.Client{})
+	case "check":
+		var s oneseat.Session
+		if s, err = seats.Check(ctx, q.Token); err == nil && s.Account != q.Account {
+			return answer{ID: q.ID, Wrong: "the token is taken for one of " + s.Account}
+		}
+	case "hold":
+		var s oneseat.Session
+		if s, err = seats.Check(ctx, q.Token); err == nil {
+			held, _ := seats.Hold(context.Background(), s) // until it is cut, or the process ends
+			context.AfterFunc(held, func() { say(answer{ID: q.ID, Over: true}) })
+		}
+	case "sign out":
+		err = seats.SignOut(ctx, q.Token)
+	case "rotate":
+		g, err = seats.Rotate(ctx, q.Token)
+	case "end":
+		n, err = seats.End(ctx, q.Account, oneseat.Cause{}, q.Session)
+	case "end realm":
+		err = seats.EndRealm(ctx, "")
+	default:
+		return answer{ID: q.ID, Wrong: "there is no call " + q.What}
+	}
+	a.Token, a.Session = string(g.Token), g.Session.ID
+	said, ok := model.ReplyOf(err)
+	switch {
+	case ok:
+		a.Reply = said
+		if said.Said == "yes" {
+			a.Reply.Count = n
+		}
+	case errors.Is(err, oneseat.ErrStoreUnavailable):
+		a.Failed = err.Error()
+	default:
+		a.Wrong = err.Error()
+	}
+	return a
+}

@@ -1,0 +1,137 @@
+package faults
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"syscall"
+	"time"
+
+	"github.com/oneseat/oneseat"
+)
+
+const (
+	nodesOfRound = 3
+	acts         = 2500 * time.Millisecond // how long clients call
+)
+
+// fault is something that goes wrong, and is mended.
+type fault struct {
+	at, lasts time.Duration
+	what      string
+	node      int           // which one, or which server
+	step      time.Duration // of its clock
+}
+
+func (f fault) String() string {
+	text := fmt.Sprintf("at %v for %v: %s", f.at.Round(time.Millisecond), f.lasts.Round(time.Millisecond), f.what)
+	if f.step != 0 {
+		text += fmt.Sprintf(" by %v", f.step)
+	}
+	return fmt.Sprintf("%s (%d)", text, f.node)
+}
+
+// plan is a round.
+type plan struct {
+	seed   uint64
+	limit  int
+	policy oneseat.Policy
+	stale  time.Duration
+	faults []fault
+}
+
+// The faults of nodes and of their ways to the store, and those of a store.
+var (
+	ofNodes = []string{
+		"the node is killed", "the node is stopped", "the node's clock is set", "the node is cut off", "its way is slow", "its way is half-open",
+		"its replies are lost",
+	}
+	ofStores = []string{"the store is killed", "the store is stopped"}
+)
+
+// failover is the fault of a cluster that loses what was acknowledged.
+const failover = "a master is killed"
+
+// newPlan is what a seed chooses, for a store that may be hit by these faults
+// too.
+func newPlan(seed uint64, ofStore []string) plan {
+	choices := rand.New(rand.NewPCG(seed, 0)) //nolint:gosec // choices of a test
+	p := plan{seed: seed, limit: 1, policy: oneseat.Displace, stale: oneseat.FreshAlways}
+	switch choices.IntN(4) {
+	case 1:
+		p.limit = 2
+	case 2:
+		p.limit, p.policy = 2, oneseat.Refuse
+	case 3:
+		p.stale = time.Second
+	}
+	all := slices.Concat(ofNodes, ofNodes, ofStore)
+	for range 2 + choices.IntN(4) {
+		f := fault{
+			at:    time.Duration(choices.Int64N(int64(acts * 3 / 4))),
+			lasts: time.Duration(50+choices.IntN(900)) * time.Millisecond,
+			what:  all[choices.IntN(len(all))],
+			node:  choices.IntN(nodesOfRound),
+		}
+		if f.what == "the node's clock is set" {
+			f.step = time.Duration(choices.IntN(7200)-3600) * time.Second
+		}
+		p.faults = append(p.faults, f)
+	}
+	// A failover is the last thing that happens, and happens once.
+	if i := slices.IndexFunc(p.faults, func(f fault) bool { return f.what == failover }); i >= 0 {
+		last := p.faults[i]
+		last.at, last.lasts = acts*2/3, 4*time.Second
+		p.faults = append(slices.DeleteFunc(p.faults, func(f fault) bool { return f.what == failover }), last)
+	}
+	return p
+}
+
+// do makes the fault happen, lasts, and mends it. What could not be mended is an
+// error.
+func (f fault) do(nodes []*node, s *server) error {
+	n := nodes[f.node]
+	wait := func() { time.Sleep(f.lasts) }
+	during := func(w weather) {
+		n.way.set(w)
+		wait()
+		n.way.set(fair)
+	}
+	switch f.what {
+	case "the node is killed":
+		n.kill()
+		wait()
+		return n.start()
+	case "the node is stopped":
+		n.signal(syscall.SIGSTOP)
+		wait()
+		n.signal(syscall.SIGCONT)
+	case "the node's clock is set":
+		if p := n.now(); p != nil {
+			p.tell(request{What: "step", Step: f.step})
+		}
+	case "the node is cut off":
+		during(cut)
+	case "its way is slow":
+		during(slow)
+	case "its way is half-open":
+		during(silent)
+	case "its replies are lost":
+		during(deaf)
+	case "the store is killed", failover:
+		hit := s.part(f.node)
+		hit.Kill()
+		wait()
+		hit.Start()
+		s.await()
+	case "the store is stopped":
+		hit := s.part(f.node)
+		hit.Pause()
+		wait()
+		hit.Continue()
+		s.await()
+	default:
+		return fmt.Errorf("there is no fault %q", f.what)
+	}
+	return nil
+}

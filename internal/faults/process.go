@@ -1,0 +1,169 @@
+package faults
+
+import (
+	"bufio"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+)
+
+// errGone is what a call gets whose node was killed before it answered.
+var errGone = errors.New("the node is gone")
+
+// node is the harness's end of a node: its process, and its way to the store.
+type node struct {
+	number int
+	config nodeConfig
+	way    *proxy
+
+	mu      sync.Mutex // guards all below
+	process *process   // nil while it does not run
+	cut     map[int]bool
+}
+
+// process is one life of a node.
+type process struct {
+	cmd     *exec.Cmd
+	in      io.WriteCloser
+	errors  strings.Builder // its standard error; read it after over
+	over    chan struct{}   // closed when it has ended and was waited for
+	mu      sync.Mutex      // guards what is below, and writing to in
+	last    int
+	waiting map[int]chan answer
+	holds   map[int]func()
+}
+
+// start runs the node's process, and returns when it answers.
+func (n *node) start() error {
+	self, err := os.Executable()
+	if err != nil {
+		return err
+	}
+	text, err := json.Marshal(n.config)
+	if err != nil {
+		return err
+	}
+	p := &process{cmd: exec.Command(self), over: make(chan struct{}), waiting: make(map[int]chan answer), holds: make(map[int]func())} //nolint:gosec // ourselves
+	p.cmd.Env = append(os.Environ(), roleVariable+"="+string(text))
+	p.cmd.Stderr = &p.errors
+	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // an interrupt is for us
+	if p.in, err = p.cmd.StdinPipe(); err != nil {
+		return err
+	}
+	out, err := p.cmd.StdoutPipe()
+	if err != nil {
+		return err
+	}
+	if err := p.cmd.Start(); err != nil {
+		return err
+	}
+	ready := make(chan answer, 1)
+	p.waiting[0] = ready
+	go p.listen(out) // ends with the process
+	select {
+	case <-ready:
+	case <-p.over:
+		return fmt.Errorf("node %d: %s", n.number, p.errors.String())
+	case <-time.After(30 * time.Second):
+		p.kill()
+		return fmt.Errorf("node %d is not ready after 30 s: %s", n.number, p.errors.String())
+	}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.process = p
+	return nil
+}
+
+// listen hands answers to those who wait for them, until the process ends.
+func (p *process) listen(out io.Reader) {
+	lines := bufio.NewScanner(out)
+	lines.Buffer(nil, 1<<20)
+	for lines.Scan() {
+		var a answer
+		if json.Unmarshal(lines.Bytes(), &a) != nil {
+			continue // a line that was cut off with the process
+		}
+		p.mu.Lock()
+		if a.Over {
+			if cut := p.holds[a.ID]; cut != nil {
+				cut()
+			}
+		} else if c := p.waiting[a.ID]; c != nil {
+			delete(p.waiting, a.ID)
+			c <- a
+		}
+		p.mu.Unlock()
+	}
+	_ = p.cmd.Wait()
+	close(p.over)
+}
+
+// ask makes a call; cut, if not nil, is called when a hold that it made is cut.
+func (p *process) ask(q request, cut func()) (answer, error) {
+	c := make(chan answer, 1)
+	p.mu.Lock()
+	p.last++
+	q.ID = p.last
+	p.waiting[q.ID] = c
+	if cut != nil {
+		p.holds[q.ID] = cut
+	}
+	line, err := json.Marshal(q)
+	if err == nil {
+		_, err = p.in.Write(append(line, '\n'))
+	}
+	p.mu.Unlock()
+	if err != nil {
+		return answer{}, errGone
+	}
+	select {
+	case a := <-c:
+		return a, nil
+	case <-p.over:
+		return answer{}, errGone
+	}
+}
+
+func (p *process) tell(q request) {
+	line, _ := json.Marshal(q)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	_, _ = p.in.Write(append(line, '\n'))
+}
+
+// kill ends the process as nothing else does.
+func (p *process) kill() {
+	_ = p.cmd.Process.Kill()
+	<-p.over
+}
+
+// now is the process that runs, or nil.
+func (n *node) now() *process {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.process
+}
+
+// kill ends the node's process; start begins another.
+func (n *node) kill() {
+	n.mu.Lock()
+	p := n.process
+	n.process = nil
+	n.mu.Unlock()
+	if p != nil {
+		p.kill()
+	}
+}
+
+func (n *node) signal(s syscall.Signal) {
+	if p := n.now(); p != nil {
+		_ = p.cmd.Process.Signal(s)
+	}
+}
