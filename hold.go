@@ -51,8 +51,8 @@ type holds struct {
 }
 
 type holdShard struct {
-	mu     sync.Mutex // guards all below it; never held over I/O or a callback
-	held   map[holdKey]*held
+	mu     sync.Mutex    // guards all below it; never held over I/O or a callback
+	held   map[Key]*held // the first of an account's
 	closed bool
 }
 
@@ -71,6 +71,7 @@ type held struct {
 	epoch    uint64    // likewise
 	deadline time.Time // when that times out, by the store's clock; zero: never
 	first    *Holding  // a list of what is ended with it; an empty one is swept by the watch
+	other    *held     // the next of the same account
 }
 
 // claim is what the session claims to be.
@@ -78,7 +79,7 @@ func (d *held) claim() claim { return claim{key: d.key, id: d.id, parent: d.pare
 
 func (h *holds) init() {
 	for i := range h.shards {
-		h.shards[i].held = make(map[holdKey]*held)
+		h.shards[i].held = make(map[Key]*held)
 	}
 }
 
@@ -168,12 +169,21 @@ func (r *Registry) hold(ctx context.Context, c claim, h *Holding, work Ender, m 
 	}
 }
 
+// find returns what is held by a session, or nil. The caller holds the lock.
+func (s *holdShard) find(id holdKey) *held {
+	d := s.held[id.key]
+	for d != nil && d.id != id.id {
+		d = d.other
+	}
+	return d
+}
+
 // link puts h into the list of its session. The caller holds the lock.
 func (s *holdShard) link(id holdKey, h *Holding, work Ender) *held {
-	d := s.held[id]
+	d := s.find(id)
 	if d == nil {
-		d = &held{holdKey: id}
-		s.held[id] = d
+		d = &held{holdKey: id, other: s.held[id.key]}
+		s.held[id.key] = d
 	}
 	h.in, h.of, h.prev, h.next, h.work = s, d, nil, d.first, work
 	if d.first != nil {
@@ -219,7 +229,7 @@ func (r *Registry) cut(id holdKey, cause error) {
 	s := r.holds.shard(id.key)
 	var works []Ender
 	s.mu.Lock()
-	if d := s.held[id]; d != nil {
+	if d := s.find(id); d != nil {
 		for d.first != nil {
 			works = append(works, s.unlink(d.first))
 		}
@@ -252,15 +262,21 @@ func (r *Registry) cutRealm(epoch uint64, how Ending) {
 	}
 }
 
-// cutGone cuts what a roster that was just read says has ended.
+// cutGone cuts what a roster that was just read says has ended, whoever ended it:
+// an earlier try whose reply was lost, or another node of which the log has not
+// told yet. What was there before and has left no trace is a stream that stopped
+// or lapsed.
 func (r *Registry) cutGone(v View) {
 	if v.Key == r.control {
 		r.cutRealm(v.Roster.epoch(), Ending{At: micros(v.Roster.epoch()).time()})
 		return
 	}
-	for _, d := range r.holds.list(func(d *held) bool { return d.key == v.Key }) {
-		if found := d.claim().in(v.Roster, v.Now); found.ending != nil {
+	for _, d := range r.holds.of(v.Key) {
+		switch found := d.claim().in(v.Roster, v.Now); {
+		case found.ending != nil:
 			r.cut(d.holdKey, &EndedError{found.ending.Ending})
+		case found.seat == nil && d.by != nil && d.by.Version < v.Version:
+			r.cut(d.holdKey, ErrNoSession)
 		}
 	}
 }
@@ -319,7 +335,7 @@ func (r *Registry) confirmed(c claim, e *entry, seat *Seat, control uint64) {
 	s := r.holds.shard(c.key)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	d := s.held[holdKey{c.key, c.id}]
+	d := s.find(holdKey{c.key, c.id})
 	if d == nil {
 		return
 	}
@@ -343,17 +359,45 @@ func (h *holds) list(pick func(*held) bool) []held {
 	for i := range h.shards {
 		s := &h.shards[i]
 		s.mu.Lock()
-		for id, d := range s.held {
-			switch {
-			case d.first == nil:
-				delete(s.held, id)
-			case pick(d):
-				out = append(out, *d)
-			}
+		for k := range s.held {
+			s.each(k, func(d *held) {
+				if pick(d) {
+					out = append(out, *d)
+				}
+			})
 		}
 		s.mu.Unlock()
 	}
 	return out
+}
+
+// of returns copies of an account's held sessions.
+func (h *holds) of(k Key) (out []held) {
+	s := h.shard(k)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.each(k, func(d *held) { out = append(out, *d) })
+	return out
+}
+
+// each calls f for an account's held sessions, and forgets those with nothing in
+// flight. The caller holds the lock.
+func (s *holdShard) each(k Key, f func(*held)) {
+	first := s.held[k]
+	for at := &first; *at != nil; {
+		d := *at
+		if d.first == nil {
+			*at = d.other
+			continue
+		}
+		f(d)
+		at = &d.other
+	}
+	if first == nil {
+		delete(s.held, k)
+	} else if first != s.held[k] {
+		s.held[k] = first
+	}
 }
 
 // close cuts everything and takes no more.
@@ -364,8 +408,10 @@ func (h *holds) close() {
 		s.mu.Lock()
 		s.closed = true
 		for _, d := range s.held {
-			for d.first != nil {
-				works = append(works, s.unlink(d.first))
+			for ; d != nil; d = d.other {
+				for d.first != nil {
+					works = append(works, s.unlink(d.first))
+				}
 			}
 		}
 		s.mu.Unlock()

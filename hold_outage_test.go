@@ -245,3 +245,85 @@ func TestAStreamIsToldOfItsSessionsEndWithoutTheLog(t *testing.T) {
 		}
 	})
 }
+
+// P4: an operation that returns from a node has nothing left in flight there of
+// what it found over, whoever ended it: the log may not have told yet.
+func TestWhatAnUpdateFindsOverIsCutHere(t *testing.T) {
+	for name, tt := range map[string]struct {
+		stream bool // it is about a stream, not about its session
+		do     func(ctx context.Context, r node, g oneseat.Grant, stream oneseat.Session) error
+	}{
+		"SignOut": {false, func(ctx context.Context, r node, g oneseat.Grant, _ oneseat.Session) error {
+			return r.SignOut(ctx, string(g.Token))
+		}},
+		"End": {false, func(ctx context.Context, r node, g oneseat.Grant, _ oneseat.Session) error {
+			return second(r.End(ctx, "ada", oneseat.Cause{}, g.Session.ID))
+		}},
+		"EndAll": {false, func(ctx context.Context, r node, _ oneseat.Grant, _ oneseat.Session) error {
+			return second(r.EndAll(ctx, "ada", oneseat.Cause{}))
+		}},
+		"Block": {false, func(ctx context.Context, r node, _ oneseat.Grant, _ oneseat.Session) error {
+			return r.Block(ctx, "ada", time.Time{}, "")
+		}},
+		"StopStream": {true, func(ctx context.Context, r node, g oneseat.Grant, stream oneseat.Session) error {
+			return r.StopStream(ctx, g.Session, stream.ID)
+		}},
+		"End of a stream": {true, func(ctx context.Context, r node, _ oneseat.Grant, stream oneseat.Session) error {
+			return second(r.End(ctx, "ada", oneseat.Cause{}, stream.ID))
+		}},
+	} {
+		for _, here := range []bool{false, true} { // ended by this node, and the reply was lost
+			t.Run(fmt.Sprint(name, ", here ", here), func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					a, b, _ := following(t, oneseat.Config{})
+					g := signIn(t, a, "ada", oneseat.Client{})
+					stream := play(t, a, g.Session, "p")
+					session, playing := hold(t, a, g), hold(t, a, oneseat.Grant{Session: stream})
+					a.deaf()
+					if here {
+						a.loseReplies(oneseat.KeyOf(realm, "ada"), 1, nil)
+					} else if err := tt.do(t.Context(), b, g, stream); err != nil {
+						t.Fatal(err)
+					}
+					if session.cause(t) != nil || playing.cause(t) != nil {
+						t.Fatal("cut too early")
+					}
+					if err := tt.do(t.Context(), a, g, stream); err != nil {
+						t.Fatal(err)
+					}
+					if playing.cause(t) == nil {
+						t.Error("the stream's work goes on")
+					}
+					if cut := session.cause(t) != nil; cut == tt.stream {
+						t.Errorf("the session's work is cut: %t", cut)
+					}
+				})
+			})
+		}
+	}
+}
+
+// What was not there yet when an update looked is not gone.
+func TestWhatBeganAfterAnUpdateIsNotCutByIt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a, b, _ := following(t, oneseat.Config{Limit: 2, Streams: 2})
+		g := signIn(t, a, "ada", oneseat.Client{})
+		var late *request
+		a.set(func() {
+			a.update = func(ctx context.Context, k oneseat.Key, c change, next updateFunc) (oneseat.View, error) {
+				v, err := next(ctx, k, c)
+				if late == nil { // its reply is overtaken by a stream that is started and held here
+					late = &request{}
+					stream := play(t, b, g.Session, "p")
+					late.leave = a.WhenEnded(t.Context(), stream, late.End)
+				}
+				return v, err
+			}
+		})
+		signIn(t, a, "ada", oneseat.Client{})
+		if cause := late.cause(t); cause != nil {
+			t.Errorf("cut: %v", cause)
+		}
+		late.leave()
+	})
+}
