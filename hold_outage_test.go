@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -325,5 +327,28 @@ func TestWhatBeganAfterAnUpdateIsNotCutByIt(t *testing.T) {
 			t.Errorf("cut: %v", cause)
 		}
 		late.leave()
+	})
+}
+
+// Nothing is kept of work that is done, not its session's name either.
+func TestWhatIsHeldNoMoreIsForgotten(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a, _, _ := following(t, oneseat.Config{})
+		heap := func() int64 {
+			var m runtime.MemStats
+			runtime.GC()
+			runtime.ReadMemStats(&m)
+			return int64(m.HeapAlloc)
+		}
+		const size, n = 16 << 10, 1000
+		before := heap()
+		for i := range n {
+			s := oneseat.Session{Account: fmt.Sprint("ada ", i%10), ID: oneseat.SessionID(strings.Repeat("x", size) + fmt.Sprint(i))}
+			a.WhenEnded(t.Context(), s, func(error) {})()
+		}
+		time.Sleep(time.Second)
+		if grown := heap() - before; grown > size*n/2 {
+			t.Errorf("%d bytes are kept", grown)
+		}
 	})
 }
