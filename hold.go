@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/binary"
 	"errors"
+	"math"
 	"slices"
 	"sync"
 	"time"
@@ -73,6 +74,9 @@ type held struct {
 	first    *Holding  // a list of what is ended with it; an empty one is swept by the watch
 	other    *held     // the next of the same account
 }
+
+// atAll is a version after all, for what is over whatever was seen before.
+const atAll = math.MaxUint64
 
 // claim is what the session claims to be.
 func (d *held) claim() claim { return claim{key: d.key, id: d.id, parent: d.parent} }
@@ -224,12 +228,15 @@ func (s *holdShard) cut(h *Holding, cause error) {
 	}
 }
 
-// cut ends everything that is held by a session.
-func (r *Registry) cut(id holdKey, cause error) {
+// cut ends everything that is held by a session which was over in a version of
+// its roster. One that was seen live in that, or in a later one, is another: a
+// stream that had lapsed and was started again under its id, by the retry of a
+// start whose reply was lost.
+func (r *Registry) cut(id holdKey, version uint64, cause error) {
 	s := r.holds.shard(id.key)
 	var works []Ender
 	s.mu.Lock()
-	if d := s.find(id); d != nil {
+	if d := s.find(id); d != nil && (d.by == nil || d.by.Version < version) {
 		for d.first != nil {
 			works = append(works, s.unlink(d.first))
 		}
@@ -246,7 +253,7 @@ func (r *Registry) cutEnded(key Key, events []Event) {
 	for _, e := range events {
 		switch {
 		case e.Type == SessionEnded || e.Type == StreamEnded:
-			r.cut(holdKey{key, e.Session}, &EndedError{e.Ending()})
+			r.cut(holdKey{key, e.Session}, e.Version, &EndedError{e.Ending()})
 		case e.Type == RealmWasEnded && key == r.control:
 			r.cutRealm(e.Version, Ending{At: e.At, Actor: e.Actor})
 		}
@@ -258,7 +265,7 @@ func (r *Registry) cutRealm(epoch uint64, how Ending) {
 	how.Reason = RealmEnded
 	for _, d := range r.holds.list(func(d *held) bool { return d.epoch != 0 && d.epoch < epoch }) {
 		how.Session = d.id
-		r.cut(d.holdKey, &EndedError{how})
+		r.cut(d.holdKey, atAll, &EndedError{how})
 	}
 }
 
@@ -274,9 +281,9 @@ func (r *Registry) cutGone(v View) {
 	for _, d := range r.holds.of(v.Key) {
 		switch found := d.claim().in(v.Roster, v.Now); {
 		case found.ending != nil:
-			r.cut(d.holdKey, &EndedError{found.ending.Ending})
-		case found.seat == nil && d.by != nil && d.by.Version < v.Version:
-			r.cut(d.holdKey, ErrNoSession)
+			r.cut(d.holdKey, atAll, &EndedError{found.ending.Ending})
+		case found.seat == nil && d.by != nil:
+			r.cut(d.holdKey, v.Version, ErrNoSession)
 		}
 	}
 }
@@ -519,10 +526,10 @@ func (r *Registry) reconfirm(some []held, answers bool) bool {
 		switch {
 		case err == nil || r.life.Err() != nil:
 		case over || errors.Is(err, ErrNoSession):
-			r.cut(d.holdKey, err)
+			r.cut(d.holdKey, atAll, err)
 		case r.config.DangerouslyAllowWhenStoreIsDown:
 		case r.unconfirmed(&d, r.now()) > r.holdStale()+r.config.HoldGrace:
-			r.cut(d.holdKey, err)
+			r.cut(d.holdKey, atAll, err)
 		}
 	}
 	return answers

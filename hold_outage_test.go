@@ -352,3 +352,32 @@ func TestWhatIsHeldNoMoreIsForgotten(t *testing.T) {
 		}
 	})
 }
+
+// A stream that lapsed while the reply to its start was lost is started again by
+// the retry. The log tells of both; work that is held by it is not cut for the end
+// of what was there before.
+func TestAStreamThatIsStartedAgainIsNotCutByItsEndBefore(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const idle = 3 * time.Second
+		a, b, store := following(t, oneseat.Config{StreamIdle: idle})
+		g := signIn(t, a, "ada", oneseat.Client{})
+		synctest.Wait()
+		b.deaf()
+		a.loseReplies(oneseat.KeyOf(realm, "ada"), 1, func() { time.Sleep(idle) })
+		stream := play(t, a, g.Session, "p")
+		events := logged(t, store, "ada")
+		if n, m := count(events, oneseat.StreamStarted), count(events, oneseat.StreamEnded); n != 2 || m != 1 {
+			t.Fatalf("%d starts and %d ends: %+v", n, m, events)
+		}
+		q := hold(t, b, oneseat.Grant{Session: stream})
+		b.up()
+		time.Sleep(2 * time.Second) // the log has told
+		if cause := q.cause(t); cause != nil {
+			t.Errorf("cut: %v", cause)
+		}
+		time.Sleep(idle)
+		if q.cause(t) == nil {
+			t.Error("it has lapsed, and goes on")
+		}
+	})
+}

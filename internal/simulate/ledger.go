@@ -177,7 +177,7 @@ func (l *ledger) committed(was row, v oneseat.View, now time.Time, c oneseat.Cha
 		case at < 0:
 			l.created(e, account, s, c)
 		default:
-			l.went(e, before.Seats[at], s)
+			l.went(e, before.Seats[at], s, after, c)
 		}
 		if slices.ContainsFunc(after.Endings, func(o oneseat.Ended) bool { return o.Session == s.ID }) {
 			l.w.violate(p3, by, "%s is live and has ended", l.name(s.ID))
@@ -246,11 +246,15 @@ func (l *ledger) secret(s *session, d oneseat.Digest) {
 }
 
 // went notes what became of a seat that stays.
-func (l *ledger) went(e *effect, was, is oneseat.Seat) {
+func (l *ledger) went(e *effect, was, is oneseat.Seat, after *oneseat.Roster, c oneseat.Change) {
 	s := l.byID[is.ID]
 	switch {
 	case s.parent != "" && is.Created.After(was.Created) && s.by == e.by && e.by.back.seq == 0: // see startsAgain
+		if end, ok := l.streamEnded(e, was, after, c); ok {
+			s.endings = append(s.endings, recorded{e.moment, end})
+		}
 		*s = session{id: s.id, account: s.account, number: s.number, parent: s.parent, epoch: s.epoch, made: e.moment, by: e.by, endings: s.endings}
+		e.changes = append(e.changes, change{what: "ended", on: s, why: oneseat.IdleTimeout}, change{what: "created", on: s})
 	case !is.Created.Equal(was.Created):
 		l.w.violate(p1, e.by, "%s is admitted a second time", s)
 	case is.LastSeen.Before(was.LastSeen):

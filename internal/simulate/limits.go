@@ -80,17 +80,13 @@ func (c *client) limitOps(op *call) bool {
 	return true
 }
 
-// allowed are the limits that may count in a commit: the stored one, or all that
-// the application said since it had to be asked, or for everybody.
-func (l *ledger) allowed(account int, stored oneseat.Limits, m moment, by *call) (sessions, streams span) {
+// allowed are the limits that may count: the stored one, or all that the
+// application said between two moments, or for everybody.
+func (l *ledger) allowed(account int, stored oneseat.Limits, from, to moment) (sessions, streams span) {
 	t, c := l.terms[account], l.w.plan.config
-	from := t.asked
-	if by != nil && from.before(by.began) {
-		from = by.began
-	}
 	plans := []oneseat.Limits{{}}
 	if l.w.plan.plans {
-		plans = inForce(t.plans, from, m)
+		plans = inForce(t.plans, from, to)
 	}
 	sessions, streams = span{math.MaxInt, 0}, span{math.MaxInt, 0}
 	for _, p := range plans {
@@ -115,7 +111,11 @@ func (s *span) take(ceiling int, limits ...int) {
 // within is P1: whatever admits somebody, or changes limits, leaves no more than
 // the limits allow; and nobody has to go without cause.
 func (l *ledger) within(e *effect, account int, before, after *oneseat.Roster) {
-	sessions, streams := l.allowed(account, after.Limits, e.moment, e.by)
+	from := l.terms[account].asked // who asked before has to ask again
+	if e.by != nil && from.before(e.by.began) {
+		from = e.by.began
+	}
+	sessions, streams := l.allowed(account, after.Limits, from, e.moment)
 	has := func(parent bool) (n int) {
 		for _, s := range after.Seats {
 			if (s.Parent != "") == parent {
@@ -194,7 +194,7 @@ func (w *world) judgeFull(c *call) {
 	}
 	var sessions, streams span
 	for i, stored := range inForce(w.ledger.terms[c.account].stored, c.began, c.back) {
-		if s, t := w.ledger.allowed(c.account, stored, c.back, c); i == 0 {
+		if s, t := w.ledger.allowed(c.account, stored, c.began, c.back); i == 0 {
 			sessions, streams = s, t
 		} else {
 			sessions = span{min(sessions.least, s.least), max(sessions.most, s.most)}

@@ -226,7 +226,7 @@ func (c change) apply(all []standing) []standing {
 		s.place++
 	case c.what == "realm" && s.how == "live":
 		s.how = string(oneseat.RealmEnded)
-	case c.what == "realm" && s.how == "lost":
+	case c.what == "realm": // it was over before, for another reason
 	case c.what == "ended" && (s.how == "live" || s.how == "lost"):
 		s.how = string(c.why)
 	case c.what == "ended" && s.how == string(oneseat.RealmEnded):

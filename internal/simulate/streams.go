@@ -129,11 +129,14 @@ func (l *ledger) streamEnded(e *effect, was oneseat.Seat, after *oneseat.Roster,
 	return end, true
 }
 
-// orphans: a stream's session is live.
+// orphans: a stream's session is live, and a player has one.
 func (l *ledger) orphans(e *effect, after *oneseat.Roster) {
-	for _, s := range after.Seats {
+	for i, s := range after.Seats {
 		if s.Parent == "" {
 			continue
+		}
+		if slices.ContainsFunc(after.Seats[:i], func(o oneseat.Seat) bool { return o.Parent == s.Parent && o.DeviceID == s.DeviceID }) {
+			l.w.violate(p1, e.by, "the player of %s has another stream", l.name(s.ID))
 		}
 		at := slices.IndexFunc(after.Seats, func(o oneseat.Seat) bool { return o.ID == s.Parent })
 		if at < 0 || after.Seats[at].Parent != "" {
@@ -192,6 +195,8 @@ func (w *world) judgePlay(c *call) {
 			w.violate(p2, c, "StartStream returned a stream that was never committed")
 		case s.parent != c.on.grant.Session.ID:
 			w.violate(p2, c, "StartStream returned %s, which is another session's", s)
+		case s.by != nil && s.by.player != c.player:
+			w.violate(p2, c, "StartStream returned %s, which is another player's", s)
 		case !s.vague && s.over.before(c.began):
 			w.violate(p4, c, "StartStream returned %s, whose end had been recorded %v before", s, c.began.at-s.over.at)
 		case parent != nil && !parent.vague && parent.lost.seq == 0 && parent.over.before(c.began):
