@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/binary"
 	"errors"
+	"math"
 	"slices"
 	"sync"
 	"time"
@@ -51,8 +52,8 @@ type holds struct {
 }
 
 type holdShard struct {
-	mu     sync.Mutex // guards all below it; never held over I/O or a callback
-	held   map[holdKey]*held
+	mu     sync.Mutex    // guards all below it; never held over I/O or a callback
+	held   map[Key]*held // the first of an account's
 	closed bool
 }
 
@@ -71,14 +72,18 @@ type held struct {
 	epoch    uint64    // likewise
 	deadline time.Time // when that times out, by the store's clock; zero: never
 	first    *Holding  // a list of what is ended with it; an empty one is swept by the watch
+	other    *held     // the next of the same account
 }
+
+// atAll is a version after all, for what is over whatever was seen before.
+const atAll = math.MaxUint64
 
 // claim is what the session claims to be.
 func (d *held) claim() claim { return claim{key: d.key, id: d.id, parent: d.parent} }
 
 func (h *holds) init() {
 	for i := range h.shards {
-		h.shards[i].held = make(map[holdKey]*held)
+		h.shards[i].held = make(map[Key]*held)
 	}
 }
 
@@ -168,12 +173,21 @@ func (r *Registry) hold(ctx context.Context, c claim, h *Holding, work Ender, m 
 	}
 }
 
+// find returns what is held by a session, or nil. The caller holds the lock.
+func (s *holdShard) find(id holdKey) *held {
+	d := s.held[id.key]
+	for d != nil && d.id != id.id {
+		d = d.other
+	}
+	return d
+}
+
 // link puts h into the list of its session. The caller holds the lock.
 func (s *holdShard) link(id holdKey, h *Holding, work Ender) *held {
-	d := s.held[id]
+	d := s.find(id)
 	if d == nil {
-		d = &held{holdKey: id}
-		s.held[id] = d
+		d = &held{holdKey: id, other: s.held[id.key]}
+		s.held[id.key] = d
 	}
 	h.in, h.of, h.prev, h.next, h.work = s, d, nil, d.first, work
 	if d.first != nil {
@@ -214,12 +228,15 @@ func (s *holdShard) cut(h *Holding, cause error) {
 	}
 }
 
-// cut ends everything that is held by a session.
-func (r *Registry) cut(id holdKey, cause error) {
+// cut ends everything that is held by a session which was over in a version of
+// its roster. One that was seen live in that, or in a later one, is another: a
+// stream that had lapsed and was started again under its id, by the retry of a
+// start whose reply was lost.
+func (r *Registry) cut(id holdKey, version uint64, cause error) {
 	s := r.holds.shard(id.key)
 	var works []Ender
 	s.mu.Lock()
-	if d := s.held[id]; d != nil {
+	if d := s.find(id); d != nil && (d.by == nil || d.by.Version < version) {
 		for d.first != nil {
 			works = append(works, s.unlink(d.first))
 		}
@@ -236,7 +253,7 @@ func (r *Registry) cutEnded(key Key, events []Event) {
 	for _, e := range events {
 		switch {
 		case e.Type == SessionEnded || e.Type == StreamEnded:
-			r.cut(holdKey{key, e.Session}, &EndedError{e.Ending()})
+			r.cut(holdKey{key, e.Session}, e.Version, &EndedError{e.Ending()})
 		case e.Type == RealmWasEnded && key == r.control:
 			r.cutRealm(e.Version, Ending{At: e.At, Actor: e.Actor})
 		}
@@ -248,19 +265,25 @@ func (r *Registry) cutRealm(epoch uint64, how Ending) {
 	how.Reason = RealmEnded
 	for _, d := range r.holds.list(func(d *held) bool { return d.epoch != 0 && d.epoch < epoch }) {
 		how.Session = d.id
-		r.cut(d.holdKey, &EndedError{how})
+		r.cut(d.holdKey, atAll, &EndedError{how})
 	}
 }
 
-// cutGone cuts what a roster that was just read says has ended.
+// cutGone cuts what a roster that was just read says has ended, whoever ended it:
+// an earlier try whose reply was lost, or another node of which the log has not
+// told yet. What was there before and has left no trace is a stream that stopped
+// or lapsed.
 func (r *Registry) cutGone(v View) {
 	if v.Key == r.control {
 		r.cutRealm(v.Roster.epoch(), Ending{At: micros(v.Roster.epoch()).time()})
 		return
 	}
-	for _, d := range r.holds.list(func(d *held) bool { return d.key == v.Key }) {
-		if found := d.claim().in(v.Roster, v.Now); found.ending != nil {
-			r.cut(d.holdKey, &EndedError{found.ending.Ending})
+	for _, d := range r.holds.of(v.Key) {
+		switch found := d.claim().in(v.Roster, v.Now); {
+		case found.ending != nil:
+			r.cut(d.holdKey, atAll, &EndedError{found.ending.Ending})
+		case found.seat == nil && d.by != nil:
+			r.cut(d.holdKey, v.Version, ErrNoSession)
 		}
 	}
 }
@@ -319,7 +342,7 @@ func (r *Registry) confirmed(c claim, e *entry, seat *Seat, control uint64) {
 	s := r.holds.shard(c.key)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	d := s.held[holdKey{c.key, c.id}]
+	d := s.find(holdKey{c.key, c.id})
 	if d == nil {
 		return
 	}
@@ -343,17 +366,45 @@ func (h *holds) list(pick func(*held) bool) []held {
 	for i := range h.shards {
 		s := &h.shards[i]
 		s.mu.Lock()
-		for id, d := range s.held {
-			switch {
-			case d.first == nil:
-				delete(s.held, id)
-			case pick(d):
-				out = append(out, *d)
-			}
+		for k := range s.held {
+			s.each(k, func(d *held) {
+				if pick(d) {
+					out = append(out, *d)
+				}
+			})
 		}
 		s.mu.Unlock()
 	}
 	return out
+}
+
+// of returns copies of an account's held sessions.
+func (h *holds) of(k Key) (out []held) {
+	s := h.shard(k)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.each(k, func(d *held) { out = append(out, *d) })
+	return out
+}
+
+// each calls f for an account's held sessions, and forgets those with nothing in
+// flight. The caller holds the lock.
+func (s *holdShard) each(k Key, f func(*held)) {
+	first := s.held[k]
+	for at := &first; *at != nil; {
+		d := *at
+		if d.first == nil {
+			*at = d.other
+			continue
+		}
+		f(d)
+		at = &d.other
+	}
+	if first == nil {
+		delete(s.held, k)
+	} else if first != s.held[k] {
+		s.held[k] = first
+	}
 }
 
 // close cuts everything and takes no more.
@@ -364,8 +415,10 @@ func (h *holds) close() {
 		s.mu.Lock()
 		s.closed = true
 		for _, d := range s.held {
-			for d.first != nil {
-				works = append(works, s.unlink(d.first))
+			for ; d != nil; d = d.other {
+				for d.first != nil {
+					works = append(works, s.unlink(d.first))
+				}
 			}
 		}
 		s.mu.Unlock()
@@ -473,10 +526,10 @@ func (r *Registry) reconfirm(some []held, answers bool) bool {
 		switch {
 		case err == nil || r.life.Err() != nil:
 		case over || errors.Is(err, ErrNoSession):
-			r.cut(d.holdKey, err)
+			r.cut(d.holdKey, atAll, err)
 		case r.config.DangerouslyAllowWhenStoreIsDown:
 		case r.unconfirmed(&d, r.now()) > r.holdStale()+r.config.HoldGrace:
-			r.cut(d.holdKey, err)
+			r.cut(d.holdKey, atAll, err)
 		}
 	}
 	return answers

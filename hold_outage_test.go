@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -242,6 +244,140 @@ func TestAStreamIsToldOfItsSessionsEndWithoutTheLog(t *testing.T) {
 			if !ok || over.Ending.Session != s.ID || over.Ending.Parent != g.Session.ID || over.Ending.Reason != oneseat.Displaced {
 				t.Errorf("%s: %v", what, err)
 			}
+		}
+	})
+}
+
+// P4: an operation that returns from a node has nothing left in flight there of
+// what it found over, whoever ended it: the log may not have told yet.
+func TestWhatAnUpdateFindsOverIsCutHere(t *testing.T) {
+	for name, tt := range map[string]struct {
+		stream bool // it is about a stream, not about its session
+		do     func(ctx context.Context, r node, g oneseat.Grant, stream oneseat.Session) error
+	}{
+		"SignOut": {false, func(ctx context.Context, r node, g oneseat.Grant, _ oneseat.Session) error {
+			return r.SignOut(ctx, string(g.Token))
+		}},
+		"End": {false, func(ctx context.Context, r node, g oneseat.Grant, _ oneseat.Session) error {
+			return second(r.End(ctx, "ada", oneseat.Cause{}, g.Session.ID))
+		}},
+		"EndAll": {false, func(ctx context.Context, r node, _ oneseat.Grant, _ oneseat.Session) error {
+			return second(r.EndAll(ctx, "ada", oneseat.Cause{}))
+		}},
+		"Block": {false, func(ctx context.Context, r node, _ oneseat.Grant, _ oneseat.Session) error {
+			return r.Block(ctx, "ada", time.Time{}, "")
+		}},
+		"StopStream": {true, func(ctx context.Context, r node, g oneseat.Grant, stream oneseat.Session) error {
+			return r.StopStream(ctx, g.Session, stream.ID)
+		}},
+		"End of a stream": {true, func(ctx context.Context, r node, _ oneseat.Grant, stream oneseat.Session) error {
+			return second(r.End(ctx, "ada", oneseat.Cause{}, stream.ID))
+		}},
+	} {
+		for _, here := range []bool{false, true} { // ended by this node, and the reply was lost
+			t.Run(fmt.Sprint(name, ", here ", here), func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					a, b, _ := following(t, oneseat.Config{})
+					g := signIn(t, a, "ada", oneseat.Client{})
+					stream := play(t, a, g.Session, "p")
+					session, playing := hold(t, a, g), hold(t, a, oneseat.Grant{Session: stream})
+					a.deaf()
+					if here {
+						a.loseReplies(oneseat.KeyOf(realm, "ada"), 1, nil)
+					} else if err := tt.do(t.Context(), b, g, stream); err != nil {
+						t.Fatal(err)
+					}
+					if session.cause(t) != nil || playing.cause(t) != nil {
+						t.Fatal("cut too early")
+					}
+					if err := tt.do(t.Context(), a, g, stream); err != nil {
+						t.Fatal(err)
+					}
+					if playing.cause(t) == nil {
+						t.Error("the stream's work goes on")
+					}
+					if cut := session.cause(t) != nil; cut == tt.stream {
+						t.Errorf("the session's work is cut: %t", cut)
+					}
+				})
+			})
+		}
+	}
+}
+
+// What was not there yet when an update looked is not gone.
+func TestWhatBeganAfterAnUpdateIsNotCutByIt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a, b, _ := following(t, oneseat.Config{Limit: 2, Streams: 2})
+		g := signIn(t, a, "ada", oneseat.Client{})
+		var late *request
+		a.set(func() {
+			a.update = func(ctx context.Context, k oneseat.Key, c change, next updateFunc) (oneseat.View, error) {
+				v, err := next(ctx, k, c)
+				if late == nil { // its reply is overtaken by a stream that is started and held here
+					late = &request{}
+					stream := play(t, b, g.Session, "p")
+					late.leave = a.WhenEnded(t.Context(), stream, late.End)
+				}
+				return v, err
+			}
+		})
+		signIn(t, a, "ada", oneseat.Client{})
+		if cause := late.cause(t); cause != nil {
+			t.Errorf("cut: %v", cause)
+		}
+		late.leave()
+	})
+}
+
+// Nothing is kept of work that is done, not its session's name either.
+func TestWhatIsHeldNoMoreIsForgotten(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a, _, _ := following(t, oneseat.Config{})
+		heap := func() int64 {
+			var m runtime.MemStats
+			runtime.GC()
+			runtime.ReadMemStats(&m)
+			return int64(m.HeapAlloc)
+		}
+		const size, n = 16 << 10, 1000
+		before := heap()
+		for i := range n {
+			s := oneseat.Session{Account: fmt.Sprint("ada ", i%10), ID: oneseat.SessionID(strings.Repeat("x", size) + fmt.Sprint(i))}
+			a.WhenEnded(t.Context(), s, func(error) {})()
+		}
+		time.Sleep(time.Second)
+		if grown := heap() - before; grown > size*n/2 {
+			t.Errorf("%d bytes are kept", grown)
+		}
+	})
+}
+
+// A stream that lapsed while the reply to its start was lost is started again by
+// the retry. The log tells of both; work that is held by it is not cut for the end
+// of what was there before.
+func TestAStreamThatIsStartedAgainIsNotCutByItsEndBefore(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const idle = 3 * time.Second
+		a, b, store := following(t, oneseat.Config{StreamIdle: idle})
+		g := signIn(t, a, "ada", oneseat.Client{})
+		synctest.Wait()
+		b.deaf()
+		a.loseReplies(oneseat.KeyOf(realm, "ada"), 1, func() { time.Sleep(idle) })
+		stream := play(t, a, g.Session, "p")
+		events := logged(t, store, "ada")
+		if n, m := count(events, oneseat.StreamStarted), count(events, oneseat.StreamEnded); n != 2 || m != 1 {
+			t.Fatalf("%d starts and %d ends: %+v", n, m, events)
+		}
+		q := hold(t, b, oneseat.Grant{Session: stream})
+		b.up()
+		time.Sleep(2 * time.Second) // the log has told
+		if cause := q.cause(t); cause != nil {
+			t.Errorf("cut: %v", cause)
+		}
+		time.Sleep(idle)
+		if q.cause(t) == nil {
+			t.Error("it has lapsed, and goes on")
 		}
 	})
 }

@@ -284,21 +284,33 @@ var errLimitsChange = fmt.Errorf("%w: the account's limits keep changing", ErrSt
 
 // changeLimits is changeAccount with what the application says of the account's
 // limits, asked for again if they changed meanwhile.
-func (r *Registry) changeLimits(ctx context.Context, account string, change func(v View, epoch uint64, asked Limits) Change) error {
+func (r *Registry) changeLimits(ctx context.Context, account string, change func(v View, epoch uint64, asked Limits) Change) (err error) {
 	if err := checkAccount(account); err != nil {
 		return err
 	}
+	key := KeyOf(r.config.Realm, account)
+	tried := false // and the reply was lost
+	defer func() {
+		if tried {
+			err = unclear(err)
+		}
+	}()
 	for range 3 {
-		asked, revision, err := r.limitsOf(ctx, KeyOf(r.config.Realm, account), account)
+		asked, revision, err := r.limitsOf(ctx, key, account)
+		if err != nil {
+			return err
+		}
+		epoch, err := r.epochNow(ctx)
 		if err != nil {
 			return err
 		}
 		late := false
-		err = r.changeAccount(ctx, account, func(v View, epoch uint64) Change {
+		_, err = r.update(ctx, key, func(v View, try int) (Change, error) {
+			tried = tried || try > 0
 			if late = r.config.LimitFor != nil && v.Roster.revision() != revision; late {
-				return Change{}
+				return Change{}, nil
 			}
-			return change(v, epoch, asked)
+			return change(v, epoch, asked), nil
 		})
 		if err != nil || !late {
 			return err

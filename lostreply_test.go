@@ -196,3 +196,45 @@ func TestACallerThatGoesAwayGetsItsContextsError(t *testing.T) {
 	wantError(t, r.EndRealm(ctx, ""), context.Canceled)
 	wantLive(t, r, g)
 }
+
+// The same where the limits changed after the reply was lost, so that they are
+// asked for again, and the store is down then. What a retry finds committed is
+// answered under whatever limits.
+func TestALostReplyBeforeLimitsChangeIsStillUnknown(t *testing.T) {
+	key := oneseat.KeyOf(realm, "ada")
+	for name, do := range map[string]func(r node) error{
+		"SignIn":   func(r node) error { return second(r.SignIn(t.Context(), "ada", oneseat.Client{})) },
+		"SetLimit": func(r node) error { return r.SetLimit(t.Context(), "ada", oneseat.Limits{Total: 5}, "") },
+		"Refresh":  func(r node) error { return r.Refresh(t.Context(), "ada") },
+	} {
+		for _, committed := range []bool{false, true} {
+			store := memstore.New()
+			p := &plans{said: oneseat.Limits{Total: 2}}
+			r, other := newNode(t, store, oneseat.Config{LimitFor: p.limitFor}), newNode(t, store, oneseat.Config{LimitFor: p.limitFor})
+			signIn(t, r, "ada", oneseat.Client{})
+			first := true
+			r.set(func() {
+				r.update = func(ctx context.Context, k oneseat.Key, c change, next updateFunc) (oneseat.View, error) {
+					if k != key || !first {
+						return next(ctx, k, c)
+					}
+					first = false
+					if committed {
+						if _, err := next(ctx, k, c); err != nil {
+							t.Error(err)
+						}
+					}
+					if err := other.Refresh(ctx, "ada"); err != nil {
+						t.Error(err)
+					}
+					r.unreadable()
+					return oneseat.View{}, oneseat.ErrUnknownOutcome
+				}
+			})
+			err := do(r)
+			if known := name == "SignIn" && committed; known && err != nil || !known && !errors.Is(err, oneseat.ErrUnknownOutcome) || errors.Is(err, oneseat.ErrStoreUnavailable) {
+				t.Errorf("%s, committed %t: %v", name, committed, err)
+			}
+		}
+	}
+}

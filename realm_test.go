@@ -285,6 +285,24 @@ func TestWithoutTheControlRecordNothingIssuedBeforeIsAccepted(t *testing.T) {
 	})
 }
 
+// A heartbeat says no where a check does.
+func TestWithoutTheControlRecordNoStreamIsKept(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a, _, store := following(t, oneseat.Config{MaxStale: oneseat.FreshAlways})
+		g := signIn(t, a, "ada", oneseat.Client{})
+		stream := play(t, a, g.Session, "p")
+		deleteRow(t, store, "")
+		before := stored(t, store, "ada").Version
+		time.Sleep(30 * time.Second)
+		_, err := a.CheckStream(t.Context(), g.Session, stream.ID)
+		wantError(t, err, oneseat.ErrNoSession)
+		wantError(t, a.Heartbeat(t.Context(), g.Session, stream.ID), oneseat.ErrNoSession)
+		if v := stored(t, store, "ada"); v.Version != before {
+			t.Errorf("the heartbeat wrote %+v", v.Roster)
+		}
+	})
+}
+
 func TestTheControlRecordIsMadeOnce(t *testing.T) {
 	a, b, store := newSystem(t, oneseat.Config{})
 	all := make([]oneseat.Grant, 32)

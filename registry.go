@@ -184,9 +184,7 @@ func (r *Registry) update(ctx context.Context, key Key, change func(v View, try 
 		r.stats.updates.Add(1)
 		if err == nil {
 			r.committed(v, began, since, last)
-			if lost != nil {
-				r.cutGone(v) // what an earlier try ended is in no event of this one
-			}
+			r.cutGone(v) // what an earlier try, or another node, ended is in no event of this one
 			return v, nil
 		}
 		if errors.Is(err, ErrUnknownOutcome) {
@@ -236,6 +234,15 @@ func (r *Registry) noAnswer(err error) error {
 		return err
 	}
 	return fmt.Errorf("%w: %w", ErrStoreUnavailable, err)
+}
+
+// unclear is the error of what came to nothing after a reply had been lost: that
+// nothing was done would be too much to say.
+func unclear(err error) error {
+	if errors.Is(err, ErrStoreUnavailable) {
+		return fmt.Errorf("%w: %v", ErrUnknownOutcome, err)
+	}
+	return err
 }
 
 // sessions lists seats for people, the newest first.

@@ -541,6 +541,9 @@ func TestSetLimitAndRefreshWhoseReplyWasLost(t *testing.T) {
 		if count(events, oneseat.LimitChanged) != 1 || count(events, oneseat.SessionEnded) != 1 || len(liveIDs(t, store, "ada")) != 1 {
 			t.Errorf("events: %+v", events)
 		}
+		r.down()
+		wantError(t, r.SetLimit(t.Context(), "ada", oneseat.Limits{}, ""), oneseat.ErrStoreUnavailable)
+		wantError(t, r.Refresh(t.Context(), "ada"), oneseat.ErrStoreUnavailable)
 	}
 }
 

@@ -153,8 +153,13 @@ func (r *Registry) Adopt(ctx context.Context, account string, issued time.Time, 
 
 // admit brings a newcomer to the one door, under the realm's epoch and the
 // application's limit of now, as often as it takes.
-func (r *Registry) admit(ctx context.Context, key Key, account string, c newcomer) (View, Decision, error) {
+func (r *Registry) admit(ctx context.Context, key Key, account string, c newcomer) (_ View, _ Decision, err error) {
 	var late error // what changed since it was asked for
+	defer func() {
+		if !c.tried.IsZero() {
+			err = unclear(err)
+		}
+	}()
 	for range 3 {
 		epoch, asOf, err := r.epoch(ctx)
 		if err != nil {
@@ -172,6 +177,7 @@ func (r *Registry) admit(ctx context.Context, key Key, account string, c newcome
 				c.tried = asOf
 			}
 			switch {
+			case v.Roster != nil && v.Roster.recall(c.seat.ID) != recognition{}: // an earlier try was committed
 			case v.Roster != nil && slices.ContainsFunc(v.Roster.Seats, func(s Seat) bool { return s.Epoch > epoch }):
 				late = &FormatError{"sessions are newer than the realm's control record, as after a partial restore: call EndRealm"}
 				return Change{}, nil

@@ -57,8 +57,10 @@ func (r *Registry) Stats() Stats {
 		shard := &r.holds.shards[i]
 		shard.mu.Lock()
 		for _, d := range shard.held {
-			if d.first != nil {
-				s.Held++
+			for ; d != nil; d = d.other {
+				if d.first != nil {
+					s.Held++
+				}
 			}
 		}
 		shard.mu.Unlock()

@@ -136,6 +136,9 @@ func (v View) beat(s Session, stream SessionID, epoch uint64, rule Rule) (Change
 	}
 	ro, events := v.settled(v.Roster.Realm, s.Account, epoch, rule)
 	err := ro.streaming(s.ID, stream)
+	if err == nil && ro.recall(stream).seat.Epoch > epoch { // the realm's record was lost: checks do not know it either
+		err = ErrNoSession
+	}
 	if err == nil && ro.touch(stream, v.Now, rule.StreamIdle/10) {
 		return ro.commit(v, events, rule), nil
 	}

@@ -13,7 +13,7 @@ type Sum struct {
 	Histories, Calls, Linear int
 	Undecided                []string
 	Failures                 []Failure
-	Answers, Met             map[string]int
+	Answers, Done, Met       map[string]int
 }
 
 // Failure is a seed whose history broke a promise.
@@ -26,18 +26,15 @@ type Failure struct {
 // Batch runs the histories of n seeds one after the other until so many have
 // failed. step is the way from one seed to the next; 0 runs the same again.
 func Batch(t *testing.T, seed, n, step uint64, failures int) Sum {
-	s := Sum{Answers: make(map[string]int), Met: make(map[string]int)}
+	s := Sum{}
 	for ; n > 0 && len(s.Failures) < failures; n, seed = n-1, seed+step {
 		r := Run(t, seed)
 		s.Histories++
 		s.Calls += r.Calls
 		s.Linear += r.Linear
-		for k, n := range r.Answers {
-			s.Answers[k] += n
-		}
-		for k, n := range r.Met {
-			s.Met[k] += n
-		}
+		add(&s.Answers, r.Answers)
+		add(&s.Done, r.Done)
+		add(&s.Met, r.Met)
 		for _, u := range r.Undecided {
 			s.Undecided = append(s.Undecided, fmt.Sprintf("seed %d: %s", seed, u))
 		}
@@ -56,6 +53,7 @@ func (s *Sum) Add(o Sum) {
 	s.Undecided = append(s.Undecided, o.Undecided...)
 	s.Failures = append(s.Failures, o.Failures...)
 	add(&s.Answers, o.Answers)
+	add(&s.Done, o.Done)
 	add(&s.Met, o.Met)
 }
 

@@ -26,10 +26,16 @@ type call struct {
 	what                    string
 	up                      *up
 	began, back             moment
-	on                      *pass   // the token that is presented, or whose session it is about
-	also                    []*pass // End: the other ids
-	brief                   bool    // the client gives up early
-	owner                   bool    // SignIn: the application vouches for it
+	on                      *pass // the token that is presented, or whose session it is about
+	stream                  oneseat.Session
+	player, device          string
+	ticket                  oneseat.Ticket
+	chose                   []oneseat.SessionID // Redeem, StartStream: who is to go
+	limits                  oneseat.Limits      // SetLimit, and what the application says
+	until                   time.Time           // Block, and what a sign-in is told of one
+	also                    []*pass             // End: the other ids
+	brief                   bool                // the client gives up early
+	owner                   bool                // SignIn: the application vouches for it
 
 	said    string
 	err     error
@@ -37,6 +43,7 @@ type call struct {
 	ending  oneseat.Ending
 	count   int
 	listed  []oneseat.Session
+	full    *oneseat.LimitError
 	granted *pass
 
 	effects []*effect // of its commits; the ledger's
@@ -54,9 +61,14 @@ type book struct {
 	w      *world
 	mu     sync.Mutex
 	passes [][]*pass // by account, the newest last
+	offers [][]offer
+	played [][]played
 }
 
-func newBook(w *world) *book { return &book{w: w, passes: make([][]*pass, w.plan.accounts)} }
+func newBook(w *world) *book {
+	n := w.plan.accounts
+	return &book{w: w, passes: make([][]*pass, n), offers: make([][]offer, n), played: make([][]played, n)}
+}
 
 func (b *book) add(account int, g oneseat.Grant) *pass {
 	p := &pass{g, digestOf(g.Token)}
@@ -199,9 +211,13 @@ func (c *client) choose(u *up) {
 	if op.on == nil {
 		chance = 0
 	}
+	if c.redeem(op) || c.limitOps(op) || c.blockOps(op) || c.stream(op) {
+		c.do(op)
+		return
+	}
 	switch {
 	case chance < 20:
-		op.what, op.owner = "sign in", c.dice.percent(10)
+		op.what, op.owner, op.device = "sign in", c.dice.percent(10), c.device()
 		switch c.dice.IntN(10) {
 		case 0, 1, 2, 3:
 		case 4: // the browser was another account's
@@ -263,7 +279,9 @@ func (c *client) do(op *call) {
 	var err error
 	switch op.what {
 	case "sign in":
-		g, err = u.SignIn(ctx, account, oneseat.Client{Token: token, TakeOver: op.owner})
+		g, err = u.SignIn(ctx, account, oneseat.Client{Token: token, DeviceID: op.device, TakeOver: op.owner})
+	case "redeem":
+		g, err = u.Redeem(ctx, op.ticket, oneseat.Client{Token: token, DeviceID: op.device}, op.chose...)
 	case "check":
 		s, err = u.Check(ctx, token)
 	case "peek":
@@ -288,10 +306,24 @@ func (c *client) do(op *call) {
 		err = u.EndRealm(ctx, "simulate")
 	case "hold":
 		s, err = c.enter(ctx, op, token)
+	case "set limit":
+		err = u.SetLimit(ctx, account, op.limits, "simulate")
+	case "change plan":
+		w.changePlan(c.account, op.limits)
+		err = u.Refresh(ctx, account)
+	case "refresh":
+		err = u.Refresh(ctx, account)
+	case "block":
+		err = u.Block(ctx, account, op.until, "simulate")
+	case "unblock":
+		err = u.Unblock(ctx, account, "simulate")
+	default:
+		s, err = c.doStream(ctx, op)
 	}
 	if g.Token != "" {
 		op.granted = c.book.add(c.account, g)
 	}
+	c.book.remember(op, s, err)
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	op.back, op.session, op.err = w.stamp(), s.ID, err
@@ -306,14 +338,20 @@ func (c *client) do(op *call) {
 // answer puts an error into a word.
 func (c *call) answer() {
 	over, ended := errors.AsType[*oneseat.EndedError](c.err)
-	_, full := errors.AsType[*oneseat.LimitError](c.err)
+	full, isFull := errors.AsType[*oneseat.LimitError](c.err)
+	out, blocked := errors.AsType[*oneseat.BlockedError](c.err)
+	_, ticket := errors.AsType[*oneseat.TicketError](c.err)
 	switch {
 	case c.err == nil:
 		c.said = "yes"
 	case ended:
 		c.said, c.ending = "ended", over.Ending
-	case full:
-		c.said = "full"
+	case isFull:
+		c.said, c.full = "full", full
+	case blocked:
+		c.said, c.until = "blocked", out.Until
+	case ticket:
+		c.said = "bad ticket"
 	case errors.Is(c.err, oneseat.ErrNoSession):
 		c.said = "none"
 	case errors.Is(c.err, oneseat.ErrUnknownOutcome) && !errors.Is(c.err, oneseat.ErrStoreUnavailable):
@@ -338,6 +376,7 @@ type hold struct {
 	cause    error
 	released moment
 	holding  oneseat.Holding
+	stop     func() // instead of it
 }
 
 // End implements [oneseat.Ender].
@@ -382,6 +421,9 @@ func (c *client) enter(ctx context.Context, op *call, token string) (oneseat.Ses
 
 // release ends a hold whose work is done.
 func (w *world) release(h *hold) {
+	if h.stop != nil {
+		h.stop()
+	}
 	h.holding.Release()
 	w.mu.Lock()
 	defer w.mu.Unlock()

@@ -28,7 +28,7 @@ func (w *world) judge(c *call) {
 		}
 		return
 	case "given up", "unavailable", "unknown":
-		if !c.brief && c.up.link.lastFailure() < c.began.at && !c.up.closing.before(c.back) {
+		if !c.brief && c.up.link.lastFailure() < c.began.at && !c.up.closing.before(c.back) && !w.keptChanging(c) {
 			w.violate(p2, c, "node %d says %q, and the store had answered every call", c.up.number, c.said)
 		}
 		return
@@ -36,10 +36,15 @@ func (w *world) judge(c *call) {
 	switch c.what {
 	case "check", "peek", "check id", "hold":
 		w.judgeCheck(c)
-	case "list":
+	case "list", "streams":
 		w.judgeList(c)
-	case "sign in":
+	case "sign in", "redeem":
 		w.judgeSignIn(c)
+	case "play":
+		w.judgePlay(c)
+	case "check stream", "beat":
+		w.judgeStream(c)
+	case "hold stream": // see judgeCut
 	default:
 		w.judgeEnd(c)
 	}
@@ -72,7 +77,7 @@ func (w *world) judgeCheck(c *call) {
 		w.judgeYes(c, s, sec)
 	case "ended":
 		w.judgeEnded(c, s, c.ending, c.back)
-		s.told[c.up.number] = c.back
+		w.told(c.up, s, c.back)
 	case "none":
 		if c.what == "check id" {
 			sec = nil
@@ -99,10 +104,10 @@ func (w *world) judgeYes(c *call, s *session, sec *secret) {
 	case tooLate(c, s.lost.moment, min(s.lost.remembered, w.stale()*60)):
 		w.violate(p4, c, "node %d says yes to %s, whose record had been lost %v before", n, s, c.began.at-s.lost.at)
 	}
-	if c.what != "peek" {
+	if c.what != "peek" && s.parent == "" {
 		w.used(c, s)
 	}
-	if s.lost.seq != 0 || sec.until.seq == 0 {
+	if s.lost.seq != 0 || sec == nil || sec.until.seq == 0 {
 		return
 	}
 	if next := s.secrets[sec.place+1]; tooLate(c, next.until, w.stale()) {
@@ -127,6 +132,12 @@ func (w *world) judgeIdle(by *call, s *session, e oneseat.Ending) {
 		return // a touch may have been lost
 	}
 	every, after := w.plan.config.Idle/10, e.At.Sub(w.start)-s.active
+	if s.parent != "" { // a heartbeat is written before it is answered
+		every = w.plan.config.StreamIdle * 9 / 10
+		if p := w.ledger.byID[s.parent]; p != nil && len(p.endings) > 0 && p.endings[len(p.endings)-1].At.Equal(e.At) {
+			return // it is its session that was idle
+		}
+	}
 	if after < every {
 		w.violate(p2, by, "%s is ended, %s, only %v after it was active", s, e.Reason, after)
 	}
@@ -150,11 +161,11 @@ func (w *world) judgeClosed(c *call) {
 
 // judgeEnded: what is called ended has been recorded so.
 func (w *world) judgeEnded(c *call, s *session, e oneseat.Ending, by moment) {
-	if e.Session != s.id {
-		w.violate(p2, c, "the end of %s is told for that of %s", w.ledger.name(e.Session), s)
+	if s.vague || s.parent != "" && w.parentsEnding(s, e, by) {
 		return
 	}
-	if s.vague {
+	if e.Session != s.id && (s.parent == "" || e.Session != s.parent) {
+		w.violate(p2, c, "the end of %s is told for that of %s", w.ledger.name(e.Session), s)
 		return
 	}
 	for _, r := range s.endings {
@@ -202,19 +213,27 @@ func (w *world) judgeList(c *call) {
 	for _, s := range w.ledger.sessions {
 		listed := slices.ContainsFunc(c.listed, func(l oneseat.Session) bool { return l.ID == s.id })
 		switch {
-		case s.account != c.account || s.vague || s.lost.seq != 0:
+		case s.account != c.account || s.vague || s.lost.seq != 0 || (s.parent != "") != (c.what == "streams"):
 		case listed && s.over.before(c.began):
 			w.violate(p4, c, "%s is listed, whose end had been recorded %v before", s, c.began.at-s.over.at)
-		case !listed && s.made.before(c.began) && s.over.seq == 0 && !w.timedOut(s, c.back.at):
+		case !listed && s.made.before(c.began) && s.over.seq == 0 && !w.timedOut(s, c):
 			w.violate(p2, c, "%s, which is live, is not listed", s)
 		}
 	}
 }
 
-// timedOut says that a session may have timed out by then.
-func (w *world) timedOut(s *session, by time.Duration) bool {
-	d := w.deadline(s)
-	return d != 0 && d <= by || w.plan.mishaps(clockStep, restored)
+// timedOut says that a session may have timed out at some time of a call, by what
+// was stored then: a touch that was made in time may be stored later.
+func (w *world) timedOut(s *session, c *call) bool {
+	seen := s.lastSeen
+	for _, old := range slices.Backward(s.seen) {
+		if !c.began.before(old.until) {
+			break
+		}
+		seen = old.lastSeen
+	}
+	d := w.deadlineOf(s, seen)
+	return d != 0 && d <= c.back.at || w.plan.mishaps(clockStep, restored)
 }
 
 func (w *world) judgeSignIn(c *call) {
@@ -225,10 +244,19 @@ func (w *world) judgeSignIn(c *call) {
 		s = w.ledger.byID[c.ending.Session]
 	}
 	switch {
+	case c.said == "bad ticket" && c.what == "redeem":
+		w.judgeTicket(c)
+	case c.said == "blocked":
+		w.judgeBlocked(c)
 	case c.said == "full":
-		if w.plan.config.WhenFull != oneseat.Refuse {
+		if w.plan.config.WhenFull == oneseat.Displace {
 			w.violate(p2, c, "a sign-in is refused where the older session is to go")
 		}
+		if asked := c.full.Ticket != ""; asked != (w.plan.config.WhenFull == oneseat.Ask) || asked && w.ledger.tickets[digestOfSecret(oneseat.TicketPrefix, string(c.full.Ticket))] == nil {
+			w.violate(p2, c, "a sign-in is refused without a ticket that is good, or with one that nobody needs")
+		}
+		w.judgeFull(c)
+		w.serve(c)
 	case s == nil || s.by != c:
 		w.violate(p2, c, "SignIn returned a session that it had not committed")
 	case c.said == "ended":
@@ -238,6 +266,9 @@ func (w *world) judgeSignIn(c *call) {
 	}
 	if c.said == "yes" {
 		w.serve(c)
+	}
+	if c.said == "yes" && c.what == "redeem" {
+		w.judgeRedeemed(c)
 	}
 }
 
@@ -259,21 +290,32 @@ func (w *world) judgeEnd(c *call) {
 			w.violate(p2, c, "Rotate returned a token that it had not committed")
 		}
 	case "sign out":
-		meant = func(s *session) bool { return s.id == c.on.grant.Session.ID }
+		meant = func(s *session) bool { return s.is(c.on.grant.Session.ID) }
 	case "end":
 		meant = func(s *session) bool {
-			return s.id == c.on.grant.Session.ID || slices.ContainsFunc(c.also, func(p *pass) bool { return s.id == p.grant.Session.ID })
+			return s.is(c.on.grant.Session.ID) || slices.ContainsFunc(c.also, func(p *pass) bool { return s.is(p.grant.Session.ID) })
 		}
 	case "end others":
-		meant = func(s *session) bool { return s.account == c.account && s.id != c.on.grant.Session.ID }
+		meant = func(s *session) bool { return s.account == c.account && !s.is(c.on.grant.Session.ID) }
 	case "end realm":
 		meant = func(s *session) bool { return true }
+	case "end stream", "stop":
+		meant = func(s *session) bool { return s.id == c.stream.ID }
+	case "block":
+		meant = func(s *session) bool { return s.account == c.account }
+	case "unblock":
+		w.judgeUnblocked(c)
+	case "set limit":
+		w.judgeLimits(c)
 	}
 	for _, s := range w.ledger.sessions {
 		switch {
 		case !s.made.before(c.began) || !meant(s) || s.vague || s.lost.seq != 0:
 		case s.over.before(c.back):
-			s.served[c.up.number] = c.back
+			w.served(c.up, s, c.back)
+			if c.what != "end realm" {
+				w.judgeInFlight(c, c.began, s)
+			}
 		default:
 			w.violate(p3, c, "%s returned, and %s is live", c.what, s)
 		}
@@ -289,16 +331,16 @@ func (w *world) serve(c *call) {
 	for _, e := range c.effects {
 		for _, ch := range e.changes {
 			if s := ch.on; s.by != c && (ch.what == "ended" || ch.what == "realm") && (s.account == c.account || c.what != "sign in") {
-				s.served[c.up.number] = c.back
-				w.judgeInFlight(c, e, s)
+				w.served(c.up, s, c.back)
+				w.judgeInFlight(c, e.moment, s)
 			}
 		}
 	}
 }
 
-func (w *world) judgeInFlight(c *call, e *effect, s *session) {
+func (w *world) judgeInFlight(c *call, since moment, s *session) {
 	for _, h := range w.holds {
-		if h.on == s && h.up == c.up && h.opened.before(e.moment) && h.cut.seq == 0 && h.released.seq == 0 && !s.vague && s.lost.seq == 0 {
+		if h.on == s && h.up == c.up && h.opened.before(since) && h.cut.seq == 0 && h.released.seq == 0 && !s.vague && s.lost.seq == 0 {
 			w.violate(p4, c, "%s returned on node %d, and work of %s that is in flight there goes on", c.what, c.up.number, s)
 		}
 	}
@@ -311,7 +353,7 @@ func (w *world) judgeCut(h *hold) {
 	case h.on == nil || h.up.dead.seq != 0:
 	case ended:
 		w.judgeEnded(h.call, h.on, over.Ending, h.cut)
-		h.on.told[h.up.number] = h.cut
+		w.told(h.up, h.on, h.cut)
 	case errors.Is(h.cause, oneseat.ErrNoSession):
 		if h.on.lost.seq == 0 && !h.on.vague && !h.on.over.before(h.cut) {
 			w.violate(p2, h.call, "work of %s is cut on node %d as if it had no session", h.on, h.up.number)
@@ -353,14 +395,19 @@ func (w *world) judgeLate(h *hold) {
 
 // deadline is when a session times out, as far as has been committed; 0: never,
 // or nobody knows.
-func (w *world) deadline(s *session) time.Duration {
+func (w *world) deadline(s *session) time.Duration { return w.deadlineOf(s, s.lastSeen) }
+
+func (w *world) deadlineOf(s *session, lastSeen time.Time) time.Duration {
 	var d time.Duration
 	c := w.plan.config
 	if w.plan.mishaps(clockStep, restored) {
 		return 0
 	}
+	if s.parent != "" {
+		return lastSeen.Add(c.StreamIdle).Sub(w.start)
+	}
 	if c.Idle > 0 {
-		d = s.lastSeen.Add(c.Idle).Sub(w.start)
+		d = lastSeen.Add(c.Idle).Sub(w.start)
 	}
 	if c.Absolute > 0 && (d == 0 || s.made.at+c.Absolute < d) {
 		d = s.made.at + c.Absolute
@@ -392,15 +439,37 @@ func (w *world) lastLook() {
 		}
 	}
 	for _, c := range w.calls {
-		if c.said != "unavailable" {
+		refused := (c.said == "full" || c.said == "blocked" || c.said == "bad ticket") && !w.plan.mishaps(restored)
+		if c.said != "unavailable" && !refused {
 			continue
 		}
 		for _, e := range c.effects {
 			for _, ch := range e.changes {
+				if refused && (ch.what != "created" || ch.on.parent != "" && ch.on.over.before(c.back)) {
+					continue // a stream's end may leave no trace: its retry cannot know
+				}
 				if ch.what == "created" || ch.why != "" && ch.why != oneseat.IdleTimeout && ch.why != oneseat.AbsoluteTimeout && ch.why != oneseat.RealmEnded {
 					w.violate(p2, c, "%s said that nothing was done, and %s is %s", c.what, ch.on, ch.what)
 				}
 			}
 		}
+	}
+}
+
+// is says that a session has this id, or is a stream of that.
+func (s *session) is(id oneseat.SessionID) bool { return s.id == id || s.parent == id }
+
+// told notes that a node has said that a session has ended, and served that it has
+// returned from ending it: if that process still runs. The next one on the node
+// does not know what this one was told.
+func (w *world) told(u *up, s *session, m moment) {
+	if w.ups[u.number] == u {
+		s.told[u.number] = m
+	}
+}
+
+func (w *world) served(u *up, s *session, m moment) {
+	if w.ups[u.number] == u {
+		s.served[u.number] = m
 	}
 }

@@ -21,6 +21,9 @@ type ledger struct {
 	bySecret map[oneseat.Digest]*secret
 	epoch    uint64 // in force; 0: there is no control record
 	realm    []realmEnd
+	terms    []*terms // by account, as all below
+	blocks   [][]*block
+	tickets  map[oneseat.Digest]*ticket
 	effects  [][]*effect // by account
 	upset    moment      // when the control record was deleted last, or a backup brought back
 }
@@ -41,7 +44,8 @@ func (m moment) before(o moment) bool { return m.seq != 0 && m.seq < o.seq }
 type session struct {
 	id      oneseat.SessionID
 	account int
-	number  int // among the account's
+	number  int               // among the account's
+	parent  oneseat.SessionID // of a stream
 	epoch   uint64
 	made    moment
 	by      *call // nil: nobody that is known
@@ -55,6 +59,13 @@ type session struct {
 
 	active   time.Duration // when a check last said yes to it that counts as activity
 	lastSeen time.Time     // by its roster
+	seen     []sighting    // what that was before
+}
+
+// sighting is a last-seen that was in force until then.
+type sighting struct {
+	until    moment
+	lastSeen time.Time
 }
 
 const maxNodes = 4
@@ -82,6 +93,7 @@ type realmEnd struct {
 	moment
 	epoch uint64
 	by    *call
+	told  bool // by the log
 }
 
 // effect is what one commit did to one account.
@@ -103,9 +115,15 @@ func newLedger(w *world) *ledger {
 		w: w, keys: map[oneseat.Key]int{oneseat.KeyOf(realm, ""): control},
 		byID: make(map[oneseat.SessionID]*session), bySecret: make(map[oneseat.Digest]*secret),
 		effects: make([][]*effect, w.plan.accounts),
+		blocks:  make([][]*block, w.plan.accounts), tickets: make(map[oneseat.Digest]*ticket),
 	}
 	for i := range w.plan.accounts {
 		l.keys[oneseat.KeyOf(realm, accountName(i))] = i
+		first := oneseat.Limits{}
+		if w.plan.plans {
+			first = drawLimits(w.plans)
+		}
+		l.terms = append(l.terms, &terms{plans: []said{{Limits: first}}, stored: []said{{}}})
 	}
 	return l
 }
@@ -114,7 +132,11 @@ func accountName(i int) string { return []string{"ada", "grace", "alan"}[i] }
 
 // digestOf is what the store sees of a token.
 func digestOf(token oneseat.Token) oneseat.Digest {
-	b, err := base64.RawURLEncoding.DecodeString(strings.TrimPrefix(string(token), oneseat.TokenPrefix))
+	return digestOfSecret(oneseat.TokenPrefix, string(token))
+}
+
+func digestOfSecret(prefix, secret string) oneseat.Digest {
+	b, err := base64.RawURLEncoding.DecodeString(strings.TrimPrefix(secret, prefix))
 	if err != nil {
 		return oneseat.Digest{}
 	}
@@ -140,9 +162,6 @@ func (l *ledger) committed(was row, v oneseat.View, now time.Time, c oneseat.Cha
 		l.newEpoch(m, after.Epoch, by, len(c.Events) > 0)
 		return
 	}
-	if n, limit := len(after.Seats), l.w.plan.config.Limit; n > limit {
-		l.w.violate(p1, by, "%d sessions are live, the limit is %d", n, limit)
-	}
 	for _, s := range before.Seats {
 		if !slices.ContainsFunc(after.Seats, func(a oneseat.Seat) bool { return a.ID == s.ID }) {
 			l.ended(e, s, after, now, c)
@@ -158,13 +177,16 @@ func (l *ledger) committed(was row, v oneseat.View, now time.Time, c oneseat.Cha
 		case at < 0:
 			l.created(e, account, s, c)
 		default:
-			l.went(e, before.Seats[at], s)
+			l.went(e, before.Seats[at], s, after, c)
 		}
 		if slices.ContainsFunc(after.Endings, func(o oneseat.Ended) bool { return o.Session == s.ID }) {
 			l.w.violate(p3, by, "%s is live and has ended", l.name(s.ID))
 		}
 	}
-	l.displacedWithReason(e, after)
+	l.within(e, account, before, after)
+	l.orphans(e, after)
+	l.ticketsOf(e, before, after, now)
+	l.blocked(e, account, before, after, now)
 	l.forgotten(e, before, after, now)
 	if len(e.changes) > 0 {
 		l.effects[account] = append(l.effects[account], e)
@@ -182,14 +204,19 @@ func (l *ledger) created(e *effect, account int, s oneseat.Seat, c oneseat.Chang
 		old = &session{id: s.ID, account: account, number: len(l.sessions) + 1}
 		l.sessions = append(l.sessions, old)
 		l.byID[s.ID] = old
+	case old.startsAgain(e): // its first try has left no trace
 	case old.lost.seq == 0 && old.over.seq != 0:
 		l.w.violate(p3, e.by, "%s, which had ended, is live again", l.name(s.ID))
 	case old.lost.seq == 0:
 		l.w.violate(p1, e.by, "%s is admitted a second time", l.name(s.ID))
 	}
-	*old = session{id: s.ID, account: account, number: old.number, epoch: s.Epoch, made: e.moment, by: e.by, endings: old.endings, lastSeen: s.LastSeen}
-	l.secret(old, s.Secret)
-	if !hasEvent(c, oneseat.SessionCreated, s.ID) {
+	*old = session{id: s.ID, account: account, number: old.number, parent: s.Parent, epoch: s.Epoch, made: e.moment, by: e.by, endings: old.endings, lastSeen: s.LastSeen}
+	event := oneseat.StreamStarted
+	if s.Parent == "" {
+		l.secret(old, s.Secret)
+		event = oneseat.SessionCreated
+	}
+	if !hasEvent(c, event, s.ID) {
 		l.w.violate(p4, e.by, "%s is admitted, and the log does not say so", l.name(s.ID))
 	}
 	e.changes = append(e.changes, change{what: "created", on: old})
@@ -203,6 +230,12 @@ func (l *ledger) created(e *effect, account int, s oneseat.Seat, c oneseat.Chang
 	}
 }
 
+// startsAgain says that a stream is started by a retry of the call that had
+// started it already, after it had lapsed or was stopped: which leaves no trace.
+func (s *session) startsAgain(e *effect) bool {
+	return s.parent != "" && s.over.seq != 0 && s.by == e.by && e.by.back.seq == 0
+}
+
 func (l *ledger) secret(s *session, d oneseat.Digest) {
 	if n := len(s.secrets); n > 0 {
 		s.secrets[n-1].until = l.w.stamp()
@@ -213,13 +246,22 @@ func (l *ledger) secret(s *session, d oneseat.Digest) {
 }
 
 // went notes what became of a seat that stays.
-func (l *ledger) went(e *effect, was, is oneseat.Seat) {
+func (l *ledger) went(e *effect, was, is oneseat.Seat, after *oneseat.Roster, c oneseat.Change) {
 	s := l.byID[is.ID]
 	switch {
+	case s.parent != "" && is.Created.After(was.Created) && s.by == e.by && e.by.back.seq == 0: // see startsAgain
+		if end, ok := l.streamEnded(e, was, after, c); ok {
+			s.endings = append(s.endings, recorded{e.moment, end})
+		}
+		*s = session{id: s.id, account: s.account, number: s.number, parent: s.parent, epoch: s.epoch, made: e.moment, by: e.by, endings: s.endings}
+		e.changes = append(e.changes, change{what: "ended", on: s, why: oneseat.IdleTimeout}, change{what: "created", on: s})
 	case !is.Created.Equal(was.Created):
 		l.w.violate(p1, e.by, "%s is admitted a second time", s)
 	case is.LastSeen.Before(was.LastSeen):
 		l.w.violate(p3, e.by, "%s was last seen %v before it had been last seen", s, was.LastSeen.Sub(is.LastSeen))
+	}
+	if !s.lastSeen.Equal(is.LastSeen) {
+		s.seen = append(s.seen, sighting{e.moment, s.lastSeen})
 	}
 	s.lastSeen = is.LastSeen
 	if was.Secret != is.Secret {
@@ -231,17 +273,27 @@ func (l *ledger) went(e *effect, was, is oneseat.Seat) {
 // ended notes a seat that is no more, and that this was right.
 func (l *ledger) ended(e *effect, was oneseat.Seat, after *oneseat.Roster, now time.Time, c oneseat.Change) {
 	s := l.byID[was.ID]
-	at := slices.IndexFunc(after.Endings, func(o oneseat.Ended) bool { return o.Session == was.ID })
-	if at < 0 || !hasEvent(c, oneseat.SessionEnded, was.ID) {
+	var end oneseat.Ending
+	if at := slices.IndexFunc(after.Endings, func(o oneseat.Ended) bool { return o.Session == was.ID }); was.Parent != "" {
+		var ok bool
+		if end, ok = l.streamEnded(e, was, after, c); !ok {
+			return
+		}
+	} else if at < 0 || !hasEvent(c, oneseat.SessionEnded, was.ID) {
 		l.w.violate(p3, e.by, "%s is gone without a record of its end", l.name(was.ID))
 		return
+	} else {
+		end = after.Endings[at].Ending
 	}
-	end := after.Endings[at].Ending
 	over := map[oneseat.Reason]time.Time{
 		oneseat.IdleTimeout:     was.LastSeen.Add(l.w.plan.config.Idle),
 		oneseat.AbsoluteTimeout: was.Created.Add(l.w.plan.config.Absolute),
 	}
-	if deadline, timed := over[end.Reason]; timed && now.Before(deadline) {
+	parent := slices.ContainsFunc(after.Seats, func(o oneseat.Seat) bool { return o.ID == was.Parent })
+	if was.Parent != "" {
+		over[oneseat.IdleTimeout] = was.LastSeen.Add(l.w.plan.config.StreamIdle)
+	}
+	if deadline, timed := over[end.Reason]; timed && now.Before(deadline) && (was.Parent == "" || parent) {
 		l.w.violate(p2, e.by, "%s is ended, %s, and was last seen %v before", l.name(was.ID), end.Reason, now.Sub(was.LastSeen))
 	}
 	if end.Reason == oneseat.RealmEnded && was.Epoch >= l.epoch && l.epoch != 0 && !s.vague && !l.wasUpset(e) {
@@ -253,15 +305,6 @@ func (l *ledger) ended(e *effect, was oneseat.Seat, after *oneseat.Roster, now t
 		s.over = e.moment
 	}
 	e.changes = append(e.changes, change{what: "ended", on: s, why: end.Reason})
-}
-
-// displacedWithReason: nobody gives way while a seat is free.
-func (l *ledger) displacedWithReason(e *effect, after *oneseat.Roster) {
-	for _, c := range e.changes {
-		if c.why == oneseat.Displaced && len(after.Seats) < l.w.plan.config.Limit {
-			l.w.violate(p2, e.by, "%s is displaced, and %d of %d seats are taken", l.name(c.on.id), len(after.Seats), l.w.plan.config.Limit)
-		}
-	}
 }
 
 // forgotten: an ending goes when it is old, or one of too many, and leaves its
@@ -293,7 +336,7 @@ func (l *ledger) newEpoch(m moment, epoch uint64, by *call, told bool) {
 		return
 	}
 	l.epoch = epoch
-	l.realm = append(l.realm, realmEnd{m, epoch, by})
+	l.realm = append(l.realm, realmEnd{m, epoch, by, told})
 	for account := range l.effects {
 		e := &effect{moment: m, by: by}
 		for _, s := range l.sessions {
@@ -330,6 +373,11 @@ func (l *ledger) rowLost(k oneseat.Key) {
 			l.lose(m, s, rememberedFor)
 		}
 	}
+	if account != control {
+		l.loseTickets(account)
+		l.forgetLimits(m, account, nil)
+		l.forgetBlock(m, account, nil)
+	}
 }
 
 func (l *ledger) lose(m moment, s *session, remembered time.Duration) {
@@ -346,6 +394,12 @@ func (l *ledger) restored(rows map[oneseat.Key]row) {
 	if c := rows[oneseat.KeyOf(realm, "")].roster; c != nil {
 		l.epoch = c.Epoch
 	}
+	for account := range l.terms {
+		ro := rows[oneseat.KeyOf(realm, accountName(account))].roster
+		l.loseTickets(account)
+		l.forgetLimits(m, account, ro)
+		l.forgetBlock(m, account, ro)
+	}
 	for _, s := range l.sessions {
 		ro := rows[oneseat.KeyOf(realm, accountName(s.account))].roster
 		at := -1
@@ -360,7 +414,7 @@ func (l *ledger) restored(rows map[oneseat.Key]row) {
 			continue
 		}
 		s.lastSeen, s.active = ro.Seats[at].LastSeen, 0
-		if seat := ro.Seats[at]; s.over.seq != 0 || s.lost.seq != 0 || s.secrets[len(s.secrets)-1].digest != seat.Secret {
+		if seat := ro.Seats[at]; s.over.seq != 0 || s.lost.seq != 0 || s.parent == "" && s.secrets[len(s.secrets)-1].digest != seat.Secret {
 			s.vague, s.over, s.lost = true, moment{}, loss{}
 			s.served, s.told = [maxNodes]moment{}, [maxNodes]moment{}
 		}

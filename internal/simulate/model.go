@@ -84,17 +84,21 @@ func (w *world) operations(account int) []porcupine.Operation {
 		if c := e.by; c != nil {
 			o.Call = c.began.seq
 			o.Return = math.MaxInt64
-			if c.said == "yes" || c.said == "ended" || c.said == "none" {
+			if c.said == "yes" || c.said == "ended" || c.said == "none" || c.said == "full" {
 				o.Return = c.back.seq
 			}
 		}
 		ops = append(ops, o)
 	}
 	for _, c := range w.calls {
-		if c.account != account || c.on == nil || c.said != "yes" && c.said != "ended" && c.said != "none" {
+		if c.account != account || c.said != "yes" && c.said != "ended" && c.said != "none" {
 			continue
 		}
 		switch c.what {
+		case "check stream", "beat":
+			if s := w.ledger.byID[c.stream.ID]; s != nil {
+				ops = append(ops, porcupine.Operation{Input: query{c, s.number, 0}, Call: c.began.seq, Return: c.back.seq})
+			}
 		case "check", "peek", "check id", "hold":
 			sec := w.ledger.bySecret[c.on.digest]
 			if sec == nil {
@@ -128,6 +132,7 @@ type standing struct {
 var hows = []string{
 	"live", "lost", string(oneseat.SignedOut), string(oneseat.Displaced), string(oneseat.Renewed), string(oneseat.Revoked),
 	string(oneseat.IdleTimeout), string(oneseat.AbsoluteTimeout), string(oneseat.CredentialsChanged), string(oneseat.RealmEnded),
+	string(oneseat.AccountWasBlocked),
 }
 
 func decode(state string) []standing {
@@ -174,6 +179,9 @@ func (q query) right(all []standing) bool {
 	}
 	s := all[i]
 	newest := q.what == "check id" || q.place == s.place
+	if q.ofStream() && s.how != "live" && s.how != "lost" { // an end that leaves no trace is followed by the session's
+		return q.said != "yes"
+	}
 	switch s.how {
 	case "lost":
 		return q.said == "none" || q.said == "ended" // what a node still knows
@@ -186,6 +194,8 @@ func (q query) right(all []standing) bool {
 	return q.said == "ended" && string(q.ending.Reason) == s.how || q.said == "none" // the latter where it is forgotten
 }
 
+func (q query) ofStream() bool { return q.what == "check stream" || q.what == "beat" }
+
 func (c change) String() string {
 	return strings.TrimSpace(fmt.Sprintf("%v is %s %s", c.on, c.what, c.why))
 }
@@ -195,7 +205,7 @@ func (c change) apply(all []standing) []standing {
 	i := find(all, c.on.number)
 	switch c.what {
 	case "created":
-		if i >= 0 && all[i].how != "lost" {
+		if i >= 0 && all[i].how != "lost" && (c.on.parent == "" || all[i].how == "live") {
 			return nil
 		}
 		if i >= 0 {
@@ -216,7 +226,7 @@ func (c change) apply(all []standing) []standing {
 		s.place++
 	case c.what == "realm" && s.how == "live":
 		s.how = string(oneseat.RealmEnded)
-	case c.what == "realm" && s.how == "lost":
+	case c.what == "realm": // it was over before, for another reason
 	case c.what == "ended" && (s.how == "live" || s.how == "lost"):
 		s.how = string(c.why)
 	case c.what == "ended" && s.how == string(oneseat.RealmEnded):

@@ -22,7 +22,13 @@ type plan struct {
 	config     oneseat.Config
 	span       time.Duration // of the workload
 
-	holds bool // the clients hold more than they check
+	holds   bool // the clients hold more than they check
+	plays   bool // they play streams
+	blocks  bool // accounts are blocked, and let in again
+	limits  bool // accounts get limits of their own
+	plans   bool // the application says what limits are, and changes its mind
+	devices bool // the clients' devices have ids
+
 	pace  pace
 	apart bool // a change runs, and some time later it is committed if nothing came between
 	split bool // the keys of one read are read at different moments
@@ -125,6 +131,7 @@ func (m mishap) String() string {
 // streams of one seed.
 const (
 	streamPlan   = 1
+	streamPlans  = 2       // of the application
 	streamLink   = 1 << 8  // + node, generation and kind of call
 	streamClient = 1 << 20 // + client
 )
@@ -164,7 +171,9 @@ func draw(seed uint64) plan {
 	}
 	p.config = oneseat.Config{
 		Limit:       oneOf(d, 1, 1, 2, 3),
-		WhenFull:    oneOf(d, oneseat.Displace, oneseat.Displace, oneseat.Refuse),
+		WhenFull:    oneOf(d, oneseat.Displace, oneseat.Displace, oneseat.Displace, oneseat.Refuse, oneseat.Ask, oneseat.Ask),
+		Streams:     oneOf(d, 1, 1, 2),
+		StreamIdle:  oneOf(d, time.Second, time.Second, 2*time.Second, 5*time.Second),
 		Idle:        oneOf(d, 2*time.Second, 3*time.Second, 10*time.Second, oneseat.NoTimeout),
 		Absolute:    oneOf(d, oneseat.NoTimeout, oneseat.NoTimeout, 10*time.Second, 20*time.Second),
 		KeepEndings: time.Minute,
@@ -180,6 +189,7 @@ func draw(seed uint64) plan {
 		rare:  oneOf(d, 300*time.Millisecond, 900*time.Millisecond, 1800*time.Millisecond),
 		slow:  oneOf(d, 0, 4, 15),
 	}
+	p.plays, p.blocks, p.limits, p.plans, p.devices = d.percent(35), d.percent(20), d.percent(20), d.percent(20), d.percent(30)
 	p.apart, p.split = d.percent(50), d.percent(30)
 	p.lost = oneOf(d, 0, 0, 5, 25)
 	p.unread = oneOf(d, 0, 0, 0, 5)

@@ -139,7 +139,12 @@ func (w *world) troubles() []line {
 
 // describe is an operation with what it is about.
 func (w *world) describe(c *call) string {
-	if c.on == nil {
+	switch {
+	case c.stream.ID != "":
+		return c.what + " " + w.ledger.name(c.stream.ID)
+	case c.what == "set limit" || c.what == "change plan":
+		return fmt.Sprintf("%s %+v", c.what, c.limits)
+	case c.on == nil:
 		return c.what
 	}
 	if sec := w.ledger.bySecret[c.on.digest]; sec != nil {
@@ -155,7 +160,9 @@ func (c *call) outcome(w *world) string {
 		return fmt.Sprintf("%s: %s", c.said, w.ledger.name(c.granted.grant.Session.ID))
 	case c.said == "ended":
 		return fmt.Sprintf("ended: %s", c.ending.Reason)
-	case c.said == "yes" || c.said == "none" || c.said == "full":
+	case c.what == "play" && c.said == "yes":
+		return "yes: " + w.ledger.name(c.session)
+	case c.said == "yes" || c.said == "none":
 		return c.said
 	}
 	return fmt.Sprintf("%s: %v", c.said, c.err)

@@ -76,6 +76,13 @@ func TestSimulate(t *testing.T) {
 			}
 		}
 	}
+	if sum.Histories >= 1000 {
+		for _, deed := range deeds {
+			if sum.Done[deed] == 0 {
+				t.Errorf("in no history did this happen: %s", deed)
+			}
+		}
+	}
 	took := time.Since(began)
 	t.Logf("seeds %d to %d, %v, %.0f histories a second\n%v", seed, uint64(seed)+uint64(histories)-1, took.Round(time.Second/10), float64(sum.Histories)/took.Seconds(), &sum)
 }
@@ -85,6 +92,13 @@ var troubles = []string{
 	"backup restored", "gap in the log", "log not readable", "log renamed", "log trimmed", "node paused", "node's clock set",
 	"process crashed", "read refused", "reply of a read lost", "reply of an update lost", "request of an update lost", "row deleted",
 	"store clock set", "store out of reach", "update arrived late", "update in conflict", "update refused", "wake dropped, late or doubled",
+}
+
+// deeds are what clients do at the limit, each at least once in 1000.
+var deeds = []string{
+	"sign in: full", "sign in: blocked", "redeem: yes", "redeem: full", "redeem: bad ticket", "set limit: yes", "change plan: yes",
+	"block: yes", "unblock: yes", "play: yes", "play: full", "play: ended", "beat: yes", "beat: ended", "beat: none",
+	"check stream: yes", "check stream: ended", "check stream: none", "stop: yes", "hold stream: yes",
 }
 
 // replays is how often a failing seed is run again: the order of goroutines is

@@ -28,6 +28,7 @@ type world struct {
 	ups   []*up
 
 	mu         sync.Mutex // guards all below, and what belongs to it; never held over a call
+	plans      dice       // of the application's answers
 	offset     time.Duration
 	store      *store
 	ledger     *ledger
@@ -54,6 +55,7 @@ const (
 	p4       = "P4 prompt"
 	p5       = "P5 closed"
 	timeouts = "timeouts"
+	blocks   = "block"
 )
 
 // Violation is a promise that was broken.
@@ -72,6 +74,7 @@ type Result struct {
 	Linear     int            // accounts of which it did
 	Calls      int            // operations of clients
 	Answers    map[string]int // by what they said
+	Done       map[string]int // by what was asked and said
 	Met        map[string]int // troubles, by name
 
 	world *world
@@ -79,11 +82,12 @@ type Result struct {
 
 // Run runs the history of a seed.
 func Run(t *testing.T, seed uint64) Result {
-	w := &world{plan: draw(seed), troubled: make(map[string]int)}
+	w := &world{plan: draw(seed), plans: dice{stream(seed, streamPlans)}, troubled: make(map[string]int)}
 	synctest.Test(t, func(*testing.T) { w.run() })
-	r := Result{Seed: seed, Violations: w.violations, Calls: len(w.calls), Met: w.troubled, Answers: make(map[string]int), world: w}
+	r := Result{Seed: seed, Violations: w.violations, Calls: len(w.calls), Met: w.troubled, Answers: make(map[string]int), Done: make(map[string]int), world: w}
 	for _, c := range w.calls {
 		r.Answers[c.said]++
+		r.Done[c.what+": "+c.said]++
 	}
 	w.linearize(&r)
 	return r
@@ -148,6 +152,9 @@ func (w *world) boot(i, generation int) {
 	c := w.plan.config
 	n := w.nodes[i]
 	c.Logger, c.Clock = slog.New(slog.DiscardHandler), n.clock
+	if w.plan.plans {
+		c.LimitFor = w.limitFor
+	}
 	l := newLink(n, generation)
 	r, err := oneseat.New(l, c)
 	if err != nil {

@@ -1,0 +1,240 @@
+package simulate
+
+import (
+	"context"
+	"math"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/oneseat/oneseat"
+)
+
+// terms are the limits of one account as they were over time: what the
+// application says, and what is stored.
+type terms struct {
+	plans  []said
+	stored []said
+	asked  moment // when the roster's revision last changed: who asked before has to ask again
+	turns  []moment
+}
+
+// said is a limit from that moment on.
+type said struct {
+	moment
+	oneseat.Limits
+}
+
+// inForce are the limits of a list at some time between two moments.
+func inForce(list []said, from, to moment) (some []oneseat.Limits) {
+	for i, s := range list {
+		if s.seq <= to.seq && (i+1 == len(list) || !list[i+1].before(from)) {
+			some = append(some, s.Limits)
+		}
+	}
+	return some
+}
+
+// drawLimits are limits that an account may get; most are some, so that there is
+// something to lower.
+func drawLimits(d dice) oneseat.Limits {
+	return oneseat.Limits{Total: oneOf(d, 0, 1, 1, 2, 3, oneseat.Unlimited), Streams: oneOf(d, 0, 0, 1, 2)}
+}
+
+// limitFor is Config.LimitFor: what it says is looked up at once, and may arrive
+// late.
+func (w *world) limitFor(_ context.Context, account string) (oneseat.Limits, error) {
+	w.mu.Lock()
+	t := w.ledger.terms[w.ledger.keys[oneseat.KeyOf(realm, account)]]
+	l := t.plans[len(t.plans)-1].Limits
+	var late time.Duration
+	if w.plans.percent(30) {
+		late = w.plans.upTo(100 * time.Millisecond)
+	}
+	w.mu.Unlock()
+	if late > 0 && !w.quiet.Load() {
+		time.Sleep(late)
+	}
+	return l, nil
+}
+
+// changePlan is the application's change of mind, before it calls Refresh.
+func (w *world) changePlan(account int, l oneseat.Limits) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	t := w.ledger.terms[account]
+	t.plans = append(t.plans, said{w.stamp(), l})
+}
+
+// limitOps changes limits.
+func (c *client) limitOps(op *call) bool {
+	switch chance, p := c.dice.IntN(100), &c.w.plan; {
+	case p.limits && chance < 8:
+		op.what = "set limit"
+	case p.plans && chance >= 92:
+		op.what = oneOf(c.dice, "change plan", "change plan", "refresh")
+	default:
+		return false
+	}
+	op.on, op.limits = nil, drawLimits(c.dice)
+	return true
+}
+
+// allowed are the limits that may count: the stored one, or all that the
+// application said between two moments, or for everybody.
+func (l *ledger) allowed(account int, stored oneseat.Limits, from, to moment) (sessions, streams span) {
+	t, c := l.terms[account], l.w.plan.config
+	plans := []oneseat.Limits{{}}
+	if l.w.plan.plans {
+		plans = inForce(t.plans, from, to)
+	}
+	sessions, streams = span{math.MaxInt, 0}, span{math.MaxInt, 0}
+	for _, p := range plans {
+		sessions.take(oneseat.MaxSeats, stored.Total, p.Total, c.Limit)
+		streams.take(oneseat.MaxStreams, stored.Streams, p.Streams, c.Streams)
+	}
+	return sessions, streams
+}
+
+// span is what a limit may be.
+type span struct{ least, most int }
+
+// take widens it by the first limit that is said.
+func (s *span) take(ceiling int, limits ...int) {
+	n := limits[slices.IndexFunc(limits, func(n int) bool { return n != 0 })]
+	if n == oneseat.Unlimited {
+		n = ceiling
+	}
+	s.least, s.most = min(s.least, n), max(s.most, n)
+}
+
+// within is P1: whatever admits somebody, or changes limits, leaves no more than
+// the limits allow; and nobody has to go without cause.
+func (l *ledger) within(e *effect, account int, before, after *oneseat.Roster) {
+	from := l.terms[account].asked // who asked before has to ask again
+	if e.by != nil && from.before(e.by.began) {
+		from = e.by.began
+	}
+	sessions, streams := l.allowed(account, after.Limits, from, e.moment)
+	has := func(parent bool) (n int) {
+		for _, s := range after.Seats {
+			if (s.Parent != "") == parent {
+				n++
+			}
+		}
+		return n
+	}
+	turned := after.Revision > before.Revision
+	admits := func(parent bool) bool {
+		return slices.ContainsFunc(e.changes, func(c change) bool { return c.what == "created" && (c.on.parent != "") == parent })
+	}
+	if n := has(false); n > sessions.most && (admits(false) || turned) {
+		l.w.violate(p1, e.by, "%d sessions are live, the limit is %d", n, sessions.most)
+	}
+	if n := has(true); n > streams.most && (admits(false) || admits(true) || turned) {
+		l.w.violate(p1, e.by, "%d streams are live, the limit is %d", n, streams.most)
+	}
+	for _, c := range e.changes {
+		limit := sessions.least
+		if c.on.parent != "" {
+			limit = streams.least
+		}
+		l.gaveWay(e, c, has(c.on.parent != ""), limit)
+	}
+	t := l.terms[account]
+	if now := t.stored[len(t.stored)-1].Limits; !now.Equal(after.Limits) {
+		t.stored = append(t.stored, said{e.moment, after.Limits})
+	}
+	if turned {
+		t.asked = e.moment
+		t.turns = append(t.turns, e.moment)
+	}
+}
+
+// gaveWay: nobody gives way while a seat is free, unless he was chosen, nor where
+// the newcomer is to be refused.
+func (l *ledger) gaveWay(e *effect, c change, left, limit int) {
+	if c.what != "ended" || c.why != oneseat.Displaced && c.why != oneseat.Revoked || e.by == nil {
+		return
+	}
+	if e.by.what == "end" || e.by.what == "end stream" || slices.Contains(e.by.chose, c.on.id) || l.goneAlong(e, c.on) {
+		return
+	}
+	if left < limit {
+		l.w.violate(p2, e.by, "%s is %s, and %d of %d seats are taken", c.on, c.why, left, limit)
+	}
+	asked := c.on.parent != "" || l.w.plan.config.WhenFull != oneseat.Displace && !e.by.owner && e.by.on == nil
+	if c.why == oneseat.Displaced && asked {
+		l.w.violate(p2, e.by, "%s is displaced, without being chosen", c.on)
+	}
+}
+
+// goneAlong says that a stream ended with its session.
+func (l *ledger) goneAlong(e *effect, s *session) bool {
+	return slices.ContainsFunc(e.changes, func(c change) bool { return c.what == "ended" && c.on.id == s.parent })
+}
+
+// forgetLimits notes that the store lost an account's limits, or has others.
+func (l *ledger) forgetLimits(m moment, account int, ro *oneseat.Roster) {
+	t := l.terms[account]
+	t.asked = moment{}
+	var now oneseat.Limits
+	if ro != nil {
+		now = ro.Limits
+	}
+	t.stored = append(t.stored, said{m, now})
+}
+
+// judgeFull: who is refused is told of a limit that may be in force, and of
+// sessions that fill it.
+func (w *world) judgeFull(c *call) {
+	f := c.full
+	if w.plan.mishaps(restored, deleted) {
+		return
+	}
+	var sessions, streams span
+	for i, stored := range inForce(w.ledger.terms[c.account].stored, c.began, c.back) {
+		if s, t := w.ledger.allowed(c.account, stored, c.began, c.back); i == 0 {
+			sessions, streams = s, t
+		} else {
+			sessions = span{min(sessions.least, s.least), max(sessions.most, s.most)}
+			streams = span{min(streams.least, t.least), max(streams.most, t.most)}
+		}
+	}
+	if f.Full == "streams" {
+		sessions = streams
+	}
+	if f.Limit < sessions.least || f.Limit > sessions.most {
+		w.violate(p2, c, "%s is refused under a limit of %d, and it is between %d and %d", c.what, f.Limit, sessions.least, sessions.most)
+	}
+	if len(f.Live) < f.Limit {
+		w.violate(p2, c, "%s is refused, and %d of %d seats are taken", c.what, len(f.Live), f.Limit)
+	}
+	for _, live := range f.Live {
+		if s := w.ledger.byID[live.ID]; s == nil || !s.vague && s.over.before(c.began) {
+			w.violate(p2, c, "%s is refused because of %s, which is not live", c.what, w.ledger.name(live.ID))
+		}
+	}
+}
+
+// judgeLimits: what was set has been in force.
+func (w *world) judgeLimits(c *call) {
+	if c.what == "set limit" && !slices.ContainsFunc(inForce(w.ledger.terms[c.account].stored, c.began, c.back), c.limits.Equal) {
+		w.violate(p3, c, "SetLimit returned, and its limit was never stored")
+	}
+}
+
+// keptChanging says that a call was right to give up on limits that changed each
+// time they had been asked for.
+func (w *world) keptChanging(c *call) bool {
+	if !w.plan.plans || !strings.Contains(c.err.Error(), "keep changing") {
+		return false
+	}
+	n := 0
+	for _, m := range w.ledger.terms[c.account].turns {
+		if c.began.before(m) && m.before(c.back) {
+			n++
+		}
+	}
+	return n >= 3 || w.plan.mishaps(deleted, restored)
+}

@@ -1,0 +1,129 @@
+package simulate
+
+import (
+	"slices"
+	"time"
+
+	"github.com/oneseat/oneseat"
+)
+
+// ticket is what is known of one that was given.
+type ticket struct {
+	by     *call // who was asked
+	epoch  uint64
+	device oneseat.Digest
+	gone   moment // when it was used, or taken away
+	lost   bool   // the store lost it
+}
+
+// offer is a ticket as a client has it.
+type offer struct {
+	ticket oneseat.Ticket
+	device string
+	live   []oneseat.Session
+}
+
+const mostTickets = 8 // of an account
+
+// tickets notes which were given and which are gone, and that this was right.
+func (l *ledger) ticketsOf(e *effect, before, after *oneseat.Roster, now time.Time) {
+	has := func(ro *oneseat.Roster, d oneseat.Digest) bool {
+		return slices.ContainsFunc(ro.Pending, func(p oneseat.Pending) bool { return p.Secret == d })
+	}
+	for _, p := range after.Pending {
+		if has(before, p.Secret) {
+			continue
+		}
+		t := l.tickets[p.Secret]
+		if t != nil && t.gone.seq != 0 && !t.lost && (t.by != e.by || t.by.back.seq != 0) {
+			l.w.violate(p3, e.by, "a ticket that was gone is good again")
+		}
+		l.tickets[p.Secret] = &ticket{by: e.by, epoch: p.Epoch, device: p.DeviceID}
+	}
+	by := func(what ...string) bool { return e.by != nil && slices.Contains(what, e.by.what) }
+	admits := slices.ContainsFunc(e.changes, func(c change) bool { return c.what == "created" && c.on.parent == "" })
+	for _, p := range before.Pending {
+		if has(after, p.Secret) {
+			continue
+		}
+		l.tickets[p.Secret].gone = e.moment
+		switch {
+		case admits && by("redeem") && e.by.ticketDigest() == p.Secret, by("end others", "block"):
+		case !now.Before(p.Expires), len(after.Pending) == mostTickets, p.Epoch < l.epoch, l.wasUpset(e):
+		default:
+			l.w.violate(p2, e.by, "a ticket is gone that was neither used nor taken away")
+		}
+	}
+	if admits && by("redeem") && (!has(before, e.by.ticketDigest()) || has(after, e.by.ticketDigest())) {
+		l.w.violate(p1, e.by, "a ticket admits that is not good, or stays good")
+	}
+}
+
+func (l *ledger) loseTickets(account int) {
+	for _, t := range l.tickets {
+		if t.by == nil || t.by.account == account {
+			t.lost = true
+		}
+	}
+}
+
+func (c *call) ticketDigest() oneseat.Digest {
+	return digestOfSecret(oneseat.TicketPrefix, string(c.ticket))
+}
+
+// redeem takes up an offer: the ids are some that were offered, all, none, or one
+// of who knows whom.
+func (c *client) redeem(op *call) bool {
+	b := c.book
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	all := b.offers[c.account]
+	if len(all) == 0 || !c.dice.percent(30) {
+		return false
+	}
+	o := all[len(all)-1-min(c.dice.IntN(len(all)), c.dice.IntN(len(all)))]
+	op.what, op.ticket, op.device = "redeem", o.ticket, o.device
+	for _, s := range o.live {
+		if c.dice.percent(60) {
+			op.chose = append(op.chose, s.ID)
+		}
+	}
+	if op.on != nil && c.dice.percent(10) {
+		op.chose = append(op.chose, op.on.grant.Session.ID)
+	}
+	if c.dice.percent(5) {
+		op.device = c.device()
+	}
+	if c.dice.percent(85) {
+		op.on = nil
+	}
+	return true
+}
+
+// device is the id of a client's device, where devices have one.
+func (c *client) device() string {
+	if !c.w.plan.devices {
+		return ""
+	}
+	return "device " + string(rune('0'+c.number))
+}
+
+// judgeRedeemed: it admits on the device that got it only.
+func (w *world) judgeRedeemed(c *call) {
+	if t := w.ledger.tickets[c.ticketDigest()]; t != nil && t.by != nil && c.device != t.by.device {
+		w.violate(p1, c, "a ticket admits on another device than that which got it")
+	}
+}
+
+// judgeTicket: a ticket is refused only if it is not good, or not here.
+func (w *world) judgeTicket(c *call) {
+	t := w.ledger.tickets[c.ticketDigest()]
+	switch {
+	case t == nil:
+		w.violate(p2, c, "a ticket was returned that was never committed")
+	case t.lost, t.gone.before(c.back), c.device != t.by.device:
+	case slices.ContainsFunc(w.ledger.realm, func(r realmEnd) bool { return r.before(c.back) && r.epoch > t.epoch }):
+	default:
+		w.violate(p2, c, "a ticket is refused that is good: %v", c.err)
+	}
+}
