@@ -3,7 +3,6 @@ package redisstore
 import (
 	"cmp"
 	"context"
-	"fmt"
 	"math"
 	"slices"
 	"strconv"
@@ -128,18 +127,8 @@ func (s *Store) newest(ctx context.Context, p int, before uint64) (entries []log
 	short, cancel := s.trip(ctx)
 	defer cancel()
 	from := strconv.FormatUint(at, 10)
-	list, err := s.client.Do(short, b.Xrange().Key(s.names.log(p)).Start("("+from+"-0").End("+").Count(1).Build()).ToArray()
-	if err != nil {
-		return nil, "", err
-	}
-	for _, m := range list {
-		l, err := readLogged(m)
-		if err != nil {
-			return nil, "", s.failed(Foreign, fmt.Errorf("%s: %w", s.names.log(p), err))
-		}
-		entries = append(entries, l)
-	}
-	return entries, from + "-0", nil
+	entries, err = s.readList(p, s.client.Do(short, b.Xrange().Key(s.names.log(p)).Start("("+from+"-0").End("+").Count(1).Build()))
+	return entries, from + "-0", err
 }
 
 // before reads a page of entries, the newest first, up to an id, and the id up
@@ -148,20 +137,9 @@ func (s *Store) before(ctx context.Context, p int, upTo string) (entries []logge
 	b := s.client.B()
 	short, cancel := s.trip(ctx)
 	defer cancel()
-	list, err := s.client.Do(short, b.Xrevrange().Key(s.names.log(p)).End(upTo).Start("-").Count(page).Build()).ToArray()
-	if err != nil {
-		return nil, "", err
+	entries, err = s.readList(p, s.client.Do(short, b.Xrevrange().Key(s.names.log(p)).End(upTo).Start("-").Count(page).Build()))
+	if err == nil && len(entries) == page {
+		next = "(" + strconv.FormatUint(entries[page-1].at, 10) + "-0"
 	}
-	for _, m := range list {
-		l, err := readLogged(m)
-		if err != nil {
-			return nil, "", s.failed(Foreign, fmt.Errorf("%s: %w", s.names.log(p), err))
-		}
-		entries = append(entries, l)
-		next = "(" + strconv.FormatUint(l.at, 10) + "-0"
-	}
-	if len(list) < page {
-		next = ""
-	}
-	return entries, next, nil
+	return entries, next, err
 }

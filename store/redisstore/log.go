@@ -3,6 +3,8 @@ package redisstore
 import (
 	"context"
 	"crypto/rand"
+	"encoding/binary"
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -14,36 +16,29 @@ import (
 // page is how many entries Changes reads at a time.
 const page = 512
 
-// point is a place in a log: its incarnation, and the position of an entry.
-type point struct {
-	incarnation string
-	at          uint64
+// place is where a reader of a log stands: at an entry, which is still there, or
+// something is missing. Another log has no such entry, and a log that has lost
+// its end does not have it any more.
+type place struct {
+	at, version uint64 // of that entry
 }
 
-func readPoint(text string) (p point, ok bool) {
-	incarnation, at, ok := cutLast(text, ".")
-	if !ok {
-		return p, false
-	}
-	p.incarnation = incarnation
-	var err error
-	p.at, err = strconv.ParseUint(at, 10, 64)
-	return p, err == nil && p.String() == text // spelt in one way only
+func readPlace(c oneseat.Cursor) (p place, ok bool) {
+	at, version, _ := strings.Cut(string(c), ".")
+	var errs [2]error
+	p.at, errs[0] = strconv.ParseUint(at, 10, 64)
+	p.version, errs[1] = strconv.ParseUint(version, 10, 64)
+	return p, errors.Join(errs[:]...) == nil
 }
 
-func cutLast(s, sep string) (before, after string, ok bool) {
-	if i := strings.LastIndex(s, sep); i >= 0 {
-		return s[:i], s[i+len(sep):], true
-	}
-	return s, "", false
+func (p place) cursor() oneseat.Cursor {
+	return oneseat.Cursor(strconv.FormatUint(p.at, 10) + "." + strconv.FormatUint(p.version, 10))
 }
-
-func (p point) String() string { return p.incarnation + "." + strconv.FormatUint(p.at, 10) }
 
 // logged is an entry of a stream as it was read.
 type logged struct {
-	at, after uint64 // its position, and that of the entry before it
-	entry     string
+	at    uint64 // its position
+	entry string
 }
 
 // Changes implements [oneseat.Store]. An entry that somebody has made unreadable
@@ -57,95 +52,92 @@ func (s *Store) Changes(ctx context.Context, partition int, after oneseat.Cursor
 }
 
 func (s *Store) tail(ctx context.Context, p int, after oneseat.Cursor) (oneseat.Tail, error) {
-	from, ok := readPoint(string(after))
-	b := s.client.B()
+	from, ok := readPlace(after)
+	if !ok {
+		return s.logEnd(ctx, p, after != "")
+	}
 	short, cancel := s.trip(ctx)
 	defer cancel()
-	// The head first: what it knew of is in what is read next, or is lost.
-	answers := s.client.DoMulti(short, b.Get().Key(s.names.head(p)).Build(),
-		b.Xrange().Key(s.names.log(p)).Start("("+strconv.FormatUint(from.at, 10)+"-0").End("+").Count(page).Build())
-	head, begun, err := s.readHead(p, answers[0])
-	if err == nil && !begun {
-		head, err = s.beginLog(short, p)
-	}
+	answer := s.client.Do(short, s.client.B().Xrange().Key(s.names.log(p)).
+		Start(strconv.FormatUint(from.at, 10)+"-0").End("+").Count(page+1).Build())
+	list, err := s.readList(p, answer)
 	if err != nil {
 		return oneseat.Tail{}, err
 	}
-	elsewhere := oneseat.Tail{Cursor: oneseat.Cursor(head.String()), End: true, Gap: after != ""}
-	if !ok || from.incarnation != head.incarnation || from.at > head.at {
-		return elsewhere, nil
+	if len(list) == 0 || list[0].place() != from {
+		return s.logEnd(ctx, p, true)
 	}
-	entries, err := answers[1].ToArray()
-	if err != nil {
-		return oneseat.Tail{}, err
-	}
-	t := oneseat.Tail{Entries: make([]oneseat.Entry, 0, len(entries)), End: len(entries) < page}
-	last := from
-	for _, m := range entries {
-		l, err := readLogged(m)
-		if err != nil {
-			return oneseat.Tail{}, s.failed(Foreign, fmt.Errorf("%s: %w", s.names.log(p), err))
-		}
+	list = list[1:]
+	t := oneseat.Tail{Entries: make([]oneseat.Entry, 0, len(list)), End: len(list) < page}
+	for _, l := range list {
 		e, err := readEntry(l.entry)
-		if l.after != last.at || err != nil {
+		switch {
+		case err != nil:
 			t.Gap = true
-		}
-		if err == nil {
+		case len(e.Events) > 0:
 			t.Entries = append(t.Entries, e)
 		}
-		last.at = l.at
+		from = l.place()
 	}
-	if t.End && last.at < head.at {
-		last, t.Gap = head, true
-	}
-	t.Cursor = oneseat.Cursor(last.String())
+	t.Cursor = from.cursor()
 	return t, nil
 }
 
-// readHead reads the head of a log; begun is false if there is none.
-func (s *Store) readHead(p int, answer rueidis.RedisResult) (head point, begun bool, err error) {
-	text, err := answer.ToString()
-	if rueidis.IsRedisNil(err) {
-		return head, false, nil
+// logEnd is the end of a log, which is begun if need be.
+func (s *Store) logEnd(ctx context.Context, p int, gap bool) (oneseat.Tail, error) {
+	short, cancel := s.trip(ctx)
+	defer cancel()
+	b := s.client.B()
+	for first := "1-0"; ; {
+		last, err := s.readList(p, s.client.Do(short, b.Xrevrange().Key(s.names.log(p)).End("+").Start("-").Count(1).Build()))
+		if err != nil {
+			return oneseat.Tail{}, err
+		}
+		if len(last) > 0 {
+			return oneseat.Tail{Cursor: last[0].place().cursor(), End: true, Gap: gap}, nil
+		}
+		var random [8]byte
+		_, _ = rand.Read(random[:]) // it never fails
+		nothing := appendEntry(nil, oneseat.Entry{Version: binary.BigEndian.Uint64(random[:])})
+		err = s.client.Do(short, b.Xadd().Key(s.names.log(p)).Id(first).FieldValue().FieldValue("e", rueidis.BinaryString(nothing)).Build()).Error()
+		if _, refused := rueidis.IsRedisErr(err); err != nil && !refused {
+			return oneseat.Tail{}, err
+		}
+		if err == nil {
+			continue
+		}
+		// Somebody was faster, or has emptied it.
+		about, err := s.client.Do(short, b.XinfoStream().Key(s.names.log(p)).Build()).AsMap()
+		if err != nil {
+			return oneseat.Tail{}, err
+		}
+		id := about["last-generated-id"]
+		newest, err := id.ToString()
+		if err != nil {
+			return oneseat.Tail{}, err
+		}
+		at, _, _ := strings.Cut(newest, "-")
+		n, err := strconv.ParseUint(at, 10, 64)
+		if err != nil {
+			return oneseat.Tail{}, err
+		}
+		first = strconv.FormatUint(n+1, 10) + "-0"
 	}
-	if err != nil {
-		return head, false, err
-	}
-	head, ok := readPoint(text)
-	if !ok {
-		return head, false, s.failed(Foreign, fmt.Errorf("%s holds %.64q", s.names.head(p), text))
-	}
-	return head, true, nil
 }
 
-// beginLog makes the head of a log that has none, so that there is a cursor from
-// which nothing will be missed. The first commit would do it too.
-func (s *Store) beginLog(ctx context.Context, p int) (point, error) {
-	b := s.client.B()
-	left, err := s.client.Do(ctx, b.Xrevrange().Key(s.names.log(p)).End("+").Start("-").Count(1).Build()).ToArray()
+// readList reads the answer to XRANGE.
+func (s *Store) readList(p int, answer rueidis.RedisResult) ([]logged, error) {
+	messages, err := answer.ToArray()
 	if err != nil {
-		return point{}, err
+		return nil, err
 	}
-	first := point{incarnation: rand.Text()}
-	for _, m := range left {
-		l, err := readLogged(m)
-		if err != nil {
-			return point{}, s.failed(Foreign, fmt.Errorf("%s: %w", s.names.log(p), err))
+	list := make([]logged, len(messages))
+	for i, m := range messages {
+		if list[i], err = readLogged(m); err != nil {
+			return nil, s.failed(Foreign, fmt.Errorf("%s: %w", s.names.log(p), err))
 		}
-		first.at = l.at
 	}
-	err = s.client.Do(ctx, b.Set().Key(s.names.head(p)).Value(first.String()).Nx().Build()).Error()
-	if err == nil {
-		return first, nil
-	}
-	if !rueidis.IsRedisNil(err) {
-		return point{}, err
-	}
-	head, begun, err := s.readHead(p, s.client.Do(ctx, b.Get().Key(s.names.head(p)).Build()))
-	if err == nil && !begun {
-		err = fmt.Errorf("%s comes and goes", s.names.head(p))
-	}
-	return head, err
+	return list, nil
 }
 
 // readLogged reads an entry of a stream, as commit.lua writes it.
@@ -159,20 +151,21 @@ func readLogged(m rueidis.RedisMessage) (l logged, err error) {
 		return l, errEntry
 	}
 	fields, err := pair[1].ToArray()
-	if err != nil || len(fields) != 4 {
+	if err != nil || len(fields) != 2 {
 		return l, errEntry
 	}
 	at, _ := strings.CutSuffix(id, "-0")
 	if l.at, err = strconv.ParseUint(at, 10, 64); err != nil {
 		return l, errEntry
 	}
-	after, err := fields[1].ToString()
-	if err != nil {
-		return l, errEntry
-	}
-	if l.after, err = strconv.ParseUint(after, 10, 64); err != nil {
-		return l, errEntry
-	}
-	l.entry, err = fields[3].ToString()
+	l.entry, err = fields[1].ToString()
 	return l, err
+}
+
+// place is that of an entry; of one that is none of ours, where there is nothing.
+func (l logged) place() place {
+	if _, ok := entryKey(l.entry); !ok {
+		return place{l.at, 0}
+	}
+	return place{l.at, readUint64(l.entry[entryHead-8:])}
 }

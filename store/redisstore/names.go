@@ -2,7 +2,6 @@ package redisstore
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"strconv"
@@ -53,10 +52,9 @@ func (n *names) roster(k oneseat.Key) string {
 // floor is a string: the highest version of a roster that was erased.
 func (n *names) floor(p int) string { return n.tagged[p] + "floor" }
 
-// head is a string: the log's incarnation, a point, and its last position.
-func (n *names) head(p int) string { return n.tagged[p] + "head" }
-
-// log is a stream, see commit.lua.
+// log is a stream: an entry has one field, see appendEntry, and the position of
+// its last event as the first part of its id. A log that begins has an entry
+// without events, so that there always is one for a cursor to stand on.
 func (n *names) log(p int) string { return n.tagged[p] + "log" }
 
 // due is a sorted set of a realm's keys, 16 bytes each, by when they are due, in
@@ -86,5 +84,3 @@ func (s *Store) claim(ctx context.Context) error {
 	}
 	return s.failed(Foreign, fmt.Errorf("%s holds %.64q", s.names.store(), found))
 }
-
-func newAuthor() string { return rand.Text()[:12] }

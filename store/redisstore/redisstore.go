@@ -72,7 +72,6 @@ type Store struct {
 	log     *slog.Logger
 	known   *decoded
 	turns   turns
-	author  string // of the incarnations of logs that this store begins
 
 	life    context.Context // until Close
 	end     context.CancelFunc
@@ -80,8 +79,9 @@ type Store struct {
 	closed  atomic.Bool
 	running sync.WaitGroup // the announcer, and calls of Wake, which Close waits for
 
-	fresh  atomic.Uint64 // partitions that others have to be told of, a bit each
-	unsaid chan struct{} // there are some; read by the announcer
+	fresh   atomic.Uint64 // partitions that others have to be told of, a bit each
+	commits atomic.Int64  // that put them there
+	unsaid  chan struct{} // there are some; read by the announcer
 }
 
 var (
@@ -131,7 +131,6 @@ func New(ctx context.Context, client rueidis.Client, o Options) (*Store, error) 
 		timeout: cmp.Or(o.Timeout, defaultTimeout),
 		log:     o.Logger,
 		known:   newDecoded(),
-		author:  newAuthor(),
 		unsaid:  make(chan struct{}, 1),
 	}
 	if s.log == nil {

@@ -66,39 +66,39 @@ func (s *Store) Update(ctx context.Context, key oneseat.Key, change func(oneseat
 // is stored any more or was read too long ago, it returns what is stored now.
 func (s *Store) commit(ctx context.Context, h held, c oneseat.Change) (v oneseat.View, found *held, err error) {
 	v = h.View
-	realm, account, value, due := "", "", "", ""
-	switch {
-	case c.Erase:
-		realm, account = h.Roster.Realm, h.Roster.Account
-		v.Roster = nil
-	default:
-		realm, account = c.Roster.Realm, c.Roster.Account
-		text, err := c.Roster.MarshalJSON()
-		if err != nil {
-			return oneseat.View{}, nil, err
-		}
-		value = rueidis.BinaryString(text)
-		if !c.Roster.Due.IsZero() {
-			due = strconv.FormatInt(min(c.Roster.Due.UnixMicro(), 1<<53), 10) // a score has no more digits
-		}
-		v.Roster, v.Version = c.Roster, h.Next()
-	}
-	read, events := "", ""
+	ro, read, value, due, entry := c.Roster, "", "", "", ""
 	if h.Roster != nil {
 		read = spell(h.Version)
 	}
+	v.Roster = ro
+	if c.Erase {
+		ro = h.Roster
+	} else {
+		v.Version = h.Next()
+		text, err := ro.MarshalJSON()
+		if err != nil {
+			return oneseat.View{}, nil, err
+		}
+		value = spell(v.Version) + rueidis.BinaryString(text)
+		if !ro.Due.IsZero() {
+			due = strconv.FormatInt(min(ro.Due.UnixMicro(), 1<<53), 10) // a score has no more digits
+		}
+	}
 	if len(c.Events) > 0 {
-		events = rueidis.BinaryString(appendEntry(nil, oneseat.Entry{Key: h.Key, Version: v.Version, Events: c.Events}))
+		entry = rueidis.BinaryString(appendEntry(nil, oneseat.Entry{Key: h.Key, Version: v.Version, Events: c.Events}))
 	}
 	p := h.Key.Partition(partitions)
+	keys := []string{s.names.roster(h.Key), s.names.log(p), s.names.due(p, ro.Realm), s.names.floor(p)}
+	args := []string{
+		read, strconv.FormatInt(h.clock+oneseat.MaxUpdateAge.Microseconds(), 10), value, due,
+		rueidis.BinaryString(h.Key[:]), strconv.Itoa(len(c.Events)), entry, keepEntries,
+	}
+	if (read == "" || c.Erase) && ro.Account != "" {
+		keys, args = append(keys, s.names.accounts(p, ro.Realm)), append(args, ro.Account)
+	}
 	short, cancel := s.trip(ctx)
 	defer cancel()
-	answer := commitScript.Exec(short, s.client,
-		[]string{s.names.roster(h.Key), s.names.floor(p), s.names.head(p), s.names.log(p), s.names.due(p, realm), s.names.accounts(p, realm)},
-		[]string{
-			read, strconv.FormatInt(h.clock+oneseat.MaxUpdateAge.Microseconds(), 10), spell(v.Version), value, due,
-			string(h.Key[:]), account, strconv.Itoa(len(c.Events)), events, keepEntries, s.author,
-		})
+	answer := commitScript.Exec(short, s.client, keys, args)
 	if err := answer.Error(); err != nil {
 		return oneseat.View{}, nil, s.unsure(ctx, err)
 	}

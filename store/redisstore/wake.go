@@ -13,16 +13,18 @@ import (
 // tell has the other nodes told, soon, that a partition has something new.
 func (s *Store) tell(p int) {
 	s.fresh.Or(1 << p)
+	s.commits.Add(1)
 	select {
 	case s.unsaid <- struct{}{}:
 	default: // the announcer has yet to look
 	}
 }
 
-// announce publishes which partitions have something new, those of all commits
-// since the last time in one message, one message at a time: so it costs a busy
-// node next to nothing, and an idle one delays nothing. It runs from New to
-// Close. A message that is lost is a hint that is lost: the log is read on time.
+// announce publishes which partitions have something new: those of all commits
+// since the last time in one message, one message at a time, and after many
+// commits a while later, since every message has every node read the log. So an
+// idle node delays nothing and a busy one does not drown the others. It runs from
+// New to Close. A lost message is a lost hint: the log is read on time.
 func (s *Store) announce() {
 	broken := false
 	for {
@@ -31,6 +33,7 @@ func (s *Store) announce() {
 		case <-s.life.Done():
 			return
 		}
+		told := s.commits.Swap(0)
 		b := s.client.B()
 		ctx, cancel := s.trip(s.life)
 		err := s.client.Do(ctx, b.Publish().Channel(s.names.wake()).Message(strconv.FormatUint(s.fresh.Swap(0), 16)).Build()).Error()
@@ -40,6 +43,8 @@ func (s *Store) announce() {
 		}
 		if broken = err != nil; broken {
 			s.pause(100 * time.Millisecond) // there is no hurry to fail again
+		} else if told > 4 {
+			s.pause(min(time.Duration(told)*100*time.Microsecond, 5*time.Millisecond))
 		}
 	}
 }
