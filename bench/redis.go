@@ -48,7 +48,7 @@ type bareRedis struct {
 }
 
 const bareScript = `redis.call('HSET', KEYS[1], 'version', ARGV[1], 'roster', ARGV[2])
-redis.call('XADD', KEYS[2], 'MAXLEN', '~', '16384', '*', 'events', ARGV[3])
+redis.call('XADD', KEYS[2], 'MAXLEN', '~', '16384', '*', 'e', ARGV[3])
 return 1`
 
 func redisClient(url string) rueidis.Client {
@@ -65,22 +65,20 @@ func newBareRedis(client rueidis.Client, prefix string, n int) *bareRedis {
 	tag := fmt.Sprintf("%s{%d}:", prefix, k.Partition(16))
 	b.roster = must(client.Do(ctx, client.B().Get().Key(tag+"roster:"+k.String()).Build()).ToString())[20:]
 	last := must(client.Do(ctx, client.B().Xrevrange().Key(tag+"log").End("+").Start("-").Count(1).Build()).AsXRange())
-	b.events = last[0].FieldValues["events"]
-	b.run(64, time.Second)
+	b.events = last[0].FieldValues["e"]
+	perSecond(64, time.Second, b.once)
 	return b
 }
 
-func (b *bareRedis) run(callers int, turn time.Duration) float64 {
-	return rate(callers, turn, func() {
-		i := mrand.IntN(b.n)
-		key, log := fmt.Sprintf("bare:{%d}:%07d", i%16, i), fmt.Sprintf("bare:{%d}:log", i%16)
-		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
-		must(b.client.Do(ctx, b.client.B().Hmget().Key(key).Field("version", "roster").Build()).ToArray())
-		cancel()
-		ctx, cancel = context.WithTimeout(context.Background(), time.Second)
-		defer cancel()
-		must(b.script.Exec(ctx, b.client, []string{key, log}, []string{strconv.FormatInt(time.Now().UnixMicro(), 10), b.roster, b.events}).AsInt64())
-	})
+func (b *bareRedis) once() {
+	i := mrand.IntN(b.n)
+	key, log := fmt.Sprintf("bare:{%d}:%07d", i%16, i), fmt.Sprintf("bare:{%d}:log", i%16)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	must(b.client.Do(ctx, b.client.B().Hmget().Key(key).Field("version", "roster").Build()).ToArray())
+	cancel()
+	ctx, cancel = context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	must(b.script.Exec(ctx, b.client, []string{key, log}, []string{strconv.FormatInt(time.Now().UnixMicro(), 10), b.roster, b.events}).AsInt64())
 }
 
 // redisNode is a node of a system on a Redis.
@@ -128,7 +126,7 @@ func redisSignIns(url string, client rueidis.Client) {
 	bare := newBareRedis(client, "bench:", accounts)
 	var bares, ours, ratios []float64
 	for range rounds {
-		b := bare.run(64, turn)
+		b := perSecond(64, turn, bare.once)
 		o := perSecond(64, turn, func() { a.signIn(mrand.IntN(accounts)) })
 		bares, ours, ratios = append(bares, b), append(ours, o), append(ratios, o/b)
 	}

@@ -138,6 +138,9 @@ func kindOf(err error) Kind {
 	if k, ok := kinds[word]; ok {
 		return k
 	}
+	if strings.HasPrefix(e.Error(), "The user executing the script can't") {
+		return Denied
+	}
 	return Other
 }
 

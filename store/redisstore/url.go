@@ -52,7 +52,7 @@ func parse(raw string) (rueidis.ClientOption, error) {
 	}
 	o, err := rueidis.ParseURL(u.String())
 	if err != nil {
-		return bad(strings.ReplaceAll(err.Error(), u.User.String(), "…"))
+		return bad("what follows the host is no database number")
 	}
 	for _, h := range hosts[1:] {
 		if _, _, err := net.SplitHostPort(h); err != nil {
