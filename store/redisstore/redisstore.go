@@ -89,27 +89,16 @@ var (
 	_ oneseat.History = (*Store)(nil)
 )
 
-// Open connects to the server that a URL names: redis://user:password@host:port/0,
-// rediss:// for TLS, redis-cluster://host:port,host:port or rediss-cluster:// for a
-// cluster.
-//
-// An error is an *[Error]; it holds the address and never the password. The store
-// holds connections and a goroutine: close it.
+// Open makes a store on the server that a URL names, see [Connect]. An error is an
+// *[Error]. The store holds connections and a goroutine: close it.
 func Open(ctx context.Context, url string, o Options) (*Store, error) {
-	client, err := parse(url)
+	client, err := Connect(ctx, url, o.Timeout)
 	if err != nil {
 		return nil, err
 	}
-	timeout := cmp.Or(o.Timeout, defaultTimeout)
-	client.Dialer.Timeout = timeout
-	client.ConnWriteTimeout = 2 * timeout // an answer that is this late never comes
-	c, err := connect(ctx, client)
+	s, err := New(ctx, client, o)
 	if err != nil {
-		return nil, err
-	}
-	s, err := New(ctx, c, o)
-	if err != nil {
-		c.Close()
+		client.Close()
 		return nil, err
 	}
 	s.own = true
@@ -119,7 +108,7 @@ func Open(ctx context.Context, url string, o Options) (*Store, error) {
 // New makes a store on a client of the application's own, for what a URL cannot
 // say: Sentinel, certificates, credentials that change. The client is neither
 // to retry (DisableRetry) nor to read from replicas (SendToReplicas); Close
-// leaves it open.
+// leaves it open. [Connect] makes one that is as it has to be.
 func New(ctx context.Context, client rueidis.Client, o Options) (*Store, error) {
 	n, err := newNames(cmp.Or(o.Prefix, "oneseat:"))
 	if err != nil {

@@ -1,17 +1,19 @@
 package redisstore
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"net"
 	"net/url"
 	"strings"
+	"time"
 
 	"github.com/redis/rueidis"
 )
 
-// CheckURL says what is wrong with a URL for Open, without connecting.
+// CheckURL says what is wrong with a URL for Connect, without connecting.
 func CheckURL(url string) error {
 	_, err := parse(url)
 	return err
@@ -72,11 +74,23 @@ func parse(raw string) (rueidis.ClientOption, error) {
 	return o, nil
 }
 
-// connect makes a client and says who does not answer.
-func connect(ctx context.Context, o rueidis.ClientOption) (rueidis.Client, error) {
+// Connect makes a client, as a store needs it, for the server that a URL names:
+// redis://user:password@host:port/0, rediss:// for TLS,
+// redis-cluster://host:port,host:port or rediss-cluster:// for a cluster. timeout
+// bounds how long it connects; 0 means 1 s. It is to be that of [Options].
+//
+// An error is an *[Error]; it holds the address and never the password.
+func Connect(ctx context.Context, url string, timeout time.Duration) (rueidis.Client, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
+	o, err := parse(url)
+	if err != nil {
+		return nil, err
+	}
+	timeout = cmp.Or(timeout, defaultTimeout)
+	o.Dialer.Timeout = timeout
+	o.ConnWriteTimeout = 2 * timeout // what has not come by then never comes
 	c, err := rueidis.NewClient(o)
 	if err != nil {
 		return nil, &Error{Kind: kindOf(err), Addr: strings.Join(o.InitAddress, ", "), Err: err}
