@@ -7,6 +7,7 @@ replace github.com/oneseat/oneseat => ../
 require (
 	github.com/alexedwards/scs/v2 v2.9.0
 	github.com/oneseat/oneseat v0.0.0-00010101000000-000000000000
+	github.com/redis/rueidis v1.0.79
 	modernc.org/sqlite v1.62.0
 )
 

@@ -3,6 +3,7 @@
 //
 //	make bench                    all sections
 //	make bench ARGS=check         one of them
+//	make bench ARGS="redis 10000" with fewer accounts, where many are loaded
 package main
 
 import (
@@ -12,6 +13,7 @@ import (
 	"os"
 	"runtime"
 	"slices"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -35,9 +37,16 @@ var sections = []section{
 	{"require", require},
 	{"takeover", takeover},
 	{"streams", streams},
+	{"redis", redis},
 }
 
+// accounts is how many are loaded to see what one weighs.
+var accounts = 1_000_000
+
 func main() {
+	if n, err := strconv.Atoi(os.Args[len(os.Args)-1]); err == nil && n > 0 {
+		accounts, os.Args = n, os.Args[:len(os.Args)-1]
+	}
 	for _, arg := range os.Args[1:] {
 		if !slices.ContainsFunc(sections, func(s section) bool { return s.name == arg }) {
 			fmt.Fprintf(os.Stderr, "bench: no section %q; there are", arg)

@@ -5,39 +5,61 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/url"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/oneseat/oneseat"
 	"github.com/oneseat/oneseat/internal/demo"
 	"github.com/oneseat/oneseat/store/memstore"
+	"github.com/oneseat/oneseat/store/redisstore"
 	"github.com/oneseat/oneseat/store/sqlitestore"
 	_ "modernc.org/sqlite" // the demo's accounts are read through database/sql
 )
 
 // storeSpec is a --store flag, understood.
 type storeSpec struct {
-	file string // of SQLite; "" is memory
-}
+	file  string // of SQLite
+	redis string // URL of a Redis
+} // neither: memory
 
 func parseStore(s string) (storeSpec, error) {
 	if s == "memory:" {
 		return storeSpec{}, nil
 	}
+	if scheme, _, ok := strings.Cut(s, "://"); ok && slices.Contains(redisSchemes, scheme) {
+		if err := redisstore.CheckURL(s); err != nil {
+			return storeSpec{}, fmt.Errorf("--store: %w", err)
+		}
+		return storeSpec{redis: s}, nil
+	}
 	file, ok := strings.CutPrefix(s, "sqlite:")
 	if !ok || file == "" || strings.ContainsRune(file, 0) {
-		return storeSpec{}, fmt.Errorf("--store: %q is not sqlite:FILE or memory: as it has to be", s)
+		return storeSpec{}, fmt.Errorf("--store: %q is not sqlite:FILE, redis://HOST or memory: as it has to be", redacted(s))
 	}
-	return storeSpec{file}, nil
+	return storeSpec{file: file}, nil
 }
 
 // String is what people are told.
 func (s storeSpec) String() string {
-	if s.file == "" {
-		return "memory"
+	switch {
+	case s.redis != "":
+		return redacted(s.redis)
+	case s.file != "":
+		return s.file
 	}
-	return s.file
+	return "memory"
+}
+
+// redacted is a URL without its user and password. What is none stays as it is.
+func redacted(s string) string {
+	scheme, rest, ok := strings.Cut(s, "://")
+	if at := strings.LastIndex(rest, "@"); ok && at >= 0 {
+		return scheme + "://" + rest[at+1:]
+	}
+	return s
 }
 
 // demoData is where a demo keeps its sessions and its accounts.
@@ -48,7 +70,10 @@ type demoData struct {
 }
 
 // open opens what the flag names; an SQLite file is made if it is missing.
-func (s storeSpec) open(ctx context.Context) (demoData, error) {
+func (s storeSpec) open(ctx context.Context, logger *slog.Logger) (demoData, error) {
+	if s.redis != "" {
+		return openRedis(ctx, s.redis, logger)
+	}
 	if s.file == "" {
 		return demoData{memstore.New(), demo.MemoryHashes(), func() error { return nil }}, nil
 	}

@@ -154,7 +154,7 @@ func TestTheRootsTestsNeedNoDriver(t *testing.T) {
 		}
 		for _, imported := range p.tests() {
 			store := strings.HasPrefix(imported, module+"/store/")
-			if imported == "database/sql" || strings.HasPrefix(imported, "modernc.org/") || store && path.Base(imported) != "memstore" && path.Base(imported) != "storetest" {
+			if imported == "database/sql" || strings.HasPrefix(imported, "modernc.org/") || strings.HasPrefix(imported, "github.com/redis/") || store && path.Base(imported) != "memstore" && path.Base(imported) != "storetest" {
 				t.Errorf("a test of the root imports %s", imported)
 			}
 		}
@@ -270,6 +270,7 @@ func TestARoomObjectsToWhatItForbids(t *testing.T) {
 		{".", "net/netip", true}, {".", "golang.org/x/crypto/argon2", false}, {".", module + "/store/memstore", false},
 		{"store/memstore", module, true}, {"store/memstore", module + "/store/sqlitestore", false}, {"store/memstore", "modernc.org/sqlite", false},
 		{"store/sqlitestore", "modernc.org/sqlite", true}, {"store/sqlitestore", "net/http", false}, {"store/sqlitestore", module + "/store/memstore", false},
+		{"store/redisstore", "github.com/redis/rueidis", true}, {"store/redisstore", "net/http", false}, {"store/redisstore", module + "/store/sqlitestore", false},
 		{"store/storetest", "pgregory.net/rapid", true}, {"store/storetest", module + "/store/memstore", false}, {"store/storetest", "modernc.org/sqlite", false},
 		{"oneseathttp", "net/http", true}, {"oneseathttp", module, true}, {"oneseathttp", module + "/store/memstore", false}, {"oneseathttp", "golang.org/x/net/http2", false},
 		{"oneseathttp/stream", module + "/oneseathttp", true}, {"oneseathttp", module + "/oneseathttp/stream", false},

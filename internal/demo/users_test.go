@@ -8,10 +8,13 @@ import (
 	"sync/atomic"
 	"testing"
 
+	"github.com/redis/rueidis"
 	_ "modernc.org/sqlite"
+
+	"github.com/oneseat/oneseat/internal/testservers"
 )
 
-// eachHashes runs a test on both places where hashes are kept. again opens the
+// eachHashes runs a test on each place where hashes are kept. again opens the
 // same place a second time, as after a restart.
 func eachHashes(t *testing.T, test func(t *testing.T, h Hashes, again func() Hashes)) {
 	t.Run("memory", func(t *testing.T) {
@@ -37,6 +40,14 @@ func eachHashes(t *testing.T, test func(t *testing.T, h Hashes, again func() Has
 			return h
 		}
 		test(t, open(), open)
+	})
+	t.Run("redis", func(t *testing.T) {
+		client, err := rueidis.NewClient(rueidis.ClientOption{InitAddress: []string{testservers.StartRedis(t).Addr}, DisableCache: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(client.Close)
+		test(t, RedisHashes(client), func() Hashes { return RedisHashes(client) })
 	})
 }
 

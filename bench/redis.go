@@ -1,0 +1,253 @@
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"fmt"
+	mrand "math/rand/v2"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/redis/rueidis"
+
+	"github.com/oneseat/oneseat"
+	"github.com/oneseat/oneseat/internal/testservers"
+	"github.com/oneseat/oneseat/store/redisstore"
+)
+
+// server stands for the test that a server of testservers belongs to.
+type server struct{ *testing.B }
+
+func (s server) Fatalf(format string, args ...any) { must(0, fmt.Errorf(format, args...)) }
+func (s server) Fatal(args ...any)                 { must(0, fmt.Errorf("%s", fmt.Sprint(args...))) }
+func (s server) Skipf(format string, args ...any)  { s.Fatalf(format, args...) }
+
+// withRedis runs do with the URL of a Redis of its own, or of the one that the
+// environment names.
+func withRedis(do func(url string)) {
+	var once sync.Once
+	testing.Benchmark(func(b *testing.B) {
+		once.Do(func() { do(testservers.AnyRedis(server{b})) })
+	})
+}
+
+// bareRedis makes the round trips of a sign-in, and what is written in them, of
+// the same sizes, through a client with the same settings: nothing is decided,
+// compared or decoded.
+type bareRedis struct {
+	client         rueidis.Client
+	script         *rueidis.Lua
+	roster, events string
+	n              int
+}
+
+const bareScript = `redis.call('HSET', KEYS[1], 'version', ARGV[1], 'roster', ARGV[2])
+redis.call('XADD', KEYS[2], 'MAXLEN', '~', '16384', '*', 'e', ARGV[3])
+return 1`
+
+func redisClient(url string) rueidis.Client {
+	return must(rueidis.NewClient(rueidis.ClientOption{
+		InitAddress: []string{strings.TrimPrefix(url, "redis://")}, DisableCache: true, DisableRetry: true, AlwaysPipelining: true, ForceSingleClient: true, MaxFlushDelay: 20 * time.Microsecond,
+	}))
+}
+
+// size takes the sizes from what the sign-ins of a store have left: the middle one
+// of some rosters, the last entry of a log.
+func (b *bareRedis) size(prefix string) {
+	ctx := context.Background()
+	var rosters, logs []string
+	for range 101 {
+		k := oneseat.KeyOf("default", account(mrand.IntN(b.n)))
+		tag := fmt.Sprintf("%s{%d}:", prefix, k.Partition(16))
+		rosters = append(rosters, must(b.client.Do(ctx, b.client.B().Get().Key(tag+"roster:"+k.String()).Build()).ToString()))
+		last := must(b.client.Do(ctx, b.client.B().Xrevrange().Key(tag+"log").End("+").Start("-").Count(1).Build()).AsXRange())
+		logs = append(logs, last[0].FieldValues["e"])
+	}
+	bySize := func(a, b string) int { return len(a) - len(b) }
+	slices.SortFunc(rosters, bySize)
+	slices.SortFunc(logs, bySize)
+	b.roster, b.events = rosters[len(rosters)/2][20:], logs[len(logs)/2]
+}
+
+func (b *bareRedis) write(i int) {
+	key, log := fmt.Sprintf("bare:{%d}:%07d", i%16, i), fmt.Sprintf("bare:{%d}:log", i%16)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	must(b.client.Do(ctx, b.client.B().Hmget().Key(key).Field("version", "roster").Build()).ToArray())
+	cancel()
+	ctx, cancel = context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	must(b.script.Exec(ctx, b.client, []string{key, log}, []string{strconv.FormatInt(time.Now().UnixMicro(), 10), b.roster, b.events}).AsInt64())
+}
+
+// redisNode is a node of a system on a Redis.
+type redisNode struct {
+	store *redisstore.Store
+	seats *oneseat.Registry
+}
+
+func newRedisNode(url, prefix string) redisNode {
+	s := must(redisstore.Open(context.Background(), url, redisstore.Options{Prefix: prefix, Logger: quiet}))
+	return redisNode{s, must(oneseat.New(s, oneseat.Config{Logger: quiet}))}
+}
+
+func (n redisNode) close() {
+	_ = n.seats.Close()
+	_ = n.store.Close()
+}
+
+func (n redisNode) signIn(i int) oneseat.Grant {
+	return must(n.seats.SignIn(context.Background(), account(i), oneseat.Client{}))
+}
+
+// redis compares sign-ins on Redis with the bare commands, what a node hears of
+// another with a bare PUBLISH, and says what an account weighs.
+func redis() {
+	withRedis(func(url string) {
+		client := redisClient(url)
+		defer client.Close()
+		redisSignIns(url, client)
+		redisFeed(url, client)
+		redisOneAccount(url)
+		redisMemory(url, client)
+	})
+}
+
+func redisSignIns(url string, client rueidis.Client) {
+	const accounts, rounds, turn = 20_000, 9, 500 * time.Millisecond
+	a := newRedisNode(url, "bench:")
+	defer a.close()
+	bare := &bareRedis{client: client, script: rueidis.NewLuaScript(bareScript), n: accounts}
+	for range 2 { // the second displaces: a roster with an ending, two events
+		all(accounts, func(i int) { a.signIn(i) })
+	}
+	bare.size("bench:")
+	all(accounts, bare.write)
+	var bares, ours []float64
+	for range rounds {
+		bare.size("bench:")
+		bares = append(bares, perSecond(64, turn, func() { bare.write(mrand.IntN(accounts)) }))
+		ours = append(ours, perSecond(64, turn, func() { a.signIn(mrand.IntN(accounts)) }))
+	}
+	fmt.Printf("Sign-ins on Redis, 64 callers, %d accounts\n", accounts)
+	fmt.Printf("  bare HMGET, then EVALSHA of the same size  %7.0f /s\n", median(bares))
+	fmt.Printf("  sign-ins                                   %7.0f /s  %5.2f of that\n", median(ours), ratio(ours, bares))
+}
+
+// redisFeed measures how long it takes from a sign-in on one node, once it has
+// returned, until another node refuses the session that it ended.
+func redisFeed(url string, client rueidis.Client) {
+	const times = 2000
+	ctx := context.Background()
+	a, b := newRedisNode(url, "feed:"), newRedisNode(url, "feed:")
+	defer a.close()
+	defer b.close()
+
+	listener := redisClient(url)
+	defer listener.Close()
+	heard, listening := make(chan struct{}), make(chan struct{})
+	go func() {
+		_ = listener.Receive(rueidis.WithOnSubscriptionHook(ctx, func(rueidis.PubSubSubscription) { close(listening) }),
+			listener.B().Subscribe().Channel("bare").Build(), func(rueidis.PubSubMessage) { heard <- struct{}{} })
+	}()
+	<-listening
+	var bare, ours []time.Duration
+	for range times {
+		began := time.Now()
+		must(client.Do(ctx, client.B().Publish().Channel("bare").Message("1").Build()).AsInt64())
+		<-heard
+		bare = append(bare, time.Since(began))
+
+		old := a.signIn(1)
+		held, release := b.seats.Hold(ctx, must(b.seats.Check(ctx, string(old.Token))))
+		a.signIn(1)
+		began = time.Now()
+		<-held.Done()
+		if _, err := b.seats.Check(ctx, string(old.Token)); err == nil {
+			fmt.Fprintln(os.Stderr, "bench: a session that was cut is still good")
+			os.Exit(1)
+		}
+		ours = append(ours, time.Since(began))
+		release()
+	}
+	fmt.Println("What another node hears on Redis, one after the other")
+	fmt.Printf("  bare PUBLISH until it is received          p50 %6v  p99 %6v\n", quantile(bare, .5), quantile(bare, .99))
+	fmt.Printf("  sign-in on A until a check on B is refused p50 %6v  p99 %6v  %5.2f of that p99\n",
+		quantile(ours, .5), quantile(ours, .99), float64(quantile(ours, .99))/float64(quantile(bare, .99)))
+}
+
+// redisOneAccount signs one account in from 64 callers on three nodes.
+func redisOneAccount(url string) {
+	const callers, turn = 64, 10 * time.Second
+	var nodes [3]redisNode
+	for i := range nodes {
+		nodes[i] = newRedisNode(url, "one:")
+		defer nodes[i].close()
+	}
+	var mu sync.Mutex
+	var counts []int
+	var took []time.Duration
+	var wg sync.WaitGroup
+	began := time.Now()
+	for c := range callers {
+		wg.Go(func() {
+			var mine []time.Duration
+			for time.Since(began) < turn {
+				start := time.Now()
+				nodes[c%len(nodes)].signIn(0)
+				mine = append(mine, time.Since(start))
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			counts, took = append(counts, len(mine)), append(took, mine...)
+		})
+	}
+	wg.Wait()
+	live := len(must(nodes[0].seats.Sessions(context.Background(), account(0))))
+	fmt.Printf("One account, %d callers on %d nodes, %v\n", callers, len(nodes), turn)
+	fmt.Printf("  %.0f sign-ins a second; a caller made %d to %d; p50 %v, p99 %v; %d live at the end\n", float64(len(took))/turn.Seconds(),
+		slices.Min(counts), slices.Max(counts), quantile(took, .5).Round(time.Microsecond), quantile(took, .99).Round(time.Microsecond), live)
+}
+
+// redisMemory says what an account with one session weighs.
+func redisMemory(url string, client rueidis.Client) {
+	n, prefix := accounts, "memory-"+rand.Text()+":"
+	a := newRedisNode(url, prefix)
+	defer a.close()
+	used := func() float64 {
+		for line := range strings.Lines(must(client.Do(context.Background(), client.B().Info().Section("memory").Build()).ToString())) {
+			if v, ok := strings.CutPrefix(strings.TrimSpace(line), "used_memory:"); ok {
+				return must(strconv.ParseFloat(v, 64))
+			}
+		}
+		return 0
+	}
+	before := used()
+	all(n, func(i int) { a.signIn(i) })
+	full, log := used()-before, 0.0
+	for p := range 16 {
+		usage := client.B().MemoryUsage().Key(fmt.Sprintf("%s{%d}:log", prefix, p)).Samples(0).Build()
+		log += float64(must(client.Do(context.Background(), usage).AsInt64()))
+	}
+	fmt.Printf("An account with one session in Redis, %d accounts\n", n)
+	fmt.Printf("  %.0f bytes, and the log %.1f MB\n", (full-log)/float64(n), log/1e6)
+}
+
+// all has 64 callers do something for each of n accounts.
+func all(n int, do func(i int)) {
+	var next atomic.Int64
+	var wg sync.WaitGroup
+	for range 64 {
+		wg.Go(func() {
+			for i := next.Add(1); i <= int64(n); i = next.Add(1) {
+				do(int(i) - 1)
+			}
+		})
+	}
+	wg.Wait()
+}

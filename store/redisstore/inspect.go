@@ -1,0 +1,55 @@
+package redisstore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/redis/rueidis"
+)
+
+// inspect looks at what the servers are set to do with what they acknowledge,
+// and warns of it, or refuses it.
+func (s *Store) inspect(ctx context.Context, require bool) error {
+	var found []string
+	for addr, node := range s.client.Nodes() {
+		short, cancel := s.trip(ctx)
+		set, err := node.Do(short, node.B().ConfigGet().Parameter("maxmemory", "maxmemory-policy", "appendonly", "save").Build()).AsStrMap()
+		cancel()
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		if _, answered := rueidis.IsRedisErr(err); err != nil && !answered {
+			found = append(found, addr+" does not answer, so that nobody knows what it keeps")
+			continue
+		}
+		if err != nil {
+			found = append(found, fmt.Sprintf("%s does not let us look whether it may evict keys and what it keeps on disk (%v): see that maxmemory-policy is noeviction and appendonly is yes", addr, err))
+			continue
+		}
+		for _, p := range problems(set) {
+			found = append(found, addr+" "+p)
+		}
+	}
+	slices.Sort(found)
+	if require && len(found) > 0 {
+		return &Error{Kind: NotDurable, Err: errors.New(strings.Join(found, "; "))}
+	}
+	for _, f := range found {
+		s.log.Warn("redisstore: " + f)
+	}
+	return nil
+}
+
+// problems says what a server's settings put at risk.
+func problems(set map[string]string) (found []string) {
+	if set["maxmemory"] != "0" && strings.HasPrefix(set["maxmemory-policy"], "allkeys-") {
+		found = append(found, fmt.Sprintf("evicts keys when its memory is full (maxmemory-policy %s), and then signs out whom it happens to hit and lets in whom it had refused: set it to noeviction", set["maxmemory-policy"]))
+	}
+	if set["appendonly"] != "yes" && set["save"] == "" {
+		found = append(found, "keeps nothing on disk (appendonly no, save \"\"), and signs everybody out when it is restarted: set appendonly to yes")
+	}
+	return found
+}

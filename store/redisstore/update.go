@@ -1,0 +1,170 @@
+package redisstore
+
+import (
+	"context"
+	_ "embed"
+	"errors"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/oneseat/oneseat"
+	"github.com/redis/rueidis"
+)
+
+//go:embed commit.lua
+var commitLua string
+
+var commitScript = rueidis.NewLuaScript(commitLua)
+
+// keepEntries is how many updates a partition's log keeps, at least.
+const keepEntries = "16384"
+
+// held is what was read of one roster, together with the time.
+type held struct {
+	oneseat.View
+	clock int64 // the server's, microseconds
+}
+
+// Update implements [oneseat.Store]. It takes two round trips, and one more for
+// each time that another node has written the roster meanwhile.
+//
+// Once the commit is on its way, a context that ends leaves the outcome unknown.
+func (s *Store) Update(ctx context.Context, key oneseat.Key, change func(oneseat.View) (oneseat.Change, error)) (oneseat.View, error) {
+	if err := s.begin(ctx); err != nil {
+		return oneseat.View{}, err
+	}
+	give, err := s.turns.take(ctx, key)
+	if err != nil {
+		return oneseat.View{}, err
+	}
+	defer give()
+	h, err := s.loadOne(ctx, key)
+	for {
+		if err != nil {
+			return oneseat.View{}, s.explain(ctx, err)
+		}
+		c, err := oneseat.RunChange(change, h.View)
+		if err == nil {
+			err = s.begin(ctx)
+		}
+		if err != nil {
+			return oneseat.View{}, err
+		}
+		if c.Roster == nil && (!c.Erase || h.Roster == nil) {
+			return h.View, nil
+		}
+		v, found, err := s.commit(ctx, h, c)
+		if err != nil || found == nil {
+			return v, err
+		}
+		h = *found
+	}
+}
+
+// commit makes a change of what was read. If it cannot, because that is not what
+// is stored any more or was read too long ago, it returns what is stored now.
+func (s *Store) commit(ctx context.Context, h held, c oneseat.Change) (v oneseat.View, found *held, err error) {
+	v = h.View
+	ro, read, value, due, entry := c.Roster, "", "", "", ""
+	if h.Roster != nil {
+		read = spell(h.Version)
+	}
+	v.Roster = ro
+	if c.Erase {
+		ro = h.Roster
+	} else {
+		v.Version = h.Next()
+		text, err := ro.MarshalJSON()
+		if err != nil {
+			return oneseat.View{}, nil, err
+		}
+		value = spell(v.Version) + rueidis.BinaryString(text)
+		if !ro.Due.IsZero() {
+			due = strconv.FormatInt(min(ro.Due.UnixMicro(), 1<<53), 10) // a score has no more digits
+		}
+	}
+	if len(c.Events) > 0 {
+		entry = rueidis.BinaryString(appendEntry(nil, oneseat.Entry{Key: h.Key, Version: v.Version, Events: c.Events}))
+	}
+	p := h.Key.Partition(partitions)
+	keys := []string{s.names.roster(h.Key), s.names.log(p), s.names.due(p, ro.Realm), s.names.floor(p)}
+	args := []string{
+		read, strconv.FormatInt(h.clock+oneseat.MaxUpdateAge.Microseconds(), 10), value, due,
+		rueidis.BinaryString(h.Key[:]), strconv.Itoa(len(c.Events)), entry, keepEntries,
+	}
+	if (read == "" || c.Erase) && ro.Account != "" {
+		keys, args = append(keys, s.names.accounts(p, ro.Realm)), append(args, ro.Account)
+	}
+	short, cancel := s.trip(ctx)
+	defer cancel()
+	answer := commitScript.Exec(short, s.client, keys, args)
+	if err := answer.Error(); err != nil {
+		return oneseat.View{}, nil, s.unsure(ctx, err)
+	}
+	if now, err := answer.ToArray(); err == nil {
+		h, err := s.conflict(h.Key, now)
+		if err != nil {
+			return oneseat.View{}, nil, s.explain(ctx, err)
+		}
+		return oneseat.View{}, &h, nil
+	}
+	if v.Roster != nil {
+		s.known.add(h.Key, roster{v.Roster, v.Version, len(value)})
+	}
+	if len(c.Events) > 0 {
+		s.tell(p)
+	}
+	return v.At(v.Now), nil, nil
+}
+
+// unsure is the error of a commit: what Redis refused it has not done; without an
+// answer nobody knows.
+func (s *Store) unsure(ctx context.Context, err error) error {
+	if _, refused := rueidis.IsRedisErr(err); refused || neverSent(err) {
+		return s.explain(ctx, err)
+	}
+	return fmt.Errorf("%w: %w", oneseat.ErrUnknownOutcome, s.explain(ctx, err))
+}
+
+// conflict reads what commit.lua returns when it has done nothing.
+func (s *Store) conflict(k oneseat.Key, now []rueidis.RedisMessage) (held, error) {
+	if len(now) != 4 {
+		return held{}, errors.New("the commit script answered something else")
+	}
+	clock, err := readClock(now[2:])
+	if err != nil {
+		return held{}, err
+	}
+	return s.view(k, now[0], now[1], clock)
+}
+
+// spell is a version as its 20 digits.
+func spell(version uint64) string {
+	const digits = 20
+	b := make([]byte, 0, digits)
+	n := strconv.AppendUint(b, version, 10)
+	if len(n) == digits {
+		return string(n)
+	}
+	padded := [digits]byte{}
+	for i := range padded {
+		padded[i] = '0'
+	}
+	copy(padded[digits-len(n):], n)
+	return string(padded[:])
+}
+
+// readClock reads the answer to TIME.
+func readClock(t []rueidis.RedisMessage) (micros int64, err error) {
+	if len(t) != 2 {
+		return 0, errors.New("TIME answered something else")
+	}
+	seconds, err := t[0].AsInt64()
+	if err == nil {
+		micros, err = t[1].AsInt64()
+	}
+	return seconds*1_000_000 + micros, err
+}
+
+func clockTime(micros int64) time.Time { return time.UnixMicro(micros) }

@@ -1,0 +1,104 @@
+package redisstore
+
+import (
+	"context"
+	"errors"
+	"math/bits"
+	"strconv"
+	"time"
+
+	"github.com/redis/rueidis"
+)
+
+// tell has the other nodes told, soon, that a partition has something new.
+func (s *Store) tell(p int) {
+	s.fresh.Or(1 << p)
+	s.commits.Add(1)
+	select {
+	case s.unsaid <- struct{}{}:
+	default: // the announcer has yet to look
+	}
+}
+
+// announce publishes which partitions have something new: those of all commits
+// since the last time in one message, one message at a time, and after many
+// commits a while later, since every message has every node read the log. So an
+// idle node delays nothing and a busy one does not drown the others. It runs from
+// New to Close. A lost message is a lost hint: the log is read on time.
+func (s *Store) announce() {
+	broken := false
+	for {
+		select {
+		case <-s.unsaid:
+		case <-s.life.Done():
+			return
+		}
+		told := s.commits.Swap(0)
+		b := s.client.B()
+		ctx, cancel := s.trip(s.life)
+		err := s.client.Do(ctx, b.Publish().Channel(s.names.wake()).Message(strconv.FormatUint(s.fresh.Swap(0), 16)).Build()).Error()
+		cancel()
+		if err != nil && !broken && s.life.Err() == nil {
+			s.log.Warn("redisstore: other nodes cannot be told of what is committed here; they read the log on time instead", "error", s.explain(s.life, err))
+		}
+		if broken = err != nil; broken {
+			s.pause(100 * time.Millisecond) // there is no hurry to fail again
+		} else if told > 4 {
+			s.pause(min(time.Duration(told)*100*time.Microsecond, 5*time.Millisecond))
+		}
+	}
+}
+
+// pause waits, or returns at once when the store is closed.
+func (s *Store) pause(d time.Duration) {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+	case <-s.life.Done():
+	}
+}
+
+// Wake implements [oneseat.Store]. It calls wake for every partition when it
+// begins to listen, and then within moments of a commit; it must not block.
+func (s *Store) Wake(ctx context.Context, wake func(partition int)) error {
+	s.mu.Lock()
+	err := s.begin(ctx)
+	if err == nil {
+		s.running.Add(1)
+	}
+	s.mu.Unlock()
+	if err != nil {
+		return err
+	}
+	defer s.running.Done()
+	listening, stop := context.WithCancel(ctx)
+	defer stop()
+	defer context.AfterFunc(s.life, stop)()
+
+	const all = 1<<partitions - 1
+	tell := func(fresh uint64) {
+		for ; fresh != 0; fresh &= fresh - 1 {
+			if p := bits.TrailingZeros64(fresh); p < partitions {
+				wake(p)
+			}
+		}
+	}
+	hooked := rueidis.WithOnSubscriptionHook(listening, func(rueidis.PubSubSubscription) { tell(all) })
+	err = s.client.Receive(hooked, s.client.B().Subscribe().Channel(s.names.wake()).Build(), func(m rueidis.PubSubMessage) {
+		fresh, err := strconv.ParseUint(m.Message, 16, 64)
+		if err != nil {
+			fresh = all // whoever says so means something
+		}
+		tell(fresh)
+	})
+	switch {
+	case ctx.Err() != nil:
+		return ctx.Err()
+	case s.life.Err() != nil:
+		return ErrClosed
+	case err == nil:
+		err = errors.New("the subscription was ended")
+	}
+	return s.explain(ctx, err)
+}
