@@ -221,13 +221,20 @@ func (l *ledger) created(e *effect, account int, s oneseat.Seat, c oneseat.Chang
 	}
 	e.changes = append(e.changes, change{what: "created", on: old})
 	switch {
-	case l.epoch == 0 || s.Epoch > l.epoch: // its realm's record was deleted, or brought back, meanwhile
+	case l.epoch == 0 || s.Epoch > l.epoch || s.Epoch < l.epoch && !l.toldSince(s.Epoch): // its realm's record was deleted, or brought back, meanwhile
 		old.lost = loss{e.moment, rememberedFor}
 		e.changes = append(e.changes, change{what: "lost", on: old})
 	case s.Epoch < l.epoch: // the realm was ended meanwhile
 		old.over = e.moment
 		e.changes = append(e.changes, change{what: "realm", on: old})
 	}
+}
+
+// toldSince says that the log tells of an end of the realm after that epoch. It
+// does not where the record was deleted and made anew: nodes that have the old one
+// in memory may go by it for a minute.
+func (l *ledger) toldSince(epoch uint64) bool {
+	return slices.ContainsFunc(l.realm, func(r realmEnd) bool { return r.epoch > epoch && r.told })
 }
 
 // startsAgain says that a stream is started by a retry of the call that had
