@@ -16,6 +16,7 @@ import (
 	"github.com/anishathalye/porcupine"
 
 	"github.com/oneseat/oneseat/internal/model"
+	"github.com/oneseat/oneseat/internal/testservers"
 )
 
 // count is a flag: a whole number, 1 or more.
@@ -49,7 +50,15 @@ func TestMain(m *testing.M) {
 // servers start what a store runs on.
 var servers = map[string]func(t *testing.T) *server{
 	"sqlite": func(t *testing.T) *server {
-		return &server{name: "sqlite", url: "sqlite:" + filepath.Join(t.TempDir(), "oneseat.db")}
+		return &server{url: "sqlite:" + filepath.Join(t.TempDir(), "oneseat.db")}
+	},
+	"redis": func(t *testing.T) *server {
+		r := testservers.StartRedis(t, "--appendonly", "yes", "--appendfsync", "always")
+		return &server{url: r.URL, faults: ofStores, part: func(int) part { return r }, await: r.Await}
+	},
+	"redis-cluster": func(t *testing.T) *server {
+		c := testservers.StartRedisCluster(t, "--appendonly", "yes", "--appendfsync", "always")
+		return &server{url: c.URL, faults: []string{failover}, part: func(i int) part { return c.Master(i) }, await: c.Await}
 	},
 }
 

@@ -71,8 +71,9 @@ func nodeIfAsked() {
 // serve opens the store and answers until there are no more requests. The first
 // line that it writes is an answer with number 0: it is ready.
 func serve(c nodeConfig, in io.Reader, out io.Writer) error {
-	dial := func(ctx context.Context, server string) (net.Conn, error) { return dialThrough(ctx, c.Proxy, server) }
-	store, shut, err := open(context.Background(), c.Store, dial)
+	store, shut, err := open(context.Background(), c.Store, func(ctx context.Context, server string) (net.Conn, error) {
+		return dialThrough(ctx, c.Proxy, server)
+	})
 	if err != nil {
 		return err
 	}

@@ -101,7 +101,7 @@ func (f fault) do(nodes []*node, s *server) error {
 	case "the node is killed":
 		n.kill()
 		wait()
-		return n.start()
+		return n.restart()
 	case "the node is stopped":
 		n.signal(syscall.SIGSTOP)
 		wait()

@@ -25,7 +25,6 @@ type node struct {
 
 	mu      sync.Mutex // guards all below
 	process *process   // nil while it does not run
-	cut     map[int]bool
 }
 
 // process is one life of a node.
@@ -38,6 +37,17 @@ type process struct {
 	last    int
 	waiting map[int]chan answer
 	holds   map[int]func()
+}
+
+// restart is what who runs a node does: it ends with an error if it cannot reach
+// the store, and is started again.
+func (n *node) restart() (err error) {
+	for end := time.Now().Add(recovers); time.Now().Before(end); time.Sleep(100 * time.Millisecond) {
+		if err = n.start(); err == nil {
+			return nil
+		}
+	}
+	return err
 }
 
 // start runs the node's process, and returns when it answers.

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"strings"
 	"sync"
 	"time"
@@ -22,7 +21,6 @@ type part interface {
 
 // server is a store's server, or its cluster.
 type server struct {
-	name   string
 	url    string
 	faults []string // that it may be hit by
 	part   func(i int) part
@@ -100,9 +98,7 @@ func run(p plan, s *server) (Result, error) {
 	if failed != nil {
 		return r, failed
 	}
-	kept, shut, err := open(context.Background(), s.url, func(ctx context.Context, addr string) (net.Conn, error) {
-		return (&net.Dialer{}).DialContext(ctx, "tcp", addr)
-	})
+	kept, shut, err := open(context.Background(), s.url, straight)
 	if err != nil {
 		return r, err
 	}

@@ -2,11 +2,16 @@ package faults
 
 import (
 	"context"
+	"crypto/tls"
 	"fmt"
 	"net"
 	"strings"
+	"time"
+
+	"github.com/redis/rueidis"
 
 	"github.com/oneseat/oneseat"
+	"github.com/oneseat/oneseat/store/redisstore"
 	"github.com/oneseat/oneseat/store/sqlitestore"
 )
 
@@ -16,8 +21,16 @@ type store interface {
 	oneseat.History
 }
 
-// open opens the store at a URL, reaching its servers by dial; shut ends it.
-func open(ctx context.Context, url string, dial func(ctx context.Context, server string) (net.Conn, error)) (s store, shut func(), err error) {
+// dialer connects to one of the store's servers.
+type dialer func(ctx context.Context, server string) (net.Conn, error)
+
+// straight is the way without a proxy.
+func straight(ctx context.Context, server string) (net.Conn, error) {
+	return (&net.Dialer{}).DialContext(ctx, "tcp", server)
+}
+
+// open opens the store at a URL; shut ends it.
+func open(ctx context.Context, url string, dial dialer) (s store, shut func(), err error) {
 	scheme, rest, _ := strings.Cut(url, ":")
 	switch scheme {
 	case "sqlite": // a file needs no way
@@ -26,6 +39,29 @@ func open(ctx context.Context, url string, dial func(ctx context.Context, server
 			return nil, nil, err
 		}
 		return s, func() { _ = s.Close() }, nil
+	case "redis", "redis-cluster":
+		return openRedis(ctx, strings.Split(strings.TrimPrefix(rest, "//"), ","), scheme == "redis-cluster", dial)
 	}
 	return nil, nil, fmt.Errorf("there is no store %q", scheme)
+}
+
+// openRedis makes the client that redisstore.Open would make, with a way of its
+// own.
+func openRedis(ctx context.Context, addrs []string, cluster bool, dial dialer) (store, func(), error) {
+	client, err := rueidis.NewClient(rueidis.ClientOption{
+		InitAddress: addrs, ForceSingleClient: !cluster, DisableRetry: true, AlwaysPipelining: true, DisableCache: true,
+		Dialer: net.Dialer{Timeout: time.Second}, ConnWriteTimeout: 2 * time.Second,
+		DialCtxFn: func(ctx context.Context, addr string, _ *net.Dialer, _ *tls.Config) (net.Conn, error) {
+			return dial(ctx, addr)
+		},
+	})
+	if err != nil {
+		return nil, nil, err
+	}
+	s, err := redisstore.New(ctx, client, redisstore.Options{})
+	if err != nil {
+		client.Close()
+		return nil, nil, err
+	}
+	return s, func() { _ = s.Close(); client.Close() }, nil
 }

@@ -86,3 +86,14 @@ func (r *Redis) expect(ctx context.Context, command, line string) error {
 	}
 	return err
 }
+
+// Master is one of the servers that are masters now.
+func (c *RedisCluster) Master(i int) *Redis {
+	var now []*Redis
+	for _, n := range c.Nodes {
+		if n.cmd != nil && n.expect(context.Background(), "INFO replication", "role:master") == nil {
+			now = append(now, n)
+		}
+	}
+	return now[i%len(now)]
+}

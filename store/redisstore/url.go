@@ -73,8 +73,8 @@ func parse(raw string) (rueidis.ClientOption, error) {
 	o.DisableRetry = true     // what was lost on its way is for the registry to judge
 	o.AlwaysPipelining = true // or one caller's deadline would end the connection of all
 	o.MaxFlushDelay = flushDelay
-	o.DisableCache = true     // a read is a read
-	o.ClientName = "oneseat"  // in CLIENT LIST
+	o.DisableCache = true    // a read is a read
+	o.ClientName = "oneseat" // in CLIENT LIST
 	o.ClientSetInfo = rueidis.DisableClientSetInfo
 	return o, nil
 }
