@@ -84,6 +84,19 @@ simulate-bugs: ## the same with each of the planted bugs, which it has to catch
 	@scripts/prepare go
 	@go test ./internal/simulate -count=1 -timeout=0 -v -run='^TestPlantedBugs' -bugs=all
 
+ROUNDS ?= 100
+STORE ?= all
+
+.PHONY: faults
+faults: ## three nodes on each real store, while all of it is killed and cut off; ROUNDS=100 SEED=1 STORE=redis
+	@scripts/prepare go postgres redis
+	@ONESEAT_REQUIRE_SERVERS=1 go test ./internal/faults -count=1 -timeout=0 -v -run='^TestFaults$$' -rounds='$(ROUNDS)' -seed='$(SEED)' -store='$(STORE)'
+
+.PHONY: faults-bugs
+faults-bugs: ## the same with each of the planted bugs, which it has to catch
+	@scripts/prepare go postgres redis
+	@ONESEAT_REQUIRE_SERVERS=1 go test ./internal/faults -count=1 -timeout=0 -v -run='^TestPlantedBugs' -bugs=all
+
 .PHONY: fmt
 fmt: ## format, and bring the code to today's Go
 	@scripts/prepare go

@@ -36,6 +36,7 @@ func (c *count) Set(text string) error {
 var (
 	rounds = count(2)
 	seed   = count(1)
+	first  = flag.Bool("first", false, "one round with a violation is enough")
 	only   = flag.String("store", "all", "which store: all, "+strings.Join(slices.Sorted(maps.Keys(servers)), ", "))
 )
 
@@ -86,6 +87,9 @@ func TestFaults(t *testing.T) {
 				if len(r.Violations) > 0 {
 					failed++
 					report(t, p, r, name)
+					if *first {
+						return
+					}
 				}
 				if rounds > 20 && (i+1)%20 == 0 {
 					fmt.Printf("%s: %d rounds, %d operations, %d with violations\n", name, i+1, calls, failed)

@@ -69,7 +69,7 @@ func newPlan(seed uint64, ofStore []string) plan {
 	for range 2 + choices.IntN(4) {
 		f := fault{
 			at:    time.Duration(choices.Int64N(int64(acts * 3 / 4))),
-			lasts: time.Duration(50+choices.IntN(900)) * time.Millisecond,
+			lasts: time.Duration(50+choices.IntN(1900)) * time.Millisecond,
 			what:  all[choices.IntN(len(all))],
 			node:  choices.IntN(nodesOfRound),
 		}

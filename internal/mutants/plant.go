@@ -30,6 +30,7 @@ func Plant(root, dir, file, old, new string) (overlay string, err error) {
 		return "", err
 	}
 	return overlay, errors.Join(
+		os.MkdirAll(filepath.Dir(mistaken), 0o700),
 		os.WriteFile(mistaken, []byte(strings.Replace(string(source), old, new, 1)), 0o600),
 		os.WriteFile(overlay, text, 0o600))
 }
