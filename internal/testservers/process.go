@@ -15,6 +15,7 @@ import (
 	"os/exec"
 	"os/user"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"sync"
 	"syscall"
@@ -33,6 +34,7 @@ type Process struct {
 	args    []string
 	account *syscall.Credential // whom it runs as; nil: as we do
 	cmd     *exec.Cmd           // nil while it does not run
+	ended   chan struct{}       // closed when it has ended
 	said    *output             // of all its runs
 }
 
@@ -120,10 +122,18 @@ func (p *Process) Start() {
 	cmd.Dir = os.TempDir()
 	cmd.Stdout, cmd.Stderr = p.said, p.said
 	cmd.SysProcAttr = child(p.account)
-	if err := cmd.Start(); err != nil {
+	began, ended := make(chan error), make(chan struct{})
+	go func() { // until Kill: the system kills a child when the thread ends that started it
+		runtime.LockOSThread()
+		defer runtime.UnlockOSThread()
+		began <- cmd.Start()
+		<-ended
+	}()
+	if err := <-began; err != nil {
+		close(ended)
 		p.t.Fatalf("%s: %v", p.path, err)
 	}
-	p.cmd = cmd
+	p.cmd, p.ended = cmd, ended
 }
 
 // Kill ends it and all that it has started at once (kill -9), and waits for it.
@@ -135,6 +145,7 @@ func (p *Process) Kill() {
 	p.signal(syscall.SIGSTOP) // or its children would be nobody's when they are looked for
 	p.signal(syscall.SIGKILL)
 	_ = p.cmd.Wait()
+	close(p.ended)
 	p.cmd = nil
 }
 

@@ -153,10 +153,15 @@ func open(t testing.TB, to string) *pgstore.Store {
 
 func openWith(t testing.TB, to string, o pgstore.Options) *pgstore.Store {
 	t.Helper()
+	return openOn(t, pool(t, to), o)
+}
+
+func openOn(t testing.TB, p *pgxpool.Pool, o pgstore.Options) *pgstore.Store {
+	t.Helper()
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
-	s, err := pgstore.Open(t.Context(), pool(t, to), o)
+	s, err := pgstore.Open(t.Context(), p, o)
 	if err != nil {
 		t.Fatal(err)
 	}
