@@ -65,6 +65,30 @@ func ExampleRegistry_SignIn_refused() {
 	// signed in: Firefox on Linux
 }
 
+// A wrong use: what was typed names the account, and one account has a seat for
+// each way of spelling it. Give the id of your own record of the account.
+func ExampleRegistry_SignIn_spelling() {
+	ctx := context.Background()
+	seats, _ := oneseat.New(memstore.New(), oneseat.Config{})
+	defer seats.Close()
+
+	phone, _ := seats.SignIn(ctx, "alice@example.com", oneseat.Client{})
+	_, _ = seats.SignIn(ctx, "Alice@example.com", oneseat.Client{})
+	_, err := seats.Check(ctx, string(phone.Token))
+	fmt.Println("two spellings, both are in:", err == nil)
+
+	const user1815 = "1815" // the key of the row that both spellings find
+	phone, _ = seats.SignIn(ctx, user1815, oneseat.Client{})
+	_, _ = seats.SignIn(ctx, user1815, oneseat.Client{})
+	_, err = seats.Check(ctx, string(phone.Token))
+	if over, ok := errors.AsType[*oneseat.EndedError](err); ok {
+		fmt.Println("one id, the first is:", over.Ending.Reason)
+	}
+	// Output:
+	// two spellings, both are in: true
+	// one id, the first is: displaced
+}
+
 // A wrong use: an id is no secret. Whoever takes it from a cookie, a header or
 // a URL lets in everybody who has seen a list of sessions. Present the token.
 func ExampleRegistry_Check_wrongUse() {

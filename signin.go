@@ -38,6 +38,10 @@ type Grant struct {
 // SignIn gives the account a new session, after the application has verified
 // who is asking. What has to give way ends in the same step.
 //
+// The account is compared byte by byte: "Alice" and "alice" are two, with a limit
+// each. Give the id of the application's own record of the account, not what
+// was typed (LIM-16).
+//
 // It returns an *[AccountError] for what cannot name an account, a *[LimitError]
 // when the account is full under [Refuse] or [Ask], a *[BlockedError] when it is
 // blocked, an *[EndedError] when the session was admitted and ended again before

@@ -97,7 +97,7 @@ func peer() {
 	ctx := context.Background()
 	manager := scs.New()
 	manager.Store = memstore.NewWithCleanupInterval(0)
-	in := make([]string, n)
+	in := make([]string, n) // the tokens of scs, by account
 	enter := func(account string) string {
 		c := must(manager.Load(ctx, ""))
 		if err := manager.RenewToken(c); err != nil {
@@ -122,7 +122,15 @@ func peer() {
 			must(seats.Check(ctx, tokens[rand.IntN(n)]))
 		}})
 	compare("A sign-in, beside scs with its memory store",
-		side{"scs RenewToken, Put, Commit", func() { enter(fmt.Sprint("account ", rand.IntN(n))) }},
+		side{"scs, and the account's last session out", func() {
+			i := rand.IntN(n)
+			last := must(manager.Load(ctx, in[i]))
+			if err := manager.Destroy(last); err != nil {
+				panic(err)
+			}
+			in[i] = enter(fmt.Sprint("account ", i))
+		}},
+		side{"scs, which lets them add up", func() { enter(fmt.Sprint("account ", rand.IntN(n))) }},
 		side{"Registry.SignIn", func() {
 			must(seats.SignIn(ctx, fmt.Sprint("account ", rand.IntN(n)), oneseat.Client{}))
 		}})

@@ -2,7 +2,7 @@
 // same run, and prints ratios: figures of a shared machine mean nothing alone.
 //
 //	make bench                    all sections
-//	go -C bench run . check       one of: check, scs, holds, sqlite, require, takeover, streams
+//	make bench ARGS=check         one of them
 package main
 
 import (
@@ -12,6 +12,8 @@ import (
 	"os"
 	"runtime"
 	"slices"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -19,19 +21,30 @@ import (
 	"github.com/oneseat/oneseat/store/memstore"
 )
 
+// section is a part of the bench that can be asked for by itself.
+type section struct {
+	name string
+	run  func()
+}
+
+var sections = []section{
+	{"check", check},
+	{"scs", peer},
+	{"holds", holds},
+	{"sqlite", sqlite},
+	{"require", require},
+	{"takeover", takeover},
+	{"streams", streams},
+}
+
 func main() {
-	sections := []struct {
-		name string
-		run  func()
-	}{{"check", check}, {"scs", peer}, {"holds", holds}, {"sqlite", sqlite}, {"require", require}, {"takeover", takeover}, {"streams", streams}}
 	for _, arg := range os.Args[1:] {
-		if !slices.ContainsFunc(sections, func(s struct {
-			name string
-			run  func()
-		}) bool {
-			return s.name == arg
-		}) {
-			fmt.Fprintf(os.Stderr, "bench: no section %q; there are check, scs, holds, sqlite, require, takeover and streams\n", arg)
+		if !slices.ContainsFunc(sections, func(s section) bool { return s.name == arg }) {
+			fmt.Fprintf(os.Stderr, "bench: no section %q; there are", arg)
+			for _, s := range sections {
+				fmt.Fprint(os.Stderr, " ", s.name)
+			}
+			fmt.Fprintln(os.Stderr)
 			os.Exit(2)
 		}
 	}
@@ -54,7 +67,7 @@ type side struct {
 // ratios to the first side's turn beside it.
 func compare(title string, sides ...side) {
 	fmt.Println(title)
-	const rounds, turn = 41, 50 * time.Millisecond
+	const rounds, turn = 21, 50 * time.Millisecond
 	times, ratios := make([][]float64, len(sides)), make([][]float64, len(sides))
 	for range rounds {
 		for i, s := range sides {
@@ -81,6 +94,35 @@ func perCall(f func(), turn time.Duration) float64 {
 	}
 	return float64(time.Since(began)) / float64(n)
 }
+
+// perSecond is how often a second so many callers at once get f done, over turn.
+func perSecond(callers int, turn time.Duration, f func()) float64 {
+	var wg sync.WaitGroup
+	var total atomic.Int64
+	began := time.Now()
+	for range callers {
+		wg.Go(func() {
+			n := int64(0)
+			for ; time.Since(began) < turn; n++ {
+				f()
+			}
+			total.Add(n)
+		})
+	}
+	wg.Wait()
+	return float64(total.Load()) / time.Since(began).Seconds()
+}
+
+// ratio is the median of a to b, turn by turn.
+func ratio(a, b []float64) float64 {
+	r := make([]float64, len(a))
+	for i := range a {
+		r[i] = a[i] / b[i]
+	}
+	return median(r)
+}
+
+func median(x []float64) float64 { return quantile(slices.Clone(x), .5) }
 
 // quantile of figures, which it sorts.
 func quantile[T cmp.Ordered](x []T, q float64) T {

@@ -9,7 +9,6 @@ import (
 	mrand "math/rand/v2"
 	"os"
 	"path/filepath"
-	"sync"
 	"time"
 
 	_ "modernc.org/sqlite"
@@ -71,26 +70,11 @@ func (d *database) fill() {
 	must(0, err)
 }
 
-// signIns signs random accounts in for a while, from many callers at once, and
-// returns how many a second.
-func (d *database) signIns(callers int, turn time.Duration) float64 {
-	var wg sync.WaitGroup
-	var mu sync.Mutex
-	total := 0
-	began := time.Now()
-	for range callers {
-		wg.Go(func() {
-			n := 0
-			for ; time.Since(began) < turn; n++ {
-				must(d.seats.SignIn(context.Background(), account(mrand.IntN(d.n)), oneseat.Client{}))
-			}
-			mu.Lock()
-			defer mu.Unlock()
-			total += n
-		})
-	}
-	wg.Wait()
-	return float64(total) / time.Since(began).Seconds()
+// signIns is how many random accounts are signed in a second, by 64 callers.
+func (d *database) signIns(turn time.Duration) float64 {
+	return perSecond(64, turn, func() {
+		must(d.seats.SignIn(context.Background(), account(mrand.IntN(d.n)), oneseat.Client{}))
+	})
 }
 
 // bareRows writes, for a while, the rows that a sign-in writes, so many sign-ins
@@ -155,21 +139,14 @@ func sqlite() {
 	var of64, ofOne, ours, large []float64
 	for range sqliteRounds {
 		of64 = append(of64, bare.write(64, sqliteTurn))
-		ours = append(ours, few.signIns(64, sqliteTurn))
+		ours = append(ours, few.signIns(sqliteTurn))
 		ofOne = append(ofOne, bare.write(1, sqliteTurn))
-		large = append(large, many.signIns(64, sqliteTurn))
-	}
-	ratio := func(a, b []float64) float64 {
-		var r []float64
-		for i := range a {
-			r = append(r, a[i]/b[i])
-		}
-		return quantile(r, .5)
+		large = append(large, many.signIns(sqliteTurn))
 	}
 	fmt.Println("Durable sign-ins in SQLite, synchronous FULL, 64 callers")
-	fmt.Printf("  the same rows, 64 to a transaction     %7.0f /s\n", quantile(append([]float64(nil), of64...), .5))
+	fmt.Printf("  the same rows, 64 to a transaction     %7.0f /s\n", median(of64))
 	fmt.Printf("  sign-ins, 1,000 accounts               %7.0f /s  %5.2f of that, %5.2f times one transaction each\n",
-		quantile(append([]float64(nil), ours...), .5), ratio(ours, of64), ratio(ours, ofOne))
+		median(ours), ratio(ours, of64), ratio(ours, ofOne))
 	fmt.Printf("  sign-ins, 1,000,000 accounts           %7.0f /s  1,000 accounts are %5.2f times as fast\n",
-		quantile(append([]float64(nil), large...), .5), ratio(ours, large))
+		median(large), ratio(ours, large))
 }

@@ -16,6 +16,7 @@ import (
 	"github.com/anishathalye/porcupine"
 
 	"github.com/oneseat/oneseat"
+	"github.com/oneseat/oneseat/internal/model"
 )
 
 // linearizable holds what several nodes did at once against the model: there has
@@ -83,7 +84,7 @@ func histories(t *testing.T, fresh Factory, rounds uint64, troubles [][]fate) {
 			h.seed, h.first = seed+uint64(i)*rounds+round, seed
 			h.run()
 			met += h.met
-			result, info := porcupine.CheckOperationsVerbose(set.model(), h.operations, checkWithin)
+			result, info := porcupine.CheckOperationsVerbose(model.New(set.limit, set.policy), h.operations, checkWithin)
 			if result != porcupine.Ok {
 				h.report(info, result)
 				return // one is enough; finding that there is no order takes long
@@ -163,21 +164,21 @@ func (h *recorder) call(client int, choices *rand.Rand) {
 	h.mu.Lock()
 	h.number++
 	a := &h.accounts[choices.IntN(len(h.accounts))]
-	c := call{number: h.number, account: a.name, what: h.setting.calls[choices.IntN(len(h.setting.calls))]}
+	c := model.Call{Number: h.number, Account: a.name, What: h.setting.calls[choices.IntN(len(h.setting.calls))]}
 	most := oneseat.MaxEndings // the model forgets no ending
 	if h.setting.policy == oneseat.Ask {
 		most = 8 // nor a ticket
 	}
-	if c.what == "sign in" {
+	if c.What == "sign in" {
 		if a.signIns++; a.signIns >= most {
-			c.what = "check"
+			c.What = "check"
 		}
 	}
 	rather := func(n int) int { return n - 1 - min(choices.IntN(n), choices.IntN(n)) } // a new one
 	var on, chosen token
 	var redeems ticket
 	var plays stream
-	if n := len(a.tokens); n > 0 && (c.what != "sign in" || choices.IntN(2) == 0) {
+	if n := len(a.tokens); n > 0 && (c.What != "sign in" || choices.IntN(2) == 0) {
 		on, chosen = a.tokens[rather(n)], a.tokens[rather(n)]
 	}
 	if n := len(a.tickets); n > 0 {
@@ -186,27 +187,27 @@ func (h *recorder) call(client int, choices *rand.Rand) {
 	if n := len(a.streams); n > 0 {
 		plays = a.streams[rather(n)]
 	}
-	switch c.on = on.number; c.what {
+	switch c.On = on.number; c.What {
 	case "end":
-		if c.on = on.session; plays.id != "" && choices.IntN(2) == 0 {
-			c.on, c.stream, on.id = 0, plays.id, plays.id
+		if c.On = on.session; plays.id != "" && choices.IntN(2) == 0 {
+			c.On, c.Stream, on.id = 0, plays.id, plays.id
 		}
 	case "redeem":
-		c.on, c.with, c.instead = 0, redeems.number, chosen.session
+		c.On, c.With, c.Instead = 0, redeems.number, chosen.session
 	case "play":
-		c.on, c.with, c.stream = on.session, 1+choices.IntN(2), plays.id
+		c.On, c.With, c.Stream = on.session, 1+choices.IntN(2), plays.id
 	case "beat":
-		if c.on, c.with, c.stream = plays.session, plays.player, plays.id; choices.IntN(4) == 0 {
-			c.on = on.session // of another, perhaps
+		if c.On, c.With, c.Stream = plays.session, plays.player, plays.id; choices.IntN(4) == 0 {
+			c.On = on.session // of another, perhaps
 		}
 	case "set a limit":
-		c.with = 1 + choices.IntN(3)
+		c.With = 1 + choices.IntN(3)
 	}
-	as := oneseat.Session{Account: a.name, ID: h.sessions[c.on]}
+	as := oneseat.Session{Account: a.name, ID: h.sessions[c.On]}
 	h.mu.Unlock()
 
 	tr := &trouble{key: oneseat.KeyOf(h.realm, a.name)}
-	if len(h.troubles) > 0 && choices.IntN(4) == 0 && !slices.Contains(again, c.what) {
+	if len(h.troubles) > 0 && choices.IntN(4) == 0 && !slices.Contains(again, c.What) {
 		tr.fates = h.troubles[choices.IntN(len(h.troubles))]
 	}
 	ctx := tr.with(h.test.Context())
@@ -215,7 +216,7 @@ func (h *recorder) call(client int, choices *rand.Rand) {
 	var n int
 	var err error
 	call := time.Since(h.began)
-	switch c.what {
+	switch c.What {
 	case "sign in":
 		g, err = r.SignIn(ctx, a.name, oneseat.Client{Token: on.text})
 	case "check":
@@ -231,59 +232,49 @@ func (h *recorder) call(client int, choices *rand.Rand) {
 	case "redeem":
 		g, err = r.Redeem(ctx, redeems.text, oneseat.Client{}, chosen.id)
 	case "play":
-		s, err = r.StartStream(ctx, as, oneseat.Player{ID: fmt.Sprint(c.with), Instead: []oneseat.SessionID{plays.id}})
+		s, err = r.StartStream(ctx, as, oneseat.Player{ID: fmt.Sprint(c.With), Instead: []oneseat.SessionID{plays.id}})
 	case "beat":
 		err = r.Heartbeat(ctx, as, plays.id)
 	case "set a limit":
-		err = r.SetLimit(ctx, a.name, oneseat.Limits{Total: c.with}, "")
+		err = r.SetLimit(ctx, a.name, oneseat.Limits{Total: c.With}, "")
 	case "block":
 		err = r.Block(ctx, a.name, time.Time{}, "")
 	case "unblock":
 		err = r.Unblock(ctx, a.name, "")
 	}
 	back := time.Since(h.began)
-	c.unsure = tr.lost()
+	c.Unsure = tr.lost()
 
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.met += len(tr.met)
-	o := porcupine.Operation{ClientId: client, Input: c, Call: int64(call), Return: int64(back)}
-	ended, hasEnded := errors.AsType[*oneseat.EndedError](err)
-	full, isFull := errors.AsType[*oneseat.LimitError](err)
-	_, blocked := errors.AsType[*oneseat.BlockedError](err)
-	_, noTicket := errors.AsType[*oneseat.TicketError](err)
-	switch {
-	case err == nil && c.what == "play":
-		o.Output = reply{said: "yes", stream: s.ID}
-		a.streams = append(a.streams, stream{s.ID, c.on, c.with})
-	case err == nil:
-		o.Output = reply{said: "yes", count: n}
-	case hasEnded:
-		o.Output = reply{said: "ended", reason: ended.Ending.Reason}
-	case isFull:
-		o.Output = reply{said: "full"}
-		if c.what == "sign in" && full.Ticket != "" {
-			a.tickets = append(a.tickets, ticket{full.Ticket, c.number})
-		}
-	case blocked:
-		o.Output = reply{said: "blocked"}
-	case noTicket:
-		o.Output = reply{said: "no ticket"}
-	case errors.Is(err, oneseat.ErrNoSession):
-		o.Output = reply{said: "none"}
-	case errors.Is(err, oneseat.ErrUnknownOutcome):
-		// It may have happened at any time since, or never: it stays open.
-		o.Output, o.Return = reply{said: "unknown"}, math.MaxInt64
-	case errors.Is(err, errNoService) && errors.Is(err, oneseat.ErrStoreUnavailable):
+	if errors.Is(err, errNoService) && errors.Is(err, oneseat.ErrStoreUnavailable) {
 		return // it was not done
-	default:
+	}
+	said, ok := model.ReplyOf(err)
+	if !ok {
 		h.test.Errorf("%v returned %v", c, err)
 		return
 	}
+	o := porcupine.Operation{ClientId: client, Input: c, Call: int64(call), Return: int64(back)}
+	switch {
+	case said.Said == "yes" && c.What == "play":
+		said.Stream = s.ID
+		a.streams = append(a.streams, stream{s.ID, c.On, c.With})
+	case said.Said == "yes":
+		said.Count = n
+	case said.Said == "full" && c.What == "sign in":
+		if full, _ := errors.AsType[*oneseat.LimitError](err); full.Ticket != "" {
+			a.tickets = append(a.tickets, ticket{full.Ticket, c.Number})
+		}
+	case said.Said == "unknown":
+		o.Return = math.MaxInt64 // it may have happened at any time since, or never: it stays open
+	}
+	o.Output = said
 	h.operations = append(h.operations, o)
 	if g.Token != "" {
-		t := token{string(g.Token), c.number, g.Session.ID, c.number}
-		if c.what == "rotate" {
+		t := token{string(g.Token), c.Number, g.Session.ID, c.Number}
+		if c.What == "rotate" {
 			t.session = on.session
 		}
 		a.tokens = append(a.tokens, t)
@@ -295,7 +286,7 @@ func (h *recorder) call(client int, choices *rand.Rand) {
 func (h *recorder) report(info porcupine.LinearizationInfo, result porcupine.CheckResult) {
 	t, set := h.test, h.setting
 	path := filepath.Join(t.ArtifactDir(), fmt.Sprintf("history-%d.html", h.seed))
-	if err := porcupine.VisualizePath(set.model(), info, path); err != nil {
+	if err := porcupine.VisualizePath(model.New(set.limit, set.policy), info, path); err != nil {
 		t.Errorf("no picture: %v", err)
 	}
 	what := "there is no order in which all answers are right"

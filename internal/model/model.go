@@ -1,0 +1,351 @@
+// Package model says what clients of one account may be told, in which order:
+// porcupine holds against it what several nodes have answered at once.
+//
+// It owns the model and the words for calls and replies. Who makes the calls,
+// and what goes wrong meanwhile, is the business of those that use it: storetest
+// and the harness of faults. The accounts it knows never time out.
+package model
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+
+	"github.com/anishathalye/porcupine"
+
+	"github.com/oneseat/oneseat"
+)
+
+// New is one account as porcupine sees it: what each operation, a [Call] with a
+// [Reply], may answer in which state, and to which state it leads. Sessions,
+// tokens and tickets are numbers: that of the operation that made them. Checks
+// read the store each time.
+func New(limit int, policy oneseat.Policy) porcupine.Model {
+	return porcupine.Model{
+		Init: func() any { return state{limit: limit} },
+		Step: func(s, in, out any) (bool, any) {
+			return s.(state).step(in.(Call), out.(Reply), policy)
+		},
+		Equal: func(a, b any) bool {
+			x, y := a.(state), b.(state)
+			return slices.Equal(x.live, y.live) && slices.Equal(x.gone, y.gone) && slices.Equal(x.tickets, y.tickets) &&
+				slices.Equal(x.streams, y.streams) && slices.Equal(x.lost, y.lost) && x.limit == y.limit && x.blocked == y.blocked
+		},
+		Partition:         byAccount,
+		DescribeOperation: func(in, out any) string { return fmt.Sprintf("%v: %v", in, out) },
+		DescribeState:     func(s any) string { return fmt.Sprintf("%+v", s) },
+	}
+}
+
+func byAccount(all []porcupine.Operation) [][]porcupine.Operation {
+	by := make(map[string][]porcupine.Operation)
+	for _, o := range all {
+		a := o.Input.(Call).Account
+		by[a] = append(by[a], o)
+	}
+	return slices.Collect(maps.Values(by))
+}
+
+// Call is an operation. On is the token or session that it is about, With the
+// ticket, player or limit, Instead the session that is to go; 0 is none.
+type Call struct {
+	Number            int // of the operation, from 1
+	Account           string
+	What              string
+	On, With, Instead int
+	Stream            oneseat.SessionID
+	Unsure            bool // a reply was lost on the way: the first try may have counted
+}
+
+func (c Call) String() string {
+	text := fmt.Sprint(c.Number, " ", c.What, " ", c.On)
+	if c.With+c.Instead != 0 || c.Stream != "" {
+		text += fmt.Sprintf(" with %d instead of %d %.4s", c.With, c.Instead, c.Stream)
+	}
+	return text + map[bool]string{true: " (reply lost)"}[c.Unsure]
+}
+
+// Reply is what came back.
+type Reply struct {
+	Said   string // yes, none, full, ended, blocked, no ticket, or unknown
+	Reason oneseat.Reason
+	Count  int
+	Stream oneseat.SessionID
+}
+
+// ReplyOf is what an error says, nil being yes; false if it says nothing of the
+// account.
+func ReplyOf(err error) (Reply, bool) {
+	if ended, ok := errors.AsType[*oneseat.EndedError](err); ok {
+		return Reply{Said: "ended", Reason: ended.Ending.Reason}, true
+	}
+	_, full := errors.AsType[*oneseat.LimitError](err)
+	_, blocked := errors.AsType[*oneseat.BlockedError](err)
+	_, noTicket := errors.AsType[*oneseat.TicketError](err)
+	switch {
+	case err == nil:
+		return Reply{Said: "yes"}, true
+	case full:
+		return Reply{Said: "full"}, true
+	case blocked:
+		return Reply{Said: "blocked"}, true
+	case noTicket:
+		return Reply{Said: "no ticket"}, true
+	case errors.Is(err, oneseat.ErrNoSession):
+		return Reply{Said: "none"}, true
+	case errors.Is(err, oneseat.ErrUnknownOutcome):
+		return Reply{Said: "unknown"}, true
+	}
+	return Reply{}, false
+}
+
+// state is never modified, only replaced.
+type state struct {
+	live    []held // the idlest first
+	gone    []left // by session
+	tickets []int
+	streams []playing
+	lost    []takenOver // by stream
+	limit   int
+	blocked bool
+}
+
+// playing is a stream; its id is "" as long as nobody was told.
+type playing struct {
+	session, player int
+	id              oneseat.SessionID
+}
+
+// takenOver is a stream that another took over, or that somebody ended.
+type takenOver struct {
+	id      oneseat.SessionID
+	session int
+	reason  oneseat.Reason
+}
+
+type held struct{ session, token, previous int }
+
+type left struct {
+	session, token int
+	reason         oneseat.Reason
+	renewedBy      int // what else took its place matters to no answer, and would make states many
+}
+
+func (s state) step(c Call, r Reply, policy oneseat.Policy) (bool, state) {
+	switch c.What {
+	case "redeem":
+		return s.redeem(c, r)
+	case "play":
+		return s.play(c, r)
+	case "beat":
+		return r == s.heard(c) || r.Said == "unknown", s
+	case "set a limit":
+		s.limit = c.With
+		for len(s.live) > s.limit {
+			s = s.end(0, oneseat.Revoked, 0)
+		}
+		return r.Said == "yes", s
+	case "block":
+		for len(s.live) > 0 {
+			s = s.end(0, oneseat.AccountWasBlocked, 0)
+		}
+		s.blocked, s.tickets = true, nil
+		return r.Said == "yes", s
+	case "unblock":
+		s.blocked = false
+		return r.Said == "yes", s
+	case "sign in":
+		if s.blocked {
+			return r.Said == "blocked" || r.Said == "unknown", s
+		}
+		renewed := s.standsFor(c.On)
+		excess := len(s.live) + 1 - s.limit
+		if renewed >= 0 {
+			excess--
+		}
+		if excess > 0 && policy != oneseat.Displace {
+			if policy == oneseat.Ask {
+				s.tickets = append(slices.Clone(s.tickets), c.Number)
+			}
+			return r.Said == "full" || r.Said == "unknown", s
+		}
+		// With a lost reply it may have been displaced by the time it is told.
+		if r.Said != "yes" && r.Said != "unknown" && (!c.Unsure || r.Said != "ended") {
+			return false, s
+		}
+		if renewed >= 0 {
+			s = s.end(renewed, oneseat.Renewed, c.Number)
+		}
+		for range excess {
+			s = s.end(0, oneseat.Displaced, 0)
+		}
+		s.live = append(slices.Clone(s.live), held{session: c.Number, token: c.Number})
+		return true, s
+	case "check":
+		if i := s.byPrevious(c.On); i >= 0 {
+			return r.Said == "yes" || r.Said == "none", s // its grace is a matter of time
+		}
+		return r == s.answer(c.On), s
+	case "sign out":
+		i := s.byToken(c.On)
+		if i < 0 {
+			return r.Said == "unknown" || (r.Said == "yes") == (s.leftBy(c.On) >= 0), s
+		}
+		return r.Said == "yes" || r.Said == "unknown", s.end(i, oneseat.SignedOut, 0)
+	case "rotate":
+		i := s.byToken(c.On)
+		if i < 0 {
+			return r.Said == "unknown" || r == s.answer(c.On) || c.Unsure && r.Said == "none", s
+		}
+		if r.Said != "yes" && r.Said != "unknown" && (!c.Unsure || r.Said != "none") {
+			return false, s
+		}
+		h := held{s.live[i].session, c.Number, c.On}
+		s.live = append(slices.Delete(slices.Clone(s.live), i, i+1), h)
+		return true, s
+	case "end":
+		if i := slices.IndexFunc(s.streams, func(p playing) bool { return c.Stream != "" && p.id == c.Stream }); i >= 0 {
+			return r.Said == "unknown" || r.Count == 1, s.stop(i, oneseat.Revoked)
+		}
+		i := slices.IndexFunc(s.live, func(h held) bool { return h.session == c.On })
+		if i < 0 {
+			return r.Said == "unknown" || r.Count == 0, s
+		}
+		return r.Said == "unknown" || r.Count == 1, s.end(i, oneseat.Revoked, 0)
+	}
+	panic("no such operation: " + c.What)
+}
+
+// answer is what a check of a token, not a previous one, says.
+func (s state) answer(token int) Reply {
+	if s.byToken(token) >= 0 {
+		return Reply{Said: "yes"}
+	}
+	if i := s.leftBy(token); i >= 0 {
+		return Reply{Said: "ended", Reason: s.gone[i].reason}
+	}
+	return Reply{Said: "none"}
+}
+
+// standsFor is the live session that a presented token renews, or -1.
+func (s state) standsFor(token int) int {
+	i := s.leftBy(token)
+	for i >= 0 && s.gone[i].reason == oneseat.Renewed {
+		by := s.gone[i].renewedBy
+		if l := slices.IndexFunc(s.live, func(h held) bool { return h.session == by }); l >= 0 {
+			return l
+		}
+		i = slices.IndexFunc(s.gone, func(g left) bool { return g.session == by })
+	}
+	return s.byToken(token)
+}
+
+func (s state) byToken(token int) int {
+	return slices.IndexFunc(s.live, func(h held) bool { return h.token == token })
+}
+
+func (s state) byPrevious(token int) int {
+	return slices.IndexFunc(s.live, func(h held) bool { return token != 0 && h.previous == token })
+}
+
+func (s state) leftBy(token int) int {
+	return slices.IndexFunc(s.gone, func(g left) bool { return g.token == token })
+}
+
+// end returns the state in which the i-th live session has ended.
+func (s state) end(i int, reason oneseat.Reason, renewedBy int) state {
+	h := s.live[i]
+	s.live = slices.Delete(slices.Clone(s.live), i, i+1)
+	s.gone = append(slices.Clone(s.gone), left{h.session, h.token, reason, renewedBy})
+	s.streams = slices.DeleteFunc(slices.Clone(s.streams), func(p playing) bool { return p.session == h.session })
+	slices.SortFunc(s.gone, func(a, b left) int { return cmp.Compare(a.session, b.session) })
+	return s
+}
+
+// redeem admits whom a ticket was given to, if the one it chooses makes room.
+func (s state) redeem(c Call, r Reply) (bool, state) {
+	i := slices.Index(s.tickets, c.With)
+	if i < 0 { // a block that came while the ticket was looked at says so
+		return r.Said == "no ticket" || r.Said == "unknown" || s.blocked && r.Said == "blocked", s
+	}
+	taken := len(s.live)
+	chosen := slices.IndexFunc(s.live, func(h held) bool { return c.Instead != 0 && h.session == c.Instead })
+	if chosen >= 0 {
+		taken--
+	}
+	if taken+1 > s.limit {
+		return r.Said == "full" || r.Said == "unknown", s
+	}
+	if r.Said != "yes" && r.Said != "unknown" && (!c.Unsure || r.Said != "ended") {
+		return false, s
+	}
+	if chosen >= 0 {
+		s = s.end(chosen, oneseat.Displaced, 0)
+	}
+	s.tickets = slices.Delete(slices.Clone(s.tickets), i, i+1)
+	s.live = append(slices.Clone(s.live), held{session: c.Number, token: c.Number})
+	return true, s
+}
+
+// play starts a stream of a session; an account may have one.
+func (s state) play(c Call, r Reply) (bool, state) {
+	if a := s.about(c.On); a.Said != "yes" {
+		return r == a || r.Said == "unknown", s
+	}
+	if i := slices.IndexFunc(s.streams, func(p playing) bool { return p.session == c.On && p.player == c.With }); i >= 0 {
+		if r.Said == "yes" && s.streams[i].id == "" {
+			s.streams = slices.Clone(s.streams)
+			s.streams[i].id = r.Stream
+		}
+		return r.Said == "unknown" || r.Said == "yes" && s.streams[i].id == r.Stream, s
+	}
+	if len(s.streams) > 0 {
+		if c.Stream == "" || s.streams[0].id != c.Stream {
+			return r.Said == "full" || r.Said == "unknown", s
+		}
+		s = s.stop(0, oneseat.Displaced)
+	}
+	if r.Said != "yes" && r.Said != "unknown" && (!c.Unsure || r.Said != "ended") {
+		return false, s
+	}
+	s.streams = append(slices.Clone(s.streams), playing{c.On, c.With, r.Stream})
+	return true, s
+}
+
+// heard is what a heartbeat is told.
+func (s state) heard(c Call) Reply {
+	if slices.Contains(s.streams, playing{c.On, c.With, c.Stream}) {
+		return Reply{Said: "yes"}
+	}
+	for _, l := range s.lost {
+		if l.id == c.Stream && l.session == c.On {
+			return Reply{Said: "ended", Reason: l.reason}
+		}
+	}
+	if a := s.about(c.On); a.Said != "yes" {
+		return a
+	}
+	return Reply{Said: "none"}
+}
+
+// about is what is said of a session by its number.
+func (s state) about(session int) Reply {
+	if slices.ContainsFunc(s.live, func(h held) bool { return h.session == session }) {
+		return Reply{Said: "yes"}
+	}
+	if i := slices.IndexFunc(s.gone, func(g left) bool { return g.session == session }); i >= 0 {
+		return Reply{Said: "ended", Reason: s.gone[i].reason}
+	}
+	return Reply{Said: "none"}
+}
+
+// stop returns the state in which the i-th stream was ended.
+func (s state) stop(i int, reason oneseat.Reason) state {
+	p := s.streams[i]
+	s.streams = slices.Delete(slices.Clone(s.streams), i, i+1)
+	s.lost = append(slices.Clone(s.lost), takenOver{p.id, p.session, reason})
+	slices.SortFunc(s.lost, func(a, b takenOver) int { return cmp.Compare(a.id, b.id) })
+	return s
+}
