@@ -20,7 +20,9 @@ func TestStoreContract(t *testing.T) {
 // The simple protocol is what remains where a pooler knows no other.
 func TestStoreContractInTheSimpleProtocolThroughPgBouncer(t *testing.T) {
 	t.Parallel()
-	contract(t, func(to string) string { return with(t, through(t, to, bouncerAddr(t)), "default_query_exec_mode=simple_protocol") })
+	contract(t, func(to string) string {
+		return with(t, through(t, to, bouncerAddr(t)), "default_query_exec_mode=simple_protocol")
+	})
 }
 
 // contract runs the suite on databases to which way is the way. Making one takes

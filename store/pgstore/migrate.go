@@ -51,8 +51,11 @@ type querier interface {
 // this release knows.
 func (s *Store) applied(ctx context.Context, q querier, known int) (n int, err error) {
 	var there, taken bool
-	err = q.QueryRow(ctx, `SELECT to_regclass('oneseat_migrations') IS NOT NULL,
-		to_regclass('oneseat_rosters') IS NOT NULL OR to_regclass('oneseat_events') IS NOT NULL OR to_regclass('oneseat_meta') IS NOT NULL`).Scan(&there, &taken)
+	// From the catalogue as it is now: to_regclass may answer from a cache that
+	// is older than the lock.
+	err = q.QueryRow(ctx, `SELECT coalesce(bool_or(relname = 'oneseat_migrations'), false), count(*) > 0
+		FROM pg_catalog.pg_class WHERE relname IN ('oneseat_migrations', 'oneseat_meta', 'oneseat_rosters', 'oneseat_events')
+		AND relnamespace IN (SELECT oid FROM pg_catalog.pg_namespace WHERE nspname = ANY (current_schemas(false)))`).Scan(&there, &taken)
 	switch {
 	case err != nil:
 		return 0, err

@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
-
 )
 
 // channel is what nodes hear each other on, in one database.
@@ -199,4 +198,3 @@ func wait(ctx context.Context, conn *pgx.Conn, patience time.Duration) (word str
 	}
 	return n.Payload, nil
 }
-
