@@ -53,6 +53,10 @@ var servers = map[string]func(t *testing.T) *server{
 	"sqlite": func(t *testing.T) *server {
 		return &server{url: "sqlite:" + filepath.Join(t.TempDir(), "oneseat.db")}
 	},
+	"postgres": func(t *testing.T) *server {
+		p := testservers.StartPostgres(t)
+		return &server{url: p.URL, faults: ofStores, part: func(int) part { return p }, await: p.Await}
+	},
 	"redis": func(t *testing.T) *server {
 		r := testservers.StartRedis(t, "--appendonly", "yes", "--appendfsync", "always")
 		return &server{url: r.URL, faults: ofStores, part: func(int) part { return r }, await: r.Await}

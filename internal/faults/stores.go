@@ -8,9 +8,11 @@ import (
 	"strings"
 	"time"
 
+	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/redis/rueidis"
 
 	"github.com/oneseat/oneseat"
+	"github.com/oneseat/oneseat/store/pgstore"
 	"github.com/oneseat/oneseat/store/redisstore"
 	"github.com/oneseat/oneseat/store/sqlitestore"
 )
@@ -39,10 +41,33 @@ func open(ctx context.Context, url string, dial dialer) (s store, shut func(), e
 			return nil, nil, err
 		}
 		return s, func() { _ = s.Close() }, nil
+	case "postgres":
+		return openPostgres(ctx, url, dial)
 	case "redis", "redis-cluster":
 		return openRedis(ctx, strings.Split(strings.TrimPrefix(rest, "//"), ","), scheme == "redis-cluster", dial)
 	}
 	return nil, nil, fmt.Errorf("there is no store %q", scheme)
+}
+
+func openPostgres(ctx context.Context, url string, dial dialer) (store, func(), error) {
+	config, err := pgxpool.ParseConfig(url)
+	if err != nil {
+		return nil, nil, err
+	}
+	// The address that pgx asks for may be the proxy's: it cancels statements where
+	// the connection leads to.
+	server := fmt.Sprintf("%s:%d", config.ConnConfig.Host, config.ConnConfig.Port)
+	config.ConnConfig.DialFunc = func(ctx context.Context, _, _ string) (net.Conn, error) { return dial(ctx, server) }
+	pool, err := pgxpool.NewWithConfig(ctx, config)
+	if err != nil {
+		return nil, nil, err
+	}
+	s, err := pgstore.Open(ctx, pool, pgstore.Options{})
+	if err != nil {
+		pool.Close()
+		return nil, nil, err
+	}
+	return s, func() { _ = s.Close(); pool.Close() }, nil
 }
 
 // openRedis makes the client that redisstore.Open would make, with a way of its

@@ -1,0 +1,350 @@
+package pgstore_test
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/url"
+	"os"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/oneseat/oneseat"
+	"github.com/oneseat/oneseat/internal/testservers"
+	"github.com/oneseat/oneseat/store/pgstore"
+)
+
+const realm = "default"
+
+// patience is how long a test waits for what should come soon; one that passes
+// never waits for so long.
+const patience = 30 * time.Second
+
+// shared is the server that all tests use which do it no harm, and what goes
+// before it. Durability is tested on servers of their own.
+var shared struct {
+	testservers.Shared
+	mu      sync.Mutex
+	url     string
+	bouncer string
+}
+
+func TestMain(m *testing.M) {
+	code := m.Run()
+	shared.Close()
+	os.Exit(code)
+}
+
+// serverURL is the shared server, started by the first test that asks, or that
+// of the environment.
+func serverURL(t testing.TB) string {
+	t.Helper()
+	shared.mu.Lock()
+	defer shared.mu.Unlock()
+	if shared.url == "" {
+		shared.url = os.Getenv("ONESEAT_POSTGRES_URL")
+	}
+	if shared.url == "" {
+		shared.url = testservers.StartPostgres(shared.For(t), "fsync=off", "max_connections=500", "autovacuum=off").URL
+	}
+	return shared.url
+}
+
+// bouncerAddr is a PgBouncer before the shared server.
+func bouncerAddr(t testing.TB) string {
+	t.Helper()
+	server := parse(t, serverURL(t)).Host
+	shared.mu.Lock()
+	defer shared.mu.Unlock()
+	if shared.bouncer == "" {
+		shared.bouncer = testservers.StartPgBouncer(shared.For(t), server).Addr
+	}
+	return shared.bouncer
+}
+
+func parse(t testing.TB, text string) *url.URL {
+	t.Helper()
+	u, err := url.Parse(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return u
+}
+
+// database makes an empty database on the shared server and returns its URL.
+func database(t testing.TB) string {
+	t.Helper()
+	return databaseOn(t, serverURL(t))
+}
+
+func databaseOn(t testing.TB, server string) string {
+	t.Helper()
+	name := "t" + strings.ToLower(rand.Text())
+	admin := connect(t, server)
+	run(t, admin, "CREATE DATABASE "+name+" TEMPLATE template0")
+	t.Cleanup(func() {
+		// Those who close their connections in the background may not have done so yet.
+		_, _ = admin.Exec(context.WithoutCancel(t.Context()), "DROP DATABASE "+name+" WITH (FORCE)")
+	})
+	u := parse(t, server)
+	u.Path = "/" + name
+	return u.String()
+}
+
+// connect makes a connection of the kind that a person with psql has.
+func connect(t testing.TB, to string) *pgx.Conn {
+	t.Helper()
+	conn, err := pgx.Connect(t.Context(), to)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = conn.Close(context.WithoutCancel(t.Context())) })
+	return conn
+}
+
+func run(t testing.TB, conn *pgx.Conn, statements ...string) {
+	t.Helper()
+	for _, s := range statements {
+		if _, err := conn.Exec(context.WithoutCancel(t.Context()), s); err != nil {
+			t.Fatalf("%s: %v", s, err)
+		}
+	}
+}
+
+// with adds settings to a URL.
+func with(t testing.TB, to string, settings ...string) string {
+	t.Helper()
+	u := parse(t, to)
+	q := u.Query()
+	for _, s := range settings {
+		name, value, _ := strings.Cut(s, "=")
+		q.Set(name, value)
+	}
+	u.RawQuery = q.Encode()
+	return u.String()
+}
+
+// pool makes a pool that is closed when the test ends.
+func pool(t testing.TB, to string) *pgxpool.Pool {
+	t.Helper()
+	config, err := pgxpool.ParseConfig(to)
+	if err != nil {
+		t.Fatal(err)
+	}
+	dial := config.ConnConfig.DialFunc
+	config.ConnConfig.DialFunc = func(ctx context.Context, network, addr string) (net.Conn, error) {
+		conn, err := dial(ctx, network, addr)
+		if err != nil || addr != shared.bouncer {
+			return conn, err
+		}
+		return uncancelled{conn}, nil
+	}
+	p, err := pgxpool.NewWithConfig(t.Context(), config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(p.Close)
+	return p
+}
+
+// uncancelled is a connection to a PgBouncer, which never gets to see that a
+// query is cancelled: Debian's, 1.18, dies of it now and then (its issues 801 and
+// 822). The query ends by itself.
+type uncancelled struct{ net.Conn }
+
+func (c uncancelled) Write(b []byte) (int, error) {
+	if len(b) == 16 && binary.BigEndian.Uint32(b[4:]) == 80877102 {
+		return 0, errors.New("cancel requests are not sent")
+	}
+	return c.Conn.Write(b)
+}
+
+// open opens a store, with a pool of its own, that is closed when the test ends.
+func open(t testing.TB, to string) *pgstore.Store {
+	t.Helper()
+	return openWith(t, to, pgstore.Options{})
+}
+
+func openWith(t testing.TB, to string, o pgstore.Options) *pgstore.Store {
+	t.Helper()
+	return openOn(t, pool(t, to), o)
+}
+
+func openOn(t testing.TB, p *pgxpool.Pool, o pgstore.Options) *pgstore.Store {
+	t.Helper()
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	s, err := pgstore.Open(t.Context(), p, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return s
+}
+
+// fresh opens a store on a new database.
+func fresh(t testing.TB) (*pgstore.Store, string) {
+	t.Helper()
+	to := database(t)
+	return open(t, to), to
+}
+
+// through is a URL that goes through another address.
+func through(t testing.TB, to, addr string) string {
+	t.Helper()
+	if _, _, err := net.SplitHostPort(addr); err != nil {
+		t.Fatal(err)
+	}
+	u := parse(t, to)
+	u.Host = addr
+	return u.String()
+}
+
+func key(account string) oneseat.Key { return oneseat.KeyOf(realm, account) }
+
+var laptop = oneseat.Device{Label: "Firefox on Linux", Class: "desktop", IP: "192.0.2.0"}
+
+type change = func(oneseat.View) (oneseat.Change, error)
+
+// seat signs account in as session id; who was signed in is displaced.
+func seat(account string, id oneseat.SessionID) change {
+	return func(v oneseat.View) (oneseat.Change, error) {
+		ro, events := vacate(v, account, oneseat.Ending{Reason: oneseat.Displaced, By: id, ByDevice: laptop})
+		s := oneseat.Session{ID: id, Account: account, Device: laptop, Created: v.Now, LastSeen: v.Now}
+		ro.Seats = []oneseat.Seat{{Session: s, Secret: sha256.Sum256([]byte(id))}}
+		ro.Due = v.Now.Add(time.Hour)
+		return oneseat.Change{Roster: ro, Events: append(events, event(v, oneseat.SessionCreated, s))}, nil
+	}
+}
+
+// leave ends every session of account.
+func leave(account string) change {
+	return func(v oneseat.View) (oneseat.Change, error) {
+		ro, events := vacate(v, account, oneseat.Ending{Reason: oneseat.SignedOut})
+		return oneseat.Change{Roster: ro, Events: events}, nil
+	}
+}
+
+func vacate(v oneseat.View, account string, how oneseat.Ending) (*oneseat.Roster, []oneseat.Event) {
+	ro := oneseat.Roster{Realm: realm, Account: account}
+	if v.Roster != nil {
+		ro = *v.Roster
+	}
+	var events []oneseat.Event
+	for _, s := range ro.Seats {
+		how.Session, how.At, how.Device = s.ID, v.Now, s.Device
+		ro.Endings = append(slices.Clip(ro.Endings), oneseat.Ended{Ending: how, Secret: s.Secret})
+		e := event(v, oneseat.SessionEnded, s.Session)
+		e.Reason, e.By = how.Reason, how.By
+		events = append(events, e)
+	}
+	ro.Seats = nil
+	ro.Endings = ro.Endings[max(0, len(ro.Endings)-oneseat.MaxEndings):]
+	return &ro, events
+}
+
+func event(v oneseat.View, t oneseat.EventType, s oneseat.Session) oneseat.Event {
+	return oneseat.Event{Type: t, Realm: realm, Account: s.Account, Session: s.ID, At: v.Now, Version: v.Next(), Device: s.Device}
+}
+
+// signIn makes an update and fails the test if it fails.
+func signIn(t testing.TB, s *pgstore.Store, account string, id oneseat.SessionID) oneseat.View {
+	t.Helper()
+	v, err := s.Update(t.Context(), key(account), seat(account, id))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return v
+}
+
+// wantLive fails the test unless these are signed in to account.
+func wantLive(t testing.TB, s *pgstore.Store, account string, want ...oneseat.SessionID) {
+	t.Helper()
+	vs, err := s.Load(t.Context(), key(account))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []oneseat.SessionID
+	if vs[0].Roster != nil {
+		for _, s := range vs[0].Roster.Seats {
+			got = append(got, s.ID)
+		}
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("signed in to %s: %q, want %q", account, got, want)
+	}
+}
+
+// wantKind fails the test unless err is an *Error of a kind.
+func wantKind(t testing.TB, err error, want pgstore.Kind) {
+	t.Helper()
+	e, ok := errors.AsType[*pgstore.Error](err)
+	if !ok || e.Kind != want {
+		t.Errorf("error %v, want one of kind %d", err, want)
+	}
+}
+
+// end is a cursor at the end of the log.
+func end(t testing.TB, s *pgstore.Store) oneseat.Cursor {
+	t.Helper()
+	return changes(t, s, "").Cursor
+}
+
+func changes(t testing.TB, s *pgstore.Store, after oneseat.Cursor) oneseat.Tail {
+	t.Helper()
+	tail, err := s.Changes(t.Context(), 0, after)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return tail
+}
+
+// waitUntil waits for a condition that others bring about.
+func waitUntil(t testing.TB, holds func() bool, otherwise func() string) {
+	t.Helper()
+	for deadline := time.Now().Add(patience); !holds(); time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatal(otherwise())
+		}
+	}
+}
+
+// rowsOf is what a person sees in answer to a query, a row in a line.
+func rowsOf(t testing.TB, to, query string) []string {
+	t.Helper()
+	rows, err := connect(t, to).Query(t.Context(), query)
+	if err != nil {
+		t.Fatal(err)
+	}
+	lines, err := pgx.CollectRows(rows, func(r pgx.CollectableRow) (string, error) {
+		values, err := r.Values()
+		var cells []string
+		for _, v := range values {
+			if at, ok := v.(time.Time); ok {
+				v = at.UTC().Format(time.DateTime)
+			}
+			cells = append(cells, fmt.Sprint(v))
+		}
+		return strings.Join(cells, "|"), err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return lines
+}

@@ -1,0 +1,122 @@
+package pgstore
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"math"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/oneseat/oneseat"
+)
+
+const (
+	rostersSQL = `SELECT key, version, roster, clock_timestamp() FROM oneseat_rosters
+		WHERE realm = $1::text AND account > $2::text AND account >= $3::text AND ($4::text IS NULL OR account < $4::text) AND roster IS NOT NULL
+		ORDER BY account LIMIT $5`
+
+	eventsSQL = `SELECT id, events FROM oneseat_events WHERE realm = $1::text AND id <= $2
+		AND ($3::text = '' OR account = $3::text) AND ($4::text = '' OR position($4::text IN events) > 0)
+		ORDER BY id DESC LIMIT $5`
+)
+
+// placeBits is how much of Record.Seq is an event's place in its update.
+const placeBits = 16
+
+// Rosters implements [oneseat.History]. A roster that cannot be read is left out
+// and named in the log.
+func (s *Store) Rosters(ctx context.Context, q oneseat.RosterQuery) ([]oneseat.View, error) {
+	if err := s.ready(ctx); err != nil {
+		return nil, err
+	}
+	if !utf8.ValidString(q.Prefix) || strings.ContainsRune(q.Prefix, 0) {
+		return nil, nil // no account begins so
+	}
+	rows, err := s.pool.Query(ctx, rostersSQL, q.Realm, q.After, q.Prefix, beyond(q.Prefix), oneseat.PageLimit(q.Limit))
+	if err != nil {
+		return nil, s.explain(err)
+	}
+	defer rows.Close()
+	var views []oneseat.View
+	for rows.Next() {
+		var k oneseat.Key
+		var key, text []byte
+		var version int64
+		var clock time.Time
+		if err := rows.Scan(&key, &version, &text, &clock); err != nil {
+			return nil, s.explain(err)
+		}
+		copy(k[:], key)
+		r, err := decode(k, uint64(version), text, clock)
+		if _, damaged := errors.AsType[*oneseat.FormatError](err); damaged {
+			s.log.Error("a stored roster cannot be read; it is left alone", "key", k, "error", err)
+			continue
+		}
+		views = append(views, r.View)
+	}
+	return views, s.explain(rows.Err())
+}
+
+// beyond is the first text that comes after every text that begins with prefix,
+// or nil if there is none: the order of UTF-8 is that of code points.
+func beyond(prefix string) any {
+	for prefix != "" {
+		last, size := utf8.DecodeLastRuneInString(prefix)
+		prefix = prefix[:len(prefix)-size]
+		switch last {
+		case utf8.MaxRune: // none comes after it
+		case 0xd7ff:
+			return prefix + "\ue000" // what lies between are no characters
+		default:
+			return prefix + string(last+1)
+		}
+	}
+	return nil
+}
+
+// Events implements [oneseat.History]. Without an account, finding a session
+// reads the whole log.
+func (s *Store) Events(ctx context.Context, q oneseat.EventQuery) ([]oneseat.Record, error) {
+	if err := s.ready(ctx); err != nil {
+		return nil, err
+	}
+	before := uint64(math.MaxInt64)
+	if q.Before != 0 {
+		before = min(q.Before, before)
+	}
+	session := ""
+	if q.Session != "" {
+		id, err := json.Marshal(q.Session)
+		if err != nil {
+			return nil, err
+		}
+		session = `"session":` + string(id)
+	}
+	limit := oneseat.PageLimit(q.Limit)
+	rows, err := s.pool.Query(ctx, eventsSQL, q.Realm, int64(before>>placeBits), q.Account, session, limit+1) // the first may be before no event of its own
+	if err != nil {
+		return nil, s.explain(err)
+	}
+	var records []oneseat.Record
+	var id int64
+	var text []byte
+	_, err = pgx.ForEachRow(rows, []any{&id, &text}, func() error {
+		var events []oneseat.Event
+		if err := json.Unmarshal(text, &events); err != nil {
+			s.log.Error("stored events cannot be read; they are left alone", "id", id, "error", err)
+			return nil
+		}
+		for place := len(events) - 1; place >= 0; place-- {
+			e, seq := events[place], uint64(id)<<placeBits|uint64(place)
+			if seq < before && len(records) < limit && (q.Session == "" || e.Session == q.Session) {
+				records = append(records, oneseat.Record{Seq: seq, Event: e})
+			}
+		}
+		return nil
+	})
+	return records, s.explain(err)
+}

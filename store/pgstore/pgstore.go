@@ -1,0 +1,160 @@
+// Package pgstore keeps rosters in PostgreSQL, 13 or newer, through the
+// application's own pool: durable, readable with psql (select * from
+// oneseat_signed_in), shared by any number of nodes.
+//
+// It owns the tables, views and functions whose names begin with oneseat_, in
+// the schema that the pool's connections create in, and no rule. The database
+// may be an application's own.
+//
+// # What it promises
+//
+// What was acknowledged has been committed with the server's synchronous_commit;
+// unless that is off it survives a kill -9 of nodes and of the server. A standby
+// that takes over without having received it (asynchronous replication) loses
+// the last commits: call EndRealm after such a failover if an ending that was
+// undone would matter. Every promotion of a standby is announced as a gap.
+//
+// An update takes two round trips, each a statement of its own: no transaction
+// stays open in between. Nodes hear of each other's commits by NOTIFY, sent
+// after the commit and merged, and read the log on time where they cannot.
+//
+// Events are kept for 30 days. A reader of the log that is further behind is
+// told of a gap.
+//
+// # What it needs
+//
+// The primary: a standby is refused. A database whose encoding is UTF8. A role
+// that may create tables for the first Open, and for that of a newer release;
+// others need only SELECT, INSERT, UPDATE and DELETE.
+//
+// A pool through PgBouncer in transaction mode works if it uses no named
+// prepared statements (default_query_exec_mode=exec in the URL). LISTEN does not
+// pass such a pool; give [Options.Listen], or the log is polled.
+//
+// When the database cannot be reached, every call returns an *[Error] that says
+// what to check, and the store goes on by itself once that has been done.
+package pgstore
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"log/slog"
+	"sync"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/oneseat/oneseat"
+)
+
+// Options are what Open may be told. The zero value will do.
+type Options struct {
+	// Listen is how to reach the server itself where the pool goes through
+	// PgBouncer in transaction mode. Nil: the way the pool does.
+	Listen *pgx.ConnConfig
+	// Logger takes warnings. Nil: slog.Default().
+	Logger *slog.Logger
+}
+
+// Store is a [oneseat.Store] and [oneseat.History] in PostgreSQL. Use Open. Its
+// methods are safe for concurrent use. Two stores on one database are two nodes
+// of one system.
+type Store struct {
+	pool   *pgxpool.Pool // the caller's
+	listen *pgx.ConnConfig
+	log    *slog.Logger
+	addr   string // host:port/database, for people
+
+	turns turns
+	news  chan struct{} // something was committed; the notifier waits for it
+
+	life    context.Context // ends with Close; so does every goroutine below
+	end     context.CancelFunc
+	mu      sync.Mutex // guards closed, and running against a late Add
+	closed  bool
+	running sync.WaitGroup // the notifier, the trimmer, and calls of Wake
+}
+
+var (
+	_ oneseat.Store   = (*Store)(nil)
+	_ oneseat.History = (*Store)(nil)
+)
+
+// Open makes or upgrades what it needs in the database, and returns a store on
+// it. Any number of nodes may do so at once. The pool stays the caller's, to be
+// closed after the store.
+//
+// An error is an *[Error], or the context's. The store has goroutines: close it.
+func Open(ctx context.Context, pool *pgxpool.Pool, o Options) (*Store, error) {
+	c := pool.Config().ConnConfig
+	s := &Store{
+		pool: pool, listen: cmp.Or(o.Listen, c), log: cmp.Or(o.Logger, slog.Default()),
+		addr:  fmt.Sprintf("%s:%d/%s", c.Host, c.Port, c.Database),
+		turns: turns{of: make(map[oneseat.Key]*turn)},
+		news:  make(chan struct{}, 1),
+	}
+	if err := s.prepare(ctx); err != nil {
+		return nil, s.explain(err)
+	}
+	s.life, s.end = context.WithCancel(context.Background())
+	s.running.Go(s.notify)
+	s.running.Go(s.trim)
+	return s, nil
+}
+
+// prepare looks at the server, and migrates the database.
+func (s *Store) prepare(ctx context.Context) error {
+	if err := s.inspect(ctx); err != nil {
+		return err
+	}
+	return s.migrate(ctx)
+}
+
+// inspect refuses a server that cannot do, and warns of one that forgets.
+func (s *Store) inspect(ctx context.Context) error {
+	var version int
+	var standby bool
+	var encoding, durable, fsync string
+	err := s.pool.QueryRow(ctx, `SELECT current_setting('server_version_num')::int, pg_is_in_recovery(),
+		current_setting('server_encoding'), current_setting('synchronous_commit'), current_setting('fsync')`).
+		Scan(&version, &standby, &encoding, &durable, &fsync)
+	switch {
+	case err != nil:
+		return err
+	case version < 130000:
+		return &Error{Kind: Unsupported, Addr: s.addr, Err: fmt.Errorf("it is release %d of PostgreSQL", version/10000)}
+	case encoding != "UTF8":
+		return &Error{Kind: Unsupported, Addr: s.addr, Err: fmt.Errorf("the encoding of the database is %s", encoding)}
+	case standby:
+		return &Error{Kind: Standby, Addr: s.addr}
+	}
+	if durable == "off" || fsync == "off" {
+		s.log.Warn("PostgreSQL acknowledges what a crash may lose: an ending may be undone; set synchronous_commit and fsync to on",
+			"server", s.addr, "synchronous_commit", durable, "fsync", fsync)
+	}
+	return nil
+}
+
+// Close ends the store and waits for its goroutines and for every Wake, which
+// returns. Calls that are under way go on; later ones get [ErrClosed]. The pool
+// is not closed. A second call does nothing.
+func (s *Store) Close() error {
+	s.mu.Lock()
+	s.closed = true
+	s.mu.Unlock()
+	s.end()
+	s.running.Wait()
+	return nil
+}
+
+// ready is asked before anything is done.
+func (s *Store) ready(ctx context.Context) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	if s.life.Err() != nil {
+		return ErrClosed
+	}
+	return nil
+}

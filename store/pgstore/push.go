@@ -1,0 +1,200 @@
+package pgstore
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// channel is what nodes hear each other on, in one database.
+const channel = "oneseat"
+
+const (
+	// notifyGap is the least time between two notifications of a node: under
+	// load, one stands for all that was committed meanwhile.
+	notifyGap = 2 * time.Millisecond
+	// notifyTimeout bounds one. It is a hint: the next commit sends another.
+	notifyTimeout = 2 * time.Second
+
+	// silence is how long the listener hears nothing before it sees whether it
+	// still can.
+	silence = 5 * time.Second
+	// hearing is how long it waits for what it has sent itself.
+	hearing = 3 * time.Second
+
+	// pollEvery is how often Wake has the log read where it hears nothing, and
+	// tryAgain how long it leaves it at that.
+	pollEvery = 100 * time.Millisecond
+	tryAgain  = time.Minute
+)
+
+// committed tells the notifier that there may be news.
+func (s *Store) committed() {
+	select {
+	case s.news <- struct{}{}:
+	default: // it will tell of this too
+	}
+}
+
+// notify is the goroutine that tells other nodes of commits, until Close. It
+// does so after the commit and not in its transaction, which would hold a lock
+// on the whole database until it is on the disk.
+func (s *Store) notify() {
+	broken := false
+	for {
+		select {
+		case <-s.news:
+		case <-s.life.Done():
+			return
+		}
+		err := s.tell(s.life, "")
+		if err != nil && !broken && s.life.Err() == nil {
+			s.log.Warn("other nodes are not told of commits; they read the log on time", "server", s.addr, "error", err)
+		}
+		broken = err != nil
+		select {
+		case <-time.After(notifyGap):
+		case <-s.life.Done():
+			return
+		}
+	}
+}
+
+// tell sends a notification, of its own transaction.
+func (s *Store) tell(ctx context.Context, word string) error {
+	ctx, cancel := context.WithTimeout(ctx, notifyTimeout)
+	defer cancel()
+	_, err := s.pool.Exec(ctx, "SELECT pg_notify($1::text, $2::text)", channel, word)
+	return err
+}
+
+// Wake implements [oneseat.Store]. It listens on a connection of its own, and
+// makes sure that it hears: through PgBouncer in transaction mode it would not,
+// without any error. Then it says so in the log and calls wake ten times a
+// second. It runs wake on the caller's goroutine.
+func (s *Store) Wake(ctx context.Context, wake func(partition int)) error {
+	if err := s.ready(ctx); err != nil {
+		return err
+	}
+	s.mu.Lock()
+	if s.closed {
+		s.mu.Unlock()
+		return ErrClosed
+	}
+	s.running.Add(1)
+	s.mu.Unlock()
+	defer s.running.Done()
+
+	either, cancel := context.WithCancel(ctx)
+	defer cancel()
+	defer context.AfterFunc(s.life, cancel)()
+	deaf := false // and that was said
+	for {
+		err := s.hear(either, wake)
+		switch {
+		case ctx.Err() != nil:
+			return ctx.Err()
+		case s.life.Err() != nil:
+			return ErrClosed
+		case !errors.Is(err, errDeaf):
+			return s.explain(err)
+		}
+		if !deaf {
+			deaf = true
+			s.log.Warn("pgstore: notifications do not arrive, so the log is polled: if the pool goes through PgBouncer in transaction mode, "+
+				"give Options.Listen, a connection to the server itself", "server", s.addr, "every", pollEvery)
+		}
+		poll(either, wake)
+	}
+}
+
+// errDeaf: LISTEN was accepted, and nothing comes.
+var errDeaf = errors.New("what was sent was not heard")
+
+// poll calls wake for a while.
+func poll(ctx context.Context, wake func(int)) {
+	tick := time.NewTicker(pollEvery)
+	defer tick.Stop()
+	for end := time.Now().Add(tryAgain); time.Now().Before(end); {
+		wake(0)
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// hear calls wake for every notification until the connection is lost, or deaf.
+func (s *Store) hear(ctx context.Context, wake func(int)) error {
+	conn, err := pgx.ConnectConfig(ctx, s.listen.Copy())
+	if err != nil {
+		return err
+	}
+	defer func() {
+		// What could be said here has been said by what failed before.
+		bye, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
+		defer cancel()
+		_ = conn.Close(bye)
+	}()
+	if _, err := conn.Exec(ctx, "LISTEN "+channel); err != nil {
+		return err
+	}
+	if err := s.hearOwn(ctx, conn); err != nil {
+		return err
+	}
+	wake(0) // for what was committed before
+	for {
+		_, err := wait(ctx, conn, silence)
+		switch {
+		case ctx.Err() != nil:
+			return ctx.Err()
+		case err == nil:
+			wake(0)
+		case !errors.Is(err, context.DeadlineExceeded):
+			return err
+		default:
+			if err := s.hearOwn(ctx, conn); err != nil {
+				return err
+			}
+			wake(0) // hearOwn may have taken another's
+		}
+	}
+}
+
+// hearOwn sends a word through the pool, as commits are told of, and waits until
+// it has come.
+func (s *Store) hearOwn(ctx context.Context, conn *pgx.Conn) error {
+	word := rand.Text()
+	if err := s.tell(ctx, word); err != nil {
+		return err
+	}
+	for end := time.Now().Add(hearing); ; {
+		heard, err := wait(ctx, conn, time.Until(end))
+		switch {
+		case ctx.Err() != nil:
+			return ctx.Err()
+		case errors.Is(err, context.DeadlineExceeded):
+			return errDeaf
+		case err != nil:
+			return err
+		case heard == word:
+			return nil
+		}
+	}
+}
+
+// wait returns the next notification's word. When it does not come in time the
+// connection is as good as before.
+func wait(ctx context.Context, conn *pgx.Conn, patience time.Duration) (word string, err error) {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	n, err := conn.WaitForNotification(ctx)
+	if err != nil {
+		return "", err
+	}
+	return n.Payload, nil
+}

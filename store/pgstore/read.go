@@ -1,0 +1,120 @@
+package pgstore
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/oneseat/oneseat"
+)
+
+const (
+	// The clock is read in the statement that reads the rosters. A standby that
+	// the pool has come to by itself answers, but may lag.
+	loadSQL = `SELECT r.version, r.roster, CASE WHEN r.version IS NULL THEN (SELECT floor FROM oneseat_meta) END, clock_timestamp(), pg_is_in_recovery()
+		FROM (SELECT $1::bytea AS key) AS k LEFT JOIN oneseat_rosters AS r ON r.key = k.key`
+
+	loadManySQL = `SELECT r.version, r.roster, CASE WHEN r.version IS NULL THEN (SELECT floor FROM oneseat_meta) END, clock_timestamp(), pg_is_in_recovery()
+		FROM unnest($1::bytea[]) WITH ORDINALITY AS k (key, place) LEFT JOIN oneseat_rosters AS r ON r.key = k.key ORDER BY k.place`
+
+	dueSQL = `SELECT key FROM oneseat_rosters WHERE realm = $1 AND due <= clock_timestamp() ORDER BY due LIMIT $2`
+)
+
+// row is what is stored under a key, and the server's clock when it was read.
+type row struct {
+	oneseat.View
+	there bool // there is a row, of an erased roster perhaps
+	clock time.Time
+}
+
+// Load implements [oneseat.Store]. A roster that cannot be decoded fails the
+// whole call, with a *[oneseat.FormatError]: load the others without it.
+func (s *Store) Load(ctx context.Context, keys ...oneseat.Key) ([]oneseat.View, error) {
+	if err := s.ready(ctx); err != nil || len(keys) == 0 {
+		return nil, err
+	}
+	views := make([]oneseat.View, len(keys))
+	if len(keys) == 1 {
+		r, err := s.load(ctx, keys[0])
+		if err != nil {
+			return nil, s.explain(err)
+		}
+		views[0] = r.View
+		return views, nil
+	}
+	list := make([][]byte, len(keys))
+	for i := range keys {
+		list[i] = keys[i][:]
+	}
+	rows, err := s.pool.Query(ctx, loadManySQL, list)
+	if err != nil {
+		return nil, s.explain(err)
+	}
+	defer rows.Close()
+	i := 0
+	for ; rows.Next() && i < len(keys); i++ {
+		r, err := s.scan(keys[i], rows)
+		if err != nil {
+			return nil, s.explain(err)
+		}
+		views[i] = r.View
+	}
+	return views, s.explain(rows.Err())
+}
+
+func (s *Store) load(ctx context.Context, k oneseat.Key) (row, error) {
+	return s.scan(k, s.pool.QueryRow(ctx, loadSQL, k[:]))
+}
+
+// scan makes a row of a result of loadSQL.
+func (s *Store) scan(k oneseat.Key, from pgx.Row) (row, error) {
+	var version, floor *int64
+	var text []byte
+	var standby bool
+	var clock time.Time
+	if err := from.Scan(&version, &text, &floor, &clock, &standby); err != nil {
+		return row{}, err
+	}
+	switch {
+	case standby:
+		return row{}, &Error{Kind: Standby, Addr: s.addr}
+	case version == nil && floor == nil:
+		return row{}, &Error{Kind: Foreign, Addr: s.addr, Err: errors.New("oneseat_meta is empty")}
+	case version == nil:
+		v := oneseat.View{Key: k, Version: uint64(*floor)}
+		return row{View: v.At(clock), clock: clock}, nil
+	}
+	return decode(k, uint64(*version), text, clock)
+}
+
+// decode makes a row of what is stored; text is nil if the roster was erased.
+func decode(k oneseat.Key, version uint64, text []byte, clock time.Time) (row, error) {
+	v := oneseat.View{Key: k, Version: version}
+	if text != nil {
+		v.Roster = new(oneseat.Roster)
+		if err := v.Roster.UnmarshalJSON(text); err != nil {
+			return row{}, err
+		}
+	}
+	return row{v.At(clock), true, clock}, nil
+}
+
+// Due implements [oneseat.Store].
+func (s *Store) Due(ctx context.Context, realm string, limit int) ([]oneseat.Key, error) {
+	if err := s.ready(ctx); err != nil {
+		return nil, err
+	}
+	rows, err := s.pool.Query(ctx, dueSQL, realm, max(limit, 0))
+	if err != nil {
+		return nil, s.explain(err)
+	}
+	keys, err := pgx.CollectRows(rows, func(r pgx.CollectableRow) (k oneseat.Key, err error) {
+		var b []byte
+		err = r.Scan(&b)
+		copy(k[:], b)
+		return k, err
+	})
+	return keys, s.explain(err)
+}

@@ -1,0 +1,72 @@
+package pgstore
+
+import (
+	"context"
+	"time"
+)
+
+const (
+	// keepEvents is how long events are kept.
+	keepEvents = 30 * 24 * time.Hour
+	// keepErased is how long the row of an erased roster is: by then the clock,
+	// from which versions are taken, has left its version behind.
+	keepErased = time.Hour
+	// trimEvery is how often a store looks for older ones.
+	trimEvery = time.Minute
+	// trimBite is how many it deletes in one transaction.
+	trimBite = 1000
+)
+
+const (
+	before = `(extract(epoch FROM clock_timestamp()) * 1000000)::bigint - $1::bigint`
+
+	// Of the oldest events those that are too old. By id, and so without an index
+	// of their times. Another node that does the same takes others, or none.
+	trimSQL = `WITH old AS (
+			SELECT id FROM (SELECT id, version FROM oneseat_events ORDER BY id LIMIT $2) AS e WHERE version < ` + before + `
+		), gone AS (
+			DELETE FROM oneseat_events WHERE id IN (SELECT id FROM old) RETURNING xid
+		), told AS (
+			UPDATE oneseat_meta SET trimmed = greatest(trimmed, (SELECT xid FROM gone ORDER BY xid DESC LIMIT 1))
+			WHERE EXISTS (SELECT 1 FROM gone)
+		)
+		SELECT count(*) FROM gone`
+
+	forgetSQL = `WITH gone AS (
+			DELETE FROM oneseat_rosters WHERE roster IS NULL AND version < ` + before + `
+			AND key IN (SELECT key FROM oneseat_rosters WHERE roster IS NULL AND version < ` + before + ` ORDER BY version LIMIT $2)
+			RETURNING version
+		), told AS (
+			UPDATE oneseat_meta SET floor = greatest(floor, (SELECT max(version) FROM gone)) WHERE EXISTS (SELECT 1 FROM gone)
+		)
+		SELECT count(*) FROM gone`
+)
+
+// trim is the goroutine that deletes old events, and what is left of erased
+// rosters, until Close. It can wait: what is in its way is left for the next
+// look, and will be reported by what the store is asked to do.
+func (s *Store) trim() {
+	tick := time.NewTicker(trimEvery)
+	defer tick.Stop()
+	for {
+		s.trimAll(s.life)
+		select {
+		case <-tick.C:
+		case <-s.life.Done():
+			return
+		}
+	}
+}
+
+func (s *Store) trimAll(ctx context.Context) {
+	for _, t := range []struct {
+		query string
+		keep  time.Duration
+	}{{trimSQL, keepEvents}, {forgetSQL, keepErased}} {
+		for gone, err := trimBite, error(nil); err == nil && gone == trimBite; {
+			bite, cancel := context.WithTimeout(ctx, trimEvery)
+			err = s.pool.QueryRow(bite, t.query, t.keep.Microseconds(), trimBite).Scan(&gone)
+			cancel()
+		}
+	}
+}

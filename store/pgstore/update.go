@@ -1,0 +1,247 @@
+package pgstore
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/oneseat/oneseat"
+)
+
+// Each is one statement, and so one transaction: the row that was read is
+// replaced, and the events come with it, or nothing happens. The clock is looked
+// at twice, because the first time is before the row's lock is waited for.
+const (
+	updateSQL = `WITH u AS (
+			UPDATE oneseat_rosters SET version = $2, due = $3, roster = $4
+			WHERE key = $1 AND version = $5 AND clock_timestamp() < $6::timestamptz
+			RETURNING CASE WHEN clock_timestamp() < $6::timestamptz THEN true ELSE oneseat_late() END AS ok
+		)` + andEvents
+
+	insertSQL = `WITH u AS (
+			INSERT INTO oneseat_rosters (key, version, due, roster, realm, account)
+			SELECT $1::bytea, $2::bigint, $3::timestamptz, $4::text, $7::text, $8::text
+			WHERE $5::bigint >= 0 AND clock_timestamp() < $6::timestamptz
+			ON CONFLICT (key) DO NOTHING
+			RETURNING CASE WHEN clock_timestamp() < $6::timestamptz THEN true ELSE oneseat_late() END AS ok
+		)` + andEvents
+
+	andEvents = `, e AS (
+			INSERT INTO oneseat_events (key, version, realm, account, events)
+			SELECT $1::bytea, $2::bigint, $7::text, $8::text, $9::text FROM u WHERE $9::text IS NOT NULL
+		)
+		SELECT count(u.ok) FROM u`
+)
+
+const (
+	// optimists is how often an update is tried without a lock.
+	optimists = 2
+
+	// A node that stops or is cut off in the middle holds nobody up for long.
+	beginLocked = `BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; SET LOCAL idle_in_transaction_session_timeout = '2s'`
+	lockSQL     = `SELECT FROM oneseat_rosters WHERE key = $1 FOR UPDATE`
+
+	// lateReply is how long a commit that was sent is waited for after the
+	// caller has given up: most often the answer is on its way.
+	lateReply = 200 * time.Millisecond
+
+	// maxEvents is how many events one update may have: a place in the history
+	// has room for no more.
+	maxEvents = 1 << placeBits
+)
+
+type changeFunc = func(oneseat.View) (oneseat.Change, error)
+
+// Update implements [oneseat.Store]. Updates of one account wait for each other
+// in this process. Against those of other nodes the first two tries are made
+// without a lock; who has lost both waits in line for the row's.
+//
+// When ctx ends after the commit was sent, its answer is waited for a little
+// longer; what is then not known is [oneseat.ErrUnknownOutcome].
+func (s *Store) Update(ctx context.Context, key oneseat.Key, change func(oneseat.View) (oneseat.Change, error)) (oneseat.View, error) {
+	if err := s.ready(ctx); err != nil {
+		return oneseat.View{}, err
+	}
+	done, err := s.turns.take(ctx, key)
+	if err != nil {
+		return oneseat.View{}, err
+	}
+	defer done()
+	for try := 0; ; try++ {
+		attempt := s.attempt
+		if try >= optimists {
+			attempt = s.attemptLocked
+		}
+		v, made, err := attempt(ctx, key, change)
+		if err != nil && !conflict(err) {
+			return oneseat.View{}, err
+		}
+		if made {
+			return v, nil
+		}
+		if err := s.ready(ctx); err != nil {
+			return oneseat.View{}, err
+		}
+	}
+}
+
+// attempt makes an update unless another comes first.
+func (s *Store) attempt(ctx context.Context, key oneseat.Key, change changeFunc) (v oneseat.View, made bool, err error) {
+	r, err := s.load(ctx, key)
+	if err != nil {
+		return v, false, s.explain(err)
+	}
+	p, err := r.propose(ctx, change)
+	if err != nil || p.query == "" {
+		return r.View, err == nil, err
+	}
+	conn, err := s.pool.Acquire(ctx)
+	if err != nil {
+		return v, false, s.explain(err)
+	}
+	defer conn.Release()
+	ctx, cancel := outlive(ctx)
+	defer cancel()
+	var taken int
+	err = conn.QueryRow(ctx, p.query, p.args...).Scan(&taken)
+	return s.outcome(p, taken, err)
+}
+
+// outcome is what became of a statement that commits by itself.
+func (s *Store) outcome(p proposal, taken int, err error) (oneseat.View, bool, error) {
+	switch {
+	case err == nil:
+		if taken == 1 && p.logged {
+			s.committed()
+		}
+		return p.view, taken == 1, nil
+	case conflict(err):
+		return oneseat.View{}, false, err
+	case unmade(err):
+		return oneseat.View{}, false, s.explain(err)
+	}
+	s.committed() // perhaps
+	return oneseat.View{}, false, fmt.Errorf("%w: %w", oneseat.ErrUnknownOutcome, s.explain(err))
+}
+
+// attemptLocked makes an update while it holds the row, so that nobody comes
+// first; only where there is no row yet somebody may.
+func (s *Store) attemptLocked(ctx context.Context, key oneseat.Key, change changeFunc) (v oneseat.View, made bool, err error) {
+	tx, err := s.pool.BeginTx(ctx, pgx.TxOptions{BeginQuery: beginLocked})
+	if err != nil {
+		return v, false, s.explain(err)
+	}
+	late, cancel := outlive(ctx)
+	defer cancel()
+	defer func() {
+		// After a commit there is nothing to undo. A connection on which this
+		// fails is thrown away, and the server undoes it.
+		_ = tx.Rollback(late)
+	}()
+	if _, err := tx.Exec(ctx, lockSQL, key[:]); err != nil {
+		return v, false, s.passOrExplain(err)
+	}
+	r, err := s.scan(key, tx.QueryRow(ctx, loadSQL, key[:]))
+	if err != nil {
+		return v, false, s.passOrExplain(err)
+	}
+	p, err := r.propose(ctx, change)
+	if err != nil || p.query == "" {
+		return r.View, err == nil, err
+	}
+	var taken int
+	if err := tx.QueryRow(ctx, p.query, p.args...).Scan(&taken); err != nil {
+		return v, false, s.passOrExplain(err) // nothing is committed
+	}
+	if taken == 0 {
+		return v, false, nil
+	}
+	return s.outcome(p, taken, tx.Commit(late))
+}
+
+// passOrExplain leaves a conflict as it is: it is tried again.
+func (s *Store) passOrExplain(err error) error {
+	if conflict(err) {
+		return err
+	}
+	return s.explain(err)
+}
+
+// outlive returns a context that ends lateReply after ctx.
+func outlive(ctx context.Context) (context.Context, context.CancelFunc) {
+	late, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	stop := context.AfterFunc(ctx, func() {
+		t := time.NewTimer(lateReply)
+		defer t.Stop()
+		select {
+		case <-t.C:
+			cancel()
+		case <-late.Done():
+		}
+	})
+	return late, func() { stop(); cancel() }
+}
+
+// proposal is a statement that replaces a row if it still is what was read. An
+// empty one does nothing.
+type proposal struct {
+	query  string
+	args   []any
+	view   oneseat.View // what is stored then
+	logged bool
+}
+
+// propose runs a change on what was read.
+func (r row) propose(ctx context.Context, change changeFunc) (p proposal, err error) {
+	c, err := oneseat.RunChange(change, r.View)
+	if err == nil {
+		err = ctx.Err()
+	}
+	if err != nil {
+		return p, err
+	}
+	p.view = r.View
+	var roster, events, due any
+	var realm, account string
+	switch {
+	case c.Erase && r.Roster == nil, !c.Erase && c.Roster == nil:
+		return p, nil
+	case c.Erase:
+		p.view.Roster = nil // its row stays, with a version that no decision on it has seen
+	default:
+		p.view.Roster = c.Roster
+		realm, account = c.Roster.Realm, c.Roster.Account
+		if roster, events, err = encode(c); err != nil {
+			return p, err
+		}
+		if !c.Roster.Due.IsZero() {
+			due = c.Roster.Due
+		}
+	}
+	p.view.Version, p.logged = r.Next(), events != nil
+	p.query = insertSQL
+	if r.there {
+		p.query = updateSQL
+	}
+	p.args = []any{r.Key[:], int64(p.view.Version), due, roster, int64(r.Version), r.clock.Add(oneseat.MaxUpdateAge), realm, account, events}
+	return p, nil
+}
+
+// encode gives the JSON of a change; events is nil if there are none.
+func encode(c oneseat.Change) (roster, events any, err error) {
+	b, err := c.Roster.MarshalJSON()
+	if err != nil || len(c.Events) == 0 {
+		return string(b), nil, err
+	}
+	if len(c.Events) > maxEvents {
+		return nil, nil, fmt.Errorf("pgstore: an update with %d events: %w", len(c.Events), errTooMany)
+	}
+	list, err := json.Marshal(c.Events)
+	return string(b), string(list), err
+}
+
+var errTooMany = errors.New("there can be 65536")
