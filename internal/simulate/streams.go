@@ -179,7 +179,7 @@ func (w *world) judgeStreamYes(c *call, s *session) {
 		w.violate(p4, c, "node %d keeps %s, whose end had been recorded %v before", c.up.number, s, c.began.at-s.over.at)
 	}
 	s.active = max(s.active, c.began.at)
-	if n := len(s.endings); n > 0 {
+	if n := len(s.endings); n > 0 && s.made.before(s.endings[n-1].moment) { // not that of a start before
 		w.judgeIdle(c, s, s.endings[n-1].Ending)
 	}
 }
