@@ -53,7 +53,7 @@ return 1`
 
 func redisClient(url string) rueidis.Client {
 	return must(rueidis.NewClient(rueidis.ClientOption{
-		InitAddress: []string{strings.TrimPrefix(url, "redis://")}, DisableCache: true, DisableRetry: true, AlwaysPipelining: true, ForceSingleClient: true, MaxFlushDelay: 20 * time.Microsecond,
+		InitAddress: []string{strings.TrimPrefix(url, "redis://")}, DisableCache: true, DisableRetry: true, AlwaysPipelining: true, ForceSingleClient: true, ReadBufferEachConn: 64 << 10, WriteBufferEachConn: 64 << 10,
 	}))
 }
 

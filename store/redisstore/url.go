@@ -13,9 +13,9 @@ import (
 	"github.com/redis/rueidis"
 )
 
-// flushDelay is how long a connection waits after each write for more to write:
-// 64 callers get a fifth more done, one by itself is not delayed.
-const flushDelay = 20 * time.Microsecond
+// buffer is what a connection has for reading and for writing; the client's own
+// choice is half a megabyte for each, of which there are eight to a server.
+const buffer = 64 << 10
 
 // CheckURL says what is wrong with a URL for Connect, without connecting.
 func CheckURL(url string) error {
@@ -72,7 +72,7 @@ func parse(raw string) (rueidis.ClientOption, error) {
 	o.ForceSingleClient = !cluster
 	o.DisableRetry = true     // what was lost on its way is for the registry to judge
 	o.AlwaysPipelining = true // or one caller's deadline would end the connection of all
-	o.MaxFlushDelay = flushDelay
+	o.ReadBufferEachConn, o.WriteBufferEachConn = buffer, buffer
 	o.DisableCache = true    // a read is a read
 	o.ClientName = "oneseat" // in CLIENT LIST
 	o.ClientSetInfo = rueidis.DisableClientSetInfo
