@@ -32,6 +32,7 @@ var sections = []section{
 	{"scs", peer},
 	{"holds", holds},
 	{"sqlite", sqlite},
+	{"postgres", postgres},
 	{"require", require},
 	{"takeover", takeover},
 	{"streams", streams},

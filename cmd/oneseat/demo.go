@@ -31,7 +31,8 @@ Flags:
 
 	--listen ADDRESS   where to listen (default 127.0.0.1:8080); port 0 takes a free one
 	--store STORE      sqlite:FILE, made if missing (default sqlite:oneseat-demo.db),
-	                   or memory:, lost at the end
+	                   postgres://USER:PASSWORD@HOST:5432/DATABASE, where several demos
+	                   are nodes of one system, or memory:, lost at the end
 	--limit N          sessions that an account may have at a time, 1 to 256 (default 1)
 	--policy POLICY    what a sign-in beyond the limit meets (default displace):
 	                   displace: the session left alone the longest gives way
@@ -125,7 +126,7 @@ func runDemo(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 // opposite order: pictures, requests, registry, store.
 func serveDemo(ctx context.Context, c demoConfig, stdout, stderr io.Writer) (err error) {
 	logger := slog.New(slog.NewTextHandler(stderr, nil))
-	data, err := c.store.open(ctx)
+	data, err := c.store.open(ctx, logger)
 	if err != nil {
 		return err
 	}
