@@ -34,6 +34,7 @@ var sections = []section{
 	{"scs", peer},
 	{"holds", holds},
 	{"sqlite", sqlite},
+	{"postgres", postgres},
 	{"require", require},
 	{"takeover", takeover},
 	{"streams", streams},

@@ -31,9 +31,10 @@ Flags:
 
 	--listen ADDRESS   where to listen (default 127.0.0.1:8080); port 0 takes a free one
 	--store STORE      sqlite:FILE, made if missing (default sqlite:oneseat-demo.db),
-	                   or redis://USER:PASSWORD@HOST:PORT, rediss:// with TLS,
-	                   redis-cluster://HOST:PORT,HOST:PORT: several demos on one
-	                   are nodes of one system;
+	                   postgres://USER:PASSWORD@HOST:5432/DATABASE,
+	                   redis://USER:PASSWORD@HOST:6379, rediss:// with TLS, or
+	                   redis-cluster://HOST:PORT,HOST:PORT: several demos on one of
+	                   these are nodes of one system;
 	                   or memory:, lost at the end
 	--limit N          sessions that an account may have at a time, 1 to 256 (default 1)
 	--policy POLICY    what a sign-in beyond the limit meets (default displace):
@@ -156,7 +157,7 @@ func serveDemo(ctx context.Context, c demoConfig, stdout, stderr io.Writer) (err
 	at := siteURL(listeners.site.Addr())
 	fmt.Fprintf(stdout, "%s is the site. Sign in as %s (password: the same).\n", at, strings.Join(demo.Names(), ", "))
 	fmt.Fprintf(stdout, "Open this: %s/stage, two devices on one account.\n", at)
-	fmt.Fprintf(stdout, "Sessions are kept in %s; limit %d, policy %s. Ctrl-C ends it.\n", c.store, c.limit, c.policy)
+	fmt.Fprintf(stdout, "Sessions are kept in %s; limit %d, policy %s. Ctrl-C ends it.\n", c.store.name, c.limit, c.policy)
 
 	doors := map[string]http.Handler{
 		portOf(listeners.site): site, portOf(listeners.phone): site.Phone(), portOf(listeners.laptop): site.Laptop(),

@@ -2,14 +2,20 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 
 	"github.com/oneseat/oneseat/internal/demo"
 	"github.com/oneseat/oneseat/store/redisstore"
 )
 
-// redisSchemes are those of a --store that is a Redis.
-var redisSchemes = []string{"redis", "rediss", "redis-cluster", "rediss-cluster"}
+// parseRedis looks at the URL of a server or of a cluster.
+func parseRedis(s string) (storeSpec, error) {
+	if err := redisstore.CheckURL(s); err != nil {
+		return storeSpec{}, fmt.Errorf("--store: %w", err)
+	}
+	return storeSpec{redacted(s), func(ctx context.Context, l *slog.Logger) (demoData, error) { return openRedis(ctx, s, l) }}, nil
+}
 
 // openRedis opens a store, and the demo's accounts beside it, on one client.
 func openRedis(ctx context.Context, url string, logger *slog.Logger) (demoData, error) {

@@ -120,14 +120,27 @@ func (h *memoryHashes) Replace(_ context.Context, name, old, hash string) (bool,
 	return true, nil
 }
 
-// SQLHashes keeps hashes in the table demo_users of an SQLite database, and
-// makes the table if it is missing. The caller opens db, and closes it after
-// the last use.
-func SQLHashes(ctx context.Context, db *sql.DB) (Hashes, error) {
-	_, err := db.ExecContext(ctx, `CREATE TABLE IF NOT EXISTS demo_users (
-		name TEXT PRIMARY KEY,
-		hash TEXT NOT NULL -- argon2id
-	) STRICT`)
+// Dialect is what a database says differently.
+type Dialect int
+
+// The dialects that the demo's few statements differ in.
+const (
+	SQLite Dialect = iota
+	PostgreSQL
+)
+
+// SQLHashes keeps hashes in the table demo_users of a database, and makes the
+// table if it is missing. The caller opens db, and closes it after the last use.
+func SQLHashes(ctx context.Context, db *sql.DB, d Dialect) (Hashes, error) {
+	statement := `CREATE TABLE IF NOT EXISTS demo_users (name TEXT PRIMARY KEY, hash TEXT NOT NULL)` // argon2id
+	if d == SQLite {
+		statement += " STRICT"
+	}
+	_, err := db.ExecContext(ctx, statement)
+	if err != nil && d == PostgreSQL {
+		// Of two that make a table at once one fails: it is there now.
+		_, err = db.ExecContext(ctx, statement)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("demo: table demo_users: %w", err)
 	}
@@ -136,8 +149,10 @@ func SQLHashes(ctx context.Context, db *sql.DB) (Hashes, error) {
 
 type sqlHashes struct{ db *sql.DB }
 
+// Parameters are numbered, which both dialects understand.
+
 func (h sqlHashes) Get(ctx context.Context, name string) (hash string, err error) {
-	err = h.db.QueryRowContext(ctx, `SELECT hash FROM demo_users WHERE name = ?`, name).Scan(&hash)
+	err = h.db.QueryRowContext(ctx, `SELECT hash FROM demo_users WHERE name = $1`, name).Scan(&hash)
 	if errors.Is(err, sql.ErrNoRows) {
 		return "", nil
 	}
@@ -145,9 +160,9 @@ func (h sqlHashes) Get(ctx context.Context, name string) (hash string, err error
 }
 
 func (h sqlHashes) Replace(ctx context.Context, name, old, hash string) (bool, error) {
-	query, args := `UPDATE demo_users SET hash = ? WHERE name = ? AND hash = ?`, []any{hash, name, old}
+	query, args := `UPDATE demo_users SET hash = $1 WHERE name = $2 AND hash = $3`, []any{hash, name, old}
 	if old == "" {
-		query, args = `INSERT INTO demo_users (hash, name) VALUES (?, ?) ON CONFLICT DO NOTHING`, args[:2]
+		query, args = `INSERT INTO demo_users (hash, name) VALUES ($1, $2) ON CONFLICT DO NOTHING`, args[:2]
 	}
 	res, err := h.db.ExecContext(ctx, query, args...)
 	if err != nil {

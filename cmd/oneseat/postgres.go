@@ -1,0 +1,57 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/url"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/jackc/pgx/v5/stdlib"
+
+	"github.com/oneseat/oneseat/internal/demo"
+	"github.com/oneseat/oneseat/store/pgstore"
+)
+
+// parsePostgres reads a URL as libpq would. A server that does not answer is
+// waited for 5 seconds, unless the URL says otherwise: what waits holds a
+// connection of the pool.
+func parsePostgres(s string) (storeSpec, error) {
+	c, err := pgxpool.ParseConfig(s)
+	if err != nil {
+		// The error quotes the URL, perhaps with its password.
+		return storeSpec{}, errors.New("--store: this is no URL of PostgreSQL, such as postgres://USER:PASSWORD@HOST:5432/DATABASE?sslmode=verify-full")
+	}
+	if u, err := url.Parse(s); err == nil && !u.Query().Has("connect_timeout") {
+		c.ConnConfig.ConnectTimeout = 5 * time.Second
+	}
+	name := fmt.Sprintf("PostgreSQL at %s:%d, database %s", c.ConnConfig.Host, c.ConnConfig.Port, c.ConnConfig.Database)
+	return storeSpec{name, func(ctx context.Context, l *slog.Logger) (demoData, error) { return openPostgres(ctx, c, l) }}, nil
+}
+
+// openPostgres opens a store, and the demo's accounts beside it in the same
+// database, on one pool.
+func openPostgres(ctx context.Context, c *pgxpool.Config, logger *slog.Logger) (demoData, error) {
+	pool, err := pgxpool.NewWithConfig(ctx, c)
+	if err != nil {
+		return demoData{}, err
+	}
+	store, err := pgstore.Open(ctx, pool, pgstore.Options{Logger: logger})
+	if err != nil {
+		pool.Close()
+		return demoData{}, err
+	}
+	db := stdlib.OpenDBFromPool(pool)
+	closeAll := func() error {
+		err := errors.Join(db.Close(), store.Close())
+		pool.Close()
+		return err
+	}
+	hashes, err := demo.SQLHashes(ctx, db, demo.PostgreSQL)
+	if err != nil {
+		return demoData{}, errors.Join(err, closeAll())
+	}
+	return demoData{store, hashes, closeAll}, nil
+}

@@ -1,0 +1,46 @@
+package main
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"log/slog"
+	"net/url"
+	"path/filepath"
+
+	"github.com/oneseat/oneseat/internal/demo"
+	"github.com/oneseat/oneseat/store/sqlitestore"
+	_ "modernc.org/sqlite" // the demo's accounts are read through database/sql
+)
+
+// openSQLite opens a file, which is made if it is missing, and the demo's
+// accounts in the same one.
+func openSQLite(file string) func(context.Context, *slog.Logger) (demoData, error) {
+	return func(ctx context.Context, _ *slog.Logger) (demoData, error) {
+		store, err := sqlitestore.Open(file)
+		if err != nil {
+			return demoData{}, err
+		}
+		db, err := openAccounts(file)
+		if err != nil {
+			return demoData{}, errors.Join(err, store.Close())
+		}
+		hashes, err := demo.SQLHashes(ctx, db, demo.SQLite)
+		if err != nil {
+			return demoData{}, errors.Join(err, db.Close(), store.Close())
+		}
+		return demoData{store, hashes, func() error { return errors.Join(db.Close(), store.Close()) }}, nil
+	}
+}
+
+// openAccounts opens connections of the demo's own to a file that the store
+// writes to as well: each writer waits for the other.
+func openAccounts(file string) (*sql.DB, error) {
+	path, err := filepath.Abs(file)
+	if err != nil {
+		return nil, err
+	}
+	u := url.URL{Scheme: "file", Path: filepath.ToSlash(path), OmitHost: true} // a name may hold any character
+	u.RawQuery = url.Values{"mode": {"rw"}, "_pragma": {"busy_timeout(10000)", "synchronous(FULL)"}}.Encode()
+	return sql.Open("sqlite", u.String())
+}
