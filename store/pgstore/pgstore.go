@@ -46,6 +46,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/oneseat/oneseat"
+	"github.com/oneseat/oneseat/store/internal/turns"
 )
 
 // Options are what Open may be told. The zero value will do.
@@ -66,7 +67,7 @@ type Store struct {
 	log    *slog.Logger
 	addr   string // host:port/database, for people
 
-	turns turns
+	turns turns.Turns
 	news  chan struct{} // something was committed; the notifier waits for it
 
 	life    context.Context // ends with Close; so does every goroutine below
@@ -90,9 +91,8 @@ func Open(ctx context.Context, pool *pgxpool.Pool, o Options) (*Store, error) {
 	c := pool.Config().ConnConfig
 	s := &Store{
 		pool: pool, listen: cmp.Or(o.Listen, c), log: cmp.Or(o.Logger, slog.Default()),
-		addr:  fmt.Sprintf("%s:%d/%s", c.Host, c.Port, c.Database),
-		turns: turns{of: make(map[oneseat.Key]*turn)},
-		news:  make(chan struct{}, 1),
+		addr: fmt.Sprintf("%s:%d/%s", c.Host, c.Port, c.Database),
+		news: make(chan struct{}, 1),
 	}
 	if err := s.prepare(ctx); err != nil {
 		return nil, s.explain(err)

@@ -66,7 +66,7 @@ func (s *Store) Update(ctx context.Context, key oneseat.Key, change func(oneseat
 	if err := s.ready(ctx); err != nil {
 		return oneseat.View{}, err
 	}
-	done, err := s.turns.take(ctx, key)
+	done, err := s.turns.Take(ctx, key)
 	if err != nil {
 		return oneseat.View{}, err
 	}

@@ -141,7 +141,7 @@ func (s *Store) decode(k oneseat.Key, value rueidis.RedisMessage) (uint64, *ones
 	if err != nil {
 		return 0, nil, damaged(s.names.roster(k))
 	}
-	ro, err := s.known.get(k, version, []byte(text[20:]))
+	ro, err := s.known.Get(k, version, []byte(text[20:]))
 	return version, ro, err
 }
 

@@ -42,6 +42,8 @@ import (
 	"time"
 
 	"github.com/oneseat/oneseat"
+	"github.com/oneseat/oneseat/store/internal/decoded"
+	"github.com/oneseat/oneseat/store/internal/turns"
 	"github.com/redis/rueidis"
 )
 
@@ -70,8 +72,8 @@ type Store struct {
 	names   names
 	timeout time.Duration
 	log     *slog.Logger
-	known   *decoded
-	turns   turns
+	known   *decoded.Rosters
+	turns   turns.Turns
 
 	life    context.Context // until Close
 	end     context.CancelFunc
@@ -119,7 +121,7 @@ func New(ctx context.Context, client rueidis.Client, o Options) (*Store, error) 
 		names:   n,
 		timeout: cmp.Or(o.Timeout, defaultTimeout),
 		log:     o.Logger,
-		known:   newDecoded(),
+		known:   decoded.New(),
 		unsaid:  make(chan struct{}, 1),
 	}
 	if s.log == nil {

@@ -34,7 +34,7 @@ func (s *Store) Update(ctx context.Context, key oneseat.Key, change func(oneseat
 	if err := s.begin(ctx); err != nil {
 		return oneseat.View{}, err
 	}
-	give, err := s.turns.take(ctx, key)
+	give, err := s.turns.Take(ctx, key)
 	if err != nil {
 		return oneseat.View{}, err
 	}
@@ -110,7 +110,7 @@ func (s *Store) commit(ctx context.Context, h held, c oneseat.Change) (v oneseat
 		return oneseat.View{}, &h, nil
 	}
 	if v.Roster != nil {
-		s.known.add(h.Key, roster{v.Roster, v.Version, len(value)})
+		s.known.Add(h.Key, v.Roster, v.Version, len(value))
 	}
 	if len(c.Events) > 0 {
 		s.tell(p)

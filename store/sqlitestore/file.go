@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"github.com/oneseat/oneseat/store/internal/decoded"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -29,7 +30,7 @@ const (
 type file struct {
 	info  os.FileInfo
 	db    *sql.DB
-	known *decoded
+	known *decoded.Rosters
 
 	load, loadMany, changes, due *sql.Stmt
 }
@@ -58,7 +59,7 @@ func openFile(path string, create bool) (_ *file, err error) {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, setup.Close()) }()
-	f := &file{db: pool(path, "rw", lockPatience, readers), known: newDecoded()}
+	f := &file{db: pool(path, "rw", lockPatience, readers), known: decoded.New()}
 	if err := f.prepare(ctx); err != nil {
 		return nil, errors.Join(err, f.close())
 	}

@@ -107,7 +107,7 @@ func (f *file) view(k oneseat.Key, floor int64, version sql.NullInt64, text []by
 	if version.Valid {
 		var err error
 		v.Version = uint64(version.Int64)
-		if v.Roster, err = f.known.get(k, v.Version, text); err != nil {
+		if v.Roster, err = f.known.Get(k, v.Version, text); err != nil {
 			return oneseat.View{}, err
 		}
 	}

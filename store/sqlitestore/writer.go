@@ -363,7 +363,7 @@ func (w *writer) finish(err error) {
 	err = explain(w.s.path, err)
 	for k, e := range w.fresh {
 		if err == nil && e.Roster != nil {
-			w.file.known.add(k, roster{e.Roster, e.Version, e.size})
+			w.file.known.Add(k, e.Roster, e.Version, e.size)
 		}
 	}
 	for _, u := range w.batch {

@@ -1,4 +1,8 @@
-package redisstore
+// Package turns lets the updates of one roster run one at a time in a process,
+// as [oneseat.Store] promises, for stores whose engine would let them conflict.
+//
+// It owns the waiting, and nothing of what is waited for.
+package turns
 
 import (
 	"context"
@@ -7,9 +11,9 @@ import (
 	"github.com/oneseat/oneseat"
 )
 
-// turns lets one update of a key run at a time, in the order in which they came:
-// more would only be in each other's way. The zero value is ready.
-type turns struct {
+// Turns gives turns by key, in the order in which they were asked for. The zero
+// value is ready. Safe for concurrent use.
+type Turns struct {
 	mu  sync.Mutex // guards all, and who is counted in its turns
 	all map[oneseat.Key]*turn
 }
@@ -19,8 +23,9 @@ type turn struct {
 	wanted int           // updates that have it or wait for it
 }
 
-// take waits for the key's turn. Whoever got it calls give.
-func (t *turns) take(ctx context.Context, k oneseat.Key) (give func(), err error) {
+// Take waits for the key's turn, or for the end of ctx, whose error it returns.
+// Whoever got the turn calls give.
+func (t *Turns) Take(ctx context.Context, k oneseat.Key) (give func(), err error) {
 	t.mu.Lock()
 	if t.all == nil {
 		t.all = make(map[oneseat.Key]*turn)
