@@ -110,12 +110,12 @@ func TestAServerThatIsAwayIsNamedAndThePasswordIsNot(t *testing.T) {
 		}
 	}
 	r := testservers.StartRedis(t, "--requirepass", "other")
-	_, err := redisstore.Open(t.Context(), "redis://:hunter2@"+r.Addr, redisstore.Options{})
+	_, err := redisstore.Open(t.Context(), "redis://:hunter2@"+r.Addr, redisstore.Options{Timeout: patience})
 	wantKind(t, err, redisstore.Denied)
 	if text := fmt.Sprint(err); !strings.Contains(text, r.Addr) || strings.Contains(text, "hunter2") {
 		t.Error(text)
 	}
-	_, err = redisstore.Open(t.Context(), r.URL, redisstore.Options{})
+	_, err = redisstore.Open(t.Context(), r.URL, redisstore.Options{Timeout: patience})
 	wantKind(t, err, redisstore.Denied)
 }
 
@@ -150,7 +150,7 @@ func TestAMasterThatIsGoneIsReplacedAndAllRecovers(t *testing.T) {
 	c := testservers.StartRedisCluster(t, "--appendonly", "yes")
 	var moved error
 	for _, n := range c.Nodes { // behind a plain URL one of them is not enough
-		one, err := redisstore.Open(t.Context(), n.URL, redisstore.Options{Logger: quiet})
+		one, err := redisstore.Open(t.Context(), n.URL, redisstore.Options{Timeout: patience, Logger: quiet})
 		if err == nil {
 			_, err = one.Load(t.Context(), key("0"), key("1"), key("2"), key("3"), key("4"), key("5"), key("6"), key("7"))
 			closing(t, one)

@@ -1,6 +1,7 @@
 package redisstore_test
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"errors"
@@ -30,6 +31,7 @@ func open(t testing.TB, url string, o redisstore.Options) *redisstore.Store {
 	if o.Logger == nil {
 		o.Logger = quiet
 	}
+	o.Timeout = cmp.Or(o.Timeout, patience) // a loaded machine is no fault
 	s, err := redisstore.Open(t.Context(), url, o)
 	if err != nil {
 		t.Fatal(err)

@@ -46,7 +46,7 @@ func TestAServerThatMayForgetIsWarnedOfAndRefusedWhereThatIsAsked(t *testing.T) 
 			if text := out.String(); (c.says == "") != (text == "") || !strings.Contains(text, c.says) || c.says != "" && (!strings.Contains(text, "level=WARN") || !strings.Contains(text, r.Addr)) {
 				t.Errorf("it says %q, want %q", text, c.says)
 			}
-			strict, err := redisstore.Open(t.Context(), r.URL, redisstore.Options{RequireDurable: true, Logger: quiet})
+			strict, err := redisstore.Open(t.Context(), r.URL, redisstore.Options{RequireDurable: true, Timeout: patience, Logger: quiet})
 			if err == nil {
 				closing(t, strict)
 			}
@@ -89,7 +89,7 @@ func TestTheRightsInTheDocsAreEnoughAndTLSWorks(t *testing.T) {
 	run(t, shell(t, r.URL), append([]string{"ACL", "SETUSER", "oneseat", "on", ">hunter2"}, leastRights(t)...)...)
 
 	addr := fmt.Sprint("127.0.0.1:", port)
-	_, err := redisstore.Open(t.Context(), "rediss://oneseat:hunter2@"+addr, redisstore.Options{})
+	_, err := redisstore.Open(t.Context(), "rediss://oneseat:hunter2@"+addr, redisstore.Options{Timeout: patience})
 	wantKind(t, err, redisstore.Unreachable)
 	if text := fmt.Sprint(err); !strings.Contains(text, "certificate") || strings.Contains(text, "hunter2") {
 		t.Errorf("a certificate that nobody trusts: %s", text)
@@ -102,7 +102,7 @@ func TestTheRightsInTheDocsAreEnoughAndTLSWorks(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(client.Close)
-	s, err := redisstore.New(t.Context(), client, redisstore.Options{RequireDurable: true})
+	s, err := redisstore.New(t.Context(), client, redisstore.Options{RequireDurable: true, Timeout: patience})
 	if err != nil {
 		t.Fatal(err)
 	}
