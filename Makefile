@@ -20,7 +20,7 @@ demo: ## the members' site on http://127.0.0.1:8080; ARGS="--listen 127.0.0.1:0"
 
 .PHONY: test
 test: ## everything: format, vet, linters, all tests with the race detector
-	@scripts/prepare go gcc postgres redis
+	@scripts/prepare go gcc postgres pgbouncer redis
 	@$(MAKE) --no-print-directory lint
 	@echo "testing; compiling with the race detector takes some minutes the first time"
 	@ONESEAT_REQUIRE_SERVERS=1 go test -race -shuffle=on ./...
@@ -68,7 +68,7 @@ lint: ## format, vet, staticcheck, govulncheck, go mod tidy and go fix, without 
 
 .PHONY: bench
 bench: ## figures beside the bare operation, as ratios; ARGS=check for one section
-	@scripts/prepare go
+	@scripts/prepare go postgres
 	@go -C bench run . $(ARGS)
 
 HISTORIES ?= 10000

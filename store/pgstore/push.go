@@ -2,7 +2,6 @@ package pgstore
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
 	"time"
 
@@ -22,13 +21,13 @@ const (
 	// silence is how long the listener hears nothing before it sees whether it
 	// still can.
 	silence = 5 * time.Second
-	// hearing is how long it waits for what it has sent itself.
+	// hearing is how long it then waits for what it has sent itself.
 	hearing = 3 * time.Second
 
 	// pollEvery is how often Wake has the log read where it hears nothing, and
 	// tryAgain how long it leaves it at that.
 	pollEvery = 100 * time.Millisecond
-	tryAgain  = time.Minute
+	tryAgain  = 10 * time.Second
 )
 
 // committed tells the notifier that there may be news.
@@ -50,7 +49,7 @@ func (s *Store) notify() {
 		case <-s.life.Done():
 			return
 		}
-		err := s.tell(s.life, "")
+		err := s.tell(s.life)
 		if err != nil && !broken && s.life.Err() == nil {
 			s.log.Warn("other nodes are not told of commits; they read the log on time", "server", s.addr, "error", err)
 		}
@@ -64,10 +63,10 @@ func (s *Store) notify() {
 }
 
 // tell sends a notification, of its own transaction.
-func (s *Store) tell(ctx context.Context, word string) error {
+func (s *Store) tell(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, notifyTimeout)
 	defer cancel()
-	_, err := s.pool.Exec(ctx, "SELECT pg_notify($1::text, $2::text)", channel, word)
+	_, err := s.pool.Exec(ctx, "SELECT pg_notify($1::text, '')", channel)
 	return err
 }
 
@@ -148,7 +147,7 @@ func (s *Store) hear(ctx context.Context, wake func(int)) error {
 	}
 	wake(0) // for what was committed before
 	for {
-		_, err := wait(ctx, conn, silence)
+		err := wait(ctx, conn, silence)
 		switch {
 		case ctx.Err() != nil:
 			return ctx.Err()
@@ -166,35 +165,23 @@ func (s *Store) hear(ctx context.Context, wake func(int)) error {
 }
 
 // hearOwn sends a word through the pool, as commits are told of, and waits until
-// it has come.
+// it has come, or another node's has, which proves as much.
 func (s *Store) hearOwn(ctx context.Context, conn *pgx.Conn) error {
-	word := rand.Text()
-	if err := s.tell(ctx, word); err != nil {
+	if err := s.tell(ctx); err != nil {
 		return err
 	}
-	for end := time.Now().Add(hearing); ; {
-		heard, err := wait(ctx, conn, time.Until(end))
-		switch {
-		case ctx.Err() != nil:
-			return ctx.Err()
-		case errors.Is(err, context.DeadlineExceeded):
-			return errDeaf
-		case err != nil:
-			return err
-		case heard == word:
-			return nil
-		}
+	err := wait(ctx, conn, hearing)
+	if err != nil && ctx.Err() == nil && errors.Is(err, context.DeadlineExceeded) {
+		return errDeaf
 	}
+	return err
 }
 
-// wait returns the next notification's word. When it does not come in time the
-// connection is as good as before.
-func wait(ctx context.Context, conn *pgx.Conn, patience time.Duration) (word string, err error) {
+// wait waits for the next notification. When none comes in time the connection
+// is as good as before.
+func wait(ctx context.Context, conn *pgx.Conn, patience time.Duration) error {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	n, err := conn.WaitForNotification(ctx)
-	if err != nil {
-		return "", err
-	}
-	return n.Payload, nil
+	_, err := conn.WaitForNotification(ctx)
+	return err
 }

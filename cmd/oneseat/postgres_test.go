@@ -1,0 +1,48 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/oneseat/oneseat/internal/testservers"
+)
+
+func TestTwoDemosOnOnePostgresAreOneSystem(t *testing.T) {
+	url := testservers.StartPostgres(t).URL
+	here, there := start(t, "--store", url), start(t, "--store", url)
+	first := newClient(t)
+	signIn(t, first, here, "ada", "ada")
+	live := do(t, first, http.MethodGet, here.url+"/live", nil)
+	if code := signIn(t, newClient(t), there, "ada", "ada"); code != http.StatusSeeOther {
+		t.Fatalf("sign-in at the other: %d", code)
+	}
+	switch _, err := io.Copy(io.Discard, live.Body); {
+	case err == nil:
+		t.Error("the picture ended as if it were complete")
+	case errors.Is(err, context.DeadlineExceeded):
+		t.Error("the picture goes on")
+	}
+	here.stop()
+	there.stop()
+}
+
+func TestNoPasswordOfAStoreIsEverSaid(t *testing.T) {
+	for _, store := range []string{
+		"postgres://ada:hunter2secret@127.0.0.1:1/shop?connect_timeout=2", "postgres://ada:hunter2secret@127.0.0.1:port/shop",
+		"postgres://ada:hunter2secret@[::1/shop", "postgresql://ada:hunter2secret@127.0.0.1:1/shop?sslmode=no", "mysql://ada:hunter2secret@127.0.0.1/shop",
+	} {
+		var stdout, stderr bytes.Buffer
+		code := run(t.Context(), []string{"demo", "--listen", "127.0.0.1:0", "--store", store}, &stdout, &stderr)
+		if code == exitOK || stderr.Len() == 0 || strings.Contains(stdout.String()+stderr.String(), "hunter2") {
+			t.Errorf("%d, %q, %q", code, stdout.String(), stderr.String())
+		}
+		if strings.Contains(store, ":1/shop?connect") && !strings.Contains(stderr.String(), "127.0.0.1:1/shop") {
+			t.Errorf("the address is not named: %q", stderr.String())
+		}
+	}
+}
