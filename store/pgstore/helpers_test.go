@@ -145,6 +145,8 @@ func pool(t testing.TB, to string) *pgxpool.Pool {
 	dial := config.ConnConfig.DialFunc
 	config.ConnConfig.DialFunc = func(ctx context.Context, network, addr string) (net.Conn, error) {
 		conn, err := dial(ctx, network, addr)
+		shared.mu.Lock()
+		defer shared.mu.Unlock()
 		if err != nil || addr != shared.bouncer {
 			return conn, err
 		}
