@@ -34,10 +34,11 @@ var sections = []section{
 	{"scs", peer},
 	{"holds", holds},
 	{"sqlite", sqlite},
-	{"postgres", postgres},
 	{"require", require},
 	{"takeover", takeover},
 	{"streams", streams},
+	{"feed", brokenFeed},
+	{"postgres", postgres},
 	{"redis", redis},
 }
 

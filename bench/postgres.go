@@ -6,7 +6,6 @@ import (
 	"fmt"
 	mrand "math/rand/v2"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -57,29 +56,6 @@ func (n *pgNode) fill(first, last int) {
 	must(n.pool.Exec(ctx, "VACUUM ANALYZE oneseat_rosters"))
 }
 
-// callers runs f from many callers for a while, and returns how many times a
-// second, and how long a call took.
-func callers(n int, turn time.Duration, f func(caller int)) (perSecond float64, took []time.Duration) {
-	var wg sync.WaitGroup
-	var mu sync.Mutex
-	began := time.Now()
-	for i := range n {
-		wg.Go(func() {
-			var mine []time.Duration
-			for time.Since(began) < turn {
-				start := time.Now()
-				f(i)
-				mine = append(mine, time.Since(start))
-			}
-			mu.Lock()
-			defer mu.Unlock()
-			took = append(took, mine...)
-		})
-	}
-	wg.Wait()
-	return float64(len(took)) / time.Since(began).Seconds(), took
-}
-
 // bareTransaction writes the rows that a sign-in writes.
 type bareTransaction struct{ roster, events string }
 
@@ -123,71 +99,33 @@ func postgres() {
 	bare := newBareTransaction(a)
 	a.fill(1, pgAccounts)
 
-	var alone, ours, ratios []float64
+	var alone, ours []float64
 	for range pgRounds {
-		x, _ := callers(64, pgTurn, func(int) { bare.write(a, account(1+mrand.IntN(pgAccounts))) })
-		y, _ := callers(64, pgTurn, func(int) {
+		alone = append(alone, perSecond(64, pgTurn, func() { bare.write(a, account(1+mrand.IntN(pgAccounts))) }))
+		ours = append(ours, perSecond(64, pgTurn, func() {
 			must(a.seats.SignIn(context.Background(), account(1+mrand.IntN(pgAccounts)), oneseat.Client{}))
-		})
-		alone, ours, ratios = append(alone, x), append(ours, y), append(ratios, y/x)
+		}))
 	}
-	fmt.Println("Durable sign-ins in PostgreSQL, 64 callers, a pool of 16, two nodes that follow the log")
-	fmt.Printf("  a transaction of UPDATE and INSERT     %7.0f /s\n", quantile(alone, .5))
-	fmt.Printf("  sign-ins                               %7.0f /s  %5.2f of that (reach 0.6)\n", quantile(ours, .5), quantile(ratios, .5))
+	fmt.Println("Durable sign-ins on PostgreSQL, 64 callers, a pool of 16, two nodes that follow the log")
+	fmt.Printf("  a transaction of UPDATE and INSERT     %7.0f /s\n", median(alone))
+	fmt.Printf("  sign-ins                               %7.0f /s  %5.2f of that\n", median(ours), ratio(ours, alone))
 
-	pgPush(server.URL, a, b)
+	listener := must(pgx.Connect(context.Background(), server.URL))
+	defer listener.Close(context.Background())
+	must(listener.Exec(context.Background(), "LISTEN bench"))
+	push("NOTIFY", func() {
+		must(a.pool.Exec(context.Background(), "SELECT pg_notify('bench', '')"))
+		must(listener.WaitForNotification(context.Background()))
+	}, a.seats, b.seats)
+	c := newPgNode(server.URL)
+	defer c.close()
+	contest(a.seats, b.seats, c.seats)
 
-	perSecond, took := callers(64, 10*time.Second, func(i int) {
-		must([]*pgNode{a, b}[i%2].seats.SignIn(context.Background(), account(0), oneseat.Client{}))
-	})
-	fmt.Printf("One account, 64 callers on two nodes, 10 s: %.0f sign-ins a second, p50 %v, p99 %v, the longest %v\n",
-		perSecond, quantile(took, .5).Round(time.Millisecond), quantile(took, .99).Round(time.Millisecond), quantile(took, 1).Round(time.Millisecond))
-
-	n := accountsWanted()
-	if n > pgAccounts {
-		a.fill(pgAccounts+1, n)
+	if accounts > pgAccounts {
+		a.fill(pgAccounts+1, accounts)
 	}
 	must(a.pool.Exec(context.Background(), "VACUUM FULL oneseat_rosters"))
 	var size, rows int64
 	must(0, a.pool.QueryRow(context.Background(), "SELECT pg_total_relation_size('oneseat_rosters'), count(*) FROM oneseat_rosters").Scan(&size, &rows))
 	fmt.Printf("%d accounts with one session: %d bytes each, indexes included\n", rows, size/rows)
-}
-
-// pgPush prints how long a notification takes, barely, and how long it takes from
-// a sign-in on one node until another refuses the session that it displaced.
-func pgPush(url string, a, b *pgNode) {
-	ctx := context.Background()
-	listener := must(pgx.Connect(ctx, url))
-	defer listener.Close(ctx)
-	must(listener.Exec(ctx, "LISTEN bench"))
-	var notify, known, whole []time.Duration
-	old := must(a.seats.SignIn(ctx, account(0), oneseat.Client{}))
-	for range 1000 {
-		began := time.Now()
-		must(a.pool.Exec(ctx, "SELECT pg_notify('bench', '')"))
-		must(listener.WaitForNotification(ctx))
-		notify = append(notify, time.Since(began))
-
-		must(b.seats.Check(ctx, string(old.Token))) // in b's memory now
-		began = time.Now()
-		g := must(a.seats.SignIn(ctx, account(0), oneseat.Client{}))
-		returned := time.Now()
-		for {
-			if _, err := b.seats.Check(ctx, string(old.Token)); err != nil {
-				break
-			}
-			time.Sleep(20 * time.Microsecond)
-		}
-		known, whole = append(known, time.Since(returned)), append(whole, time.Since(began))
-		old = g
-		time.Sleep(time.Millisecond)
-	}
-	line := func(name string, d []time.Duration) {
-		fmt.Printf("  %-38s p50 %8v  p99 %8v  %5.1f times\n", name, quantile(d, .5).Round(time.Microsecond), quantile(d, .99).Round(time.Microsecond),
-			float64(quantile(d, .99))/float64(quantile(notify, .99)))
-	}
-	fmt.Println("From a sign-in on one node to the refusal on another")
-	line("a bare NOTIFY until it is heard", notify)
-	line("from the sign-in's return (reach 3)", known)
-	line("from its call", whole)
 }

@@ -5,13 +5,11 @@ import (
 	"crypto/rand"
 	"fmt"
 	mrand "math/rand/v2"
-	"os"
 	"slices"
 	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
-	"testing"
 	"time"
 
 	"github.com/redis/rueidis"
@@ -20,22 +18,6 @@ import (
 	"github.com/oneseat/oneseat/internal/testservers"
 	"github.com/oneseat/oneseat/store/redisstore"
 )
-
-// server stands for the test that a server of testservers belongs to.
-type server struct{ *testing.B }
-
-func (s server) Fatalf(format string, args ...any) { must(0, fmt.Errorf(format, args...)) }
-func (s server) Fatal(args ...any)                 { must(0, fmt.Errorf("%s", fmt.Sprint(args...))) }
-func (s server) Skipf(format string, args ...any)  { s.Fatalf(format, args...) }
-
-// withRedis runs do with the URL of a Redis of its own, or of the one that the
-// environment names.
-func withRedis(do func(url string)) {
-	var once sync.Once
-	testing.Benchmark(func(b *testing.B) {
-		once.Do(func() { do(testservers.AnyRedis(server{b})) })
-	})
-}
 
 // bareRedis makes the round trips of a sign-in, and what is written in them, of
 // the same sizes, through a client with the same settings: nothing is decided,
@@ -108,14 +90,15 @@ func (n redisNode) signIn(i int) oneseat.Grant {
 // redis compares sign-ins on Redis with the bare commands, what a node hears of
 // another with a bare PUBLISH, and says what an account weighs.
 func redis() {
-	withRedis(func(url string) {
-		client := redisClient(url)
-		defer client.Close()
-		redisSignIns(url, client)
-		redisFeed(url, client)
-		redisOneAccount(url)
-		redisMemory(url, client)
-	})
+	var s servers
+	defer s.close()
+	url := testservers.AnyRedis(&s)
+	client := redisClient(url)
+	defer client.Close()
+	redisSignIns(url, client)
+	redisPush(url, client)
+	redisContest(url)
+	redisMemory(url, client)
 }
 
 func redisSignIns(url string, client rueidis.Client) {
@@ -139,79 +122,32 @@ func redisSignIns(url string, client rueidis.Client) {
 	fmt.Printf("  sign-ins                                   %7.0f /s  %5.2f of that\n", median(ours), ratio(ours, bares))
 }
 
-// redisFeed measures how long it takes from a sign-in on one node, once it has
-// returned, until another node refuses the session that it ended.
-func redisFeed(url string, client rueidis.Client) {
-	const times = 2000
+// redisPush compares how soon another node knows with a bare PUBLISH.
+func redisPush(url string, client rueidis.Client) {
 	ctx := context.Background()
-	a, b := newRedisNode(url, "feed:"), newRedisNode(url, "feed:")
+	a, b := newRedisNode(url, "push:"), newRedisNode(url, "push:")
 	defer a.close()
 	defer b.close()
-
 	listener := redisClient(url)
 	defer listener.Close()
 	heard, listening := make(chan struct{}), make(chan struct{})
-	go func() {
+	go func() { // ends with the listener
 		_ = listener.Receive(rueidis.WithOnSubscriptionHook(ctx, func(rueidis.PubSubSubscription) { close(listening) }),
 			listener.B().Subscribe().Channel("bare").Build(), func(rueidis.PubSubMessage) { heard <- struct{}{} })
 	}()
 	<-listening
-	var bare, ours []time.Duration
-	for range times {
-		began := time.Now()
+	push("PUBLISH", func() {
 		must(client.Do(ctx, client.B().Publish().Channel("bare").Message("1").Build()).AsInt64())
 		<-heard
-		bare = append(bare, time.Since(began))
-
-		old := a.signIn(1)
-		held, release := b.seats.Hold(ctx, must(b.seats.Check(ctx, string(old.Token))))
-		a.signIn(1)
-		began = time.Now()
-		<-held.Done()
-		if _, err := b.seats.Check(ctx, string(old.Token)); err == nil {
-			fmt.Fprintln(os.Stderr, "bench: a session that was cut is still good")
-			os.Exit(1)
-		}
-		ours = append(ours, time.Since(began))
-		release()
-	}
-	fmt.Println("What another node hears on Redis, one after the other")
-	fmt.Printf("  bare PUBLISH until it is received          p50 %6v  p99 %6v\n", quantile(bare, .5), quantile(bare, .99))
-	fmt.Printf("  sign-in on A until a check on B is refused p50 %6v  p99 %6v  %5.2f of that p99\n",
-		quantile(ours, .5), quantile(ours, .99), float64(quantile(ours, .99))/float64(quantile(bare, .99)))
+	}, a.seats, b.seats)
 }
 
-// redisOneAccount signs one account in from 64 callers on three nodes.
-func redisOneAccount(url string) {
-	const callers, turn = 64, 10 * time.Second
-	var nodes [3]redisNode
-	for i := range nodes {
-		nodes[i] = newRedisNode(url, "one:")
-		defer nodes[i].close()
-	}
-	var mu sync.Mutex
-	var counts []int
-	var took []time.Duration
-	var wg sync.WaitGroup
-	began := time.Now()
-	for c := range callers {
-		wg.Go(func() {
-			var mine []time.Duration
-			for time.Since(began) < turn {
-				start := time.Now()
-				nodes[c%len(nodes)].signIn(0)
-				mine = append(mine, time.Since(start))
-			}
-			mu.Lock()
-			defer mu.Unlock()
-			counts, took = append(counts, len(mine)), append(took, mine...)
-		})
-	}
-	wg.Wait()
-	live := len(must(nodes[0].seats.Sessions(context.Background(), account(0))))
-	fmt.Printf("One account, %d callers on %d nodes, %v\n", callers, len(nodes), turn)
-	fmt.Printf("  %.0f sign-ins a second; a caller made %d to %d; p50 %v, p99 %v; %d live at the end\n", float64(len(took))/turn.Seconds(),
-		slices.Min(counts), slices.Max(counts), quantile(took, .5).Round(time.Microsecond), quantile(took, .99).Round(time.Microsecond), live)
+func redisContest(url string) {
+	a, b, c := newRedisNode(url, "one:"), newRedisNode(url, "one:"), newRedisNode(url, "one:")
+	defer a.close()
+	defer b.close()
+	defer c.close()
+	contest(a.seats, b.seats, c.seats)
 }
 
 // redisMemory says what an account with one session weighs.

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"os"
-	"strconv"
 	"testing"
 )
 
@@ -34,13 +33,4 @@ func (s *servers) close() {
 		s.cleanups = s.cleanups[:len(s.cleanups)-1]
 		f()
 	}
-}
-
-// accountsWanted is how many accounts a store on a server is loaded with:
-// ONESEAT_BENCH_ACCOUNTS, or a million.
-func accountsWanted() int {
-	if n, err := strconv.Atoi(os.Getenv("ONESEAT_BENCH_ACCOUNTS")); err == nil && n > 0 {
-		return n
-	}
-	return 1_000_000
 }

@@ -23,8 +23,7 @@ type site struct {
 	seats *oneseat.Registry
 }
 
-func newSite() *site {
-	seats := newRegistry(oneseat.Config{})
+func newSite(seats *oneseat.Registry) *site {
 	guard := must(oneseathttp.New(seats, oneseathttp.Config{SignInPath: "/login"}))
 	mux := http.NewServeMux()
 	mux.Handle("GET /live", guard.Require(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -43,6 +42,7 @@ func newSite() *site {
 	return &site{httptest.NewServer(guard.Wrap(mux)), seats}
 }
 
+// close ends the site and its registry.
 func (s *site) close() {
 	_ = s.seats.Close()
 	s.CloseClientConnections()
@@ -68,11 +68,21 @@ func (s *site) signIn(account string) string {
 	return string(must(s.seats.SignIn(context.Background(), account, oneseat.Client{})).Token)
 }
 
+// ended returns when a browser's event stream tells that its session has ended.
+func ended(events *bufio.Reader) {
+	for {
+		line, err := events.ReadString('\n')
+		if err != nil || strings.HasPrefix(line, "event: ended") {
+			return
+		}
+	}
+}
+
 // takeover measures from SignIn's return to the last byte of the first device's
 // stream, and to the event in its browser, among a thousand other streams.
 func takeover() {
 	const others, takeovers = 1000, 1000
-	s := newSite()
+	s := newSite(newRegistry(oneseat.Config{}))
 	defer s.close()
 	for i := range others {
 		body, conn := s.open("/live", s.signIn(fmt.Sprint("other ", i)))
@@ -89,16 +99,8 @@ func takeover() {
 		var both sync.WaitGroup
 		both.Go(func() { _, _ = io.Copy(io.Discard, body); lastByte = time.Now() })
 		both.Go(func() {
-			for {
-				line, err := events.ReadString('\n')
-				if err != nil {
-					return
-				}
-				if strings.HasPrefix(line, "event: ended") {
-					event = time.Now()
-					return
-				}
-			}
+			ended(events)
+			event = time.Now()
 		})
 		s.signIn(account)
 		after := time.Now()
@@ -125,7 +127,7 @@ func takeover() {
 // ends of ten thousand are more files than a process may have.
 func streams() {
 	const n = 10_000
-	s := newSite()
+	s := newSite(newRegistry(oneseat.Config{}))
 	defer s.close()
 	tokens := make([]string, n)
 	for i := range tokens {
