@@ -62,11 +62,12 @@ func (s *Store) notify() {
 	}
 }
 
-// tell sends a notification, of its own transaction.
+// tell sends a notification, of its own transaction. A hint need not wait until
+// it is on the disk.
 func (s *Store) tell(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, notifyTimeout)
 	defer cancel()
-	_, err := s.pool.Exec(ctx, "SELECT pg_notify($1::text, '')", channel)
+	_, err := s.pool.Exec(ctx, "SELECT set_config('synchronous_commit', 'off', true), pg_notify($1::text, '')", channel)
 	return err
 }
 

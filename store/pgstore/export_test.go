@@ -1,0 +1,4 @@
+package pgstore
+
+// ChangesSQL is for the test of its plan.
+const ChangesSQL = changesSQL

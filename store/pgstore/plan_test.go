@@ -1,0 +1,40 @@
+package pgstore_test
+
+import (
+	"encoding/json"
+	"testing"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/oneseat/oneseat/store/pgstore"
+)
+
+// TestReadingALongLogIsNotWorthCompiling: what wakes a node is told within
+// milliseconds, so the planner may not think of it as work for its compiler
+// (jit_above_cost). It does so by estimates, of tables it has not analysed.
+func TestReadingALongLogIsNotWorthCompiling(t *testing.T) {
+	t.Parallel()
+	_, to := fresh(t)
+	conn := connect(t, to)
+	run(t, conn, "ALTER TABLE oneseat_events SET (autovacuum_enabled = off)",
+		`INSERT INTO oneseat_events (key, version, realm, account, events)
+			SELECT decode(md5(n::text), 'hex'), n, 'default', n::text, repeat('x', 700) FROM generate_series(1, 100000) AS n`,
+		"SET plan_cache_mode = force_generic_plan",
+		"PREPARE changes (text, text[], int) AS "+pgstore.ChangesSQL)
+	var text string
+	if err := conn.QueryRow(t.Context(), "EXPLAIN (FORMAT json) EXECUTE changes ('1', '{}', 1000)", pgx.QueryExecModeSimpleProtocol).Scan(&text); err != nil {
+		t.Fatal(err)
+	}
+	var plans []struct {
+		Plan struct {
+			Cost float64 `json:"Total Cost"`
+		}
+	}
+	if err := json.Unmarshal([]byte(text), &plans); err != nil || len(plans) != 1 {
+		t.Fatal(err, text)
+	}
+	const jitAboveCost = 100_000 // as PostgreSQL is delivered
+	if cost := plans[0].Plan.Cost; cost <= 0 || cost > jitAboveCost/2 {
+		t.Errorf("the plan costs %.0f; from %d on it is compiled\n%s", cost, jitAboveCost, text)
+	}
+}
