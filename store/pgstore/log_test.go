@@ -260,32 +260,3 @@ func TestAPersonCanReadWhoIsSignedInWhereAndWhatHappened(t *testing.T) {
 		t.Errorf("signed in after the realm was ended: %q", got)
 	}
 }
-
-func TestNodesOfThisFormatAndOfTheNextShareADatabase(t *testing.T) {
-	t.Parallel()
-	s, to := fresh(t)
-	newer := open(t, to)
-	signIn(t, s, "ada", "A")
-	next := `{"format":2,"realm":"default","account":"ada","plan":"gold","seats":[],"endings":[]}`
-	// The newer node has been told to write its own format.
-	_, err := newer.Update(t.Context(), key("ada"), func(v oneseat.View) (oneseat.Change, error) {
-		var ro oneseat.Roster
-		if err := ro.UnmarshalJSON([]byte(next)); err != nil {
-			return oneseat.Change{}, err
-		}
-		return oneseat.Change{Roster: &ro}, nil
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	for i, node := range []*pgstore.Store{s, newer, s} {
-		signIn(t, node, "ada", oneseat.SessionID(fmt.Sprint(i)))
-		if got := rowsOf(t, to, "SELECT oneseat_json(roster) ->> 'format', oneseat_json(roster) ->> 'plan' FROM oneseat_rosters"); !slices.Equal(got, []string{"2|gold"}) {
-			t.Errorf("after node %d: %q", i, got)
-		}
-	}
-	signIn(t, newer, "grace", "G") // what is new is written in the old format, until told
-	if got := rowsOf(t, to, "SELECT oneseat_json(roster) ->> 'format' FROM oneseat_rosters WHERE account = 'grace'"); !slices.Equal(got, []string{"1"}) {
-		t.Errorf("a new roster is of format %q", got)
-	}
-}

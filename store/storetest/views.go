@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"reflect"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -19,6 +20,7 @@ var views = []promise{
 	{"every field of a roster comes back", everyField},
 	{"the largest roster comes back whole", largest},
 	{"fields of a newer release are kept", newerRelease},
+	{"nodes are upgraded one by one", upgraded},
 	{"a view does not change when its roster does", immutable},
 	{"an erased roster is absent on every node", erased},
 }
@@ -157,6 +159,55 @@ func newerRelease(t *testing.T, fresh Factory) {
 	}
 	if !sameJSON(t, b, []byte(text)) {
 		t.Errorf("got  %s\nwant %s", b, text)
+	}
+}
+
+// upgraded is a rolling upgrade: some nodes have been told to write the next
+// format while others run this release.
+func upgraded(t *testing.T, fresh Factory) {
+	ns := nodes(t, fresh, 2)
+	format := func(account string) string {
+		b, err := json.Marshal(ns[0].load(t, key(account)).Roster)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var f struct {
+			Format int    `json:"format"`
+			Plan   string `json:"plan"`
+		}
+		if err := json.Unmarshal(b, &f); err != nil {
+			t.Fatal(err)
+		}
+		return fmt.Sprint(f.Format, f.Plan)
+	}
+	rs := []*oneseat.Registry{registry(t, ns[0], oneseat.Config{}), registry(t, ns[1], oneseat.Config{})}
+	last := signIn(t, rs[0], "ada", oneseat.Client{})
+	ns[1].update(t, key("ada"), func(v oneseat.View) (oneseat.Change, error) { // as the newer node does
+		b, err := json.Marshal(v.Roster)
+		if err != nil {
+			return oneseat.Change{}, err
+		}
+		var ro oneseat.Roster
+		err = json.Unmarshal([]byte(strings.Replace(string(b), `{"format":1,`, `{"format":2,"plan":"gold",`, 1)), &ro)
+		return oneseat.Change{Roster: &ro}, err
+	})
+	for i := range 4 {
+		r := rs[i%2]
+		if _, err := r.Check(t.Context(), string(last.Token)); err != nil {
+			t.Fatalf("node %d does not know the session of the other's format: %v", i%2, err)
+		}
+		next := signIn(t, r, "ada", oneseat.Client{})
+		if _, err := rs[1-i%2].Check(t.Context(), string(last.Token)); err == nil {
+			t.Fatalf("node %d accepts what node %d has displaced", 1-i%2, i%2)
+		}
+		last = next
+		if got := format("ada"); got != "2gold" {
+			t.Fatalf("after a sign-in on node %d the roster is of format %s, want that which it was in, with its field", i%2, got)
+		}
+	}
+	signIn(t, rs[1], "grace", oneseat.Client{})
+	if got := format("grace"); got != "1" {
+		t.Errorf("a new roster is of format %s, want the old one until told", got)
 	}
 }
 
