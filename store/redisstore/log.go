@@ -152,11 +152,11 @@ func readLogged(m rueidis.RedisMessage) (l logged, err error) {
 	}
 	fields, err := pair[1].ToArray()
 	if err != nil || len(fields) != 2 {
-		return l, errEntry
+		return l, fmt.Errorf("%s has %d fields: %w", id, len(fields)/2, errEntry)
 	}
 	at, _ := strings.CutSuffix(id, "-0")
 	if l.at, err = strconv.ParseUint(at, 10, 64); err != nil {
-		return l, errEntry
+		return l, fmt.Errorf("%s: %w", id, errEntry)
 	}
 	l.entry, err = fields[1].ToString()
 	return l, err
