@@ -21,10 +21,6 @@ const (
 	deaf           // requests arrive; the connection is reset when the reply comes
 )
 
-func (w weather) String() string {
-	return [...]string{"fair", "cut off", "slow", "half-open", "reset before the reply"}[w]
-}
-
 const slowness = 40 * time.Millisecond
 
 // proxy is the one way of a node to any server: whoever connects says in a first
