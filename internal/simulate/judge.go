@@ -445,6 +445,9 @@ func (w *world) lastLook() {
 		}
 		for _, e := range c.effects {
 			for _, ch := range e.changes {
+				if ch.what == "created" && ch.on.lost.before(c.back) {
+					continue // its row was deleted before the retry, which finds nothing of it
+				}
 				if refused && (ch.what != "created" || ch.on.parent != "" && ch.on.over.before(c.back)) {
 					continue // a stream's end may leave no trace: its retry cannot know
 				}
