@@ -409,8 +409,8 @@ func (w *world) deadlineOf(s *session, lastSeen time.Time) time.Duration {
 	if c.Idle > 0 {
 		d = lastSeen.Add(c.Idle).Sub(w.start)
 	}
-	if c.Absolute > 0 && (d == 0 || s.made.at+c.Absolute < d) {
-		d = s.made.at + c.Absolute
+	if absolute := s.created.Add(c.Absolute).Sub(w.start); c.Absolute > 0 && (d == 0 || absolute < d) {
+		d = absolute
 	}
 	return d
 }

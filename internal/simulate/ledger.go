@@ -58,6 +58,7 @@ type session struct {
 	served, told [maxNodes]moment // when a node had returned from ending it, or had said that it has ended
 
 	active   time.Duration // when a check last said yes to it that counts as activity
+	created  time.Time     // by its roster, as the view said that it was made of, before the commit
 	lastSeen time.Time     // by its roster
 	seen     []sighting    // what that was before
 }
@@ -210,7 +211,7 @@ func (l *ledger) created(e *effect, account int, s oneseat.Seat, c oneseat.Chang
 	case old.lost.seq == 0:
 		l.w.violate(p1, e.by, "%s is admitted a second time", l.name(s.ID))
 	}
-	*old = session{id: s.ID, account: account, number: old.number, parent: s.Parent, epoch: s.Epoch, made: e.moment, by: e.by, endings: old.endings, lastSeen: s.LastSeen}
+	*old = session{id: s.ID, account: account, number: old.number, parent: s.Parent, epoch: s.Epoch, made: e.moment, by: e.by, endings: old.endings, created: s.Created, lastSeen: s.LastSeen}
 	event := oneseat.StreamStarted
 	if s.Parent == "" {
 		l.secret(old, s.Secret)
