@@ -325,6 +325,26 @@ func TestTheControlRecordIsMadeOnce(t *testing.T) {
 	}
 }
 
+// Its tries are for limits that change: ends of the realm use none up.
+func TestASignInDuringEndsOfTheRealmIsNoPartialRestore(t *testing.T) {
+	store := memstore.New()
+	r, other := newNode(t, store, oneseat.Config{}), newNode(t, store, oneseat.Config{})
+	ends := 0
+	r.set(func() {
+		r.update = func(ctx context.Context, k oneseat.Key, c change, next updateFunc) (oneseat.View, error) {
+			if k == oneseat.KeyOf(realm, "ada") && ends < 3 {
+				ends++
+				if err := other.EndRealm(ctx, ""); err != nil {
+					t.Error(err)
+				}
+				signIn(t, other, "ada", oneseat.Client{})
+			}
+			return next(ctx, k, c)
+		}
+	})
+	wantLive(t, other, signIn(t, r, "ada", oneseat.Client{}))
+}
+
 // A restore that brought back an older control record beside newer rosters.
 func TestAPartialRestoreIsNoticedAndMendedByEndRealm(t *testing.T) {
 	a, b, store := newSystem(t, oneseat.Config{})

@@ -151,8 +151,12 @@ func (r *Registry) Adopt(ctx context.Context, account string, issued time.Time, 
 	return Grant{who.seat.Session, token}, nil
 }
 
+// errBehind is for a record that stays older than what was issued under it.
+var errBehind error = &FormatError{"sessions are newer than the realm's control record, as after a partial restore: call EndRealm"}
+
 // admit brings a newcomer to the one door, under the realm's epoch and the
-// application's limit of now, as often as it takes.
+// application's limit of now, as often as it takes. That the realm ends meanwhile
+// is no failed try.
 func (r *Registry) admit(ctx context.Context, key Key, account string, c newcomer) (_ View, _ Decision, err error) {
 	var late error // what changed since it was asked for
 	defer func() {
@@ -160,8 +164,12 @@ func (r *Registry) admit(ctx context.Context, key Key, account string, c newcome
 			err = unclear(err)
 		}
 	}()
-	for range 3 {
+	var behind uint64 // the epoch that sessions were newer than
+	for tries := 0; tries < 3; {
 		epoch, asOf, err := r.epoch(ctx)
+		if err == nil && epoch == behind { // still: the realm has not ended since it was read first
+			err = errBehind
+		}
 		if err != nil {
 			return View{}, Decision{}, err
 		}
@@ -179,7 +187,7 @@ func (r *Registry) admit(ctx context.Context, key Key, account string, c newcome
 			switch {
 			case v.Roster != nil && v.Roster.recall(c.seat.ID) != recognition{}: // an earlier try was committed
 			case v.Roster != nil && slices.ContainsFunc(v.Roster.Seats, func(s Seat) bool { return s.Epoch > epoch }):
-				late = &FormatError{"sessions are newer than the realm's control record, as after a partial restore: call EndRealm"}
+				late = errBehind
 				return Change{}, nil
 			case r.config.LimitFor != nil && v.Roster.revision() != revision:
 				late = errLimitsChange
@@ -192,7 +200,11 @@ func (r *Registry) admit(ctx context.Context, key Key, account string, c newcome
 		switch {
 		case err != nil:
 			return View{}, Decision{}, err
+		case errors.Is(late, errBehind):
+			behind = epoch
+			continue
 		case late != nil:
+			tries++
 			continue
 		}
 		switch d.Outcome {
