@@ -445,11 +445,8 @@ func (w *world) lastLook() {
 		}
 		for _, e := range c.effects {
 			for _, ch := range e.changes {
-				if ch.what == "created" && ch.on.lost.before(c.back) {
-					continue // its row was deleted before the retry, which finds nothing of it
-				}
-				if refused && (ch.what != "created" || ch.on.parent != "" && ch.on.over.before(c.back)) {
-					continue // a stream's end may leave no trace: its retry cannot know
+				if refused && (ch.what != "created" || ch.on.parent != "" && ch.on.over.before(c.back) || ch.on.erased.before(c.back)) {
+					continue // a stream's end may leave no trace, and a deleted row leaves none: a retry cannot know
 				}
 				if ch.what == "created" || ch.why != "" && ch.why != oneseat.IdleTimeout && ch.why != oneseat.AbsoluteTimeout && ch.why != oneseat.RealmEnded {
 					w.violate(p2, c, "%s said that nothing was done, and %s is %s", c.what, ch.on, ch.what)

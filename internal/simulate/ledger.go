@@ -52,8 +52,9 @@ type session struct {
 	secrets []*secret
 	over    moment // when its end was recorded, or its realm's
 	endings []recorded
-	lost    loss // the store lost it, and owes it nothing any more
-	vague   bool // the store lost its end, or a rotation: it may be this or that
+	lost    loss   // the store lost it, and owes it nothing any more
+	vague   bool   // the store lost its end, or a rotation: it may be this or that
+	erased  moment // when its account's row was deleted: a new one does not tell that it had been there
 
 	served, told [maxNodes]moment // when a node had returned from ending it, or had said that it has ended
 
@@ -379,6 +380,9 @@ func (l *ledger) rowLost(k oneseat.Key) {
 	for _, s := range l.sessions {
 		if account == control || s.account == account {
 			l.lose(m, s, rememberedFor)
+		}
+		if s.account == account {
+			s.erased = m
 		}
 	}
 	if account != control {
