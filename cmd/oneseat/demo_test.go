@@ -217,12 +217,20 @@ func TestASecondStartOnTheSameFileKeepsSessionsAndAChangedPassword(t *testing.T)
 }
 
 func TestTwoDemosOnOneFileAreOneSystem(t *testing.T) {
-	store := "sqlite:" + filepath.Join(t.TempDir(), "demo.db")
-	here, there := start(t, "--store", store), start(t, "--store", store)
-	first := newClient(t)
+	here, there, _ := oneSystem(t, "sqlite:"+filepath.Join(t.TempDir(), "demo.db"))
+	here.stop()
+	there.stop()
+}
+
+// oneSystem runs two demos on a store and sees that a sign-in at one cuts the
+// picture that the other serves. browser is the one that signed in last, there.
+func oneSystem(t *testing.T, store string) (here, there *program, browser *http.Client) {
+	t.Helper()
+	here, there = start(t, "--store", store), start(t, "--store", store)
+	first, second := newClient(t), newClient(t)
 	signIn(t, first, here, "ada", "ada")
 	live := do(t, first, http.MethodGet, here.url+"/live", nil)
-	if code := signIn(t, newClient(t), there, "ada", "ada"); code != http.StatusSeeOther {
+	if code := signIn(t, second, there, "ada", "ada"); code != http.StatusSeeOther {
 		t.Fatalf("sign-in at the other: %d", code)
 	}
 	switch _, err := io.Copy(io.Discard, live.Body); {
@@ -231,8 +239,7 @@ func TestTwoDemosOnOneFileAreOneSystem(t *testing.T) {
 	case errors.Is(err, context.DeadlineExceeded):
 		t.Error("the picture goes on")
 	}
-	here.stop()
-	there.stop()
+	return here, there, second
 }
 
 func TestLimitAndPolicyAreTakenFromTheFlags(t *testing.T) {

@@ -2,10 +2,6 @@ package main
 
 import (
 	"bytes"
-	"context"
-	"errors"
-	"io"
-	"net/http"
 	"strings"
 	"testing"
 
@@ -13,20 +9,7 @@ import (
 )
 
 func TestTwoDemosOnOnePostgresAreOneSystem(t *testing.T) {
-	url := testservers.StartPostgres(t).URL
-	here, there := start(t, "--store", url), start(t, "--store", url)
-	first := newClient(t)
-	signIn(t, first, here, "ada", "ada")
-	live := do(t, first, http.MethodGet, here.url+"/live", nil)
-	if code := signIn(t, newClient(t), there, "ada", "ada"); code != http.StatusSeeOther {
-		t.Fatalf("sign-in at the other: %d", code)
-	}
-	switch _, err := io.Copy(io.Discard, live.Body); {
-	case err == nil:
-		t.Error("the picture ended as if it were complete")
-	case errors.Is(err, context.DeadlineExceeded):
-		t.Error("the picture goes on")
-	}
+	here, there, _ := oneSystem(t, testservers.StartPostgres(t).URL)
 	here.stop()
 	there.stop()
 }

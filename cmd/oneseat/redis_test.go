@@ -2,10 +2,7 @@ package main
 
 import (
 	"bytes"
-	"context"
-	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"net/url"
 	"runtime"
@@ -20,20 +17,7 @@ func TestTwoDemosOnOneRedisAreOneSystemAndOutliveIt(t *testing.T) {
 	store := "redis://:hunter2@" + r.Addr
 	before := runtime.NumGoroutine()
 	const clients = 8 // connections of browsers that have not noticed yet, two goroutines each
-	here, there := start(t, "--store", store), start(t, "--store", store)
-	first := newClient(t)
-	signIn(t, first, here, "ada", "ada")
-	live := do(t, first, http.MethodGet, here.url+"/live", nil)
-	second := newClient(t)
-	if code := signIn(t, second, there, "ada", "ada"); code != http.StatusSeeOther {
-		t.Fatalf("sign-in at the other: %d", code)
-	}
-	switch _, err := io.Copy(io.Discard, live.Body); {
-	case err == nil:
-		t.Error("the picture ended as if it were complete")
-	case errors.Is(err, context.DeadlineExceeded):
-		t.Error("the picture goes on")
-	}
+	here, there, second := oneSystem(t, store)
 	if res := do(t, second, http.MethodPost, there.url+"/password", url.Values{"current": {"ada"}, "new": {"lovelace"}}); res.StatusCode != http.StatusSeeOther {
 		t.Errorf("change of password: %d", res.StatusCode)
 	}

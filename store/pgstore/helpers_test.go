@@ -3,7 +3,6 @@ package pgstore_test
 import (
 	"context"
 	"crypto/rand"
-	"crypto/sha256"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -11,7 +10,6 @@ import (
 	"net"
 	"net/url"
 	"os"
-	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -22,10 +20,11 @@ import (
 
 	"github.com/oneseat/oneseat"
 	"github.com/oneseat/oneseat/internal/testservers"
+	"github.com/oneseat/oneseat/store/internal/fixture"
 	"github.com/oneseat/oneseat/store/pgstore"
 )
 
-const realm = "default"
+const realm = fixture.Realm
 
 // patience is how long a test waits for what should come soon; one that passes
 // never waits for so long.
@@ -218,80 +217,11 @@ func through(t testing.TB, to, addr string) string {
 	return u.String()
 }
 
-func key(account string) oneseat.Key { return oneseat.KeyOf(realm, account) }
-
-var laptop = oneseat.Device{Label: "Firefox on Linux", Class: "desktop", IP: "192.0.2.0"}
-
-type change = func(oneseat.View) (oneseat.Change, error)
-
-// seat signs account in as session id; who was signed in is displaced.
-func seat(account string, id oneseat.SessionID) change {
-	return func(v oneseat.View) (oneseat.Change, error) {
-		ro, events := vacate(v, account, oneseat.Ending{Reason: oneseat.Displaced, By: id, ByDevice: laptop})
-		s := oneseat.Session{ID: id, Account: account, Device: laptop, Created: v.Now, LastSeen: v.Now}
-		ro.Seats = []oneseat.Seat{{Session: s, Secret: sha256.Sum256([]byte(id))}}
-		ro.Due = v.Now.Add(time.Hour)
-		return oneseat.Change{Roster: ro, Events: append(events, event(v, oneseat.SessionCreated, s))}, nil
-	}
-}
-
-// leave ends every session of account.
-func leave(account string) change {
-	return func(v oneseat.View) (oneseat.Change, error) {
-		ro, events := vacate(v, account, oneseat.Ending{Reason: oneseat.SignedOut})
-		return oneseat.Change{Roster: ro, Events: events}, nil
-	}
-}
-
-func vacate(v oneseat.View, account string, how oneseat.Ending) (*oneseat.Roster, []oneseat.Event) {
-	ro := oneseat.Roster{Realm: realm, Account: account}
-	if v.Roster != nil {
-		ro = *v.Roster
-	}
-	var events []oneseat.Event
-	for _, s := range ro.Seats {
-		how.Session, how.At, how.Device = s.ID, v.Now, s.Device
-		ro.Endings = append(slices.Clip(ro.Endings), oneseat.Ended{Ending: how, Secret: s.Secret})
-		e := event(v, oneseat.SessionEnded, s.Session)
-		e.Reason, e.By = how.Reason, how.By
-		events = append(events, e)
-	}
-	ro.Seats = nil
-	ro.Endings = ro.Endings[max(0, len(ro.Endings)-oneseat.MaxEndings):]
-	return &ro, events
-}
-
-func event(v oneseat.View, t oneseat.EventType, s oneseat.Session) oneseat.Event {
-	return oneseat.Event{Type: t, Realm: realm, Account: s.Account, Session: s.ID, At: v.Now, Version: v.Next(), Device: s.Device}
-}
-
-// signIn makes an update and fails the test if it fails.
-func signIn(t testing.TB, s *pgstore.Store, account string, id oneseat.SessionID) oneseat.View {
-	t.Helper()
-	v, err := s.Update(t.Context(), key(account), seat(account, id))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return v
-}
-
-// wantLive fails the test unless these are signed in to account.
-func wantLive(t testing.TB, s *pgstore.Store, account string, want ...oneseat.SessionID) {
-	t.Helper()
-	vs, err := s.Load(t.Context(), key(account))
-	if err != nil {
-		t.Fatal(err)
-	}
-	var got []oneseat.SessionID
-	if vs[0].Roster != nil {
-		for _, s := range vs[0].Roster.Seats {
-			got = append(got, s.ID)
-		}
-	}
-	if !slices.Equal(got, want) {
-		t.Errorf("signed in to %s: %q, want %q", account, got, want)
-	}
-}
+// Rosters made by hand.
+var (
+	key, seat, leave = fixture.Key, fixture.Seat, fixture.Leave
+	signIn, wantLive = fixture.SignIn, fixture.WantLive
+)
 
 // wantKind fails the test unless err is an *Error of a kind.
 func wantKind(t testing.TB, err error, want pgstore.Kind) {

@@ -3,27 +3,24 @@ package redisstore_test
 import (
 	"cmp"
 	"context"
-	"crypto/sha256"
 	"errors"
 	"log/slog"
-	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/oneseat/oneseat"
+	"github.com/oneseat/oneseat/store/internal/fixture"
 	"github.com/oneseat/oneseat/store/redisstore"
 	"github.com/redis/rueidis"
 )
 
 const (
-	realm    = "default"
+	realm    = fixture.Realm
 	patience = 30 * time.Second
 )
 
 var quiet = slog.New(slog.DiscardHandler)
-
-func key(account string) oneseat.Key { return oneseat.KeyOf(realm, account) }
 
 // open opens a store that is closed when the test ends.
 func open(t testing.TB, url string, o redisstore.Options) *redisstore.Store {
@@ -96,62 +93,13 @@ func remove(t testing.TB, url, prefix string) {
 	}
 }
 
-type change = func(oneseat.View) (oneseat.Change, error)
-
-// seat signs account in as session id; who was signed in is displaced.
-func seat(account string, id oneseat.SessionID) change {
-	return func(v oneseat.View) (oneseat.Change, error) {
-		ro := oneseat.Roster{Realm: realm, Account: account}
-		if v.Roster != nil {
-			ro = *v.Roster
-		}
-		var events []oneseat.Event
-		for _, s := range ro.Seats {
-			ro.Endings = append(slices.Clip(ro.Endings), oneseat.Ended{
-				Ending: oneseat.Ending{Session: s.ID, Reason: oneseat.Displaced, At: v.Now, By: id}, Secret: s.Secret,
-			})
-			events = append(events, oneseat.Event{
-				Type: oneseat.SessionEnded, Realm: realm, Account: account, Session: s.ID, At: v.Now, Version: v.Next(), Reason: oneseat.Displaced, By: id,
-			})
-		}
-		s := oneseat.Session{ID: id, Account: account, Created: v.Now, LastSeen: v.Now}
-		ro.Seats = []oneseat.Seat{{Session: s, Secret: sha256.Sum256([]byte(id))}}
-		ro.Endings = ro.Endings[max(0, len(ro.Endings)-oneseat.MaxEndings):]
-		ro.Due = v.Now.Add(time.Hour)
-		events = append(events, oneseat.Event{Type: oneseat.SessionCreated, Realm: realm, Account: account, Session: id, At: v.Now, Version: v.Next()})
-		return oneseat.Change{Roster: &ro, Events: events}, nil
-	}
-}
+// Rosters made by hand.
+var (
+	key, seat        = fixture.Key, fixture.Seat
+	signIn, wantLive = fixture.SignIn, fixture.WantLive
+)
 
 func erase(oneseat.View) (oneseat.Change, error) { return oneseat.Change{Erase: true}, nil }
-
-// signIn makes an update and fails the test if it fails.
-func signIn(t testing.TB, s *redisstore.Store, account string, id oneseat.SessionID) oneseat.View {
-	t.Helper()
-	v, err := s.Update(t.Context(), key(account), seat(account, id))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return v
-}
-
-// wantLive fails the test unless these, and no others, are signed in.
-func wantLive(t testing.TB, s *redisstore.Store, account string, want ...oneseat.SessionID) {
-	t.Helper()
-	vs, err := s.Load(t.Context(), key(account))
-	if err != nil {
-		t.Fatal(err)
-	}
-	var got []oneseat.SessionID
-	if vs[0].Roster != nil {
-		for _, s := range vs[0].Roster.Seats {
-			got = append(got, s.ID)
-		}
-	}
-	if !slices.Equal(got, want) {
-		t.Errorf("signed in to %s: %q, want %q", account, got, want)
-	}
-}
 
 // wantKind fails the test unless err is an *Error of a kind, and its outcome is
 // known.
