@@ -1,14 +1,12 @@
 package faults
 
 import (
-	"errors"
 	"flag"
 	"fmt"
 	"maps"
 	"os"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -19,32 +17,15 @@ import (
 	"github.com/oneseat/oneseat/internal/testservers"
 )
 
-// count is a flag: a whole number, 1 or more.
-type count uint64
-
-func (c *count) String() string { return strconv.FormatUint(uint64(*c), 10) }
-
-func (c *count) Set(text string) error {
-	n, err := strconv.ParseUint(text, 10, 64)
-	if err != nil || n == 0 {
-		return errors.New("not a whole number from 1 on")
-	}
-	*c = count(n)
-	return nil
-}
-
 var (
-	rounds = count(2)
-	seed   = count(1)
+	rounds = flag.Uint64("rounds", 2, "how many rounds on each store, 1 or more")
+	seed   = flag.Uint64("seed", 1, "of the first round")
 	first  = flag.Bool("first", false, "one round with a violation is enough")
 	only   = flag.String("store", "all", "which store: all, "+strings.Join(slices.Sorted(maps.Keys(servers)), ", "))
 )
 
 func TestMain(m *testing.M) {
 	nodeIfAsked()
-	flag.Var(&rounds, "rounds", "how many rounds on each store")
-	flag.Var(&seed, "seed", "of the first round")
-	flag.Parse()
 	os.Exit(m.Run())
 }
 
@@ -55,11 +36,11 @@ var servers = map[string]func(t *testing.T) *server{
 	},
 	"postgres": func(t *testing.T) *server {
 		p := testservers.StartPostgres(t)
-		return &server{url: p.URL, faults: ofStores, part: func(int) part { return p }, await: p.Await}
+		return &server{url: p.URL, faults: ofServers, part: func(int) part { return p }, await: p.Await}
 	},
 	"redis": func(t *testing.T) *server {
 		r := testservers.StartRedis(t, "--appendonly", "yes", "--appendfsync", "always")
-		return &server{url: r.URL, faults: ofStores, part: func(int) part { return r }, await: r.Await}
+		return &server{url: r.URL, faults: ofServers, part: func(int) part { return r }, await: r.Await}
 	},
 	"redis-cluster": func(t *testing.T) *server {
 		c := testservers.StartRedisCluster(t, "--appendonly", "yes", "--appendfsync", "always")
@@ -69,6 +50,9 @@ var servers = map[string]func(t *testing.T) *server{
 
 // TestFaults is the short form, and with -rounds the long one.
 func TestFaults(t *testing.T) {
+	if *rounds == 0 {
+		t.Fatal("-rounds: no round proves nothing")
+	}
 	for _, name := range slices.Sorted(maps.Keys(servers)) {
 		if *only != "all" && *only != name {
 			continue
@@ -77,8 +61,8 @@ func TestFaults(t *testing.T) {
 			s := servers[name](t)
 			began, calls, met := time.Now(), 0, map[string]int{}
 			var undecided, failed int
-			for i := range uint64(rounds) {
-				p := newPlan(uint64(seed)+i, s.faults)
+			for i := range *rounds {
+				p := newPlan(*seed+i, s)
 				r, err := run(p, s)
 				if err != nil {
 					t.Fatalf("seed %d: the harness could not do its work: %v\n%s", p.seed, err, strings.Join(r.Faults, "\n"))
@@ -95,7 +79,7 @@ func TestFaults(t *testing.T) {
 						return
 					}
 				}
-				if rounds > 20 && (i+1)%20 == 0 {
+				if *rounds > 20 && (i+1)%20 == 0 {
 					fmt.Printf("%s: %d rounds, %d operations, %d with violations\n", name, i+1, calls, failed)
 				}
 			}
@@ -104,7 +88,7 @@ func TestFaults(t *testing.T) {
 				all = append(all, fmt.Sprintf("%s %d", what, met[what]))
 			}
 			t.Logf("%s, seeds %d to %d: %d rounds in %v, %d operations, %d histories undecided, %d rounds with violations\nfaults: %s",
-				name, seed, uint64(seed)+uint64(rounds)-1, rounds, time.Since(began).Round(time.Second), calls, undecided, failed, strings.Join(all, ", "))
+				name, *seed, *seed+*rounds-1, *rounds, time.Since(began).Round(time.Second), calls, undecided, failed, strings.Join(all, ", "))
 		})
 	}
 }

@@ -40,21 +40,19 @@ type plan struct {
 	faults []fault
 }
 
-// The faults of nodes and of their ways to the store, and those of a store.
+// The faults of nodes, those of their ways to a server, and those of a server.
 var (
-	ofNodes = []string{
-		"the node is killed", "the node is stopped", "the node's clock is set", "the node is cut off", "its way is slow", "its way is half-open",
-		"its replies are lost",
-	}
-	ofStores = []string{"the store is killed", "the store is stopped"}
+	ofNodes   = []string{"the node is killed", "the node is stopped", "the node's clock is set"}
+	ofWays    = []string{"the node is cut off", "its way is slow", "its way is half-open", "its replies are lost"}
+	ofServers = []string{"the store is killed", "the store is stopped"}
 )
 
 // failover is the fault of a cluster that loses what was acknowledged.
 const failover = "a master is killed"
 
-// newPlan is what a seed chooses, for a store that may be hit by these faults
-// too.
-func newPlan(seed uint64, ofStore []string) plan {
+// newPlan is what a seed chooses, for a store with such a server, or none. What
+// befalls one node is twice as likely as what befalls the server.
+func newPlan(seed uint64, s *server) plan {
 	choices := rand.New(rand.NewPCG(seed, 0)) //nolint:gosec // choices of a test
 	p := plan{seed: seed, limit: 1, policy: oneseat.Displace, stale: oneseat.FreshAlways}
 	switch choices.IntN(4) {
@@ -65,7 +63,10 @@ func newPlan(seed uint64, ofStore []string) plan {
 	case 3:
 		p.stale = time.Second
 	}
-	all := slices.Concat(ofNodes, ofNodes, ofStore)
+	all := ofNodes
+	if s.part != nil {
+		all = slices.Concat(ofNodes, ofWays, ofNodes, ofWays, s.faults)
+	}
 	for range 2 + choices.IntN(4) {
 		f := fault{
 			at:    time.Duration(choices.Int64N(int64(acts * 3 / 4))),

@@ -19,7 +19,8 @@ type part interface {
 	Continue()
 }
 
-// server is a store's server, or its cluster.
+// server is where a store is: a server, a cluster, or a file, which has only a
+// url.
 type server struct {
 	url    string
 	faults []string // that it may be hit by
