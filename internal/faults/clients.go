@@ -111,7 +111,9 @@ func (h *history) call(client int, n *node, i int, what string, on token) {
 	}
 	h.mu.Lock()
 	h.number++
+	// Whether a reply was lost on its way to the node, only the node knows.
 	c := model.Call{Number: h.number, Account: h.account(i), What: what, On: on.number, Unsure: true}
+	var work *held
 	var cut func()
 	switch what {
 	case "sign in":
@@ -124,19 +126,12 @@ func (h *history) call(client int, n *node, i int, what string, on token) {
 		h.changes[i]++
 	case "hold":
 		c.What = "check"
-		work := &held{on: on, process: p}
+		work = &held{on: on, process: p}
 		cut = func() {
 			h.mu.Lock()
 			defer h.mu.Unlock()
 			work.cut = true
 		}
-		defer func() {
-			h.mu.Lock()
-			defer h.mu.Unlock()
-			if last := len(h.operations) - 1; last >= 0 && h.operations[last].Input == c && h.operations[last].Output.(model.Reply).Said == "yes" {
-				h.held = append(h.held, work)
-			}
-		}()
 	}
 	h.mu.Unlock()
 
@@ -162,6 +157,9 @@ func (h *history) call(client int, n *node, i int, what string, on token) {
 	}
 	o.Output = a.Reply
 	h.operations = append(h.operations, o)
+	if work != nil && a.Reply.Said == "yes" {
+		h.held = append(h.held, work)
+	}
 	if a.Token != "" {
 		t := token{text: a.Token, number: c.Number, id: a.Session, session: c.Number}
 		if what == "rotate" {
