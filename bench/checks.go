@@ -32,20 +32,19 @@ func slowly() func() (time.Time, time.Duration) {
 func members(n int) (*oneseat.Registry, []string) {
 	seats := newRegistry(oneseat.Config{MaxStale: time.Minute, Clock: slowly()})
 	tokens := make([]string, n)
-	each(n, func(i int) {
+	each(runtime.GOMAXPROCS(0), n, func(i int) {
 		g := must(seats.SignIn(context.Background(), fmt.Sprint("account ", i), oneseat.Client{}))
 		tokens[i] = string(g.Token)
 	})
 	return seats, tokens
 }
 
-// each calls f for every number below n, on all processors.
-func each(n int, f func(i int)) {
+// each calls f for every number below n, from so many callers.
+func each(callers, n int, f func(i int)) {
 	var wg sync.WaitGroup
-	workers := runtime.GOMAXPROCS(0)
-	for w := range workers {
+	for c := range callers {
 		wg.Go(func() {
-			for i := w; i < n; i += workers {
+			for i := c; i < n; i += callers {
 				f(i)
 			}
 		})

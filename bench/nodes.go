@@ -109,7 +109,7 @@ func brokenFeed() {
 	seats := must(oneseat.New(d, oneseat.Config{Logger: quiet}))
 	defer seats.Close()
 	tokens := make([]string, n)
-	each(n, func(i int) {
+	each(callers, n, func(i int) {
 		tokens[i] = string(must(seats.SignIn(context.Background(), account(i), oneseat.Client{})).Token)
 	})
 	fmt.Printf("A node's reads a second, %d sessions active, each several times a second, MaxStale 1 s\n", n)

@@ -8,8 +8,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/redis/rueidis"
@@ -102,22 +100,22 @@ func redis() {
 }
 
 func redisSignIns(url string, client rueidis.Client) {
-	const accounts, rounds, turn = 20_000, 9, 500 * time.Millisecond
+	const n, rounds, turn = 20_000, 9, 500 * time.Millisecond
 	a := newRedisNode(url, "bench:")
 	defer a.close()
-	bare := &bareRedis{client: client, script: rueidis.NewLuaScript(bareScript), n: accounts}
+	bare := &bareRedis{client: client, script: rueidis.NewLuaScript(bareScript), n: n}
 	for range 2 { // the second displaces: a roster with an ending, two events
-		all(accounts, func(i int) { a.signIn(i) })
+		each(64, n, func(i int) { a.signIn(i) })
 	}
 	bare.size("bench:")
-	all(accounts, bare.write)
+	each(64, n, bare.write)
 	var bares, ours []float64
 	for range rounds {
 		bare.size("bench:")
-		bares = append(bares, perSecond(64, turn, func() { bare.write(mrand.IntN(accounts)) }))
-		ours = append(ours, perSecond(64, turn, func() { a.signIn(mrand.IntN(accounts)) }))
+		bares = append(bares, perSecond(64, turn, func() { bare.write(mrand.IntN(n)) }))
+		ours = append(ours, perSecond(64, turn, func() { a.signIn(mrand.IntN(n)) }))
 	}
-	fmt.Printf("Sign-ins on Redis, 64 callers, %d accounts\n", accounts)
+	fmt.Printf("Sign-ins on Redis, 64 callers, %d accounts\n", n)
 	fmt.Printf("  bare HMGET, then EVALSHA of the same size  %7.0f /s\n", median(bares))
 	fmt.Printf("  sign-ins                                   %7.0f /s  %5.2f of that\n", median(ours), ratio(ours, bares))
 }
@@ -164,7 +162,7 @@ func redisMemory(url string, client rueidis.Client) {
 		return 0
 	}
 	before := used()
-	all(n, func(i int) { a.signIn(i) })
+	each(64, n, func(i int) { a.signIn(i) })
 	full, log := used()-before, 0.0
 	for p := range 16 {
 		usage := client.B().MemoryUsage().Key(fmt.Sprintf("%s{%d}:log", prefix, p)).Samples(0).Build()
@@ -172,18 +170,4 @@ func redisMemory(url string, client rueidis.Client) {
 	}
 	fmt.Printf("An account with one session in Redis, %d accounts\n", n)
 	fmt.Printf("  %.0f bytes, and the log %.1f MB\n", (full-log)/float64(n), log/1e6)
-}
-
-// all has 64 callers do something for each of n accounts.
-func all(n int, do func(i int)) {
-	var next atomic.Int64
-	var wg sync.WaitGroup
-	for range 64 {
-		wg.Go(func() {
-			for i := next.Add(1); i <= int64(n); i = next.Add(1) {
-				do(int(i) - 1)
-			}
-		})
-	}
-	wg.Wait()
 }

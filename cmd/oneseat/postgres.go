@@ -49,7 +49,7 @@ func openPostgres(ctx context.Context, c *pgxpool.Config, logger *slog.Logger) (
 		pool.Close()
 		return err
 	}
-	hashes, err := demo.SQLHashes(ctx, db, demo.PostgreSQL)
+	hashes, err := demo.SQLHashes(ctx, db)
 	if err != nil {
 		return demoData{}, errors.Join(err, closeAll())
 	}

@@ -25,7 +25,7 @@ func openSQLite(file string) func(context.Context, *slog.Logger) (demoData, erro
 		if err != nil {
 			return demoData{}, errors.Join(err, store.Close())
 		}
-		hashes, err := demo.SQLHashes(ctx, db, demo.SQLite)
+		hashes, err := demo.SQLHashes(ctx, db)
 		if err != nil {
 			return demoData{}, errors.Join(err, db.Close(), store.Close())
 		}

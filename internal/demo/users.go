@@ -120,26 +120,15 @@ func (h *memoryHashes) Replace(_ context.Context, name, old, hash string) (bool,
 	return true, nil
 }
 
-// Dialect is what a database says differently.
-type Dialect int
-
-// The dialects that the demo's few statements differ in.
-const (
-	SQLite Dialect = iota
-	PostgreSQL
-)
-
-// SQLHashes keeps hashes in the table demo_users of a database, and makes the
-// table if it is missing. The caller opens db, and closes it after the last use.
-func SQLHashes(ctx context.Context, db *sql.DB, d Dialect) (Hashes, error) {
-	statement := `CREATE TABLE IF NOT EXISTS demo_users (name TEXT PRIMARY KEY, hash TEXT NOT NULL)` // argon2id
-	if d == SQLite {
-		statement += " STRICT"
-	}
-	_, err := db.ExecContext(ctx, statement)
-	if err != nil && d == PostgreSQL {
-		// Of two that make a table at once one fails: it is there now.
-		_, err = db.ExecContext(ctx, statement)
+// SQLHashes keeps hashes in the table demo_users of a database, SQLite or
+// PostgreSQL, and makes the table if it is missing. The caller opens db, and
+// closes it after the last use.
+func SQLHashes(ctx context.Context, db *sql.DB) (Hashes, error) {
+	const table = `CREATE TABLE IF NOT EXISTS demo_users (name TEXT PRIMARY KEY, hash TEXT NOT NULL)` // of argon2id
+	_, err := db.ExecContext(ctx, table)
+	if err != nil {
+		// Of two that make it at once one fails on PostgreSQL, and it is there.
+		_, err = db.ExecContext(ctx, table)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("demo: table demo_users: %w", err)
@@ -149,7 +138,7 @@ func SQLHashes(ctx context.Context, db *sql.DB, d Dialect) (Hashes, error) {
 
 type sqlHashes struct{ db *sql.DB }
 
-// Parameters are numbered, which both dialects understand.
+// Parameters are numbered, which both understand.
 
 func (h sqlHashes) Get(ctx context.Context, name string) (hash string, err error) {
 	err = h.db.QueryRowContext(ctx, `SELECT hash FROM demo_users WHERE name = $1`, name).Scan(&hash)

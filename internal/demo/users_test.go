@@ -33,7 +33,7 @@ func eachHashes(t *testing.T, test func(t *testing.T, h Hashes, again func() Has
 					t.Error(err)
 				}
 			})
-			h, err := SQLHashes(t.Context(), db, SQLite)
+			h, err := SQLHashes(t.Context(), db)
 			if err != nil {
 				t.Fatal(err)
 			}
