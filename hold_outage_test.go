@@ -187,6 +187,12 @@ func TestAHoldThatCannotBeConfirmedIsCutAtOnce(t *testing.T) {
 		b.down()
 		wantError(t, hold(t, b, g).cause(t), oneseat.ErrStoreUnavailable)
 		b.up()
+		b.set(func() {
+			b.load = func(ctx context.Context, keys []oneseat.Key, next loadFunc) ([]oneseat.View, error) {
+				time.Sleep(time.Millisecond) // an answer that is there already may be taken
+				return next(ctx, keys...)
+			}
+		})
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel()
 		q := &request{}

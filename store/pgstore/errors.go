@@ -68,13 +68,15 @@ func (e *Error) Error() string {
 func (e *Error) Unwrap() error { return e.Err }
 
 // explain makes an *Error of what a call returned. What is not about the
-// database stays as it is: a context's error, one unreadable roster. No driver's
-// error has the password in it.
+// database stays as it is: a context's error, one unreadable roster. A failed
+// attempt to connect is about it, though what ended the attempt may be a deadline
+// (connect_timeout). No driver's error has the password in it.
 func (s *Store) explain(err error) error {
 	_, done := errors.AsType[*Error](err)
 	_, format := errors.AsType[*oneseat.FormatError](err)
-	if err == nil || done || format || errors.Is(err, ErrClosed) ||
-		errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
+	_, connecting := errors.AsType[*pgconn.ConnectError](err)
+	over := errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)
+	if err == nil || done || format || errors.Is(err, ErrClosed) || over && !connecting {
 		return err
 	}
 	return &Error{Kind: kindOf(err), Addr: s.addr, Err: err}
