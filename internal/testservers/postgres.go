@@ -6,6 +6,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strconv"
+	"syscall"
 	"testing"
 )
 
@@ -24,10 +25,27 @@ type Postgres struct {
 // of its own such as "fsync=off", until the test ends.
 func StartPostgres(t testing.TB, settings ...string) *Postgres {
 	t.Helper()
-	account, port := nobody(t), FreePort(t)
+	account := nobody(t)
 	dir := filepath.Join(folder(t, account), "data")
 	run(t, account, binary(t, "initdb", whereDebianHasIt), "--pgdata", dir, "--username", "postgres", "--auth", "trust", "--encoding", "UTF8",
 		"--locale", "C", "--no-sync", "--no-instructions")
+	return startPostgres(t, account, dir, settings)
+}
+
+// Standby copies the server, which runs, and runs the copy, which follows it:
+// asynchronously, and answering readers, until it is promoted or the test ends.
+func (p *Postgres) Standby(settings ...string) *Postgres {
+	p.t.Helper()
+	dir := filepath.Join(folder(p.t, p.account), "data")
+	run(p.t, p.account, binary(p.t, "pg_basebackup", whereDebianHasIt), "--pgdata", dir, "--dbname", p.URL, "--write-recovery-conf",
+		"--checkpoint", "fast", "--no-sync")
+	return startPostgres(p.t, p.account, dir, settings)
+}
+
+// startPostgres runs a server on what is in dir.
+func startPostgres(t testing.TB, account *syscall.Credential, dir string, settings []string) *Postgres {
+	t.Helper()
+	port := FreePort(t)
 	p := &Postgres{Addr: loopback(port), URL: fmt.Sprintf("postgres://postgres@%s/postgres", loopback(port))}
 	args := []string{"-D", dir, "-p", strconv.Itoa(port), "-h", "127.0.0.1", "-k", ""}
 	for _, s := range settings {

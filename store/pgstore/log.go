@@ -22,7 +22,8 @@ const page = 1000
 // the planner that oneseat_meta has one row: its plan for a thousand is compiled
 // (JIT) for up to a quarter of a second.
 const changesSQL = `WITH now AS MATERIALIZED (
-		SELECT incarnation || '-' || left(pg_walfile_name(pg_current_wal_lsn()), 8) AS log, trimmed, pg_current_snapshot() AS snapshot
+		SELECT incarnation || '-' || CASE WHEN NOT pg_is_in_recovery() THEN left(pg_walfile_name(pg_current_wal_lsn()), 8) END AS log,
+			trimmed, pg_current_snapshot() AS snapshot
 		FROM oneseat_meta LIMIT 1
 	)
 	SELECT now.log, now.trimmed::text, now.snapshot::text, e.xid::text, e.key, e.version, e.events
@@ -140,12 +141,16 @@ func (s *Store) tail(ctx context.Context, after oneseat.Cursor, limit int) (t on
 		last, before uint64 // the last two transactions
 	)
 	for rows.Next() {
-		var xid, list *string
+		var name, xid, list *string
 		var key []byte
 		var version *int64
-		if err := rows.Scan(&current, &trimmed, &end, &xid, &key, &version, &list); err != nil {
+		if err := rows.Scan(&name, &trimmed, &end, &xid, &key, &version, &list); err != nil {
 			return t, err
 		}
+		if name == nil {
+			return oneseat.Tail{}, &Error{Kind: Standby, Addr: s.addr}
+		}
+		current = *name
 		if xid == nil {
 			continue // there is no event
 		}
