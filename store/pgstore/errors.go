@@ -30,7 +30,7 @@ const (
 	Prepared                // named prepared statements do not pass the pooler
 	Foreign                 // our names are taken
 	Newer                   // a newer release was here
-	Unsupported             // too old, or another encoding
+	Unsupported             // too old, another encoding, or a function is missing
 )
 
 var meaning = map[Kind]string{
@@ -43,7 +43,7 @@ var meaning = map[Kind]string{
 	Prepared:    "a named prepared statement did not pass the pooler: add default_query_exec_mode=exec to the URL (PgBouncer in transaction mode needs that)",
 	Foreign:     "the database has tables of another program under our names, or ours are incomplete: choose another database or schema",
 	Newer:       "the database was upgraded by a newer release of oneseat: upgrade this one",
-	Unsupported: "PostgreSQL 13 or newer is needed, and a database whose encoding is UTF8",
+	Unsupported: "PostgreSQL 13 or newer is needed, with all its functions, and a database whose encoding is UTF8",
 }
 
 // Error is what came instead of a result: nothing is to be allowed on account

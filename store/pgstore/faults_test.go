@@ -133,6 +133,34 @@ func TestWhoMayNotCreateTablesIsToldSo(t *testing.T) {
 	wantKind(t, err, pgstore.Denied)
 }
 
+func TestAServerThatDoesNotSayItsTimelineIsRefusedAtTheStart(t *testing.T) {
+	t.Parallel()
+	to := database(t)
+	admin := connect(t, to)
+	role := strings.TrimPrefix(parse(t, to).Path, "/") + "_plain"
+	run(t, admin, "CREATE ROLE "+role+" LOGIN", "GRANT CREATE ON SCHEMA public TO PUBLIC", "REVOKE EXECUTE ON FUNCTION pg_walfile_name(pg_lsn) FROM PUBLIC")
+	t.Cleanup(func() { run(t, admin, "DROP OWNED BY "+role, "DROP ROLE "+role) })
+	u := parse(t, to)
+	u.User = nil
+	plain := with(t, u.String(), "user="+role)
+	_, err := pgstore.Open(t.Context(), pool(t, plain), pgstore.Options{})
+	wantKind(t, err, pgstore.Denied)
+	if text := fmt.Sprint(err); !strings.Contains(text, "permission denied for function pg_walfile_name") {
+		t.Errorf("it says %q", text)
+	}
+	run(t, admin, "GRANT EXECUTE ON FUNCTION pg_walfile_name(pg_lsn) TO "+role)
+	end(t, open(t, plain))
+
+	// What Aurora says as it is delivered.
+	run(t, admin, `CREATE FUNCTION public.pg_current_wal_lsn() RETURNS pg_lsn LANGUAGE plpgsql AS $$
+		BEGIN RAISE EXCEPTION 'wal_level must be set to ''logical''' USING ERRCODE = '55000'; END $$`)
+	_, err = pgstore.Open(t.Context(), pool(t, with(t, to, "search_path=public,pg_catalog")), pgstore.Options{})
+	wantKind(t, err, pgstore.Unsupported)
+	if text := fmt.Sprint(err); !strings.Contains(text, "rds.logical_replication") {
+		t.Errorf("it says %q", text)
+	}
+}
+
 // proxy passes connections on to a server, until told otherwise.
 type proxy struct {
 	addr    string

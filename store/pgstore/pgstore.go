@@ -25,7 +25,9 @@
 //
 // The primary: a standby is refused. A database whose encoding is UTF8. A role
 // that may create tables for the first Open, and for that of a newer release;
-// others need only SELECT, INSERT, UPDATE and DELETE.
+// others need only SELECT, INSERT, UPDATE and DELETE. The functions
+// pg_current_wal_lsn and pg_walfile_name, which everybody may call unless that
+// was revoked.
 //
 // A pool through PgBouncer in transaction mode works if it uses no named
 // prepared statements (default_query_exec_mode=exec in the URL). LISTEN does not
@@ -133,7 +135,29 @@ func (s *Store) inspect(ctx context.Context) error {
 		s.log.Warn("PostgreSQL acknowledges what a crash may lose: an ending may be undone; set synchronous_commit and fsync to on",
 			"server", s.addr, "synchronous_commit", durable, "fsync", fsync)
 	}
-	return nil
+	return s.inspectTimeline(ctx)
+}
+
+// inspectTimeline refuses a server that does not say which timeline it is on:
+// its log could not be read. Aurora is one unless its wal_level is logical; of
+// the checkpoint (pg_control_checkpoint), which is late after a promotion, it
+// then says as little.
+func (s *Store) inspectTimeline(ctx context.Context) error {
+	var segment string
+	err := s.pool.QueryRow(ctx, "SELECT pg_walfile_name(pg_current_wal_lsn())").Scan(&segment)
+	if err == nil {
+		return nil
+	}
+	kind := kindOf(err)
+	switch kind {
+	case Denied:
+	case Other:
+		kind = Unsupported
+	default:
+		return err
+	}
+	return &Error{Kind: kind, Addr: s.addr, Err: fmt.Errorf(
+		"the role must be able to call pg_current_wal_lsn() and pg_walfile_name(), which on Aurora needs rds.logical_replication=1: %w", err)}
 }
 
 // Close ends the store and waits for its goroutines and for every Wake, which
