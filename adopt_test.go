@@ -52,6 +52,20 @@ func TestAnAdoptedSessionNeverDisplacesALaterSignIn(t *testing.T) {
 	})
 }
 
+// It is a request that will be back: an event each would fill the log.
+func TestAnAdoptionThatIsRefusedIsNoEvent(t *testing.T) {
+	store := memstore.New()
+	seats := newRegistry(t, store, oneseat.Config{AdoptUntil: time.Now().Add(time.Hour)})
+	signIn(t, seats, "ada", oneseat.Client{})
+	before := len(logged(t, store, "ada"))
+	if _, err := seats.Adopt(t.Context(), "ada", time.Time{}, oneseat.Client{}); !errors.Is(err, oneseat.ErrNoSession) {
+		t.Fatal(err)
+	}
+	if events := logged(t, store, "ada")[before:]; len(events) > 0 {
+		t.Errorf("events: %+v", events)
+	}
+}
+
 func TestOfTwoOlderSessionsTheNewerHasTheSeat(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		now := time.Now()

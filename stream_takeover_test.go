@@ -53,6 +53,20 @@ func TestAViewerTakesOverFromAnother(t *testing.T) {
 	})
 }
 
+// The session that asks is live, and tries again when it has chosen.
+func TestAStreamThatFindsNoRoomIsNoEvent(t *testing.T) {
+	store := memstore.New()
+	r := newNode(t, store, oneseat.Config{Streams: 1})
+	one := signIn(t, r, "ada", oneseat.Client{})
+	s := play(t, r, one.Session, "p")
+	before := len(logged(t, store, "ada"))
+	fullOfStreams(t, r, one.Session, "q")
+	if events := logged(t, store, "ada")[before:]; len(events) > 0 {
+		t.Errorf("events: %+v", events)
+	}
+	wantStreams(t, r, "ada", s.ID)
+}
+
 func TestTakeoversAtOnceLeaveTheLimit(t *testing.T) {
 	for range 5 {
 		a, b, store := newSystem(t, oneseat.Config{Limit: 8, Streams: 2})
