@@ -39,17 +39,18 @@ type cacheShard struct {
 // that has happened.
 type entry struct {
 	View
+
+	// Where View points to, and where its seat is if it has only one: a check
+	// finds all that it reads in one place of the memory, in the order in which it
+	// reads it, which is most of its cost among many accounts.
+	roster Roster
+	seat   [1]Seat
+
 	part   *partition // of the log, where its changes are
 	loaded instant    // when the load that brought it began
 	since  uint64     // the partition's step before that
 	cached uint64     // the partition's step when it was cached
 	gone   atomic.Bool
-
-	// Where View points to, and where its seat is if it has only one: a check
-	// finds all that it reads in one place of the memory, which is most of its
-	// cost among many accounts.
-	seat   [1]Seat
-	roster Roster
 }
 
 func newEntry(v View, part *partition, loaded instant, since uint64) *entry {

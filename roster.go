@@ -48,10 +48,10 @@ type Roster struct {
 type Seat struct {
 	Session
 	Secret   Digest    // of the token in force
+	Epoch    uint64    // of the realm, when the session was admitted
 	Previous Digest    // of the token before the last rotation
 	Rotated  time.Time // when that was
 	DeviceID Digest    // of the device's random id; of a stream, its player's
-	Epoch    uint64    // of the realm, when the session was admitted
 	Observed bool      // the limit would have ended it, were it not only observed
 	Replayed time.Time // when Previous was last used after its grace
 

@@ -98,10 +98,8 @@ func decodeSecret(prefix, s string) (Key, Digest, bool) {
 	if len(s) != len(prefix)+encodedLength || s[:len(prefix)] != prefix {
 		return Key{}, Digest{}, false
 	}
-	var text [96]byte
 	var b [tokenBytes + 2]byte // Decode may write whole quanta
-	n := copy(text[:], s[len(prefix):])
-	if m, err := tokenEncoding.Decode(b[:], text[:n]); err != nil || m != tokenBytes {
+	if n, err := tokenEncoding.Decode(b[:], []byte(s[len(prefix):])); err != nil || n != tokenBytes {
 		return Key{}, Digest{}, false
 	}
 	return Key(b[:len(Key{})]), digestOf(b[:tokenBytes]), true
