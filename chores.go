@@ -147,7 +147,7 @@ func (r *Registry) touch(ctx context.Context, key Key, id SessionID, epoch uint6
 // enough.
 func (r *Registry) settle(ctx context.Context, key Key, epoch uint64) (View, error) {
 	return r.update(ctx, key, func(v View, _ int) (Change, error) {
-		if v.Roster == nil || key == r.control {
+		if v.Roster == nil {
 			return Change{}, nil
 		}
 		ro, events := v.settled(v.Roster.Realm, v.Roster.Account, epoch, r.rule)

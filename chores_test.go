@@ -321,3 +321,58 @@ func (s *safeBuffer) Reset() {
 	defer s.mu.Unlock()
 	s.b.Reset()
 }
+
+// However many ask while a touch waits for the store, it is one.
+func TestATouchIsQueuedOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newNode(t, memstore.New(), oneseat.Config{Idle: time.Hour, MaxStale: time.Minute})
+		g := signIn(t, r, "ada", oneseat.Client{})
+		time.Sleep(5 * time.Minute)
+		fromStore(t, r, g) // what is cached is a minute old
+		synctest.Wait()
+		time.Sleep(5 * time.Minute)
+		held, release := gate(t)
+		r.set(func() {
+			r.update = func(ctx context.Context, k oneseat.Key, c change, next updateFunc) (oneseat.View, error) {
+				<-held
+				return next(ctx, k, c)
+			}
+		})
+		updates := r.updates.Load()
+		for range 10 {
+			wantLive(t, r, g)
+		}
+		release()
+		synctest.Wait()
+		if n := r.updates.Load() - updates; n != 1 {
+			t.Errorf("%d updates, want one", n)
+		}
+	})
+}
+
+// Where nothing idles out, nobody waits for a touch.
+func TestWithoutAnIdleTimeoutACheckWaitsForNoTouch(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newNode(t, memstore.New(), oneseat.Config{Idle: oneseat.NoTimeout, Absolute: oneseat.NoTimeout})
+		g := signIn(t, r, "ada", oneseat.Client{})
+		time.Sleep(time.Hour)
+		r.unwritable()
+		wantLive(t, r, g)
+	})
+}
+
+// A sweep settles by the realm's epoch: what the realm's end took has not idled out.
+func TestTheSweepKnowsOfTheRealmsEnd(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := memstore.New()
+		r := newNode(t, store, oneseat.Config{Idle: time.Hour, MaxStale: time.Minute})
+		signIn(t, r, "ada", oneseat.Client{})
+		time.Sleep(time.Minute)
+		endRealm(t, r, "")
+		time.Sleep(time.Hour + 2*time.Minute)
+		endings := stored(t, store, "ada").Roster.Endings
+		if len(endings) != 1 || endings[0].Reason != oneseat.RealmEnded {
+			t.Errorf("endings: %+v", endings)
+		}
+	})
+}

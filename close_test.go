@@ -240,3 +240,18 @@ func TestCloseAndEverythingElseAtOnce(t *testing.T) {
 		}
 	}
 }
+
+// Whoever was on its way to the store when the registry was closed is told so, and
+// does nothing there any more.
+func TestAfterCloseNothingIsWritten(t *testing.T) {
+	store := memstore.New()
+	var r node
+	r = newNode(t, store, oneseat.Config{LimitFor: func(context.Context, string) (oneseat.Limits, error) {
+		return oneseat.Limits{}, r.Close() // between the epoch and the update
+	}})
+	_, err := r.SignIn(t.Context(), "ada", oneseat.Client{})
+	wantError(t, err, oneseat.ErrClosed)
+	if v := stored(t, store, "ada"); v.Roster != nil {
+		t.Errorf("it was written: %+v", v.Roster)
+	}
+}

@@ -339,6 +339,23 @@ func TestAHoldOnADeletedRowIsCut(t *testing.T) {
 	})
 }
 
+// A minute counts from the load of the session's own roster, however fresh the
+// realm's record is.
+func TestAHoldOnADeletedRowIsCutWhateverElseWasRead(t *testing.T) {
+	eachWay(t, func(t *testing.T, hold func(testing.TB, node, oneseat.Grant) *request) {
+		a, b, store := following(t, oneseat.Config{})
+		g, other := signIn(t, a, "ada", oneseat.Client{}), signIn(t, a, "grace", oneseat.Client{})
+		fromStore(t, b, g)
+		time.Sleep(50 * time.Second)
+		fromStore(t, b, other) // and with it the control record
+		fromMemory(t, b, g)
+		q := hold(t, b, g)
+		deleteRow(t, store, "ada")
+		time.Sleep(10*time.Second + maxStale)
+		wantError(t, q.cause(t), oneseat.ErrNoSession)
+	})
+}
+
 func TestEndRealmCutsEverything(t *testing.T) {
 	eachWay(t, func(t *testing.T, hold func(testing.TB, node, oneseat.Grant) *request) {
 		a, b, _ := following(t, oneseat.Config{})

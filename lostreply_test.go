@@ -238,3 +238,17 @@ func TestALostReplyBeforeLimitsChangeIsStillUnknown(t *testing.T) {
 		}
 	}
 }
+
+// Nobody knows what became of the account: memory says nothing of it any more.
+func TestAfterAnUnknownOutcomeTheStoreIsAsked(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newNode(t, memstore.New(), oneseat.Config{})
+		r.deaf()
+		g := signIn(t, r, "ada", oneseat.Client{})
+		fromMemory(t, r, g)
+		r.loseReplies(oneseat.KeyOf(realm, "ada"), 10, nil)
+		_, err := r.SignIn(t.Context(), "ada", oneseat.Client{})
+		wantError(t, err, oneseat.ErrUnknownOutcome)
+		wantEnded(t, r, g, oneseat.Displaced)
+	})
+}

@@ -163,3 +163,40 @@ func TestOnlyTheEndOfTheLogIsAProof(t *testing.T) {
 		fromMemory(t, b, g)
 	})
 }
+
+// A proof counts as of the beginning of its call: what happened while the answer
+// was on its way is not in it.
+func TestAProofCountsAsOfItsBeginning(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a, b, store := following(t, oneseat.Config{})
+		b.mute()
+		g := signIn(t, a, "ada", oneseat.Client{})
+		fromStore(t, b, g)
+		time.Sleep(2 * maxStale)
+		fromMemory(t, b, g)
+		var asked atomic.Bool
+		begun := make(chan time.Time, 1)
+		then, finish := gate(t)
+		b.set(func() {
+			b.changes = func(ctx context.Context, p int, after oneseat.Cursor, next tailFunc) (oneseat.Tail, error) {
+				tail, err := next(ctx, p, after)
+				if asked.Swap(true) { // only the first is ever answered
+					<-ctx.Done()
+					return oneseat.Tail{}, ctx.Err()
+				}
+				begun <- time.Now()
+				<-then
+				return tail, err
+			}
+		})
+		began := <-begun
+		deleteRow(t, store, "ada")
+		time.Sleep(maxStale / 2)
+		finish()
+		time.Sleep(time.Until(began.Add(maxStale)))
+		fromMemory(t, b, g)
+		time.Sleep(tick)
+		_, err := b.Check(t.Context(), string(g.Token))
+		wantError(t, err, oneseat.ErrNoSession)
+	})
+}

@@ -139,7 +139,7 @@ func sooner(a, b time.Time) time.Time {
 }
 
 // due is when the roster next holds something that has timed out, or that need
-// not be kept any longer.
+// not be kept any longer. The control record never is.
 func (ro *Roster) due(rule Rule) time.Time {
 	var d time.Time
 	for i := range ro.Seats {
@@ -154,7 +154,7 @@ func (ro *Roster) due(rule Rule) time.Time {
 	switch {
 	case ro.Block != nil:
 		d = sooner(d, ro.Block.Until)
-	case len(ro.Seats)+len(ro.Endings)+len(ro.Pending) == 0 && ro.Limits.IsZero():
+	case ro.Account != "" && len(ro.Seats)+len(ro.Endings)+len(ro.Pending) == 0 && ro.Limits.IsZero():
 		d = rule.AdoptUntil // then it is spent
 		if ro.Revision > 0 {
 			d = later(d, ro.revised().Add(revisionKept))

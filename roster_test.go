@@ -141,6 +141,15 @@ func TestClaimByIdOrBySecret(t *testing.T) {
 	same(t, "a secret counts and an id beside it does not", claim{secret: dig("x"), id: "a"}.in(ro, noon), recognition{})
 }
 
+// Nothing in it times out, and it is needed for ever.
+func TestTheControlRecordIsNeverDue(t *testing.T) {
+	rule := plain
+	rule.AdoptUntil = noon
+	if due := (&Roster{Realm: "members", Epoch: 1}).due(rule); !due.IsZero() {
+		t.Errorf("due at %v", due)
+	}
+}
+
 func TestJudgeTable(t *testing.T) {
 	const tick = time.Microsecond
 	rule := plain

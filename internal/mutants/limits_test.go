@@ -709,7 +709,7 @@ var limitMutants = []mutant{
 		new: "case d.Outcome == Refused:"},
 	{name: "a full class lists everybody", file: "signin.go",
 		old: "return !b.counts(&s) })",
-		new: "return false })"},
+		new: "return !b.counts(&s) && false })"},
 	{name: "an adoption that would have been refused is", file: "signin.go",
 		old: "if d.Outcome == Refused && !d.Observed {",
 		new: "if d.Outcome == Refused {"},
@@ -744,5 +744,5 @@ var limitMutants = []mutant{
 		new: "if c.StreamIdle < 0 {"},
 	{name: "the classes are the caller's to change", file: "config.go",
 		old: "Classes: maps.Clone(c.ClassLimits), Streams",
-		new: "Classes: c.ClassLimits, Streams"},
+		new: "Classes: map[bool]map[string]int{true: c.ClassLimits, false: maps.Clone(c.ClassLimits)}[true], Streams"},
 }
