@@ -129,6 +129,10 @@ var kinds = map[string]Kind{
 	"OOM": Full, "MISCONF": Disk, "WRONGTYPE": Foreign,
 }
 
+// deniedInScript is how it begins when a script may not do what it is to do: in
+// Redis 7.0, and in later ones and Valkey.
+var deniedInScript = []string{"The user executing the script can't", "ACL failure in script"}
+
 func kindOf(err error) Kind {
 	e, ok := rueidis.IsRedisErr(err)
 	if !ok {
@@ -138,8 +142,10 @@ func kindOf(err error) Kind {
 	if k, ok := kinds[word]; ok {
 		return k
 	}
-	if strings.HasPrefix(e.Error(), "The user executing the script can't") {
-		return Denied
+	for _, words := range deniedInScript {
+		if strings.HasPrefix(e.Error(), words) {
+			return Denied
+		}
 	}
 	return Other
 }
