@@ -20,7 +20,7 @@ demo: ## the members' site on http://127.0.0.1:8080; ARGS="--listen 127.0.0.1:0"
 
 .PHONY: test
 test: ## everything: format, vet, linters, all tests with the race detector
-	@scripts/prepare go gcc postgres pgbouncer redis
+	@scripts/prepare go gcc postgres pgbouncer redis faketime
 	@$(MAKE) --no-print-directory lint
 	@echo "testing; compiling with the race detector takes some minutes the first time"
 	@ONESEAT_REQUIRE_SERVERS=1 go test -race -shuffle=on ./...

@@ -27,10 +27,15 @@ type Redis struct {
 // "--appendonly", "yes", until the test ends.
 func StartRedis(t testing.TB, settings ...string) *Redis {
 	t.Helper()
+	return startRedis(t, []string{binary(t, "redis-server")}, settings...)
+}
+
+func startRedis(t testing.TB, command []string, settings ...string) *Redis {
+	t.Helper()
 	port := FreePort(t)
 	r := &Redis{Addr: loopback(port), URL: "redis://" + loopback(port)}
-	args := append([]string{"--port", strconv.Itoa(port), "--bind", "127.0.0.1", "--dir", folder(t, nil), "--save", ""}, settings...)
-	r.Process = start(t, nil, binary(t, "redis-server"), args...)
+	args := append(command[1:], "--port", strconv.Itoa(port), "--bind", "127.0.0.1", "--dir", folder(t, nil), "--save", "")
+	r.Process = start(t, nil, command[0], append(args, settings...)...)
 	r.Await()
 	return r
 }
