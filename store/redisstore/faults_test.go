@@ -145,6 +145,8 @@ func TestWhatTheServerRefusesIsNotUnknown(t *testing.T) {
 	wantLive(t, s, "ada", "C")
 }
 
+// TestAMasterThatIsGoneIsReplacedAndAllRecovers, as a user that has the rights of
+// docs/operations.md.
 func TestAMasterThatIsGoneIsReplacedAndAllRecovers(t *testing.T) {
 	t.Parallel()
 	c := testservers.StartRedisCluster(t, "--appendonly", "yes")
@@ -158,7 +160,13 @@ func TestAMasterThatIsGoneIsReplacedAndAllRecovers(t *testing.T) {
 		moved = err
 	}
 	wantKind(t, moved, redisstore.Cluster)
-	s, other := open(t, c.URL, redisstore.Options{}), open(t, c.URL, redisstore.Options{})
+	rights, inACluster := leastRights(t)
+	for _, n := range c.Nodes {
+		leastUser(t, n, slices.Concat(rights, inACluster)...)
+	}
+	url := strings.Replace(c.URL, "://", "://oneseat:hunter2@", 1)
+	s, other := open(t, url, redisstore.Options{RequireDurable: true}), open(t, url, redisstore.Options{})
+	everything(t, s)
 	account := func(i int) string { return fmt.Sprint("account ", i) }
 	const accounts = 48
 	for i := range accounts {

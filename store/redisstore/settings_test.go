@@ -63,20 +63,34 @@ func TestAServerThatMayForgetIsWarnedOfAndRefusedWhereThatIsAsked(t *testing.T) 
 	}
 }
 
-// leastRights are those of docs/operations.md.
-func leastRights(t *testing.T) []string {
+// leastRights are those of docs/operations.md, and those that a cluster needs
+// besides.
+func leastRights(t *testing.T) (rights, inACluster []string) {
 	t.Helper()
 	text, err := os.ReadFile(filepath.Join("..", "..", "docs", "operations.md"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	for line := range strings.Lines(string(text)) {
-		if rights, ok := strings.CutPrefix(line, "ACL SETUSER oneseat on >PASSWORD "); ok {
-			return strings.Fields(rights)
+		if list, ok := strings.CutPrefix(line, "ACL SETUSER oneseat on >PASSWORD "); ok {
+			rights = strings.Fields(list)
+		}
+		if list, ok := strings.CutPrefix(line, "In a cluster also `"); ok {
+			list, _, _ = strings.Cut(list, "`")
+			inACluster = strings.Fields(list)
 		}
 	}
-	t.Fatal("docs/operations.md has no ACL SETUSER oneseat")
-	return nil
+	if rights == nil || inACluster == nil {
+		t.Fatal("docs/operations.md lists no rights")
+	}
+	return rights, inACluster
+}
+
+// leastUser gives a server the user oneseat with these rights, whose password is
+// hunter2.
+func leastUser(t *testing.T, r *testservers.Redis, rights ...string) {
+	t.Helper()
+	run(t, shell(t, r.URL), append([]string{"ACL", "SETUSER", "oneseat", "on", ">hunter2"}, rights...)...)
 }
 
 func TestTheRightsInTheDocsAreEnoughAndTLSWorks(t *testing.T) {
@@ -86,7 +100,8 @@ func TestTheRightsInTheDocsAreEnoughAndTLSWorks(t *testing.T) {
 	port := testservers.FreePort(t)
 	r := testservers.StartRedis(t, "--tls-port", fmt.Sprint(port), "--tls-cert-file", filepath.Join(dir, "cert.pem"), "--tls-key-file", filepath.Join(dir, "key.pem"),
 		"--tls-ca-cert-file", filepath.Join(dir, "cert.pem"), "--tls-auth-clients", "no", "--appendonly", "yes")
-	run(t, shell(t, r.URL), append([]string{"ACL", "SETUSER", "oneseat", "on", ">hunter2"}, leastRights(t)...)...)
+	rights, _ := leastRights(t)
+	leastUser(t, r, rights...)
 
 	addr := fmt.Sprint("127.0.0.1:", port)
 	_, err := redisstore.Open(t.Context(), "rediss://oneseat:hunter2@"+addr, redisstore.Options{Timeout: patience})
