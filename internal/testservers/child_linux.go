@@ -14,6 +14,14 @@ func child(account *syscall.Credential) *syscall.SysProcAttr {
 	return &syscall.SysProcAttr{Credential: account, Setpgid: true, Pdeathsig: syscall.SIGKILL}
 }
 
+// still says that a process is stopped, or dead: it starts nothing, and sees no
+// child off, so that its children are all there when they are listed.
+func still(pid int) bool {
+	status, _ := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	_, state, _ := strings.Cut(string(status), ") ")
+	return state == "" || strings.ContainsRune("TZX", rune(state[0]))
+}
+
 // family is a process and all that it has started, the oldest first, whatever
 // groups they have made for themselves: PostgreSQL's have one each.
 func family(pid int) []int {

@@ -142,7 +142,7 @@ func (p *Process) Kill() {
 	if p.cmd == nil {
 		return
 	}
-	p.signal(syscall.SIGSTOP) // or its children would be nobody's when they are looked for
+	p.Pause() // or its children would be nobody's when they are looked for
 	p.signal(syscall.SIGKILL)
 	_ = p.cmd.Wait()
 	close(p.ended)
@@ -151,7 +151,13 @@ func (p *Process) Kill() {
 
 // Pause stops it where it is, with all that it has started (SIGSTOP); Continue
 // lets it go on.
-func (p *Process) Pause() { p.signal(syscall.SIGSTOP) }
+func (p *Process) Pause() {
+	p.signal(syscall.SIGSTOP)
+	for !still(p.cmd.Process.Pid) {
+		time.Sleep(time.Millisecond)
+	}
+	p.signal(syscall.SIGSTOP) // to what it started, or the first did not see, before it stood still
+}
 
 // Continue lets what was paused go on.
 func (p *Process) Continue() { p.signal(syscall.SIGCONT) }

@@ -3,6 +3,7 @@ package testservers
 import (
 	"context"
 	"net"
+	"sync"
 	"testing"
 	"time"
 )
@@ -57,4 +58,37 @@ func comesAndGoes(t *testing.T, s server, addr, question string) {
 	if !answers() {
 		t.Error("it does not answer after it was started again")
 	}
+}
+
+// TestAPausedServerHasNoChildThatGoesOn, not even one that was just being
+// started: a PostgreSQL is paused while it is connected to.
+func TestAPausedServerHasNoChildThatGoesOn(t *testing.T) {
+	p := StartPostgres(t, "fsync=off")
+	ctx, stop := context.WithCancel(t.Context())
+	var wg sync.WaitGroup
+	for range 2 {
+		wg.Go(func() {
+			for ctx.Err() == nil {
+				if conn, err := (&net.Dialer{}).DialContext(ctx, "tcp", p.Addr); err == nil {
+					_, _ = conn.Write([]byte("\x00\x00\x00\x08\x04\xd2\x16\x2f"))
+					_, _ = conn.Read(make([]byte, 1)) // of a child
+					_ = conn.Close()
+				}
+			}
+		})
+	}
+	for range 10 {
+		p.Pause()
+		for _, pid := range family(p.cmd.Process.Pid) {
+			for deadline := time.Now().Add(10 * time.Second); !still(pid); { // it has been told to
+				if time.Now().After(deadline) {
+					t.Fatalf("process %d of a paused server goes on", pid)
+				}
+			}
+		}
+		p.Continue()
+		p.Await()
+	}
+	stop()
+	wg.Wait()
 }
