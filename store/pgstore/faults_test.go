@@ -315,11 +315,11 @@ func TestARowThatStaysLockedHoldsUpOneAccountOnlyAndTheDecisionIsMadeAgain(t *te
 func TestThroughPgBouncerThePushSaysWhatItNeedsAndTheLogIsPolled(t *testing.T) {
 	t.Parallel()
 	direct := database(t)
-	pooled := with(t, through(t, direct, bouncerAddr(t)), "default_query_exec_mode=exec")
+	pooled := through(t, direct, bouncerAddr(t))
 	said := &lines{}
-	deaf := openWith(t, pooled, pgstore.Options{Logger: slog.New(slog.NewTextHandler(said, nil))})
+	deaf := openWith(t, with(t, pooled, "default_query_exec_mode=simple_protocol"), pgstore.Options{Logger: slog.New(slog.NewTextHandler(said, nil))})
 	p := pool(t, direct)
-	listens := openWith(t, pooled, pgstore.Options{Listen: p.Config().ConnConfig, Logger: slog.New(slog.NewTextHandler(t.Output(), nil))})
+	listens := openWith(t, with(t, pooled, "default_query_exec_mode=exec"), pgstore.Options{Listen: p.Config().ConnConfig, Logger: slog.New(slog.NewTextHandler(t.Output(), nil))})
 	for name, s := range map[string]*pgstore.Store{"polling": deaf, "listening": listens} {
 		ctx, cancel := context.WithCancel(t.Context())
 		woken := make(chan struct{}, 1)
