@@ -268,13 +268,7 @@ func TestAFullQueueOfChoresHoldsUpNoCheck(t *testing.T) {
 			all = append(all, signIn(t, r, fmt.Sprint("account ", i), oneseat.Client{}))
 		}
 		time.Sleep(5 * time.Minute)
-		held, release := gate(t)
-		r.set(func() {
-			r.update = func(ctx context.Context, k oneseat.Key, c change, next updateFunc) (oneseat.View, error) {
-				<-held
-				return next(ctx, k, c)
-			}
-		})
+		release := r.holdUpdates(t)
 		began := time.Now()
 		for _, g := range all {
 			wantLive(t, r, g)
@@ -331,13 +325,7 @@ func TestATouchIsQueuedOnce(t *testing.T) {
 		fromStore(t, r, g) // what is cached is a minute old
 		synctest.Wait()
 		time.Sleep(5 * time.Minute)
-		held, release := gate(t)
-		r.set(func() {
-			r.update = func(ctx context.Context, k oneseat.Key, c change, next updateFunc) (oneseat.View, error) {
-				<-held
-				return next(ctx, k, c)
-			}
-		})
+		release := r.holdUpdates(t)
 		updates := r.updates.Load()
 		for range 10 {
 			wantLive(t, r, g)

@@ -143,6 +143,18 @@ func (f *faulty) unwritable() {
 	})
 }
 
+// holdUpdates keeps updates waiting until they are let go, at the test's end at the latest.
+func (f *faulty) holdUpdates(t testing.TB) (letGo func()) {
+	held, letGo := gate(t)
+	f.set(func() {
+		f.update = func(ctx context.Context, k oneseat.Key, c change, next updateFunc) (oneseat.View, error) {
+			<-held
+			return next(ctx, k, c)
+		}
+	})
+	return letGo
+}
+
 // down breaks everything; up mends everything.
 func (f *faulty) down() {
 	f.deaf()

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -495,103 +494,5 @@ func TestAHoldIsEndedOnceAtMost(t *testing.T) {
 			q.cause(t)
 		}
 		new(oneseat.Holding).Release() // holds nothing
-	})
-}
-
-// An end that comes while a hold is being confirmed is not missed: it is tied
-// first and confirmed then.
-func TestAnEndDuringTheFirstLookIsNotMissed(t *testing.T) {
-	for _, realmEnds := range []bool{false, true} {
-		eachWay(t, func(t *testing.T, _ func(testing.TB, node, oneseat.Grant) *request) {
-			a, b, _ := following(t, oneseat.Config{})
-			g := signIn(t, a, "ada", oneseat.Client{})
-			synctest.Wait()
-			read, release := delayed(t, b, "ada")
-			q := &request{}
-			held := make(chan struct{})
-			go func() {
-				b.WhenEnded(t.Context(), g.Session, q.End)
-				close(held)
-			}()
-			await(t, read) // and it saw the session live
-			if realmEnds {
-				if err := a.EndRealm(t.Context(), ""); err != nil {
-					t.Error(err)
-				}
-			} else {
-				signIn(t, a, "ada", oneseat.Client{})
-			}
-			synctest.Wait()
-			release()
-			<-held
-			if !realmEnds { // its event found the hold
-				wantEnding(t, q.cause(t), g.Session.ID, oneseat.Displaced)
-			}
-			time.Sleep(maxStale)
-			if q.cause(t) == nil {
-				t.Fatal("the hold still stands")
-			}
-		})
-	}
-}
-
-// No hold is left standing on an ended session, however the two race; and none
-// is ended twice.
-func TestHoldsAndEndsRace(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		a, b, _ := following(t, oneseat.Config{})
-		nodes := []node{a, b}
-		for round := range 60 {
-			g := signIn(t, nodes[round%2], "ada", oneseat.Client{})
-			if round%3 > 0 { // memory may confirm, or not
-				wantLive(t, nodes[(round+1)%2], g)
-			}
-			var wg sync.WaitGroup
-			all := make([]*request, 16)
-			released := make([]atomic.Bool, len(all))
-			for i := range all {
-				q := &request{}
-				all[i] = q
-				wg.Go(func() {
-					r := nodes[i%2]
-					if i%4 < 2 {
-						stop := r.WhenEnded(t.Context(), g.Session, q.End)
-						if i%8 == 0 {
-							stop()
-							released[i].Store(true)
-						}
-						return
-					}
-					_, err := r.Enter(t.Context(), string(g.Token), true, &q.holding, q)
-					switch {
-					case err != nil:
-						released[i].Store(true)
-						if _, ok := errors.AsType[*oneseat.EndedError](err); !ok {
-							t.Error(err)
-						}
-					case i%8 == 2:
-						q.holding.Release()
-						released[i].Store(true)
-					}
-				})
-			}
-			wg.Go(func() {
-				if round%10 == 9 {
-					_ = nodes[round%2].EndRealm(t.Context(), "")
-				} else {
-					_, _ = nodes[round/2%2].EndAll(t.Context(), "ada", oneseat.Cause{})
-				}
-			})
-			wg.Wait()
-			synctest.Wait()
-			if round%10 == 9 { // a hold without an epoch yet is found by the next look
-				time.Sleep(maxStale)
-			}
-			for i, q := range all {
-				if err := q.cause(t); err == nil && !released[i].Load() {
-					t.Fatalf("round %d: hold %d stands on an ended session", round, i)
-				}
-			}
-		}
 	})
 }
