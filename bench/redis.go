@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync/atomic"
+	"syscall"
 	"time"
 
 	"github.com/redis/rueidis"
@@ -109,15 +111,47 @@ func redisSignIns(url string, client rueidis.Client) {
 	}
 	bare.size("bench:")
 	each(64, n, bare.write)
-	var bares, ours []float64
+	var bares, ours, here, there []float64
 	for range rounds {
 		bare.size("bench:")
-		bares = append(bares, perSecond(64, turn, func() { bare.write(mrand.IntN(n)) }))
-		ours = append(ours, perSecond(64, turn, func() { a.signIn(mrand.IntN(n)) }))
+		var of [2]processor // for one write, and for one sign-in
+		bares = append(bares, of[0].per(client, turn, func() { bare.write(mrand.IntN(n)) }))
+		ours = append(ours, of[1].per(client, turn, func() { a.signIn(mrand.IntN(n)) }))
+		here, there = append(here, of[1].here/of[0].here), append(there, of[1].server/of[0].server)
 	}
 	fmt.Printf("Sign-ins on Redis, 64 callers, %d accounts\n", n)
 	fmt.Printf("  bare HMGET, then EVALSHA of the same size  %7.0f /s\n", median(bares))
 	fmt.Printf("  sign-ins                                   %7.0f /s  %5.2f of that\n", median(ours), ratio(ours, bares))
+	fmt.Printf("  of the processor, one takes %.1f times as much in this process, and %.1f times in the server\n", median(here), median(there))
+}
+
+// processor is how many seconds of it something took, in this process and in the
+// server.
+type processor struct{ here, server float64 }
+
+// per is perSecond of 64 callers, and notes what f took of the processor.
+func (p *processor) per(client rueidis.Client, turn time.Duration, f func()) float64 {
+	used := func() processor {
+		var u syscall.Rusage
+		must(0, syscall.Getrusage(syscall.RUSAGE_SELF, &u))
+		return processor{time.Duration(u.Utime.Nano() + u.Stime.Nano()).Seconds(), info(client, "used_cpu_user") + info(client, "used_cpu_sys")}
+	}
+	var times atomic.Int64
+	before := used()
+	rate := perSecond(64, turn, func() { f(); times.Add(1) })
+	after, n := used(), float64(times.Load())
+	*p = processor{(after.here - before.here) / n, (after.server - before.server) / n}
+	return rate
+}
+
+// info is a number that a server says of itself.
+func info(client rueidis.Client, name string) float64 {
+	for line := range strings.Lines(must(client.Do(context.Background(), client.B().Info().Build()).ToString())) {
+		if v, ok := strings.CutPrefix(strings.TrimSpace(line), name+":"); ok {
+			return must(strconv.ParseFloat(v, 64))
+		}
+	}
+	return 0
 }
 
 // redisPush compares how soon another node knows with a bare PUBLISH.
@@ -153,17 +187,9 @@ func redisMemory(url string, client rueidis.Client) {
 	n, prefix := accounts, "memory-"+rand.Text()+":"
 	a := newRedisNode(url, prefix)
 	defer a.close()
-	used := func() float64 {
-		for line := range strings.Lines(must(client.Do(context.Background(), client.B().Info().Section("memory").Build()).ToString())) {
-			if v, ok := strings.CutPrefix(strings.TrimSpace(line), "used_memory:"); ok {
-				return must(strconv.ParseFloat(v, 64))
-			}
-		}
-		return 0
-	}
-	before := used()
+	before := info(client, "used_memory")
 	each(64, n, func(i int) { a.signIn(i) })
-	full, log := used()-before, 0.0
+	full, log := info(client, "used_memory")-before, 0.0
 	for p := range 16 {
 		usage := client.B().MemoryUsage().Key(fmt.Sprintf("%s{%d}:log", prefix, p)).Samples(0).Build()
 		log += float64(must(client.Do(context.Background(), usage).AsInt64()))

@@ -15,6 +15,9 @@ import (
 // page is how many updates Changes reads at a time.
 const page = 1000
 
+// timelineSQL names the timeline that a primary is on.
+const timelineSQL = "left(pg_walfile_name(pg_current_wal_lsn()), 8)"
+
 // changesSQL reads what has become visible since a snapshot: what came after it,
 // and what was under way when it was taken. A log of the promoted standby of
 // another timeline is another log: numbers of transactions may have been used
@@ -22,7 +25,7 @@ const page = 1000
 // the planner that oneseat_meta has one row: its plan for a thousand is compiled
 // (JIT) for up to a quarter of a second.
 const changesSQL = `WITH now AS MATERIALIZED (
-		SELECT incarnation || '-' || CASE WHEN NOT pg_is_in_recovery() THEN left(pg_walfile_name(pg_current_wal_lsn()), 8) END AS log,
+		SELECT incarnation || '-' || CASE WHEN NOT pg_is_in_recovery() THEN ` + timelineSQL + ` END AS log,
 			trimmed, pg_current_snapshot() AS snapshot
 		FROM oneseat_meta LIMIT 1
 	)

@@ -143,8 +143,8 @@ func (s *Store) inspect(ctx context.Context) error {
 // the checkpoint (pg_control_checkpoint), which is late after a promotion, it
 // then says as little.
 func (s *Store) inspectTimeline(ctx context.Context) error {
-	var segment string
-	err := s.pool.QueryRow(ctx, "SELECT pg_walfile_name(pg_current_wal_lsn())").Scan(&segment)
+	var timeline string
+	err := s.pool.QueryRow(ctx, "SELECT "+timelineSQL).Scan(&timeline)
 	if err == nil {
 		return nil
 	}
