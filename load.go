@@ -41,6 +41,9 @@ type batch struct {
 // load returns fresh views of a roster and of the control record, from a read
 // that began after load was called. The caller has marked k in the cache.
 func (r *Registry) load(ctx context.Context, k Key) (v, control View, began instant, err error) {
+	if err := ctx.Err(); err != nil { // who has gone away asks for nothing
+		return View{}, View{}, instant{}, err
+	}
 	l := &r.loader
 	if k == r.control {
 		l = &r.controls
