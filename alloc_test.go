@@ -18,15 +18,15 @@ func TestAllocsOfACheckFromMemory(t *testing.T) {
 		g = signIn(t, r, "ada", oneseat.Client{Device: laptop})
 	}
 	token, ctx := string(g.Token), t.Context()
-	work := oneseat.EndFunc(func(error) {})
-	var holding oneseat.Holding
+	work := oneseat.WatcherFunc(func(error) {})
+	var holding oneseat.Watch
 	for name, check := range map[string]func() error{
 		"Check":   func() error { return second(r.Check(ctx, token)) },
 		"Peek":    func() error { return second(r.Peek(ctx, token)) },
 		"CheckID": func() error { return second(r.CheckID(ctx, "ada", g.Session.ID)) },
 		"Enter": func() error {
-			_, err := r.Enter(ctx, token, true, &holding, work)
-			holding.Release()
+			_, err := r.CheckAndWatch(ctx, token, true, &holding, work)
+			holding.Stop()
 			return err
 		},
 		"a malformed token": func() error {

@@ -40,7 +40,7 @@ func TestABlockedAccountIsOut(t *testing.T) {
 		ticket := refused(t, a, "ada", oneseat.Client{}).Ticket
 		held, release := b.Hold(t.Context(), one.Session)
 		defer release()
-		playing, stop := b.Hold(t.Context(), stream)
+		playing, stop := b.HoldStream(t.Context(), stream)
 		defer stop()
 		before := len(logged(t, store, "ada"))
 

@@ -16,15 +16,28 @@ const (
 	cachePerShard = 1 << 14 // about a million accounts in all
 )
 
-// cache keeps rosters by key, and knows how long each may be believed.
+// cache keeps rosters by key, and knows for how long each may be used.
 //
-// Two rules make it exact. What arrives late is never kept: a load is marked
-// before it is sent, a change that arrives meanwhile raises the mark, and what
-// was loaded below the mark is not cached. And nothing is believed unproven: an
-// entry counts as of the start of its own load, or as of the start of the last
-// Changes call that began after it was cached and reached the end of the log.
+// Two rules make it exact.
+//
+// What arrives late is never kept. A load is registered before it is sent
+// (beginLoad). A change that arrives meanwhile raises the lowest version that the
+// load may bring, and what is below that is not cached.
+//
+// Nothing is used unproven. An entry counts as of the start of its own load, or
+// as of the start of the last Changes call that began after the entry was cached
+// and reached the end of the log:
+//
+//	step        1          2              3          4
+//	reader      | Changes  | Changes, gap | Changes  | Changes …
+//	entry A        load ──▶ cached at 1
+//	entry B                    load begun at 2 ──▶ cached at 3
+//
+// The call that began at step 2 found a gap, which ended at step 3. The call that
+// began at step 4 proves entry B, but not A: what A's load missed may lie in the
+// gap. A counts as of its own load until it is read again.
 type cache struct {
-	maxStale time.Duration // below 0: nothing is ever believed
+	maxStale time.Duration // below 0: nothing is ever used
 	shards   [cacheShards]cacheShard
 	parts    []partition
 }
@@ -32,7 +45,7 @@ type cache struct {
 type cacheShard struct {
 	mu      sync.RWMutex // guards both maps; never held over I/O
 	entries map[Key]*entry
-	marks   map[Key]*mark
+	loads   map[Key]*inflight
 }
 
 // entry is a cached roster. It is never modified, only replaced; gone is set when
@@ -44,49 +57,51 @@ type entry struct {
 	// finds all that it reads in one place of the memory, in the order in which it
 	// reads it, which is most of its cost among many accounts.
 	roster Roster
-	seat   [1]Seat
+	seat   [1]seat
 
 	part   *partition // of the log, where its changes are
 	loaded instant    // when the load that brought it began
-	since  uint64     // the partition's step before that
-	cached uint64     // the partition's step when it was cached
+	begun  step       // the partition's step before that
+	cached step       // the partition's step when it was cached
 	gone   atomic.Bool
 }
 
-func newEntry(v View, part *partition, loaded instant, since uint64) *entry {
-	e := &entry{View: v, part: part, loaded: loaded, since: since, cached: part.steps.Load(), roster: *v.Roster}
-	if len(v.Roster.Seats) == 1 {
-		e.seat[0] = v.Roster.Seats[0]
-		e.roster.Seats = e.seat[:]
-	}
-	e.Roster = &e.roster
+func newEntry(v View, part *partition, loaded instant, begun step) *entry {
+	e := &entry{View: v, part: part, loaded: loaded, begun: begun, cached: part.step(), roster: *v.Roster}
+	e.Roster = e.roster.inOnePlace(&e.seat)
 	return e
 }
 
-// mark stands for the loads of a key that are under way.
-type mark struct {
+// inflight are the loads of a key that are under way.
+type inflight struct {
 	loads int
 	least uint64 // the lowest version that may be cached
 }
 
+// step counts what happens to a partition: the beginnings of Changes calls, and
+// the ends of gaps. Steps order loads, entries and calls without a clock.
+type step uint64
+
 // partition is what is known of one partition of the log.
 type partition struct {
-	steps atomic.Uint64 // beginnings of Changes calls, and ends of gaps
+	steps atomic.Uint64 // the last step
 	proof atomic.Pointer[proof]
 }
 
+func (p *partition) step() step { return step(p.steps.Load()) }
+
 // proof is a Changes call that reached the end of the log, all of it applied.
 type proof struct {
-	begun uint64  // the step of the call's beginning: it proves only what was cached before
-	at    instant // just before that
-	gap   uint64  // the step until which the log was not followed: it proves only what began to load after
+	begun step    // of the call: it proves only what was cached before
+	at    instant // just before the call
+	gap   step    // until which the log was not followed: it proves only what began to load after
 }
 
 func newCache(partitions int, maxStale time.Duration) *cache {
 	c := &cache{maxStale: maxStale, parts: make([]partition, partitions)}
 	for i := range c.shards {
 		c.shards[i].entries = make(map[Key]*entry)
-		c.shards[i].marks = make(map[Key]*mark)
+		c.shards[i].loads = make(map[Key]*inflight)
 	}
 	return c
 }
@@ -95,7 +110,7 @@ func (c *cache) shard(k Key) *cacheShard {
 	return &c.shards[binary.BigEndian.Uint64(k[8:])%cacheShards]
 }
 
-// get returns what is cached, believable or not.
+// get returns what is cached, usable or not.
 func (c *cache) get(k Key) *entry {
 	s := c.shard(k)
 	s.mu.RLock()
@@ -106,55 +121,55 @@ func (c *cache) get(k Key) *entry {
 
 func (c *cache) partition(k Key) *partition { return &c.parts[k.Partition(len(c.parts))] }
 
-// provenAt is the moment as of which an entry counts.
-func (c *cache) provenAt(e *entry) instant {
+// freshAsOf is the moment as of which an entry is known to be what is stored.
+func (c *cache) freshAsOf(e *entry) instant {
 	p := e.part.proof.Load()
-	if p != nil && p.gap <= e.since && e.cached < p.begun {
+	if p != nil && p.gap <= e.begun && e.cached < p.begun {
 		return p.at
 	}
 	return e.loaded
 }
 
-// believable says whether e may say yes at now.
-func (c *cache) believable(e *entry, now instant) bool {
-	return e != nil && now.since(c.provenAt(e)) <= c.maxStale &&
+// usable says whether e may say yes at now.
+func (c *cache) usable(e *entry, now instant) bool {
+	return e != nil && now.since(c.freshAsOf(e)) <= c.maxStale &&
 		now.since(e.loaded) <= reloadAfter
 }
 
-// expect marks a load of k, before it is sent, and returns the step at which it
-// can have begun. done is called exactly once when the load's result has been
-// kept or thrown away.
-func (c *cache) expect(k Key) (since uint64) {
+// beginLoad registers a load of k, before it is sent, and returns the step before
+// it. endLoad is called exactly once, when the load's result has been kept or
+// thrown away.
+func (c *cache) beginLoad(k Key) step {
 	s := c.shard(k)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	m := s.marks[k]
-	if m == nil {
-		m = &mark{}
-		s.marks[k] = m
+	l := s.loads[k]
+	if l == nil {
+		l = &inflight{}
+		s.loads[k] = l
 	}
-	m.loads++
-	return c.partition(k).steps.Load()
+	l.loads++
+	return c.partition(k).step()
 }
 
-func (c *cache) done(k Key) {
+func (c *cache) endLoad(k Key) {
 	s := c.shard(k)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if m := s.marks[k]; m.loads > 1 {
-		m.loads--
+	if l := s.loads[k]; l.loads > 1 {
+		l.loads--
 	} else {
-		delete(s.marks, k)
+		delete(s.loads, k)
 	}
 }
 
-// keep caches what a marked load, or an update, brought, unless something newer
-// is known. It returns what is cached of v, or nil if it could not be kept.
-func (c *cache) keep(v View, loaded instant, since uint64) *entry {
+// keep caches what a registered load, or an update, brought, unless something
+// newer is known. It returns what is cached of v, or nil if it could not be kept.
+func (c *cache) keep(v View, loaded instant, begun step) *entry {
 	s := c.shard(v.Key)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if v.Roster == nil || v.Version < s.marks[v.Key].least {
+	if v.Roster == nil || v.Version < s.loads[v.Key].least {
 		return nil
 	}
 	old := s.entries[v.Key]
@@ -169,13 +184,13 @@ func (c *cache) keep(v View, loaded instant, since uint64) *entry {
 			break
 		}
 	}
-	e := newEntry(v, c.partition(v.Key), loaded, since)
+	e := newEntry(v, c.partition(v.Key), loaded, begun)
 	s.entries[v.Key] = e
 	return e
 }
 
-// changed makes everything below version unbelievable: what is cached, and what
-// is on its way.
+// changed makes everything below a version useless: what is cached, and what a
+// load under way will bring.
 func (c *cache) changed(k Key, version uint64) {
 	s := c.shard(k)
 	s.mu.Lock()
@@ -183,8 +198,8 @@ func (c *cache) changed(k Key, version uint64) {
 	if e := s.entries[k]; e != nil && e.Version < version {
 		s.remove(k)
 	}
-	if m := s.marks[k]; m != nil {
-		m.least = max(m.least, version)
+	if l := s.loads[k]; l != nil {
+		l.least = max(l.least, version)
 	}
 }
 
@@ -204,7 +219,7 @@ func (s *cacheShard) remove(k Key) {
 	}
 }
 
-// trim drops what is too old to be believed, from one shard.
+// trim drops what is too old to be used, from one shard.
 func (c *cache) trim(shard int, now instant) {
 	s := &c.shards[shard%cacheShards]
 	s.mu.Lock()
@@ -218,7 +233,7 @@ func (c *cache) trim(shard int, now instant) {
 
 // step counts the beginning of a Changes call, before it is sent, or the end of
 // a gap.
-func (c *cache) step(partition int) uint64 { return c.parts[partition].steps.Add(1) }
+func (c *cache) step(partition int) step { return step(c.parts[partition].steps.Add(1)) }
 
 // prove records that everything up to a Changes call has been applied.
 func (c *cache) prove(partition int, p proof) { c.parts[partition].proof.Store(&p) }

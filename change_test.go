@@ -9,7 +9,7 @@ import (
 
 func TestSettledEndsWhatIsOverAndDropsWhatIsOld(t *testing.T) {
 	rule := plain
-	rule.KeepEndings = 10 * time.Minute
+	rule.keepEndings = 10 * time.Minute
 	old := aRoster(
 		anEnding("y", SignedOut, -10*time.Minute, "y"), anEnding("z", SignedOut, -10*time.Minute+time.Microsecond, "z"),
 		aSeat("idle", seen(-time.Hour)), aSeat("live"), aSeat("old", created(-24*time.Hour)), aSeat("ended", epoch(0)),
@@ -17,11 +17,12 @@ func TestSettledEndsWhatIsOverAndDropsWhatIsOld(t *testing.T) {
 	)
 	before := snapshot(t, old)
 	v := viewAt(old, 0)
-	ro, events := v.settled("r", "ada", 1, rule)
+	d := settled(v, 1, rule)
+	ro, events := d.Roster, d.events
 	same(t, "the stored roster afterwards", snapshot(t, old), before)
 	same(t, "seats", seatIDs(ro), []SessionID{"live"})
 	same(t, "endings", endingIDs(ro), []SessionID{"z", "idle", "old", "ended", "both"})
-	same(t, "forgotten", ro.Forgotten, at(-10*time.Minute))
+	same(t, "forgotten", ro.forgotten, at(-10*time.Minute))
 	reasons := map[SessionID]Reason{}
 	for _, e := range events {
 		reasons[e.Session] = e.Reason
@@ -31,77 +32,85 @@ func TestSettledEndsWhatIsOverAndDropsWhatIsOld(t *testing.T) {
 	}
 	same(t, "reasons", reasons, map[SessionID]Reason{"idle": IdleTimeout, "old": AbsoluteTimeout, "ended": RealmEnded, "both": RealmEnded})
 
-	ro, events = viewAt(nil, 0).settled("r", "ada", 1, rule)
+	d = settled(viewAt(nil, 0), 1, rule)
+	ro, events = d.Roster, d.events
 	same(t, "an absent roster", []any{ro, len(events)}, []any{&Roster{Realm: "r", Account: "ada"}, 0})
-	ro, _ = viewAt(aRoster(aSeat("a", epoch(5))), 0).settled("r", "ada", 5, rule)
+	ro = settled(viewAt(aRoster(aSeat("a", epoch(5))), 0), 5, rule).Roster
 	same(t, "a session of this epoch", seatIDs(ro), []SessionID{"a"})
 }
 
 func TestEndingsBeyondTheMostDropTheOldest(t *testing.T) {
 	ro := aRoster()
 	for i := range MaxEndings {
-		ro.Endings = append(ro.Endings, anEnding(fmt.Sprint(i), SignedOut, time.Duration(i)*time.Second, ""))
+		ro.endings = append(ro.endings, anEnding(fmt.Sprint(i), SignedOut, time.Duration(i)*time.Second, ""))
 	}
-	ro.Seats = []Seat{aSeat("a"), aSeat("b", func(s *Seat) { s.Previous = dig("p") })}
+	ro.seats = []seat{aSeat("a"), aSeat("b", func(s *seat) { s.previous = dig("p") })}
 	before := snapshot(t, ro)
-	worked := *ro
-	worked.end(viewAt(ro, time.Hour), "b", Ending{Reason: Revoked, At: at(time.Hour), Actor: "support"})
+	worked := draftOf(ro, time.Hour, plain)
+	worked.end("b", Ending{Reason: Revoked, Actor: "support"})
 	same(t, "the original afterwards", snapshot(t, ro), before)
-	same(t, "how many are kept", len(worked.Endings), MaxEndings)
-	same(t, "the oldest that is kept", worked.Endings[0].Session, SessionID("1"))
-	same(t, "the newest", worked.Endings[MaxEndings-1].Ending, Ending{
+	same(t, "how many are kept", len(worked.endings), MaxEndings)
+	same(t, "the oldest that is kept", worked.endings[0].Session, SessionID("1"))
+	same(t, "the newest", worked.endings[MaxEndings-1].Ending, Ending{
 		Session: "b", Reason: Revoked, At: at(time.Hour), Actor: "support", Device: aSeat("b").Device,
 	})
-	same(t, "the newest that was dropped", worked.Forgotten, at(0))
-	worked.Forgotten = at(time.Hour)
+	same(t, "the newest that was dropped", worked.forgotten, at(0))
+	worked.forgotten = at(time.Hour)
 	worked.forget()
-	same(t, "which never goes back", worked.Forgotten, at(time.Hour))
+	same(t, "which never goes back", worked.forgotten, at(time.Hour))
 
-	ro.Endings = ro.Endings[:MaxEndings-1]
-	ro.end(viewAt(ro, time.Hour), "b", Ending{})
-	same(t, "what fits is kept", []any{len(ro.Endings), ro.Forgotten}, []any{MaxEndings, time.Time{}})
+	ro.endings = ro.endings[:MaxEndings-1]
+	worked = draftOf(ro, time.Hour, plain)
+	worked.end("b", Ending{})
+	same(t, "what fits is kept", []any{len(worked.endings), worked.forgotten}, []any{MaxEndings, time.Time{}})
 }
 
 func TestTouchFindsASessionLiveOrDoesNothing(t *testing.T) {
 	stored := aRoster(aSeat("a"), aSeat("b"), anEnding("c", SignedOut, 0, "c"))
 	before := snapshot(t, stored)
-	ro := *stored
-	same(t, "before it is due", ro.touch("b", at(time.Minute-1), time.Minute), false)
-	same(t, "an ended session", ro.touch("c", at(time.Hour), time.Minute), false)
-	same(t, "an unknown session", ro.touch("x", at(time.Hour), time.Minute), false)
-	same(t, "the roster afterwards", snapshot(t, &ro), before)
-	same(t, "when it is due", ro.touch("b", at(time.Minute), time.Minute), true)
-	same(t, "last seen", []time.Time{ro.Seats[0].LastSeen, ro.Seats[1].LastSeen}, []time.Time{noon, at(time.Minute)})
-	same(t, "created", ro.Seats[1].Created, noon)
+	d := draftOf(stored, time.Minute-1, plain)
+	same(t, "before it is due", d.touch("b", time.Minute), false)
+	d.was = viewAt(stored, time.Hour)
+	same(t, "an ended session", d.touch("c", time.Minute), false)
+	same(t, "an unknown session", d.touch("x", time.Minute), false)
+	same(t, "the roster afterwards", snapshot(t, d.Roster), before)
+	d.was = viewAt(stored, time.Minute)
+	same(t, "when it is due", d.touch("b", time.Minute), true)
+	same(t, "last seen", []time.Time{d.seats[0].LastSeen, d.seats[1].LastSeen}, []time.Time{noon, at(time.Minute)})
+	same(t, "created", d.seats[1].Created, noon)
 	same(t, "the stored roster afterwards", snapshot(t, stored), before)
-	same(t, "again", ro.touch("b", at(time.Minute), time.Minute), false)
+	same(t, "again", d.touch("b", time.Minute), false)
+	same(t, "events", len(d.events), 0)
 }
 
 func TestRotateTakesOnlyTheSecretInForce(t *testing.T) {
-	replayed := aSeat("a", rotated(-time.Minute), func(s *Seat) { s.Replayed = noon })
+	replayed := aSeat("a", rotated(-time.Minute), func(s *seat) { s.replayed = noon })
 	stored := aRoster(replayed, aSeat("b"), anEnding("c", SignedOut, 0, "c"))
+	stored.Due = stored.due(plain)
 	before := snapshot(t, stored)
-	v := viewAt(stored, time.Second)
-	ro := *stored
-	for _, d := range []Digest{dig("old a"), dig("c"), dig("x"), {}} {
-		if e, ok := ro.rotate(v, d, dig("new")); ok {
-			t.Errorf("it rotated: %+v", e)
+	for _, secret := range []digest{dig("old a"), dig("c"), dig("x"), {}} {
+		c, err := draftOf(stored, time.Second, plain).rotate(secret, dig("new"))
+		if err == nil || c.Roster != nil {
+			t.Errorf("it rotated: %+v, %v", c, err)
 		}
 	}
-	e, ok := ro.rotate(v, dig("a"), dig("new"))
+	d := draftOf(stored, time.Second, plain)
+	c, err := d.rotate(dig("a"), dig("new"))
 	same(t, "the stored roster afterwards", snapshot(t, stored), before)
-	same(t, "event", []any{e, ok}, []any{Event{
-		Type: SessionRotated, Realm: "r", Account: "ada", Session: "a", At: v.Now, Version: v.Next(), Device: aSeat("a").Device,
-	}, true})
-	s := ro.Seats[0]
-	same(t, "secrets", []Digest{s.Secret, s.Previous}, []Digest{dig("new"), dig("a")})
-	same(t, "times", []time.Time{s.Rotated, s.Replayed, s.LastSeen, s.Created}, []time.Time{v.Now, {}, v.Now, noon})
-	same(t, "the other session", ro.Seats[1], aSeat("b"))
+	same(t, "event", []any{c.Events, err}, []any{[]Event{{
+		Type: SessionRotated, Realm: "r", Account: "ada", Session: "a", At: d.now(), Version: d.was.Next(), Device: aSeat("a").Device,
+	}}, nil})
+	s := c.Roster.seats[0]
+	same(t, "secrets", []digest{s.secret, s.previous}, []digest{dig("new"), dig("a")})
+	same(t, "times", []time.Time{s.rotated, s.replayed, s.LastSeen, s.Created}, []time.Time{d.now(), {}, d.now(), noon})
+	same(t, "the other session", c.Roster.seats[1], aSeat("b"))
+	again, err := draftOf(c.Roster, time.Second, plain).rotate(dig("a"), dig("new"))
+	same(t, "a second try", []any{again, err}, []any{Change{}, nil})
 }
 
 func TestUsedIsReportedOnceAnHour(t *testing.T) {
 	stored := aRoster(aSeat("a", rotated(-time.Minute)), anEnding("b", Displaced, 0, "a"), anEnding("c", SignedOut, 0, "c"))
-	stored.Endings[0].Device = Device{Label: "device of b"}
+	stored.endings[0].Device = Device{Label: "device of b"}
 	before := snapshot(t, stored)
 	for _, tt := range []struct {
 		token string
@@ -109,60 +118,55 @@ func TestUsedIsReportedOnceAnHour(t *testing.T) {
 		why   Reason
 		label string
 	}{{"b", "b", Displaced, "device of b"}, {"old a", "a", "", "device of a"}} {
-		ro := *stored
-		v := viewAt(&ro, 0)
-		e, ok := ro.used(v, dig(tt.token))
-		same(t, "event", []any{e.Type, e.Session, e.Reason, e.Device.Label, e.Version, ok}, []any{SessionUsedAfterEnd, tt.about, tt.why, tt.label, v.Next(), true})
+		v := viewAt(stored, 0)
+		c := v.reopen(plain).reportUse(dig(tt.token))
+		e := c.Events[0]
+		same(t, "event", []any{e.Type, e.Session, e.Reason, e.Device.Label, e.Version, len(c.Events)}, []any{SessionUsedAfterEnd, tt.about, tt.why, tt.label, v.Next(), 1})
 		same(t, "the stored roster afterwards", snapshot(t, stored), before)
-		_, ok = ro.used(viewAt(&ro, usedWindow-time.Microsecond), dig(tt.token))
-		same(t, "again within the hour", ok, false)
-		_, ok = ro.used(viewAt(&ro, usedWindow), dig(tt.token))
-		same(t, "again after an hour", ok, true)
+		again := viewAt(c.Roster, usedWindow-time.Microsecond).reopen(plain).reportUse(dig(tt.token))
+		same(t, "again within the hour", again, Change{})
+		again = viewAt(c.Roster, usedWindow).reopen(plain).reportUse(dig(tt.token))
+		same(t, "again after an hour", len(again.Events), 1)
 	}
-	ro := *stored
 	for _, token := range []string{"a", "x"} {
-		_, ok := ro.used(viewAt(&ro, 0), dig(token))
-		same(t, "a token that is live, or of nobody", ok, false)
+		same(t, "a token that is live, or of nobody", viewAt(stored, 0).reopen(plain).reportUse(dig(token)), Change{})
 	}
 	within := aRoster(aSeat("a", rotated(0)))
-	_, ok := within.used(viewAt(within, 0), dig("old a"))
-	same(t, "the old token within its grace", ok, false)
+	same(t, "the old token within its grace", viewAt(within, 0).reopen(plain).reportUse(dig("old a")), Change{})
 }
 
-func TestChangeIfWritesOnlyWhatSettlingChanged(t *testing.T) {
+func TestSettlingWritesOnlyWhatItChanged(t *testing.T) {
 	stored := aRoster(aSeat("a"), anEnding("b", SignedOut, 0, "b"))
 	stored.Due = stored.due(plain)
-	settle := func(d time.Duration, rule Rule) Change {
-		v := viewAt(stored, d)
-		ro, events := v.settled("r", "ada", 1, rule)
-		return v.changeIf(ro, events, rule)
-	}
+	settle := func(d time.Duration, rule rule) Change { return settled(viewAt(stored, d), 1, rule).changed() }
 	same(t, "nothing to settle", settle(0, plain), Change{})
+	same(t, "nothing there", settled(viewAt(nil, 0), 1, plain).changed(), Change{})
 
 	c := settle(time.Hour, plain)
-	same(t, "a timeout", []any{len(c.Roster.Seats), len(c.Events), c.Roster.Due}, []any{0, 1, at(plain.KeepEndings)})
+	same(t, "a timeout", []any{len(c.Roster.seats), len(c.Events), c.Roster.Due}, []any{0, 1, at(plain.keepEndings)})
 
 	short := plain
-	short.KeepEndings = time.Minute
+	short.keepEndings = time.Minute
 	c = settle(time.Minute, short)
-	same(t, "an ending that was kept long enough", []any{len(c.Roster.Endings), len(c.Events), c.Roster.Due}, []any{0, 0, at(time.Hour)})
+	same(t, "an ending that was kept long enough", []any{len(c.Roster.endings), len(c.Events), c.Roster.Due}, []any{0, 0, at(time.Hour)})
 
 	longer := plain
-	longer.Idle = 2 * time.Hour
+	longer.idle = 2 * time.Hour
 	c = settle(0, longer)
-	same(t, "another rule: only the due time is moved", []any{len(c.Roster.Seats), len(c.Events), c.Roster.Due}, []any{1, 0, at(2 * time.Hour)})
+	same(t, "another rule: only the due time is moved", []any{len(c.Roster.seats), len(c.Events), c.Roster.Due}, []any{1, 0, at(2 * time.Hour)})
 }
 
 func TestCommitErasesARosterWithNothingLeftToKnow(t *testing.T) {
-	v := viewAt(aRoster(), 0)
-	same(t, "nothing left", aRoster().commit(v, nil, plain), Change{Erase: true})
-	control := &Roster{Realm: "r", Epoch: 1}
-	same(t, "the control record", control.commit(v, nil, plain), Change{Roster: control})
-	same(t, "the control record, settled", View{Roster: control, Now: noon}.changeIf(new(*control), nil, plain), Change{})
+	same(t, "nothing left", draftOf(aRoster(), 0, plain).commit(), Change{Erase: true})
+	control := &Roster{Realm: "r", realmEpoch: 1}
+	same(t, "the control record", draftOf(control, 0, plain).commit(), Change{Roster: control})
+	same(t, "the control record, settled", draftOf(control, 0, plain).changed(), Change{})
+	told := draftOf(aRoster(), 0, plain)
+	told.note(SignInRefused)
 	for name, c := range map[string]Change{
-		"a session": aRoster(aSeat("a")).commit(v, nil, plain),
-		"an ending": aRoster(anEnding("a", SignedOut, 0, "")).commit(v, nil, plain),
-		"an event":  aRoster().commit(v, []Event{{Type: SignInRefused}}, plain),
+		"a session": draftOf(aRoster(aSeat("a")), 0, plain).commit(),
+		"an ending": draftOf(aRoster(anEnding("a", SignedOut, 0, "")), 0, plain).commit(),
+		"an event":  told.commit(),
 	} {
 		if c.Erase || c.Roster == nil {
 			t.Errorf("%s was left, and it was erased", name)
@@ -172,15 +176,15 @@ func TestCommitErasesARosterWithNothingLeftToKnow(t *testing.T) {
 
 func TestNewEpochIsTheVersionThatSetsIt(t *testing.T) {
 	v := View{Version: 41, Now: time.UnixMicro(7)}
-	c := v.newEpoch("r", "ada's boss")
-	same(t, "the first", c.Roster, &Roster{Realm: "r", Epoch: 42})
+	c := v.reopen(plain).newEpoch("ada's boss")
+	same(t, "the first", c.Roster, &Roster{Realm: "r", realmEpoch: 42})
 	same(t, "its event", c.Events, []Event{{Type: RealmWasEnded, Realm: "r", At: v.Now, Version: 42, Actor: "ada's boss"}})
 
-	stored := &Roster{Realm: "r", Epoch: 42, format: 2, extra: map[string]json.RawMessage{"later": json.RawMessage("1")}}
+	stored := &Roster{Realm: "r", realmEpoch: 42, format: 2, extra: map[string]json.RawMessage{"later": json.RawMessage("1")}}
 	v = View{Roster: stored, Version: 42, Now: time.UnixMicro(99)}
-	c = v.newEpoch("r", "")
-	same(t, "the next", c.Roster, &Roster{Realm: "r", Epoch: 99, format: 2, extra: stored.extra})
-	same(t, "the stored record afterwards", stored.Epoch, uint64(42))
+	c = v.reopen(plain).newEpoch("")
+	same(t, "the next", c.Roster, &Roster{Realm: "r", realmEpoch: 99, format: 2, extra: stored.extra})
+	same(t, "the stored record afterwards", stored.realmEpoch, uint64(42))
 }
 
 func TestVersionsNeverRestart(t *testing.T) {

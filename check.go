@@ -18,7 +18,7 @@ func (r *Registry) Check(ctx context.Context, token string) (Session, error) {
 }
 
 // Peek is Check for background traffic: heartbeats, polls, event streams. It
-// does not keep a session from idling (TMO-04).
+// does not keep a session from idling.
 func (r *Registry) Peek(ctx context.Context, token string) (Session, error) {
 	return r.checkToken(ctx, token, false)
 }
@@ -29,95 +29,23 @@ func (r *Registry) Peek(ctx context.Context, token string) (Session, error) {
 // from a cookie, header or URL as it comes.
 func (r *Registry) CheckID(ctx context.Context, account string, id SessionID) (Session, error) {
 	s, err := r.checkID(ctx, account, claim{id: id})
-	if s.Parent != "" { // a stream signs nobody in
-		return Session{}, ErrNoSession
+	if err != nil {
+		return Session{}, err
 	}
-	return s, err
+	return s.Session, nil
 }
 
 // checkID answers for sessions and streams, by their id.
-func (r *Registry) checkID(ctx context.Context, account string, c claim) (Session, error) {
+func (r *Registry) checkID(ctx context.Context, account string, c claim) (*seat, error) {
 	if err := checkAccount(account); err != nil {
-		return Session{}, err
+		return nil, err
 	}
 	r.stats.checks.Add(1)
 	c.key = KeyOf(r.config.Realm, account)
-	if m, err := r.remember(c, true); m.says {
-		return value(m.session()), err
+	if m, answered, err := r.checkMemory(c, true); answered {
+		return m.seat, err
 	}
 	return r.checkStore(ctx, c, true)
-}
-
-// claim is what somebody presents: the secret of a session, or, if there is no
-// secret, the id that the application vouches for.
-type claim struct {
-	key    Key
-	secret Digest
-	id     SessionID
-	parent SessionID // of a stream: its session, whose ending is the stream's too
-}
-
-func (c claim) in(ro *Roster, now time.Time) recognition {
-	switch {
-	case ro == nil:
-		return recognition{}
-	case c.secret.IsZero():
-		r := ro.recall(c.id)
-		if r == (recognition{}) && c.parent != "" {
-			if of := ro.recall(c.parent).ending; of != nil {
-				e := *of
-				e.Session, e.Parent = c.id, c.parent
-				r.ending = &e
-			}
-		}
-		return r
-	}
-	return ro.recognise(c.secret, now)
-}
-
-type verdict int
-
-const (
-	none    verdict = iota // not of this roster, or nothing that may be used
-	live                   // yes
-	ended                  // recorded: final
-	expired                // timed out, to be recorded before it is answered
-)
-
-// judgement is what becomes of a claim: a pure function of the roster.
-type judgement struct {
-	verdict verdict
-	seat    *Seat
-	ending  *Ending // if it has ended; shared, never modified
-	report  bool    // somebody uses what has ended, or was rotated away
-}
-
-// judge says what a recognised claim is worth at a time, under an epoch.
-func (ro *Roster) judge(r recognition, now time.Time, epoch uint64, rule Rule) judgement {
-	switch {
-	case r.ending != nil:
-		return judgement{verdict: ended, ending: &r.ending.Ending, report: !r.ending.Used.After(now.Add(-usedWindow))}
-	case r.replayed != nil:
-		return judgement{report: !r.replayed.Replayed.After(now.Add(-usedWindow))}
-	case r.seat == nil || r.seat.Epoch > epoch:
-		return judgement{}
-	case r.seat.Epoch < epoch:
-		at := micros(epoch).time()
-		return judgement{verdict: ended, ending: &Ending{Session: r.seat.ID, Parent: r.seat.Parent, Reason: RealmEnded, At: at, Device: r.seat.Device}}
-	}
-	if _, over := r.seat.timeout(now, rule); over {
-		return judgement{verdict: expired, seat: r.seat}
-	}
-	return judgement{verdict: live, seat: r.seat}
-}
-
-// epoch is that of a control record; without one it is 0, under which no
-// session was ever issued.
-func (ro *Roster) epoch() uint64 {
-	if ro == nil {
-		return 0
-	}
-	return ro.Epoch
 }
 
 func (r *Registry) checkToken(ctx context.Context, token string, active bool) (Session, error) {
@@ -127,38 +55,26 @@ func (r *Registry) checkToken(ctx context.Context, token string, active bool) (S
 		return Session{}, ErrNoSession
 	}
 	c := claim{key: key, secret: secret}
-	if m, err := r.remember(c, active); m.says {
-		return value(m.session()), err
+	m, answered, err := r.checkMemory(c, active)
+	s := m.seat
+	if !answered {
+		if !intact(token) {
+			return Session{}, ErrNoSession
+		}
+		s, err = r.checkStore(ctx, c, active)
 	}
-	if !intact(token) {
-		return Session{}, ErrNoSession
+	if err != nil {
+		return Session{}, err
 	}
-	return r.checkStore(ctx, c, active)
-}
-
-// value is the session that s points to, or none.
-func value(s *Session) Session {
-	if s == nil {
-		return Session{}
-	}
-	return *s
+	return s.Session, nil
 }
 
 // memory is what the cache knows of a claim.
 type memory struct {
 	entry, control *entry // nil: not cached
 	judgement
-	at         time.Time // the latest that the store's clock can show
-	believable bool      // a yes may be said
-	says       bool      // the claim is answered
-}
-
-// session is whom a live judgement is about, or nil.
-func (j judgement) session() *Session {
-	if j.verdict != live {
-		return nil
-	}
-	return &j.seat.Session
+	at     time.Time // the latest that the store's clock can show
+	usable bool      // fresh enough for a yes
 }
 
 // recollect judges a claim by what is cached, at the latest time that it can be
@@ -170,88 +86,104 @@ func (r *Registry) recollect(c claim, now instant) (m memory) {
 	m.at = after(m.entry.Now, now.since(m.entry.loaded))
 	var epoch uint64
 	if m.control = r.controlEntry(); m.control != nil {
-		epoch = m.control.Roster.Epoch
+		epoch = m.control.epoch()
 	}
-	m.judgement = m.entry.Roster.judge(c.in(m.entry.Roster, m.at), m.at, epoch, r.rule)
-	m.believable = r.cache.believable(m.entry, now) && r.cache.believable(m.control, now)
+	m.judgement = m.entry.judge(c, m.at, epoch, r.rule)
+	m.usable = r.cache.usable(m.entry, now) && r.cache.usable(m.control, now)
 	return m
 }
 
-// controlEntry is the cached control record, at hand without a look-up.
+// controlEntry is the cached control record, found without a look-up.
 func (r *Registry) controlEntry() *entry {
-	if e := r.atHand.Load(); e != nil && !e.gone.Load() {
+	if e := r.controlCached.Load(); e != nil && !e.gone.Load() {
 		return e
 	}
 	e := r.cache.get(r.control)
-	r.atHand.Store(e)
+	r.controlCached.Store(e)
 	return e
 }
 
-// remember answers a claim from memory, if memory says something. active says
-// whether the claim counts as activity.
-func (r *Registry) remember(c claim, active bool) (memory, error) {
-	m := r.recollect(c, r.now())
+// checkMemory answers a claim from the cache, if that may answer: with an error,
+// or with yes to m.seat. active says whether the claim counts as activity.
+func (r *Registry) checkMemory(c claim, active bool) (m memory, answered bool, err error) {
+	m = r.recollect(c, r.now())
 	switch {
-	case m.verdict == ended && m.ending.Reason != RealmEnded: // final, however old the news
-		m.says = true
-		return m, r.refuse(c, m.judgement)
-	case m.verdict == live && m.believable && (!active || r.seen(c.key, m.seat, m.at)): // else touched before the answer
-		m.says = true
+	case m.verdict == verdictEnded && m.ending.Reason != RealmEnded: // final, however old the news
+		return m, true, r.refuse(c, m.judgement)
+	case m.verdict == verdictLive && m.usable && (!active || r.noteUse(c.key, m.judgement, m.at)): // else touched before the answer
 		r.stats.cached.Add(1)
+		return m, true, nil
 	}
-	return m, nil
+	return m, false, nil
 }
 
-// checkStore answers a claim that memory could not answer.
-func (r *Registry) checkStore(ctx context.Context, c claim, active bool) (Session, error) {
+// checkStore answers a claim that the cache could not answer.
+func (r *Registry) checkStore(ctx context.Context, c claim, active bool) (*seat, error) {
 	s, err := r.checkFresh(ctx, c, active)
 	if errors.Is(err, ErrUnknownOutcome) { // of recording a timeout, or a touch: it is asked again
 		err = fmt.Errorf("%w: %w", ErrStoreUnavailable, err)
 	}
 	if err != nil && r.config.DangerouslyAllowWhenStoreIsDown && errors.Is(err, ErrStoreUnavailable) {
-		if m := r.recollect(c, r.now()); m.verdict == live {
-			return m.seat.Session, nil
+		if m := r.recollect(c, r.now()); m.verdict == verdictLive {
+			return m.seat, nil
 		}
 	}
 	return s, err
 }
 
 // checkFresh answers a claim from a read that began after it was made.
-func (r *Registry) checkFresh(ctx context.Context, c claim, active bool) (Session, error) {
-	since := r.cache.expect(c.key)
-	defer r.cache.done(c.key)
+func (r *Registry) checkFresh(ctx context.Context, c claim, active bool) (*seat, error) {
+	begun := r.cache.beginLoad(c.key)
+	defer r.cache.endLoad(c.key)
 	v, control, began, err := r.load(ctx, c.key)
 	if err != nil {
-		return Session{}, err
+		return nil, err
 	}
-	epoch := control.Roster.epoch()
-	j := v.Roster.judge(c.in(v.Roster, v.Now), v.Now, epoch, r.rule)
-	if j.verdict == expired {
-		// Answered as an ending only once it is recorded, so that nothing can
-		// undo it. Somebody may have touched it in time.
-		if v, err = r.settle(ctx, c.key, epoch); err != nil {
-			return Session{}, err
+	epoch := control.epoch()
+	j := v.judge(c, v.Now, epoch, r.rule)
+	if j.verdict == verdictExpired {
+		if v, j, err = r.settled(ctx, c, epoch); err != nil {
+			return nil, err
 		}
-		j = v.Roster.judge(c.in(v.Roster, v.Now), v.Now, epoch, r.rule)
-	} else if j.verdict != none {
-		r.cache.keep(v, began, since) // only where what was presented matched
+	} else if j.verdict != verdictNone {
+		r.cache.keep(v, began, begun) // only where what was presented matched
 	}
-	if j.verdict != live {
-		return Session{}, r.refuse(c, j)
+	if j.verdict != verdictLive {
+		return nil, r.refuse(c, j)
 	}
-	if active && !r.seen(c.key, j.seat, v.Now) {
-		return r.touch(ctx, c.key, j.seat.ID, epoch)
+	if active && !r.noteUse(c.key, j, v.Now) {
+		return r.touch(ctx, c, j.session().ID, epoch)
 	}
-	return j.seat.Session, nil
+	return j.seat, nil
 }
 
-// refuse is the error of a claim that is not live. That it was made is noted
+// settled records what has timed out in a claim's roster, and judges the claim
+// again. A timeout is answered as an ending only once it is recorded, so that
+// nothing can undo it; somebody may have touched the session in time.
+func (r *Registry) settled(ctx context.Context, c claim, epoch uint64) (View, judgement, error) {
+	v, err := r.settle(ctx, c.key, epoch)
+	return v, v.judge(c, v.Now, epoch, r.rule), err
+}
+
+// touch moves a session's last-seen forward before the check of it is answered.
+// If the session has ended, or times out at this moment, that is recorded and
+// returned instead.
+func (r *Registry) touch(ctx context.Context, c claim, id SessionID, epoch uint64) (*seat, error) {
+	r.stats.touches.Add(1)
+	v, err := r.edit(ctx, c.key, premises{epoch: epoch}, func(d *draft) (Change, error) { return d.touchBefore(id), nil })
+	if err != nil {
+		return nil, err
+	}
+	return v.admitted(id)
+}
+
+// refuse is the error of a claim that is not live. That it was made is reported
 // in the background, at most once an hour.
 func (r *Registry) refuse(c claim, j judgement) error {
 	if j.report && !c.secret.IsZero() {
-		r.chores.add(chore{claim: c, used: true})
+		r.background.add(write{claim: c, reportUse: true})
 	}
-	if j.verdict == ended {
+	if j.verdict == verdictEnded {
 		return &EndedError{*j.ending}
 	}
 	return ErrNoSession

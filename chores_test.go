@@ -41,7 +41,7 @@ func TestTheSweepRecordsTimeoutsAndErasesWhatIsLeft(t *testing.T) {
 		time.Sleep(30 * time.Minute)
 		wantLive(t, r, keeper)
 
-		ended := stored(t, store, some[0].Session.Account).Roster.Endings[0].At
+		ended := stored(t, store, some[0].Session.Account).Roster.Endings[0].At.Time
 		time.Sleep(2*time.Hour - tick - time.Since(ended))
 		wantEnded(t, r, some[0], oneseat.IdleTimeout)
 		time.Sleep(4 * time.Minute)

@@ -50,7 +50,7 @@ func TestCloseEndsEverythingThatNewStarted(t *testing.T) {
 		g := signIn(t, r, "ada", oneseat.Client{})
 		wantLive(t, r, g)
 		r.Subscribe("")
-		r.WhenEnded(t.Context(), g.Session, func(error) {})
+		r.AfterEnd(t.Context(), g.Session, func(error) {})
 	}
 	until("nothing was started", func(n int) bool { return n >= 5*5 })
 	for _, r := range all {
@@ -128,7 +128,7 @@ func TestAfterCloseEverythingSaysSo(t *testing.T) {
 	_, checkID := r.CheckID(t.Context(), "nobody", "x")
 	_, sessions := r.Sessions(t.Context(), "ada")
 	_, end := r.EndAll(t.Context(), "ada", oneseat.Cause{})
-	_, enter := r.Enter(t.Context(), forged("nobody"), true, new(oneseat.Holding), oneseat.EndFunc(func(error) {}))
+	_, enter := r.CheckAndWatch(t.Context(), forged("nobody"), true, new(oneseat.Watch), oneseat.WatcherFunc(func(error) {}))
 	for name, err := range map[string]error{
 		"SignIn": signIn, "Check of a session": check, "Rotate": rotate, "Check": unknown, "CheckID": checkID, "Sessions": sessions, "EndAll": end, "Enter": enter,
 		"SignOut": r.SignOut(t.Context(), string(g.Token)), "EndRealm": r.EndRealm(t.Context(), ""), "Ping": r.Ping(t.Context()),

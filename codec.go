@@ -37,8 +37,8 @@ type rosterJSON struct {
 }
 
 type pendingJSON struct {
-	Secret   Digest `json:"secret"`
-	DeviceID Digest `json:"device_id,omitzero"`
+	Secret   digest `json:"secret"`
+	DeviceID digest `json:"device_id,omitzero"`
 	Epoch    uint64 `json:"epoch,omitzero"`
 	Expires  micros `json:"expires"`
 
@@ -59,10 +59,10 @@ type seatJSON struct {
 	Created  micros    `json:"created"`
 	LastSeen micros    `json:"last_seen"`
 	Device   Device    `json:"device,omitzero"`
-	Secret   Digest    `json:"secret,omitzero"`
-	Previous Digest    `json:"previous,omitzero"`
+	Secret   digest    `json:"secret,omitzero"`
+	Previous digest    `json:"previous,omitzero"`
 	Rotated  micros    `json:"rotated,omitzero"`
-	DeviceID Digest    `json:"device_id,omitzero"`
+	DeviceID digest    `json:"device_id,omitzero"`
 	Epoch    uint64    `json:"epoch,omitzero"`
 	Replayed micros    `json:"replayed,omitzero"`
 	Observed bool      `json:"observed,omitzero"`
@@ -79,8 +79,8 @@ type endingJSON struct {
 	Actor    string    `json:"actor,omitzero"`
 	Device   Device    `json:"device,omitzero"`
 	ByDevice Device    `json:"by_device,omitzero"`
-	Secret   Digest    `json:"secret,omitzero"`
-	Mark     Mark      `json:"mark,omitzero"`
+	Secret   digest    `json:"secret,omitzero"`
+	Mark     deviceTag `json:"mark,omitzero"`
 	Used     micros    `json:"used,omitzero"`
 
 	extra map[string]json.RawMessage
@@ -103,38 +103,38 @@ func (m micros) time() time.Time {
 	return time.UnixMicro(int64(m)).UTC()
 }
 
-// MarshalJSON gives the form in which stores keep a roster.
+// MarshalJSON returns the form in which stores keep a roster.
 func (ro *Roster) MarshalJSON() ([]byte, error) {
 	j := rosterJSON{
 		Format: max(ro.format, rosterFormat), Realm: ro.Realm, Account: ro.Account,
-		Forgotten: toMicros(ro.Forgotten), Limits: ro.Limits, Revision: ro.Revision, Takeover: toMicros(ro.Takeover),
-		Epoch: ro.Epoch, Due: toMicros(ro.Due), extra: ro.extra,
-		Seats: make([]seatJSON, len(ro.Seats)), Endings: make([]endingJSON, len(ro.Endings)),
+		Forgotten: toMicros(ro.forgotten), Limits: ro.limits, Revision: ro.limitsRev, Takeover: toMicros(ro.takeoverAt),
+		Epoch: ro.realmEpoch, Due: toMicros(ro.Due), extra: ro.extra,
+		Seats: make([]seatJSON, len(ro.seats)), Endings: make([]endingJSON, len(ro.endings)),
 	}
-	for _, p := range ro.Pending {
-		j.Pending = append(j.Pending, pendingJSON{p.Secret, p.DeviceID, p.Epoch, toMicros(p.Expires), p.extra})
+	for _, p := range ro.tickets {
+		j.Pending = append(j.Pending, pendingJSON{p.secret, p.deviceID, p.epoch, toMicros(p.expires), p.extra})
 	}
-	if b := ro.Block; b != nil {
-		j.Block = &blockJSON{toMicros(b.Since), toMicros(b.Until), b.Actor, b.extra}
+	if b := ro.blocked; b != nil {
+		j.Block = &blockJSON{toMicros(b.since), toMicros(b.until), b.actor, b.extra}
 	}
-	for i, s := range ro.Seats {
+	for i, s := range ro.seats {
 		j.Seats[i] = seatJSON{
-			ID: s.ID, Parent: s.Parent, Created: toMicros(s.Created), LastSeen: toMicros(s.LastSeen), Device: s.Device,
-			Secret: s.Secret, Previous: s.Previous, Rotated: toMicros(s.Rotated), DeviceID: s.DeviceID,
-			Epoch: s.Epoch, Replayed: toMicros(s.Replayed), Observed: s.Observed, extra: s.extra,
+			ID: s.ID, Parent: s.parent, Created: toMicros(s.Created), LastSeen: toMicros(s.LastSeen), Device: s.Device,
+			Secret: s.secret, Previous: s.previous, Rotated: toMicros(s.rotated), DeviceID: s.deviceID,
+			Epoch: s.epoch, Replayed: toMicros(s.replayed), Observed: s.observed, extra: s.extra,
 		}
 	}
-	for i, e := range ro.Endings {
+	for i, e := range ro.endings {
 		j.Endings[i] = endingJSON{
 			Session: e.Session, Parent: e.Parent, Reason: e.Reason, At: toMicros(e.At), By: e.By, Actor: e.Actor,
-			Device: e.Device, ByDevice: e.ByDevice, Secret: e.Secret, Mark: e.Mark, Used: toMicros(e.Used), extra: e.extra,
+			Device: e.Device, ByDevice: e.ByDevice, Secret: e.secret, Mark: e.tag, Used: toMicros(e.used), extra: e.extra,
 		}
 	}
 	return j.marshal()
 }
 
-// UnmarshalJSON reads what MarshalJSON wrote. A roster of a format that this
-// release cannot read, or one that is damaged, is a *[FormatError].
+// UnmarshalJSON reads what MarshalJSON wrote. It returns a *[FormatError] for a
+// roster that is damaged, or is of a format that this release cannot read.
 func (ro *Roster) UnmarshalJSON(b []byte) error {
 	var j rosterJSON
 	if err := j.unmarshal(b); err != nil {
@@ -144,27 +144,27 @@ func (ro *Roster) UnmarshalJSON(b []byte) error {
 		return &FormatError{fmt.Sprintf("format %d was written by another release (this one reads %d and %d): upgrade this node", j.Format, rosterFormat, rosterFormat+1)}
 	}
 	*ro = Roster{
-		Realm: j.Realm, Account: j.Account, Forgotten: j.Forgotten.time(), Limits: j.Limits, Revision: j.Revision, Takeover: j.Takeover.time(), Epoch: j.Epoch,
-		Due: j.Due.time(), format: j.Format, extra: j.extra,
-		Seats: make([]Seat, len(j.Seats)), Endings: make([]Ended, len(j.Endings)),
+		Realm: j.Realm, Account: j.Account, forgotten: j.Forgotten.time(), limits: j.Limits, limitsRev: j.Revision, takeoverAt: j.Takeover.time(),
+		realmEpoch: j.Epoch, Due: j.Due.time(), format: j.Format, extra: j.extra,
+		seats: make([]seat, len(j.Seats)), endings: make([]ended, len(j.Endings)),
 	}
 	for _, p := range j.Pending {
-		ro.Pending = append(ro.Pending, Pending{p.Secret, p.DeviceID, p.Epoch, p.Expires.time(), p.extra})
+		ro.tickets = append(ro.tickets, pending{p.Secret, p.DeviceID, p.Epoch, p.Expires.time(), p.extra})
 	}
 	if b := j.Block; b != nil {
-		ro.Block = &Block{b.Since.time(), b.Until.time(), b.Actor, b.extra}
+		ro.blocked = &block{b.Since.time(), b.Until.time(), b.Actor, b.extra}
 	}
 	for i, s := range j.Seats {
-		ro.Seats[i] = Seat{
-			Session: Session{ID: s.ID, Parent: s.Parent, Account: j.Account, Device: s.Device, Created: s.Created.time(), LastSeen: s.LastSeen.time()},
-			Secret:  s.Secret, Previous: s.Previous, Rotated: s.Rotated.time(), DeviceID: s.DeviceID,
-			Epoch: s.Epoch, Replayed: s.Replayed.time(), Observed: s.Observed, extra: s.extra,
+		ro.seats[i] = seat{
+			Session: Session{ID: s.ID, Account: j.Account, Device: s.Device, Created: s.Created.time(), LastSeen: s.LastSeen.time()},
+			parent:  s.Parent, secret: s.Secret, previous: s.Previous, rotated: s.Rotated.time(), deviceID: s.DeviceID,
+			epoch: s.Epoch, replayed: s.Replayed.time(), observed: s.Observed, extra: s.extra,
 		}
 	}
 	for i, e := range j.Endings {
-		ro.Endings[i] = Ended{
+		ro.endings[i] = ended{
 			Ending: Ending{Session: e.Session, Parent: e.Parent, Reason: e.Reason, At: e.At.time(), By: e.By, Actor: e.Actor, Device: e.Device, ByDevice: e.ByDevice},
-			Secret: e.Secret, Mark: e.Mark, Used: e.Used.time(), extra: e.extra,
+			secret: e.Secret, tag: e.Mark, used: e.Used.time(), extra: e.extra,
 		}
 	}
 	return nil

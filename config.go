@@ -118,26 +118,26 @@ const maxTouchEvery = 5 * time.Minute
 // none, joined.
 func (c Config) withDefaults() (Config, error) {
 	var errs []error
-	bad := func(field, problem string, args ...any) {
+	reject := func(field, problem string, args ...any) {
 		errs = append(errs, &ConfigError{field, fmt.Sprintf(problem, args...)})
 	}
 	idleGiven := c.Idle != 0
-	def(&c.Realm, "default")
-	def(&c.Limit, 1)
-	def(&c.Streams, 1)
-	def(&c.WhenFull, Displace)
-	def(&c.WhoGoes, Idlest)
-	def(&c.StreamIdle, 45*time.Second)
-	def(&c.Absolute, 90*24*time.Hour)
-	if def(&c.Idle, 14*24*time.Hour); !idleGiven && c.Absolute > 0 {
+	setDefault(&c.Realm, "default")
+	setDefault(&c.Limit, 1)
+	setDefault(&c.Streams, 1)
+	setDefault(&c.WhenFull, Displace)
+	setDefault(&c.WhoGoes, Idlest)
+	setDefault(&c.StreamIdle, 45*time.Second)
+	setDefault(&c.Absolute, 90*24*time.Hour)
+	if setDefault(&c.Idle, 14*24*time.Hour); !idleGiven && c.Absolute > 0 {
 		c.Idle = min(c.Idle, c.Absolute)
 	}
-	def(&c.KeepEndings, 30*24*time.Hour)
-	def(&c.MaxStale, time.Second)
-	def(&c.HoldGrace, 5*time.Second)
+	setDefault(&c.KeepEndings, 30*24*time.Hour)
+	setDefault(&c.MaxStale, time.Second)
+	setDefault(&c.HoldGrace, 5*time.Second)
 
-	if len(c.Realm) > 64 || !utf8.ValidString(c.Realm) || inert(c.Realm, 64) != c.Realm {
-		bad("Realm", "it has to be 1 to 64 bytes of printable text")
+	if len(c.Realm) > 64 || !utf8.ValidString(c.Realm) || sanitize(c.Realm, 64) != c.Realm {
+		reject("Realm", "it has to be 1 to 64 bytes of printable text")
 	}
 	fields := map[string]string{"Total": "Limit", "Classes": "ClassLimits", "Streams": "Streams"}
 	for _, p := range c.limits().problems() {
@@ -145,44 +145,44 @@ func (c Config) withDefaults() (Config, error) {
 		if field = fields[field]; ok {
 			field += "[" + class
 		}
-		bad(field, "%s", p.Problem)
+		reject(field, "%s", p.Problem)
 	}
 	if !slices.Contains([]Policy{Displace, Refuse, Ask}, c.WhenFull) {
-		bad("WhenFull", "%q is neither Displace, Refuse nor Ask", string(c.WhenFull))
+		reject("WhenFull", "%q is neither Displace, Refuse nor Ask", string(c.WhenFull))
 	}
 	if !slices.Contains([]WhoGoes{Idlest, Oldest, SameClass}, c.WhoGoes) {
-		bad("WhoGoes", "%q is neither Idlest, Oldest nor SameClass", string(c.WhoGoes))
+		reject("WhoGoes", "%q is neither Idlest, Oldest nor SameClass", string(c.WhoGoes))
 	}
 	if c.StreamIdle < time.Second {
-		bad("StreamIdle", "%v is less than a second", c.StreamIdle)
+		reject("StreamIdle", "%v is less than a second", c.StreamIdle)
 	}
 	if c.Idle != NoTimeout && c.Idle < time.Second {
-		bad("Idle", "%v is less than a second, and not NoTimeout", c.Idle)
+		reject("Idle", "%v is less than a second, and not NoTimeout", c.Idle)
 	}
 	if c.Absolute != NoTimeout && c.Absolute < time.Second {
-		bad("Absolute", "%v is less than a second, and not NoTimeout", c.Absolute)
+		reject("Absolute", "%v is less than a second, and not NoTimeout", c.Absolute)
 	}
 	if c.Absolute > 0 && c.Idle > c.Absolute {
-		bad("Idle", "%v is longer than Absolute, %v, and would never be reached", c.Idle, c.Absolute)
+		reject("Idle", "%v is longer than Absolute, %v, and would never be reached", c.Idle, c.Absolute)
 	}
 	most := maxTouchEvery
 	if c.Idle > 0 {
 		most = min(most, c.Idle/10)
 	}
-	if def(&c.TouchEvery, most); c.TouchEvery <= 0 || c.TouchEvery > most {
-		bad("TouchEvery", "%v is not between 0 and %v, a tenth of Idle and 5 minutes at most", c.TouchEvery, most)
+	if setDefault(&c.TouchEvery, most); c.TouchEvery <= 0 || c.TouchEvery > most {
+		reject("TouchEvery", "%v is not between 0 and %v, a tenth of Idle and 5 minutes at most", c.TouchEvery, most)
 	}
 	if c.SeatIdle != 0 && c.SeatIdle < 2*c.TouchEvery {
-		bad("SeatIdle", "%v is less than twice TouchEvery, %v: idleness is not known so exactly", c.SeatIdle, c.TouchEvery)
+		reject("SeatIdle", "%v is less than twice TouchEvery, %v: idleness is not known so exactly", c.SeatIdle, c.TouchEvery)
 	}
 	if c.KeepEndings < time.Minute {
-		bad("KeepEndings", "%v is less than a minute: nobody could be told", c.KeepEndings)
+		reject("KeepEndings", "%v is less than a minute: nobody could be told", c.KeepEndings)
 	}
 	if c.MaxStale != FreshAlways && (c.MaxStale < 20*time.Millisecond || c.MaxStale > time.Minute) {
-		bad("MaxStale", "%v is not 20 ms to 1 minute, nor FreshAlways", c.MaxStale)
+		reject("MaxStale", "%v is not 20 ms to 1 minute, nor FreshAlways", c.MaxStale)
 	}
 	if c.HoldGrace < 0 {
-		bad("HoldGrace", "%v is negative", c.HoldGrace)
+		reject("HoldGrace", "%v is negative", c.HoldGrace)
 	}
 	if c.Logger == nil {
 		c.Logger = slog.Default()
@@ -197,7 +197,7 @@ func (c Config) withDefaults() (Config, error) {
 	return c, errors.Join(errs...)
 }
 
-func def[T comparable](field *T, value T) {
+func setDefault[T comparable](field *T, value T) {
 	var zero T
 	if *field == zero {
 		*field = value
@@ -210,10 +210,10 @@ func (c Config) limits() Limits {
 }
 
 // rule is the configuration as far as it decides.
-func (c Config) rule() Rule {
-	return Rule{
-		Limits: c.limits(), WhenFull: c.WhenFull, WhoGoes: c.WhoGoes, SeatIdle: c.SeatIdle, StreamIdle: c.StreamIdle,
-		ObserveOnly: c.ObserveOnly, KeepEndings: c.KeepEndings, AdoptUntil: c.AdoptUntil,
-		Idle: max(c.Idle, 0), Absolute: max(c.Absolute, 0),
+func (c Config) rule() rule {
+	return rule{
+		realm: c.Realm, limits: c.limits(), whenFull: c.WhenFull, whoGoes: c.WhoGoes, seatIdle: c.SeatIdle, streamIdle: c.StreamIdle,
+		observeOnly: c.ObserveOnly, touchEvery: c.TouchEvery, keepEndings: c.KeepEndings, adoptUntil: c.AdoptUntil,
+		idle: max(c.Idle, 0), absolute: max(c.Absolute, 0),
 	}
 }

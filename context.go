@@ -33,8 +33,10 @@ func (h *Holder) Value(key any) any {
 // whether there is one. It panics outside oneseathttp's Wrap and Require, where
 // "nobody" would be a wrong answer.
 func SessionFrom(ctx context.Context) (Session, bool) {
-	s := holderFrom(ctx).Session
-	return value(s), s != nil
+	if s := holderFrom(ctx).Session; s != nil {
+		return *s, true
+	}
+	return Session{}, false
 }
 
 // EndingFrom returns how the session ended that the request presented, and

@@ -10,11 +10,11 @@ import (
 	"pgregory.net/rapid"
 )
 
-var plain = Rule{Limits: Limits{Total: 1, Streams: 1}, WhenFull: Displace, WhoGoes: Idlest, StreamIdle: time.Minute, Idle: time.Hour, Absolute: 24 * time.Hour, KeepEndings: 30 * 24 * time.Hour}
+var plain = rule{realm: "r", limits: Limits{Total: 1, Streams: 1}, whenFull: Displace, whoGoes: Idlest, streamIdle: time.Minute, idle: time.Hour, absolute: 24 * time.Hour, keepEndings: 30 * 24 * time.Hour}
 
-func limited(limit int, policy Policy) Rule {
+func limited(limit int, policy Policy) rule {
 	r := plain
-	r.Limits.Total, r.WhenFull = limit, policy
+	r.limits.Total, r.whenFull = limit, policy
 	return r
 }
 
@@ -22,9 +22,9 @@ func limited(limit int, policy Policy) Rule {
 func full(n int) *Roster {
 	ro := aRoster()
 	for i := range n {
-		ro.Seats = append(ro.Seats, aSeat(fmt.Sprintf("s%03d", i), seen(time.Duration(i+1)*time.Second)))
+		ro.seats = append(ro.seats, aSeat(fmt.Sprintf("s%03d", i), seen(time.Duration(i+1)*time.Second)))
 	}
-	ro.Seats[n/2].LastSeen = noon
+	ro.seats[n/2].LastSeen = noon
 	return ro
 }
 
@@ -37,7 +37,8 @@ func TestDecideTable(t *testing.T) {
 		ro   *Roster
 		v    *Roster // what the store has, if it is another than ro
 		c    newcomer
-		rule Rule
+		try  time.Time // of a retry: when the first try was
+		rule rule
 		want Decision
 	}{
 		{name: "nobody is there", ro: aRoster(), rule: plain},
@@ -73,16 +74,16 @@ func TestDecideTable(t *testing.T) {
 		},
 		{name: "full under refuse", ro: three(), rule: limited(3, Refuse), want: Decision{Outcome: Refused}},
 		{name: "full under refuse, on one's own device", ro: aRoster(aSeat("a", device("d"))), rule: limited(1, Refuse), c: newcomer{seat: aSeat("new", device("d"))}, want: Decision{Outcome: Refused}},
-		{name: "full under refuse, but the owner is vouched for", ro: three(), rule: limited(3, Refuse), c: newcomer{takeOver: true}, want: Decision{Displaces: []SessionID{"b"}}},
+		{name: "full under refuse, but the owner is vouched for", ro: three(), rule: limited(3, Refuse), c: newcomer{override: true}, want: Decision{Displaces: []SessionID{"b"}}},
 		{name: "room under refuse", ro: three(), rule: limited(4, Refuse)},
 		{name: "unlimited: one below the ceiling", ro: full(MaxSeats - 1), rule: limited(Unlimited, Refuse)},
 		{name: "unlimited: at the ceiling the idlest goes, under refuse too", ro: full(MaxSeats), rule: limited(Unlimited, Refuse), want: Decision{Displaces: []SessionID{"s128"}}},
 		{name: "an earlier try is live", ro: aRoster(aSeat("new")), rule: plain, want: Decision{Outcome: already}},
 		{name: "an earlier try is live, and the account is full", ro: aRoster(aSeat("new")), rule: limited(1, Refuse), want: Decision{Outcome: already}},
 		{name: "an earlier try was ended", ro: aRoster(anEnding("new", Displaced, 0, "x")), rule: plain, want: Decision{Outcome: already}},
-		{name: "an earlier try may have been forgotten", ro: aRoster(at(0)), v: aRoster(at(0)), rule: plain, c: newcomer{tried: at(-1)}, want: Decision{Outcome: unknown}},
-		{name: "an earlier try may have been forgotten at that moment", ro: aRoster(at(0)), v: aRoster(at(0)), rule: plain, c: newcomer{tried: at(0)}, want: Decision{Outcome: unknown}},
-		{name: "what was forgotten is older than the first try", ro: aRoster(at(0)), v: aRoster(at(0)), rule: plain, c: newcomer{tried: at(1)}},
+		{name: "an earlier try may have been forgotten", ro: aRoster(at(0)), v: aRoster(at(0)), rule: plain, try: at(-1), want: Decision{Outcome: unknown}},
+		{name: "an earlier try may have been forgotten at that moment", ro: aRoster(at(0)), v: aRoster(at(0)), rule: plain, try: at(0), want: Decision{Outcome: unknown}},
+		{name: "what was forgotten is older than the first try", ro: aRoster(at(0)), v: aRoster(at(0)), rule: plain, try: at(1)},
 		{name: "the first try need not ask what was forgotten", ro: aRoster(at(0)), rule: plain},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -90,7 +91,9 @@ func TestDecideTable(t *testing.T) {
 				tt.c.seat = aSeat("new")
 			}
 			before := snapshot(t, tt.ro)
-			same(t, "decision", brief(tt.ro.decide(viewAt(tt.v, time.Minute), tt.c, tt.rule)), brief(tt.want))
+			d := draftOf(tt.ro, time.Minute, tt.rule)
+			d.was, d.firstTryAt = viewAt(tt.v, time.Minute), tt.try
+			same(t, "decision", brief(d.decide(tt.c)), brief(tt.want))
 			same(t, "the roster afterwards", snapshot(t, tt.ro), before)
 		})
 	}
@@ -131,11 +134,11 @@ func TestSameBrowserIsKnownByItsTokenOrByOneRenewedWithinTheLastMinute(t *testin
 			anEnding("a", Renewed, 0, "b"), anEnding("b", Renewed, 0, "a"))},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			var d Digest
+			var d digest
 			if tt.presented != "" {
 				d = dig(tt.presented)
 			}
-			same(t, "session", tt.ro.sameBrowser(at(tt.now), d), tt.want)
+			same(t, "session", draftOf(tt.ro, tt.now, plain).sameBrowser(d), tt.want)
 		})
 	}
 }
@@ -144,23 +147,23 @@ func TestApplyEndsWhoGoesAndSeatsTheNewcomer(t *testing.T) {
 	old := aRoster(aSeat("a"), aSeat("b"), aSeat("c"), anEnding("z", SignedOut, -time.Minute, "z"))
 	before := snapshot(t, old)
 	v := viewAt(old, time.Minute)
-	ro, _ := v.settled("r", "ada", 1, plain)
+	worked := settled(v, 1, plain)
 	c := newcomer{seat: aSeat("new", created(-time.Hour), seen(-time.Hour))}
-	earlier := Event{Type: SessionEnded, Session: "settled"}
-	got := ro.apply(v, c, Decision{Renews: "b", Displaces: []SessionID{"c", "a"}}, []Event{earlier}, plain)
+	worked.events = []Event{{Type: SessionEnded, Session: "settled"}}
+	got := worked.apply(c, Decision{Renews: "b", Displaces: []SessionID{"c", "a"}})
 
 	same(t, "the stored roster afterwards", snapshot(t, old), before)
 	same(t, "seats", seatIDs(got.Roster), []SessionID{"new"})
-	s := got.Roster.Seats[0]
+	s := got.Roster.seats[0]
 	same(t, "the newcomer", s.Session, Session{ID: "new", Account: "ada", Device: c.seat.Device, Created: v.Now, LastSeen: v.Now})
 	same(t, "endings", endingIDs(got.Roster), []SessionID{"z", "b", "c", "a"})
 	for i, why := range map[int]Reason{1: Renewed, 2: Displaced, 3: Displaced} {
-		e := got.Roster.Endings[i]
+		e := got.Roster.endings[i]
 		same(t, "ending", e.Ending, Ending{
 			Session: e.Session, Reason: why, At: v.Now, By: "new",
 			Device: aSeat(string(e.Session)).Device, ByDevice: c.seat.Device,
 		})
-		same(t, "its secret", e.Secret, dig(string(e.Session)))
+		same(t, "its secret", e.secret, dig(string(e.Session)))
 	}
 	same(t, "due", got.Roster.Due, at(time.Hour+time.Minute))
 	var told []string
@@ -174,7 +177,7 @@ func TestApplyEndsWhoGoesAndSeatsTheNewcomer(t *testing.T) {
 		Type: SessionEnded, Realm: "r", Account: "ada", Session: "c", At: v.Now, Version: v.Next(), Reason: Displaced,
 		By: "new", Device: aSeat("c").Device, ByDevice: c.seat.Device,
 	})
-	same(t, "as an ending", got.Events[2].Ending(), got.Roster.Endings[2].Ending)
+	same(t, "as an ending", got.Events[2].Ending(), got.Roster.endings[2].Ending)
 	same(t, "the event of the admission", got.Events[4], Event{
 		Type: SessionCreated, Realm: "r", Account: "ada", Session: "new", At: v.Now, Version: v.Next(), Device: c.seat.Device,
 	})
@@ -184,28 +187,30 @@ func TestApplyEndsWhoGoesAndSeatsTheNewcomer(t *testing.T) {
 func TestAdmitIsTheOneDoor(t *testing.T) {
 	stale := aRoster(aSeat("a", seen(-2*time.Hour)), aSeat("b"))
 
-	change, d := admit(viewAt(nil, 0), "r", "ada", newcomer{seat: aSeat("new")}, plain)
+	change, d := settled(viewAt(nil, 0), 1, plain).admit(newcomer{seat: aSeat("new")})
 	same(t, "the first session of an account", []any{d.Outcome, seatIDs(change.Roster), change.Roster.Realm, change.Roster.Account},
 		[]any{Admitted, []SessionID{"new"}, "r", "ada"})
 
-	change, d = admit(viewAt(stale, 0), "r", "ada", newcomer{seat: aSeat("new")}, limited(2, Refuse))
+	change, d = settled(viewAt(stale, 0), 1, limited(2, Refuse)).admit(newcomer{seat: aSeat("new")})
 	same(t, "a session that has timed out holds no seat", []any{d.Outcome, seatIDs(change.Roster)}, []any{Admitted, []SessionID{"b", "new"}})
-	same(t, "and is recorded as such", change.Roster.Endings[0].Reason, IdleTimeout)
+	same(t, "and is recorded as such", change.Roster.endings[0].Reason, IdleTimeout)
 
-	change, d = admit(viewAt(aRoster(aSeat("a")), 0), "r", "ada", newcomer{seat: aSeat("new", epoch(2))}, limited(1, Refuse))
+	change, d = settled(viewAt(aRoster(aSeat("a")), 0), 2, limited(1, Refuse)).admit(newcomer{seat: aSeat("new")})
 	same(t, "a session of an earlier epoch holds no seat", []any{d.Outcome, seatIDs(change.Roster)}, []any{Admitted, []SessionID{"new"}})
-	same(t, "and is recorded as such too", change.Roster.Endings[0].Reason, RealmEnded)
+	same(t, "and is recorded as such too", change.Roster.endings[0].Reason, RealmEnded)
 
-	change, d = admit(viewAt(stale, 0), "r", "ada", newcomer{seat: aSeat("new")}, limited(1, Refuse))
+	change, d = settled(viewAt(stale, 0), 1, limited(1, Refuse)).admit(newcomer{seat: aSeat("new")})
 	same(t, "a refusal", []any{d.Outcome, seatIDs(change.Roster), endingIDs(change.Roster)}, []any{Refused, []SessionID{"b"}, []SessionID{"a"}})
 	same(t, "is told after what was settled", []EventType{change.Events[0].Type, change.Events[1].Type}, []EventType{SessionEnded, SignInRefused})
 	same(t, "and names who was refused", change.Events[1].Session, SessionID("new"))
 
-	change, d = admit(viewAt(aRoster(aSeat("new")), 0), "r", "ada", newcomer{seat: aSeat("new")}, plain)
+	change, d = settled(viewAt(aRoster(aSeat("new")), 0), 1, plain).admit(newcomer{seat: aSeat("new")})
 	same(t, "a second try changes nothing", []any{d.Outcome, change}, []any{already, Change{}})
 
 	forgot := aRoster(aSeat("a"), at(0))
-	change, d = admit(viewAt(forgot, 0), "r", "ada", newcomer{seat: aSeat("new"), tried: at(-1)}, plain)
+	retry := settled(viewAt(forgot, 0), 1, plain)
+	retry.firstTryAt = at(-1)
+	change, d = retry.admit(newcomer{seat: aSeat("new")})
 	same(t, "a second try that cannot tell changes nothing", []any{d.Outcome, change}, []any{unknown, Change{}})
 }
 
@@ -226,8 +231,7 @@ func TestForgotSaysWhetherARetryCanTell(t *testing.T) {
 		{"erased then", absent, floor, true},
 		{"erased since", absent, floor.Add(-time.Microsecond), true},
 	} {
-		ro, _ := tt.v.settled("r", "ada", 0, plain)
-		same(t, tt.name, tt.v.forgot(ro, tt.since), tt.want)
+		same(t, tt.name, settled(tt.v, 0, plain).forgot(tt.since), tt.want)
 	}
 }
 
@@ -239,10 +243,10 @@ func TestNoRosterEverHoldsMoreThanTheLimit(t *testing.T) {
 		stored, version, now := (*Roster)(nil), uint64(0), noon
 		gone := map[SessionID]bool{}
 		for n := range rapid.IntRange(1, 40).Draw(t, "steps") {
-			rule := Rule{
-				Limits:   Limits{Total: rapid.SampledFrom([]int{1, 1, 2, 3, Unlimited}).Draw(t, "limit"), Streams: 1},
-				WhenFull: rapid.SampledFrom([]Policy{Displace, Refuse}).Draw(t, "policy"),
-				Idle:     time.Hour, Absolute: 5 * time.Hour, KeepEndings: 2 * time.Hour,
+			rule := rule{
+				limits:   Limits{Total: rapid.SampledFrom([]int{1, 1, 2, 3, Unlimited}).Draw(t, "limit"), Streams: 1},
+				whenFull: rapid.SampledFrom([]Policy{Displace, Refuse}).Draw(t, "policy"),
+				idle:     time.Hour, absolute: 5 * time.Hour, keepEndings: 2 * time.Hour,
 			}
 			now = now.Add(time.Duration(rapid.IntRange(0, 40).Draw(t, "minutes")) * time.Minute)
 			v := View{Roster: stored, Version: version}.At(now)
@@ -257,31 +261,30 @@ func TestNoRosterEverHoldsMoreThanTheLimit(t *testing.T) {
 			case what == "sign in":
 				s := aSeat(fmt.Sprint(n), device(rapid.SampledFrom([]string{"", "x", "y"}).Draw(t, "device")))
 				var d Decision
-				c, d = admit(v, "r", "ada", newcomer{seat: s, presented: token, takeOver: rapid.Bool().Draw(t, "take over")}, rule)
-				limit := rule.Limits.Total
+				c, d = settled(v, 1, rule).admit(newcomer{seat: s, presented: token, override: rapid.Bool().Draw(t, "override")})
+				limit := rule.limits.Total
 				if limit == Unlimited {
 					limit = MaxSeats
 				}
-				if d.Outcome == Admitted && len(c.Roster.Seats) > limit {
-					t.Fatalf("%d live of %d", len(c.Roster.Seats), limit)
+				if d.Outcome == Admitted && len(c.Roster.seats) > limit {
+					t.Fatalf("%d live of %d", len(c.Roster.seats), limit)
 				}
-				if d.Outcome == Refused && (rule.WhenFull != Refuse || rule.Limits.Total == Unlimited || stored == nil || len(c.Roster.Seats) < limit) {
+				if d.Outcome == Refused && (rule.whenFull != Refuse || rule.limits.Total == Unlimited || stored == nil || len(c.Roster.seats) < limit) {
 					t.Fatalf("refused though there is room: %+v", rule)
 				}
 			case stored == nil:
 			default:
-				ro, events := v.settled("r", "ada", 1, rule)
-				switch i := ro.bySecret(token); {
-				case i < 0:
+				switch d, i := settled(v, 1, rule), settled(v, 1, rule).bySecret(token); {
+				case i < 0 || what == "settle":
+					c = d.changed()
 				case what == "touch":
-					ro.touch(ro.Seats[i].ID, v.Now, time.Minute)
+					c = d.touchBefore(d.seats[i].ID)
 				case what == "rotate":
-					e, _ := ro.rotate(v, token, dig(fmt.Sprint(n)))
-					events = append(events, e)
+					c, _ = d.rotate(token, dig(fmt.Sprint(n)))
 				case what == "end":
-					events = append(events, ro.end(v, ro.Seats[i].ID, Ending{Reason: Revoked, At: v.Now})...)
+					d.end(d.seats[i].ID, Ending{Reason: Revoked})
+					c = d.changed()
 				}
-				c = v.changeIf(ro, events, rule)
 			}
 			if got := snapshot(t, stored); got != before {
 				t.Fatalf("what was stored was modified:\n%s\n%s", before, got)
@@ -299,7 +302,7 @@ func TestNoRosterEverHoldsMoreThanTheLimit(t *testing.T) {
 				stored = nil
 			case c.Roster != nil:
 				stored, version = c.Roster, v.Next()
-				for _, s := range stored.Seats {
+				for _, s := range stored.seats {
 					if gone[s.ID] {
 						t.Fatalf("session %s is back", s.ID)
 					}
@@ -307,10 +310,10 @@ func TestNoRosterEverHoldsMoreThanTheLimit(t *testing.T) {
 						t.Fatalf("session %s has timed out and is still there", s.ID)
 					}
 				}
-				if len(stored.Endings) > MaxEndings {
-					t.Fatalf("%d endings", len(stored.Endings))
+				if len(stored.endings) > MaxEndings {
+					t.Fatalf("%d endings", len(stored.endings))
 				}
-				if !slices.IsSortedFunc(stored.Endings, func(a, b Ended) int { return a.At.Compare(b.At) }) {
+				if !slices.IsSortedFunc(stored.endings, func(a, b ended) int { return a.At.Compare(b.At) }) {
 					t.Fatal("the endings are out of order")
 				}
 				if !stored.Due.Equal(stored.due(rule)) {

@@ -52,3 +52,8 @@ type Event struct {
 func (e Event) Ending() Ending {
 	return Ending{Session: e.Session, Parent: e.Parent, Reason: e.Reason, At: e.At, By: e.By, Actor: e.Actor, Device: e.Device, ByDevice: e.ByDevice}
 }
+
+// tell completes an event with how a session ended, or would have.
+func (e *Event) tell(how Ending) {
+	e.Reason, e.By, e.Actor, e.ByDevice = how.Reason, how.By, how.Actor, how.ByDevice
+}

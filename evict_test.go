@@ -15,8 +15,8 @@ func TestTheCacheIsBounded(t *testing.T) {
 		return k
 	}
 	keep := func(n int, version uint64) *entry {
-		since := c.expect(key(n))
-		defer c.done(key(n))
+		since := c.beginLoad(key(n))
+		defer c.endLoad(key(n))
 		return c.keep(View{Key: key(n), Roster: &Roster{}, Version: version}, instant{}, since)
 	}
 	for n := range cachePerShard {
@@ -33,7 +33,7 @@ func TestTheCacheIsBounded(t *testing.T) {
 		}
 		same(t, "entries after one was added", c.len(), cachePerShard)
 	}
-	same(t, "marks that are left", len(c.shard(key(0)).marks), 0)
+	same(t, "marks that are left", len(c.shard(key(0)).loads), 0)
 }
 
 // Two reads may be under way at once: the one that saw less does not count,
@@ -41,8 +41,8 @@ func TestTheCacheIsBounded(t *testing.T) {
 func TestTheCacheKeepsTheHighestVersion(t *testing.T) {
 	c := newCache(1, time.Second)
 	var key Key
-	c.expect(key)
-	defer c.done(key)
+	c.beginLoad(key)
+	defer c.endLoad(key)
 	keep := func(version uint64, at time.Duration) *entry {
 		return c.keep(View{Key: key, Roster: &Roster{}, Version: version}, instant{at, at}, 0)
 	}

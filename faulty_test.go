@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/oneseat/oneseat"
+	"github.com/oneseat/oneseat/internal/record"
 	"github.com/oneseat/oneseat/store/memstore"
 )
 
@@ -338,13 +339,19 @@ func count(events []oneseat.Event, of oneseat.EventType) int {
 }
 
 // stored is what the store has of an account ("" for the control record).
-func stored(t testing.TB, s oneseat.Store, account string) oneseat.View {
+func stored(t testing.TB, s oneseat.Store, account string) storedView {
 	t.Helper()
 	views, err := s.Load(t.Context(), oneseat.KeyOf(realm, account))
 	if err != nil {
 		t.Fatal(err)
 	}
-	return views[0]
+	return storedView{views[0], record.Of(views[0].Roster)}
+}
+
+// storedView is a view whose roster is shown as it is stored.
+type storedView struct {
+	oneseat.View
+	Roster *record.Record
 }
 
 // deleteRow removes an account's row behind the log's back, as a person with a

@@ -196,11 +196,11 @@ func TestAHoldThatCannotBeConfirmedIsCutAtOnce(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel()
 		q := &request{}
-		b.WhenEnded(ctx, g.Session, q.End)
+		b.AfterEnd(ctx, g.Session, q.SessionEnded)
 		wantError(t, q.cause(t), context.Canceled)
 		unknown := oneseat.Session{ID: "x", Account: "ada"}
 		q = &request{}
-		b.WhenEnded(t.Context(), unknown, q.End)
+		b.AfterEnd(t.Context(), unknown, q.SessionEnded)
 		wantError(t, q.cause(t), oneseat.ErrNoSession)
 		if n := b.Stats().Held; n != 0 {
 			t.Errorf("%d are held", n)
@@ -235,12 +235,12 @@ func TestAStreamIsToldOfItsSessionsEndWithoutTheLog(t *testing.T) {
 		a, b, _ := following(t, oneseat.Config{})
 		g := signIn(t, a, "ada", oneseat.Client{})
 		s := play(t, a, g.Session, "1")
-		before, release := b.Hold(t.Context(), s)
+		before, release := b.HoldStream(t.Context(), s)
 		defer release()
 		b.deaf()
 		signIn(t, a, "ada", oneseat.Client{})
 		time.Sleep(maxStale)
-		after, release := b.Hold(t.Context(), s)
+		after, release := b.HoldStream(t.Context(), s)
 		defer release()
 		_, err := b.CheckStream(t.Context(), g.Session, s.ID)
 		for what, err := range map[string]error{
@@ -259,24 +259,24 @@ func TestAStreamIsToldOfItsSessionsEndWithoutTheLog(t *testing.T) {
 func TestWhatAnUpdateFindsOverIsCutHere(t *testing.T) {
 	for name, tt := range map[string]struct {
 		stream bool // it is about a stream, not about its session
-		do     func(ctx context.Context, r node, g oneseat.Grant, stream oneseat.Session) error
+		do     func(ctx context.Context, r node, g oneseat.Grant, stream oneseat.Stream) error
 	}{
-		"SignOut": {false, func(ctx context.Context, r node, g oneseat.Grant, _ oneseat.Session) error {
+		"SignOut": {false, func(ctx context.Context, r node, g oneseat.Grant, _ oneseat.Stream) error {
 			return r.SignOut(ctx, string(g.Token))
 		}},
-		"End": {false, func(ctx context.Context, r node, g oneseat.Grant, _ oneseat.Session) error {
+		"End": {false, func(ctx context.Context, r node, g oneseat.Grant, _ oneseat.Stream) error {
 			return second(r.End(ctx, "ada", oneseat.Cause{}, g.Session.ID))
 		}},
-		"EndAll": {false, func(ctx context.Context, r node, _ oneseat.Grant, _ oneseat.Session) error {
+		"EndAll": {false, func(ctx context.Context, r node, _ oneseat.Grant, _ oneseat.Stream) error {
 			return second(r.EndAll(ctx, "ada", oneseat.Cause{}))
 		}},
-		"Block": {false, func(ctx context.Context, r node, _ oneseat.Grant, _ oneseat.Session) error {
+		"Block": {false, func(ctx context.Context, r node, _ oneseat.Grant, _ oneseat.Stream) error {
 			return r.Block(ctx, "ada", time.Time{}, "")
 		}},
-		"StopStream": {true, func(ctx context.Context, r node, g oneseat.Grant, stream oneseat.Session) error {
+		"StopStream": {true, func(ctx context.Context, r node, g oneseat.Grant, stream oneseat.Stream) error {
 			return r.StopStream(ctx, g.Session, stream.ID)
 		}},
-		"End of a stream": {true, func(ctx context.Context, r node, _ oneseat.Grant, stream oneseat.Session) error {
+		"End of a stream": {true, func(ctx context.Context, r node, _ oneseat.Grant, stream oneseat.Stream) error {
 			return second(r.End(ctx, "ada", oneseat.Cause{}, stream.ID))
 		}},
 	} {
@@ -286,7 +286,7 @@ func TestWhatAnUpdateFindsOverIsCutHere(t *testing.T) {
 					a, b, _ := following(t, oneseat.Config{})
 					g := signIn(t, a, "ada", oneseat.Client{})
 					stream := play(t, a, g.Session, "p")
-					session, playing := hold(t, a, g), hold(t, a, oneseat.Grant{Session: stream})
+					session, playing := hold(t, a, g), holdStream(t, a, stream)
 					a.deaf()
 					if here {
 						a.loseReplies(oneseat.KeyOf(realm, "ada"), 1, nil)
@@ -323,7 +323,7 @@ func TestWhatBeganAfterAnUpdateIsNotCutByIt(t *testing.T) {
 				if late == nil { // its reply is overtaken by a stream that is started and held here
 					late = &request{}
 					stream := play(t, b, g.Session, "p")
-					late.leave = a.WhenEnded(t.Context(), stream, late.End)
+					late.leave = a.AfterStreamEnd(t.Context(), stream, late.SessionEnded)
 				}
 				return v, err
 			}
@@ -350,7 +350,7 @@ func TestWhatIsHeldNoMoreIsForgotten(t *testing.T) {
 		before := heap()
 		for i := range n {
 			s := oneseat.Session{Account: fmt.Sprint("ada ", i%10), ID: oneseat.SessionID(strings.Repeat("x", size) + fmt.Sprint(i))}
-			a.WhenEnded(t.Context(), s, func(error) {})()
+			a.AfterEnd(t.Context(), s, func(error) {})()
 		}
 		time.Sleep(time.Second)
 		if grown := heap() - before; grown > size*n/2 {
@@ -375,7 +375,7 @@ func TestAStreamThatIsStartedAgainIsNotCutByItsEndBefore(t *testing.T) {
 		if n, m := count(events, oneseat.StreamStarted), count(events, oneseat.StreamEnded); n != 2 || m != 1 {
 			t.Fatalf("%d starts and %d ends: %+v", n, m, events)
 		}
-		q := hold(t, b, oneseat.Grant{Session: stream})
+		q := holdStream(t, b, stream)
 		b.up()
 		time.Sleep(2 * time.Second) // the log has told
 		if cause := q.cause(t); cause != nil {

@@ -24,7 +24,7 @@ func TestAnEndBetweenTheCheckAndTheTieIsNotMissed(t *testing.T) {
 				g := signIn(t, r, "ada", oneseat.Client{})
 				fromMemory(t, r, g)
 				q := &request{}
-				if !r.EnterLate(t.Context(), string(g.Token), &q.holding, q, func() { end(t, r) }) {
+				if !r.CheckAndWatchLate(t.Context(), string(g.Token), &q.holding, q, func() { end(t, r) }) {
 					t.Fatal("memory does not say yes")
 				}
 				wantEnding(t, q.cause(t), g.Session.ID, reason)
@@ -45,7 +45,7 @@ func TestAnEndDuringTheFirstLookIsNotMissed(t *testing.T) {
 			q := &request{}
 			held := make(chan struct{})
 			go func() {
-				b.WhenEnded(t.Context(), g.Session, q.End)
+				b.AfterEnd(t.Context(), g.Session, q.SessionEnded)
 				close(held)
 			}()
 			await(t, read) // and it saw the session live
@@ -90,14 +90,14 @@ func TestHoldsAndEndsRace(t *testing.T) {
 				wg.Go(func() {
 					r := nodes[i%2]
 					if i%4 < 2 {
-						stop := r.WhenEnded(t.Context(), g.Session, q.End)
+						stop := r.AfterEnd(t.Context(), g.Session, q.SessionEnded)
 						if i%8 == 0 {
 							stop()
 							released[i].Store(true)
 						}
 						return
 					}
-					_, err := r.Enter(t.Context(), string(g.Token), true, &q.holding, q)
+					_, err := r.CheckAndWatch(t.Context(), string(g.Token), true, &q.holding, q)
 					switch {
 					case err != nil:
 						released[i].Store(true)
@@ -105,7 +105,7 @@ func TestHoldsAndEndsRace(t *testing.T) {
 							t.Error(err)
 						}
 					case i%8 == 2:
-						q.holding.Release()
+						q.holding.Stop()
 						released[i].Store(true)
 					}
 				})

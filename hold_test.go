@@ -17,11 +17,11 @@ import (
 type request struct {
 	mu      sync.Mutex
 	causes  []error
-	holding oneseat.Holding
+	holding oneseat.Watch
 	leave   func() // the work is done
 }
 
-func (q *request) End(cause error) {
+func (q *request) SessionEnded(cause error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.causes = append(q.causes, cause)
@@ -43,30 +43,39 @@ func (q *request) cause(t testing.TB) error {
 	return nil
 }
 
-// hold ties a request to a session by [oneseat.Registry.WhenEnded].
+// hold ties a request to a session by [oneseat.Registry.AfterEnd].
 func hold(t testing.TB, r node, g oneseat.Grant) *request {
 	t.Helper()
 	q := &request{}
-	q.leave = r.WhenEnded(t.Context(), g.Session, q.End)
+	q.leave = r.AfterEnd(t.Context(), g.Session, q.SessionEnded)
 	t.Cleanup(q.leave)
 	return q
 }
 
-// enter ties a request to a session by [oneseat.Registry.Enter].
+// holdStream ties a request to a stream.
+func holdStream(t testing.TB, r node, s oneseat.Stream) *request {
+	t.Helper()
+	q := &request{}
+	q.leave = r.AfterStreamEnd(t.Context(), s, q.SessionEnded)
+	t.Cleanup(q.leave)
+	return q
+}
+
+// enter ties a request to a session by [oneseat.Registry.CheckAndWatch].
 func enter(t testing.TB, r node, g oneseat.Grant) *request {
 	t.Helper()
 	q := &request{}
-	s, err := r.Enter(t.Context(), string(g.Token), true, &q.holding, q)
+	s, err := r.CheckAndWatch(t.Context(), string(g.Token), true, &q.holding, q)
 	if err != nil || s.ID != g.Session.ID {
 		t.Fatal(s, err)
 	}
-	q.leave = q.holding.Release
+	q.leave = q.holding.Stop
 	t.Cleanup(q.leave)
 	return q
 }
 
 // ways are the ways to tie a request to a session.
-var ways = map[string]func(testing.TB, node, oneseat.Grant) *request{"WhenEnded": hold, "Enter": enter}
+var ways = map[string]func(testing.TB, node, oneseat.Grant) *request{"AfterEnd": hold, "CheckAndWatch": enter}
 
 func eachWay(t *testing.T, test func(t *testing.T, hold func(testing.TB, node, oneseat.Grant) *request)) {
 	for name, way := range ways {
@@ -165,11 +174,11 @@ func TestEnterIsACheckFirst(t *testing.T) {
 		refuse := func(token string) error {
 			t.Helper()
 			q := &request{}
-			s, err := r.Enter(t.Context(), token, true, &q.holding, q)
+			s, err := r.CheckAndWatch(t.Context(), token, true, &q.holding, q)
 			if err == nil || s != nil {
 				t.Fatalf("it let %+v in", s)
 			}
-			q.holding.Release()
+			q.holding.Stop()
 			if q.cause(t) != nil {
 				t.Error("it ended what it had not tied")
 			}
@@ -196,7 +205,7 @@ func TestEnterIsACheckFirst(t *testing.T) {
 		// It is activity, or not, as it is told.
 		time.Sleep(30 * time.Minute)
 		peeked := &request{}
-		if _, err := r.Enter(t.Context(), string(g.Token), false, &peeked.holding, peeked); err != nil {
+		if _, err := r.CheckAndWatch(t.Context(), string(g.Token), false, &peeked.holding, peeked); err != nil {
 			t.Fatal(err)
 		}
 		synctest.Wait()
@@ -456,7 +465,7 @@ func TestCloseCutsWithErrClosed(t *testing.T) {
 		}
 		wantError(t, q.cause(t), oneseat.ErrClosed)
 		late := &request{}
-		r.WhenEnded(t.Context(), g.Session, late.End)()
+		r.AfterEnd(t.Context(), g.Session, late.SessionEnded)()
 		wantError(t, late.cause(t), oneseat.ErrClosed)
 		ctx, stop := r.Hold(t.Context(), g.Session)
 		defer stop()
@@ -493,6 +502,6 @@ func TestAHoldIsEndedOnceAtMost(t *testing.T) {
 		for _, q := range all {
 			q.cause(t)
 		}
-		new(oneseat.Holding).Release() // holds nothing
+		new(oneseat.Watch).Stop() // holds nothing
 	})
 }

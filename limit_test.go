@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-func class(c string) func(*Seat)      { return func(s *Seat) { s.Device.Class = c } }
-func under(parent string) func(*Seat) { return func(s *Seat) { s.Parent = SessionID(parent) } }
+func class(c string) func(*seat)      { return func(s *seat) { s.Device.Class = c } }
+func under(parent string) func(*seat) { return func(s *seat) { s.parent = SessionID(parent) } }
 func classes(kv ...any) map[string]int { // name, limit, …
 	m := make(map[string]int)
 	for i := 0; i < len(kv); i += 2 {
@@ -47,14 +47,16 @@ func TestTheMostSpecificLimitCounts(t *testing.T) {
 		{name: "the ceiling, said as a number, refuses", config: Limits{Total: MaxSeats, Streams: MaxStreams}, sessions: "total 256 Config", streams: "streams 64 Config"},
 	} {
 		ro := aRoster()
-		ro.Limits = tt.stored
+		ro.limits = tt.stored
 		rule := plain
-		rule.Limits = tt.config
-		sessions, streams := ro.bounds(tt.asked, rule)
+		rule.limits = tt.config
+		d := draftOf(ro, 0, rule)
+		d.asked = tt.asked
+		sessions, streams := d.sessionBounds(), d.streamBounds()
 		spell := func(bounds []bound) string {
 			var out []string
 			for _, b := range bounds {
-				out = append(out, fmt.Sprintf("%s %d %s%s", b.name, b.most, b.from, map[bool]string{true: "!"}[b.always]))
+				out = append(out, fmt.Sprintf("%s %d %s%s", b.Name, b.Limit, b.From, map[bool]string{true: "!"}[b.ceiling]))
 			}
 			return strings.Join(out, ", ")
 		}
@@ -68,7 +70,7 @@ func TestWhichSeatsABoundCounts(t *testing.T) {
 		bound                     string
 		countsPhone, countsStream bool
 	}{{"total", true, false}, {"streams", false, true}, {"mobile", true, false}, {"desktop", false, false}} {
-		b := bound{name: tt.bound}
+		b := bound{Bound: Bound{Name: tt.bound}}
 		same(t, tt.bound, []bool{b.counts(&phone), b.counts(&stream)}, []bool{tt.countsPhone, tt.countsStream})
 	}
 }
@@ -84,20 +86,19 @@ func family() *Roster {
 }
 
 func TestDecideWithinClassesUnderATotal(t *testing.T) {
-	rule := func(policy Policy, total int, kv ...any) Rule {
+	under := func(policy Policy, total int, kv ...any) rule {
 		r := limited(total, policy)
-		r.Limits.Classes = classes(kv...)
-		r.SeatIdle, r.StreamIdle = 0, time.Hour
+		r.limits.Classes = classes(kv...)
+		r.seatIdle, r.streamIdle = 0, time.Hour
 		return r
 	}
-	idle := func(r Rule, d time.Duration) Rule { r.SeatIdle = d; return r }
-	who := func(r Rule, w WhoGoes) Rule { r.WhoGoes = w; return r }
-	of := func(c string, with ...func(*Seat)) newcomer {
+	idle := func(r rule, d time.Duration) rule { r.seatIdle = d; return r }
+	who := func(r rule, w WhoGoes) rule { r.whoGoes = w; return r }
+	of := func(c string, with ...func(*seat)) newcomer {
 		return newcomer{seat: aSeat("new", append(with, class(c))...)}
 	}
-	asked := func(c newcomer, l Limits) newcomer { c.limits = l; return c }
-	owner := func(c newcomer) newcomer { c.takeOver = true; return c }
-	chooses := func(c newcomer, ids ...SessionID) newcomer { c.instead = ids; return c }
+	owner := func(c newcomer) newcomer { c.override = true; return c }
+	chooses := func(c newcomer, ids ...SessionID) newcomer { c.chosen = ids; return c }
 	presents := func(c newcomer, id string) newcomer { c.presented = dig(id); return c }
 	goes := func(full string, limit int, ids ...SessionID) Decision {
 		return Decision{Outcome: Admitted, Displaces: ids, Full: full, Limit: limit, From: FromConfig}
@@ -109,73 +110,76 @@ func TestDecideWithinClassesUnderATotal(t *testing.T) {
 	for _, tt := range []struct {
 		name string
 		c    newcomer
-		rule Rule
+		rule rule
 		want Decision
+		says Limits // of the application
 	}{
-		{"room in class and total", of("mobile"), rule(Refuse, 5, "mobile", 3), room},
-		{"the class is full: of it, the idlest goes", of("mobile"), rule(Displace, 9, "mobile", 2), goes("mobile", 2, "p1")},
-		{"and though others are idler", of("tv"), rule(Displace, 9, "tv", 1), goes("tv", 1, "tv")},
-		{"the class is full: refused", of("mobile"), rule(Refuse, 9, "mobile", 2), no(Refused, "mobile", 2)},
-		{"the class is full: asked", of("mobile"), rule(Ask, 9, "mobile", 2), no(Asked, "mobile", 2)},
-		{"another class has room", of("desktop"), rule(Refuse, 9, "mobile", 2), room},
-		{"a class that is not named has only the total", of("api"), rule(Refuse, 5, "mobile", 2), room},
-		{"under a total that is full", of("api"), rule(Refuse, 4, "mobile", 2), no(Refused, "total", 4)},
-		{"under a total that is full the idlest of all goes", of("api"), rule(Displace, 4, "mobile", 2), goes("total", 4, "p1")},
-		{"class and total are full: one goes for both", of("mobile"), rule(Displace, 4, "mobile", 2), goes("mobile", 2, "p1")},
-		{"class and total are over: the class comes first", of("tv"), rule(Displace, 3, "tv", 1), goes("tv", 1, "tv", "p1")},
-		{"the total of one device at a time", of("tv"), rule(Displace, 1), goes("total", 1, "p1", "p2", "tv", "laptop")},
-		{"a class that is over though the newcomer is of another", of("tv"), rule(Displace, 9, "mobile", 1), goes("mobile", 1, "p1")},
-		{"and under refuse", of("tv"), rule(Refuse, 9, "mobile", 1), no(Refused, "mobile", 1)},
-		{"a class limit above the total", of("mobile"), rule(Refuse, 4, "mobile", 9), no(Refused, "total", 4)},
+		{"room in class and total", of("mobile"), under(Refuse, 5, "mobile", 3), room, Limits{}},
+		{"the class is full: of it, the idlest goes", of("mobile"), under(Displace, 9, "mobile", 2), goes("mobile", 2, "p1"), Limits{}},
+		{"and though others are idler", of("tv"), under(Displace, 9, "tv", 1), goes("tv", 1, "tv"), Limits{}},
+		{"the class is full: refused", of("mobile"), under(Refuse, 9, "mobile", 2), no(Refused, "mobile", 2), Limits{}},
+		{"the class is full: asked", of("mobile"), under(Ask, 9, "mobile", 2), no(Asked, "mobile", 2), Limits{}},
+		{"another class has room", of("desktop"), under(Refuse, 9, "mobile", 2), room, Limits{}},
+		{"a class that is not named has only the total", of("api"), under(Refuse, 5, "mobile", 2), room, Limits{}},
+		{"under a total that is full", of("api"), under(Refuse, 4, "mobile", 2), no(Refused, "total", 4), Limits{}},
+		{"under a total that is full the idlest of all goes", of("api"), under(Displace, 4, "mobile", 2), goes("total", 4, "p1"), Limits{}},
+		{"class and total are full: one goes for both", of("mobile"), under(Displace, 4, "mobile", 2), goes("mobile", 2, "p1"), Limits{}},
+		{"class and total are over: the class comes first", of("tv"), under(Displace, 3, "tv", 1), goes("tv", 1, "tv", "p1"), Limits{}},
+		{"the total of one device at a time", of("tv"), under(Displace, 1), goes("total", 1, "p1", "p2", "tv", "laptop"), Limits{}},
+		{"a class that is over though the newcomer is of another", of("tv"), under(Displace, 9, "mobile", 1), goes("mobile", 1, "p1"), Limits{}},
+		{"and under refuse", of("tv"), under(Refuse, 9, "mobile", 1), no(Refused, "mobile", 1), Limits{}},
+		{"a class limit above the total", of("mobile"), under(Refuse, 4, "mobile", 9), no(Refused, "total", 4), Limits{}},
 
-		{"oldest", of("desktop"), who(rule(Displace, 3), Oldest), goes("total", 3, "p1", "p2")},
-		{"the same class first", of("tv"), who(rule(Displace, 4), SameClass), goes("total", 4, "tv")},
-		{"the same class first, and then the idlest", of("tv"), who(rule(Displace, 3), SameClass), goes("total", 3, "tv", "p1")},
-		{"the same class first, of it the idlest", of("mobile"), who(rule(Displace, 4), SameClass), goes("total", 4, "p1")},
-		{"none of the same class: the idlest", of("api"), who(rule(Displace, 4), SameClass), goes("total", 4, "p1")},
+		{"oldest", of("desktop"), who(under(Displace, 3), Oldest), goes("total", 3, "p1", "p2"), Limits{}},
+		{"the same class first", of("tv"), who(under(Displace, 4), SameClass), goes("total", 4, "tv"), Limits{}},
+		{"the same class first, and then the idlest", of("tv"), who(under(Displace, 3), SameClass), goes("total", 3, "tv", "p1"), Limits{}},
+		{"the same class first, of it the idlest", of("mobile"), who(under(Displace, 4), SameClass), goes("total", 4, "p1"), Limits{}},
+		{"none of the same class: the idlest", of("api"), who(under(Displace, 4), SameClass), goes("total", 4, "p1"), Limits{}},
 
-		{"idle beyond SeatIdle is no seat under refuse", of("api"), idle(rule(Refuse, 4), 9*time.Minute), goes("total", 4, "p1")},
-		{"not a moment before", of("api"), idle(rule(Refuse, 4), 9*time.Minute+1), no(Refused, "total", 4)},
-		{"nor under ask", of("api"), idle(rule(Ask, 4), 9*time.Minute), goes("total", 4, "p1")},
-		{"nor under ask, not a moment before", of("api"), idle(rule(Ask, 4), 9*time.Minute+1), no(Asked, "total", 4)},
-		{"only the idle go, as many as have to", of("api"), idle(rule(Refuse, 4), time.Minute), goes("total", 4, "p1")},
-		{"and if these are too few nobody goes", of("api"), idle(rule(Refuse, 3), 9*time.Minute), no(Refused, "total", 3)},
-		{"one who is idle in another class makes no room", of("tv"), idle(rule(Refuse, 9, "tv", 1), 8*time.Minute), no(Refused, "tv", 1)},
-		{"nor does one who is idle in the class make room in the total twice", of("mobile"), idle(rule(Refuse, 3, "mobile", 2), 9*time.Minute), no(Refused, "total", 3)},
-		{"idle beyond SeatIdle and there is room", of("api"), idle(rule(Refuse, 5), time.Second), room},
+		{"idle beyond SeatIdle is no seat under refuse", of("api"), idle(under(Refuse, 4), 9*time.Minute), goes("total", 4, "p1"), Limits{}},
+		{"not a moment before", of("api"), idle(under(Refuse, 4), 9*time.Minute+1), no(Refused, "total", 4), Limits{}},
+		{"nor under ask", of("api"), idle(under(Ask, 4), 9*time.Minute), goes("total", 4, "p1"), Limits{}},
+		{"nor under ask, not a moment before", of("api"), idle(under(Ask, 4), 9*time.Minute+1), no(Asked, "total", 4), Limits{}},
+		{"only the idle go, as many as have to", of("api"), idle(under(Refuse, 4), time.Minute), goes("total", 4, "p1"), Limits{}},
+		{"and if these are too few nobody goes", of("api"), idle(under(Refuse, 3), 9*time.Minute), no(Refused, "total", 3), Limits{}},
+		{"one who is idle in another class makes no room", of("tv"), idle(under(Refuse, 9, "tv", 1), 8*time.Minute), no(Refused, "tv", 1), Limits{}},
+		{"nor does one who is idle in the class make room in the total twice", of("mobile"), idle(under(Refuse, 3, "mobile", 2), 9*time.Minute), no(Refused, "total", 3), Limits{}},
+		{"idle beyond SeatIdle and there is room", of("api"), idle(under(Refuse, 5), time.Second), room, Limits{}},
 
-		{"the application's limit", asked(of("api"), Limits{Total: 4}), rule(Refuse, 9), Decision{Outcome: Refused, Full: "total", Limit: 4, From: FromLimitFor}},
-		{"unlimited, by the application", asked(of("api"), Limits{Total: Unlimited}), rule(Refuse, 1), room},
-		{"unlimited, but the class", asked(of("tv"), Limits{Total: Unlimited, Classes: classes("tv", 1)}), rule(Refuse, 1), Decision{Outcome: Refused, Full: "tv", Limit: 1, From: FromLimitFor}},
-		{"the owner is vouched for (LIM-12)", owner(of("tv")), rule(Ask, 4, "tv", 1), goes("tv", 1, "tv")},
+		{name: "the application's limit", c: of("api"), says: Limits{Total: 4}, rule: under(Refuse, 9), want: Decision{Outcome: Refused, Full: "total", Limit: 4, From: FromLimitFor}},
+		{name: "unlimited, by the application", c: of("api"), says: Limits{Total: Unlimited}, rule: under(Refuse, 1), want: room},
+		{name: "unlimited, but the class", c: of("tv"), says: Limits{Total: Unlimited, Classes: classes("tv", 1)}, rule: under(Refuse, 1), want: Decision{Outcome: Refused, Full: "tv", Limit: 1, From: FromLimitFor}},
+		{"the owner is vouched for (LIM-12)", owner(of("tv")), under(Ask, 4, "tv", 1), goes("tv", 1, "tv"), Limits{}},
 
-		{"chosen by the newcomer", chooses(of("api"), "laptop"), rule(Ask, 4), goes("", 0, "laptop")},
-		{"in the order in which they give way", chooses(of("api"), "laptop", "p2"), rule(Ask, 4), goes("", 0, "p2", "laptop")},
-		{"more than had to go", chooses(of("api"), "laptop", "p1", "tv"), rule(Ask, 4), goes("", 0, "p1", "tv", "laptop")},
-		{"of another class than is full", chooses(of("mobile"), "laptop"), rule(Ask, 4, "mobile", 2), no(Asked, "mobile", 2)},
-		{"too few", chooses(of("api"), "laptop"), rule(Ask, 3), no(Asked, "total", 3)},
-		{"too few, and an idle one makes up for it", chooses(of("api"), "laptop"), idle(rule(Ask, 3), 9*time.Minute), goes("total", 3, "laptop", "p1")},
-		{"a stream is no seat of these", chooses(of("api"), "stream"), rule(Ask, 4), no(Asked, "total", 4)},
+		{"chosen by the newcomer", chooses(of("api"), "laptop"), under(Ask, 4), goes("", 0, "laptop"), Limits{}},
+		{"in the order in which they give way", chooses(of("api"), "laptop", "p2"), under(Ask, 4), goes("", 0, "p2", "laptop"), Limits{}},
+		{"more than had to go", chooses(of("api"), "laptop", "p1", "tv"), under(Ask, 4), goes("", 0, "p1", "tv", "laptop"), Limits{}},
+		{"of another class than is full", chooses(of("mobile"), "laptop"), under(Ask, 4, "mobile", 2), no(Asked, "mobile", 2), Limits{}},
+		{"too few", chooses(of("api"), "laptop"), under(Ask, 3), no(Asked, "total", 3), Limits{}},
+		{"too few, and an idle one makes up for it", chooses(of("api"), "laptop"), idle(under(Ask, 3), 9*time.Minute), goes("total", 3, "laptop", "p1"), Limits{}},
+		{"a stream is no seat of these", chooses(of("api"), "stream"), under(Ask, 4), no(Asked, "total", 4), Limits{}},
 
-		{"a renewal takes its own seat", presents(of("mobile"), "p1"), rule(Refuse, 4, "mobile", 2), Decision{Outcome: Admitted, Renews: "p1"}},
-		{"a renewal is not chosen against itself", chooses(presents(of("mobile"), "p1"), "p1"), rule(Ask, 4, "mobile", 2), Decision{Outcome: Admitted, Renews: "p1"}},
+		{"a renewal takes its own seat", presents(of("mobile"), "p1"), under(Refuse, 4, "mobile", 2), Decision{Outcome: Admitted, Renews: "p1"}, Limits{}},
+		{"a renewal is not chosen against itself", chooses(presents(of("mobile"), "p1"), "p1"), under(Ask, 4, "mobile", 2), Decision{Outcome: Admitted, Renews: "p1"}, Limits{}},
 		{
-			"a renewal over a lowered limit is not refused (LIM-06): others give way", presents(of("mobile"), "p1"), rule(Refuse, 3, "mobile", 1),
-			Decision{Outcome: Admitted, Renews: "p1", Displaces: []SessionID{"p2"}, Full: "mobile", Limit: 1, From: FromConfig},
+			"a renewal over a lowered limit is not refused (LIM-06): others give way", presents(of("mobile"), "p1"), under(Refuse, 3, "mobile", 1),
+			Decision{Outcome: Admitted, Renews: "p1", Displaces: []SessionID{"p2"}, Full: "mobile", Limit: 1, From: FromConfig}, Limits{},
 		},
 		{
-			"nor asked", presents(of("desktop"), "laptop"), rule(Ask, 3),
-			Decision{Outcome: Admitted, Renews: "laptop", Displaces: []SessionID{"p1"}, Full: "total", Limit: 3, From: FromConfig},
+			"nor asked", presents(of("desktop"), "laptop"), under(Ask, 3),
+			Decision{Outcome: Admitted, Renews: "laptop", Displaces: []SessionID{"p1"}, Full: "total", Limit: 3, From: FromConfig}, Limits{},
 		},
 		{
-			"a renewal in another class takes a seat there", presents(of("tv"), "laptop"), rule(Refuse, 4, "tv", 1),
-			Decision{Outcome: Refused, Renews: "laptop", Full: "tv", Limit: 1, From: FromConfig},
+			"a renewal in another class takes a seat there", presents(of("tv"), "laptop"), under(Refuse, 4, "tv", 1),
+			Decision{Outcome: Refused, Renews: "laptop", Full: "tv", Limit: 1, From: FromConfig}, Limits{},
 		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			ro := family()
 			before := snapshot(t, ro)
-			d := ro.decide(viewAt(ro, 10*time.Minute), tt.c, tt.rule)
+			worked := draftOf(ro, 10*time.Minute, tt.rule)
+			worked.asked = tt.says
+			d := worked.decide(tt.c)
 			if d.Full == "" {
 				d.From = "" // there was room
 				tt.want.From = ""
@@ -190,22 +194,22 @@ func TestOneOnTheNewcomersDeviceGoesFirstInAnyOrder(t *testing.T) {
 	ro := aRoster(aSeat("a", class("tv")), aSeat("b", seen(time.Second), created(-time.Second), class("tv")), aSeat("c", seen(2*time.Second), created(time.Second), device("d")))
 	for _, who := range []WhoGoes{Idlest, Oldest, SameClass} {
 		rule := limited(3, Displace)
-		rule.WhoGoes = who
-		d := ro.decide(viewAt(nil, time.Minute), newcomer{seat: aSeat("new", device("d"), class("tv"))}, rule)
+		rule.whoGoes = who
+		d := draftOf(ro, time.Minute, rule).decide(newcomer{seat: aSeat("new", device("d"), class("tv"))})
 		same(t, string(who), d.Displaces, []SessionID{"c"})
-		d = ro.decide(viewAt(nil, time.Minute), newcomer{seat: aSeat("new", class("tv"))}, rule)
+		d = draftOf(ro, time.Minute, rule).decide(newcomer{seat: aSeat("new", class("tv"))})
 		same(t, string(who), d.Displaces, map[WhoGoes][]SessionID{Idlest: {"a"}, Oldest: {"b"}, SameClass: {"a"}}[who])
 	}
 	// Among equals the first in the roster.
 	equal := aRoster(aSeat("a"), aSeat("b"), aSeat("c"))
 	for _, who := range []WhoGoes{Idlest, Oldest, SameClass} {
 		rule := limited(2, Displace)
-		rule.WhoGoes = who
-		same(t, string(who), equal.decide(viewAt(nil, 0), newcomer{seat: aSeat("new")}, rule).Displaces, []SessionID{"a", "b"})
+		rule.whoGoes = who
+		same(t, string(who), draftOf(equal, 0, rule).decide(newcomer{seat: aSeat("new")}).Displaces, []SessionID{"a", "b"})
 	}
 	// Equally idle: the one that signed in first.
 	idle := aRoster(aSeat("a"), aSeat("b", created(-1)))
-	same(t, "equally idle", idle.decide(viewAt(nil, 0), newcomer{seat: aSeat("new")}, limited(2, Displace)).Displaces, []SessionID{"b"})
+	same(t, "equally idle", draftOf(idle, 0, limited(2, Displace)).decide(newcomer{seat: aSeat("new")}).Displaces, []SessionID{"b"})
 }
 
 // LIM-09: what is over a lowered limit goes in the order of the rule, the classes
@@ -226,18 +230,17 @@ func TestTrimEndsWhatIsOver(t *testing.T) {
 	} {
 		stored := family()
 		before := snapshot(t, stored)
-		ro := *stored
 		rule := plain
-		rule.WhoGoes = tt.who
-		ro.Limits = tt.limits
-		v := viewAt(stored, 10*time.Minute)
-		events := ro.trim(v, Limits{}, "staff", rule)
-		same(t, tt.name, ids(events, func(e Event) SessionID { return e.Session }), tt.want)
-		for _, e := range events {
-			if e.Reason != Revoked || e.Actor != "staff" || e.By != "" || !e.At.Equal(v.Now) {
+		rule.whoGoes = tt.who
+		d := draftOf(stored, 10*time.Minute, rule)
+		d.limits = tt.limits
+		d.trim("staff")
+		same(t, tt.name, ids(d.events, func(e Event) SessionID { return e.Session }), tt.want)
+		for _, e := range d.events {
+			if e.Reason != Revoked || e.Actor != "staff" || e.By != "" || !e.At.Equal(d.now()) {
 				t.Errorf("%s: %+v", tt.name, e)
 			}
-			if i := ro.ending(e.Session); e.Parent == "" && (i < 0 || ro.Endings[i].Reason != Revoked) {
+			if i := d.ending(e.Session); e.Parent == "" && (i < 0 || d.endings[i].Reason != Revoked) {
 				t.Errorf("%s: %s is not remembered", tt.name, e.Session)
 			}
 		}
@@ -246,10 +249,15 @@ func TestTrimEndsWhatIsOver(t *testing.T) {
 
 	// Of streams, the idlest player; one that ended with its session does not count.
 	ro := aRoster(aSeat("a", seen(time.Second)), aSeat("b"), aSeat("s1", under("a")), aSeat("s2", under("b"), seen(time.Second)), aSeat("s3", under("a"), seen(2*time.Second)))
-	ro.Limits = Limits{Streams: 2}
-	same(t, "streams", ids(ro.trim(viewAt(nil, time.Minute), Limits{}, "", limited(2, Displace)), func(e Event) SessionID { return e.Session }), []SessionID{"s1"})
+	ro.limits = Limits{Streams: 2}
+	trimmed := func(ro *Roster, rule rule) []Event {
+		d := draftOf(ro, time.Minute, rule)
+		d.trim("")
+		return d.events
+	}
+	same(t, "streams", ids(trimmed(ro, limited(2, Displace)), func(e Event) SessionID { return e.Session }), []SessionID{"s1"})
 	ro = aRoster(aSeat("a", seen(time.Second)), aSeat("b"), aSeat("s1", under("a")), aSeat("s2", under("b"), seen(time.Second)))
-	same(t, "sessions first", ids(ro.trim(viewAt(nil, time.Minute), Limits{}, "", limited(1, Displace)), func(e Event) SessionID { return e.Session }), []SessionID{"b", "s2"})
+	same(t, "sessions first", ids(trimmed(ro, limited(1, Displace)), func(e Event) SessionID { return e.Session }), []SessionID{"b", "s2"})
 }
 
 // LIM-14: what cannot be is an error that says where and why, everywhere alike.
@@ -308,51 +316,48 @@ func TestLimitsAreComparedByWhatTheySay(t *testing.T) {
 func TestARevisionIsKeptForAMinute(t *testing.T) {
 	const tick = time.Microsecond
 	v := viewAt(nil, 0)
-	c := v.refresh("r", "ada", 0, Limits{}, plain)
-	same(t, "an absent roster, refreshed", []any{c.Erase, c.Roster.Revision, len(c.Events), c.Roster.Due}, []any{false, v.Next(), 0, at(time.Minute)})
-	settle := func(d time.Duration, rule Rule) Change {
-		v := viewAt(c.Roster, d)
-		ro, events := v.settled("r", "ada", 0, rule)
-		return v.changeIf(ro, events, rule)
+	c := settled(v, 0, plain).refreshLimits()
+	same(t, "an absent roster, refreshed", []any{c.Erase, c.Roster.limitsRev, len(c.Events), c.Roster.Due}, []any{false, v.Next(), 0, at(time.Minute)})
+	settle := func(d time.Duration, rule rule) Change {
+		return settled(viewAt(c.Roster, d), 0, rule).changed()
 	}
 	same(t, "just before", settle(time.Minute-tick, plain), Change{})
 	same(t, "after a minute", settle(time.Minute, plain), Change{Erase: true})
 	adopting := plain
-	adopting.AdoptUntil = at(time.Hour)
+	adopting.adoptUntil = at(time.Hour)
 	same(t, "due while sessions are adopted", c.Roster.due(adopting), at(time.Hour))
-	adopting.AdoptUntil = at(time.Second)
+	adopting.adoptUntil = at(time.Second)
 	same(t, "due when that was before", c.Roster.due(adopting), at(time.Minute))
-	same(t, "of no roster", (*Roster)(nil).revision(), uint64(0))
+	same(t, "of no roster", View{}.revision(), uint64(0))
 
 	kept := aRoster()
-	kept.Limits, kept.Revision = Limits{Total: 2}, uint64(noon.UnixMicro())
-	same(t, "an account with limits of its own is kept for ever", []any{kept.spent(at(9999*time.Hour), plain), kept.due(plain)}, []any{false, time.Time{}})
+	kept.limits, kept.limitsRev = Limits{Total: 2}, uint64(noon.UnixMicro())
+	same(t, "an account with limits of its own is kept for ever", []any{draftOf(kept, 9999*time.Hour, plain).spent(), kept.due(plain)}, []any{false, time.Time{}})
 	blocked := aRoster()
-	blocked.Block = &Block{Until: at(time.Hour)}
-	same(t, "a blocked one until that is over", []any{blocked.spent(at(9999*time.Hour), plain), blocked.due(plain)}, []any{false, at(time.Hour)})
-	blocked.Block = &Block{}
-	same(t, "and one that is blocked until somebody lifts it for ever", []any{blocked.spent(at(9999*time.Hour), plain), blocked.due(plain)}, []any{false, time.Time{}})
+	blocked.blocked = &block{until: at(time.Hour)}
+	same(t, "a blocked one until that is over", []any{draftOf(blocked, 9999*time.Hour, plain).spent(), blocked.due(plain)}, []any{false, at(time.Hour)})
+	blocked.blocked = &block{}
+	same(t, "and one that is blocked until somebody lifts it for ever", []any{draftOf(blocked, 9999*time.Hour, plain).spent(), blocked.due(plain)}, []any{false, time.Time{}})
 	asked := aRoster(aSeat("a"))
-	asked.Pending = []Pending{{Expires: at(time.Minute)}, {Expires: at(2 * time.Minute)}}
+	asked.tickets = []pending{{expires: at(time.Minute)}, {expires: at(2 * time.Minute)}}
 	same(t, "tickets are due", asked.due(plain), at(time.Minute))
-	asked.Seats = nil
-	same(t, "and are something to know", asked.spent(at(0), plain), false)
+	asked.seats = nil
+	same(t, "and are something to know", draftOf(asked, 0, plain).spent(), false)
 }
 
 // What is erased has no events. A roster of which nothing is left but its event is
 // erased by the next sweep.
 func TestARosterOfWhichOnlyAnEventIsLeftIsDueAtOnce(t *testing.T) {
 	blocked := aRoster()
-	blocked.Block = &Block{Since: noon}
+	blocked.blocked = &block{since: noon}
 	v := viewAt(blocked, time.Minute)
-	c := v.unblock("r", "ada", 1, "staff", plain)
-	same(t, "lifted", []any{c.Roster.Block == nil, c.Roster.Due, len(c.Events)}, []any{true, v.Now, 1})
+	c := settled(v, 1, plain).unblock("staff")
+	same(t, "lifted", []any{c.Roster.blocked == nil, c.Roster.Due, len(c.Events)}, []any{true, v.Now, 1})
 	v = viewAt(c.Roster, 2*time.Minute)
-	ro, events := v.settled("r", "ada", 1, plain)
-	same(t, "swept", v.changeIf(ro, events, plain), Change{Erase: true})
+	same(t, "swept", settled(v, 1, plain).changed(), Change{Erase: true})
 	v = viewAt(nil, 0)
-	c = v.block("r", "ada", 1, at(0), "staff", plain)
-	same(t, "blocked until now", []any{c.Roster.Block == nil, c.Roster.Due, len(c.Events)}, []any{true, v.Now, 1})
+	c = settled(v, 1, plain).block(at(0), "staff")
+	same(t, "blocked until now", []any{c.Roster.blocked == nil, c.Roster.Due, len(c.Events)}, []any{true, v.Now, 1})
 }
 
 func TestLimitsInTheConfiguration(t *testing.T) {
@@ -372,11 +377,11 @@ func TestLimitsInTheConfiguration(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	rule := c.rule()
+	got := c.rule()
 	given["tv"] = 9
-	same(t, "rule", rule, Rule{
-		Limits: Limits{Total: 1, Classes: classes("tv", 1), Streams: 1}, WhenFull: Ask, WhoGoes: Oldest, SeatIdle: 10 * time.Minute, StreamIdle: time.Second,
-		ObserveOnly: true, Idle: 14 * 24 * time.Hour, Absolute: 90 * 24 * time.Hour, KeepEndings: 30 * 24 * time.Hour,
+	same(t, "rule", got, rule{
+		realm: "default", touchEvery: 5 * time.Minute, limits: Limits{Total: 1, Classes: classes("tv", 1), Streams: 1}, whenFull: Ask, whoGoes: Oldest, seatIdle: 10 * time.Minute, streamIdle: time.Second,
+		observeOnly: true, idle: 14 * 24 * time.Hour, absolute: 90 * 24 * time.Hour, keepEndings: 30 * 24 * time.Hour,
 	})
 	if c, err := (Config{}).withDefaults(); err != nil || c.Streams != 1 || c.WhoGoes != Idlest || c.StreamIdle != 45*time.Second || c.SeatIdle != 0 || c.WhenFull != Displace {
 		t.Errorf("the defaults are %+v, %v", c, err)

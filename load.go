@@ -39,9 +39,9 @@ type batch struct {
 }
 
 // load returns fresh views of a roster and of the control record, from a read
-// that began after load was called. The caller has marked k in the cache.
+// that began after load was called. The caller has registered the load in the cache.
 func (r *Registry) load(ctx context.Context, k Key) (v, control View, began instant, err error) {
-	if err := ctx.Err(); err != nil { // who has gone away asks for nothing
+	if err := ctx.Err(); err != nil { // a caller that has gone away asks for nothing
 		return View{}, View{}, instant{}, err
 	}
 	l := &r.loader
@@ -114,8 +114,8 @@ func (r *Registry) read(b *batch) {
 			keys = append(keys, k)
 		}
 	}
-	since := r.cache.expect(r.control)
-	defer r.cache.done(r.control)
+	begun := r.cache.beginLoad(r.control)
+	defer r.cache.endLoad(r.control)
 	b.began = r.now()
 	b.views, b.bad = make(map[Key]View, len(keys)), make(map[Key]error)
 	b.err = cmp.Or(r.readKeys(ctx, b, keys), b.bad[r.control])
@@ -123,11 +123,11 @@ func (r *Registry) read(b *batch) {
 		return
 	}
 	b.control = b.views[r.control]
-	r.cache.keep(b.control, b.began, since)
+	r.cache.keep(b.control, b.began, begun)
 }
 
-// readKeys reads rosters into a batch. One that cannot be read is nobody else's
-// trouble: it is found by halves, and only who asks for it is told.
+// readKeys reads rosters into a batch. When one of them cannot be read, readKeys
+// finds it by halves: only a check that asks for that roster fails.
 func (r *Registry) readKeys(ctx context.Context, b *batch, keys []Key) error {
 	views, err := r.store.Load(ctx, keys...)
 	r.stats.loads.Add(1)
@@ -146,7 +146,7 @@ func (r *Registry) readKeys(ctx context.Context, b *batch, keys []Key) error {
 		return r.noAnswer(err)
 	}
 	for i, v := range views {
-		if err := r.own(keys[i], v.Roster); err != nil {
+		if err := r.checkOwner(keys[i], v.Roster); err != nil {
 			if !errors.Is(err, ErrNoSession) {
 				r.log.Error("a stored roster is not what its key says; it is left alone", "key", keys[i], "error", err)
 			}
@@ -157,9 +157,9 @@ func (r *Registry) readKeys(ctx context.Context, b *batch, keys []Key) error {
 	return nil
 }
 
-// own says whether a roster is the one that its key names: nil if it is this
-// realm's, ErrNoSession if it is another's.
-func (r *Registry) own(k Key, ro *Roster) error {
+// checkOwner returns nil if a roster is the one that its key names and is of this
+// realm, and ErrNoSession if it is of another realm.
+func (r *Registry) checkOwner(k Key, ro *Roster) error {
 	switch {
 	case ro == nil:
 		return nil

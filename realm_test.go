@@ -207,7 +207,7 @@ func TestAnEpochThatTheStoreHasLostEndsNothing(t *testing.T) {
 		}
 		endRealm(t, a, "")
 		_, err := store.Update(t.Context(), before.Key, func(oneseat.View) (oneseat.Change, error) {
-			return oneseat.Change{Roster: before.Roster}, nil
+			return oneseat.Change{Roster: before.View.Roster}, nil
 		})
 		if err != nil {
 			t.Fatal(err)
@@ -349,11 +349,11 @@ func TestASignInDuringEndsOfTheRealmIsNoPartialRestore(t *testing.T) {
 func TestAPartialRestoreIsNoticedAndMendedByEndRealm(t *testing.T) {
 	a, b, store := newSystem(t, oneseat.Config{})
 	signIn(t, a, "grace", oneseat.Client{})
-	old := *stored(t, store, "").Roster
+	old := stored(t, store, "").View.Roster
 	endRealm(t, a, "")
 	g := signIn(t, a, "ada", oneseat.Client{})
 	_, err := store.Update(t.Context(), oneseat.KeyOf(realm, ""), func(oneseat.View) (oneseat.Change, error) {
-		return oneseat.Change{Roster: &old, Events: []oneseat.Event{{Type: oneseat.RealmWasEnded, Realm: realm}}}, nil
+		return oneseat.Change{Roster: old, Events: []oneseat.Event{{Type: oneseat.RealmWasEnded, Realm: realm}}}, nil
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -376,9 +376,9 @@ func TestARosterOfAnotherAccountIsNotBelieved(t *testing.T) {
 	r := newNode(t, store, oneseat.Config{})
 	g := signIn(t, r, "ada", oneseat.Client{})
 	grace := signIn(t, r, "grace", oneseat.Client{})
-	swapped := *stored(t, store, "ada").Roster
+	swapped := stored(t, store, "ada").View.Roster
 	_, err := store.Update(t.Context(), oneseat.KeyOf(realm, "grace"), func(oneseat.View) (oneseat.Change, error) {
-		return oneseat.Change{Roster: &swapped}, nil
+		return oneseat.Change{Roster: swapped}, nil
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/oneseat/oneseat"
+	"github.com/oneseat/oneseat/internal/record"
 	"github.com/oneseat/oneseat/store/memstore"
 )
 
@@ -20,8 +21,8 @@ func guarded(t testing.TB, f *faulty, account string, most int) {
 		f.update = func(ctx context.Context, k oneseat.Key, c change, next updateFunc) (oneseat.View, error) {
 			return next(ctx, k, func(v oneseat.View) (oneseat.Change, error) {
 				did, err := c(v)
-				if k == key && did.Roster != nil && len(did.Roster.Seats) > most {
-					t.Errorf("%d live of %d were committed", len(did.Roster.Seats), most)
+				if k == key && did.Roster != nil && len(record.Of(did.Roster).Seats) > most {
+					t.Errorf("%d live of %d were committed", len(record.Of(did.Roster).Seats), most)
 				}
 				return did, err
 			})
@@ -96,8 +97,8 @@ func TestTicketsRedeemedAtOnceWithLostReplies(t *testing.T) {
 				r.update = func(ctx context.Context, k oneseat.Key, c change, next updateFunc) (oneseat.View, error) {
 					v, err := next(ctx, k, func(v oneseat.View) (oneseat.Change, error) {
 						did, err := c(v)
-						if did.Roster != nil && len(did.Roster.Seats) > 2 {
-							t.Errorf("%d live of 2 were committed", len(did.Roster.Seats))
+						if did.Roster != nil && len(record.Of(did.Roster).Seats) > 2 {
+							t.Errorf("%d live of 2 were committed", len(record.Of(did.Roster).Seats))
 						}
 						return did, err
 					})

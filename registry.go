@@ -1,11 +1,12 @@
 package oneseat
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"log/slog"
-	"slices"
+	"maps"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -15,30 +16,34 @@ import (
 // store that other registries, here or on other nodes, use as well. All methods
 // are safe for concurrent use.
 //
-// A context that ends makes a method return the context's error; what a method
+// A context that ends makes a method return the context's error. What a method
 // had already committed stays committed.
+//
+// The registry does the input and output: it looks up what an operation rests
+// on, loads, runs the operation's rule on a draft, commits, and tries again. It
+// decides nothing, and reads a roster only through a view.
 type Registry struct {
-	store    Store
-	config   Config
-	rule     Rule
-	log      *slog.Logger
-	control  Key // of the realm's control record
-	cache    *cache
-	atHand   atomic.Pointer[entry] // the control record's
-	loader   loader                // of rosters
-	controls loader                // of the control record
-	holds    holds
-	subs     subscriptions
-	chores   chores
-	stats    counters
+	store         Store
+	config        Config
+	rule          rule
+	log           *slog.Logger
+	control       Key // of the realm's control record
+	cache         *cache
+	controlCached atomic.Pointer[entry] // the control record, without a look-up
+	loader        loader                // of rosters
+	controls      loader                // of the control record
+	watches       watches
+	subs          subscriptions
+	background    background
+	stats         counters
 
 	life    context.Context // ends with Close; every goroutine below ends with it
 	end     context.CancelFunc
-	running sync.WaitGroup // followers of the log, the watch over holds, sweep, chores, reads
+	running sync.WaitGroup // followers of the log, the recheck of watches, sweep, background work, reads
 }
 
 // New returns a registry over a store. What it starts, [Registry.Close] ends;
-// the store stays the caller's. It does not talk to the store: see
+// the store stays the caller's. New does not talk to the store: see
 // [Registry.Ping]. All that is wrong with the configuration comes back as
 // joined *[ConfigError]s.
 func New(store Store, c Config) (*Registry, error) {
@@ -56,13 +61,13 @@ func New(store Store, c Config) (*Registry, error) {
 		cache:   newCache(store.Partitions(), c.MaxStale),
 		life:    life, end: end,
 	}
-	r.holds.init()
+	r.watches.init()
 	r.subs.init()
-	r.chores.init()
+	r.background.init()
 	r.follow()
-	r.running.Go(r.watchHolds)
+	r.running.Go(r.recheckWatches)
 	r.running.Go(r.sweep)
-	for range choreWorkers {
+	for range backgroundWorkers {
 		r.running.Go(r.work)
 	}
 	return r, nil
@@ -75,7 +80,7 @@ func (r *Registry) Close() error {
 	r.loader.close()
 	r.controls.close()
 	r.running.Wait()
-	r.holds.close()
+	r.watches.close()
 	r.subs.close(ErrClosed)
 	return nil
 }
@@ -85,77 +90,183 @@ func (r *Registry) Config() Config { return r.config }
 
 // Ping asks the store for an answer.
 func (r *Registry) Ping(ctx context.Context) error {
-	_, _, err := r.look(ctx, r.control)
+	_, _, err := r.readFresh(ctx, r.control)
 	return err
 }
 
 // Sessions returns the account's live sessions, the newest first, from the
 // store.
-func (r *Registry) Sessions(ctx context.Context, account string) ([]Session, error) {
-	all, err := r.live(ctx, account)
-	return slices.DeleteFunc(all, func(s Session) bool { return s.Parent != "" }), err
+func (r *Registry) Sessions(ctx context.Context, account string) (sessions []Session, err error) {
+	seats, err := r.listSeats(ctx, account)
+	for _, s := range seats {
+		if s.parent == "" {
+			sessions = append(sessions, s.Session)
+		}
+	}
+	return sessions, err
 }
 
-// live reads what the account has, sessions and streams.
-func (r *Registry) live(ctx context.Context, account string) ([]Session, error) {
+// listSeats reads what the account has, sessions and streams, the newest first.
+func (r *Registry) listSeats(ctx context.Context, account string) ([]seat, error) {
 	if err := checkAccount(account); err != nil {
 		return nil, err
 	}
-	v, control, err := r.look(ctx, KeyOf(r.config.Realm, account))
-	if err != nil || v.Roster == nil {
+	v, control, err := r.readFresh(ctx, KeyOf(r.config.Realm, account))
+	if err != nil {
 		return nil, err
 	}
-	return sessions(slices.DeleteFunc(slices.Clone(v.Roster.Seats), func(s Seat) bool {
-		return v.Roster.judge(recognition{seat: &s}, v.Now, control.Roster.epoch(), r.rule).verdict != live
-	})), nil
+	return v.liveSeats(control.epoch(), r.rule), nil
 }
 
-// epoch returns the realm's epoch, fresh, with a store time that is not after
-// the call's return. The first one to ask makes the control record.
-func (r *Registry) epoch(ctx context.Context) (uint64, time.Time, error) {
-	v, _, err := r.look(ctx, r.control)
+// readFresh reads one roster and the control record, from the store.
+func (r *Registry) readFresh(ctx context.Context, k Key) (v, control View, err error) {
+	r.cache.beginLoad(k)
+	defer r.cache.endLoad(k)
+	v, control, _, err = r.load(ctx, k)
+	return v, control, err
+}
+
+// currentEpoch reads the realm's epoch, so that nothing is done for or to a
+// session that the realm's end has ended. 0: no session was ever issued. asOf is
+// a store time that is not after the call's return.
+func (r *Registry) currentEpoch(ctx context.Context) (epoch uint64, asOf time.Time, err error) {
+	v, _, err := r.readFresh(ctx, r.control)
+	return v.epoch(), v.Now, err
+}
+
+// makeEpoch is currentEpoch for somebody who is to be admitted under it: the
+// first one to ask makes the control record.
+func (r *Registry) makeEpoch(ctx context.Context) (epoch uint64, asOf time.Time, err error) {
+	v, _, err := r.readFresh(ctx, r.control)
 	if err == nil && v.Roster == nil {
 		v, err = r.update(ctx, r.control, func(v View, _ int) (Change, error) {
 			if v.Roster != nil {
 				return Change{}, nil
 			}
-			c := v.newEpoch(r.config.Realm, "")
+			c := v.reopen(r.rule).newEpoch("")
 			c.Events = nil // nothing has ended
 			return c, nil
 		})
 	}
-	return v.Roster.epoch(), v.Now, err
+	return v.epoch(), v.Now, err
 }
 
-// epochNow returns the realm's epoch, fresh, so that nothing is done for or to a
-// session that the realm's end has ended. 0: no session was ever issued.
-func (r *Registry) epochNow(ctx context.Context) (uint64, error) {
-	v, _, err := r.look(ctx, r.control)
-	return v.Roster.epoch(), err
+// limitsOf asks the application for an account's limits, if it has a function for
+// that, and returns the revision under which they count.
+func (r *Registry) limitsOf(ctx context.Context, key Key, account string) (Limits, uint64, error) {
+	if r.config.LimitFor == nil {
+		return Limits{}, 0, nil
+	}
+	v, _, err := r.readFresh(ctx, key)
+	if err != nil {
+		return Limits{}, 0, err
+	}
+	limits, err := r.config.LimitFor(ctx, account)
+	if err == nil {
+		err = limits.check()
+	}
+	if err != nil {
+		return Limits{}, 0, fmt.Errorf("oneseat: nothing was done, because Config.LimitFor gave no limit: %w", err)
+	}
+	limits.Classes = maps.Clone(limits.Classes)
+	return limits, v.revision(), nil
 }
 
-// look reads one roster and the control record, fresh.
-func (r *Registry) look(ctx context.Context, k Key) (v, control View, err error) {
-	r.cache.expect(k)
-	defer r.cache.done(k)
-	v, control, _, err = r.load(ctx, k)
-	return v, control, err
+// premises looks up what an operation on an account rests on. newcomer is whom it
+// admits, if anybody.
+func (r *Registry) premises(ctx context.Context, account string, newcomer SessionID) (p premises, err error) {
+	p.account, p.newcomer, p.asked = account, newcomer, r.config.LimitFor != nil
+	if newcomer != "" {
+		p.epoch, p.asOf, err = r.makeEpoch(ctx)
+	} else {
+		p.epoch, p.asOf, err = r.currentEpoch(ctx)
+	}
+	if err == nil {
+		p.limits, p.revision, err = r.limitsOf(ctx, KeyOf(r.config.Realm, account), account)
+	}
+	return p, err
 }
 
-// changeAccount runs a pure change on an account's roster, under the realm's
-// epoch of now.
-func (r *Registry) changeAccount(ctx context.Context, account string, change func(v View, epoch uint64) Change) error {
+// changeLimited runs an operation on an account's roster that depends on its
+// limits, or admits a newcomer (""; nobody). When its premises have become stale
+// meanwhile they are looked up again: limits three times, the realm's epoch as
+// often as it changes.
+func (r *Registry) changeLimited(ctx context.Context, account string, newcomer SessionID, op func(*draft) Change) (_ View, err error) {
+	if err := checkAccount(account); err != nil {
+		return View{}, err
+	}
+	var firstTryAt time.Time
+	tried := false // and the reply was lost
+	defer func() {
+		if tried {
+			err = unclear(err)
+		}
+	}()
+	var stale error
+	var last premises
+	for tries := 0; tries < 3; {
+		p, err := r.premises(ctx, account, newcomer)
+		if err == nil && errors.Is(stale, errBehind) && p.epoch == last.epoch { // the realm has not ended since
+			err = errBehind
+		}
+		if err != nil {
+			return View{}, err
+		}
+		v, err := r.update(ctx, KeyOf(r.config.Realm, account), func(v View, try int) (Change, error) {
+			if try > 0 && !tried {
+				tried, firstTryAt = true, p.asOf
+			}
+			if stale = p.stale(v); stale != nil {
+				return Change{}, nil
+			}
+			d := v.draft(p, r.rule)
+			d.firstTryAt = firstTryAt
+			return op(d), nil
+		})
+		if err != nil || stale == nil {
+			return v, err
+		}
+		if last = p; !errors.Is(stale, errBehind) {
+			tries++
+		}
+	}
+	return View{}, stale
+}
+
+// change runs an operation on an account's roster, under the realm's epoch of
+// now. The operation's own error is returned when its change has been committed.
+func (r *Registry) change(ctx context.Context, account string, op func(*draft) (Change, error)) error {
 	if err := checkAccount(account); err != nil {
 		return err
 	}
-	epoch, err := r.epochNow(ctx)
-	if err != nil {
-		return err
-	}
-	_, err = r.update(ctx, KeyOf(r.config.Realm, account), func(v View, _ int) (Change, error) {
-		return change(v, epoch), nil
-	})
+	_, err := r.changeNow(ctx, KeyOf(r.config.Realm, account), account, op)
 	return err
+}
+
+// changeNow is change for a caller that knows the roster's key. Without the
+// account's name it makes no roster: where there is none it returns
+// [ErrNoSession].
+func (r *Registry) changeNow(ctx context.Context, key Key, account string, op func(*draft) (Change, error)) (View, error) {
+	epoch, _, err := r.currentEpoch(ctx)
+	if err != nil {
+		return View{}, err
+	}
+	return r.edit(ctx, key, premises{account: account, epoch: epoch}, op)
+}
+
+// edit is changeNow for a caller that knows the realm's epoch too.
+func (r *Registry) edit(ctx context.Context, key Key, p premises, op func(*draft) (Change, error)) (View, error) {
+	var refusal error
+	v, err := r.update(ctx, key, func(v View, try int) (c Change, _ error) {
+		refusal = ErrNoSession
+		if v.Roster != nil || p.account != "" {
+			d := v.draft(p, r.rule)
+			d.try = try
+			c, refusal = op(d)
+		}
+		return c, nil
+	})
+	return v, cmp.Or(err, refusal)
 }
 
 // update runs a change on one roster, again after a lost reply (try counts
@@ -166,15 +277,15 @@ func (r *Registry) update(ctx context.Context, key Key, change func(v View, try 
 	}
 	ctx, cancel := context.WithTimeout(ctx, updateTimeout)
 	defer cancel()
-	since := r.cache.expect(key)
-	defer r.cache.done(key)
+	begun := r.cache.beginLoad(key)
+	defer r.cache.endLoad(key)
 	var lost error // a reply was: whatever comes after, the update may have been committed
 	for try := 0; ; try++ {
 		began := r.now()
 		var last Change
 		v, err := r.store.Update(ctx, key, func(v View) (Change, error) {
 			last = Change{}
-			if err := r.own(key, v.Roster); err != nil {
+			if err := r.checkOwner(key, v.Roster); err != nil {
 				return Change{}, err
 			}
 			c, err := change(v, try)
@@ -183,8 +294,8 @@ func (r *Registry) update(ctx context.Context, key Key, change func(v View, try 
 		})
 		r.stats.updates.Add(1)
 		if err == nil {
-			r.committed(v, began, since, last)
-			r.cutGone(v) // what an earlier try, or another node, ended is in no event of this one
+			r.noteCommitted(v, began, begun, last)
+			r.endWatchesOver(v) // what an earlier try, or another node, ended is in no event of this one
 			return v, nil
 		}
 		if errors.Is(err, ErrUnknownOutcome) {
@@ -204,9 +315,10 @@ func (r *Registry) update(ctx context.Context, key Key, change func(v View, try 
 	}
 }
 
-// committed applies an update's result to this node. One that changed nothing may
-// have been anybody's: what it read is not kept, but nothing older is believed.
-func (r *Registry) committed(v View, began instant, since uint64, c Change) {
+// noteCommitted applies an update's result to this node. An update that changed
+// nothing may have come from anybody: what it read is not cached, but nothing
+// older is used any more.
+func (r *Registry) noteCommitted(v View, began instant, begun step, c Change) {
 	switch {
 	case c.Erase:
 		r.cache.drop(v.Key)
@@ -218,8 +330,8 @@ func (r *Registry) committed(v View, began instant, since uint64, c Change) {
 	if c.Roster == nil {
 		return
 	}
-	r.cache.keep(v, began, since)
-	r.cutEnded(v.Key, c.Events)
+	r.cache.keep(v, began, begun)
+	r.endWatchesOf(v.Key, c.Events)
 }
 
 // noAnswer is the error of a store that failed. What the caller's context says,
@@ -236,20 +348,11 @@ func (r *Registry) noAnswer(err error) error {
 	return fmt.Errorf("%w: %w", ErrStoreUnavailable, err)
 }
 
-// unclear is the error of what came to nothing after a reply had been lost: that
-// nothing was done would be too much to say.
+// unclear is the error of an operation that failed after a reply had been lost:
+// nobody knows that nothing was done.
 func unclear(err error) error {
 	if errors.Is(err, ErrStoreUnavailable) {
 		return fmt.Errorf("%w: %v", ErrUnknownOutcome, err)
 	}
 	return err
-}
-
-// sessions lists seats for people, the newest first.
-func sessions(seats []Seat) []Session {
-	out := make([]Session, len(seats))
-	for i, s := range seats {
-		out[len(seats)-1-i] = s.Session
-	}
-	return out
 }

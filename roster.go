@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// Bounds of a roster (they bound what one account can cost).
+// Bounds of a roster. They bound what one account can cost.
 const (
 	MaxSeats   = 256 // live sessions, also of an [Unlimited] account
 	MaxStreams = 64  // streams, likewise
@@ -17,82 +17,96 @@ const (
 // submit, or a reply that was lost.
 const renewWindow = time.Minute
 
-// rotateGrace is how long the secret before a rotation still checks: requests
-// of other tabs that were on their way.
+// rotateGrace is how long the secret before a rotation still checks, for
+// requests of other tabs that were on their way.
 const rotateGrace = 10 * time.Second
 
 // usedWindow is how often one session may report that it is used after its end.
 const usedWindow = time.Hour
 
-// Roster is the record of one account, the unit of consistency. It is a value:
-// methods return another one and share what did not change.
+// Roster is the record of one account, the unit of consistency. A [Store] reads
+// the exported fields and the JSON form; nothing else of it is public. To read an
+// account, see [Registry.Account].
+//
+// A roster is a value. Nothing modifies one that was loaded: an operation works
+// on a copy and shares what does not change.
 type Roster struct {
-	Realm     string
-	Account   string    // "": the realm's control record
-	Seats     []Seat    // live sessions, in the order of their admission
-	Endings   []Ended   // the oldest first
-	Forgotten time.Time // when the newest ending that was dropped had been recorded
-	Pending   []Pending // newcomers that were asked who is to go, the oldest first
-	Limits    Limits    // of this account, see [Registry.SetLimit]; zero: none of its own
-	Revision  uint64    // the version that last changed its limits, or had them asked for anew
-	Block     *Block    // nobody may sign in; nil: anybody may
-	Takeover  time.Time // when devices were last noticed that throw each other out in turn
-	Epoch     uint64    // control record only: sessions issued under a lower one have ended
-	Due       time.Time // when something here times out or can be dropped, by the writer's rule; zero: never
+	Realm   string
+	Account string    // "": the realm's control record
+	Due     time.Time // when something here times out or can be dropped, by the writer's rule; zero: never
+
+	seats      []seat    // live sessions and streams, in the order of their admission
+	endings    []ended   // the oldest first
+	forgotten  time.Time // when the newest ending that was dropped had been recorded
+	tickets    []pending // newcomers that were asked who is to go, the oldest first
+	limits     Limits    // of this account, see [Registry.SetLimit]; zero: none of its own
+	limitsRev  uint64    // the version that last changed its limits, or had them asked for anew
+	blocked    *block    // nobody may sign in; nil: anybody may
+	takeoverAt time.Time // when a takeover was last noticed
+	realmEpoch uint64    // control record only: sessions issued under a lower one have ended
 
 	format int
 	extra  map[string]json.RawMessage // fields of a newer release
 }
 
-// Seat is a live session, or stream, and what proves it.
-type Seat struct {
+// seat is a live session, or a stream, and what proves it.
+type seat struct {
 	Session
-	Secret   Digest    // of the token in force
-	Epoch    uint64    // of the realm, when the session was admitted
-	Previous Digest    // of the token before the last rotation
-	Rotated  time.Time // when that was
-	DeviceID Digest    // of the device's random id; of a stream, its player's
-	Observed bool      // the limit would have ended it, were it not only observed
-	Replayed time.Time // when Previous was last used after its grace
+	parent   SessionID // of a stream: the session that plays it; else ""
+	secret   digest    // of the token in force
+	epoch    uint64    // of the realm, when the session was admitted
+	previous digest    // of the token before the last rotation
+	rotated  time.Time // when that was
+	deviceID digest    // of the device's random id; of a stream, its player's
+	observed bool      // the limit would have ended it, were limits not only observed
+	replayed time.Time // when previous was last used after its grace
 
 	extra map[string]json.RawMessage
 }
 
-// Ended is a remembered ending and what recognises its old browser.
-type Ended struct {
+// ended is a remembered ending and what recognises its old browser.
+type ended struct {
 	Ending
-	Secret Digest
-	Mark   Mark      // of the device's random id
-	Used   time.Time // when the session was last reported as used after its end
+	secret digest
+	tag    deviceTag // of the device's random id
+	used   time.Time // when the session was last reported as used after its end
 
 	extra map[string]json.RawMessage
 }
 
-// seat finds a live session by id.
+// stream is a seat as its player sees it.
+func (s *seat) stream() Stream {
+	return Stream{ID: s.ID, Session: s.parent, Account: s.Account, Device: s.Device, Started: s.Created, LastHeartbeat: s.LastSeen}
+}
+
+// seat finds a live session, or a stream, by id; -1: there is none.
 func (ro *Roster) seat(id SessionID) int {
-	return slices.IndexFunc(ro.Seats, func(s Seat) bool { return s.ID == id })
+	return slices.IndexFunc(ro.seats, func(s seat) bool { return s.ID == id })
 }
 
-// ending finds a remembered ending by the session's id.
+// ending finds a remembered ending by the session's id; -1: there is none.
 func (ro *Roster) ending(id SessionID) int {
-	return slices.IndexFunc(ro.Endings, func(e Ended) bool { return e.Session == id })
+	return slices.IndexFunc(ro.endings, func(e ended) bool { return e.Session == id })
 }
 
-// bySecret finds the seat that a token's digest is the secret of. Every seat
-// is compared, each in constant time.
-func (ro *Roster) bySecret(d Digest) int {
+// bySecret finds the seat whose token in force has this digest; -1: there is
+// none. Every seat is compared, each in constant time.
+func (ro *Roster) bySecret(d digest) int {
 	at := -1
-	for i := range ro.Seats {
-		if ro.Seats[i].Secret.Equal(d) {
+	for i := range ro.seats {
+		if ro.seats[i].secret.Equal(d) {
 			at = i
 		}
 	}
 	return at
 }
 
+// empty says that nobody is signed in, was lately, or is about to choose.
+func (ro *Roster) empty() bool { return len(ro.seats)+len(ro.endings)+len(ro.tickets) == 0 }
+
 // timeout says whether, and why, a seat has timed out at now.
-func (s *Seat) timeout(now time.Time, rule Rule) (Reason, bool) {
-	absolute, idle := s.lives(rule)
+func (s *seat) timeout(now time.Time, rule rule) (Reason, bool) {
+	absolute, idle := s.lifetimes(rule)
 	switch {
 	case absolute > 0 && !now.Before(s.Created.Add(absolute)):
 		return AbsoluteTimeout, true
@@ -103,115 +117,150 @@ func (s *Seat) timeout(now time.Time, rule Rule) (Reason, bool) {
 }
 
 // deadline is when a seat times out if nothing is done with it; zero: never.
-func (s *Seat) deadline(rule Rule) time.Time {
+func (s *seat) deadline(rule rule) time.Time {
 	var d time.Time
-	absolute, idle := s.lives(rule)
+	absolute, idle := s.lifetimes(rule)
 	if absolute > 0 {
 		d = s.Created.Add(absolute)
 	}
 	if idle > 0 {
-		d = sooner(d, s.LastSeen.Add(idle))
+		d = earliest(d, s.LastSeen.Add(idle))
 	}
 	return d
 }
 
-// lives is how long a seat may last, and last unused; 0: for ever. A stream lasts
-// as long as its heartbeats and its session do.
-func (s *Seat) lives(rule Rule) (absolute, idle time.Duration) {
-	if s.Parent != "" {
-		return 0, rule.StreamIdle
+// lifetimes are how long a seat may last, and how long it may last unused; 0: for
+// ever. A stream lasts as long as its heartbeats and its session do.
+func (s *seat) lifetimes(rule rule) (absolute, idle time.Duration) {
+	if s.parent != "" {
+		return 0, rule.streamIdle
 	}
-	return rule.Absolute, rule.Idle
+	return rule.absolute, rule.idle
 }
 
-// seatless says that a session has been idle for so long that it may not keep a
-// newcomer out.
-func (s *Seat) seatless(now time.Time, rule Rule) bool {
-	return s.Parent == "" && rule.SeatIdle > 0 && !now.Before(s.LastSeen.Add(rule.SeatIdle))
+// yieldsSeat says that a session has been idle for longer than [Config.SeatIdle],
+// so that it does not keep a newcomer out.
+func (s *seat) yieldsSeat(now time.Time, rule rule) bool {
+	return s.parent == "" && rule.seatIdle > 0 && !now.Before(s.LastSeen.Add(rule.seatIdle))
 }
 
-// sooner is the earlier of two times, where zero means never.
-func sooner(a, b time.Time) time.Time {
+// due is when the roster next holds something that has timed out, or that need
+// not be kept any longer. The control record never is due.
+func (ro *Roster) due(rule rule) time.Time {
+	var d time.Time
+	for i := range ro.seats {
+		d = earliest(d, ro.seats[i].deadline(rule))
+	}
+	if len(ro.endings) > 0 {
+		d = earliest(d, ro.endings[0].At.Add(rule.keepEndings))
+	}
+	if len(ro.tickets) > 0 {
+		d = earliest(d, ro.tickets[0].expires)
+	}
+	switch {
+	case ro.blocked != nil:
+		d = earliest(d, ro.blocked.until)
+	case ro.Account != "" && ro.empty() && ro.limits.IsZero():
+		d = rule.adoptUntil // then it is spent
+		if ro.limitsRev > 0 {
+			d = latest(d, ro.revised().Add(revisionKept))
+		}
+	}
+	return d
+}
+
+// revised is when the account's limits last changed, or were asked for anew.
+func (ro *Roster) revised() time.Time { return micros(ro.limitsRev).time() }
+
+// earliest is the earlier of two times, where zero means never.
+func earliest(a, b time.Time) time.Time {
 	if a.IsZero() || !b.IsZero() && b.Before(a) {
 		return b
 	}
 	return a
 }
 
-// due is when the roster next holds something that has timed out, or that need
-// not be kept any longer. The control record never is.
-func (ro *Roster) due(rule Rule) time.Time {
-	var d time.Time
-	for i := range ro.Seats {
-		d = sooner(d, ro.Seats[i].deadline(rule))
+// inOnePlace returns ro with its seat, if it has only one, in the place given.
+func (ro *Roster) inOnePlace(place *[1]seat) *Roster {
+	if len(ro.seats) == 1 {
+		place[0] = ro.seats[0]
+		ro.seats = place[:]
 	}
-	if len(ro.Endings) > 0 {
-		d = sooner(d, ro.Endings[0].At.Add(rule.KeepEndings))
-	}
-	if len(ro.Pending) > 0 {
-		d = sooner(d, ro.Pending[0].Expires)
-	}
-	switch {
-	case ro.Block != nil:
-		d = sooner(d, ro.Block.Until)
-	case ro.Account != "" && len(ro.Seats)+len(ro.Endings)+len(ro.Pending) == 0 && ro.Limits.IsZero():
-		d = rule.AdoptUntil // then it is spent
-		if ro.Revision > 0 {
-			d = later(d, ro.revised().Add(revisionKept))
-		}
-	}
-	return d
+	return ro
 }
 
-// revision is that of the account's limits; 0 for an absent roster.
-func (ro *Roster) revision() uint64 {
-	if ro == nil {
-		return 0
-	}
-	return ro.Revision
+// match is what a roster knows of somebody: at most one of its pointers is set.
+// They point into the roster, which is never modified.
+type match struct {
+	seat     *seat  // live, or timed out and not yet recorded
+	ending   *ended // remembered
+	replayed *seat  // the secret is the one before the last rotation, after its grace
+	previous bool   // the secret is the one before the last rotation, within its grace
 }
 
-// revised is when the account's limits last changed, or were asked for anew.
-func (ro *Roster) revised() time.Time { return micros(ro.Revision).time() }
-
-// recognition is what a presented token is to a roster.
-type recognition struct {
-	seat     *Seat  // live, or timed out and not yet recorded
-	ending   *Ended // remembered
-	previous bool   // the token is the one before the last rotation, within its grace
-	replayed *Seat  // the token is the one before the last rotation, after its grace
-}
-
-// recognise compares a digest with every secret of the roster.
-func (ro *Roster) recognise(d Digest, now time.Time) recognition {
-	var r recognition
+// matchSecret finds a session by its secret. It compares the digest with every
+// secret of the roster.
+func (ro *Roster) matchSecret(d digest, now time.Time) match {
 	if i := ro.bySecret(d); i >= 0 {
-		r.seat = &ro.Seats[i]
-		return r
+		return match{seat: &ro.seats[i]}
 	}
-	for i := range ro.Seats {
-		if s := &ro.Seats[i]; s.Previous.Equal(d) {
-			if now.Before(s.Rotated.Add(rotateGrace)) {
-				return recognition{seat: s, previous: true}
+	for i := range ro.seats {
+		if s := &ro.seats[i]; s.previous.Equal(d) {
+			if now.Before(s.rotated.Add(rotateGrace)) {
+				return match{seat: s, previous: true}
 			}
-			return recognition{replayed: s}
+			return match{replayed: s}
 		}
 	}
-	for i := range ro.Endings {
-		if ro.Endings[i].Secret.Equal(d) {
-			r.ending = &ro.Endings[i]
+	var m match
+	for i := range ro.endings {
+		if ro.endings[i].secret.Equal(d) {
+			m.ending = &ro.endings[i]
 		}
 	}
-	return r
+	return m
 }
 
-// recall is recognise for who keeps a session's id.
-func (ro *Roster) recall(id SessionID) recognition {
+// matchID finds a session by its ID; matchSecret finds one by its secret.
+func (ro *Roster) matchID(id SessionID) match {
 	if i := ro.seat(id); i >= 0 {
-		return recognition{seat: &ro.Seats[i]}
+		return match{seat: &ro.seats[i]}
 	}
 	if i := ro.ending(id); i >= 0 {
-		return recognition{ending: &ro.Endings[i]}
+		return match{ending: &ro.endings[i]}
 	}
-	return recognition{}
+	return match{}
+}
+
+// The registry reads a stored roster through these methods of its view, and
+// through [View.judge]. An absent roster has no sessions.
+
+// matchID is the roster's.
+func (v View) matchID(id SessionID) match {
+	if v.Roster == nil {
+		return match{}
+	}
+	return v.Roster.matchID(id)
+}
+
+// revision is that of the account's stored limits; 0 for an absent roster.
+func (v View) revision() uint64 {
+	if v.Roster == nil {
+		return 0
+	}
+	return v.Roster.limitsRev
+}
+
+// epoch is that of a control record; without one it is 0, under which no session
+// was ever issued.
+func (v View) epoch() uint64 {
+	if v.Roster == nil {
+		return 0
+	}
+	return v.Roster.realmEpoch
+}
+
+// newerThan says whether a session was issued under a later epoch.
+func (v View) newerThan(epoch uint64) bool {
+	return v.Roster != nil && slices.ContainsFunc(v.Roster.seats, func(s seat) bool { return s.epoch > epoch })
 }

@@ -14,13 +14,13 @@ var noon = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 func at(offset time.Duration) time.Time { return noon.Add(offset) }
 
 // dig is a digest that a text makes its own.
-func dig(s string) Digest { return digestOf([]byte(s)) }
+func dig(s string) digest { return digestOf([]byte(s)) }
 
 // aSeat is a session whose secret is its id, admitted and last seen at noon.
-func aSeat(id string, with ...func(*Seat)) Seat {
-	s := Seat{
+func aSeat(id string, with ...func(*seat)) seat {
+	s := seat{
 		Session: Session{ID: SessionID(id), Account: "ada", Created: noon, LastSeen: noon, Device: Device{Label: "device of " + id, Class: "desktop"}},
-		Secret:  dig(id), Epoch: 1,
+		secret:  dig(id), epoch: 1,
 	}
 	for _, f := range with {
 		f(&s)
@@ -28,30 +28,30 @@ func aSeat(id string, with ...func(*Seat)) Seat {
 	return s
 }
 
-func created(d time.Duration) func(*Seat) { return func(s *Seat) { s.Created = at(d) } }
-func seen(d time.Duration) func(*Seat)    { return func(s *Seat) { s.LastSeen = at(d) } }
-func device(id string) func(*Seat)        { return func(s *Seat) { s.DeviceID = deviceDigest(id) } }
-func epoch(e uint64) func(*Seat)          { return func(s *Seat) { s.Epoch = e } }
+func created(d time.Duration) func(*seat) { return func(s *seat) { s.Created = at(d) } }
+func seen(d time.Duration) func(*seat)    { return func(s *seat) { s.LastSeen = at(d) } }
+func device(id string) func(*seat)        { return func(s *seat) { s.deviceID = deviceDigest(id) } }
+func epoch(e uint64) func(*seat)          { return func(s *seat) { s.epoch = e } }
 
-func rotated(d time.Duration) func(*Seat) {
-	return func(s *Seat) { s.Previous, s.Rotated = dig("old "+string(s.ID)), at(d) }
+func rotated(d time.Duration) func(*seat) {
+	return func(s *seat) { s.previous, s.rotated = dig("old "+string(s.ID)), at(d) }
 }
 
 // anEnding is that of a session whose secret was its id.
-func anEnding(id string, why Reason, when time.Duration, by string) Ended {
-	return Ended{Ending: Ending{Session: SessionID(id), Reason: why, At: at(when), By: SessionID(by)}, Secret: dig(id)}
+func anEnding(id string, why Reason, when time.Duration, by string) ended {
+	return ended{Ending: Ending{Session: SessionID(id), Reason: why, At: at(when), By: SessionID(by)}, secret: dig(id)}
 }
 
 func aRoster(parts ...any) *Roster {
 	ro := &Roster{Realm: "r", Account: "ada"}
 	for _, p := range parts {
 		switch p := p.(type) {
-		case Seat:
-			ro.Seats = append(ro.Seats, p)
-		case Ended:
-			ro.Endings = append(ro.Endings, p)
+		case seat:
+			ro.seats = append(ro.seats, p)
+		case ended:
+			ro.endings = append(ro.endings, p)
 		case time.Time:
-			ro.Forgotten = p
+			ro.forgotten = p
 		}
 	}
 	return ro
@@ -62,6 +62,17 @@ func viewAt(ro *Roster, d time.Duration) View {
 	return View{Key: KeyOf("r", "ada"), Roster: ro, Version: uint64(at(-time.Hour).UnixMicro()), Now: at(d)}
 }
 
+// draftOf is a draft of a roster as it is, of which nothing was settled.
+func draftOf(ro *Roster, d time.Duration, rule rule) *draft {
+	own := *ro
+	return &draft{Roster: &own, was: viewAt(ro, d), epoch: 1, rule: rule}
+}
+
+// settled is a draft of ada's roster.
+func settled(v View, epoch uint64, rule rule) *draft {
+	return v.draft(premises{account: "ada", epoch: epoch}, rule)
+}
+
 func ids[T any](of []T, id func(T) SessionID) []SessionID {
 	var out []SessionID
 	for _, x := range of {
@@ -70,10 +81,10 @@ func ids[T any](of []T, id func(T) SessionID) []SessionID {
 	return out
 }
 
-func seatIDs(ro *Roster) []SessionID { return ids(ro.Seats, func(s Seat) SessionID { return s.ID }) }
+func seatIDs(ro *Roster) []SessionID { return ids(ro.seats, func(s seat) SessionID { return s.ID }) }
 
 func endingIDs(ro *Roster) []SessionID {
-	return ids(ro.Endings, func(e Ended) SessionID { return e.Session })
+	return ids(ro.endings, func(e ended) SessionID { return e.Session })
 }
 
 // snapshot is the stored form of a roster, to show that it was not modified.
@@ -113,7 +124,7 @@ func TestRecogniseTellsWhatATokenIs(t *testing.T) {
 		{token: "old a", now: rotateGrace, replayed: "a"},
 		{token: "x"},
 	} {
-		got := ro.recognise(dig(tt.token), at(tt.now))
+		got := ro.matchSecret(dig(tt.token), at(tt.now))
 		var seat, ending, replayed SessionID
 		if got.seat != nil {
 			seat = got.seat.ID
@@ -127,25 +138,25 @@ func TestRecogniseTellsWhatATokenIs(t *testing.T) {
 		same(t, fmt.Sprintf("%s after %v", tt.token, tt.now),
 			[]any{seat, ending, replayed, got.previous}, []any{tt.seat, tt.ending, tt.replayed, tt.previous})
 	}
-	same(t, "the zero digest", ro.recognise(Digest{}, noon), recognition{})
-	same(t, "an id that is live", ro.recall("b").seat.ID, SessionID("b"))
-	same(t, "an id that has ended", ro.recall("c").ending.Session, SessionID("c"))
-	same(t, "an id of nobody", ro.recall("x"), recognition{})
+	same(t, "the zero digest", ro.matchSecret(digest{}, noon), match{})
+	same(t, "an id that is live", ro.matchID("b").seat.ID, SessionID("b"))
+	same(t, "an id that has ended", ro.matchID("c").ending.Session, SessionID("c"))
+	same(t, "an id of nobody", ro.matchID("x"), match{})
 }
 
 func TestClaimByIdOrBySecret(t *testing.T) {
 	ro := aRoster(aSeat("a", rotated(0)))
-	same(t, "an absent roster", claim{id: "a"}.in(nil, noon), recognition{})
-	same(t, "by id", claim{id: "a"}.in(ro, noon).seat.ID, SessionID("a"))
-	same(t, "by secret", claim{secret: dig("a")}.in(ro, noon).seat.ID, SessionID("a"))
-	same(t, "a secret counts and an id beside it does not", claim{secret: dig("x"), id: "a"}.in(ro, noon), recognition{})
+	same(t, "an absent roster", viewAt(nil, 0).match(claim{id: "a"}, noon), match{})
+	same(t, "by id", viewAt(ro, 0).match(claim{id: "a"}, noon).seat.ID, SessionID("a"))
+	same(t, "by secret", viewAt(ro, 0).match(claim{secret: dig("a")}, noon).seat.ID, SessionID("a"))
+	same(t, "a secret counts and an id beside it does not", viewAt(ro, 0).match(claim{secret: dig("x"), id: "a"}, noon), match{})
 }
 
 // Nothing in it times out, and it is needed for ever.
 func TestTheControlRecordIsNeverDue(t *testing.T) {
 	rule := plain
-	rule.AdoptUntil = noon
-	if due := (&Roster{Realm: "members", Epoch: 1}).due(rule); !due.IsZero() {
+	rule.adoptUntil = noon
+	if due := (&Roster{Realm: "members", realmEpoch: 1}).due(rule); !due.IsZero() {
 		t.Errorf("due at %v", due)
 	}
 }
@@ -155,64 +166,68 @@ func TestJudgeTable(t *testing.T) {
 	rule := plain
 	untold := anEnding("e", Displaced, 0, "a")
 	told := untold
-	told.Used = at(0)
-	replay := aSeat("a", rotated(0))
+	told.used = at(0)
+	replay := aSeat("a", rotated(-rotateGrace))
 	replayed := replay
-	replayed.Replayed = at(0)
+	replayed.replayed = at(0)
 	for _, tt := range []struct {
 		name   string
-		r      recognition
+		ro     *Roster
+		secret string // of the claim; "": the id a
 		now    time.Duration
 		epoch  uint64
-		rule   *Rule
 		want   verdict
 		reason Reason
 		report bool
 	}{
-		{name: "nobody", epoch: 1, want: none},
-		{name: "live", r: recognition{seat: new(aSeat("a"))}, epoch: 1, want: live},
-		{name: "live until just before it idles", r: recognition{seat: new(aSeat("a"))}, now: time.Hour - tick, epoch: 1, want: live},
-		{name: "idle", r: recognition{seat: new(aSeat("a"))}, now: time.Hour, epoch: 1, want: expired},
-		{name: "old", r: recognition{seat: new(aSeat("a", seen(24*time.Hour)))}, now: 24 * time.Hour, epoch: 1, want: expired},
-		{name: "the realm was ended", r: recognition{seat: new(aSeat("a"))}, epoch: 2, want: ended, reason: RealmEnded},
-		{name: "the realm was ended, and it idles too", r: recognition{seat: new(aSeat("a"))}, now: time.Hour, epoch: 2, want: ended, reason: RealmEnded},
-		{name: "the control record was lost", r: recognition{seat: new(aSeat("a"))}, epoch: 0, want: none},
-		{name: "ended", r: recognition{ending: &untold}, epoch: 1, want: ended, reason: Displaced, report: true},
-		{name: "ended, reported just now", r: recognition{ending: &told}, epoch: 1, want: ended, reason: Displaced},
-		{name: "ended, reported almost an hour ago", r: recognition{ending: &told}, now: usedWindow - tick, epoch: 1, want: ended, reason: Displaced},
-		{name: "ended, reported an hour ago", r: recognition{ending: &told}, now: usedWindow, epoch: 1, want: ended, reason: Displaced, report: true},
-		{name: "ended, whatever the epoch", r: recognition{ending: &told}, epoch: 9, want: ended, reason: Displaced},
-		{name: "rotated away", r: recognition{replayed: &replay}, epoch: 1, want: none, report: true},
-		{name: "rotated away, reported just now", r: recognition{replayed: &replayed}, epoch: 1, want: none},
-		{name: "rotated away, reported almost an hour ago", r: recognition{replayed: &replayed}, now: usedWindow - tick, epoch: 1, want: none},
-		{name: "rotated away, reported an hour ago", r: recognition{replayed: &replayed}, now: usedWindow, epoch: 1, want: none, report: true},
+		{name: "nobody", epoch: 1, want: verdictNone},
+		{name: "live", ro: aRoster(aSeat("a")), epoch: 1, want: verdictLive},
+		{name: "live until just before it idles", ro: aRoster(aSeat("a")), now: time.Hour - tick, epoch: 1, want: verdictLive},
+		{name: "idle", ro: aRoster(aSeat("a")), now: time.Hour, epoch: 1, want: verdictExpired},
+		{name: "old", ro: aRoster(aSeat("a", seen(24*time.Hour))), now: 24 * time.Hour, epoch: 1, want: verdictExpired},
+		{name: "the realm was ended", ro: aRoster(aSeat("a")), epoch: 2, want: verdictEnded, reason: RealmEnded},
+		{name: "the realm was ended, and it idles too", ro: aRoster(aSeat("a")), now: time.Hour, epoch: 2, want: verdictEnded, reason: RealmEnded},
+		{name: "the control record was lost", ro: aRoster(aSeat("a")), epoch: 0, want: verdictNone},
+		{name: "ended", ro: aRoster(untold), secret: "e", epoch: 1, want: verdictEnded, reason: Displaced, report: true},
+		{name: "ended, reported just now", ro: aRoster(told), secret: "e", epoch: 1, want: verdictEnded, reason: Displaced},
+		{name: "ended, reported almost an hour ago", ro: aRoster(told), secret: "e", now: usedWindow - tick, epoch: 1, want: verdictEnded, reason: Displaced},
+		{name: "ended, reported an hour ago", ro: aRoster(told), secret: "e", now: usedWindow, epoch: 1, want: verdictEnded, reason: Displaced, report: true},
+		{name: "ended, whatever the epoch", ro: aRoster(told), secret: "e", epoch: 9, want: verdictEnded, reason: Displaced},
+		{name: "rotated away", ro: aRoster(replay), secret: "old a", epoch: 1, want: verdictNone, report: true},
+		{name: "rotated away, reported just now", ro: aRoster(replayed), secret: "old a", epoch: 1, want: verdictNone},
+		{name: "rotated away, reported almost an hour ago", ro: aRoster(replayed), secret: "old a", now: usedWindow - tick, epoch: 1, want: verdictNone},
+		{name: "rotated away, reported an hour ago", ro: aRoster(replayed), secret: "old a", now: usedWindow, epoch: 1, want: verdictNone, report: true},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			got := aRoster().judge(tt.r, at(tt.now), tt.epoch, rule)
+			c := claim{id: "a"}
+			if tt.secret != "" {
+				c = claim{secret: dig(tt.secret)}
+			}
+			got := viewAt(tt.ro, 0).judge(c, at(tt.now), tt.epoch, rule)
 			var reason Reason
 			if got.ending != nil {
 				reason = got.ending.Reason
 			}
 			same(t, "verdict", []any{got.verdict, reason, got.report}, []any{tt.want, tt.reason, tt.report})
-			if (got.verdict == live || got.verdict == expired) && got.seat != tt.r.seat {
+			if (got.verdict == verdictLive || got.verdict == verdictExpired) && got.seat != &tt.ro.seats[0] {
 				t.Error("it does not say which seat")
 			}
 		})
 	}
-	got := aRoster().judge(recognition{seat: new(aSeat("a"))}, noon, 1_700_000_000_000_000, rule).ending
+	got := viewAt(aRoster(aSeat("a")), 0).judge(claim{id: "a"}, noon, 1_700_000_000_000_000, rule).ending
 	same(t, "the ending that the realm's end stands for", *got, Ending{
 		Session: "a", Reason: RealmEnded, At: time.UnixMicro(1_700_000_000_000_000).UTC(), Device: aSeat("a").Device,
 	})
-	same(t, "the epoch without a control record", (*Roster)(nil).epoch(), uint64(0))
+	same(t, "the epoch without a control record", View{}.epoch(), uint64(0))
 }
 
 func TestTimeoutsAndDeadlines(t *testing.T) {
 	const tick = time.Microsecond
 	idleOnly, ageOnly, never := plain, plain, plain
-	idleOnly.Absolute, ageOnly.Idle, never.Idle, never.Absolute = 0, 0, 0, 0
+	idleOnly.absolute, ageOnly.idle, never.idle, never.absolute = 0, 0, 0, 0
 	for _, tt := range []struct {
 		name     string
-		rule     Rule
+		rule     rule
 		now      time.Duration
 		seen     time.Duration
 		want     Reason
@@ -239,14 +254,14 @@ func TestTimeoutsAndDeadlines(t *testing.T) {
 		same(t, tt.name+": deadline", s.deadline(tt.rule), want)
 	}
 
-	never.KeepEndings = time.Hour
+	never.keepEndings = time.Hour
 	same(t, "when an empty roster is due", aRoster().due(plain), time.Time{})
 	same(t, "when seats are due", aRoster(aSeat("a"), aSeat("b", seen(-time.Minute))).due(plain), at(59*time.Minute))
 	same(t, "when endings are due", aRoster(aSeat("a"), anEnding("b", Displaced, time.Minute, "a"), anEnding("c", Displaced, 2*time.Minute, "a")).due(never), at(61*time.Minute))
 	same(t, "when seats are due before endings", aRoster(aSeat("a"), anEnding("b", Displaced, time.Minute, "a")).due(plain), at(time.Hour))
-	same(t, "never and a time", sooner(time.Time{}, noon), noon)
-	same(t, "a time and never", sooner(noon, time.Time{}), noon)
-	same(t, "two times", sooner(at(1), noon), noon)
-	same(t, "two times, the other way", sooner(noon, at(1)), noon)
-	same(t, "never twice", sooner(time.Time{}, time.Time{}), time.Time{})
+	same(t, "never and a time", earliest(time.Time{}, noon), noon)
+	same(t, "a time and never", earliest(noon, time.Time{}), noon)
+	same(t, "two times", earliest(at(1), noon), noon)
+	same(t, "two times, the other way", earliest(noon, at(1)), noon)
+	same(t, "never twice", earliest(time.Time{}, time.Time{}), time.Time{})
 }

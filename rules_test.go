@@ -13,6 +13,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/oneseat/oneseat"
+	"github.com/oneseat/oneseat/internal/record"
 	"github.com/oneseat/oneseat/store/memstore"
 )
 
@@ -26,7 +27,7 @@ type wanderer struct {
 	oracle *oracle
 
 	configs  []oneseat.Config
-	sessions []oneseat.Session // all there ever were, streams too
+	sessions []anySession // all there ever were, streams too
 	tokens   []string
 	tickets  []oneseat.Ticket
 	last     string // the roster as it was committed
@@ -51,9 +52,9 @@ func TestAnySequenceComesToWhatTheOracleSays(t *testing.T) {
 			w.nodes = append(w.nodes, n)
 		}
 		other := newNode(t, w.store, oneseat.Config{})
-		defer other.Close()                                                                   //nolint:errcheck // likewise
-		hers := signIn(t, other, "grace", oneseat.Client{})                                   // whose ids are foreign
-		w.sessions = append(w.sessions, hers.Session, play(t, other, hers.Session, "player")) //nolint:contextcheck // the test's
+		defer other.Close()                                                                                                  //nolint:errcheck // likewise
+		hers := signIn(t, other, "grace", oneseat.Client{})                                                                  // whose ids are foreign
+		w.sessions = append(w.sessions, anySession{Session: hers.Session}, streamed(play(t, other, hers.Session, "player"))) //nolint:contextcheck // the test's
 		rt.Repeat(map[string]func(*rapid.T){"step": w.step(map[string]func(int){
 			"sign in": w.signIn, "sign in ": w.signIn, "sign in  ": w.signIn, "play": w.play, "play ": w.play, "play  ": w.play, "redeem": w.redeem, "redeem ": w.redeem,
 			"beat": w.beat, "beat ": w.beat, "stop": w.stop, "rotate": w.rotate, "sign out": w.signOut, "end": w.end, "set a limit": w.setLimit, "refresh": w.refresh,
@@ -151,7 +152,7 @@ func (w *wanderer) watch(n node) {
 					w.last = ""
 				case did.Roster != nil:
 					w.last = string(encode(w, did.Roster))
-					for _, s := range did.Roster.Seats {
+					for _, s := range record.Of(did.Roster).Seats {
 						if w.gone[s.ID] {
 							w.broken = fmt.Sprint(s.ID, " is back")
 						}
@@ -219,9 +220,9 @@ func (w *wanderer) compare() {
 	if err != nil {
 		w.Fatal(err)
 	}
-	ro := views[0].Roster
+	ro := record.Of(views[0].Roster)
 	if ro == nil {
-		ro = &oneseat.Roster{}
+		ro = &record.Record{}
 	}
 	var are, should []string
 	for _, s := range ro.Seats {
@@ -272,7 +273,7 @@ func (w *wanderer) said(what string, err error, v verdict) bool {
 	case "":
 		ok = err == nil
 	case "full":
-		ok = isFull && full.Full == v.limit.name && full.Limit == v.limit.most && slices.Equal(idsOfSessions(full.Live), v.live)
+		ok = isFull && full.Full == v.limit.name && full.Limit == v.limit.most && slices.Equal(whoFills(*full), v.live)
 	case "ended":
 		ok = isOver && over.Ending.Session == v.ended.id && over.Ending.Reason == v.ended.reason && over.Ending.By == v.ended.by
 	case "blocked":
@@ -288,9 +289,12 @@ func (w *wanderer) said(what string, err error, v verdict) bool {
 	return v.why == ""
 }
 
-func idsOfSessions(sessions []oneseat.Session) []oneseat.SessionID {
-	var ids []oneseat.SessionID
-	for _, s := range sessions {
+// whoFills are the sessions, or streams, that fill an account.
+func whoFills(full oneseat.LimitError) (ids []oneseat.SessionID) {
+	for _, s := range full.Live {
+		ids = append(ids, s.ID)
+	}
+	for _, s := range full.Streams {
 		ids = append(ids, s.ID)
 	}
 	return ids
@@ -316,7 +320,7 @@ func (w *wanderer) newcomer(from oneseat.Client, g oneseat.Grant) *seatOf {
 
 func (w *wanderer) admitted(g oneseat.Grant) {
 	w.tokens = append(w.tokens, string(g.Token))
-	w.sessions = append(w.sessions, g.Session)
+	w.sessions = append(w.sessions, anySession{Session: g.Session})
 }
 
 func (w *wanderer) signIn(i int) {
@@ -341,7 +345,10 @@ func (w *wanderer) signIn(i int) {
 
 // some are ids of whatever there ever was, or of nobody.
 func (w *wanderer) some() []oneseat.SessionID {
-	all := append(idsOfSessions(w.sessions), "x", "")
+	all := []oneseat.SessionID{"x", ""}
+	for _, s := range w.sessions {
+		all = append(all, s.ID)
+	}
 	for _, s := range w.oracle.seats { // rather those that are there
 		all = append(all, s.id, s.id)
 	}
@@ -377,18 +384,26 @@ func (w *wanderer) redeem(i int) {
 	}
 }
 
+// anySession is a session, or a stream of its parent.
+type anySession struct {
+	oneseat.Session
+	Parent oneseat.SessionID
+}
+
+func streamed(s oneseat.Stream) anySession { return anySession{asSession(s), s.Session} }
+
 // session is any session, or stream, that there ever was, rather one that is there.
-func (w *wanderer) session(name string, stream bool) oneseat.Session {
-	some := append(slices.Clone(w.sessions), oneseat.Session{Account: "ada", ID: "x"})
-	fits := func(s oneseat.Session) bool { return (s.Parent != "") == stream && w.oracle.live(s.ID) != nil }
+func (w *wanderer) session(name string, stream bool) anySession {
+	some := append(slices.Clone(w.sessions), anySession{Session: oneseat.Session{Account: "ada", ID: "x"}})
+	fits := func(s anySession) bool { return (s.Parent != "") == stream && w.oracle.live(s.ID) != nil }
 	if slices.ContainsFunc(some, fits) && anyOf(numbers(5)).Draw(w.T, name+", there") > 0 {
-		some = slices.DeleteFunc(some, func(s oneseat.Session) bool { return !fits(s) })
+		some = slices.DeleteFunc(some, func(s anySession) bool { return !fits(s) })
 	}
 	return anyOf(some).Draw(w.T, name)
 }
 
 func (w *wanderer) ofAda(name string) oneseat.Session {
-	s := w.session(name, false)
+	s := w.session(name, false).Session
 	s.Account = "ada" // whoever's it is: an application may be wrong
 	return s
 }
@@ -406,11 +421,11 @@ func (w *wanderer) play(i int) {
 	if !w.said("play", err, v) {
 		return
 	}
-	if was.id != got.ID || got.Parent != s.ID {
+	if was.id != got.ID || got.Session != s.ID {
 		w.Fatalf("the player has %+v; the oracle says %+v", got, was)
 	}
 	if was == n {
-		w.sessions = append(w.sessions, got)
+		w.sessions = append(w.sessions, streamed(got))
 		w.held(i, false, !n.observed) // one that would have been refused makes nobody go
 	}
 }

@@ -15,23 +15,32 @@ type SessionID string
 
 func newSessionID() SessionID { return SessionID(rand.Text()) }
 
-// Session is one sign-in of one account on one device, or a stream that such a
-// session plays.
-type Session struct {
-	ID       SessionID
-	Parent   SessionID // of a stream: the session that plays it; else ""
-	Account  string
-	Device   Device
-	Created  time.Time // when it signed in, by the store's clock
-	LastSeen time.Time // when it last did something, to within a touch interval
+// Reference returns a short code for a user to quote and for support to search:
+// the first eight characters of the id.
+func (id SessionID) Reference() string {
+	if len(id) < 8 {
+		return string(id)
+	}
+	return string(id[:4] + "-" + id[4:8])
 }
 
-// kind is the name of what happened to s, by what s is.
-func (s *Session) kind(session, stream EventType) EventType {
-	if s.Parent != "" {
-		return stream
-	}
-	return session
+// Session is one sign-in of one account on one device.
+type Session struct {
+	ID       SessionID `json:"id"`
+	Account  string    `json:"account"`
+	Device   Device    `json:"device,omitzero"`
+	Created  time.Time `json:"created"`   // when it signed in, by the store's clock
+	LastSeen time.Time `json:"last_seen"` // when it was last used, to within a touch interval
+}
+
+// Stream is what one player of a session plays: see [Registry.StartStream].
+type Stream struct {
+	ID            SessionID `json:"id"`
+	Session       SessionID `json:"session"` // that plays it
+	Account       string    `json:"account"`
+	Device        Device    `json:"device,omitzero"` // the session's
+	Started       time.Time `json:"started"`         // by the store's clock
+	LastHeartbeat time.Time `json:"last_heartbeat"`  // to within a tenth of [Config.StreamIdle]
 }
 
 // Device is the little that is kept about a device: enough for its owner to
@@ -54,7 +63,7 @@ const (
 // clean returns d as it may be stored: inert text, a known class, no full
 // address. It is called at the one door, so nothing finer is ever kept.
 func (d Device) clean() Device {
-	d.Label = inert(d.Label, maxLabel)
+	d.Label = sanitize(d.Label, maxLabel)
 	if !slices.Contains(Classes(), d.Class) {
 		d.Class = "other"
 	}
@@ -62,11 +71,11 @@ func (d Device) clean() Device {
 	return d
 }
 
-// inert drops what could act rather than be read (controls, bidirectional and
+// sanitize drops what could act rather than be read (controls, bidirectional and
 // other format marks, invalid UTF-8, and what HTML and JSON have to escape, so
 // that its stored form is no longer than itself) and cuts at limit bytes on a
 // character's edge.
-func inert(s string, limit int) string {
+func sanitize(s string, limit int) string {
 	var b strings.Builder
 	for _, r := range s {
 		if r == unicode.ReplacementChar || !unicode.IsGraphic(r) || strings.ContainsRune(`<>&"\`, r) {
@@ -117,22 +126,16 @@ const (
 // Ending is how a session ended. It is kept for [Config.KeepEndings] so that
 // the old browser can be told.
 type Ending struct {
-	Session  SessionID
-	Parent   SessionID // of a stream: the session that played it
-	Reason   Reason
-	At       time.Time // by the store's clock, when it was recorded
-	By       SessionID // the session that took its place or ended it, if one did
-	Actor    string    // who ended it, as the application put it
-	Device   Device    // the device that was signed out
-	ByDevice Device    // the device that took its place, if one did
+	Session  SessionID `json:"session"`
+	Parent   SessionID `json:"parent,omitzero"` // of a stream: the session that played it
+	Reason   Reason    `json:"reason"`
+	At       time.Time `json:"at"`                 // by the store's clock, when it was recorded
+	By       SessionID `json:"by,omitzero"`        // the session that took its place or ended it, if one did
+	Actor    string    `json:"actor,omitzero"`     // who ended it, as the application put it
+	Device   Device    `json:"device,omitzero"`    // the device that was signed out
+	ByDevice Device    `json:"by_device,omitzero"` // the device that took its place, if one did
 }
 
-// Reference is a short code for the user to quote and for support to search:
+// Reference returns a short code for the user to quote and for support to search:
 // the first eight characters of the session's id.
-func (e Ending) Reference() string {
-	s := string(e.Session)
-	if len(s) < 8 {
-		return s
-	}
-	return s[:4] + "-" + s[4:8]
-}
+func (e Ending) Reference() string { return e.Session.Reference() }

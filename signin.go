@@ -1,10 +1,8 @@
 package oneseat
 
 import (
-	"cmp"
 	"context"
 	"errors"
-	"slices"
 	"time"
 )
 
@@ -23,8 +21,7 @@ type Client struct {
 	Device Device
 
 	// TakeOver lets the newcomer in under Refuse too: the application has proof,
-	// fresher than a password that may be shared, that this is the owner
-	// (LIM-12).
+	// fresher than a password that may be shared, that this is the owner.
 	TakeOver bool
 }
 
@@ -40,7 +37,7 @@ type Grant struct {
 //
 // The account is compared byte by byte: "Alice" and "alice" are two, with a limit
 // each. Give the id of the application's own record of the account, not what
-// was typed (LIM-16).
+// was typed.
 //
 // It returns an *[AccountError] for what cannot name an account, a *[LimitError]
 // when the account is full under [Refuse] or [Ask], a *[BlockedError] when it is
@@ -52,37 +49,60 @@ func (r *Registry) SignIn(ctx context.Context, account string, from Client) (Gra
 	if err := checkAccount(account); err != nil {
 		return Grant{}, err
 	}
-	return r.signIn(ctx, KeyOf(r.config.Realm, account), account, from, newcomer{takeOver: from.TakeOver}, "")
+	return r.signIn(ctx, account, from, newcomer{}, "")
+}
+
+// Redeem signs in with the ticket of a [LimitError]. The sessions named by ids
+// end and the newcomer is admitted, in one step, if that makes room. Else it
+// returns another *[LimitError], no session ends, and the ticket stays good. Ids
+// of sessions that are not the account's, or not live any more, are ignored. from
+// is the browser that got the ticket.
+//
+// It returns a *[TicketError] for a ticket that was altered or used, has
+// expired, or was given to another browser; the user then has to sign in again.
+// Other errors are those of [Registry.SignIn].
+func (r *Registry) Redeem(ctx context.Context, ticket Ticket, from Client, ids ...SessionID) (Grant, error) {
+	key, used, ok := decodeSecret(TicketPrefix, string(ticket))
+	if !ok || !intact(string(ticket)) {
+		return Grant{}, &TicketError{"it was altered"}
+	}
+	v, _, err := r.readFresh(ctx, key)
+	if err != nil {
+		return Grant{}, err
+	}
+	if !v.holdsTicket(used) { // a forged one costs a read and changes nothing
+		return Grant{}, errTicketUsed()
+	}
+	return r.signIn(ctx, v.Roster.Account, from, newcomer{ticketUsed: used, chosen: ids}, ticket)
 }
 
 // signIn brings a newcomer in, by password or by the ticket that it was given
 // before.
-func (r *Registry) signIn(ctx context.Context, key Key, account string, from Client, c newcomer, ticket Ticket) (Grant, error) {
+func (r *Registry) signIn(ctx context.Context, account string, from Client, c newcomer, ticket Ticket) (Grant, error) {
+	key := KeyOf(r.config.Realm, account)
 	token, secret := newToken(key)
-	c = r.newcomer(key, from, c)
-	c.seat.Secret = secret
-	if r.rule.WhenFull == Ask && ticket == "" {
-		var s string
-		s, c.ticket = newSecret(TicketPrefix, key)
-		ticket = Ticket(s)
+	c = c.from(key, from)
+	c.seat.secret = secret
+	if r.rule.whenFull == Ask && ticket == "" {
+		ticket, c.ticket = newTicket(key)
 	}
-	v, d, err := r.admit(ctx, key, account, c)
+	v, is, err := r.admit(ctx, account, c)
 	switch {
 	case err != nil:
 		return Grant{}, err
-	case d.Outcome == Asked && !d.admits():
+	case is.Outcome == Asked && !is.admits():
 		r.stats.asked.Add(1)
-		return Grant{}, r.full(v, c, d, ticket)
-	case d.Outcome == Refused && !d.Observed:
+		return Grant{}, v.limitError(is, ticket)
+	case is.Outcome == Refused && !is.admits():
 		r.stats.refused.Add(1)
-		return Grant{}, r.full(v, c, d, "")
+		return Grant{}, v.limitError(is, "")
 	}
-	who := v.Roster.recall(c.seat.ID)
-	if who.seat == nil {
-		return Grant{}, &EndedError{who.ending.Ending}
+	s, err := v.admitted(c.seat.ID)
+	if err != nil {
+		return Grant{}, err
 	}
 	r.stats.signIns.Add(1)
-	r.stats.decided(d)
+	r.stats.decided(is)
 	if k, _, ok := parseToken(from.Token); ok && k != key {
 		// The browser is another account's now. Should this fail, nobody holds
 		// that session's token any more: it times out.
@@ -90,22 +110,16 @@ func (r *Registry) signIn(ctx context.Context, key Key, account string, from Cli
 			r.log.Warn("the session of another account in the same browser was not ended", "error", err)
 		}
 	}
-	return Grant{who.seat.Session, token}, nil
+	return Grant{s.Session, token}, nil
 }
 
-// full is the error of a newcomer that found no room: it names whose seats would
-// be room.
-func (r *Registry) full(v View, c newcomer, d Decision, ticket Ticket) *LimitError {
-	b := bound{name: d.Full}
-	seats := slices.DeleteFunc(slices.Clone(v.Roster.Seats), func(s Seat) bool { return !b.counts(&s) })
-	return &LimitError{Limit: d.Limit, Full: d.Full, Live: sessions(seats), Ticket: ticket}
-}
-
-// newcomer is c with a seat of its own, as the client would sit on it.
-func (r *Registry) newcomer(key Key, from Client, c newcomer) newcomer {
-	c.seat = Seat{
+// from completes a newcomer with a seat of its own, as the client would sit on
+// it.
+func (c newcomer) from(key Key, from Client) newcomer {
+	c.override = from.TakeOver
+	c.seat = seat{
 		Session:  Session{ID: newSessionID(), Device: from.Device.clean()},
-		DeviceID: deviceDigest(from.DeviceID),
+		deviceID: deviceDigest(from.DeviceID),
 	}
 	if k, presented, ok := parseToken(from.Token); ok && k == key {
 		c.presented = presented
@@ -130,94 +144,38 @@ func (r *Registry) Adopt(ctx context.Context, account string, issued time.Time, 
 	}
 	key := KeyOf(r.config.Realm, account)
 	token, secret := newToken(key)
-	from.Token = ""
-	c := r.newcomer(key, from, newcomer{adopted: true, issued: issued})
-	c.seat.Secret = secret
-	v, d, err := r.admit(ctx, key, account, c)
+	from.Token, from.TakeOver = "", false
+	c := newcomer{adopted: true, issued: issued}.from(key, from)
+	c.seat.secret = secret
+	v, is, err := r.admit(ctx, account, c)
 	if _, blocked := errors.AsType[*BlockedError](err); blocked {
 		return Grant{}, ErrNoSession
 	}
 	if err != nil {
 		return Grant{}, err
 	}
-	if d.Outcome == Refused && !d.Observed {
+	if is.Outcome == Refused && !is.admits() {
 		return Grant{}, ErrNoSession
 	}
-	r.stats.decided(d)
-	who := v.Roster.recall(c.seat.ID)
-	if who.seat == nil {
-		return Grant{}, &EndedError{who.ending.Ending}
+	r.stats.decided(is)
+	s, err := v.admitted(c.seat.ID)
+	if err != nil {
+		return Grant{}, err
 	}
-	return Grant{who.seat.Session, token}, nil
+	return Grant{s.Session, token}, nil
 }
 
-// errBehind is for a record that stays older than what was issued under it.
-var errBehind error = &FormatError{"sessions are newer than the realm's control record, as after a partial restore: call EndRealm"}
-
-// admit brings a newcomer to the one door, under the realm's epoch and the
-// application's limit of now, as often as it takes. That the realm ends meanwhile
-// is no failed try.
-func (r *Registry) admit(ctx context.Context, key Key, account string, c newcomer) (_ View, _ Decision, err error) {
-	var late error // what changed since it was asked for
-	defer func() {
-		if !c.tried.IsZero() {
-			err = unclear(err)
-		}
-	}()
-	var behind uint64 // the epoch that sessions were newer than
-	for tries := 0; tries < 3; {
-		epoch, asOf, err := r.epoch(ctx)
-		if err == nil && epoch == behind { // still: the realm has not ended since it was read first
-			err = errBehind
-		}
-		if err != nil {
-			return View{}, Decision{}, err
-		}
-		c.seat.Epoch = epoch
-		var revision uint64
-		if c.limits, revision, err = r.limitsOf(ctx, key, account); err != nil {
-			return View{}, Decision{}, err
-		}
-		var d Decision
-		v, err := r.update(ctx, key, func(v View, try int) (Change, error) {
-			late = nil
-			if try > 0 && c.tried.IsZero() {
-				c.tried = asOf
-			}
-			switch {
-			case v.Roster != nil && v.Roster.recall(c.seat.ID) != recognition{}: // an earlier try was committed
-			case v.Roster != nil && slices.ContainsFunc(v.Roster.Seats, func(s Seat) bool { return s.Epoch > epoch }):
-				late = errBehind
-				return Change{}, nil
-			case r.config.LimitFor != nil && v.Roster.revision() != revision:
-				late = errLimitsChange
-				return Change{}, nil
-			}
-			var change Change
-			change, d = admit(v, r.config.Realm, account, c, r.rule)
-			return change, nil
-		})
-		switch {
-		case err != nil:
-			return View{}, Decision{}, err
-		case errors.Is(late, errBehind):
-			behind = epoch
-			continue
-		case late != nil:
-			tries++
-			continue
-		}
-		switch d.Outcome {
-		case unknown:
-			return View{}, Decision{}, ErrUnknownOutcome
-		case invalid:
-			return View{}, Decision{}, d.problem
-		case Blocked:
-			return View{}, Decision{}, &BlockedError{v.Roster.Block.Until}
-		}
-		return v, d, nil
+// admit brings a newcomer to the one door.
+func (r *Registry) admit(ctx context.Context, account string, c newcomer) (View, Decision, error) {
+	var is Decision
+	v, err := r.changeLimited(ctx, account, c.seat.ID, func(d *draft) (change Change) {
+		change, is = d.admit(c)
+		return change
+	})
+	if err == nil {
+		err = v.refusal(is)
 	}
-	return View{}, Decision{}, late
+	return v, is, err
 }
 
 // Rotate gives a session a new token and leaves its id, as after a change of
@@ -230,32 +188,21 @@ func (r *Registry) Rotate(ctx context.Context, token string) (Grant, error) {
 		return Grant{}, ErrNoSession
 	}
 	next, secret := newToken(key)
-	epoch, err := r.epochNow(ctx)
+	v, err := r.changeNow(ctx, key, "", func(d *draft) (Change, error) { return d.rotate(old, secret) })
 	if err != nil {
 		return Grant{}, err
 	}
-	var refusal error
-	v, err := r.update(ctx, key, func(v View, _ int) (Change, error) {
-		refusal = ErrNoSession
-		if v.Roster == nil {
-			return Change{}, nil
-		}
-		ro, events := v.settled(v.Roster.Realm, v.Roster.Account, epoch, r.rule)
-		if ro.bySecret(secret) >= 0 { // an earlier try was committed
-			refusal = nil
-			return Change{}, nil
-		}
-		if e, ok := ro.rotate(v, old, secret); ok {
-			refusal = nil
-			return ro.commit(v, append(events, e), r.rule), nil
-		}
-		if e := ro.recognise(old, v.Now).ending; e != nil {
-			refusal = &EndedError{e.Ending}
-		}
-		return v.changeIf(ro, events, r.rule), nil
-	})
-	if err = cmp.Or(err, refusal); err != nil {
-		return Grant{}, err
+	return Grant{v.match(claim{secret: secret}, v.Now).seat.Session, next}, nil
+}
+
+// SignOut ends the session of a token. It returns nil also if that had ended
+// before, [ErrNoSession] for a token that is none or was rotated away, and
+// [ErrStoreUnavailable] when nothing was done.
+func (r *Registry) SignOut(ctx context.Context, token string) error {
+	key, secret, ok := parseToken(token)
+	if !ok {
+		return ErrNoSession
 	}
-	return Grant{v.Roster.Seats[v.Roster.bySecret(secret)].Session, next}, nil
+	_, err := r.changeNow(ctx, key, "", func(d *draft) (Change, error) { return d.signOut(secret) })
+	return err
 }

@@ -51,19 +51,7 @@ func (r *Registry) Stats() Stats {
 		Updates: r.stats.updates.Load(), Touches: r.stats.touches.Load(), SignIns: r.stats.signIns.Load(),
 		Displaced: r.stats.displaced.Load(), Refused: r.stats.refused.Load(),
 		Asked: r.stats.asked.Load(), WouldDisplace: r.stats.wouldDisplace.Load(), WouldRefuse: r.stats.wouldRefuse.Load(), Cut: r.stats.cut.Load(),
-		Accounts: r.cache.len(),
-	}
-	for i := range r.holds.shards {
-		shard := &r.holds.shards[i]
-		shard.mu.Lock()
-		for _, d := range shard.held {
-			for ; d != nil; d = d.other {
-				if d.first != nil {
-					s.Held++
-				}
-			}
-		}
-		shard.mu.Unlock()
+		Accounts: r.cache.len(), Held: r.watches.count(),
 	}
 	now := r.now()
 	for i := range r.cache.parts {

@@ -109,7 +109,7 @@ type View struct {
 // At returns a View whose Now is the store's clock, but never earlier than the
 // roster's own last commit: a clock that was set back does not undo time.
 func (v View) At(clock time.Time) View {
-	v.Now = later(clock, time.UnixMicro(int64(v.Version))).UTC().Truncate(time.Microsecond)
+	v.Now = latest(clock, time.UnixMicro(int64(v.Version))).UTC().Truncate(time.Microsecond)
 	return v
 }
 
@@ -156,7 +156,8 @@ func RunChange(change func(View) (Change, error), v View) (c Change, err error) 
 	return change(v)
 }
 
-func later(a, b time.Time) time.Time {
+// latest is the later of two times.
+func latest(a, b time.Time) time.Time {
 	if a.After(b) {
 		return a
 	}

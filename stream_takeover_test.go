@@ -12,6 +12,8 @@ import (
 
 	"github.com/oneseat/oneseat"
 	"github.com/oneseat/oneseat/store/memstore"
+
+	"github.com/oneseat/oneseat/internal/record"
 )
 
 // Over the limit the viewer sees who plays and may take over, in one step that is
@@ -21,9 +23,9 @@ func TestAViewerTakesOverFromAnother(t *testing.T) {
 		a, b, store := following(t, oneseat.Config{Limit: 2, MaxStale: time.Minute})
 		one, two := signIn(t, a, "ada", oneseat.Client{Device: laptop}), signIn(t, a, "ada", oneseat.Client{Device: phone})
 		lost := play(t, a, one.Session, "p")
-		held, release := b.Hold(t.Context(), lost)
+		held, release := b.HoldStream(t.Context(), lost)
 		defer release()
-		if full := fullOfStreams(t, b, two.Session, "q"); full.Limit != 1 || !slices.Equal(full.Live, []oneseat.Session{lost}) {
+		if full := fullOfStreams(t, b, two.Session, "q"); full.Limit != 1 || !slices.Equal(full.Streams, []oneseat.Stream{lost}) {
 			t.Errorf("it says %+v", full)
 		}
 		before := len(logged(t, store, "ada"))
@@ -45,7 +47,7 @@ func TestAViewerTakesOverFromAnother(t *testing.T) {
 		// Who was named has stopped meanwhile, and another plays: nobody goes.
 		again := play(t, a, one.Session, "p", won.ID)
 		wantEnding(t, b.Heartbeat(t.Context(), two.Session, won.ID), won.ID, oneseat.Displaced)
-		if full := fullOfStreams(t, b, two.Session, "q", won.ID, lost.ID, one.Session.ID, "x"); !slices.Equal(full.Live, []oneseat.Session{again}) {
+		if full := fullOfStreams(t, b, two.Session, "q", won.ID, lost.ID, one.Session.ID, "x"); !slices.Equal(full.Streams, []oneseat.Stream{again}) {
 			t.Errorf("it says %+v", full)
 		}
 		beat(t, a, one.Session, again)
@@ -138,11 +140,11 @@ func TestAStreamSignsNobodyIn(t *testing.T) {
 			_, err := r.CheckID(t.Context(), "ada", s.ID)
 			wantError(t, err, oneseat.ErrNoSession)
 		}
-		_, err := r.StartStream(t.Context(), s, oneseat.Player{ID: "q"})
+		_, err := r.StartStream(t.Context(), asSession(s), oneseat.Player{ID: "q"})
 		wantError(t, err, oneseat.ErrNoSession)
-		wantError(t, r.Heartbeat(t.Context(), s, s.ID), oneseat.ErrNoSession)
+		wantError(t, r.Heartbeat(t.Context(), asSession(s), s.ID), oneseat.ErrNoSession)
 		seat := stored(t, r.Store, "ada").Roster.Seats[1]
-		if !seat.Secret.IsZero() || !seat.Previous.IsZero() {
+		if seat.Secret != (record.Digest{}) || seat.Previous != (record.Digest{}) {
 			t.Error("it has a secret")
 		}
 		// Asking for it is no heartbeat.
@@ -192,7 +194,7 @@ func TestAHoldOnAStreamIsCutWhenItLapses(t *testing.T) {
 		a, b, _ := following(t, oneseat.Config{})
 		g := signIn(t, a, "ada", oneseat.Client{})
 		s := play(t, a, g.Session, "p")
-		held, release := b.Hold(t.Context(), s)
+		held, release := b.HoldStream(t.Context(), s)
 		defer release()
 		for range 10 {
 			time.Sleep(30 * time.Second)
@@ -203,7 +205,7 @@ func TestAHoldOnAStreamIsCutWhenItLapses(t *testing.T) {
 		}
 		time.Sleep(46 * time.Second)
 		wantEnding(t, context.Cause(held), s.ID, oneseat.IdleTimeout)
-		held, release = b.Hold(t.Context(), s)
+		held, release = b.HoldStream(t.Context(), s)
 		defer release()
 		wantError(t, context.Cause(held), oneseat.ErrNoSession)
 		wantLive(t, a, g)

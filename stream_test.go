@@ -15,13 +15,18 @@ import (
 )
 
 // play starts a stream.
-func play(t testing.TB, r node, s oneseat.Session, player string, instead ...oneseat.SessionID) oneseat.Session {
+func play(t testing.TB, r node, s oneseat.Session, player string, instead ...oneseat.SessionID) oneseat.Stream {
 	t.Helper()
 	stream, err := r.StartStream(t.Context(), s, oneseat.Player{ID: player, Instead: instead})
 	if err != nil {
 		t.Fatalf("start of %s: %v", player, err)
 	}
 	return stream
+}
+
+// asSession is a stream that an application takes for a session.
+func asSession(s oneseat.Stream) oneseat.Session {
+	return oneseat.Session{ID: s.ID, Account: s.Account, Device: s.Device, Created: s.Started, LastSeen: s.LastHeartbeat}
 }
 
 // LIM-07: a stream is a seat under a session's, and never a session itself.
@@ -35,7 +40,7 @@ func TestAStreamOfNoSessionIsNone(t *testing.T) {
 		"no id":             {Account: "ada"},
 		"an unknown id":     {Account: "ada", ID: "x"},
 		"another account's": {Account: "ada", ID: other.Session.ID},
-		"a stream":          stream,
+		"a stream":          asSession(stream),
 		"an absent account": {Account: "nobody", ID: mine.Session.ID},
 	} {
 		if got, err := a.StartStream(t.Context(), s, oneseat.Player{ID: "q"}); !errors.Is(err, oneseat.ErrNoSession) {
@@ -86,7 +91,7 @@ func fullOfStreams(t testing.TB, r node, s oneseat.Session, player string, inste
 	t.Helper()
 	got, err := r.StartStream(t.Context(), s, oneseat.Player{ID: player, Instead: instead})
 	full, ok := errors.AsType[*oneseat.LimitError](err)
-	if !ok || got != (oneseat.Session{}) || full.Full != "streams" || full.Ticket != "" {
+	if !ok || got != (oneseat.Stream{}) || full.Full != "streams" || full.Ticket != "" {
 		t.Fatalf("start of %s: %+v, %+v; want that the account plays as many as it may", player, got, err)
 	}
 	return full
@@ -104,7 +109,7 @@ func wantStreams(t testing.TB, r node, account string, want ...oneseat.SessionID
 	}
 }
 
-func beat(t testing.TB, r node, s, stream oneseat.Session) {
+func beat(t testing.TB, r node, s oneseat.Session, stream oneseat.Stream) {
 	t.Helper()
 	if err := r.Heartbeat(t.Context(), s, stream.ID); err != nil {
 		t.Fatalf("heartbeat: %v", err)
@@ -117,7 +122,7 @@ func TestAStreamIsAChildOfItsSession(t *testing.T) {
 	one, two := signIn(t, a, "ada", oneseat.Client{Device: laptop}), signIn(t, a, "ada", oneseat.Client{Device: phone})
 	s1 := play(t, a, one.Session, "p")
 	s2 := play(t, b, two.Session, "p") // of another session: another player
-	if s1.Parent != one.Session.ID || s1.Account != "ada" || s1.Device != laptop || s1.ID == one.Session.ID || s1.Created.IsZero() || !s1.LastSeen.Equal(s1.Created) {
+	if s1.Session != one.Session.ID || s1.Account != "ada" || s1.Device != laptop || s1.ID == one.Session.ID || s1.Started.IsZero() || !s1.LastHeartbeat.Equal(s1.Started) {
 		t.Errorf("it is %+v", s1)
 	}
 	wantStreams(t, a, "ada", s2.ID, s1.ID)
@@ -125,7 +130,7 @@ func TestAStreamIsAChildOfItsSession(t *testing.T) {
 	if live, err := a.Sessions(t.Context(), "ada"); err != nil || !slices.Equal(live, []oneseat.Session{two.Session, one.Session}) {
 		t.Errorf("sessions: %+v, %v", live, err)
 	}
-	if full := fullOfStreams(t, a, one.Session, "q"); full.Limit != 2 || !slices.Equal(full.Live, []oneseat.Session{s2, s1}) ||
+	if full := fullOfStreams(t, a, one.Session, "q"); full.Limit != 2 || !slices.Equal(full.Streams, []oneseat.Stream{s2, s1}) ||
 		full.Error() != "oneseat: stream refused: 2 of 2 are playing: stop another first, or name it in Instead" {
 		t.Errorf("it says %+v", full)
 	}
@@ -165,7 +170,7 @@ func TestTheSamePlayerReconnectingIsFree(t *testing.T) {
 		before := len(logged(t, r.Store.(oneseat.History), "ada"))
 		for range 10 {
 			time.Sleep(30 * time.Second)
-			if got := play(t, r, one.Session, "mine", other.ID); got.ID != mine.ID || !got.Created.Equal(mine.Created) || !got.LastSeen.Equal(time.Now().Truncate(time.Microsecond)) {
+			if got := play(t, r, one.Session, "mine", other.ID); got.ID != mine.ID || !got.Started.Equal(mine.Started) || !got.LastHeartbeat.Equal(time.Now().Truncate(time.Microsecond)) {
 				t.Fatalf("it got %+v, and had %+v", got, mine)
 			}
 			beat(t, r, two.Session, other)
@@ -349,8 +354,8 @@ func TestTheEndOfTheSessionEndsItsStreams(t *testing.T) {
 				other := signIn(t, a, "ada", oneseat.Client{})
 				s1, s2, s3 := play(t, a, g.Session, "1"), play(t, a, g.Session, "2"), play(t, a, other.Session, "3")
 				var held []context.Context
-				for _, s := range []oneseat.Session{s1, s2} {
-					ctx, release := b.Hold(t.Context(), s)
+				for _, s := range []oneseat.Stream{s1, s2} {
+					ctx, release := b.HoldStream(t.Context(), s)
 					defer release()
 					held = append(held, ctx)
 				}
@@ -362,7 +367,7 @@ func TestTheEndOfTheSessionEndsItsStreams(t *testing.T) {
 						ended[e.Session] = e
 					}
 				}
-				for i, s := range []oneseat.Session{s1, s2} {
+				for i, s := range []oneseat.Stream{s1, s2} {
 					e := ended[s.ID]
 					if e.Type != oneseat.StreamEnded || e.Version != ended[g.Session.ID].Version || e.Reason != tt.why || e.Parent != g.Session.ID || e.By != ended[g.Session.ID].By {
 						t.Errorf("the event is %+v", e)
@@ -491,7 +496,7 @@ func TestAHeartbeatIsToldOfTheRealmsEnd(t *testing.T) {
 func TestUnlimitedStreamsHaveACeiling(t *testing.T) {
 	r := newNode(t, memstore.New(), oneseat.Config{Streams: oneseat.Unlimited})
 	g := signIn(t, r, "ada", oneseat.Client{})
-	var first oneseat.Session
+	var first oneseat.Stream
 	for i := range oneseat.MaxStreams {
 		if s := play(t, r, g.Session, fmt.Sprint(i)); i == 0 {
 			first = s
@@ -520,7 +525,7 @@ func TestACheckOfAStreamIsItsOwnSessions(t *testing.T) {
 		other := play(t, r, two.Session, "p", lost.ID)
 		check := func(s oneseat.Session, id oneseat.SessionID) error {
 			got, err := r.CheckStream(t.Context(), s, id)
-			if err == nil && (got.ID != id || got.Parent != s.ID) {
+			if err == nil && (got.ID != id || got.Session != s.ID) {
 				t.Errorf("the check of %s found %+v", id, got)
 			}
 			return err

@@ -14,57 +14,57 @@ const (
 	takeoverReturns = 3
 )
 
-// Mark tells devices of one account apart: the beginning of the hash of the
+// deviceTag tells devices of one account apart: the beginning of the hash of the
 // device's random id, or of what is known of the device. It is too short to be
-// used for anything else. The zero Mark is no device's.
-type Mark [3]byte
+// used for anything else. The zero tag is no device's.
+type deviceTag [3]byte
 
-// MarshalText is hexadecimal.
-func (m Mark) MarshalText() ([]byte, error) { return hex.AppendEncode(nil, m[:]), nil }
+// MarshalText returns the tag in hexadecimal.
+func (t deviceTag) MarshalText() ([]byte, error) { return hex.AppendEncode(nil, t[:]), nil }
 
 // UnmarshalText reads hexadecimal of exactly three bytes.
-func (m *Mark) UnmarshalText(b []byte) error {
-	if len(b) != hex.EncodedLen(len(m)) {
-		return &FormatError{"a mark of the wrong length"}
+func (t *deviceTag) UnmarshalText(b []byte) error {
+	if len(b) != hex.EncodedLen(len(t)) {
+		return &FormatError{"a device's tag of the wrong length"}
 	}
-	_, err := hex.Decode(m[:], b)
+	_, err := hex.Decode(t[:], b)
 	return err
 }
 
-// idMark is the mark of a seat's device id; zero if it has none.
-func (s *Seat) idMark() Mark { return Mark(s.DeviceID[:len(Mark{})]) }
+// tag is that of the seat's device id; zero if it has none.
+func (s *seat) tag() deviceTag { return deviceTag(s.deviceID[:len(deviceTag{})]) }
 
-// mark is m, or, for a device without an id, made of what is known of it.
-func (d Device) mark(m Mark) Mark {
-	if m != (Mark{}) {
-		return m
+// tag is t, or, for a device without an id, is made of what is known of it.
+func (d Device) tag(t deviceTag) deviceTag {
+	if t != (deviceTag{}) {
+		return t
 	}
 	sum := sha256.Sum256([]byte(d.Label + "\x00" + d.Class + "\x00" + d.IP))
-	return Mark(sum[:len(m)])
+	return deviceTag(sum[:len(t)])
 }
 
 // takeover says whether devices throw each other out in turn, as far as the
-// remembered endings tell. The same device coming back, a renewal, or a stream
-// that another one took over, is nobody throwing anybody out.
-func (ro *Roster) takeover(now time.Time) bool {
-	out := make(map[Mark]bool)      // devices that were displaced and are not back
-	returned := make(map[Mark]bool) // those that came back by displacing another
-	returns := 0                    // how often one did
-	for i := range ro.Endings {
-		e := &ro.Endings[i]
-		if e.Reason != Displaced || e.Parent != "" || !now.Before(e.At.Add(takeoverWindow)) {
+// remembered endings tell. It is none when the same device comes back, a session
+// is renewed, or a stream takes the place of another.
+func (d *draft) takeover() bool {
+	out := make(map[deviceTag]bool)      // devices that were displaced and are not back
+	returned := make(map[deviceTag]bool) // those that came back by displacing another
+	returns := 0                         // how often one did
+	for i := range d.endings {
+		e := &d.endings[i]
+		if e.Reason != Displaced || e.Parent != "" || !d.now().Before(e.At.Add(takeoverWindow)) {
 			continue
 		}
-		var by Mark
-		switch r := ro.recall(e.By); {
-		case r.seat != nil:
-			by = r.seat.Device.mark(r.seat.idMark())
-		case r.ending != nil:
-			by = r.ending.Device.mark(r.ending.Mark)
+		var by deviceTag
+		switch m := d.matchID(e.By); {
+		case m.seat != nil:
+			by = m.seat.Device.tag(m.seat.tag())
+		case m.ending != nil:
+			by = m.ending.Device.tag(m.ending.tag)
 		default:
 			continue // forgotten
 		}
-		if gone := e.Device.mark(e.Mark); gone != by {
+		if gone := e.Device.tag(e.tag); gone != by {
 			out[gone] = true
 			if out[by] {
 				out[by], returned[by] = false, true
@@ -75,11 +75,10 @@ func (ro *Roster) takeover(now time.Time) bool {
 	return returns >= takeoverReturns && len(returned) >= 2
 }
 
-// noticeTakeover returns the event of a takeover, once for as long as it lasts.
-func (ro *Roster) noticeTakeover(v View) (Event, bool) {
-	if v.Now.Before(ro.Takeover.Add(takeoverWindow)) || !ro.takeover(v.Now) {
-		return Event{}, false
+// noticeTakeover records a takeover, once for as long as it lasts.
+func (d *draft) noticeTakeover() {
+	if !d.now().Before(d.takeoverAt.Add(takeoverWindow)) && d.takeover() {
+		d.takeoverAt = d.now()
+		d.note(TakeoverNoticed)
 	}
-	ro.Takeover = v.Now
-	return ro.event(v, TakeoverNoticed, Session{}), true
 }

@@ -12,7 +12,7 @@ import (
 // scene is an account that is signed in to, one device after the other.
 type scene struct {
 	*testing.T
-	rule    Rule
+	rule    rule
 	ro      *Roster
 	version uint64
 	now     time.Time
@@ -28,9 +28,9 @@ func newScene(t *testing.T, limit int) *scene {
 func (s *scene) signIn(device string, after time.Duration, with ...func(*newcomer)) int {
 	s.Helper()
 	s.now, s.n = s.now.Add(after), s.n+1
-	c := newcomer{seat: aSeat(fmt.Sprint("s", s.n), func(seat *Seat) { seat.Device.Label = "a browser" })}
+	c := newcomer{seat: aSeat(fmt.Sprint("s", s.n), func(seat *seat) { seat.Device.Label = "a browser" })}
 	if !strings.HasPrefix(device, "no id") {
-		c.seat.DeviceID = deviceDigest(device)
+		c.seat.deviceID = deviceDigest(device)
 	} else {
 		c.seat.Device.Label = device
 	}
@@ -38,7 +38,7 @@ func (s *scene) signIn(device string, after time.Duration, with ...func(*newcome
 		f(&c)
 	}
 	v := View{Roster: s.ro, Version: s.version}.At(s.now)
-	change, d := admit(v, "r", "ada", c, s.rule)
+	change, d := settled(v, 1, s.rule).admit(c)
 	if d.Outcome != Admitted {
 		s.Fatalf("%s: %+v", device, d)
 	}
@@ -48,7 +48,7 @@ func (s *scene) signIn(device string, after time.Duration, with ...func(*newcome
 		if e.Type == TakeoverNoticed {
 			notices++
 			same(s.T, "the notice", e, Event{Type: TakeoverNoticed, Realm: "r", Account: "ada", At: v.Now, Version: v.Next()})
-			same(s.T, "the roster shows it", s.ro.Takeover, v.Now)
+			same(s.T, "the roster shows it", s.ro.takeoverAt, v.Now)
 		}
 	}
 	return notices
@@ -124,35 +124,35 @@ func TestWhatIsNoTakeover(t *testing.T) {
 		same(t, "a renewal, called another device", s.signIn("b", time.Second, presents), 0)
 		same(t, "and back", s.signIn("a", time.Second, presents), 0)
 	}
-	same(t, "endings", len(s.ro.Endings), 20)
+	same(t, "endings", len(s.ro.endings), 20)
 
 	s = newScene(t, 1)
 	for range 10 {
 		for _, d := range []string{"a", "b"} {
 			same(t, "signed out in between", s.signIn(d, time.Second), 0)
 			v := View{Roster: s.ro, Version: s.version}.At(s.now)
-			ro := *s.ro
-			ro.end(v, ro.Seats[0].ID, Ending{Reason: SignedOut, At: v.Now})
-			s.ro, s.version = &ro, v.Next()
+			d := settled(v, 1, s.rule)
+			d.end(d.seats[0].ID, Ending{Reason: SignedOut})
+			s.ro, s.version = d.commit().Roster, v.Next()
 		}
 	}
 
 	s = newScene(t, 2)
-	s.rule.Limits.Streams = 1
+	s.rule.limits.Streams = 1
 	s.all("ab", time.Second)
 	parents := []SessionID{"s1", "s2"}
 	for i := range 12 {
 		var playing []SessionID
-		for _, seat := range s.ro.Seats {
-			if seat.Parent != "" {
+		for _, seat := range s.ro.seats {
+			if seat.parent != "" {
 				playing = append(playing, seat.ID)
 			}
 		}
 		same(t, "streams that take over from each other", s.signIn(fmt.Sprint("player ", i%2), time.Second, func(c *newcomer) {
-			c.seat.Parent, c.seat.Secret, c.instead = parents[i%2], Digest{}, playing
+			c.seat.parent, c.seat.secret, c.chosen = parents[i%2], digest{}, playing
 		}), 0)
 	}
-	same(t, "they did", len(s.ro.Endings), 11)
+	same(t, "they did", len(s.ro.endings), 11)
 }
 
 // Devices without an id are told apart by what is known of them.
@@ -165,14 +165,14 @@ func TestDevicesWithoutAnIdAreToldApartByWhatIsKnown(t *testing.T) {
 	same(t, "one with an id and one without", s.all2("no id 1", "b", "no id 1", "b", "no id 1"), 1)
 
 	d := Device{Label: "l", Class: "c", IP: "i"}
-	marks := map[Mark]bool{d.mark(Mark{}): true}
+	marks := map[deviceTag]bool{d.tag(deviceTag{}): true}
 	for _, other := range []Device{{"l2", "c", "i"}, {"l", "c2", "i"}, {"l", "c", "i2"}, {"lc", "", "i"}} {
-		marks[other.mark(Mark{})] = true
+		marks[other.tag(deviceTag{})] = true
 	}
 	same(t, "marks", len(marks), 5)
-	same(t, "an id is mark enough", d.mark(Mark{1}), Mark{1})
+	same(t, "an id is mark enough", d.tag(deviceTag{1}), deviceTag{1})
 	a, b := aSeat("a", device("x")), aSeat("b")
-	same(t, "the mark of an id", []any{a.idMark() != Mark{}, a.idMark() == Mark(a.DeviceID[:3]), b.idMark()}, []any{true, true, Mark{}})
+	same(t, "the mark of an id", []any{a.tag() != deviceTag{}, a.tag() == deviceTag(a.deviceID[:3]), b.tag()}, []any{true, true, deviceTag{}})
 }
 
 func (s *scene) all2(devices ...string) (notices int) {
@@ -184,29 +184,29 @@ func (s *scene) all2(devices ...string) (notices int) {
 
 // A newcomer that displaces several comes back once.
 func TestANewcomerThatDisplacesSeveralComesBackOnce(t *testing.T) {
-	ended := func(id, device, by string) Ended {
+	ended := func(id, device, by string) ended {
 		e := anEnding(id, Displaced, 0, by)
-		e.Mark = Mark{device[0]}
+		e.tag = deviceTag{device[0]}
 		return e
 	}
-	here := func(id, device string) Seat { return aSeat(id, func(s *Seat) { s.DeviceID[0] = device[0] }) }
+	here := func(id, device string) seat { return aSeat(id, func(s *seat) { s.deviceID[0] = device[0] }) }
 	// a and b threw c and d out; c came back for a and b at once, and again.
 	ro := aRoster(ended("c1", "c", "a1"), ended("d1", "d", "b1"), ended("a1", "a", "c2"), ended("b1", "b", "c2"), ended("c2", "c", "a2"), here("a2", "a"))
-	same(t, "two came back, twice in all", ro.takeover(at(time.Minute)), false)
+	same(t, "two came back, twice in all", draftOf(ro, time.Minute, plain).takeover(), false)
 	ro = aRoster(ended("c1", "c", "a1"), ended("d1", "d", "b1"), ended("a1", "a", "c2"), ended("b1", "b", "c2"), ended("c2", "c", "a2"), ended("a2", "a", "b2"), here("b2", "b"))
-	same(t, "three came back, once each", ro.takeover(at(time.Minute)), true)
-	ro.Seats = nil
-	same(t, "who displaced was forgotten", ro.takeover(at(time.Minute)), false)
+	same(t, "three came back, once each", draftOf(ro, time.Minute, plain).takeover(), true)
+	ro.seats = nil
+	same(t, "who displaced was forgotten", draftOf(ro, time.Minute, plain).takeover(), false)
 }
 
 func TestMarksAreSpeltInHexadecimal(t *testing.T) {
-	b, err := json.Marshal(map[string]Mark{"m": {0xab, 2: 1}})
+	b, err := json.Marshal(map[string]deviceTag{"m": {0xab, 2: 1}})
 	same(t, "spelt", []any{string(b), err}, []any{`{"m":"ab0001"}`, error(nil)})
-	var back map[string]Mark
+	var back map[string]deviceTag
 	same(t, "read", json.Unmarshal(b, &back), error(nil))
-	same(t, "mark", back["m"], Mark{0xab, 2: 1})
+	same(t, "mark", back["m"], deviceTag{0xab, 2: 1})
 	for _, bad := range []string{"", "ab", "ab000", strings.Repeat("zz", 3), "ab000100"} {
-		var m Mark
+		var m deviceTag
 		err := m.UnmarshalText([]byte(bad))
 		if _, format := errors.AsType[*FormatError](err); err == nil || len(bad) != 6 && !format {
 			t.Errorf("%q: %v", bad, err)

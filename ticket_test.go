@@ -128,7 +128,7 @@ func TestATicketIsNoToken(t *testing.T) {
 		_, check := r.Check(t.Context(), spelt)
 		_, peek := r.Peek(t.Context(), spelt)
 		_, rotate := r.Rotate(t.Context(), spelt)
-		_, enter := r.Enter(t.Context(), spelt, true, new(oneseat.Holding), oneseat.EndFunc(func(error) {}))
+		_, enter := r.CheckAndWatch(t.Context(), spelt, true, new(oneseat.Watch), oneseat.WatcherFunc(func(error) {}))
 		for _, err := range []error{check, peek, rotate, enter, r.SignOut(t.Context(), spelt)} {
 			wantError(t, err, oneseat.ErrNoSession)
 		}

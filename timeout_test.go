@@ -34,7 +34,7 @@ func TestASessionIdlesOutExactlyAtItsDeadline(t *testing.T) {
 			t.Errorf("the ending is %+v", ending)
 		}
 		// It was recorded before it was answered: every node says the same.
-		if stored(t, store, "ada").Roster.Endings[0].Ending != ending {
+		if stored(t, store, "ada").Roster.Endings[0].Ending() != ending {
 			t.Error("it is not recorded")
 		}
 		time.Sleep(time.Second)

@@ -49,23 +49,49 @@ func (t Token) LogValue() slog.Value { return slog.StringValue(redacted) }
 // where it has to be sent.
 func (t Token) MarshalText() ([]byte, error) { return []byte(redacted), nil }
 
-// Digest is the SHA-256 of a token, or of a device id: all that a store ever
-// sees of either. The zero Digest equals none.
-type Digest [sha256.Size]byte
+// TicketPrefix begins every ticket.
+const TicketPrefix = "oneseat_ticket_"
 
-// Equal compares in constant time. A zero Digest equals nothing.
-func (d Digest) Equal(e Digest) bool {
-	return subtle.ConstantTimeCompare(d[:], e[:]) == 1 && d != Digest{}
+// Ticket lets a newcomer whose account was full choose who goes: see
+// [Registry.Redeem]. It stands for the password that was verified, so it is as
+// precious, but it holds no seat, works once, for five minutes, and only on the
+// device that got it, if that has an id (see [Client]).
+//
+// Printing, logging or marshalling a Ticket shows only that there is one.
+// string(ticket) is the secret itself.
+type Ticket string
+
+const redactedTicket = TicketPrefix + "[secret]"
+
+// String hides the secret from fmt.
+func (t Ticket) String() string { return redactedTicket }
+
+// GoString hides the secret from %#v.
+func (t Ticket) GoString() string { return redactedTicket }
+
+// LogValue hides the secret from slog.
+func (t Ticket) LogValue() slog.Value { return slog.StringValue(redactedTicket) }
+
+// MarshalText hides the secret from encoders such as JSON.
+func (t Ticket) MarshalText() ([]byte, error) { return []byte(redactedTicket), nil }
+
+// digest is the SHA-256 of a token, or of a device id: all that a store ever
+// sees of either. The zero digest equals none.
+type digest [sha256.Size]byte
+
+// Equal compares in constant time. A zero digest equals nothing.
+func (d digest) Equal(e digest) bool {
+	return subtle.ConstantTimeCompare(d[:], e[:]) == 1 && d != digest{}
 }
 
 // IsZero says that there is no digest.
-func (d Digest) IsZero() bool { return d == Digest{} }
+func (d digest) IsZero() bool { return d == digest{} }
 
 // MarshalText is hexadecimal.
-func (d Digest) MarshalText() ([]byte, error) { return hex.AppendEncode(nil, d[:]), nil }
+func (d digest) MarshalText() ([]byte, error) { return hex.AppendEncode(nil, d[:]), nil }
 
 // UnmarshalText reads hexadecimal of exactly 32 bytes.
-func (d *Digest) UnmarshalText(b []byte) error {
+func (d *digest) UnmarshalText(b []byte) error {
 	if len(b) != hex.EncodedLen(len(d)) {
 		return &FormatError{"a digest of the wrong length"}
 	}
@@ -75,7 +101,7 @@ func (d *Digest) UnmarshalText(b []byte) error {
 
 // newSecret makes a token, or a ticket, for the roster k and its digest.
 // crypto/rand does not fail: it ends the process instead (TOK-01).
-func newSecret(prefix string, k Key) (string, Digest) {
+func newSecret(prefix string, k Key) (string, digest) {
 	var b [tokenBytes]byte
 	copy(b[:], k[:])
 	_, _ = rand.Read(b[len(k):payloadBytes])
@@ -83,31 +109,36 @@ func newSecret(prefix string, k Key) (string, Digest) {
 	return prefix + tokenEncoding.EncodeToString(b[:]), digestOf(b[:])
 }
 
-func newToken(k Key) (Token, Digest) {
+func newToken(k Key) (Token, digest) {
 	s, d := newSecret(TokenPrefix, k)
 	return Token(s), d
 }
 
+func newTicket(k Key) (Ticket, digest) {
+	s, d := newSecret(TicketPrefix, k)
+	return Ticket(s), d
+}
+
 // decodeToken is decodeSecret of a token.
-func decodeToken(s string) (Key, Digest, bool) { return decodeSecret(TokenPrefix, s) }
+func decodeToken(s string) (Key, digest, bool) { return decodeSecret(TokenPrefix, s) }
 
 // decodeSecret reads what a browser presented, of which it accepts one spelling
 // only. It does not look at the checksum, which is part of what is hashed, and
 // does not allocate.
-func decodeSecret(prefix, s string) (Key, Digest, bool) {
+func decodeSecret(prefix, s string) (Key, digest, bool) {
 	if len(s) != len(prefix)+encodedLength || s[:len(prefix)] != prefix {
-		return Key{}, Digest{}, false
+		return Key{}, digest{}, false
 	}
 	var b [tokenBytes + 2]byte // Decode may write whole quanta
 	if n, err := tokenEncoding.Decode(b[:], []byte(s[len(prefix):])); err != nil || n != tokenBytes {
-		return Key{}, Digest{}, false
+		return Key{}, digest{}, false
 	}
 	return Key(b[:len(Key{})]), digestOf(b[:tokenBytes]), true
 }
 
 // parseToken is decodeToken for whatever is about to ask the store: a token
 // whose checksum is wrong was mistyped or cut, and is not worth a read.
-func parseToken(s string) (Key, Digest, bool) {
+func parseToken(s string) (Key, digest, bool) {
 	key, digest, ok := decodeToken(s)
 	return key, digest, ok && intact(s)
 }
@@ -118,12 +149,12 @@ func intact(s string) bool {
 	return err == nil && binary.BigEndian.Uint32(b[payloadBytes:]) == crc32.ChecksumIEEE(b[:payloadBytes])
 }
 
-func digestOf(b []byte) Digest { return sha256.Sum256(b) }
+func digestOf(b []byte) digest { return sha256.Sum256(b) }
 
 // deviceDigest is what is kept of a device id. An empty id has none.
-func deviceDigest(id string) Digest {
+func deviceDigest(id string) digest {
 	if id == "" {
-		return Digest{}
+		return digest{}
 	}
 	return digestOf([]byte("oneseat device 1\x00" + id))
 }

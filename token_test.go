@@ -243,27 +243,6 @@ func TestASecretIsShownByNothing(t *testing.T) {
 	}
 }
 
-func TestDigestsCompareAndSpell(t *testing.T) {
-	var zero oneseat.Digest
-	one := oneseat.Digest{1}
-	if zero.Equal(zero) || zero.Equal(one) || one.Equal(zero) || !one.Equal(oneseat.Digest{1}) || one.Equal(oneseat.Digest{31: 1}) {
-		t.Error("Equal")
-	}
-	if !zero.IsZero() || one.IsZero() {
-		t.Error("IsZero")
-	}
-	text, _ := one.MarshalText()
-	var back oneseat.Digest
-	if err := back.UnmarshalText(text); err != nil || back != one {
-		t.Error(back, err)
-	}
-	for _, bad := range []string{"", "01", string(text) + "00", strings.Repeat("g", 64)} {
-		if err := back.UnmarshalText([]byte(bad)); err == nil {
-			t.Errorf("%q was read", bad)
-		}
-	}
-}
-
 // LIM-15: no two pairs of realm and account have one key, however the parts
 // could be run together.
 func TestKeysAreSpeltUnlike(t *testing.T) {

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/oneseat/oneseat"
+
+	"github.com/oneseat/oneseat/internal/record"
 )
 
 // world is what really happened, as seen at the store, against which the nodes'
@@ -118,7 +120,7 @@ func (w *world) committed(c oneseat.Change, n int) {
 		case oneseat.RealmWasEnded:
 			w.epoch = e.Version
 		case oneseat.SessionCreated:
-			w.issued[e.Session] = c.Roster.Seats[len(c.Roster.Seats)-1].Epoch
+			w.issued[e.Session] = record.Of(c.Roster).Seats[len(record.Of(c.Roster).Seats)-1].Epoch
 		}
 	}
 	for id, epoch := range w.issued {

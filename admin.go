@@ -1,0 +1,130 @@
+package oneseat
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+)
+
+// Cause is why sessions are ended from outside, for the record and for their
+// owner.
+type Cause struct {
+	Reason Reason    // Revoked (the default), CredentialsChanged or SignedOut
+	By     SessionID // the session from which it was done, if one
+	Actor  string    // who did it, for example a member of staff; at most 48 bytes are kept
+}
+
+// check completes c and returns an error if its reason cannot be given.
+func (c *Cause) check() error {
+	setDefault(&c.Reason, Revoked)
+	if !slices.Contains([]Reason{Revoked, CredentialsChanged, SignedOut}, c.Reason) {
+		return fmt.Errorf("oneseat: %q is not a reason to give: use Revoked, CredentialsChanged or SignedOut", string(c.Reason))
+	}
+	c.Actor = sanitize(c.Actor, maxActor)
+	return nil
+}
+
+// End ends some of an account's sessions, or streams, and returns how many of
+// them were live. Ids that are not the account's are ignored.
+func (r *Registry) End(ctx context.Context, account string, cause Cause, ids ...SessionID) (int, error) {
+	return r.endWhere(ctx, account, endRequest{how: cause, which: func(s *seat) bool { return slices.Contains(ids, s.ID) }})
+}
+
+// EndOthers ends all of an account's sessions but one, and returns how many.
+// Tickets that were given to newcomers are good no more.
+func (r *Registry) EndOthers(ctx context.Context, account string, keep SessionID, cause Cause) (int, error) {
+	return r.endWhere(ctx, account, endRequest{how: cause, tickets: true, which: func(s *seat) bool { return s.parent == "" && s.ID != keep }})
+}
+
+// EndAll ends all of an account's sessions and returns how many. Tickets that
+// were given to newcomers are good no more.
+func (r *Registry) EndAll(ctx context.Context, account string, cause Cause) (int, error) {
+	return r.EndOthers(ctx, account, "", cause)
+}
+
+func (r *Registry) endWhere(ctx context.Context, account string, e endRequest) (int, error) {
+	if err := e.how.check(); err != nil {
+		return 0, err
+	}
+	err := r.change(ctx, account, func(d *draft) (Change, error) { return d.endWhere(&e), nil })
+	if err != nil {
+		return 0, err
+	}
+	return len(e.ended), nil
+}
+
+// EndRealm ends every session of every account of the realm at once: the kill
+// switch, and the remedy after a restore from a backup. actor is for the record.
+func (r *Registry) EndRealm(ctx context.Context, actor string) error {
+	v, _, err := r.readFresh(ctx, r.control)
+	if err != nil {
+		return err
+	}
+	before := v.epoch()
+	_, err = r.update(ctx, r.control, func(v View, try int) (Change, error) {
+		if try > 0 && v.epoch() > before { // an earlier try was committed
+			return Change{}, nil
+		}
+		return v.reopen(r.rule).newEpoch(sanitize(actor, maxActor)), nil
+	})
+	return err
+}
+
+// Block ends all of an account's sessions and keeps it out, until a time (by the
+// store's clock) or, if that is zero, until [Registry.Unblock]: sign-ins return a
+// *[BlockedError]. Blocking a blocked account sets the time anew. actor is for
+// the record.
+func (r *Registry) Block(ctx context.Context, account string, until time.Time, actor string) error {
+	until = until.UTC().Truncate(time.Microsecond)
+	return r.change(ctx, account, func(d *draft) (Change, error) { return d.block(until, sanitize(actor, maxActor)), nil })
+}
+
+// Unblock lets a blocked account sign in again. For another it does nothing.
+func (r *Registry) Unblock(ctx context.Context, account, actor string) error {
+	return r.change(ctx, account, func(d *draft) (Change, error) { return d.unblock(sanitize(actor, maxActor)), nil })
+}
+
+// SetLimit stores limits of the account's own, which count before all others,
+// and ends in the same step what is over them now; the zero Limits take them
+// away. actor is for the record. It returns a *[LimitsError] for what cannot be.
+func (r *Registry) SetLimit(ctx context.Context, account string, limits Limits, actor string) error {
+	if err := limits.check(); err != nil {
+		return err
+	}
+	limits.Classes = maps.Clone(limits.Classes)
+	_, err := r.changeLimited(ctx, account, "", func(d *draft) Change { return d.setLimit(limits, sanitize(actor, maxActor)) })
+	return err
+}
+
+// Refresh asks [Config.LimitFor] for the account's limits again, as after a
+// change of plan, and ends in one step what is over those in force now. Sign-ins
+// under way that had asked before ask again.
+func (r *Registry) Refresh(ctx context.Context, account string) error {
+	_, err := r.changeLimited(ctx, account, "", (*draft).refreshLimits)
+	return err
+}
+
+// Explain says what a sign-in would come to now, and why. Nothing is changed.
+func (r *Registry) Explain(ctx context.Context, account string, from Client) (Decision, error) {
+	v, p, err := r.judged(ctx, account)
+	if err != nil {
+		return Decision{}, err
+	}
+	return v.draft(p, r.rule).decide(newcomer{}.from(v.Key, from)), nil
+}
+
+// judged reads an account's roster and what it is judged by, fresh.
+func (r *Registry) judged(ctx context.Context, account string) (View, premises, error) {
+	if err := checkAccount(account); err != nil {
+		return View{}, premises{}, err
+	}
+	key := KeyOf(r.config.Realm, account)
+	limits, _, err := r.limitsOf(ctx, key, account)
+	if err != nil {
+		return View{}, premises{}, err
+	}
+	v, control, err := r.readFresh(ctx, key)
+	return v, premises{account: account, epoch: control.epoch(), limits: limits}, err
+}

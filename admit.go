@@ -1,0 +1,271 @@
+package oneseat
+
+import (
+	"slices"
+	"time"
+)
+
+// newcomer is somebody who asks for a seat. Its ids and secrets were made
+// outside, so that a second try is the same newcomer.
+type newcomer struct {
+	seat       seat        // a stream's if it has a parent
+	presented  digest      // of the token that the browser came with
+	ticket     digest      // under Ask: of the ticket that it gets if it has to be asked
+	ticketUsed digest      // of the ticket that it brings, if any
+	chosen     []SessionID // who was chosen to go
+	override   bool        // the application vouches for the owner: displace even under Refuse
+	adopted    bool        // not a sign-in: the application's own session, older than oneseat
+	issued     time.Time   // when that was issued; zero: not known, so before everything
+}
+
+// admit is the one door: a session comes to exist here and nowhere else. It
+// decides, and applies the decision.
+func (d *draft) admit(c newcomer) (Change, Decision) {
+	is := d.decide(c)
+	switch {
+	case is.admits():
+		return d.apply(c, is), is
+	case is.full() && c.seat.parent != "", // its session is live, and chooses by trying again
+		is.Outcome == invalid: // a timeout that it is told of has to be recorded
+		return d.changed(), is
+	case is.full() && !c.adopted: // an adoption is a request and no sign-in: it will be back
+		d.trim("")
+		d.turnAway(c, is)
+		return d.commit(), is
+	}
+	return Change{}, is
+}
+
+// decide says what becomes of a newcomer, and changes nothing.
+func (d *draft) decide(c newcomer) Decision {
+	if is, decided := d.standing(c); decided {
+		return is
+	}
+	if c.adopted {
+		return d.adopt(c)
+	}
+	return d.room(c)
+}
+
+// standing decides on a newcomer as far as that does not depend on room.
+func (d *draft) standing(c newcomer) (is Decision, decided bool) {
+	if d.matchID(c.seat.ID) != (match{}) {
+		return Decision{Outcome: already}, true
+	}
+	if !d.firstTryAt.IsZero() && d.forgot(d.firstTryAt) {
+		return Decision{Outcome: unknown}, true
+	}
+	if d.blocked != nil {
+		return Decision{Outcome: Blocked}, true
+	}
+	if problem := d.entitled(c); problem != nil {
+		return Decision{Outcome: invalid, problem: problem}, true
+	}
+	if i := d.playing(c.seat.parent, c.seat.deviceID); i >= 0 {
+		return Decision{Outcome: Admitted, keeps: d.seats[i].ID}, true
+	}
+	return Decision{}, false
+}
+
+// forgot says whether an ending that was recorded at or after since may have been
+// dropped. Such a roster cannot tell whether a newcomer has been here.
+func (d *draft) forgot(since time.Time) bool {
+	if d.was.Roster == nil { // the version is a floor under everything that was erased
+		return d.was.Version >= uint64(since.UnixMicro())
+	}
+	return !d.forgotten.Before(since)
+}
+
+// entitled returns why a newcomer may not ask for a seat at all: its ticket is
+// not good, or the session that would play the stream is not live.
+func (d *draft) entitled(c newcomer) error {
+	if !c.ticketUsed.IsZero() {
+		return d.redeemable(c)
+	}
+	if p := c.seat.parent; p != "" {
+		switch m := d.matchID(p); {
+		case m.ending != nil:
+			return &EndedError{m.ending.Ending}
+		case m.seat == nil || m.seat.parent != "":
+			return ErrNoSession
+		}
+	}
+	return nil
+}
+
+// room decides on a newcomer by the seats that are taken.
+func (d *draft) room(c newcomer) Decision {
+	is := Decision{Outcome: Admitted, Observed: d.rule.observeOnly, Renews: d.sameBrowser(c.presented)}
+	bounds, policy := d.sessionBounds(), d.rule.whenFull
+	if c.seat.parent != "" {
+		bounds, policy = d.streamBounds(), Ask
+	}
+	seats := d.displaceOrder(c.seat, is.Renews)
+	chosen := c.choice(seats)
+	seats = slices.DeleteFunc(seats, func(s seat) bool { return slices.Contains(chosen, s.ID) })
+	renewed := d.matchID(is.Renews).seat
+	goes, full, ok := overflow(seats, bounds, &c.seat, func(s *seat, b bound) bool {
+		return policy == Displace || c.override || b.ceiling || s.yieldsSeat(d.now(), d.rule) ||
+			renewed != nil && b.counts(renewed) // it keeps the seat that it had (LIM-06): the limit was lowered
+	})
+	is.Full, is.Limit, is.From = full.Name, full.Limit, full.From
+	switch {
+	case ok:
+		is.Displaces = append(chosen, goes...)
+	case policy == Ask:
+		is.Outcome = Asked
+	default:
+		is.Outcome = Refused
+	}
+	return is
+}
+
+// choice returns those of the seats that the newcomer chose to end. A session
+// makes no room for a stream, nor a stream for a session.
+func (c newcomer) choice(seats []seat) (chosen []SessionID) {
+	for _, s := range seats {
+		if slices.Contains(c.chosen, s.ID) && (s.parent == "") == (c.seat.parent == "") {
+			chosen = append(chosen, s.ID)
+		}
+	}
+	return chosen
+}
+
+// adopt decides on a session that is older than oneseat: as on a sign-in, but it
+// is never asked, and never displaces what signed in after it was issued.
+func (d *draft) adopt(c newcomer) Decision {
+	issued := c.issuedAt(d.now())
+	if !d.adoptable(issued) {
+		return Decision{Outcome: Refused}
+	}
+	is := d.room(c)
+	newer := func(id SessionID) bool { return !d.matchID(id).seat.Created.Before(issued) }
+	if is.Outcome == Asked || slices.ContainsFunc(is.Displaces, newer) {
+		is.Outcome, is.Displaces = Refused, nil
+	}
+	return is
+}
+
+// adoptable says whether an older session may still be seated: in time, not
+// timed out itself, and only if nothing of the account has ended since it was
+// issued.
+func (d *draft) adoptable(issued time.Time) bool {
+	since := func(t time.Time) bool { return !t.IsZero() && !t.Before(issued) }
+	old := seat{Session: Session{Created: issued, LastSeen: d.now()}}
+	_, over := old.timeout(d.now(), d.rule)
+	return d.now().Before(d.rule.adoptUntil) && !since(d.forgotten) &&
+		!slices.ContainsFunc(d.endings, func(e ended) bool { return since(e.At) }) &&
+		(issued.IsZero() || !over)
+}
+
+// issuedAt is when the application's session was issued, as far as that can be
+// compared with the store's times. It is zero if that is not known, or is said to
+// be in the future.
+func (c newcomer) issuedAt(now time.Time) time.Time {
+	if c.issued.After(now) {
+		return time.Time{}
+	}
+	return c.issued.UTC().Truncate(time.Microsecond)
+}
+
+// apply carries a decision out: the sessions that give way are ended, and the
+// newcomer is seated.
+func (d *draft) apply(c newcomer, is Decision) Change {
+	if is.keeps != "" {
+		d.touch(is.keeps, 0)
+		return d.commit()
+	}
+	s := c.seat
+	s.Account, s.epoch, s.Created, s.LastSeen = d.Account, d.epoch, d.now(), d.now()
+	if issued := c.issuedAt(d.now()); !issued.IsZero() {
+		s.Created = issued
+	}
+	d.end(is.Renews, Ending{Reason: Renewed, By: s.ID, ByDevice: s.Device})
+	how := Ending{Reason: Displaced, By: s.ID, ByDevice: s.Device}
+	displaces := is.Displaces
+	if is.Observed {
+		for _, id := range displaces {
+			d.observe(id, how)
+		}
+		if s.observed = is.full(); s.observed {
+			d.noteSeat(SignInWouldBeRefused, SignInWouldBeRefused, &s)
+		}
+		displaces = d.overCeiling(&s)
+	}
+	for _, id := range displaces {
+		d.end(id, how)
+	}
+	d.spendTicket(c.ticketUsed)
+	d.seats = append(slices.Clip(d.seats), s)
+	d.noteSeat(SessionCreated, StreamStarted, &s)
+	if s.parent == "" { // a lowered limit on sessions has been applied above; the one on streams has not
+		d.trim("")
+	}
+	d.noticeTakeover()
+	return d.commit()
+}
+
+// turnAway records that a newcomer found the account full. A newcomer that is to
+// be asked gets its ticket.
+func (d *draft) turnAway(c newcomer, is Decision) {
+	if is.Outcome == Asked {
+		d.issueTicket(c)
+		d.noteSeat(SignInAsked, SignInAsked, &c.seat)
+		return
+	}
+	d.noteSeat(SignInRefused, SignInRefused, &c.seat)
+}
+
+// observe marks a session that would have ended like this, were limits not only
+// observed. It does not count any more.
+func (d *draft) observe(id SessionID, how Ending) {
+	s := d.alter(d.seat(id))
+	s.observed = true
+	d.noteSeat(SessionWouldEnd, SessionWouldEnd, s).tell(how)
+}
+
+// overCeiling returns the sessions to end even under ObserveOnly, because a
+// roster never exceeds MaxSeats and MaxStreams.
+func (d *draft) overCeiling(newcomer *seat) []SessionID {
+	b := newBound(boundTotal, Unlimited, "")
+	if newcomer.parent != "" {
+		b = newBound(boundStreams, Unlimited, "")
+	}
+	all := *d // also those that were marked
+	all.rule.observeOnly = false
+	goes, _, _ := overflow(all.displaceOrder(*newcomer, ""), []bound{b}, newcomer, func(*seat, bound) bool { return true })
+	return goes
+}
+
+// sameBrowser finds the session that a browser's token stands for: the token's
+// own, or its live successor if it was renewed within the last minute.
+func (d *draft) sameBrowser(presented digest) SessionID {
+	if i := d.bySecret(presented); i >= 0 {
+		return d.seats[i].ID
+	}
+	e := d.matchSecret(presented, d.now()).ending
+	for range d.endings { // each step leads to a later session
+		if e == nil || e.Reason != Renewed || !d.now().Before(e.At.Add(renewWindow)) {
+			break
+		}
+		m := d.matchID(e.By)
+		if m.seat != nil {
+			return m.seat.ID
+		}
+		e = m.ending
+	}
+	return ""
+}
+
+// refusal is the error of a newcomer that may not ask for a seat; nil if it may.
+func (v View) refusal(is Decision) error {
+	switch is.Outcome {
+	case unknown:
+		return ErrUnknownOutcome
+	case invalid:
+		return is.problem
+	case Blocked:
+		return &BlockedError{v.Roster.blocked.until}
+	}
+	return nil
+}

@@ -1,0 +1,194 @@
+package oneseat
+
+import (
+	"fmt"
+	"slices"
+	"time"
+)
+
+// premises are what an operation rests on, and what had to be looked up before
+// its update began.
+type premises struct {
+	account  string    // "": that of the roster, which is there
+	epoch    uint64    // of the realm
+	asOf     time.Time // a store time that is not after that look-up
+	limits   Limits    // what the application's function said of the account
+	revision uint64    // of the account's stored limits when it was asked
+	asked    bool      // whether there is such a function
+	newcomer SessionID // who is to be admitted, if anybody is
+}
+
+// stale says why the premises do not hold for a view: errBehind or
+// errLimitsChange; nil if they do. Where the newcomer has been admitted by an
+// earlier try, nothing is decided any more, so nothing is stale.
+func (p premises) stale(v View) error {
+	switch {
+	case v.matchID(p.newcomer) != match{}:
+		return nil
+	case p.newcomer != "" && v.newerThan(p.epoch):
+		return errBehind
+	case p.asked && v.revision() != p.revision:
+		return errLimitsChange
+	}
+	return nil
+}
+
+// draft is a roster while one operation works on it: a copy of its own, what the
+// operation is judged by, and the events of what was done so far. Every operation
+// on a roster is a method of draft and ends in commit or in changed.
+//
+// A draft does no I/O and reads no clock. One goroutine uses it, for one
+// operation.
+type draft struct {
+	*Roster
+	was        View
+	epoch      uint64    // of the realm
+	asked      Limits    // what the application's function said of the account
+	try        int       // how many earlier tries of the operation have had no reply
+	firstTryAt time.Time // a store time that is not after the first of these; zero: there was none
+	rule       rule
+	events     []Event
+}
+
+// reopen returns a draft of the roster as it is stored. What has timed out in it
+// still counts as live, because the caller does not know the realm's epoch.
+func (v View) reopen(rule rule) *draft {
+	d := &draft{Roster: &Roster{Realm: rule.realm}, was: v, rule: rule}
+	if v.Roster != nil {
+		*d.Roster = *v.Roster
+	}
+	return d
+}
+
+// draft returns a draft of the account's roster, or of a new one, in which
+// everything is settled: what had timed out at v.Now, or was issued under an
+// earlier epoch, has ended, and what was kept for long enough is dropped.
+func (v View) draft(p premises, rule rule) *draft {
+	d := v.reopen(rule)
+	d.epoch, d.asked = p.epoch, p.limits
+	if v.Roster == nil {
+		d.Account = p.account
+	}
+	for _, s := range slices.Clone(d.seats) {
+		reason, over := s.timeout(v.Now, rule)
+		if s.epoch < d.epoch {
+			reason, over = RealmEnded, true
+		}
+		if over {
+			d.end(s.ID, Ending{Reason: reason})
+		}
+	}
+	d.expireTickets()
+	d.expireBlock()
+	for len(d.endings) > 0 && !v.Now.Before(d.endings[0].At.Add(rule.keepEndings)) {
+		d.forget()
+	}
+	return d
+}
+
+// now is the store's time.
+func (d *draft) now() time.Time { return d.was.Now }
+
+// note records an event, which the caller may complete.
+func (d *draft) note(t EventType) *Event {
+	d.events = append(d.events, Event{Type: t, Realm: d.Realm, Account: d.Account, At: d.now(), Version: d.was.Next()})
+	return &d.events[len(d.events)-1]
+}
+
+// noteSeat records an event about a session or a stream, which the caller may
+// complete.
+func (d *draft) noteSeat(session, stream EventType, s *seat) *Event {
+	e := d.note(session)
+	if s.parent != "" {
+		e.Type = stream
+	}
+	e.Session, e.Parent, e.Device = s.ID, s.parent, s.Device
+	return e
+}
+
+// alter returns a seat that may be changed. The roster that was loaded keeps
+// its own.
+func (d *draft) alter(i int) *seat {
+	d.seats = slices.Clone(d.seats)
+	return &d.seats[i]
+}
+
+// end turns a seat into an ending of now, and its streams' seats with it. how has
+// the reason and the author. A seat that has ended with its parent is passed
+// over. The ending of a stream is remembered if its player has to be told: not
+// when it stopped, lapsed, or ended with its session.
+func (d *draft) end(id SessionID, how Ending) {
+	i := d.seat(id)
+	if i < 0 {
+		return
+	}
+	s := d.seats[i]
+	how.Session, how.Parent, how.Device, how.At = s.ID, s.parent, s.Device, d.now()
+	d.seats = slices.Concat(d.seats[:i], d.seats[i+1:])
+	if s.parent == "" || d.seat(s.parent) >= 0 && how.Reason != SignedOut && how.Reason != IdleTimeout {
+		d.endings = append(slices.Clip(d.endings), ended{Ending: how, secret: s.secret, tag: s.tag()})
+	}
+	if len(d.endings) > MaxEndings {
+		d.forget()
+	}
+	d.noteSeat(SessionEnded, StreamEnded, &s).tell(how)
+	for _, child := range slices.Clone(d.seats) {
+		if child.parent == id {
+			d.end(child.ID, how)
+		}
+	}
+}
+
+// forget drops the oldest ending and remembers that there was one.
+func (d *draft) forget() {
+	d.forgotten = latest(d.forgotten, d.endings[0].At)
+	d.endings = d.endings[1:]
+}
+
+// changed returns the change that the draft came to: none, if nothing was done
+// and nothing had to be settled.
+func (d *draft) changed() Change {
+	was := d.was.Roster
+	if len(d.events) == 0 && (was == nil || len(d.endings) == len(was.endings) && len(d.tickets) == len(was.tickets) &&
+		d.due(d.rule).Equal(was.Due) && !d.spent()) {
+		return Change{}
+	}
+	return d.commit()
+}
+
+// commit returns the change that writes the draft. A spent roster is erased, or,
+// since an erasure has no events, is left to the next sweep.
+func (d *draft) commit() Change {
+	d.Due = d.due(d.rule)
+	if d.spent() {
+		if len(d.events) == 0 {
+			return Change{Erase: true}
+		}
+		d.Due = d.now()
+	}
+	return Change{Roster: d.Roster, Events: d.events}
+}
+
+// spent says that nothing is left to know in a roster, and that its absence
+// would neither let an older session be adopted nor make a limit count that was
+// asked for before it changed. The control record is never spent.
+func (d *draft) spent() bool {
+	return d.Account != "" && d.empty() && d.blocked == nil && d.limits.IsZero() &&
+		!d.now().Before(d.rule.adoptUntil) && !d.now().Before(d.revised().Add(revisionKept))
+}
+
+// errLimitsChange is returned when the account's limits changed during each of
+// three attempts.
+var errLimitsChange = fmt.Errorf("%w: the account's limits keep changing", ErrStoreUnavailable)
+
+// errBehind is returned when sessions stay newer than the realm's control record.
+var errBehind error = &FormatError{"sessions are newer than the realm's control record, as after a partial restore: call EndRealm"}
+
+// newEpoch ends every session that was issued under the realm's control record
+// before. The record's first version is made the same way, so that losing the
+// record ends everything issued under it.
+func (d *draft) newEpoch(actor string) Change {
+	d.realmEpoch = d.was.Next()
+	d.note(RealmWasEnded).Actor = actor
+	return Change{Roster: d.Roster, Events: d.events}
+}

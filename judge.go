@@ -1,0 +1,128 @@
+package oneseat
+
+import (
+	"slices"
+	"time"
+)
+
+// claim is what somebody presents: the secret of a session, or, if there is no
+// secret, the id that the application vouches for.
+type claim struct {
+	key    Key
+	secret digest
+	id     SessionID
+	parent SessionID // of a stream: its session, whose ending is the stream's too
+}
+
+// match is what a view knows of the claim.
+func (v View) match(c claim, now time.Time) match {
+	if v.Roster == nil {
+		return match{}
+	}
+	if !c.secret.IsZero() {
+		return v.Roster.matchSecret(c.secret, now)
+	}
+	m := v.Roster.matchID(c.id)
+	switch {
+	case m.seat != nil && m.seat.parent == c.parent, m.ending != nil && (c.parent == "" || m.ending.Parent == c.parent):
+		return m
+	case m == (match{}) && c.parent != "":
+		if of := v.Roster.matchID(c.parent).ending; of != nil {
+			e := *of
+			e.Session, e.Parent = c.id, c.parent
+			return match{ending: &e}
+		}
+	}
+	return match{} // another session's stream; and no stream signs anybody in
+}
+
+type verdict int
+
+const (
+	verdictNone    verdict = iota // not of this roster, or nothing that may be used
+	verdictLive                   // yes
+	verdictEnded                  // as recorded: final
+	verdictExpired                // timed out, to be recorded before it is answered
+)
+
+// judgement is what becomes of a claim.
+type judgement struct {
+	verdict verdict
+	seat    *seat
+	ending  *Ending // of one that has ended; shared, never modified
+	report  bool    // somebody uses what has ended, or was rotated away
+}
+
+// judge says what a claim is worth at a time, under an epoch of the realm.
+func (v View) judge(c claim, now time.Time, epoch uint64, rule rule) judgement {
+	m := v.match(c, now)
+	switch {
+	case m.ending != nil:
+		return judgement{verdict: verdictEnded, ending: &m.ending.Ending, report: !m.ending.used.After(now.Add(-usedWindow))}
+	case m.replayed != nil:
+		return judgement{report: !m.replayed.replayed.After(now.Add(-usedWindow))}
+	case m.seat == nil:
+		return judgement{}
+	}
+	return m.seat.judge(now, epoch, rule)
+}
+
+// judge says whether a seat is live at a time, under an epoch of the realm.
+func (s *seat) judge(now time.Time, epoch uint64, rule rule) judgement {
+	switch {
+	case s.epoch > epoch:
+		return judgement{}
+	case s.epoch < epoch:
+		at := micros(epoch).time()
+		return judgement{verdict: verdictEnded, ending: &Ending{Session: s.ID, Parent: s.parent, Reason: RealmEnded, At: at, Device: s.Device}}
+	}
+	if _, timedOut := s.timeout(now, rule); timedOut {
+		return judgement{verdict: verdictExpired, seat: s}
+	}
+	return judgement{verdict: verdictLive, seat: s}
+}
+
+// session is the live session that a judgement found, or nil.
+func (j judgement) session() *Session {
+	if j.verdict != verdictLive {
+		return nil
+	}
+	return &j.seat.Session
+}
+
+// term is how long a live seat is certain to go on, if nothing is committed: what
+// somebody who watches it has to know.
+type term struct {
+	parent   SessionID // of a stream
+	epoch    uint64    // it ends with a later one
+	deadline time.Time // when it times out, by the store's clock; zero: never
+}
+
+func (j judgement) term(rule rule) term {
+	return term{j.seat.parent, j.seat.epoch, j.seat.deadline(rule)}
+}
+
+// admitted returns the session that was admitted under an id: an *[EndedError] if
+// it has ended since.
+func (v View) admitted(id SessionID) (*seat, error) {
+	switch m := v.matchID(id); {
+	case m.seat != nil:
+		return m.seat, nil
+	case m.ending != nil:
+		return nil, &EndedError{m.ending.Ending}
+	}
+	return nil, ErrNoSession
+}
+
+// liveSeats are the live sessions and streams of a view, the newest first.
+func (v View) liveSeats(epoch uint64, rule rule) (list []seat) {
+	if v.Roster == nil {
+		return nil
+	}
+	for _, s := range slices.Backward(v.Roster.seats) {
+		if s.judge(v.Now, epoch, rule).verdict == verdictLive {
+			list = append(list, s)
+		}
+	}
+	return list
+}

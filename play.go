@@ -1,0 +1,101 @@
+package oneseat
+
+import (
+	"context"
+	"errors"
+)
+
+// Player is what plays a stream: one of a session's, of which there may be
+// several.
+type Player struct {
+	// ID is random and the player's own. It keeps it over reconnects, seeks and
+	// changes of quality, which take no second stream. Only its hash is stored.
+	ID string
+
+	// Instead names streams to end, to make room for this one.
+	Instead []SessionID
+}
+
+// StartStream gives a player of a live session a stream: a seat under the
+// session's, which lasts as long as the session and the player's heartbeats. A
+// player that has a stream gets that, and no second one.
+//
+// s is the session as [Registry.Check] returned it. If the account plays as many
+// streams as it may, the error is a *[LimitError] that names them: ask the viewer
+// and try again with Instead, which ends those and starts this in one step, if
+// that makes room. It returns an *[EndedError] if the session has ended,
+// [ErrNoSession] if it is not known, and otherwise errors as [Registry.SignIn]
+// does.
+func (r *Registry) StartStream(ctx context.Context, s Session, p Player) (Stream, error) {
+	if err := checkAccount(s.Account); err != nil {
+		return Stream{}, err
+	}
+	switch {
+	case p.ID == "":
+		return Stream{}, errors.New("oneseat: a player needs an ID: make a random one, and keep it in the player")
+	case s.ID == "": // a seat without a parent would be a session
+		return Stream{}, ErrNoSession
+	}
+	c := newcomer{chosen: p.Instead, seat: seat{
+		Session:  Session{ID: newSessionID(), Device: s.Device.clean()},
+		parent:   s.ID,
+		deviceID: deviceDigest("player " + p.ID),
+	}}
+	v, is, err := r.admit(ctx, s.Account, c)
+	if err != nil {
+		return Stream{}, err
+	}
+	if is.Outcome == Asked && !is.admits() {
+		return Stream{}, v.limitError(is, "")
+	}
+	id := c.seat.ID
+	if is.keeps != "" {
+		id = is.keeps
+	}
+	started, err := v.admitted(id)
+	if err != nil {
+		return Stream{}, err
+	}
+	return started.stream(), nil
+}
+
+// Heartbeat keeps a stream of the session s. It is no activity of the session.
+// Send one every third of [Config.StreamIdle].
+//
+// It returns an *[EndedError] if another stream took its place, somebody ended it,
+// or the session has ended, and [ErrNoSession] if the stream has lapsed or was
+// stopped: start it again.
+func (r *Registry) Heartbeat(ctx context.Context, s Session, stream SessionID) error {
+	return r.change(ctx, s.Account, func(d *draft) (Change, error) { return d.heartbeat(s.ID, stream) })
+}
+
+// CheckStream says whether a stream of the session s is live, from memory where
+// it may, as [Registry.Check] does. It is no heartbeat. s is the session as Check
+// returned it. Errors are those of Heartbeat.
+func (r *Registry) CheckStream(ctx context.Context, s Session, stream SessionID) (Stream, error) {
+	if s.ID == "" {
+		return Stream{}, ErrNoSession
+	}
+	found, err := r.checkID(ctx, s.Account, claim{id: stream, parent: s.ID})
+	if err != nil {
+		return Stream{}, err
+	}
+	return found.stream(), nil
+}
+
+// StopStream ends a stream of the session s, as its player does when it is
+// closed. It returns nil also if that had ended before.
+func (r *Registry) StopStream(ctx context.Context, s Session, stream SessionID) error {
+	return r.change(ctx, s.Account, func(d *draft) (Change, error) { return d.stopStream(s.ID, stream), nil })
+}
+
+// Streams returns what the account plays, the newest first, from the store.
+func (r *Registry) Streams(ctx context.Context, account string) (streams []Stream, err error) {
+	seats, err := r.listSeats(ctx, account)
+	for _, s := range seats {
+		if s.parent != "" {
+			streams = append(streams, s.stream())
+		}
+	}
+	return streams, err
+}

@@ -1,0 +1,149 @@
+package oneseat
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+)
+
+// Policy says what happens when a sign-in meets a full account.
+type Policy string
+
+// The policies.
+const (
+	Displace Policy = "displace" // another session gives way, see [WhoGoes]
+	Refuse   Policy = "refuse"   // the newcomer is refused
+	Ask      Policy = "ask"      // the newcomer is refused, with a [Ticket] to choose who goes
+)
+
+// WhoGoes says in which order sessions give way. A session on the newcomer's own
+// device goes first in any case; among equals the one that signed in first goes.
+type WhoGoes string
+
+// The orders.
+const (
+	Idlest    WhoGoes = "idlest"     // the one that was not used for longest
+	Oldest    WhoGoes = "oldest"     // the one that signed in first
+	SameClass WhoGoes = "same_class" // one of the newcomer's class of device, the idlest of these; then the idlest
+)
+
+// Unlimited, as a limit, admits up to [MaxSeats] sessions, or [MaxStreams]
+// streams, and then lets the idlest give way, whatever the policy. As a limit of
+// a class it leaves the class to the total.
+const Unlimited = -1
+
+// Limits say how many live sessions, and streams, an account may have. A zero
+// field says nothing: what is said less specifically then counts.
+//
+// A total and its classes are said together. Whoever sets Total decides for the
+// classes too, so an account whose Total is Unlimited is bound by no class limit
+// that was set for everybody.
+type Limits struct {
+	Total   int            `json:"total,omitzero"`    // sessions: 1 to MaxSeats, or Unlimited
+	Classes map[string]int `json:"classes,omitempty"` // of these, by class of device (see [Classes]); one that is not named has only the total
+	Streams int            `json:"streams,omitzero"`  // streams: 1 to MaxStreams, or Unlimited
+}
+
+// Equal says that two Limits are the same.
+func (l Limits) Equal(m Limits) bool {
+	return l.Total == m.Total && l.Streams == m.Streams && maps.Equal(l.Classes, m.Classes)
+}
+
+// IsZero says that l says nothing.
+func (l Limits) IsZero() bool { return l.Equal(Limits{}) }
+
+// problems returns what is impossible about l, by field.
+func (l Limits) problems() (list []*LimitsError) {
+	possible := func(field string, n, most int) {
+		if n != Unlimited && (n < 1 || n > most) {
+			list = append(list, &LimitsError{field, fmt.Sprintf("%d is not 1 to %d, nor Unlimited; to keep an account out, block it", n, most)})
+		}
+	}
+	if l.Total != 0 {
+		possible("Total", l.Total, MaxSeats)
+	} else if len(l.Classes) > 0 {
+		list = append(list, &LimitsError{"Classes", "limits of classes stand under a Total: set it too"})
+	}
+	for _, class := range slices.Sorted(maps.Keys(l.Classes)) {
+		if !slices.Contains(Classes(), class) {
+			list = append(list, &LimitsError{"Classes", fmt.Sprintf("%q is none of %v", class, Classes())})
+			continue
+		}
+		possible("Classes["+class+"]", l.Classes[class], MaxSeats)
+	}
+	if l.Streams != 0 {
+		possible("Streams", l.Streams, MaxStreams)
+	}
+	return list
+}
+
+// check returns the first of the problems as an error.
+func (l Limits) check() error {
+	if p := l.problems(); len(p) > 0 {
+		return p[0]
+	}
+	return nil
+}
+
+// Source says where the limit in force was set.
+type Source string
+
+// The sources, the most specific first.
+const (
+	FromSetLimit Source = "SetLimit" // stored with the account
+	FromLimitFor Source = "LimitFor" // the application's function
+	FromConfig   Source = "Config"   // for everybody
+)
+
+// Decision is what becomes of a sign-in, and why. It changes nothing.
+type Decision struct {
+	Outcome   Outcome
+	Renews    SessionID   // the session that is replaced silently
+	Displaces []SessionID // those that give way, in this order
+	Full      string      // the limit that decided: "total", "streams" or a class of device; "" if there was room
+	Limit     int         // that limit
+	From      Source      // and where it was set
+	Observed  bool        // [Config.ObserveOnly]: everybody is let in, and nobody has to go
+
+	keeps   SessionID // the stream that the player has already
+	problem error     // of outcome invalid
+}
+
+// Outcome is what becomes of a newcomer.
+type Outcome string
+
+// The outcomes.
+const (
+	Admitted Outcome = "admitted"
+	Refused  Outcome = "refused" // the account is full
+	Asked    Outcome = "asked"   // the account is full: a ticket lets the newcomer choose who goes
+	Blocked  Outcome = "blocked" // the account is blocked
+
+	already Outcome = "already" // an earlier try of this newcomer was committed
+	unknown Outcome = "unknown" // it may have been, and have been forgotten since
+	invalid Outcome = "invalid" // its ticket, or the session that it belongs to, is not good any more
+)
+
+// admits says whether the newcomer is let in.
+func (d Decision) admits() bool { return d.Outcome == Admitted || d.Observed }
+
+// full says that the newcomer found no room.
+func (d Decision) full() bool { return d.Outcome == Refused || d.Outcome == Asked }
+
+// rule is the configuration as far as it decides: a plain value. Everything that
+// needs I/O was looked up before.
+type rule struct {
+	realm       string
+	limits      Limits // for everybody; Total and Streams are set
+	whenFull    Policy // of sessions; a stream is always asked about
+	whoGoes     WhoGoes
+	seatIdle    time.Duration // under Refuse and Ask, who is idle for longer gives way; 0: nobody does
+	streamIdle  time.Duration // how long a stream lives without a heartbeat
+	observeOnly bool          // limits are counted and reported, and let everybody in
+	idle        time.Duration // 0: sessions do not time out by idleness
+	absolute    time.Duration // 0: sessions do not time out by age
+	touchEvery  time.Duration // how exactly last-seen is kept
+	keepEndings time.Duration
+	adoptUntil  time.Time // until then sessions older than oneseat are seated; zero: none is
+}

@@ -1,0 +1,439 @@
+package oneseat
+
+import (
+	"cmp"
+	"context"
+	"encoding/binary"
+	"errors"
+	"math"
+	"slices"
+	"sync"
+	"time"
+)
+
+// watches are the watchers of sessions on this node: requests that go on only as
+// long as their session.
+//
+// A session's end reaches them by the log, or by an update on this node. When
+// the log cannot be read, and once a minute anyway, recheckWatches reads the
+// rosters themselves, in batches, one after the other.
+type watches struct {
+	shards [cacheShards]watchShard
+}
+
+type watchShard struct {
+	mu       sync.Mutex       // guards all below it; never held over I/O or a callback
+	accounts map[Key]*watched // the first watched session of each account
+	closed   bool
+}
+
+// watched is one session with watchers on this node.
+type watched struct {
+	watchKey
+	term             // of the seat, when it was last seen live
+	entry   *entry   // the roster by which it was last seen live; nil: it has not been
+	control *entry   // the control record under which; nil: one that was read with it
+	doubt   bool     // something newer is known: look again
+	first   *Watch   // a list of its watchers; a session without any is swept by the recheck
+	other   *watched // the next of the same account
+}
+
+type watchKey struct {
+	key Key
+	id  SessionID
+}
+
+// whenever is a version after all, for what has ended whatever was seen before.
+const whenever = math.MaxUint64
+
+// claim is what the session claims to be.
+func (d *watched) claim() claim { return claim{key: d.key, id: d.id, parent: d.parent} }
+
+// noteLive records by which cached entries a session was seen live. The caller
+// holds the lock.
+func (d *watched) noteLive(e, control *entry, t term) {
+	d.entry, d.control, d.doubt, d.term = e, control, false, t
+}
+
+func (w *watches) init() {
+	for i := range w.shards {
+		w.shards[i].accounts = make(map[Key]*watched)
+	}
+}
+
+func (w *watches) shard(k Key) *watchShard {
+	return &w.shards[binary.BigEndian.Uint64(k[8:])%cacheShards]
+}
+
+// find returns a watched session, or nil. The caller holds the lock.
+func (s *watchShard) find(id watchKey) *watched {
+	d := s.accounts[id.key]
+	for d != nil && d.id != id.id {
+		d = d.other
+	}
+	return d
+}
+
+// add puts w on the list of its session. The caller holds the lock.
+func (s *watchShard) add(c claim, w *Watch, by Watcher) *watched {
+	id := watchKey{c.key, c.id}
+	d := s.find(id)
+	if d == nil {
+		d = &watched{watchKey: id, term: term{parent: c.parent}, other: s.accounts[id.key]}
+		s.accounts[id.key] = d
+	}
+	w.in, w.of, w.prev, w.next, w.by = s, d, nil, d.first, by
+	if d.first != nil {
+		d.first.prev = w
+	}
+	d.first = w
+	return d
+}
+
+// take takes a watch off its list and returns its watcher, or nil if that has been
+// told, or the watch was stopped.
+func (s *watchShard) take(w *Watch) Watcher {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.unlink(w)
+}
+
+// unlink is take for a caller that holds the lock.
+func (s *watchShard) unlink(w *Watch) Watcher {
+	by := w.by
+	if by == nil {
+		return nil
+	}
+	w.by = nil
+	if w.prev != nil {
+		w.prev.next = w.next
+	} else {
+		w.of.first = w.next
+	}
+	if w.next != nil {
+		w.next.prev = w.prev
+	}
+	return by
+}
+
+// tell ends one watch with a cause.
+func (s *watchShard) tell(w *Watch, cause error) {
+	if by := s.take(w); by != nil {
+		by.SessionEnded(cause)
+	}
+}
+
+// endWatches tells everybody who watches a session that it is over, as it was in a
+// version of its roster. A session that was seen live in that version, or in a
+// later one, is another: a stream that had lapsed and was started again under its
+// id, by the retry of a start whose reply was lost.
+func (r *Registry) endWatches(id watchKey, version uint64, cause error) {
+	s := r.watches.shard(id.key)
+	var told []Watcher
+	s.mu.Lock()
+	if d := s.find(id); d != nil && (d.entry == nil || d.entry.Version < version) {
+		for d.first != nil {
+			told = append(told, s.unlink(d.first))
+		}
+	}
+	s.mu.Unlock()
+	r.stats.cut.Add(uint64(len(told)))
+	for _, by := range told {
+		by.SessionEnded(cause)
+	}
+}
+
+// endWatchesOf ends the watches of what committed events say has ended.
+func (r *Registry) endWatchesOf(key Key, events []Event) {
+	for _, e := range events {
+		switch {
+		case e.Type == SessionEnded || e.Type == StreamEnded:
+			r.endWatches(watchKey{key, e.Session}, e.Version, &EndedError{e.Ending()})
+		case e.Type == RealmWasEnded && key == r.control:
+			r.endWatchesUnder(e.Version, Ending{At: e.At, Actor: e.Actor})
+		}
+	}
+}
+
+// endWatchesUnder ends the watches of sessions of an earlier epoch.
+func (r *Registry) endWatchesUnder(epoch uint64, how Ending) {
+	how.Reason = RealmEnded
+	for _, d := range r.watches.list(func(d *watched) bool { return d.epoch != 0 && d.epoch < epoch }) {
+		how.Session = d.id
+		r.endWatches(d.watchKey, whenever, &EndedError{how})
+	}
+}
+
+// endWatchesOver ends the watches of what a roster that was just read says has
+// ended, whoever ended it: an earlier try whose reply was lost, or another node of
+// which the log has not told yet. What was there before and has left no trace is a
+// stream that stopped or lapsed.
+func (r *Registry) endWatchesOver(v View) {
+	if v.Key == r.control {
+		r.endWatchesUnder(v.epoch(), Ending{At: micros(v.epoch()).time()})
+		return
+	}
+	for _, d := range r.watches.of(v.Key) {
+		switch m := v.match(d.claim(), v.Now); {
+		case m.ending != nil:
+			r.endWatches(d.watchKey, whenever, &EndedError{m.ending.Ending})
+		case m.seat == nil && d.entry != nil:
+			r.endWatches(d.watchKey, v.Version, ErrNoSession)
+		}
+	}
+}
+
+// verify sees that a watched session is live, from memory if that may say so. It
+// returns why it is not, or why that could not be found out.
+func (r *Registry) verify(ctx context.Context, c claim) error {
+	now := r.now()
+	if m := r.recollect(c, now); m.verdict == verdictLive && m.usable {
+		r.noteLive(c, m.entry, m.term(r.rule), m.control.Version)
+		return nil
+	}
+	begun := r.cache.beginLoad(c.key)
+	defer r.cache.endLoad(c.key)
+	v, control, began, err := r.load(ctx, c.key)
+	switch {
+	case err != nil && r.config.DangerouslyAllowWhenStoreIsDown && errors.Is(err, ErrStoreUnavailable):
+		return nil
+	case err != nil:
+		return err
+	}
+	return r.verifyBy(ctx, c, fresh{v, control, began, begun})
+}
+
+// fresh is what a load brought.
+type fresh struct {
+	View
+	control View
+	began   instant
+	begun   step
+}
+
+// verifyBy judges a watched session by a fresh view: it notes that the session is
+// live, or returns why it is not. The caller has registered the load in the cache.
+func (r *Registry) verifyBy(ctx context.Context, c claim, f fresh) error {
+	epoch := f.control.epoch()
+	j := f.judge(c, f.Now, epoch, r.rule)
+	if j.verdict == verdictExpired {
+		f.began = r.now()
+		var err error
+		if f.View, j, err = r.settled(ctx, c, epoch); err != nil {
+			return err
+		}
+	}
+	switch j.verdict {
+	case verdictLive:
+		e := r.cache.keep(f.View, f.began, f.begun)
+		if e == nil { // something newer is known: this counts as of its load, and the next recheck decides
+			e, f.control.Version = &entry{View: f.View, part: r.cache.partition(f.Key), loaded: f.began}, 0
+		}
+		r.noteLive(c, e, j.term(r.rule), f.control.Version)
+		return nil
+	case verdictEnded:
+		r.cache.keep(f.View, f.began, f.begun) // checks say so too from now on
+		return &EndedError{*j.ending}
+	}
+	return ErrNoSession
+}
+
+// noteLive records by which cached entry a session was seen live, and under which
+// version of the control record. If that record has changed meanwhile, its event
+// may have passed over a session without an epoch: the next recheck decides.
+func (r *Registry) noteLive(c claim, e *entry, t term, control uint64) {
+	s := r.watches.shard(c.key)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	d := s.find(watchKey{c.key, c.id})
+	if d == nil {
+		return
+	}
+	d.noteLive(e, nil, t)
+	if c := r.cache.get(r.control); c != nil && c.Version == control {
+		d.control = c
+	} else {
+		d.doubt = true
+	}
+}
+
+// list returns copies of the watched sessions that pick selects, and forgets those
+// without watchers.
+func (w *watches) list(pick func(*watched) bool) []watched {
+	var out []watched
+	for i := range w.shards {
+		s := &w.shards[i]
+		s.mu.Lock()
+		for k := range s.accounts {
+			s.each(k, func(d *watched) {
+				if pick(d) {
+					out = append(out, *d)
+				}
+			})
+		}
+		s.mu.Unlock()
+	}
+	return out
+}
+
+// of returns copies of an account's watched sessions.
+func (w *watches) of(k Key) (out []watched) {
+	s := w.shard(k)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.each(k, func(d *watched) { out = append(out, *d) })
+	return out
+}
+
+// count returns how many sessions are watched.
+func (w *watches) count() int {
+	return len(w.list(func(*watched) bool { return true }))
+}
+
+// each calls f for an account's watched sessions, and forgets those without
+// watchers. The caller holds the lock.
+func (s *watchShard) each(k Key, f func(*watched)) {
+	first := s.accounts[k]
+	for at := &first; *at != nil; {
+		d := *at
+		if d.first == nil {
+			*at = d.other
+			continue
+		}
+		f(d)
+		at = &d.other
+	}
+	if first == nil {
+		delete(s.accounts, k)
+	} else if first != s.accounts[k] {
+		s.accounts[k] = first
+	}
+}
+
+// close ends all watches and takes no more.
+func (w *watches) close() {
+	for i := range w.shards {
+		s := &w.shards[i]
+		var told []Watcher
+		s.mu.Lock()
+		s.closed = true
+		for _, d := range s.accounts {
+			for ; d != nil; d = d.other {
+				for d.first != nil {
+					told = append(told, s.unlink(d.first))
+				}
+			}
+		}
+		s.mu.Unlock()
+		for _, by := range told {
+			by.SessionEnded(ErrClosed)
+		}
+	}
+}
+
+// watchStale is for how long a watched session counts as verified: as long as a
+// check is answered from memory, and a second where that never happens.
+func (r *Registry) watchStale() time.Duration {
+	if r.config.MaxStale > 0 {
+		return r.config.MaxStale
+	}
+	return time.Second
+}
+
+// recheckWatches looks over all watched sessions, again and again, until the
+// registry is closed, and verifies those that the log does not vouch for.
+func (r *Registry) recheckWatches() {
+	tick := time.NewTicker(r.pulse())
+	defer tick.Stop()
+	for n := 0; ; n++ {
+		select {
+		case <-r.life.Done():
+			return
+		case <-tick.C:
+		}
+		if !r.config.DangerouslyAllowWhenStoreIsDown {
+			r.cache.trim(n, r.now())
+		}
+		r.recheckOnce()
+	}
+}
+
+func (r *Registry) recheckOnce() {
+	now := r.now()
+	doubtful := r.watches.list(func(d *watched) bool {
+		return d.doubt || r.provenAgo(d, now) > r.watchStale()/2 || now.since(d.entry.loaded) > reloadAfter ||
+			d.control != nil && now.since(d.control.loaded) > reloadAfter ||
+			!d.deadline.IsZero() && !after(d.entry.Now, now.since(d.entry.loaded)).Before(d.deadline)
+	})
+	// What has timed out comes last: it takes an update, and while that fails the
+	// others must not wait.
+	slices.SortFunc(doubtful, func(a, b watched) int {
+		switch {
+		case a.deadline.Equal(b.deadline):
+			return 0
+		case earliest(a.deadline, b.deadline).Equal(a.deadline):
+			return 1
+		}
+		return -1
+	})
+	answers := true
+	for some := range slices.Chunk(doubtful, loadMost) {
+		answers = r.recheck(some, answers)
+	}
+}
+
+// provenAgo is how long ago a watched session was certainly live, as far as both
+// its roster and the realm are known: not after its deadline, whatever the log
+// proves.
+func (r *Registry) provenAgo(d *watched, now instant) time.Duration {
+	if d.entry == nil {
+		return forever
+	}
+	ago := now.since(r.cache.freshAsOf(d.entry))
+	if d.control != nil {
+		ago = max(ago, now.since(r.cache.freshAsOf(d.control)))
+	}
+	if !d.deadline.IsZero() {
+		ago = max(ago, after(d.entry.Now, now.since(d.entry.loaded)).Sub(d.deadline))
+	}
+	return ago
+}
+
+// recheck reads the rosters of watched sessions, in one read, and ends the watches
+// of what has ended, or has gone without an answer for too long. It says whether
+// the store answers: once it does not, the others do not wait for an answer.
+func (r *Registry) recheck(some []watched, answers bool) bool {
+	b := &batch{keys: make(map[Key]struct{}), err: ErrStoreUnavailable}
+	begun := make(map[Key]step)
+	for _, d := range some {
+		b.keys[d.key] = struct{}{}
+	}
+	if answers {
+		for k := range b.keys {
+			begun[k] = r.cache.beginLoad(k)
+			defer r.cache.endLoad(k)
+		}
+		r.read(b)
+	}
+	answers = b.err == nil
+	for _, d := range some {
+		err := cmp.Or(b.bad[d.key], b.err)
+		if err == nil && !answers {
+			err = ErrStoreUnavailable
+		}
+		if err == nil {
+			err = r.verifyBy(r.life, d.claim(), fresh{b.views[d.key], b.control, b.began, begun[d.key]})
+			answers = !errors.Is(err, ErrStoreUnavailable) && !errors.Is(err, ErrUnknownOutcome)
+		}
+		_, over := errors.AsType[*EndedError](err)
+		switch {
+		case err == nil || r.life.Err() != nil:
+		case over || errors.Is(err, ErrNoSession):
+			r.endWatches(d.watchKey, whenever, err)
+		case r.config.DangerouslyAllowWhenStoreIsDown:
+		case r.provenAgo(&d, r.now()) > r.watchStale()+r.config.HoldGrace:
+			r.endWatches(d.watchKey, whenever, err)
+		}
+	}
+	return answers
+}
