@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
+	"time"
 	"unicode"
 	"unicode/utf8"
 )
@@ -37,6 +38,28 @@ func (k Key) Partition(partitions int) int {
 		return 0
 	}
 	return int(binary.BigEndian.Uint64(k[:8]) % uint64(partitions))
+}
+
+// Account is what is known of an account at a moment: see [Registry.Account].
+// What has timed out, or was ended with the realm, is not among the live, whether
+// or not that is recorded yet.
+type Account struct {
+	Name     string    `json:"name"`
+	Sessions []Session `json:"sessions,omitempty"` // live, the newest first
+	Streams  []Stream  `json:"streams,omitempty"`  // likewise
+	Endings  []Ending  `json:"endings,omitempty"`  // as far as they are remembered, the newest first
+	Limits   Limits    `json:"limits,omitzero"`    // the account's own, see [Registry.SetLimit]
+	InForce  []Bound   `json:"in_force,omitempty"` // the limits in force, and where each was set
+	Block    *Block    `json:"block,omitempty"`    // nil: the account is not blocked
+	Takeover time.Time `json:"takeover,omitzero"`  // when devices were last noticed that throw each other out in turn
+}
+
+// Block says that an account is kept out: it has no session, and nobody may sign
+// in.
+type Block struct {
+	Since time.Time `json:"since"`          // by the store's clock
+	Until time.Time `json:"until,omitzero"` // zero: until it is lifted
+	Actor string    `json:"actor,omitzero"` // who blocked the account
 }
 
 // checkAccount returns an *AccountError if a cannot name an account.

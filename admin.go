@@ -8,14 +8,6 @@ import (
 	"time"
 )
 
-// Cause is why sessions are ended from outside, for the record and for their
-// owner.
-type Cause struct {
-	Reason Reason    // Revoked (the default), CredentialsChanged or SignedOut
-	By     SessionID // the session from which it was done, if one
-	Actor  string    // who did it, for example a member of staff; at most 48 bytes are kept
-}
-
 // check completes c and returns an error if its reason cannot be given.
 func (c *Cause) check() error {
 	setDefault(&c.Reason, Revoked)
@@ -29,13 +21,13 @@ func (c *Cause) check() error {
 // End ends some of an account's sessions, or streams, and returns how many of
 // them were live. Ids that are not the account's are ignored.
 func (r *Registry) End(ctx context.Context, account string, cause Cause, ids ...SessionID) (int, error) {
-	return r.endWhere(ctx, account, endRequest{how: cause, which: func(s *seat) bool { return slices.Contains(ids, s.ID) }})
+	return r.endWhere(ctx, account, endRequest{how: cause, ids: ids})
 }
 
 // EndOthers ends all of an account's sessions but one, and returns how many.
 // Tickets that were given to newcomers are good no more.
 func (r *Registry) EndOthers(ctx context.Context, account string, keep SessionID, cause Cause) (int, error) {
-	return r.endWhere(ctx, account, endRequest{how: cause, tickets: true, which: func(s *seat) bool { return s.parent == "" && s.ID != keep }})
+	return r.endWhere(ctx, account, endRequest{how: cause, others: true, keep: keep})
 }
 
 // EndAll ends all of an account's sessions and returns how many. Tickets that
@@ -112,19 +104,5 @@ func (r *Registry) Explain(ctx context.Context, account string, from Client) (De
 	if err != nil {
 		return Decision{}, err
 	}
-	return v.draft(p, r.rule).decide(newcomer{}.from(v.Key, from)), nil
-}
-
-// judged reads an account's roster and what it is judged by, fresh.
-func (r *Registry) judged(ctx context.Context, account string) (View, premises, error) {
-	if err := checkAccount(account); err != nil {
-		return View{}, premises{}, err
-	}
-	key := KeyOf(r.config.Realm, account)
-	limits, _, err := r.limitsOf(ctx, key, account)
-	if err != nil {
-		return View{}, premises{}, err
-	}
-	v, control, err := r.readFresh(ctx, key)
-	return v, premises{account: account, epoch: control.epoch(), limits: limits}, err
+	return v.draft(p, r.rule).decide(newcomer{}.from(from, v.Key, digest{})), nil
 }

@@ -1,6 +1,7 @@
 package oneseat
 
 import (
+	"cmp"
 	"slices"
 	"time"
 )
@@ -18,10 +19,38 @@ type newcomer struct {
 	issued     time.Time   // when that was issued; zero: not known, so before everything
 }
 
+// from completes a newcomer with a seat of its own, as the client would sit on it.
+// secret is that of the token that it gets.
+func (c newcomer) from(client Client, key Key, secret digest) newcomer {
+	c.override = client.TakeOver && !c.adopted
+	c.seat = seat{
+		Session:  Session{ID: newSessionID(), Device: client.Device.clean()},
+		secret:   secret,
+		deviceID: deviceDigest(client.DeviceID),
+	}
+	if k, presented, ok := parseToken(client.Token); ok && k == key && !c.adopted {
+		c.presented = presented
+	}
+	return c
+}
+
+// newcomer is the player as somebody who asks for a stream of the session s.
+func (p Player) newcomer(s Session) newcomer {
+	return newcomer{chosen: p.Instead, seat: seat{
+		Session:  Session{ID: newSessionID(), Device: s.Device.clean()},
+		parent:   s.ID,
+		deviceID: deviceDigest("player " + p.ID),
+	}}
+}
+
+// id is that of the session, or the stream, that the newcomer wants to be.
+func (c newcomer) id() SessionID { return c.seat.ID }
+
 // admit is the one door: a session comes to exist here and nowhere else. It
 // decides, and applies the decision.
 func (d *draft) admit(c newcomer) (Change, Decision) {
 	is := d.decide(c)
+	is.seated = cmp.Or(is.keeps, c.id())
 	switch {
 	case is.admits():
 		return d.apply(c, is), is
@@ -52,7 +81,7 @@ func (d *draft) standing(c newcomer) (is Decision, decided bool) {
 	if d.matchID(c.seat.ID) != (match{}) {
 		return Decision{Outcome: already}, true
 	}
-	if !d.firstTryAt.IsZero() && d.forgot(d.firstTryAt) {
+	if !d.given.firstTryAt.IsZero() && d.forgot(d.given.firstTryAt) {
 		return Decision{Outcome: unknown}, true
 	}
 	if d.blocked != nil {
@@ -176,7 +205,7 @@ func (d *draft) apply(c newcomer, is Decision) Change {
 		return d.commit()
 	}
 	s := c.seat
-	s.Account, s.epoch, s.Created, s.LastSeen = d.Account, d.epoch, d.now(), d.now()
+	s.Account, s.epoch, s.Created, s.LastSeen = d.Account, d.given.epoch, d.now(), d.now()
 	if issued := c.issuedAt(d.now()); !issued.IsZero() {
 		s.Created = issued
 	}

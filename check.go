@@ -32,7 +32,7 @@ func (r *Registry) CheckID(ctx context.Context, account string, id SessionID) (S
 	if err != nil {
 		return Session{}, err
 	}
-	return s.Session, nil
+	return *s.session(), nil
 }
 
 // checkID answers for sessions and streams, by their id.
@@ -66,7 +66,7 @@ func (r *Registry) checkToken(ctx context.Context, token string, active bool) (S
 	if err != nil {
 		return Session{}, err
 	}
-	return s.Session, nil
+	return *s.session(), nil
 }
 
 // memory is what the cache knows of a claim.
@@ -174,7 +174,7 @@ func (r *Registry) touch(ctx context.Context, c claim, id SessionID, epoch uint6
 	if err != nil {
 		return nil, err
 	}
-	return v.admitted(id)
+	return v.seated(id)
 }
 
 // refuse is the error of a claim that is not live. That it was made is reported

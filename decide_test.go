@@ -92,7 +92,7 @@ func TestDecideTable(t *testing.T) {
 			}
 			before := snapshot(t, tt.ro)
 			d := draftOf(tt.ro, time.Minute, tt.rule)
-			d.was, d.firstTryAt = viewAt(tt.v, time.Minute), tt.try
+			d.was, d.given.firstTryAt = viewAt(tt.v, time.Minute), tt.try
 			same(t, "decision", brief(d.decide(tt.c)), brief(tt.want))
 			same(t, "the roster afterwards", snapshot(t, tt.ro), before)
 		})
@@ -209,7 +209,7 @@ func TestAdmitIsTheOneDoor(t *testing.T) {
 
 	forgot := aRoster(aSeat("a"), at(0))
 	retry := settled(viewAt(forgot, 0), 1, plain)
-	retry.firstTryAt = at(-1)
+	retry.given.firstTryAt = at(-1)
 	change, d = retry.admit(newcomer{seat: aSeat("new")})
 	same(t, "a second try that cannot tell changes nothing", []any{d.Outcome, change}, []any{unknown, Change{}})
 }

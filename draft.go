@@ -14,8 +14,11 @@ type premises struct {
 	asOf     time.Time // a store time that is not after that look-up
 	limits   Limits    // what the application's function said of the account
 	revision uint64    // of the account's stored limits when it was asked
-	asked    bool      // whether there is such a function
+	limitFor bool      // whether there is such a function
 	newcomer SessionID // who is to be admitted, if anybody is
+
+	try        int       // how many earlier tries of the operation have had no reply
+	firstTryAt time.Time // a store time that is not after the first of these; zero: there was none
 }
 
 // stale says why the premises do not hold for a view: errBehind or
@@ -27,7 +30,7 @@ func (p premises) stale(v View) error {
 		return nil
 	case p.newcomer != "" && v.newerThan(p.epoch):
 		return errBehind
-	case p.asked && v.revision() != p.revision:
+	case p.limitFor && v.revision() != p.revision:
 		return errLimitsChange
 	}
 	return nil
@@ -41,13 +44,10 @@ func (p premises) stale(v View) error {
 // operation.
 type draft struct {
 	*Roster
-	was        View
-	epoch      uint64    // of the realm
-	asked      Limits    // what the application's function said of the account
-	try        int       // how many earlier tries of the operation have had no reply
-	firstTryAt time.Time // a store time that is not after the first of these; zero: there was none
-	rule       rule
-	events     []Event
+	was    View
+	given  premises
+	rule   rule
+	events []Event
 }
 
 // reopen returns a draft of the roster as it is stored. What has timed out in it
@@ -65,13 +65,13 @@ func (v View) reopen(rule rule) *draft {
 // earlier epoch, has ended, and what was kept for long enough is dropped.
 func (v View) draft(p premises, rule rule) *draft {
 	d := v.reopen(rule)
-	d.epoch, d.asked = p.epoch, p.limits
+	d.given = p
 	if v.Roster == nil {
 		d.Account = p.account
 	}
 	for _, s := range slices.Clone(d.seats) {
 		reason, over := s.timeout(v.Now, rule)
-		if s.epoch < d.epoch {
+		if s.epoch < d.given.epoch {
 			reason, over = RealmEnded, true
 		}
 		if over {

@@ -5,19 +5,28 @@ import "slices"
 // endRequest is an operation that ends sessions from outside. It outlives its
 // tries, so that what an earlier try ended is counted although its reply was lost.
 type endRequest struct {
-	how     Cause
-	tickets bool // tickets that were given to newcomers are good no more
-	which   func(*seat) bool
+	how    Cause
+	ids    []SessionID // the sessions, or streams, to end
+	others bool        // or all sessions but keep; tickets that newcomers were given are good no more
+	keep   SessionID
 
 	try   int         // the last one
 	tried []SessionID // what earlier tries would have ended
 	ended []SessionID // what the last one ends, and what earlier ones turn out to have ended
 }
 
+// selects says whether a seat is to be ended.
+func (e *endRequest) selects(s *seat) bool {
+	if e.others {
+		return s.parent == "" && s.ID != e.keep
+	}
+	return slices.Contains(e.ids, s.ID)
+}
+
 // endWhere ends the sessions that e selects.
 func (d *draft) endWhere(e *endRequest) Change {
-	if d.try > e.try {
-		e.tried, e.try = append(e.tried, e.ended...), d.try
+	if d.given.try > e.try {
+		e.tried, e.try = append(e.tried, e.ended...), d.given.try
 	}
 	e.ended = nil
 	how := Ending{Reason: e.how.Reason, By: e.how.By, Actor: e.how.Actor}
@@ -29,11 +38,11 @@ func (d *draft) endWhere(e *endRequest) Change {
 			e.ended = append(e.ended, old.Session)
 		}
 	}
-	if e.tickets {
+	if e.others {
 		d.tickets = nil
 	}
 	for _, s := range slices.Clone(d.seats) {
-		if e.which(&s) && d.seat(s.ID) >= 0 { // else it ended with its parent
+		if e.selects(&s) && d.seat(s.ID) >= 0 { // else it ended with its parent
 			d.end(s.ID, how)
 			e.ended = append(e.ended, s.ID)
 		}

@@ -104,8 +104,8 @@ func (r *Registry) CheckAndWatch(ctx context.Context, token string, active bool,
 	if err != nil {
 		return nil, err
 	}
-	r.watch(ctx, claim{key: key, id: s.Session.ID}, w, by, m)
-	return &s.Session, nil
+	r.watch(ctx, claim{key: key, id: s.session().ID}, w, by, m)
+	return s.session(), nil
 }
 
 // watch has a session watched, and tells the watcher at once if the session cannot

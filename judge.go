@@ -1,6 +1,7 @@
 package oneseat
 
 import (
+	"maps"
 	"slices"
 	"time"
 )
@@ -102,9 +103,30 @@ func (j judgement) term(rule rule) term {
 	return term{j.seat.parent, j.seat.epoch, j.seat.deadline(rule)}
 }
 
-// admitted returns the session that was admitted under an id: an *[EndedError] if
-// it has ended since.
-func (v View) admitted(id SessionID) (*seat, error) {
+// trace says whether a claim is seated, and, if that is remembered, how it ended.
+func (v View) trace(c claim) (seated bool, how *Ending) {
+	m := v.match(c, v.Now)
+	if m.ending != nil {
+		how = &m.ending.Ending
+	}
+	return m.seat != nil, how
+}
+
+// session is the session that sits on a seat. It is shared with the roster, which
+// is never modified.
+func (s *seat) session() *Session { return &s.Session }
+
+// holder is the session whose secret this is; there has to be one.
+func (v View) holder(secret digest) *Session {
+	return v.match(claim{secret: secret}, v.Now).seat.session()
+}
+
+// admitted returns the seat that a newcomer was given: an *[EndedError] if it has
+// ended since.
+func (v View) admitted(is Decision) (*seat, error) { return v.seated(is.seated) }
+
+// seated returns a seat by its id: an *[EndedError] if it has ended.
+func (v View) seated(id SessionID) (*seat, error) {
 	switch m := v.matchID(id); {
 	case m.seat != nil:
 		return m.seat, nil
@@ -114,15 +136,39 @@ func (v View) admitted(id SessionID) (*seat, error) {
 	return nil, ErrNoSession
 }
 
-// liveSeats are the live sessions and streams of a view, the newest first.
-func (v View) liveSeats(epoch uint64, rule rule) (list []seat) {
+// live are the live sessions and streams of a view, the newest first.
+func (v View) live(epoch uint64, rule rule) (sessions []Session, streams []Stream) {
 	if v.Roster == nil {
-		return nil
+		return nil, nil
 	}
 	for _, s := range slices.Backward(v.Roster.seats) {
-		if s.judge(v.Now, epoch, rule).verdict == verdictLive {
-			list = append(list, s)
+		switch {
+		case s.judge(v.Now, epoch, rule).verdict != verdictLive:
+		case s.parent != "":
+			streams = append(streams, s.stream())
+		default:
+			sessions = append(sessions, s.Session)
 		}
 	}
-	return list
+	return sessions, streams
+}
+
+// account is what a view says of an account, for people.
+func (v View) account(p premises, rule rule) Account {
+	d := v.draft(p, rule)
+	a := Account{Name: d.Account, Limits: d.limits, Takeover: d.takeoverAt}
+	a.Limits.Classes = maps.Clone(d.limits.Classes)
+	a.Sessions, a.Streams = v.live(p.epoch, rule)
+	if v.Roster != nil {
+		for _, e := range slices.Backward(v.Roster.endings) {
+			a.Endings = append(a.Endings, e.Ending)
+		}
+	}
+	for _, b := range slices.Concat(d.sessionBounds(), d.streamBounds()) {
+		a.InForce = append(a.InForce, b.Bound)
+	}
+	if b := d.blocked; b != nil {
+		a.Block = &Block{b.since, b.until, b.actor}
+	}
+	return a
 }

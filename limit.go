@@ -7,19 +7,6 @@ import (
 	"time"
 )
 
-// The bounds that are not classes.
-const (
-	boundTotal   = "total"
-	boundStreams = "streams"
-)
-
-// Bound is one limit in force.
-type Bound struct {
-	Name  string `json:"name"`  // "total", "streams", or a class of device
-	Limit int    `json:"limit"` // how many there may be
-	From  Source `json:"from"`  // where it was set
-}
-
 // bound is a limit that a decision keeps.
 type bound struct {
 	Bound
@@ -57,7 +44,7 @@ func (d *draft) said() [3]struct {
 	return [...]struct {
 		Limits
 		from Source
-	}{{d.limits, FromSetLimit}, {d.asked, FromLimitFor}, {d.rule.limits, FromConfig}}
+	}{{d.limits, FromSetLimit}, {d.given.limits, FromLimitFor}, {d.rule.limits, FromConfig}}
 }
 
 // sessionBounds are those in force for the account's sessions, the classes first.

@@ -51,7 +51,7 @@ func TestTheMostSpecificLimitCounts(t *testing.T) {
 		rule := plain
 		rule.limits = tt.config
 		d := draftOf(ro, 0, rule)
-		d.asked = tt.asked
+		d.given.limits = tt.asked
 		sessions, streams := d.sessionBounds(), d.streamBounds()
 		spell := func(bounds []bound) string {
 			var out []string
@@ -178,7 +178,7 @@ func TestDecideWithinClassesUnderATotal(t *testing.T) {
 			ro := family()
 			before := snapshot(t, ro)
 			worked := draftOf(ro, 10*time.Minute, tt.rule)
-			worked.asked = tt.says
+			worked.given.limits = tt.says
 			d := worked.decide(tt.c)
 			if d.Full == "" {
 				d.From = "" // there was room

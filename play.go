@@ -5,17 +5,6 @@ import (
 	"errors"
 )
 
-// Player is what plays a stream: one of a session's, of which there may be
-// several.
-type Player struct {
-	// ID is random and the player's own. It keeps it over reconnects, seeks and
-	// changes of quality, which take no second stream. Only its hash is stored.
-	ID string
-
-	// Instead names streams to end, to make room for this one.
-	Instead []SessionID
-}
-
 // StartStream gives a player of a live session a stream: a seat under the
 // session's, which lasts as long as the session and the player's heartbeats. A
 // player that has a stream gets that, and no second one.
@@ -36,11 +25,7 @@ func (r *Registry) StartStream(ctx context.Context, s Session, p Player) (Stream
 	case s.ID == "": // a seat without a parent would be a session
 		return Stream{}, ErrNoSession
 	}
-	c := newcomer{chosen: p.Instead, seat: seat{
-		Session:  Session{ID: newSessionID(), Device: s.Device.clean()},
-		parent:   s.ID,
-		deviceID: deviceDigest("player " + p.ID),
-	}}
+	c := p.newcomer(s)
 	v, is, err := r.admit(ctx, s.Account, c)
 	if err != nil {
 		return Stream{}, err
@@ -48,11 +33,7 @@ func (r *Registry) StartStream(ctx context.Context, s Session, p Player) (Stream
 	if is.Outcome == Asked && !is.admits() {
 		return Stream{}, v.limitError(is, "")
 	}
-	id := c.seat.ID
-	if is.keeps != "" {
-		id = is.keeps
-	}
-	started, err := v.admitted(id)
+	started, err := v.admitted(is)
 	if err != nil {
 		return Stream{}, err
 	}
@@ -87,15 +68,4 @@ func (r *Registry) CheckStream(ctx context.Context, s Session, stream SessionID)
 // closed. It returns nil also if that had ended before.
 func (r *Registry) StopStream(ctx context.Context, s Session, stream SessionID) error {
 	return r.change(ctx, s.Account, func(d *draft) (Change, error) { return d.stopStream(s.ID, stream), nil })
-}
-
-// Streams returns what the account plays, the newest first, from the store.
-func (r *Registry) Streams(ctx context.Context, account string) (streams []Stream, err error) {
-	seats, err := r.listSeats(ctx, account)
-	for _, s := range seats {
-		if s.parent != "" {
-			streams = append(streams, s.stream())
-		}
-	}
-	return streams, err
 }

@@ -33,6 +33,13 @@ const (
 // a class it leaves the class to the total.
 const Unlimited = -1
 
+// Bounds of a roster. They bound what one account can cost.
+const (
+	MaxSeats   = 256 // live sessions, also of an [Unlimited] account
+	MaxStreams = 64  // streams, likewise
+	MaxEndings = 32  // the oldest is forgotten first; 32 of the longest are under 16 KiB
+)
+
 // Limits say how many live sessions, and streams, an account may have. A zero
 // field says nothing: what is said less specifically then counts.
 //
@@ -96,6 +103,19 @@ const (
 	FromConfig   Source = "Config"   // for everybody
 )
 
+// Bound is one limit in force.
+type Bound struct {
+	Name  string `json:"name"`  // "total", "streams", or a class of device
+	Limit int    `json:"limit"` // how many there may be
+	From  Source `json:"from"`  // where it was set
+}
+
+// The bounds that are not classes.
+const (
+	boundTotal   = "total"
+	boundStreams = "streams"
+)
+
 // Decision is what becomes of a sign-in, and why. It changes nothing.
 type Decision struct {
 	Outcome   Outcome
@@ -107,6 +127,7 @@ type Decision struct {
 	Observed  bool        // [Config.ObserveOnly]: everybody is let in, and nobody has to go
 
 	keeps   SessionID // the stream that the player has already
+	seated  SessionID // the seat that the newcomer has, if it is admitted
 	problem error     // of outcome invalid
 }
 

@@ -94,30 +94,6 @@ func (r *Registry) Ping(ctx context.Context) error {
 	return err
 }
 
-// Sessions returns the account's live sessions, the newest first, from the
-// store.
-func (r *Registry) Sessions(ctx context.Context, account string) (sessions []Session, err error) {
-	seats, err := r.listSeats(ctx, account)
-	for _, s := range seats {
-		if s.parent == "" {
-			sessions = append(sessions, s.Session)
-		}
-	}
-	return sessions, err
-}
-
-// listSeats reads what the account has, sessions and streams, the newest first.
-func (r *Registry) listSeats(ctx context.Context, account string) ([]seat, error) {
-	if err := checkAccount(account); err != nil {
-		return nil, err
-	}
-	v, control, err := r.readFresh(ctx, KeyOf(r.config.Realm, account))
-	if err != nil {
-		return nil, err
-	}
-	return v.liveSeats(control.epoch(), r.rule), nil
-}
-
 // readFresh reads one roster and the control record, from the store.
 func (r *Registry) readFresh(ctx context.Context, k Key) (v, control View, err error) {
 	r.cache.beginLoad(k)
@@ -175,7 +151,7 @@ func (r *Registry) limitsOf(ctx context.Context, key Key, account string) (Limit
 // premises looks up what an operation on an account rests on. newcomer is whom it
 // admits, if anybody.
 func (r *Registry) premises(ctx context.Context, account string, newcomer SessionID) (p premises, err error) {
-	p.account, p.newcomer, p.asked = account, newcomer, r.config.LimitFor != nil
+	p.account, p.newcomer, p.limitFor = account, newcomer, r.config.LimitFor != nil
 	if newcomer != "" {
 		p.epoch, p.asOf, err = r.makeEpoch(ctx)
 	} else {
@@ -219,9 +195,8 @@ func (r *Registry) changeLimited(ctx context.Context, account string, newcomer S
 			if stale = p.stale(v); stale != nil {
 				return Change{}, nil
 			}
-			d := v.draft(p, r.rule)
-			d.firstTryAt = firstTryAt
-			return op(d), nil
+			p.try, p.firstTryAt = try, firstTryAt
+			return op(v.draft(p, r.rule)), nil
 		})
 		if err != nil || stale == nil {
 			return v, err
@@ -260,9 +235,8 @@ func (r *Registry) edit(ctx context.Context, key Key, p premises, op func(*draft
 	v, err := r.update(ctx, key, func(v View, try int) (c Change, _ error) {
 		refusal = ErrNoSession
 		if v.Roster != nil || p.account != "" {
-			d := v.draft(p, r.rule)
-			d.try = try
-			c, refusal = op(d)
+			p.try = try
+			c, refusal = op(v.draft(p, r.rule))
 		}
 		return c, nil
 	})

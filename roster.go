@@ -6,13 +6,6 @@ import (
 	"time"
 )
 
-// Bounds of a roster. They bound what one account can cost.
-const (
-	MaxSeats   = 256 // live sessions, also of an [Unlimited] account
-	MaxStreams = 64  // streams, likewise
-	MaxEndings = 32  // the oldest is forgotten first; 32 of the longest are under 16 KiB
-)
-
 // renewWindow is how long a renewed token stands for its successor: a double
 // submit, or a reply that was lost.
 const renewWindow = time.Minute

@@ -65,7 +65,7 @@ func viewAt(ro *Roster, d time.Duration) View {
 // draftOf is a draft of a roster as it is, of which nothing was settled.
 func draftOf(ro *Roster, d time.Duration, rule rule) *draft {
 	own := *ro
-	return &draft{Roster: &own, was: viewAt(ro, d), epoch: 1, rule: rule}
+	return &draft{Roster: &own, was: viewAt(ro, d), given: premises{epoch: 1}, rule: rule}
 }
 
 // settled is a draft of ada's roster.

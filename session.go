@@ -43,6 +43,43 @@ type Stream struct {
 	LastHeartbeat time.Time `json:"last_heartbeat"`  // to within a tenth of [Config.StreamIdle]
 }
 
+// Client is the browser, or program, that signs in.
+type Client struct {
+	// Token is what it presented, or "". The live token of the same account is
+	// renewed: its session is replaced silently. That of another account ends
+	// that account's session here.
+	Token string
+
+	// DeviceID is the random id that the device keeps, or "". Only its hash is
+	// stored. A session of the same device gives way first.
+	DeviceID string
+
+	// Device is what is known of the device.
+	Device Device
+
+	// TakeOver lets the newcomer in under Refuse too: the application has proof,
+	// fresher than a password that may be shared, that this is the owner.
+	TakeOver bool
+}
+
+// Grant is a session and the token that proves it. The token cannot be had a
+// second time.
+type Grant struct {
+	Session Session
+	Token   Token
+}
+
+// Player is what plays a stream: one of a session's, of which there may be
+// several.
+type Player struct {
+	// ID is random and the player's own. It keeps it over reconnects, seeks and
+	// changes of quality, which take no second stream. Only its hash is stored.
+	ID string
+
+	// Instead names streams to end, to make room for this one.
+	Instead []SessionID
+}
+
 // Device is the little that is kept about a device: enough for its owner to
 // know it again, too little to follow anybody.
 type Device struct {
@@ -122,6 +159,14 @@ const (
 	AccountWasBlocked  Reason = "account_blocked"     // the account was blocked
 	RealmEnded         Reason = "realm_ended"         // every session of the realm was ended at once
 )
+
+// Cause is why sessions are ended from outside, for the record and for their
+// owner.
+type Cause struct {
+	Reason Reason    // Revoked (the default), CredentialsChanged or SignedOut
+	By     SessionID // the session from which it was done, if one
+	Actor  string    // who did it, for example a member of staff; at most 48 bytes are kept
+}
 
 // Ending is how a session ended. It is kept for [Config.KeepEndings] so that
 // the old browser can be told.

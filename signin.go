@@ -6,32 +6,6 @@ import (
 	"time"
 )
 
-// Client is the browser, or program, that signs in.
-type Client struct {
-	// Token is what it presented, or "". The live token of the same account is
-	// renewed: its session is replaced silently. That of another account ends
-	// that account's session here.
-	Token string
-
-	// DeviceID is the random id that the device keeps, or "". Only its hash is
-	// stored. A session of the same device gives way first.
-	DeviceID string
-
-	// Device is what is known of the device.
-	Device Device
-
-	// TakeOver lets the newcomer in under Refuse too: the application has proof,
-	// fresher than a password that may be shared, that this is the owner.
-	TakeOver bool
-}
-
-// Grant is a session and the token that proves it. The token cannot be had a
-// second time.
-type Grant struct {
-	Session Session
-	Token   Token
-}
-
 // SignIn gives the account a new session, after the application has verified
 // who is asking. What has to give way ends in the same step.
 //
@@ -81,8 +55,7 @@ func (r *Registry) Redeem(ctx context.Context, ticket Ticket, from Client, ids .
 func (r *Registry) signIn(ctx context.Context, account string, from Client, c newcomer, ticket Ticket) (Grant, error) {
 	key := KeyOf(r.config.Realm, account)
 	token, secret := newToken(key)
-	c = c.from(key, from)
-	c.seat.secret = secret
+	c = c.from(from, key, secret)
 	if r.rule.whenFull == Ask && ticket == "" {
 		ticket, c.ticket = newTicket(key)
 	}
@@ -97,7 +70,7 @@ func (r *Registry) signIn(ctx context.Context, account string, from Client, c ne
 		r.stats.refused.Add(1)
 		return Grant{}, v.limitError(is, "")
 	}
-	s, err := v.admitted(c.seat.ID)
+	s, err := v.admitted(is)
 	if err != nil {
 		return Grant{}, err
 	}
@@ -110,21 +83,7 @@ func (r *Registry) signIn(ctx context.Context, account string, from Client, c ne
 			r.log.Warn("the session of another account in the same browser was not ended", "error", err)
 		}
 	}
-	return Grant{s.Session, token}, nil
-}
-
-// from completes a newcomer with a seat of its own, as the client would sit on
-// it.
-func (c newcomer) from(key Key, from Client) newcomer {
-	c.override = from.TakeOver
-	c.seat = seat{
-		Session:  Session{ID: newSessionID(), Device: from.Device.clean()},
-		deviceID: deviceDigest(from.DeviceID),
-	}
-	if k, presented, ok := parseToken(from.Token); ok && k == key {
-		c.presented = presented
-	}
-	return c
+	return Grant{*s.session(), token}, nil
 }
 
 // Adopt gives a seat to a session of the application's own that is older than
@@ -144,9 +103,7 @@ func (r *Registry) Adopt(ctx context.Context, account string, issued time.Time, 
 	}
 	key := KeyOf(r.config.Realm, account)
 	token, secret := newToken(key)
-	from.Token, from.TakeOver = "", false
-	c := newcomer{adopted: true, issued: issued}.from(key, from)
-	c.seat.secret = secret
+	c := newcomer{adopted: true, issued: issued}.from(from, key, secret)
 	v, is, err := r.admit(ctx, account, c)
 	if _, blocked := errors.AsType[*BlockedError](err); blocked {
 		return Grant{}, ErrNoSession
@@ -158,17 +115,17 @@ func (r *Registry) Adopt(ctx context.Context, account string, issued time.Time, 
 		return Grant{}, ErrNoSession
 	}
 	r.stats.decided(is)
-	s, err := v.admitted(c.seat.ID)
+	s, err := v.admitted(is)
 	if err != nil {
 		return Grant{}, err
 	}
-	return Grant{s.Session, token}, nil
+	return Grant{*s.session(), token}, nil
 }
 
 // admit brings a newcomer to the one door.
 func (r *Registry) admit(ctx context.Context, account string, c newcomer) (View, Decision, error) {
 	var is Decision
-	v, err := r.changeLimited(ctx, account, c.seat.ID, func(d *draft) (change Change) {
+	v, err := r.changeLimited(ctx, account, c.id(), func(d *draft) (change Change) {
 		change, is = d.admit(c)
 		return change
 	})
@@ -192,7 +149,7 @@ func (r *Registry) Rotate(ctx context.Context, token string) (Grant, error) {
 	if err != nil {
 		return Grant{}, err
 	}
-	return Grant{v.match(claim{secret: secret}, v.Now).seat.Session, next}, nil
+	return Grant{*v.holder(secret), next}, nil
 }
 
 // SignOut ends the session of a token. It returns nil also if that had ended

@@ -28,7 +28,7 @@ func (ro *Roster) streaming(parent, stream SessionID) error {
 // of its life is. It is no use of the session that plays it.
 func (d *draft) heartbeat(parent, stream SessionID) (Change, error) {
 	err := d.streaming(parent, stream)
-	if err == nil && d.matchID(stream).seat.epoch > d.epoch { // the realm's record was lost: checks do not know the stream either
+	if err == nil && d.matchID(stream).seat.epoch > d.given.epoch { // the realm's record was lost: checks do not know the stream either
 		err = ErrNoSession
 	}
 	if err == nil && d.touch(stream, d.rule.streamIdle/10) {

@@ -37,7 +37,7 @@ func (d *draft) issueTicket(c newcomer) {
 	if c.ticket.IsZero() || d.ticket(c.ticket) >= 0 {
 		return
 	}
-	p := pending{secret: c.ticket, deviceID: c.seat.deviceID, epoch: d.epoch, expires: d.now().Add(ticketLife)}
+	p := pending{secret: c.ticket, deviceID: c.seat.deviceID, epoch: d.given.epoch, expires: d.now().Add(ticketLife)}
 	d.tickets = append(slices.Clip(d.tickets), p)
 	if len(d.tickets) > maxTickets {
 		d.tickets = d.tickets[1:]
@@ -66,7 +66,7 @@ func (d *draft) spendTicket(secret digest) {
 func (d *draft) expireTickets() {
 	if len(d.tickets) > 0 {
 		d.tickets = slices.DeleteFunc(slices.Clone(d.tickets), func(p pending) bool {
-			return !d.now().Before(p.expires) || p.epoch < d.epoch
+			return !d.now().Before(p.expires) || p.epoch < d.given.epoch
 		})
 	}
 }

@@ -174,10 +174,11 @@ func (r *Registry) endWatchesOver(v View) {
 		return
 	}
 	for _, d := range r.watches.of(v.Key) {
-		switch m := v.match(d.claim(), v.Now); {
-		case m.ending != nil:
-			r.endWatches(d.watchKey, whenever, &EndedError{m.ending.Ending})
-		case m.seat == nil && d.entry != nil:
+		seated, how := v.trace(d.claim())
+		switch {
+		case how != nil:
+			r.endWatches(d.watchKey, whenever, &EndedError{*how})
+		case !seated && d.entry != nil:
 			r.endWatches(d.watchKey, v.Version, ErrNoSession)
 		}
 	}
