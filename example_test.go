@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/oneseat/oneseat"
 	"github.com/oneseat/oneseat/store/memstore"
@@ -129,4 +130,37 @@ func ExampleRegistry_EndOthers() {
 	live, _ := seats.Sessions(ctx, "ada")
 	fmt.Println(n, "ended,", len(live), "left")
 	// Output: 2 ended, 1 left
+}
+
+// What support does: look through the accounts, end a session, block an account,
+// and read what happened to it.
+func ExampleRegistry_Accounts() {
+	ctx := context.Background()
+	seats, _ := oneseat.New(memstore.New(), oneseat.Config{Limit: 2})
+	defer seats.Close()
+	for _, account := range []string{"ada", "grace", "grace"} {
+		_, _ = seats.SignIn(ctx, account, oneseat.Client{Device: oneseat.Device{Label: "Firefox on Linux"}})
+	}
+
+	accounts, _ := seats.Accounts(ctx, oneseat.AccountQuery{})
+	for _, a := range accounts {
+		fmt.Println(a.Name, "has", len(a.Sessions), "of", a.InForce[0].Limit)
+	}
+
+	grace, _ := seats.Account(ctx, "grace")
+	n, _ := seats.End(ctx, "grace", oneseat.Cause{Actor: "support"}, grace.Sessions[0].ID)
+	fmt.Println("ended:", n)
+	_ = seats.Block(ctx, "ada", time.Time{}, "support")
+
+	events, _ := seats.Events(ctx, oneseat.EventQuery{Account: "ada"})
+	for _, e := range events {
+		fmt.Println(e.Account, e.Type, e.Reason, e.Actor)
+	}
+	// Output:
+	// ada has 1 of 2
+	// grace has 2 of 2
+	// ended: 1
+	// ada account_blocked  support
+	// ada session_ended account_blocked support
+	// ada session_created
 }

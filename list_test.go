@@ -1,0 +1,199 @@
+package oneseat_test
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/oneseat/oneseat"
+	"github.com/oneseat/oneseat/store/memstore"
+)
+
+// An account is read as it is judged: what has timed out, or was ended with the
+// realm, is not live, whether or not anybody has recorded that.
+func TestAnAccountIsReadAsItIsJudged(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := memstore.New()
+		r := newNode(t, store, oneseat.Config{Limit: 3, Streams: 2, Idle: time.Hour, MaxStale: time.Minute})
+		gone := signIn(t, r, "ada", oneseat.Client{Device: laptop})
+		one := signIn(t, r, "ada", oneseat.Client{Device: phone})
+		if err := signOut(t, r, gone); err != nil {
+			t.Fatal(err)
+		}
+		stream := play(t, r, one.Session, "p")
+		a, err := r.Account(t.Context(), "ada")
+		if err != nil || a.Name != "ada" || !slices.Equal(a.Sessions, []oneseat.Session{one.Session}) || !slices.Equal(a.Streams, []oneseat.Stream{stream}) ||
+			len(a.Endings) != 1 || a.Endings[0].Session != gone.Session.ID || a.Endings[0].Reason != oneseat.SignedOut || a.Block != nil || !a.Takeover.IsZero() || !a.Limits.IsZero() {
+			t.Errorf("got %+v, %v", a, err)
+		}
+		time.Sleep(time.Hour) // it is due; no sweep has been
+		before := stored(t, store, "ada").Version
+		if a, err = r.Account(t.Context(), "ada"); err != nil || len(a.Sessions) != 0 || len(a.Streams) != 0 || len(a.Endings) != 1 {
+			t.Errorf("after the timeout: %+v, %v", a, err)
+		}
+		if v := stored(t, store, "ada").Version; v != before {
+			t.Error("reading an account has written to it")
+		}
+		two := signIn(t, r, "ada", oneseat.Client{})
+		endRealm(t, r, "")
+		if a, err = r.Account(t.Context(), "ada"); err != nil || len(a.Sessions) != 0 {
+			t.Errorf("after the realm's end: %+v, %v", a, err)
+		}
+		wantEnded(t, r, two, oneseat.RealmEnded)
+	})
+}
+
+// The limits in force are shown with where each was set, and a block with who set
+// it.
+func TestAnAccountShowsItsLimitsAndItsBlock(t *testing.T) {
+	c := oneseat.Config{Limit: 2, ClassLimits: map[string]int{"tv": 1}, Streams: 3}
+	r := newNode(t, memstore.New(), c)
+	a, err := r.Account(t.Context(), "nobody yet")
+	want := []oneseat.Bound{{Name: "tv", Limit: 1, From: oneseat.FromConfig}, {Name: "total", Limit: 2, From: oneseat.FromConfig}, {Name: "streams", Limit: 3, From: oneseat.FromConfig}}
+	if err != nil || a.Name != "nobody yet" || !slices.Equal(a.InForce, want) || a.Sessions != nil {
+		t.Errorf("an account of which nothing is known: %+v, %v", a, err)
+	}
+	if err := r.SetLimit(t.Context(), "ada", oneseat.Limits{Total: oneseat.Unlimited}, "sales"); err != nil {
+		t.Fatal(err)
+	}
+	until := time.Now().Add(time.Hour).UTC().Truncate(time.Microsecond)
+	if err := r.Block(t.Context(), "ada", until, "support"); err != nil {
+		t.Fatal(err)
+	}
+	a, err = r.Account(t.Context(), "ada")
+	want = []oneseat.Bound{{Name: "total", Limit: oneseat.MaxSeats, From: oneseat.FromSetLimit}, {Name: "streams", Limit: 3, From: oneseat.FromConfig}}
+	if err != nil || a.Limits.Total != oneseat.Unlimited || !slices.Equal(a.InForce, want) {
+		t.Errorf("with a limit of its own: %+v, %v", a, err)
+	}
+	if b := a.Block; b == nil || !b.Until.Equal(until) || b.Actor != "support" || b.Since.IsZero() {
+		t.Errorf("the block is %+v", b)
+	}
+
+	var p plans
+	p.say(oneseat.Limits{Total: 7})
+	c.LimitFor = p.limitFor
+	r = newNode(t, memstore.New(), c)
+	a, err = r.Account(t.Context(), "ada")
+	if err != nil || a.InForce[0] != (oneseat.Bound{Name: "total", Limit: 7, From: oneseat.FromLimitFor}) {
+		t.Errorf("with a plan: %+v, %v", a, err)
+	}
+	p.fail(errDown)
+	_, err = r.Account(t.Context(), "ada")
+	wantError(t, err, errDown)
+	if _, err := r.Account(t.Context(), ""); !isAccountError(err) {
+		t.Errorf("no name: %v", err)
+	}
+}
+
+func isAccountError(err error) bool {
+	_, ok := errors.AsType[*oneseat.AccountError](err)
+	return ok
+}
+
+// A page after a page shows each account once, in the order of their names.
+func TestAccountsComeInPages(t *testing.T) {
+	r := newRegistry(t, memstore.New(), oneseat.Config{})
+	var want, got []string
+	for i := range 25 {
+		name := fmt.Sprintf("user-%02d", i)
+		signIn(t, r, name, oneseat.Client{})
+		want = append(want, name)
+	}
+	signIn(t, r, "ada", oneseat.Client{})
+	for after := ""; ; {
+		page, err := r.Accounts(t.Context(), oneseat.AccountQuery{Prefix: "user-", After: after, Limit: 10})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(page) == 0 {
+			break
+		}
+		for _, a := range page {
+			if len(a.Sessions) != 1 || len(a.InForce) != 2 {
+				t.Errorf("%+v", a)
+			}
+			got = append(got, a.Name)
+		}
+		after = page[len(page)-1].Name
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("got %q", got)
+	}
+}
+
+// Whoever reads on from a place in the log misses nothing and is told of a gap.
+func TestReadingOnFromAPlaceMissesNothing(t *testing.T) {
+	a, b, store := newSystem(t, oneseat.Config{})
+	start, err := a.EventsSince(t.Context(), "")
+	if err != nil || len(start.Events) != 0 || !start.End || start.Gap || start.Next == "" {
+		t.Fatalf("the end: %+v, %v", start, err)
+	}
+	first := signIn(t, a, "ada", oneseat.Client{})
+	second := signIn(t, b, "ada", oneseat.Client{})
+	page, err := b.EventsSince(t.Context(), start.Next)
+	var told []string
+	for _, e := range page.Events {
+		told = append(told, fmt.Sprint(e.Type, " ", e.Session))
+	}
+	want := []string{"session_created " + string(first.Session.ID), "session_ended " + string(first.Session.ID), "session_created " + string(second.Session.ID)}
+	if err != nil || !slices.Equal(told, want) || !page.End || page.Gap {
+		t.Errorf("after it: %q, %+v, %v", told, page, err)
+	}
+	if page, err = a.EventsSince(t.Context(), page.Next); err != nil || len(page.Events) != 0 {
+		t.Errorf("after all: %+v, %v", page, err)
+	}
+	other := newNode(t, store, oneseat.Config{Realm: "staff"})
+	if page, err = other.EventsSince(t.Context(), start.Next); err != nil || len(page.Events) != 0 {
+		t.Errorf("another realm was told: %+v, %v", page, err)
+	}
+	for _, bad := range []oneseat.Place{"x", "W10", "WyIiXQ", "bnVsbA"} {
+		if _, err := a.EventsSince(t.Context(), bad); err == nil {
+			t.Errorf("%q is no place, and was taken for one", bad)
+		}
+	}
+	elsewhere := newNode(t, memstore.New(), oneseat.Config{})
+	if page, err := elsewhere.EventsSince(t.Context(), start.Next); err != nil || !page.Gap {
+		t.Errorf("a place of another log: %+v, %v", page, err)
+	}
+}
+
+// storeOnly is a store that keeps no history.
+type storeOnly struct{ oneseat.Store }
+
+func TestAStoreWithoutHistorySaysSo(t *testing.T) {
+	r := newRegistry(t, storeOnly{memstore.New()}, oneseat.Config{})
+	signIn(t, r, "ada", oneseat.Client{})
+	_, err := r.Accounts(t.Context(), oneseat.AccountQuery{})
+	wantError(t, err, errors.ErrUnsupported)
+	_, err = r.Events(t.Context(), oneseat.EventQuery{})
+	wantError(t, err, errors.ErrUnsupported)
+	if a, err := r.Account(t.Context(), "ada"); err != nil || len(a.Sessions) != 1 {
+		t.Errorf("one account needs no history: %+v, %v", a, err)
+	}
+}
+
+// What is shown to people has names in JSON, and no secret.
+func TestAnAccountInJSON(t *testing.T) {
+	r := newNode(t, memstore.New(), oneseat.Config{})
+	g := signIn(t, r, "ada", oneseat.Client{Device: phone})
+	a, err := r.Account(t.Context(), "ada")
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := json.Marshal(a)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all map[string]any
+	if err := json.Unmarshal(b, &all); err != nil {
+		t.Fatal(err)
+	}
+	s := all["sessions"].([]any)[0].(map[string]any)
+	if all["name"] != "ada" || s["id"] != string(g.Session.ID) || s["device"].(map[string]any)["label"] != phone.Label || s["created"] == nil || s["last_seen"] == nil {
+		t.Errorf("%s", b)
+	}
+}
