@@ -80,7 +80,7 @@ func (r *Registry) Unblock(ctx context.Context, account, actor string) error {
 
 // SetLimit stores limits of the account's own, which count before all others,
 // and ends in the same step what is over them now; the zero Limits take them
-// away. actor is for the record. It returns a *[LimitsError] for what cannot be.
+// away. actor is for the record. It returns a *[ConfigError] for what cannot be.
 func (r *Registry) SetLimit(ctx context.Context, account string, limits Limits, actor string) error {
 	if err := limits.check(); err != nil {
 		return err

@@ -33,7 +33,7 @@ type Config struct {
 
 	// ClassLimits limit sessions by class of device, under Limit: see [Classes].
 	// Default: only Limit counts.
-	ClassLimits map[string]int
+	ClassLimits map[Class]int
 
 	// Streams is how many streams an account may play at once: 1 to
 	// [MaxStreams], or [Unlimited]. Default 1.
@@ -112,78 +112,30 @@ type Config struct {
 	Clock func() (wall time.Time, monotonic time.Duration)
 }
 
-const maxTouchEvery = 5 * time.Minute
-
 // withDefaults returns the configuration in force, or every reason why there is
 // none, joined.
 func (c Config) withDefaults() (Config, error) {
-	var errs []error
-	reject := func(field, problem string, args ...any) {
-		errs = append(errs, &ConfigError{field, fmt.Sprintf(problem, args...)})
+	c.complete()
+	return c, errors.Join(c.problems()...)
+}
+
+// complete fills in the defaults.
+func (c *Config) complete() {
+	if c.Idle == 0 && c.Absolute > 0 {
+		c.Idle = min(defaultIdle, c.Absolute)
 	}
-	idleGiven := c.Idle != 0
 	setDefault(&c.Realm, "default")
 	setDefault(&c.Limit, 1)
 	setDefault(&c.Streams, 1)
 	setDefault(&c.WhenFull, Displace)
 	setDefault(&c.WhoGoes, Idlest)
 	setDefault(&c.StreamIdle, 45*time.Second)
+	setDefault(&c.Idle, defaultIdle)
 	setDefault(&c.Absolute, 90*24*time.Hour)
-	if setDefault(&c.Idle, 14*24*time.Hour); !idleGiven && c.Absolute > 0 {
-		c.Idle = min(c.Idle, c.Absolute)
-	}
+	setDefault(&c.TouchEvery, c.mostTouchEvery())
 	setDefault(&c.KeepEndings, 30*24*time.Hour)
 	setDefault(&c.MaxStale, time.Second)
 	setDefault(&c.HoldGrace, 5*time.Second)
-
-	if len(c.Realm) > 64 || !utf8.ValidString(c.Realm) || sanitize(c.Realm, 64) != c.Realm {
-		reject("Realm", "it has to be 1 to 64 bytes of printable text")
-	}
-	fields := map[string]string{"Total": "Limit", "Classes": "ClassLimits", "Streams": "Streams"}
-	for _, p := range c.limits().problems() {
-		field, class, ok := strings.Cut(p.Field, "[")
-		if field = fields[field]; ok {
-			field += "[" + class
-		}
-		reject(field, "%s", p.Problem)
-	}
-	if !slices.Contains([]Policy{Displace, Refuse, Ask}, c.WhenFull) {
-		reject("WhenFull", "%q is neither Displace, Refuse nor Ask", string(c.WhenFull))
-	}
-	if !slices.Contains([]WhoGoes{Idlest, Oldest, SameClass}, c.WhoGoes) {
-		reject("WhoGoes", "%q is neither Idlest, Oldest nor SameClass", string(c.WhoGoes))
-	}
-	if c.StreamIdle < time.Second {
-		reject("StreamIdle", "%v is less than a second", c.StreamIdle)
-	}
-	if c.Idle != NoTimeout && c.Idle < time.Second {
-		reject("Idle", "%v is less than a second, and not NoTimeout", c.Idle)
-	}
-	if c.Absolute != NoTimeout && c.Absolute < time.Second {
-		reject("Absolute", "%v is less than a second, and not NoTimeout", c.Absolute)
-	}
-	if c.Absolute > 0 && c.Idle > c.Absolute {
-		reject("Idle", "%v is longer than Absolute, %v, and would never be reached", c.Idle, c.Absolute)
-	}
-	most := maxTouchEvery
-	if c.Idle > 0 {
-		most = min(most, c.Idle/10)
-	}
-	if setDefault(&c.TouchEvery, most); c.TouchEvery <= 0 || c.TouchEvery > most {
-		reject("TouchEvery", "%v is not between 0 and %v, a tenth of Idle and 5 minutes at most", c.TouchEvery, most)
-	}
-	if c.SeatIdle != 0 && c.SeatIdle < 2*c.TouchEvery {
-		reject("SeatIdle", "%v is less than twice TouchEvery, %v: idleness is not known so exactly", c.SeatIdle, c.TouchEvery)
-	}
-	if c.KeepEndings < time.Minute {
-		reject("KeepEndings", "%v is less than a minute: nobody could be told", c.KeepEndings)
-	}
-	if c.MaxStale != FreshAlways && (c.MaxStale < 20*time.Millisecond || c.MaxStale > time.Minute) {
-		reject("MaxStale", "%v is not 20 ms to 1 minute, nor FreshAlways", c.MaxStale)
-	}
-	if c.HoldGrace < 0 {
-		reject("HoldGrace", "%v is negative", c.HoldGrace)
-	}
 	if c.Logger == nil {
 		c.Logger = slog.Default()
 	}
@@ -194,7 +146,60 @@ func (c Config) withDefaults() (Config, error) {
 			return now.Round(0), now.Sub(start)
 		}
 	}
-	return c, errors.Join(errs...)
+}
+
+const (
+	defaultIdle   = 14 * 24 * time.Hour
+	maxTouchEvery = 5 * time.Minute
+)
+
+// mostTouchEvery is how long TouchEvery may be.
+func (c *Config) mostTouchEvery() time.Duration {
+	if c.Idle > 0 {
+		return min(maxTouchEvery, c.Idle/10)
+	}
+	return maxTouchEvery
+}
+
+// problems returns what is impossible about a complete configuration.
+func (c *Config) problems() (errs []error) {
+	reject := func(wrong bool, field, problem string, args ...any) {
+		if wrong {
+			errs = append(errs, &ConfigError{"Config", field, fmt.Sprintf(problem, args...)})
+		}
+	}
+	reject(len(c.Realm) > 64 || !utf8.ValidString(c.Realm) || sanitize(c.Realm, 64) != c.Realm,
+		"Realm", "it has to be 1 to 64 bytes of printable text")
+	for _, p := range c.limits().problems() {
+		name, class, _ := strings.Cut(p.Field, "[")
+		field := map[string]string{"Total": "Limit", "Classes": "ClassLimits", "Streams": "Streams"}[name]
+		if class != "" {
+			field += "[" + class
+		}
+		reject(true, field, "%s", p.Problem)
+	}
+	reject(!slices.Contains([]Policy{Displace, Refuse, Ask}, c.WhenFull),
+		"WhenFull", "%q is neither Displace, Refuse nor Ask", string(c.WhenFull))
+	reject(!slices.Contains([]WhoGoes{Idlest, Oldest, SameClass}, c.WhoGoes),
+		"WhoGoes", "%q is neither Idlest, Oldest nor SameClass", string(c.WhoGoes))
+	reject(c.StreamIdle < time.Second,
+		"StreamIdle", "%v is less than a second", c.StreamIdle)
+	reject(c.Idle != NoTimeout && c.Idle < time.Second,
+		"Idle", "%v is less than a second, and not NoTimeout", c.Idle)
+	reject(c.Absolute != NoTimeout && c.Absolute < time.Second,
+		"Absolute", "%v is less than a second, and not NoTimeout", c.Absolute)
+	reject(c.Absolute > 0 && c.Idle > c.Absolute,
+		"Idle", "%v is longer than Absolute, %v, and would never be reached", c.Idle, c.Absolute)
+	reject(c.TouchEvery <= 0 || c.TouchEvery > c.mostTouchEvery(),
+		"TouchEvery", "%v is not between 0 and %v, a tenth of Idle and 5 minutes at most", c.TouchEvery, c.mostTouchEvery())
+	reject(c.SeatIdle != 0 && c.SeatIdle < 2*c.TouchEvery,
+		"SeatIdle", "%v is less than twice TouchEvery, %v: idleness is not known so exactly", c.SeatIdle, c.TouchEvery)
+	reject(c.KeepEndings < time.Minute,
+		"KeepEndings", "%v is less than a minute: nobody could be told", c.KeepEndings)
+	reject(c.MaxStale != FreshAlways && (c.MaxStale < 20*time.Millisecond || c.MaxStale > time.Minute),
+		"MaxStale", "%v is not 20 ms to 1 minute, nor FreshAlways", c.MaxStale)
+	reject(c.HoldGrace < 0, "HoldGrace", "%v is negative", c.HoldGrace)
+	return errs
 }
 
 func setDefault[T comparable](field *T, value T) {

@@ -257,19 +257,22 @@ func TestNoRosterEverHoldsMoreThanTheLimit(t *testing.T) {
 			token := dig(rapid.SampledFrom(secrets).Draw(t, "token"))
 			before := snapshot(t, stored)
 			var c Change
-			switch what := rapid.SampledFrom([]string{"sign in", "sign in", "touch", "rotate", "end", "settle"}).Draw(t, "what"); {
+			switch what := rapid.SampledFrom([]string{"sign in", "sign in", "touch", "rotate", "end", "sign out", "end others", "lower", "block", "settle"}).Draw(t, "what"); {
 			case what == "sign in":
 				s := aSeat(fmt.Sprint(n), device(rapid.SampledFrom([]string{"", "x", "y"}).Draw(t, "device")))
 				var d Decision
 				c, d = settled(v, 1, rule).admit(newcomer{seat: s, presented: token, override: rapid.Bool().Draw(t, "override")})
 				limit := rule.limits.Total
+				if stored != nil && stored.limits.Total != 0 {
+					limit = stored.limits.Total
+				}
 				if limit == Unlimited {
 					limit = MaxSeats
 				}
 				if d.Outcome == Admitted && len(c.Roster.seats) > limit {
 					t.Fatalf("%d live of %d", len(c.Roster.seats), limit)
 				}
-				if d.Outcome == Refused && (rule.whenFull != Refuse || rule.limits.Total == Unlimited || stored == nil || len(c.Roster.seats) < limit) {
+				if d.Outcome == Refused && (rule.whenFull != Refuse || limit == MaxSeats || stored == nil || len(c.Roster.seats) < limit) {
 					t.Fatalf("refused though there is room: %+v", rule)
 				}
 			case stored == nil:
@@ -281,6 +284,14 @@ func TestNoRosterEverHoldsMoreThanTheLimit(t *testing.T) {
 					c = d.touchBefore(d.seats[i].ID)
 				case what == "rotate":
 					c, _ = d.rotate(token, dig(fmt.Sprint(n)))
+				case what == "sign out":
+					c, _ = d.signOut(token)
+				case what == "end others":
+					c = d.endWhere(&endRequest{how: Cause{Reason: Revoked}, others: true, keep: d.seats[i].ID})
+				case what == "lower":
+					c = d.setLimit(Limits{Total: 1}, "")
+				case what == "block":
+					c = d.block(v.Now, "")
 				case what == "end":
 					d.end(d.seats[i].ID, Ending{Reason: Revoked})
 					c = d.changed()
@@ -295,6 +306,13 @@ func TestNoRosterEverHoldsMoreThanTheLimit(t *testing.T) {
 				}
 				if e.Type == SessionEnded {
 					gone[e.Session] = true
+				}
+			}
+			if stored != nil && (c.Roster != nil || c.Erase) {
+				for _, s := range stored.seats {
+					if stays := c.Roster != nil && c.Roster.seat(s.ID) >= 0; !stays && !gone[s.ID] {
+						t.Fatalf("session %s has gone without an event", s.ID)
+					}
 				}
 			}
 			switch {

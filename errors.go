@@ -67,15 +67,6 @@ func (e *LimitError) Error() string {
 	return fmt.Sprintf("oneseat: sign-in refused: %d of %d seats are taken: sign out elsewhere first", len(e.Live), e.Limit)
 }
 
-// LimitsError is one impossible field of [Limits].
-type LimitsError struct {
-	Field   string // as spelt in [Limits]
-	Problem string // what is wrong and what is possible
-}
-
-// Error names the field first.
-func (e *LimitsError) Error() string { return "oneseat: Limits." + e.Field + ": " + e.Problem }
-
 // TicketError says why a ticket is not good (any more).
 type TicketError struct {
 	Problem string
@@ -109,14 +100,16 @@ func (e *AccountError) Error() string {
 	return "oneseat: bad account: " + e.Problem + "; an account is 1 to 256 bytes of UTF-8 without control characters"
 }
 
-// ConfigError is one impossible setting. [New] joins all of them.
+// ConfigError is one impossible setting. [New] joins all of them; SetLimit, and a
+// sign-in whose limits [Config.LimitFor] said, return the first.
 type ConfigError struct {
-	Field   string // as spelt in [Config]
+	In      string // "Config" or "Limits"
+	Field   string // as spelt there
 	Problem string // what is wrong and what is possible
 }
 
 // Error names the field first.
-func (e *ConfigError) Error() string { return "oneseat: Config." + e.Field + ": " + e.Problem }
+func (e *ConfigError) Error() string { return "oneseat: " + e.In + "." + e.Field + ": " + e.Problem }
 
 // FormatError says that a stored record cannot be read by this release. The
 // record is left as it is.

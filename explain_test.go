@@ -17,11 +17,11 @@ import (
 // LIM-02: the explanation equals the decision. Whatever an account has been
 // through, what Explain says of a newcomer is what its sign-in then comes to.
 func TestExplainIsWhatTheSignInComesTo(t *testing.T) {
-	devices := []string{"desktop", "mobile", "tv", "toaster"}
+	devices := []oneseat.Class{"desktop", "mobile", "tv", "toaster"}
 	limits := rapid.Custom(func(t *rapid.T) oneseat.Limits {
 		l := oneseat.Limits{Total: rapid.SampledFrom([]int{0, 0, 1, 2, 3, oneseat.Unlimited}).Draw(t, "total")}
 		if l.Total != 0 && rapid.Bool().Draw(t, "classes") {
-			l.Classes = map[string]int{rapid.SampledFrom(oneseat.Classes()).Draw(t, "class"): rapid.SampledFrom([]int{1, 2, oneseat.Unlimited}).Draw(t, "of it")}
+			l.Classes = map[oneseat.Class]int{rapid.SampledFrom(oneseat.Classes()).Draw(t, "class"): rapid.SampledFrom([]int{1, 2, oneseat.Unlimited}).Draw(t, "of it")}
 		}
 		return l
 	})
@@ -132,7 +132,7 @@ func TestExplainSaysWhoSaidTheLimit(t *testing.T) {
 	want("the plan", oneseat.Decision{Outcome: oneseat.Admitted})
 	signIn(t, r, "ada", oneseat.Client{Device: phone})
 	want("the plan is used up", oneseat.Decision{Outcome: oneseat.Refused, Full: "total", Limit: 2, From: oneseat.FromLimitFor})
-	if err := r.SetLimit(t.Context(), "ada", oneseat.Limits{Total: 9, Classes: map[string]int{"mobile": 1}}, ""); err != nil {
+	if err := r.SetLimit(t.Context(), "ada", oneseat.Limits{Total: 9, Classes: map[oneseat.Class]int{"mobile": 1}}, ""); err != nil {
 		t.Fatal(err)
 	}
 	want("stored, by class", oneseat.Decision{Outcome: oneseat.Refused, Full: "mobile", Limit: 1, From: oneseat.FromSetLimit})
@@ -147,7 +147,7 @@ func TestExplainSaysWhoSaidTheLimit(t *testing.T) {
 	wantError(t, err, errDown)
 	plan = oneseat.Limits{Total: -5}
 	_, err = r.Explain(t.Context(), "ada", oneseat.Client{})
-	if _, ok := errors.AsType[*oneseat.LimitsError](err); !ok {
+	if _, ok := errors.AsType[*oneseat.ConfigError](err); !ok {
 		t.Errorf("an impossible plan: %v", err)
 	}
 	plan = oneseat.Limits{}

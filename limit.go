@@ -33,7 +33,7 @@ func (b bound) counts(s *seat) bool {
 	case boundStreams:
 		return s.parent != ""
 	}
-	return s.parent == "" && s.Device.Class == b.Name
+	return s.parent == "" && string(s.Device.Class) == b.Name
 }
 
 // said are the limits that were set for the account, the most specific first.
@@ -55,7 +55,7 @@ func (d *draft) sessionBounds() (bounds []bound) {
 		}
 		for _, class := range slices.Sorted(maps.Keys(l.Classes)) {
 			if n := l.Classes[class]; n != Unlimited {
-				bounds = append(bounds, newBound(class, n, l.from))
+				bounds = append(bounds, newBound(string(class), n, l.from))
 			}
 		}
 		return append(bounds, newBound(boundTotal, l.Total, l.from))

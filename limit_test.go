@@ -9,12 +9,12 @@ import (
 	"time"
 )
 
-func class(c string) func(*seat)      { return func(s *seat) { s.Device.Class = c } }
+func class(c Class) func(*seat)       { return func(s *seat) { s.Device.Class = c } }
 func under(parent string) func(*seat) { return func(s *seat) { s.parent = SessionID(parent) } }
-func classes(kv ...any) map[string]int { // name, limit, …
-	m := make(map[string]int)
+func classes(kv ...any) map[Class]int { // name, limit, …
+	m := make(map[Class]int)
 	for i := 0; i < len(kv); i += 2 {
-		m[kv[i].(string)] = kv[i+1].(int)
+		m[Class(kv[i].(string))] = kv[i+1].(int)
 	}
 	return m
 }
@@ -94,7 +94,7 @@ func TestDecideWithinClassesUnderATotal(t *testing.T) {
 	}
 	idle := func(r rule, d time.Duration) rule { r.seatIdle = d; return r }
 	who := func(r rule, w WhoGoes) rule { r.whoGoes = w; return r }
-	of := func(c string, with ...func(*seat)) newcomer {
+	of := func(c Class, with ...func(*seat)) newcomer {
 		return newcomer{seat: aSeat("new", append(with, class(c))...)}
 	}
 	owner := func(c newcomer) newcomer { c.override = true; return c }
@@ -282,8 +282,8 @@ func TestImpossibleLimits(t *testing.T) {
 		{Limits{Streams: MaxStreams + 1}, "Streams"},
 	} {
 		err := tt.l.check()
-		e, ok := errors.AsType[*LimitsError](err)
-		if !ok || e.Field != tt.field || e.Problem == "" || !strings.HasPrefix(err.Error(), "oneseat: Limits."+tt.field+": ") {
+		e, ok := errors.AsType[*ConfigError](err)
+		if !ok || e.In != "Limits" || e.Field != tt.field || e.Problem == "" || !strings.HasPrefix(err.Error(), "oneseat: Limits."+tt.field+": ") {
 			t.Errorf("%+v: %v", tt.l, err)
 		}
 	}
@@ -386,7 +386,7 @@ func TestLimitsInTheConfiguration(t *testing.T) {
 	if c, err := (Config{}).withDefaults(); err != nil || c.Streams != 1 || c.WhoGoes != Idlest || c.StreamIdle != 45*time.Second || c.SeatIdle != 0 || c.WhenFull != Displace {
 		t.Errorf("the defaults are %+v, %v", c, err)
 	}
-	if !slices.Equal(Classes(), []string{"desktop", "mobile", "tablet", "tv", "api", "other"}) {
+	if !slices.Equal(Classes(), []Class{"desktop", "mobile", "tablet", "tv", "api", "other"}) {
 		t.Error("other classes")
 	}
 }

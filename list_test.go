@@ -50,7 +50,7 @@ func TestAnAccountIsReadAsItIsJudged(t *testing.T) {
 // The limits in force are shown with where each was set, and a block with who set
 // it.
 func TestAnAccountShowsItsLimitsAndItsBlock(t *testing.T) {
-	c := oneseat.Config{Limit: 2, ClassLimits: map[string]int{"tv": 1}, Streams: 3}
+	c := oneseat.Config{Limit: 2, ClassLimits: map[oneseat.Class]int{"tv": 1}, Streams: 3}
 	r := newNode(t, memstore.New(), c)
 	a, err := r.Account(t.Context(), "nobody yet")
 	want := []oneseat.Bound{{Name: "tv", Limit: 1, From: oneseat.FromConfig}, {Name: "total", Limit: 2, From: oneseat.FromConfig}, {Name: "streams", Limit: 3, From: oneseat.FromConfig}}

@@ -82,7 +82,7 @@ func (o *oracle) inForce(c oneseat.Config) (sessions, streams []limitOf) {
 	}
 	for _, class := range slices.Sorted(maps.Keys(total.Classes)) {
 		if n := total.Classes[class]; n != oneseat.Unlimited {
-			sessions = append(sessions, limitOf{class, n, false})
+			sessions = append(sessions, limitOf{string(class), n, false})
 		}
 	}
 	return append(sessions, named("total", total.Total, oneseat.MaxSeats)), []limitOf{named("streams", stream.Streams, oneseat.MaxStreams)}

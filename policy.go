@@ -47,9 +47,9 @@ const (
 // classes too, so an account whose Total is Unlimited is bound by no class limit
 // that was set for everybody.
 type Limits struct {
-	Total   int            `json:"total,omitzero"`    // sessions: 1 to MaxSeats, or Unlimited
-	Classes map[string]int `json:"classes,omitempty"` // of these, by class of device (see [Classes]); one that is not named has only the total
-	Streams int            `json:"streams,omitzero"`  // streams: 1 to MaxStreams, or Unlimited
+	Total   int           `json:"total,omitzero"`    // sessions: 1 to MaxSeats, or Unlimited
+	Classes map[Class]int `json:"classes,omitempty"` // of these, by class of device (see [Classes]); one that is not named has only the total
+	Streams int           `json:"streams,omitzero"`  // streams: 1 to MaxStreams, or Unlimited
 }
 
 // Equal says that two Limits are the same.
@@ -61,23 +61,23 @@ func (l Limits) Equal(m Limits) bool {
 func (l Limits) IsZero() bool { return l.Equal(Limits{}) }
 
 // problems returns what is impossible about l, by field.
-func (l Limits) problems() (list []*LimitsError) {
+func (l Limits) problems() (list []*ConfigError) {
 	possible := func(field string, n, most int) {
 		if n != Unlimited && (n < 1 || n > most) {
-			list = append(list, &LimitsError{field, fmt.Sprintf("%d is not 1 to %d, nor Unlimited; to keep an account out, block it", n, most)})
+			list = append(list, &ConfigError{"Limits", field, fmt.Sprintf("%d is not 1 to %d, nor Unlimited; to keep an account out, block it", n, most)})
 		}
 	}
 	if l.Total != 0 {
 		possible("Total", l.Total, MaxSeats)
 	} else if len(l.Classes) > 0 {
-		list = append(list, &LimitsError{"Classes", "limits of classes stand under a Total: set it too"})
+		list = append(list, &ConfigError{"Limits", "Classes", "limits of classes stand under a Total: set it too"})
 	}
 	for _, class := range slices.Sorted(maps.Keys(l.Classes)) {
 		if !slices.Contains(Classes(), class) {
-			list = append(list, &LimitsError{"Classes", fmt.Sprintf("%q is none of %v", class, Classes())})
+			list = append(list, &ConfigError{"Limits", "Classes", fmt.Sprintf("%q is none of %v", class, Classes())})
 			continue
 		}
-		possible("Classes["+class+"]", l.Classes[class], MaxSeats)
+		possible("Classes["+string(class)+"]", l.Classes[class], MaxSeats)
 	}
 	if l.Streams != 0 {
 		possible("Streams", l.Streams, MaxStreams)

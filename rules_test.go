@@ -95,7 +95,7 @@ func (w *wanderer) limits(name string) oneseat.Limits {
 		Streams: anyOf([]int{0, 1, 1, 1, 2, 2, oneseat.Unlimited}).Draw(w.T, name+", streams"),
 	}
 	if l.Total != 0 && rapid.Bool().Draw(w.T, name+", classes") {
-		l.Classes = map[string]int{
+		l.Classes = map[oneseat.Class]int{
 			anyOf(classesDrawn).Draw(w.T, "class"): anyOf([]int{1, 1, 2, oneseat.Unlimited}).Draw(w.T, "of it"),
 			anyOf(classesDrawn).Draw(w.T, "class"): anyOf([]int{1, 2}).Draw(w.T, "of it"),
 		}
@@ -103,7 +103,7 @@ func (w *wanderer) limits(name string) oneseat.Limits {
 	return l
 }
 
-var classesDrawn = []string{"desktop", "mobile", "other"}
+var classesDrawn = []oneseat.Class{"desktop", "mobile", "other"}
 
 func (w *wanderer) config() oneseat.Config {
 	l := w.limits("for everybody")
@@ -304,7 +304,7 @@ func (w *wanderer) from() oneseat.Client {
 	return oneseat.Client{
 		Token:    anyOf(append([]string{"", "", "", "", "", "", forged("ada")}, w.tokens...)).Draw(w.T, "token"),
 		DeviceID: anyOf([]string{"", "x", "y"}).Draw(w.T, "device id"),
-		Device:   oneseat.Device{Class: anyOf(append([]string{"toaster"}, classesDrawn...)).Draw(w.T, "class")},
+		Device:   oneseat.Device{Class: anyOf(append([]oneseat.Class{"toaster"}, classesDrawn...)).Draw(w.T, "class")},
 		TakeOver: anyOf(numbers(6)).Draw(w.T, "take over") == 0,
 	}
 }
@@ -315,7 +315,7 @@ func (w *wanderer) newcomer(from oneseat.Client, g oneseat.Grant) *seatOf {
 	if class == "toaster" {
 		class = "other"
 	}
-	return &seatOf{id: g.Session.ID, token: string(g.Token), device: from.DeviceID, class: class}
+	return &seatOf{id: g.Session.ID, token: string(g.Token), device: from.DeviceID, class: string(class)}
 }
 
 func (w *wanderer) admitted(g oneseat.Grant) {
@@ -413,7 +413,7 @@ func (w *wanderer) play(i int) {
 	player := anyOf([]string{"p", "q"}).Draw(w.T, "player")
 	ids := w.some()
 	got, err := w.nodes[i].StartStream(w.ctx, s, oneseat.Player{ID: player, Instead: ids})
-	n := &seatOf{id: got.ID, parent: s.ID, device: "player " + player, class: s.Device.Class}
+	n := &seatOf{id: got.ID, parent: s.ID, device: "player " + player, class: string(s.Device.Class)}
 	if n.class == "" {
 		n.class = "other"
 	}

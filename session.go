@@ -84,12 +84,27 @@ type Player struct {
 // know it again, too little to follow anybody.
 type Device struct {
 	Label string `json:"label,omitzero"` // "Firefox on Windows", at most 40 bytes of inert text
-	Class string `json:"class,omitzero"` // one of [Classes]
+	Class Class  `json:"class,omitzero"` // what kind of device it is
 	IP    string `json:"ip,omitzero"`    // network only: the last 8 bits of IPv4 and the last 80 of IPv6 are zero
 }
 
-// Classes are the kinds of device; what is none of them is "other".
-func Classes() []string { return []string{"desktop", "mobile", "tablet", "tv", "api", "other"} }
+// Class is a kind of device.
+type Class string
+
+// The classes. A device that is of none of the others is ClassOther.
+const (
+	ClassDesktop Class = "desktop"
+	ClassMobile  Class = "mobile"
+	ClassTablet  Class = "tablet"
+	ClassTV      Class = "tv"
+	ClassAPI     Class = "api"
+	ClassOther   Class = "other"
+)
+
+// Classes returns all classes.
+func Classes() []Class {
+	return []Class{ClassDesktop, ClassMobile, ClassTablet, ClassTV, ClassAPI, ClassOther}
+}
 
 // Bounds of text that is kept, in bytes: with them 32 endings stay under 16 KiB.
 const (
@@ -102,7 +117,7 @@ const (
 func (d Device) clean() Device {
 	d.Label = sanitize(d.Label, maxLabel)
 	if !slices.Contains(Classes(), d.Class) {
-		d.Class = "other"
+		d.Class = ClassOther
 	}
 	d.IP = network(d.IP)
 	return d

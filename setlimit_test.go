@@ -141,15 +141,15 @@ func TestALoweredStoredLimitTrimsAtOnce(t *testing.T) {
 
 func TestASetLimitIsNobodyElsesToChange(t *testing.T) {
 	a, _, store := newSystem(t, oneseat.Config{})
-	classes := map[string]int{"tv": 1}
+	classes := map[oneseat.Class]int{"tv": 1}
 	setLimit(t, a, oneseat.Limits{Total: 2, Classes: classes})
 	classes["tv"] = 9
-	if got := stored(t, store, "ada").Roster.Limits; !got.Equal(oneseat.Limits{Total: 2, Classes: map[string]int{"tv": 1}}) {
+	if got := stored(t, store, "ada").Roster.Limits; !got.Equal(oneseat.Limits{Total: 2, Classes: map[oneseat.Class]int{"tv": 1}}) {
 		t.Errorf("stored is %+v", got)
 	}
 	updates := a.updates.Load()
 	err := a.SetLimit(t.Context(), "ada", oneseat.Limits{Total: -3}, "")
-	if e, ok := errors.AsType[*oneseat.LimitsError](err); !ok || e.Field != "Total" {
+	if e, ok := errors.AsType[*oneseat.ConfigError](err); !ok || e.Field != "Total" {
 		t.Errorf("an impossible limit: %v", err)
 	}
 	for _, err := range []error{a.SetLimit(t.Context(), "", oneseat.Limits{Total: 1}, ""), a.Refresh(t.Context(), "")} {
@@ -276,7 +276,7 @@ func TestAnExemptAccountIsUnlimitedByNameOnly(t *testing.T) {
 		case "staff":
 			return oneseat.Limits{Total: oneseat.Unlimited}, nil
 		case "family":
-			return oneseat.Limits{Total: 3, Classes: map[string]int{"tv": 1}}, nil
+			return oneseat.Limits{Total: 3, Classes: map[oneseat.Class]int{"tv": 1}}, nil
 		case "tv only":
 			return oneseat.Limits{Streams: 2}, nil
 		}
@@ -303,9 +303,9 @@ func TestAnExemptAccountIsUnlimitedByNameOnly(t *testing.T) {
 
 // LIM-10: no class, known or made up, gets past the total.
 func TestNoClassGetsPastTheTotal(t *testing.T) {
-	r := newNode(t, memstore.New(), oneseat.Config{Limit: 3, ClassLimits: map[string]int{"other": 2, "tv": oneseat.Unlimited}})
+	r := newNode(t, memstore.New(), oneseat.Config{Limit: 3, ClassLimits: map[oneseat.Class]int{"other": 2, "tv": oneseat.Unlimited}})
 	for i := range 50 {
-		signIn(t, r, "ada", oneseat.Client{Device: oneseat.Device{Class: fmt.Sprint("class ", i)}})
+		signIn(t, r, "ada", oneseat.Client{Device: oneseat.Device{Class: oneseat.Class(fmt.Sprint("class ", i))}})
 		if n := len(liveIDs(t, r.Store, "ada")); n > 2 {
 			t.Fatalf("%d live of a class of 2", n)
 		}
@@ -329,7 +329,7 @@ func TestWithoutALimitNobodyGetsIn(t *testing.T) {
 	for name, broken := range map[string]func(){
 		"an error":           func() { p.fail(errDown) },
 		"an impossible one":  func() { p.say(oneseat.Limits{Total: -7}) },
-		"classes of nothing": func() { p.say(oneseat.Limits{Classes: map[string]int{"tv": 1}}) },
+		"classes of nothing": func() { p.say(oneseat.Limits{Classes: map[oneseat.Class]int{"tv": 1}}) },
 	} {
 		broken()
 		_, signIn := r.SignIn(t.Context(), "ada", oneseat.Client{TakeOver: true})
@@ -341,7 +341,7 @@ func TestWithoutALimitNobodyGetsIn(t *testing.T) {
 			"sign-in": signIn, "renewal": renew, "redeem": redeem, "stream": stream, "adoption": adopt,
 			"SetLimit": r.SetLimit(t.Context(), "ada", oneseat.Limits{Streams: 3}, ""), "Refresh": r.Refresh(t.Context(), "ada"),
 		} {
-			_, impossible := errors.AsType[*oneseat.LimitsError](err)
+			_, impossible := errors.AsType[*oneseat.ConfigError](err)
 			if err == nil || !errors.Is(err, errDown) && !impossible || !strings.Contains(err.Error(), "nothing was done") {
 				t.Errorf("%s, %s: %v", name, what, err)
 			}

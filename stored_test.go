@@ -23,7 +23,7 @@ func TestTheStoredFormOfLimitsStaysTheSame(t *testing.T) {
 	d1, d2, d3, d4, d5, d6 := record.Digest{1}, record.Digest{2}, record.Digest{3}, record.Digest{4}, record.Digest{5}, record.Digest{6}
 	ro := &record.Record{
 		Realm: "default", Account: "ada@example.org", Due: at(9), Takeover: at(8), Revision: 1_700_000_000_000_000,
-		Limits:  oneseat.Limits{Total: 3, Classes: map[string]int{"tv": 1, "mobile": oneseat.Unlimited}, Streams: oneseat.Unlimited},
+		Limits:  oneseat.Limits{Total: 3, Classes: map[oneseat.Class]int{"tv": 1, "mobile": oneseat.Unlimited}, Streams: oneseat.Unlimited},
 		Block:   &record.Block{Since: at(1), Until: at(2), Actor: "support"},
 		Pending: []record.Pending{{Secret: d1, DeviceID: d2, Epoch: 7, Expires: at(3)}, {Secret: d3, Expires: at(4)}},
 		Seats: []record.Seat{

@@ -39,7 +39,7 @@ func (d Device) tag(t deviceTag) deviceTag {
 	if t != (deviceTag{}) {
 		return t
 	}
-	sum := sha256.Sum256([]byte(d.Label + "\x00" + d.Class + "\x00" + d.IP))
+	sum := sha256.Sum256([]byte(d.Label + "\x00" + string(d.Class) + "\x00" + d.IP))
 	return deviceTag(sum[:len(t)])
 }
 

@@ -357,7 +357,7 @@ func TestAllWhoHaveToGoAreChosenOrNobodyGoes(t *testing.T) {
 		g = append(g, signIn(t, wide, "ada", oneseat.Client{}))
 	}
 	ticket := refused(t, wide, "ada", oneseat.Client{}).Ticket
-	if err := wide.SetLimit(t.Context(), "ada", oneseat.Limits{Total: 3, Classes: map[string]int{"other": 3, "tv": 1}}, ""); err != nil {
+	if err := wide.SetLimit(t.Context(), "ada", oneseat.Limits{Total: 3, Classes: map[oneseat.Class]int{"other": 3, "tv": 1}}, ""); err != nil {
 		t.Fatal(err)
 	}
 	got := redeem(t, wide, ticket, oneseat.Client{}, g[2].Session.ID, g[1].Session.ID)
