@@ -112,7 +112,7 @@ func fill(t *rapid.T, v reflect.Value) {
 			fill(t, v.Index(i))
 		}
 	case v.Kind() == reflect.Map:
-		v.Set(reflect.ValueOf(rapid.MapOfN(rapid.String(), rapid.Int(), 0, 2).Draw(t, "map")))
+		v.Set(reflect.ValueOf(rapid.MapOfN(rapid.Custom(func(t *rapid.T) oneseat.Class { return oneseat.Class(rapid.String().Draw(t, "class")) }), rapid.Int(), 0, 2).Draw(t, "map")))
 	case v.Kind() == reflect.Pointer:
 		if rapid.Bool().Draw(t, "there") {
 			v.Set(reflect.New(v.Type().Elem()))
