@@ -76,7 +76,7 @@ func first(ua string, table [][2]string) string {
 	return ""
 }
 
-func classOf(ua, browser, system string) string {
+func classOf(ua, browser, system string) oneseat.Class {
 	switch {
 	case strings.Contains(system, "TV"):
 		return "tv"

@@ -73,7 +73,7 @@ func (g *Guard) events(w http.ResponseWriter, r *http.Request) {
 	g.detach(r) // this stream is not cut: it has something to say first
 	over := make(chan error, 1)
 	if mine != nil {
-		defer g.seats.WhenEnded(r.Context(), *mine, func(cause error) { over <- cause })()
+		defer g.seats.AfterEnd(r.Context(), *mine, func(cause error) { over <- cause })()
 	} else {
 		over <- &oneseat.EndedError{Ending: *q.holder.Ending}
 	}

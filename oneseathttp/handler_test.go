@@ -99,7 +99,7 @@ func TestTheOwnersListEndsOneAndTheOthers(t *testing.T) {
 	if err := json.Unmarshal([]byte(body), &list); err != nil || list.Account != "ada" || len(list.Sessions) != 3 {
 		t.Fatal(body, err)
 	}
-	if s := list.Sessions[1]; !s.Current || s.Device.Label != "Safari on iPhone" || s.Device.Class != "mobile" || s.Device.IP != "127.0.0.0" {
+	if s := list.Sessions[1]; !s.Current || s.Device.Label != "Safari on iPhone" || string(s.Device.Class) != "mobile" || s.Device.IP != "127.0.0.0" {
 		t.Fatalf("%+v", list)
 	}
 	if strings.Contains(body, two.token()) || strings.Contains(strings.ToLower(body), "secret") {
@@ -195,7 +195,7 @@ func TestAReaderThatIsStuckHoldsNobodyUp(t *testing.T) {
 func TestHooksSeeSignInsAndEndings(t *testing.T) {
 	var in, out []string
 	s := newSite(t, oneseat.Config{}, oneseathttp.Config{
-		OnSignIn: func(_ *http.Request, s oneseat.Session) { in = append(in, s.Account+" "+s.Device.Class) },
+		OnSignIn: func(_ *http.Request, s oneseat.Session) { in = append(in, s.Account+" "+string(s.Device.Class)) },
 		OnEnded: func(w http.ResponseWriter, _ *http.Request, e oneseat.Ending) {
 			out = append(out, string(e.Reason))
 			w.Header().Set("X-App", "dropped")

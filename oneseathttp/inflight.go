@@ -22,7 +22,7 @@ type request struct {
 	http.ResponseWriter
 	guard   *Guard
 	holder  oneseat.Holder
-	holding oneseat.Holding // by the session; released, its end does not cut this request
+	holding oneseat.Watch // by the session; released, its end does not cut this request
 	also    func()          // releases what else cuts this request, see CutWith; nil: nothing does
 	account string          // who the application says it is, if it says so
 	why     error           // why there is no session, if the request presented a token
@@ -45,9 +45,9 @@ func (q *request) now(s *oneseat.Session, token string) {
 	q.changed, q.token = true, token
 }
 
-// End implements [oneseat.Ender]: the session has ended, or cannot be confirmed
-// any longer.
-func (q *request) End(cause error) {
+// SessionEnded implements [oneseat.Watcher]: the session has ended, or cannot be
+// verified any longer.
+func (q *request) SessionEnded(cause error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if q.finished && q.hijacked == nil || q.ended != nil {
@@ -100,18 +100,18 @@ func (c heldConn) Close() error {
 
 // release unties the request from whatever would cut it.
 func (q *request) release() {
-	q.holding.Release()
+	q.holding.Stop()
 	if q.also != nil {
 		q.also()
 	}
 }
 
-// CutWith has the request cut also when s ends: a stream that its session plays.
+// CutWith has the request cut also when s ends, a stream that its session plays.
 // Call it before anything is written. It does nothing for a request without a
 // session.
-func (g *Guard) CutWith(r *http.Request, s oneseat.Session) {
+func (g *Guard) CutWith(r *http.Request, s oneseat.Stream) {
 	if q := requestOf(r.Context()); q != nil && q.cancel != nil && q.also == nil {
-		q.also = g.seats.WhenEnded(r.Context(), s, q.End)
+		q.also = g.seats.AfterStreamEnd(r.Context(), s, q.SessionEnded)
 	}
 }
 

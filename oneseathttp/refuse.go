@@ -36,7 +36,7 @@ type problem struct {
 func (g *Guard) wordsFor(e oneseat.Ending) words {
 	n := NoticeOf(e)
 	return words{
-		Session: e.Session, Reason: string(e.Reason), At: e.At, Device: e.ByDevice.Label, Class: e.ByDevice.Class,
+		Session: e.Session, Reason: string(e.Reason), At: e.At, Device: e.ByDevice.Label, Class: string(e.ByDevice.Class),
 		Reference: e.Reference(), Title: n.Title, Detail: n.Detail, NotYou: n.NotYou, SignIn: g.config.SignInPath,
 	}
 }

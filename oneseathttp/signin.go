@@ -141,7 +141,7 @@ func (g *Guard) token(r *http.Request) string {
 // detach lets a request finish that ends or replaces its own session.
 func (g *Guard) detach(r *http.Request) {
 	if q := requestOf(r.Context()); q != nil {
-		q.holding.Release()
+		q.holding.Stop()
 	}
 }
 

@@ -23,7 +23,7 @@ func Video() oneseat.Config {
 func Family() oneseat.Config {
 	return oneseat.Config{
 		Limit:       4,
-		ClassLimits: map[string]int{"mobile": 2, "tv": 1},
+		ClassLimits: map[oneseat.Class]int{"mobile": 2, "tv": 1},
 		WhoGoes:     oneseat.SameClass,
 	}
 }

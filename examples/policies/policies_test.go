@@ -21,7 +21,7 @@ func open(t *testing.T, c oneseat.Config) *oneseat.Registry {
 	return seats
 }
 
-func on(class string) oneseat.Client { return oneseat.Client{Device: oneseat.Device{Class: class}} }
+func on(class oneseat.Class) oneseat.Client { return oneseat.Client{Device: oneseat.Device{Class: class}} }
 
 func in(t *testing.T, seats *oneseat.Registry, account string, from oneseat.Client) oneseat.Grant {
 	t.Helper()

@@ -4,7 +4,7 @@ import (
 	"slices"
 	"time"
 
-	"github.com/oneseat/oneseat"
+	"github.com/oneseat/oneseat/internal/record"
 )
 
 // block is one of an account's, from when to when.
@@ -14,28 +14,28 @@ type block struct {
 	lifted moment
 }
 
-func sameBlock(a, b *oneseat.Block) bool {
+func sameBlock(a, b *record.Block) bool {
 	if a == nil || b == nil {
 		return a == b
 	}
-	return a.Since.Equal(b.Since) && a.Until.Equal(b.Until) && a.Actor == b.Actor
+	return *a == *b
 }
 
 // blocked notes what became of an account's block, and that nobody is in.
-func (l *ledger) blocked(e *effect, account int, before, after *oneseat.Roster, now time.Time) {
+func (l *ledger) blocked(e *effect, account int, before, after *record.Record, now time.Time) {
 	if !sameBlock(before.Block, after.Block) {
 		if b := before.Block; b != nil {
 			l.blocks[account][len(l.blocks[account])-1].lifted = e.moment
-			over := !b.Until.IsZero() && !now.Before(b.Until)
+			over := !b.Until.IsZero() && !now.Before(b.Until.Time)
 			if !over && (e.by == nil || e.by.what != "block" && e.by.what != "unblock") {
 				l.w.violate(blocks, e.by, "the block of %s is gone", accountName(account))
 			}
 		}
 		if b := after.Block; b != nil {
-			l.blocks[account] = append(l.blocks[account], &block{from: e.moment, until: b.Until})
+			l.blocks[account] = append(l.blocks[account], &block{from: e.moment, until: b.Until.Time})
 		}
 	}
-	if b := before.Block; b != nil && (b.Until.IsZero() || now.Before(b.Until)) && slices.ContainsFunc(e.changes, func(c change) bool { return c.what == "created" }) {
+	if b := before.Block; b != nil && (b.Until.IsZero() || now.Before(b.Until.Time)) && slices.ContainsFunc(e.changes, func(c change) bool { return c.what == "created" }) {
 		l.w.violate(blocks, e.by, "%s is blocked, and somebody is admitted", accountName(account))
 	}
 	if after.Block != nil && len(after.Seats)+len(after.Pending) > 0 {
@@ -44,12 +44,12 @@ func (l *ledger) blocked(e *effect, account int, before, after *oneseat.Roster, 
 }
 
 // forgetBlock notes that the store lost an account's block, or has another.
-func (l *ledger) forgetBlock(m moment, account int, ro *oneseat.Roster) {
+func (l *ledger) forgetBlock(m moment, account int, ro *record.Record) {
 	if all := l.blocks[account]; len(all) > 0 && all[len(all)-1].lifted.seq == 0 {
 		all[len(all)-1].lifted = m
 	}
 	if ro != nil && ro.Block != nil {
-		l.blocks[account] = append(l.blocks[account], &block{from: m, until: ro.Block.Until})
+		l.blocks[account] = append(l.blocks[account], &block{from: m, until: ro.Block.Until.Time})
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/oneseat/oneseat"
+	"github.com/oneseat/oneseat/internal/record"
 )
 
 // client is somebody who uses one account, with others.
@@ -27,7 +28,7 @@ type call struct {
 	up                      *up
 	began, back             moment
 	on                      *pass // the token that is presented, or whose session it is about
-	stream                  oneseat.Session
+	stream                  oneseat.Stream
 	player, device          string
 	ticket                  oneseat.Ticket
 	chose                   []oneseat.SessionID // Redeem, StartStream: who is to go
@@ -42,7 +43,7 @@ type call struct {
 	session oneseat.SessionID // what a check found
 	ending  oneseat.Ending
 	count   int
-	listed  []oneseat.Session
+	listed  []oneseat.SessionID
 	full    *oneseat.LimitError
 	granted *pass
 
@@ -52,7 +53,7 @@ type call struct {
 // pass is a token that a client was given.
 type pass struct {
 	grant  oneseat.Grant
-	digest oneseat.Digest
+	digest record.Digest
 }
 
 // book is what the clients know: who they are is nothing to the nodes, so those
@@ -276,6 +277,7 @@ func (c *client) do(op *call) {
 	}
 	var g oneseat.Grant
 	var s oneseat.Session
+	var stream oneseat.Stream
 	var err error
 	switch op.what {
 	case "sign in":
@@ -289,7 +291,11 @@ func (c *client) do(op *call) {
 	case "check id":
 		s, err = u.CheckID(ctx, account, id)
 	case "list":
-		op.listed, err = u.Sessions(ctx, account)
+		var all []oneseat.Session
+		all, err = u.Sessions(ctx, account)
+		for _, s := range all {
+			op.listed = append(op.listed, s.ID)
+		}
 	case "rotate":
 		g, err = u.Rotate(ctx, token)
 	case "sign out":
@@ -318,12 +324,13 @@ func (c *client) do(op *call) {
 	case "unblock":
 		err = u.Unblock(ctx, account, "simulate")
 	default:
-		s, err = c.doStream(ctx, op)
+		stream, err = c.doStream(ctx, op)
+		s.ID = stream.ID
 	}
 	if g.Token != "" {
 		op.granted = c.book.add(c.account, g)
 	}
-	c.book.remember(op, s, err)
+	c.book.remember(op, stream, err)
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	op.back, op.session, op.err = w.stamp(), s.ID, err
@@ -375,12 +382,12 @@ type hold struct {
 	cut      moment
 	cause    error
 	released moment
-	holding  oneseat.Holding
+	watch    oneseat.Watch
 	stop     func() // instead of it
 }
 
-// End implements [oneseat.Ender].
-func (h *hold) End(cause error) {
+// SessionEnded implements [oneseat.Watcher].
+func (h *hold) SessionEnded(cause error) {
 	w := h.up.link.w
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -403,7 +410,7 @@ func (c *client) hold(op *call) {
 
 func (c *client) enter(ctx context.Context, op *call, token string) (oneseat.Session, error) {
 	h := &hold{call: op}
-	s, err := op.up.Enter(ctx, token, true, &h.holding, h)
+	s, err := op.up.CheckAndWatch(ctx, token, true, &h.watch, h)
 	if err != nil {
 		return oneseat.Session{}, err
 	}
@@ -424,7 +431,7 @@ func (w *world) release(h *hold) {
 	if h.stop != nil {
 		h.stop()
 	}
-	h.holding.Release()
+	h.watch.Stop()
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if h.cut.seq == 0 {

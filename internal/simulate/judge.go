@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/oneseat/oneseat"
+	"github.com/oneseat/oneseat/internal/record"
 )
 
 const (
@@ -202,8 +203,8 @@ func (w *world) judgeNone(c *call, s *session, sec *secret) {
 
 // kept says whether the ending of a session is still in its roster.
 func (w *world) kept(s *session) bool {
-	ro := w.store.rows[oneseat.KeyOf(realm, accountName(s.account))].roster
-	return ro != nil && slices.ContainsFunc(ro.Endings, func(e oneseat.Ended) bool { return e.Session == s.id })
+	ro := w.store.rows[oneseat.KeyOf(realm, accountName(s.account))].record
+	return ro != nil && slices.ContainsFunc(ro.Endings, func(e record.Ended) bool { return e.Session == s.id })
 }
 
 // judgeList: what is listed was live at some time of the call, and what was live
@@ -211,7 +212,7 @@ func (w *world) kept(s *session) bool {
 // may have recorded that.
 func (w *world) judgeList(c *call) {
 	for _, s := range w.ledger.sessions {
-		listed := slices.ContainsFunc(c.listed, func(l oneseat.Session) bool { return l.ID == s.id })
+		listed := slices.Contains(c.listed, s.id)
 		switch {
 		case s.account != c.account || s.vague || s.lost.seq != 0 || (s.parent != "") != (c.what == "streams"):
 		case listed && s.over.before(c.began):

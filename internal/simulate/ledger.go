@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/oneseat/oneseat"
+	"github.com/oneseat/oneseat/internal/record"
 )
 
 // ledger is the truth: what became of every session at the store, noted as it
@@ -18,12 +19,12 @@ type ledger struct {
 	keys     map[oneseat.Key]int // account, or control
 	sessions []*session
 	byID     map[oneseat.SessionID]*session
-	bySecret map[oneseat.Digest]*secret
+	bySecret map[record.Digest]*secret
 	epoch    uint64 // in force; 0: there is no control record
 	realm    []realmEnd
 	terms    []*terms // by account, as all below
 	blocks   [][]*block
-	tickets  map[oneseat.Digest]*ticket
+	tickets  map[record.Digest]*ticket
 	effects  [][]*effect // by account
 	upset    moment      // when the control record was deleted last, or a backup brought back
 }
@@ -74,7 +75,7 @@ const maxNodes = 4
 
 type secret struct {
 	*session
-	digest oneseat.Digest
+	digest record.Digest
 	place  int // among the session's
 	until  moment
 }
@@ -115,9 +116,9 @@ type change struct {
 func newLedger(w *world) *ledger {
 	l := &ledger{
 		w: w, keys: map[oneseat.Key]int{oneseat.KeyOf(realm, ""): control},
-		byID: make(map[oneseat.SessionID]*session), bySecret: make(map[oneseat.Digest]*secret),
+		byID: make(map[oneseat.SessionID]*session), bySecret: make(map[record.Digest]*secret),
 		effects: make([][]*effect, w.plan.accounts),
-		blocks:  make([][]*block, w.plan.accounts), tickets: make(map[oneseat.Digest]*ticket),
+		blocks:  make([][]*block, w.plan.accounts), tickets: make(map[record.Digest]*ticket),
 	}
 	for i := range w.plan.accounts {
 		l.keys[oneseat.KeyOf(realm, accountName(i))] = i
@@ -133,55 +134,55 @@ func newLedger(w *world) *ledger {
 func accountName(i int) string { return []string{"ada", "grace", "alan"}[i] }
 
 // digestOf is what the store sees of a token.
-func digestOf(token oneseat.Token) oneseat.Digest {
+func digestOf(token oneseat.Token) record.Digest {
 	return digestOfSecret(oneseat.TokenPrefix, string(token))
 }
 
-func digestOfSecret(prefix, secret string) oneseat.Digest {
+func digestOfSecret(prefix, secret string) record.Digest {
 	b, err := base64.RawURLEncoding.DecodeString(strings.TrimPrefix(secret, prefix))
 	if err != nil {
-		return oneseat.Digest{}
+		return record.Digest{}
 	}
 	return sha256.Sum256(b)
 }
 
 // committed notes a commit, and what no commit may do.
-func (l *ledger) committed(was row, v oneseat.View, now time.Time, c oneseat.Change, by *call) {
+func (l *ledger) committed(was, is row, v oneseat.View, now time.Time, c oneseat.Change, by *call) {
 	m := l.w.stamp()
 	if floor := was.version; c.Roster != nil && v.Version <= floor {
 		l.w.violate(p3, by, "version %d was committed over version %d", v.Version, floor)
 	}
 	account := l.keys[v.Key]
 	e := &effect{moment: m, by: by}
-	before, after := was.roster, v.Roster
+	before, after := was.record, is.record
 	if before == nil {
-		before = &oneseat.Roster{}
+		before = &record.Record{}
 	}
 	if after == nil {
-		after = &oneseat.Roster{}
+		after = &record.Record{}
 	}
 	if account == control {
 		l.newEpoch(m, after.Epoch, by, len(c.Events) > 0)
 		return
 	}
 	for _, s := range before.Seats {
-		if !slices.ContainsFunc(after.Seats, func(a oneseat.Seat) bool { return a.ID == s.ID }) {
+		if !slices.ContainsFunc(after.Seats, func(a record.Seat) bool { return a.ID == s.ID }) {
 			l.ended(e, s, after, now, c)
 		}
 	}
 	for i, s := range after.Seats {
-		if slices.ContainsFunc(after.Seats[:i], func(o oneseat.Seat) bool { return o.ID == s.ID }) {
+		if slices.ContainsFunc(after.Seats[:i], func(o record.Seat) bool { return o.ID == s.ID }) {
 			l.w.violate(p1, by, "%s has two seats", l.name(s.ID))
 		}
 	}
 	for _, s := range after.Seats {
-		switch at := slices.IndexFunc(before.Seats, func(b oneseat.Seat) bool { return b.ID == s.ID }); {
+		switch at := slices.IndexFunc(before.Seats, func(b record.Seat) bool { return b.ID == s.ID }); {
 		case at < 0:
 			l.created(e, account, s, c)
 		default:
 			l.went(e, before.Seats[at], s, after, c)
 		}
-		if slices.ContainsFunc(after.Endings, func(o oneseat.Ended) bool { return o.Session == s.ID }) {
+		if slices.ContainsFunc(after.Endings, func(o record.Ended) bool { return o.Session == s.ID }) {
 			l.w.violate(p3, by, "%s is live and has ended", l.name(s.ID))
 		}
 	}
@@ -199,7 +200,7 @@ func (l *ledger) committed(was row, v oneseat.View, now time.Time, c oneseat.Cha
 }
 
 // created notes a new seat.
-func (l *ledger) created(e *effect, account int, s oneseat.Seat, c oneseat.Change) {
+func (l *ledger) created(e *effect, account int, s record.Seat, c oneseat.Change) {
 	old := l.byID[s.ID]
 	switch {
 	case old == nil:
@@ -212,7 +213,7 @@ func (l *ledger) created(e *effect, account int, s oneseat.Seat, c oneseat.Chang
 	case old.lost.seq == 0:
 		l.w.violate(p1, e.by, "%s is admitted a second time", l.name(s.ID))
 	}
-	*old = session{id: s.ID, account: account, number: old.number, parent: s.Parent, epoch: s.Epoch, made: e.moment, by: e.by, endings: old.endings, created: s.Created, lastSeen: s.LastSeen}
+	*old = session{id: s.ID, account: account, number: old.number, parent: s.Parent, epoch: s.Epoch, made: e.moment, by: e.by, endings: old.endings, created: s.Created.Time, lastSeen: s.LastSeen.Time}
 	event := oneseat.StreamStarted
 	if s.Parent == "" {
 		l.secret(old, s.Secret)
@@ -245,7 +246,7 @@ func (s *session) startsAgain(e *effect) bool {
 	return s.parent != "" && s.over.seq != 0 && s.by == e.by && e.by.back.seq == 0
 }
 
-func (l *ledger) secret(s *session, d oneseat.Digest) {
+func (l *ledger) secret(s *session, d record.Digest) {
 	if n := len(s.secrets); n > 0 {
 		s.secrets[n-1].until = l.w.stamp()
 	}
@@ -255,24 +256,24 @@ func (l *ledger) secret(s *session, d oneseat.Digest) {
 }
 
 // went notes what became of a seat that stays.
-func (l *ledger) went(e *effect, was, is oneseat.Seat, after *oneseat.Roster, c oneseat.Change) {
+func (l *ledger) went(e *effect, was, is record.Seat, after *record.Record, c oneseat.Change) {
 	s := l.byID[is.ID]
 	switch {
-	case s.parent != "" && is.Created.After(was.Created) && s.by == e.by && e.by.back.seq == 0: // see startsAgain
+	case s.parent != "" && is.Created.After(was.Created.Time) && s.by == e.by && e.by.back.seq == 0: // see startsAgain
 		if end, ok := l.streamEnded(e, was, after, c); ok {
 			s.endings = append(s.endings, recorded{e.moment, end})
 		}
 		*s = session{id: s.id, account: s.account, number: s.number, parent: s.parent, epoch: s.epoch, made: e.moment, by: e.by, endings: s.endings}
 		e.changes = append(e.changes, change{what: "ended", on: s, why: oneseat.IdleTimeout}, change{what: "created", on: s})
-	case !is.Created.Equal(was.Created):
+	case is.Created != was.Created:
 		l.w.violate(p1, e.by, "%s is admitted a second time", s)
-	case is.LastSeen.Before(was.LastSeen):
-		l.w.violate(p3, e.by, "%s was last seen %v before it had been last seen", s, was.LastSeen.Sub(is.LastSeen))
+	case is.LastSeen.Before(was.LastSeen.Time):
+		l.w.violate(p3, e.by, "%s was last seen %v before it had been last seen", s, was.LastSeen.Sub(is.LastSeen.Time))
 	}
-	if !s.lastSeen.Equal(is.LastSeen) {
+	if !s.lastSeen.Equal(is.LastSeen.Time) {
 		s.seen = append(s.seen, sighting{e.moment, s.lastSeen})
 	}
-	s.lastSeen = is.LastSeen
+	s.lastSeen = is.LastSeen.Time
 	if was.Secret != is.Secret {
 		l.secret(s, is.Secret)
 		e.changes = append(e.changes, change{what: "rotated", on: s, place: len(s.secrets) - 1})
@@ -280,10 +281,10 @@ func (l *ledger) went(e *effect, was, is oneseat.Seat, after *oneseat.Roster, c 
 }
 
 // ended notes a seat that is no more, and that this was right.
-func (l *ledger) ended(e *effect, was oneseat.Seat, after *oneseat.Roster, now time.Time, c oneseat.Change) {
+func (l *ledger) ended(e *effect, was record.Seat, after *record.Record, now time.Time, c oneseat.Change) {
 	s := l.byID[was.ID]
 	var end oneseat.Ending
-	if at := slices.IndexFunc(after.Endings, func(o oneseat.Ended) bool { return o.Session == was.ID }); was.Parent != "" {
+	if at := slices.IndexFunc(after.Endings, func(o record.Ended) bool { return o.Session == was.ID }); was.Parent != "" {
 		var ok bool
 		if end, ok = l.streamEnded(e, was, after, c); !ok {
 			return
@@ -292,18 +293,18 @@ func (l *ledger) ended(e *effect, was oneseat.Seat, after *oneseat.Roster, now t
 		l.w.violate(p3, e.by, "%s is gone without a record of its end", l.name(was.ID))
 		return
 	} else {
-		end = after.Endings[at].Ending
+		end = after.Endings[at].Ending()
 	}
 	over := map[oneseat.Reason]time.Time{
 		oneseat.IdleTimeout:     was.LastSeen.Add(l.w.plan.config.Idle),
 		oneseat.AbsoluteTimeout: was.Created.Add(l.w.plan.config.Absolute),
 	}
-	parent := slices.ContainsFunc(after.Seats, func(o oneseat.Seat) bool { return o.ID == was.Parent })
+	parent := slices.ContainsFunc(after.Seats, func(o record.Seat) bool { return o.ID == was.Parent })
 	if was.Parent != "" {
 		over[oneseat.IdleTimeout] = was.LastSeen.Add(l.w.plan.config.StreamIdle)
 	}
 	if deadline, timed := over[end.Reason]; timed && now.Before(deadline) && (was.Parent == "" || parent) {
-		l.w.violate(p2, e.by, "%s is ended, %s, and was last seen %v before", l.name(was.ID), end.Reason, now.Sub(was.LastSeen))
+		l.w.violate(p2, e.by, "%s is ended, %s, and was last seen %v before", l.name(was.ID), end.Reason, now.Sub(was.LastSeen.Time))
 	}
 	if end.Reason == oneseat.RealmEnded && was.Epoch >= l.epoch && l.epoch != 0 && !s.vague && !l.wasUpset(e) {
 		l.w.violate(p2, e.by, "%s is ended with its realm, and was not of an earlier epoch", l.name(was.ID))
@@ -318,17 +319,17 @@ func (l *ledger) ended(e *effect, was oneseat.Seat, after *oneseat.Roster, now t
 
 // forgotten: an ending goes when it is old, or one of too many, and leaves its
 // time behind.
-func (l *ledger) forgotten(e *effect, before, after *oneseat.Roster, now time.Time) {
+func (l *ledger) forgotten(e *effect, before, after *record.Record, now time.Time) {
 	for i, o := range before.Endings {
-		at := slices.IndexFunc(after.Endings, func(a oneseat.Ended) bool { return a.Session == o.Session })
+		at := slices.IndexFunc(after.Endings, func(a record.Ended) bool { return a.Session == o.Session })
 		old := !now.Before(o.At.Add(l.w.plan.config.KeepEndings))
 		tooMany := len(after.Endings) == oneseat.MaxEndings || len(before.Endings)-i > oneseat.MaxEndings
 		switch {
-		case at >= 0 && after.Endings[at].Ending != o.Ending:
-			l.w.violate(p3, e.by, "the ending of %s was %+v and is now %+v", l.name(o.Session), o.Ending, after.Endings[at].Ending)
+		case at >= 0 && after.Endings[at].Ending() != o.Ending():
+			l.w.violate(p3, e.by, "the ending of %s was %+v and is now %+v", l.name(o.Session), o.Ending(), after.Endings[at].Ending())
 		case at < 0 && !old && !tooMany:
-			l.w.violate(p3, e.by, "the ending of %s is gone after %v", l.name(o.Session), now.Sub(o.At))
-		case at < 0 && after.Account != "" && after.Forgotten.Before(o.At):
+			l.w.violate(p3, e.by, "the ending of %s is gone after %v", l.name(o.Session), now.Sub(o.At.Time))
+		case at < 0 && after.Account != "" && after.Forgotten.Before(o.At.Time):
 			l.w.violate(p3, e.by, "the ending of %s is gone without a trace", l.name(o.Session))
 		}
 	}
@@ -403,29 +404,29 @@ func (l *ledger) lose(m moment, s *session, remembered time.Duration) {
 func (l *ledger) restored(rows map[oneseat.Key]row) {
 	m := l.w.stamp()
 	l.epoch, l.upset = 0, m
-	if c := rows[oneseat.KeyOf(realm, "")].roster; c != nil {
+	if c := rows[oneseat.KeyOf(realm, "")].record; c != nil {
 		l.epoch = c.Epoch
 	}
 	for account := range l.terms {
-		ro := rows[oneseat.KeyOf(realm, accountName(account))].roster
+		ro := rows[oneseat.KeyOf(realm, accountName(account))].record
 		l.loseTickets(account)
 		l.forgetLimits(m, account, ro)
 		l.forgetBlock(m, account, ro)
 	}
 	for _, s := range l.sessions {
-		ro := rows[oneseat.KeyOf(realm, accountName(s.account))].roster
+		ro := rows[oneseat.KeyOf(realm, accountName(s.account))].record
 		at := -1
 		if ro != nil {
-			at = slices.IndexFunc(ro.Seats, func(seat oneseat.Seat) bool { return seat.ID == s.id })
+			at = slices.IndexFunc(ro.Seats, func(seat record.Seat) bool { return seat.ID == s.id })
 		}
 		if at < 0 || l.epoch == 0 {
 			l.lose(m, s, max(0, l.w.plan.config.MaxStale))
-			if ro == nil || !slices.ContainsFunc(ro.Endings, func(e oneseat.Ended) bool { return e.Session == s.id }) {
+			if ro == nil || !slices.ContainsFunc(ro.Endings, func(e record.Ended) bool { return e.Session == s.id }) {
 				s.over = moment{} // and its end with it, if it had one
 			}
 			continue
 		}
-		s.lastSeen, s.active = ro.Seats[at].LastSeen, 0
+		s.lastSeen, s.active = ro.Seats[at].LastSeen.Time, 0
 		if seat := ro.Seats[at]; s.over.seq != 0 || s.lost.seq != 0 || s.parent == "" && s.secrets[len(s.secrets)-1].digest != seat.Secret {
 			s.vague, s.over, s.lost = true, moment{}, loss{}
 			s.served, s.told = [maxNodes]moment{}, [maxNodes]moment{}

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/oneseat/oneseat"
+	"github.com/oneseat/oneseat/internal/record"
 )
 
 // terms are the limits of one account as they were over time: what the
@@ -110,7 +111,7 @@ func (s *span) take(ceiling int, limits ...int) {
 
 // within is P1: whatever admits somebody, or changes limits, leaves no more than
 // the limits allow; and nobody has to go without cause.
-func (l *ledger) within(e *effect, account int, before, after *oneseat.Roster) {
+func (l *ledger) within(e *effect, account int, before, after *record.Record) {
 	from := l.terms[account].asked // who asked before has to ask again
 	if e.by != nil && from.before(e.by.began) {
 		from = e.by.began
@@ -175,7 +176,7 @@ func (l *ledger) goneAlong(e *effect, s *session) bool {
 }
 
 // forgetLimits notes that the store lost an account's limits, or has others.
-func (l *ledger) forgetLimits(m moment, account int, ro *oneseat.Roster) {
+func (l *ledger) forgetLimits(m moment, account int, ro *record.Record) {
 	t := l.terms[account]
 	t.asked = moment{}
 	var now oneseat.Limits
@@ -201,18 +202,25 @@ func (w *world) judgeFull(c *call) {
 			streams = span{min(streams.least, t.least), max(streams.most, t.most)}
 		}
 	}
+	var taken []oneseat.SessionID
+	for _, s := range f.Live {
+		taken = append(taken, s.ID)
+	}
 	if f.Full == "streams" {
-		sessions = streams
+		sessions, taken = streams, nil
+		for _, s := range f.Streams {
+			taken = append(taken, s.ID)
+		}
 	}
 	if f.Limit < sessions.least || f.Limit > sessions.most {
 		w.violate(p2, c, "%s is refused under a limit of %d, and it is between %d and %d", c.what, f.Limit, sessions.least, sessions.most)
 	}
-	if len(f.Live) < f.Limit {
-		w.violate(p2, c, "%s is refused, and %d of %d seats are taken", c.what, len(f.Live), f.Limit)
+	if len(taken) < f.Limit {
+		w.violate(p2, c, "%s is refused, and %d of %d seats are taken", c.what, len(taken), f.Limit)
 	}
-	for _, live := range f.Live {
-		if s := w.ledger.byID[live.ID]; s == nil || !s.vague && s.over.before(c.began) {
-			w.violate(p2, c, "%s is refused because of %s, which is not live", c.what, w.ledger.name(live.ID))
+	for _, id := range taken {
+		if s := w.ledger.byID[id]; s == nil || !s.vague && s.over.before(c.began) {
+			w.violate(p2, c, "%s is refused because of %s, which is not live", c.what, w.ledger.name(id))
 		}
 	}
 }

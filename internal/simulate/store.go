@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/oneseat/oneseat"
+	"github.com/oneseat/oneseat/internal/record"
 )
 
 // store is the simulated store: what is committed, and the log of it. The
@@ -24,6 +25,7 @@ type store struct {
 
 type row struct {
 	roster  *oneseat.Roster
+	record  *record.Record // what the ledger sees of it
 	version uint64
 }
 
@@ -65,7 +67,7 @@ func (s *store) write(v oneseat.View, c oneseat.Change) (after oneseat.View, ok 
 		v.Roster, v.Version = nil, s.floor
 	case c.Roster != nil:
 		v.Roster, v.Version = c.Roster, v.Next()
-		s.rows[v.Key] = row{v.Roster, v.Version}
+		s.rows[v.Key] = row{v.Roster, record.Of(v.Roster), v.Version}
 		if len(c.Events) > 0 {
 			l := &s.logs[v.Key.Partition(len(s.logs))]
 			l.entries = append(l.entries, oneseat.Entry{Key: v.Key, Version: v.Version, Events: c.Events})

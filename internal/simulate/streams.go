@@ -6,12 +6,13 @@ import (
 	"slices"
 
 	"github.com/oneseat/oneseat"
+	"github.com/oneseat/oneseat/internal/record"
 )
 
 // played is a stream as a client knows it.
 type played struct {
 	of     *pass
-	stream oneseat.Session
+	stream oneseat.Stream
 	player string
 }
 
@@ -63,7 +64,7 @@ func (c *client) stream(op *call) bool {
 }
 
 // doStream does what is about a stream.
-func (c *client) doStream(ctx context.Context, op *call) (s oneseat.Session, err error) {
+func (c *client) doStream(ctx context.Context, op *call) (s oneseat.Stream, err error) {
 	switch u, of, id := op.up, op.on.grant.Session, op.stream.ID; op.what {
 	case "play":
 		return u.StartStream(ctx, of, oneseat.Player{ID: op.player, Instead: op.chose})
@@ -72,7 +73,11 @@ func (c *client) doStream(ctx context.Context, op *call) (s oneseat.Session, err
 	case "check stream":
 		return u.CheckStream(ctx, of, id)
 	case "streams":
-		op.listed, err = u.Streams(ctx, accountName(op.account))
+		var all []oneseat.Stream
+		all, err = u.Streams(ctx, accountName(op.account))
+		for _, s := range all {
+			op.listed = append(op.listed, s.ID)
+		}
 	case "stop":
 		err = u.StopStream(ctx, of, id)
 	case "end stream":
@@ -84,7 +89,7 @@ func (c *client) doStream(ctx context.Context, op *call) (s oneseat.Session, err
 }
 
 // remember keeps what an operation gave, for others to use.
-func (b *book) remember(op *call, s oneseat.Session, err error) {
+func (b *book) remember(op *call, s oneseat.Stream, err error) {
 	full, ok := errors.AsType[*oneseat.LimitError](err)
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -100,7 +105,7 @@ func (b *book) remember(op *call, s oneseat.Session, err error) {
 func (c *client) enterStream(ctx context.Context, op *call) {
 	w := c.w
 	h := &hold{call: op}
-	stop := op.up.WhenEnded(ctx, op.stream, h.End)
+	stop := op.up.AfterStreamEnd(ctx, op.stream, h.SessionEnded)
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	h.stop, h.opened, h.on = stop, w.stamp(), w.ledger.byID[op.stream.ID]
@@ -113,16 +118,16 @@ func (c *client) enterStream(ctx context.Context, op *call) {
 
 // streamEnded notes a stream that is no more, and returns its ending. It leaves a
 // trace if its player has to be told.
-func (l *ledger) streamEnded(e *effect, was oneseat.Seat, after *oneseat.Roster, c oneseat.Change) (oneseat.Ending, bool) {
+func (l *ledger) streamEnded(e *effect, was record.Seat, after *record.Record, c oneseat.Change) (oneseat.Ending, bool) {
 	at := slices.IndexFunc(c.Events, func(e oneseat.Event) bool { return e.Type == oneseat.StreamEnded && e.Session == was.ID })
 	if at < 0 {
 		l.w.violate(p3, e.by, "%s is gone, and the log does not say so", l.name(was.ID))
 		return oneseat.Ending{}, false
 	}
 	end := c.Events[at].Ending()
-	parent := slices.ContainsFunc(after.Seats, func(s oneseat.Seat) bool { return s.ID == was.Parent })
+	parent := slices.ContainsFunc(after.Seats, func(s record.Seat) bool { return s.ID == was.Parent })
 	told := parent && end.Reason != oneseat.SignedOut && end.Reason != oneseat.IdleTimeout
-	kept := slices.ContainsFunc(after.Endings, func(o oneseat.Ended) bool { return o.Ending == end })
+	kept := slices.ContainsFunc(after.Endings, func(o record.Ended) bool { return o.Ending() == end })
 	if told && !kept && len(after.Endings) < oneseat.MaxEndings {
 		l.w.violate(p3, e.by, "%s is gone without a record of its end", l.name(was.ID))
 	}
@@ -130,15 +135,15 @@ func (l *ledger) streamEnded(e *effect, was oneseat.Seat, after *oneseat.Roster,
 }
 
 // orphans: a stream's session is live, and a player has one.
-func (l *ledger) orphans(e *effect, after *oneseat.Roster) {
+func (l *ledger) orphans(e *effect, after *record.Record) {
 	for i, s := range after.Seats {
 		if s.Parent == "" {
 			continue
 		}
-		if slices.ContainsFunc(after.Seats[:i], func(o oneseat.Seat) bool { return o.Parent == s.Parent && o.DeviceID == s.DeviceID }) {
+		if slices.ContainsFunc(after.Seats[:i], func(o record.Seat) bool { return o.Parent == s.Parent && o.DeviceID == s.DeviceID }) {
 			l.w.violate(p1, e.by, "the player of %s has another stream", l.name(s.ID))
 		}
-		at := slices.IndexFunc(after.Seats, func(o oneseat.Seat) bool { return o.ID == s.Parent })
+		at := slices.IndexFunc(after.Seats, func(o record.Seat) bool { return o.ID == s.Parent })
 		if at < 0 || after.Seats[at].Parent != "" {
 			l.w.violate(p3, e.by, "%s is live, and its session is not", l.name(s.ID))
 		}

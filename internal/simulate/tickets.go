@@ -5,13 +5,14 @@ import (
 	"time"
 
 	"github.com/oneseat/oneseat"
+	"github.com/oneseat/oneseat/internal/record"
 )
 
 // ticket is what is known of one that was given.
 type ticket struct {
 	by     *call // who was asked
 	epoch  uint64
-	device oneseat.Digest
+	device record.Digest
 	gone   moment // when it was used, or taken away
 	lost   bool   // the store lost it
 }
@@ -26,9 +27,9 @@ type offer struct {
 const mostTickets = 8 // of an account
 
 // tickets notes which were given and which are gone, and that this was right.
-func (l *ledger) ticketsOf(e *effect, before, after *oneseat.Roster, now time.Time) {
-	has := func(ro *oneseat.Roster, d oneseat.Digest) bool {
-		return slices.ContainsFunc(ro.Pending, func(p oneseat.Pending) bool { return p.Secret == d })
+func (l *ledger) ticketsOf(e *effect, before, after *record.Record, now time.Time) {
+	has := func(ro *record.Record, d record.Digest) bool {
+		return slices.ContainsFunc(ro.Pending, func(p record.Pending) bool { return p.Secret == d })
 	}
 	for _, p := range after.Pending {
 		if has(before, p.Secret) {
@@ -49,7 +50,7 @@ func (l *ledger) ticketsOf(e *effect, before, after *oneseat.Roster, now time.Ti
 		l.tickets[p.Secret].gone = e.moment
 		switch {
 		case admits && by("redeem") && e.by.ticketDigest() == p.Secret, by("end others", "block"):
-		case !now.Before(p.Expires), len(after.Pending) == mostTickets, p.Epoch < l.epoch, l.wasUpset(e):
+		case !now.Before(p.Expires.Time), len(after.Pending) == mostTickets, p.Epoch < l.epoch, l.wasUpset(e):
 		default:
 			l.w.violate(p2, e.by, "a ticket is gone that was neither used nor taken away")
 		}
@@ -67,7 +68,7 @@ func (l *ledger) loseTickets(account int) {
 	}
 }
 
-func (c *call) ticketDigest() oneseat.Digest {
+func (c *call) ticketDigest() record.Digest {
 	return digestOfSecret(oneseat.TicketPrefix, string(c.ticket))
 }
 

@@ -273,7 +273,7 @@ func (w *world) commit(v oneseat.View, c oneseat.Change, by *call) (oneseat.View
 		w.mu.Unlock()
 		return after, ok
 	}
-	w.ledger.committed(was, after, v.Now, c, by)
+	w.ledger.committed(was, w.store.rows[v.Key], after, v.Now, c, by)
 	var ups []*up
 	if len(c.Events) > 0 {
 		ups = append(ups, w.ups...)

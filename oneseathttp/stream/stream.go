@@ -110,7 +110,7 @@ func (s *Streams) beat(w http.ResponseWriter, r *http.Request) {
 	err := s.seats.Heartbeat(r.Context(), mine, id)
 	if err == nil {
 		over := make(chan error, 1)
-		stop := s.seats.WhenEnded(r.Context(), oneseat.Session{ID: id, Parent: mine.ID, Account: mine.Account}, func(cause error) { over <- cause })
+		stop := s.seats.AfterStreamEnd(r.Context(), oneseat.Stream{ID: id, Session: mine.ID, Account: mine.Account}, func(cause error) { over <- cause })
 		defer stop()
 		due := time.NewTimer(s.every())
 		defer due.Stop()
@@ -175,8 +175,8 @@ func (s *Streams) refuse(w http.ResponseWriter, r *http.Request, err error) {
 	case isFull:
 		mine, _ := oneseat.SessionFrom(r.Context())
 		no := said{Reason: "limit", Limit: full.Limit, Title: "This account is playing elsewhere", Detail: "Stop it there to play here."}
-		for _, p := range full.Live {
-			no.Streams = append(no.Streams, playing{p.ID, p.Device, p.Created, p.Parent == mine.ID})
+		for _, p := range full.Streams {
+			no.Streams = append(no.Streams, playing{p.ID, p.Device, p.Started, p.Session == mine.ID})
 		}
 		answer(w, http.StatusConflict, no)
 	case isOver:

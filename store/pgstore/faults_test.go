@@ -15,6 +15,7 @@ import (
 
 	"github.com/oneseat/oneseat"
 	"github.com/oneseat/oneseat/internal/testservers"
+	"github.com/oneseat/oneseat/store/internal/fixture"
 	"github.com/oneseat/oneseat/store/pgstore"
 )
 
@@ -251,7 +252,7 @@ func TestACommitWhoseReplyWasLostIsUnknownAndARetryFindsIt(t *testing.T) {
 	p.swallow.Store(false)
 	waitUntil(t, func() bool { // it was sent, and so it will be committed
 		vs, err := direct.Load(t.Context(), key("ada"))
-		return err == nil && vs[0].Roster.Seats[0].ID == "B"
+		return err == nil && fixture.Live(vs[0].Roster)[0] == "B"
 	}, func() string { return "it was not committed" })
 	wantLive(t, s, "ada", "B")
 }

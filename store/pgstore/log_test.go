@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/oneseat/oneseat"
+	"github.com/oneseat/oneseat/internal/record"
 	"github.com/oneseat/oneseat/store/pgstore"
 )
 
@@ -251,7 +252,7 @@ func TestAPersonCanReadWhoIsSignedInWhereAndWhatHappened(t *testing.T) {
 		t.Errorf("history:\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
 	}
 	_, err := s.Update(t.Context(), key(""), func(v oneseat.View) (oneseat.Change, error) {
-		return oneseat.Change{Roster: &oneseat.Roster{Realm: realm, Epoch: v.Next()}}, nil
+		return oneseat.Change{Roster: (&record.Record{Realm: realm, Epoch: v.Next()}).Roster()}, nil
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -14,6 +14,7 @@ import (
 
 	"github.com/oneseat/oneseat"
 	"github.com/oneseat/oneseat/internal/testservers"
+	"github.com/oneseat/oneseat/store/internal/fixture"
 	"github.com/oneseat/oneseat/store/redisstore"
 )
 
@@ -54,7 +55,7 @@ func TestWhatWasAcknowledgedSurvivesKill9OfTheServer(t *testing.T) {
 			eventually(t, "reading again", func() error {
 				vs, err := s.Load(t.Context(), key(account))
 				if err == nil && vs[0].Roster != nil {
-					_, err = fmt.Sscan(string(vs[0].Roster.Seats[0].ID), &last)
+					_, err = fmt.Sscan(string(fixture.Live(vs[0].Roster)[0]), &last)
 				}
 				return err
 			})

@@ -13,6 +13,7 @@ import (
 	"testing"
 
 	"github.com/oneseat/oneseat"
+	"github.com/oneseat/oneseat/internal/record"
 	"github.com/oneseat/oneseat/store/sqlitestore"
 )
 
@@ -54,10 +55,11 @@ func stepsIn(ro *oneseat.Roster) (int, error) {
 	if ro == nil {
 		return 0, nil
 	}
-	if len(ro.Seats) > 0 {
-		return strconv.Atoi(string(ro.Seats[0].ID))
+	stored := record.Of(ro)
+	if len(stored.Seats) > 0 {
+		return strconv.Atoi(string(stored.Seats[0].ID))
 	}
-	n, err := strconv.Atoi(string(ro.Endings[len(ro.Endings)-1].Session))
+	n, err := strconv.Atoi(string(stored.Endings[len(stored.Endings)-1].Session))
 	return n + 1, err
 }
 
@@ -168,10 +170,11 @@ func verifyAccount(t *testing.T, s *sqlitestore.Store, v oneseat.View, n int) er
 	}
 	wantLive, wantEnded := after(n)
 	var live, ended oneseat.SessionID
-	if len(v.Roster.Seats) > 0 {
-		live = v.Roster.Seats[0].ID
+	stored := record.Of(v.Roster)
+	if len(stored.Seats) > 0 {
+		live = stored.Seats[0].ID
 	}
-	if e := v.Roster.Endings; len(e) > 0 {
+	if e := stored.Endings; len(e) > 0 {
 		ended = e[len(e)-1].Session
 	}
 	if live != wantLive || ended != wantEnded {

@@ -14,6 +14,7 @@ import (
 	"testing"
 
 	"github.com/oneseat/oneseat"
+	"github.com/oneseat/oneseat/store/internal/fixture"
 	"github.com/oneseat/oneseat/store/sqlitestore"
 )
 
@@ -350,13 +351,13 @@ func failingDisk(path string) error {
 		return err
 	}
 	v, err := s.Update(ctx, key("ada"), func(v oneseat.View) (oneseat.Change, error) {
-		if v.Roster.Seats[0].ID == "B" {
+		if fixture.Live(v.Roster)[0] == "B" {
 			return oneseat.Change{}, nil // it was committed after all
 		}
 		return seat("ada", "B")(v)
 	})
-	if err == nil && (len(v.Roster.Seats) != 1 || v.Roster.Seats[0].ID != "B") {
-		err = fmt.Errorf("afterwards: %+v", v.Roster)
+	if live := fixture.Live(v.Roster); err == nil && !slices.Equal(live, []oneseat.SessionID{"B"}) {
+		err = fmt.Errorf("afterwards: %q are signed in", live)
 	}
 	return errors.Join(err, s.Close())
 }

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/oneseat/oneseat"
+	"github.com/oneseat/oneseat/store/internal/fixture"
 	"github.com/oneseat/oneseat/store/sqlitestore"
 )
 
@@ -201,8 +202,8 @@ func TestTwoProcessesNeverAdmitMoreThanTheLimit(t *testing.T) {
 		t.Fatal(len(views), err)
 	}
 	for _, v := range views {
-		if len(v.Roster.Seats) != crowdLimit {
-			t.Errorf("%s: %d sessions at the end", v.Roster.Account, len(v.Roster.Seats))
+		if n := len(fixture.Live(v.Roster)); n != crowdLimit {
+			t.Errorf("%s: %d sessions at the end", v.Roster.Account, n)
 		}
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/oneseat/oneseat"
+	"github.com/oneseat/oneseat/internal/record"
 	"github.com/oneseat/oneseat/store/internal/fixture"
 	"github.com/oneseat/oneseat/store/sqlitestore"
 )
@@ -79,7 +80,7 @@ func TestAPersonCanReadWhoIsSignedInWhereAndWhatHappened(t *testing.T) {
 	// The control record is in neither; what it ended is not signed in.
 	_, err := s.Update(t.Context(), key(""), func(v oneseat.View) (oneseat.Change, error) {
 		return oneseat.Change{
-			Roster: &oneseat.Roster{Realm: realm, Epoch: v.Next()},
+			Roster: (&record.Record{Realm: realm, Epoch: v.Next()}).Roster(),
 			Events: []oneseat.Event{fixture.Event(v, oneseat.RealmWasEnded, oneseat.Session{})},
 		}, nil
 	})

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/oneseat/oneseat"
+	"github.com/oneseat/oneseat/internal/record"
 )
 
 // contention is the rules under as much concurrency as an account can get.
@@ -110,10 +111,10 @@ func crowded(t *testing.T, ns []node, rs []*oneseat.Registry, account string, li
 	if least := len(rs) * min(want-limit, oneseat.MaxEndings); told < least {
 		t.Errorf("%d checks on %d nodes said how the session had ended, want at least %d", told, len(rs), least)
 	}
-	for _, e := range ns[2].load(t, key(account)).Roster.Endings {
+	for _, e := range record.Of(ns[2].load(t, key(account)).Roster).Endings {
 		known := slices.ContainsFunc(grants, func(g oneseat.Grant) bool { return g.Session.ID == e.Session })
 		if !known || isLive(e.Session) || e.Reason != oneseat.Displaced {
-			t.Errorf("ending %+v: of a session that SignIn returned: %v, live: %v", e.Ending, known, isLive(e.Session))
+			t.Errorf("ending %+v: of a session that SignIn returned: %v, live: %v", e.Ending(), known, isLive(e.Session))
 		}
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/oneseat/oneseat"
+	"github.com/oneseat/oneseat/internal/record"
 )
 
 // expiry is timeouts, decided by the store's clock. No test waits for one: a
@@ -32,10 +33,10 @@ func makeOlder(t *testing.T, n node, g oneseat.Grant, created, seen time.Duratio
 	account := g.Session.Account
 	n.update(t, key(account), func(v oneseat.View) (oneseat.Change, error) {
 		ro := mine(v, account)
-		i := slices.IndexFunc(ro.Seats, func(s oneseat.Seat) bool { return s.ID == g.Session.ID })
-		ro.Seats[i].Created, ro.Seats[i].LastSeen = v.Now.Add(-created), v.Now.Add(-seen)
-		ro.Due = time.Time{}
-		return oneseat.Change{Roster: ro}, nil
+		i := slices.IndexFunc(ro.Seats, func(s record.Seat) bool { return s.ID == g.Session.ID })
+		ro.Seats[i].Created, ro.Seats[i].LastSeen = record.At(v.Now.Add(-created)), record.At(v.Now.Add(-seen))
+		ro.Due = record.Time{}
+		return oneseat.Change{Roster: ro.Roster()}, nil
 	})
 }
 
@@ -53,8 +54,9 @@ func recorded(t *testing.T, ns []node, f *follower, g oneseat.Grant, reason ones
 	t.Helper()
 	for _, n := range ns {
 		v := n.load(t, key(g.Session.Account))
-		if slices.Contains(ids(v), g.Session.ID) || len(v.Roster.Endings) != 1 || v.Roster.Endings[0].Session != g.Session.ID || v.Roster.Endings[0].Reason != reason {
-			t.Errorf("stored are the live sessions %v and the endings %+v", ids(v), v.Roster.Endings)
+		endings := record.Of(v.Roster).Endings
+		if slices.Contains(ids(v), g.Session.ID) || len(endings) != 1 || endings[0].Session != g.Session.ID || endings[0].Reason != reason {
+			t.Errorf("stored are the live sessions %v and the endings %+v", ids(v), endings)
 		}
 	}
 	var told []oneseat.Event
@@ -169,21 +171,21 @@ func activity(t *testing.T, fresh Factory) {
 	} {
 		makeOlder(t, ns[0], g, 20*time.Hour, since)
 		before := ns[0].load(t, key("ada"))
+		was := record.Of(before.Roster).Seats[0]
 		if _, err := b.Check(t.Context(), string(g.Token)); err != nil {
 			t.Fatal(err)
 		}
-		var s oneseat.Seat
+		var s record.Seat
 		for begun := time.Now(); ; {
-			v := ns[0].load(t, key("ada"))
-			if s = v.Roster.Seats[0]; !s.LastSeen.Before(before.Now) {
+			if s = record.Of(ns[0].load(t, key("ada")).Roster).Seats[0]; !s.LastSeen.Before(before.Now) {
 				break
 			}
 			if i == 0 || time.Since(begun) > patience {
 				t.Fatalf("last seen at %v, and it was checked after %v", s.LastSeen, before.Now)
 			}
 		}
-		if !s.Created.Equal(before.Roster.Seats[0].Created) {
-			t.Errorf("activity moved the sign-in from %v to %v", before.Roster.Seats[0].Created, s.Created)
+		if s.Created != was.Created {
+			t.Errorf("activity moved the sign-in from %v to %v", was.Created, s.Created)
 		}
 	}
 	if es := f.read(t); len(es) > 0 {

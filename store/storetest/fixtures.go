@@ -18,9 +18,6 @@ type changeFunc = func(oneseat.View) (oneseat.Change, error)
 
 func key(account string) oneseat.Key { return oneseat.KeyOf(realm, account) }
 
-// at is a time that every store can keep: whole microseconds, UTC.
-func at(t time.Time) time.Time { return t.UTC().Truncate(time.Microsecond) }
-
 // digest is a digest that n makes its own; never zero.
 func digest(n int) record.Digest {
 	d := record.Digest{0: 0xd1}
@@ -111,7 +108,7 @@ func full(account string) *record.Record {
 	ro := &record.Record{
 		Realm: realm, Account: account,
 		Forgotten: micro(1_699_999_999_999_999), Epoch: 1<<63 - 1, Due: micro(4_102_444_800_000_001),
-		Limits:   oneseat.Limits{Total: oneseat.Unlimited, Classes: map[string]int{"desktop": 256, "mobile": 1, "tv": oneseat.Unlimited}, Streams: 64},
+		Limits:   oneseat.Limits{Total: oneseat.Unlimited, Classes: map[oneseat.Class]int{"desktop": 256, "mobile": 1, "tv": oneseat.Unlimited}, Streams: 64},
 		Revision: 1<<62 + 1, Takeover: micro(1_700_000_000_000_007),
 		Block: &record.Block{Since: micro(1_700_000_000_000_001), Until: micro(4_102_444_800_000_003), Actor: strings.Repeat("€", 16)},
 	}

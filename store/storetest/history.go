@@ -118,7 +118,7 @@ func rosterPrefix(t *testing.T, fresh Factory) {
 func rosterContent(t *testing.T, fresh Factory) {
 	ns := nodes(t, fresh, 2)
 	ns[0].put(t, roster("")) // the realm's control record
-	ns[0].put(t, full("ada"))
+	ns[0].put(t, full("ada").Roster())
 	ns[0].put(t, roster("erased"))
 	ns[0].erase(t, key("erased"))
 	ns[0].put(t, roster("grace", "s"))

@@ -213,6 +213,7 @@ func (h *recorder) call(client int, choices *rand.Rand) {
 	ctx := tr.with(h.test.Context())
 	var g oneseat.Grant
 	var s oneseat.Session
+	var started oneseat.Stream
 	var n int
 	var err error
 	call := time.Since(h.began)
@@ -232,7 +233,7 @@ func (h *recorder) call(client int, choices *rand.Rand) {
 	case "redeem":
 		g, err = r.Redeem(ctx, redeems.text, oneseat.Client{}, chosen.id)
 	case "play":
-		s, err = r.StartStream(ctx, as, oneseat.Player{ID: fmt.Sprint(c.With), Instead: []oneseat.SessionID{plays.id}})
+		started, err = r.StartStream(ctx, as, oneseat.Player{ID: fmt.Sprint(c.With), Instead: []oneseat.SessionID{plays.id}})
 	case "beat":
 		err = r.Heartbeat(ctx, as, plays.id)
 	case "set a limit":
@@ -259,8 +260,8 @@ func (h *recorder) call(client int, choices *rand.Rand) {
 	o := porcupine.Operation{ClientId: client, Input: c, Call: int64(call), Return: int64(back)}
 	switch {
 	case said.Said == "yes" && c.What == "play":
-		said.Stream = s.ID
-		a.streams = append(a.streams, stream{s.ID, c.On, c.With})
+		said.Stream = started.ID
+		a.streams = append(a.streams, stream{started.ID, c.On, c.With})
 	case said.Said == "yes":
 		said.Count = n
 	case said.Said == "full" && c.What == "sign in":

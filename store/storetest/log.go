@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/oneseat/oneseat"
+	"github.com/oneseat/oneseat/internal/record"
 )
 
 // logs is what Partitions, Changes and Wake promise.
@@ -163,9 +164,9 @@ func wholeLog(t *testing.T, fresh Factory) {
 		n := ns[i%2]
 		e, err := n.logged(t.Context(), key("ada"), func(v oneseat.View) (oneseat.Change, error) {
 			ro := mine(v, "ada")
-			ro.Seats = []oneseat.Seat{seat("ada", sessionID("S", i), v.Now)}
+			ro.Seats = []record.Seat{seat(sessionID("S", i), v.Now)}
 			if i%4 == 3 {
-				return oneseat.Change{Roster: ro}, nil // no event: no entry
+				return oneseat.Change{Roster: ro.Roster()}, nil // no event: no entry
 			}
 			var es []oneseat.Event
 			for j := range 1 + i%3 {
@@ -173,7 +174,7 @@ func wholeLog(t *testing.T, fresh Factory) {
 				e.Reason, e.By, e.Actor, e.Device, e.ByDevice = oneseat.Displaced, sessionID("S", i), "it's %s\\", device, device
 				es = append(es, e)
 			}
-			return oneseat.Change{Roster: ro, Events: es}, nil
+			return oneseat.Change{Roster: ro.Roster(), Events: es}, nil
 		})
 		if err != nil {
 			t.Fatal(err)

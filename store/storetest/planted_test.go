@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/oneseat/oneseat"
+	"github.com/oneseat/oneseat/internal/record"
 	"github.com/oneseat/oneseat/store/memstore"
 	"github.com/oneseat/oneseat/store/storetest"
 )
@@ -179,13 +180,16 @@ var plants = []plant{
 				return v, err
 			}
 			return h.Store.Update(ctx, k, func(v oneseat.View) (oneseat.Change, error) {
-				merged := *v.Roster
-				for _, s := range c.Roster.Seats {
-					if saw.Roster == nil || !slices.ContainsFunc(saw.Roster.Seats, func(o oneseat.Seat) bool { return o.ID == s.ID }) {
-						merged.Seats = append(slices.Clone(merged.Seats), s)
+				merged, had := record.Of(v.Roster), &record.Record{}
+				if saw.Roster != nil {
+					had = record.Of(saw.Roster)
+				}
+				for _, s := range record.Of(c.Roster).Seats {
+					if !slices.ContainsFunc(had.Seats, func(o record.Seat) bool { return o.ID == s.ID }) {
+						merged.Seats = append(merged.Seats, s)
 					}
 				}
-				return oneseat.Change{Roster: &merged, Events: c.Events}, nil
+				return oneseat.Change{Roster: merged.Roster(), Events: c.Events}, nil
 			})
 		}
 	}, []string{
@@ -341,9 +345,9 @@ var plants = []plant{
 			return h.Store.Update(ctx, k, func(v oneseat.View) (oneseat.Change, error) {
 				c, err := change(v)
 				if c.Roster != nil {
-					ro := *c.Roster
+					ro := record.Of(c.Roster)
 					ro.Epoch = uint64(float64(ro.Epoch>>1)) << 1
-					c.Roster = &ro
+					c.Roster = ro.Roster()
 				}
 				return c, err
 			})
@@ -356,12 +360,11 @@ var plants = []plant{
 				if v.Roster == nil {
 					continue
 				}
-				ro := *v.Roster
-				ro.Seats = slices.Clone(ro.Seats)
+				ro := record.Of(v.Roster)
 				for j := range ro.Seats {
-					ro.Seats[j].LastSeen = ro.Seats[j].LastSeen.Truncate(time.Millisecond)
+					ro.Seats[j].LastSeen = record.Time{Time: ro.Seats[j].LastSeen.Truncate(time.Millisecond)}
 				}
-				vs[i].Roster = &ro
+				vs[i].Roster = ro.Roster()
 			}
 			return vs, err
 		}
@@ -371,7 +374,7 @@ var plants = []plant{
 			return h.Store.Update(ctx, k, func(v oneseat.View) (oneseat.Change, error) {
 				c, err := change(v)
 				if c.Roster != nil {
-					c.Roster = &oneseat.Roster{Realm: c.Roster.Realm, Account: c.Roster.Account, Seats: c.Roster.Seats, Endings: c.Roster.Endings}
+					c.Roster = record.Of(c.Roster).Roster()
 				}
 				return c, err
 			})
@@ -382,9 +385,9 @@ var plants = []plant{
 			return h.Store.Update(ctx, k, func(v oneseat.View) (oneseat.Change, error) {
 				c, err := change(v)
 				if c.Roster != nil {
-					ro := *c.Roster
+					ro := record.Of(c.Roster)
 					ro.Pending, ro.Block = nil, nil
-					c.Roster = &ro
+					c.Roster = ro.Roster()
 				}
 				return c, err
 			})

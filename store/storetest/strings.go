@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/oneseat/oneseat"
+	"github.com/oneseat/oneseat/internal/record"
 )
 
 // hostile is what becomes of text that means something to some database, and of
@@ -69,28 +70,28 @@ func hostileAccounts(t *testing.T, fresh Factory) {
 func hostileTexts(t *testing.T, fresh Factory) {
 	ns := nodes(t, fresh, 2)
 	f := follow(t, ns[1])
-	ro := roster("ada")
+	ro := &record.Record{Realm: realm, Account: "ada"}
 	var events []oneseat.Event
 	for i, s := range texts {
-		d := oneseat.Device{Label: s, Class: s, IP: s}
-		seat := seat("ada", oneseat.SessionID(s), at(ns[0].load(t, key("ada")).Now))
+		d := oneseat.Device{Label: s, Class: oneseat.Class(s), IP: s}
+		seat := seat(oneseat.SessionID(s), ns[0].load(t, key("ada")).Now)
 		seat.Device, seat.Secret = d, digest(i)
 		ro.Seats = append(ro.Seats, seat)
 		if i < oneseat.MaxEndings {
-			ro.Endings = append(ro.Endings, oneseat.Ended{Ending: oneseat.Ending{
+			ro.Endings = append(ro.Endings, record.Ended{
 				Session: oneseat.SessionID(s), Reason: oneseat.Reason(s), By: oneseat.SessionID(s), Actor: s, Device: d, ByDevice: d, At: seat.Created,
-			}})
+			})
 		}
 		events = append(events, oneseat.Event{
-			Type: oneseat.EventType(s), Realm: realm, Account: "ada", Session: oneseat.SessionID(s), At: seat.Created, Version: uint64(i + 1),
+			Type: oneseat.EventType(s), Realm: realm, Account: "ada", Session: oneseat.SessionID(s), At: seat.Created.Time, Version: uint64(i + 1),
 			Reason: oneseat.Reason(s), By: oneseat.SessionID(s), Actor: s, Device: d, ByDevice: d,
 		})
 	}
 	if len(ro.Seats) > oneseat.MaxSeats {
 		t.Fatalf("%d texts do not fit in a roster", len(ro.Seats))
 	}
-	v := ns[0].put(t, ro, events...)
-	if d := difference(ns[1].load(t, key("ada")).Roster, ro); d != "" {
+	v := ns[0].put(t, ro.Roster(), events...)
+	if d := differs(ns[1].load(t, key("ada")).Roster, ro); d != "" {
 		t.Errorf("the roster came back as another: %s", d)
 	}
 	if d := sameLog(f.read(t), []oneseat.Entry{{Key: key("ada"), Version: v.Version, Events: events}}); d != "" {
@@ -166,7 +167,7 @@ func hostileSignIns(t *testing.T, fresh Factory) {
 	accounts := corpus
 	grants := make([]oneseat.Grant, len(accounts))
 	for i, name := range accounts {
-		grants[i] = signIn(t, a, name, oneseat.Client{Token: name, DeviceID: name, Device: oneseat.Device{Label: name, Class: name, IP: name}})
+		grants[i] = signIn(t, a, name, oneseat.Client{Token: name, DeviceID: name, Device: oneseat.Device{Label: name, Class: oneseat.Class(name), IP: name}})
 	}
 	for i, name := range accounts {
 		s, err := b.Check(t.Context(), string(grants[i].Token))

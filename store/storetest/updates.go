@@ -354,7 +354,7 @@ func touchAgainstEnding(t *testing.T, fresh Factory) {
 	}
 	stop()
 	wg.Wait()
-	if v := ns[0].load(t, key("ada")); len(v.Roster.Seats) != 0 {
+	if v := ns[0].load(t, key("ada")); len(ids(v)) != 0 {
 		t.Errorf("%v are live, and every session was ended", ids(v))
 	}
 	ns[0].put(t, roster("ada", "both", "other"))

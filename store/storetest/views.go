@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/oneseat/oneseat"
+	"github.com/oneseat/oneseat/internal/record"
 )
 
 // views is what Load promises, and what a view is.
@@ -94,19 +95,18 @@ func everyField(t *testing.T, fresh Factory) {
 	ns := nodes(t, fresh, 2)
 	all := full("ada")
 	all.Seats, all.Endings = all.Seats[:2], all.Endings[:3]
-	for _, ro := range []*oneseat.Roster{
+	for _, want := range []*record.Record{
 		all, // every field set
-		roster("grace", "only"),
+		{Realm: realm, Account: "grace", Seats: []record.Seat{seat("only", time.UnixMicro(1_700_000_000_000_000))}},
 		{Realm: realm, Account: "empty"},
 		{Realm: realm, Account: "", Epoch: 1<<64 - 1}, // the realm's control record
-		{Realm: realm, Account: "ended", Endings: []oneseat.Ended{{Ending: oneseat.Ending{Session: "x", Reason: oneseat.SignedOut, At: at(time.UnixMicro(1))}}}},
+		{Realm: realm, Account: "ended", Endings: []record.Ended{{Session: "x", Reason: oneseat.SignedOut, At: record.At(time.UnixMicro(1))}}},
 	} {
-		v := ns[0].put(t, ro)
-		if d := difference(v.Roster, ro); d != "" {
-			t.Errorf("%q: Update returned another roster than it was given: %s", ro.Account, d)
-		}
-		if d := difference(ns[1].load(t, v.Key).Roster, ro); d != "" {
-			t.Errorf("%q: another node loads another roster: %s", ro.Account, d)
+		v := ns[0].put(t, want.Roster())
+		for who, got := range map[string]*oneseat.Roster{"Update returned": v.Roster, "another node loads": ns[1].load(t, v.Key).Roster} {
+			if d := differs(got, want); d != "" || !got.Due.Equal(want.Due.Time) {
+				t.Errorf("%q: %s another roster, due at %v: %s", want.Account, who, got.Due, d)
+			}
 		}
 	}
 }
@@ -125,9 +125,9 @@ func largest(t *testing.T, fresh Factory) {
 			e.Device, e.ByDevice = s.Device, s.Device
 			events = append(events, e)
 		}
-		return oneseat.Change{Roster: ro, Events: events}, nil
+		return oneseat.Change{Roster: ro.Roster(), Events: events}, nil
 	})
-	if d := difference(ns[1].load(t, key(account)).Roster, ro); d != "" {
+	if d := differs(ns[1].load(t, key(account)).Roster, ro); d != "" {
 		t.Error(d)
 	}
 	got, err := ns[1].Events(t.Context(), oneseat.EventQuery{Realm: realm, Account: account, Limit: 1000})
@@ -149,11 +149,17 @@ func newerRelease(t *testing.T, fresh Factory) {
 		t.Fatal(err)
 	}
 	ns[0].put(t, &ro)
-	ns[1].update(t, key("ada"), touching) // an older release writes it again
-	got := ns[0].load(t, key("ada")).Roster
-	got = mine(oneseat.View{Roster: got}, "ada")
-	got.Seats[0].LastSeen = ro.Seats[0].LastSeen
-	b, err := json.Marshal(got)
+	ns[1].update(t, key("ada"), func(v oneseat.View) (oneseat.Change, error) { // an older release writes it again
+		again := *v.Roster
+		again.Due = v.Now
+		return oneseat.Change{Roster: &again}, nil
+	})
+	got := *ns[0].load(t, key("ada")).Roster
+	if got.Due.IsZero() {
+		t.Error("it was not written again")
+	}
+	got.Due = ro.Due
+	b, err := json.Marshal(&got)
 	if err != nil {
 		t.Fatal(err)
 	}
