@@ -1,6 +1,8 @@
 package redisstore
 
 import (
+	"encoding/json"
+	"os"
 	"reflect"
 	"testing"
 	"time"
@@ -41,6 +43,30 @@ func TestEveryFieldOfAnEventIsKept(t *testing.T) {
 	want := oneseat.Entry{Key: oneseat.KeyOf("a", "b"), Version: 1<<64 - 1, Events: []oneseat.Event{all, {}, {At: time.Unix(-62135596801, 0).UTC()}, all}}
 	got, err := readEntry(string(appendEntry(nil, want)))
 	if err != nil || !reflect.DeepEqual(got, want) {
+		t.Errorf("%v\n got %+v\nwant %+v", err, got, want)
+	}
+}
+
+// testdata/e18747a.entry is what e18747a wrote of the event in which every field
+// is set, and of another. Nodes of that release read what is written now.
+func TestAnEntryIsThatOfE18747a(t *testing.T) {
+	text, err := os.ReadFile("../../testdata/e18747a/event.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all oneseat.Event
+	if err := json.Unmarshal(text, &all); err != nil {
+		t.Fatal(err)
+	}
+	stored, err := os.ReadFile("testdata/e18747a.entry")
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := oneseat.Entry{Key: oneseat.KeyOf("default", "ada"), Version: 1<<63 + 1, Events: []oneseat.Event{all, {Type: oneseat.SessionCreated, At: all.At}}}
+	if got := appendEntry(nil, want); string(got) != string(stored) {
+		t.Errorf("written as\n%x\nand was\n%x", got, stored)
+	}
+	if got, err := readEntry(string(stored)); err != nil || !reflect.DeepEqual(got, want) {
 		t.Errorf("%v\n got %+v\nwant %+v", err, got, want)
 	}
 }
