@@ -87,12 +87,14 @@ func Check(t *testing.T, s Store, file string) {
 			events = append(events, text(t, r))
 		}
 	}
-	var want []string
-	for _, e := range was.Events {
-		want = append(want, text(t, e))
+	if len(events) != len(was.Events) {
+		t.Errorf("there are %d events; there were %d", len(events), len(was.Events))
 	}
-	if !slices.Equal(events, want) {
-		t.Errorf("the events are\n%q\nand were\n%q", events, want)
+	for i, e := range was.Events[:min(len(events), len(was.Events))] {
+		if want := text(t, e); events[i] != want {
+			t.Errorf("event %d is\n%s\nand was\n%s", i, events[i], want)
+			break
+		}
 	}
 
 	for _, l := range was.Live {
