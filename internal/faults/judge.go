@@ -11,6 +11,7 @@ import (
 	"github.com/anishathalye/porcupine"
 
 	"github.com/oneseat/oneseat"
+	"github.com/oneseat/oneseat/internal/record"
 	"github.com/oneseat/oneseat/internal/model"
 )
 
@@ -124,8 +125,8 @@ func (h *history) uncut(nodes []*node, s store) []string {
 			if err != nil {
 				return []string{"Load: " + err.Error()}
 			}
-			if views[0].Roster != nil {
-				for _, s := range views[0].Roster.Seats {
+			if ro := record.Of(views[0].Roster); ro != nil {
+				for _, s := range ro.Seats {
 					live[s.ID] = true
 				}
 			}
@@ -177,10 +178,11 @@ func (h *history) audit(s store) []string {
 		if err != nil {
 			return append(found, "Load: "+err.Error())
 		}
-		if views[0].Roster == nil {
+		ro := record.Of(views[0].Roster)
+		if ro == nil {
 			continue
 		}
-		for _, s := range views[0].Roster.Seats {
+		for _, s := range ro.Seats {
 			if !live[s.ID] {
 				found = append(found, fmt.Sprintf("session %s of %s is seated, and by the log it is not", s.ID, h.account(i)))
 			}

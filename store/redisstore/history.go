@@ -92,7 +92,7 @@ func (s *Store) eventsOf(ctx context.Context, p int, q oneseat.EventQuery) (foun
 	entries, upTo, err := s.newest(ctx, p, q.Before)
 	for err == nil && len(found) < limit {
 		for _, l := range entries {
-			if k, ok := entryKey(l.entry); !ok || q.Account != "" && k != key {
+			if k, _, ok := readHead(l.entry); !ok || q.Account != "" && k != key {
 				continue
 			}
 			e, err := readEntry(l.entry)

@@ -164,8 +164,6 @@ func readLogged(m rueidis.RedisMessage) (l logged, err error) {
 
 // place is that of an entry; of one that is none of ours, where there is nothing.
 func (l logged) place() place {
-	if _, ok := entryKey(l.entry); !ok {
-		return place{l.at, 0}
-	}
-	return place{l.at, readUint64(l.entry[entryHead-8:])}
+	_, version, _ := readHead(l.entry)
+	return place{l.at, version}
 }

@@ -19,6 +19,7 @@ var logs = []promise{
 	{"partitions are the same on every node, and a key's own", partitions},
 	{"the empty cursor is the end of the log", emptyCursor},
 	{"what is committed is in the log, whole and in order", wholeLog},
+	{"every field of an event comes back", everyEventField},
 	{"what many nodes commit at once is in the log, in commit order", concurrentLog},
 	{"the end of the log comes after all that had returned", endOfLog},
 	{"what is in the log is stored already", loggedIsStored},

@@ -429,6 +429,27 @@ var plants = []plant{
 			return ks[:min(limit, len(ks))], err
 		}
 	}, []string{"Due/due lists no more than was asked for"}},
+	{"a field of events is forgotten", func(h *handle) {
+		h.changes = func(ctx context.Context, p int, c oneseat.Cursor) (oneseat.Tail, error) {
+			t, err := h.Store.Changes(ctx, p, c)
+			for n, e := range t.Entries {
+				t.Entries[n].Events = slices.Clone(e.Events)
+				for i := range e.Events {
+					t.Entries[n].Events[i].Until = time.Time{}
+				}
+			}
+			return t, err
+		}
+	}, []string{"Log/every field of an event comes back"}},
+	{"a field of events is forgotten in the history", func(h *handle) {
+		h.events = func(ctx context.Context, q oneseat.EventQuery) ([]oneseat.Record, error) {
+			rs, err := h.Store.Events(ctx, q)
+			for i := range rs {
+				rs[i].Limits = nil
+			}
+			return rs, err
+		}
+	}, []string{"Log/every field of an event comes back"}},
 	{"a prefix that ignores case", func(h *handle) {
 		h.rosters = func(ctx context.Context, q oneseat.RosterQuery) ([]oneseat.View, error) {
 			all := q
