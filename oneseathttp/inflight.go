@@ -23,9 +23,9 @@ type request struct {
 	guard   *Guard
 	holder  oneseat.Holder
 	holding oneseat.Watch // by the session; released, its end does not cut this request
-	also    func()          // releases what else cuts this request, see CutWith; nil: nothing does
-	account string          // who the application says it is, if it says so
-	why     error           // why there is no session, if the request presented a token
+	also    func()        // releases what else cuts this request, see CutWith; nil: nothing does
+	account string        // who the application says it is, if it says so
+	why     error         // why there is no session, if the request presented a token
 	cancel  context.CancelCauseFunc
 	token   string // what the browser holds now, if this request changed that
 	changed bool   // it has: signed in or out, or rotated

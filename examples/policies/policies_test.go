@@ -21,7 +21,9 @@ func open(t *testing.T, c oneseat.Config) *oneseat.Registry {
 	return seats
 }
 
-func on(class oneseat.Class) oneseat.Client { return oneseat.Client{Device: oneseat.Device{Class: class}} }
+func on(class oneseat.Class) oneseat.Client {
+	return oneseat.Client{Device: oneseat.Device{Class: class}}
+}
 
 func in(t *testing.T, seats *oneseat.Registry, account string, from oneseat.Client) oneseat.Grant {
 	t.Helper()
@@ -88,7 +90,7 @@ func TestAHouseholdSignsInOnFiveDevicesAndWatchesOnTwo(t *testing.T) {
 			if i < 2 && err != nil {
 				t.Fatal(err)
 			}
-			if i == 2 && len(full(t, err).Live) != 2 {
+			if i == 2 && len(full(t, err).Streams) != 2 {
 				t.Error("it does not say who watches")
 			}
 		}

@@ -11,8 +11,8 @@ import (
 	"github.com/anishathalye/porcupine"
 
 	"github.com/oneseat/oneseat"
-	"github.com/oneseat/oneseat/internal/record"
 	"github.com/oneseat/oneseat/internal/model"
+	"github.com/oneseat/oneseat/internal/record"
 )
 
 const decideWithin = 20 * time.Second

@@ -1,10 +1,6 @@
-// Package mutants proves that the tests of the root package can fail: it breaks
-// one rule of the source at a time, and expects them to notice. It changes no
-// file, and reads the source as it is. The simulator plants its mistakes with it
-// too.
-//
-// The ordinary go test runs a sample. For every mutant, or for some by name:
-//
-//	make mutants
-//	go test ./internal/mutants -mutants="a retry admits twice,upsert on touch"
+// Package mutants is for the proof that tests can fail. It plants one mistake in
+// the source at a time, without changing a file: the simulator and the harness of
+// faults expect to catch theirs. And it sees that the tests of the root package run
+// every statement of the rules, since nobody could catch a mistake in one that they
+// do not run.
 package mutants

@@ -10,6 +10,7 @@ package record
 import (
 	"encoding/hex"
 	"encoding/json"
+	"fmt"
 	"strconv"
 	"time"
 
@@ -90,6 +91,15 @@ type Digest [32]byte
 // MarshalText returns the digits.
 func (d Digest) MarshalText() ([]byte, error) { return hex.AppendEncode(nil, d[:]), nil }
 
+// UnmarshalText reads the digits.
+func (d *Digest) UnmarshalText(b []byte) error {
+	if len(b) != hex.EncodedLen(len(d)) {
+		return fmt.Errorf("record: a digest of %d characters", len(b))
+	}
+	_, err := hex.Decode(d[:], b)
+	return err
+}
+
 // Time is a time, in the record as microseconds since 1970. 0 is the zero time.
 type Time struct{ time.Time }
 
@@ -104,6 +114,15 @@ func (t Time) MarshalJSON() ([]byte, error) {
 	return strconv.AppendInt(nil, t.UnixMicro(), 10), nil
 }
 
+// UnmarshalJSON reads the number.
+func (t *Time) UnmarshalJSON(b []byte) error {
+	n, err := strconv.ParseInt(string(b), 10, 64)
+	if *t = (Time{}); err == nil && n != 0 {
+		t.Time = time.UnixMicro(n).UTC()
+	}
+	return err
+}
+
 // Of returns the record of a roster, nil for none. It panics for a roster that
 // cannot be stored.
 func Of(ro *oneseat.Roster) *Record {
@@ -115,7 +134,9 @@ func Of(ro *oneseat.Roster) *Record {
 		panic(err)
 	}
 	r := new(Record)
-	(&reader{b}).object(r, recordKeys)
+	if err := json.Unmarshal(b, r); err != nil {
+		panic(err)
+	}
 	return r
 }
 

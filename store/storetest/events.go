@@ -49,8 +49,8 @@ func set(t *testing.T, v reflect.Value, n *int) {
 	case v.Kind() == reflect.Pointer:
 		v.Set(reflect.New(v.Type().Elem()))
 		set(t, v.Elem(), n)
-	case v.Type() == reflect.TypeFor[map[string]int]():
-		v.Set(reflect.ValueOf(map[string]int{"tv": *n, "mobile": -*n}))
+	case v.Type() == reflect.TypeFor[map[oneseat.Class]int]():
+		v.Set(reflect.ValueOf(map[oneseat.Class]int{"tv": *n, "mobile": -*n}))
 	case v.Kind() == reflect.Struct:
 		for i := range v.NumField() {
 			set(t, v.Field(i), n)
