@@ -42,7 +42,9 @@ func newSite(t *testing.T, c oneseat.Config, hc oneseathttp.Config) *site {
 
 func unstarted(t *testing.T, c oneseat.Config, hc oneseathttp.Config) *site {
 	t.Helper()
-	c.Logger = slog.New(slog.NewTextHandler(t.Output(), nil))
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.NewTextHandler(t.Output(), nil))
+	}
 	seats, err := oneseat.New(memstore.New(), c)
 	if err != nil {
 		t.Fatal(err)
