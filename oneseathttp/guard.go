@@ -41,7 +41,9 @@ type Config struct {
 	IssuedAt func(r *http.Request) time.Time
 
 	// Device overrides what is recognised of a device. recognised is made from
-	// User-Agent and address.
+	// the address and from what the client says: User-Agent, and the hints that
+	// Chromium sends by itself. An iPad often calls itself a Mac; docs/policies.md
+	// shows how a page tells the two apart.
 	Device func(r *http.Request, recognised oneseat.Device) oneseat.Device
 
 	// TrustedProxies may say on whose behalf they ask (X-Forwarded-For,
