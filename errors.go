@@ -21,6 +21,9 @@ var (
 	// the same ids and returns it only when that did not help either.
 	ErrUnknownOutcome = errors.New("oneseat: the outcome is unknown: the reply was lost; sign in again to be certain")
 
+	// ErrStoreClosed: the store was closed. An update that got it was not made.
+	ErrStoreClosed = errors.New("oneseat: the store is closed: open it again")
+
 	// ErrClosed: the registry was closed. Requests held by it end with this
 	// cause.
 	ErrClosed = errors.New("oneseat: the registry is closed")
@@ -110,6 +113,57 @@ type ConfigError struct {
 
 // Error names the field first.
 func (e *ConfigError) Error() string { return "oneseat: " + e.In + "." + e.Field + ": " + e.Problem }
+
+// StoreFailure says what is wrong with a store, in words that mean the same for
+// every store.
+type StoreFailure string
+
+// What can be wrong. A store that is open goes on by itself once that has been
+// fixed. Address, Foreign, Newer, Unsupported and NotDurable need another call of
+// its Open.
+const (
+	FailureOther       StoreFailure = "other"        // the database says what
+	FailureAddress     StoreFailure = "bad_address"  // Open got something else than a path, or the URL of a server
+	FailureUnreachable StoreFailure = "unreachable"  // no such file or server, or no answer in time
+	FailureDenied      StoreFailure = "denied"       // the server does not let us in, or not do that
+	FailureReadOnly    StoreFailure = "read_only"    // it cannot be written: permissions, a standby, a replica
+	FailureBusy        StoreFailure = "busy"         // locked, out of connections, or not ready yet
+	FailureFull        StoreFailure = "full"         // no space, or no memory, left
+	FailureDisk        StoreFailure = "disk"         // the disk failed
+	FailureDamaged     StoreFailure = "damaged"      // the database is damaged
+	FailureSettings    StoreFailure = "bad_settings" // the connection's settings do not go with the server
+	FailureForeign     StoreFailure = "foreign"      // what is there belongs to another program
+	FailureNewer       StoreFailure = "newer"        // what is there was written by a newer release
+	FailureUnsupported StoreFailure = "unsupported"  // too old a server, or one that lacks something
+	FailureNotDurable  StoreFailure = "not_durable"  // the server may lose what it acknowledged, and that was refused
+)
+
+// StoreError is what a store returns instead of a result: nothing may be allowed
+// on account of it. The update that it answers was not made, unless it also wraps
+// [ErrUnknownOutcome].
+type StoreError struct {
+	Store   string       // the store's package, such as "pgstore"
+	Where   string       // its file, or the addresses of its servers; "": not known. Never a password
+	Failure StoreFailure // what is wrong
+	Problem string       // what that means here, and what to do
+	Err     error        // what the database or the system said; may be nil
+}
+
+// Error says where what happened, and what to do.
+func (e *StoreError) Error() string {
+	s := e.Store + ": "
+	if e.Where != "" {
+		s += e.Where + ": "
+	}
+	s += e.Problem
+	if e.Err != nil {
+		s += fmt.Sprintf(" (%v)", e.Err)
+	}
+	return s
+}
+
+// Unwrap is what the database or the system said.
+func (e *StoreError) Unwrap() error { return e.Err }
 
 // FormatError says that a stored record cannot be read by this release. The
 // record is left as it is.

@@ -11,7 +11,8 @@ import (
 // to. Every method is safe for concurrent use. Whether a store does all that is
 // written here is what storetest.Run finds out.
 //
-// An error other than the context's means that the store gave no answer.
+// An error other than the context's means that the store gave no answer. A
+// *[StoreError] says why. After a store was closed the error is [ErrStoreClosed].
 type Store interface {
 	// Load reads rosters from where they are written (never from a replica that
 	// lags). The views come in the order of the keys, one each; an absent roster

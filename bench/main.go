@@ -40,6 +40,7 @@ var sections = []section{
 	{"feed", brokenFeed},
 	{"postgres", postgres},
 	{"redis", redis},
+	{"devices", devices},
 }
 
 // accounts is how many are loaded to see what one weighs.

@@ -8,11 +8,12 @@ import (
 	"strings"
 
 	"github.com/oneseat/oneseat"
+	"github.com/oneseat/oneseat/internal/device"
 )
 
 // deviceOf is what is kept of the device that asks.
 func (g *Guard) deviceOf(r *http.Request) oneseat.Device {
-	d := recognise(r.UserAgent())
+	d := device.Of(r.Header)
 	d.IP = g.clientIP(r)
 	if g.config.Device != nil {
 		return g.config.Device(r, d)
@@ -38,56 +39,4 @@ func (g *Guard) clientIP(r *http.Request) string {
 		host = hop
 	}
 	return host
-}
-
-// recognise makes a coarse label from what the browser says of itself: enough
-// for its owner to know it again. It is the client's word, and only ever shown.
-func recognise(ua string) oneseat.Device {
-	if len(ua) > 1024 {
-		ua = ua[:1024]
-	}
-	browser := first(ua, [][2]string{
-		{"Edg", "Edge"}, {"OPR/", "Opera"}, {"SamsungBrowser", "Samsung Internet"}, {"FxiOS", "Firefox"}, {"Firefox/", "Firefox"},
-		{"CriOS", "Chrome"}, {"HeadlessChrome", "Chrome"}, {"Chrome/", "Chrome"}, {"Chromium", "Chromium"}, {"Safari/", "Safari"},
-		{"curl/", "curl"}, {"Wget", "Wget"}, {"Go-http-client", "Go program"}, {"python", "Python program"}, {"okhttp", "Android app"},
-	})
-	system := first(ua, [][2]string{
-		{"iPhone", "iPhone"}, {"iPad", "iPad"}, {"Android TV", "Android TV"}, {"SmartTV", "smart TV"}, {"SMART-TV", "smart TV"}, {"AppleTV", "Apple TV"},
-		{"Android", "Android"}, {"CrOS", "ChromeOS"}, {"Windows", "Windows"}, {"Macintosh", "Mac"}, {"Linux", "Linux"},
-	})
-	d := oneseat.Device{Class: classOf(ua, browser, system)}
-	switch {
-	case browser != "" && system != "":
-		d.Label = browser + " on " + system
-	case browser+system != "":
-		d.Label = browser + system
-	default:
-		d.Label = "Unknown device"
-	}
-	return d
-}
-
-func first(ua string, table [][2]string) string {
-	for _, row := range table {
-		if strings.Contains(ua, row[0]) {
-			return row[1]
-		}
-	}
-	return ""
-}
-
-func classOf(ua, browser, system string) oneseat.Class {
-	switch {
-	case strings.Contains(system, "TV"):
-		return "tv"
-	case system == "iPad", system == "Android" && !strings.Contains(ua, "Mobile"):
-		return "tablet"
-	case system == "iPhone", system == "Android":
-		return "mobile"
-	case strings.HasPrefix(ua, "Mozilla/") && system != "":
-		return "desktop"
-	case browser != "":
-		return "api"
-	}
-	return "other"
 }

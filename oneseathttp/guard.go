@@ -41,7 +41,9 @@ type Config struct {
 	IssuedAt func(r *http.Request) time.Time
 
 	// Device overrides what is recognised of a device. recognised is made from
-	// User-Agent and address.
+	// the address and from what the client says: User-Agent, and the hints that
+	// Chromium sends by itself. An iPad often calls itself a Mac; docs/policies.md
+	// shows how a page tells the two apart.
 	Device func(r *http.Request, recognised oneseat.Device) oneseat.Device
 
 	// TrustedProxies may say on whose behalf they ask (X-Forwarded-For,
@@ -64,6 +66,8 @@ type Guard struct {
 	device  cookie
 	ticket  cookie
 	plain   sync.Once // says that development cookies are in use
+	hides   sync.Once // says that a connection cannot be reached
+	loses   sync.Once // says that an adapter keeps a writer of its own
 	streams streams
 }
 
@@ -139,6 +143,9 @@ func (g *Guard) Require(next http.Handler) http.Handler {
 func (g *Guard) around(next func(http.ResponseWriter, *http.Request, *request)) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if q := requestOf(r.Context()); q != nil && q.guard == g {
+			if !q.out.leads(w) { // an adapter has lost it
+				w = &writer{w, q}
+			}
 			next(w, r, q)
 			return
 		}
@@ -160,27 +167,44 @@ var noStore = []string{"no-store"} // shared: never modified
 
 // serve runs one request from the check of its session to its end.
 func (g *Guard) serve(w http.ResponseWriter, r *http.Request, next func(http.ResponseWriter, *http.Request, *request)) {
-	q := &request{ResponseWriter: w, guard: g, body: r.ContentLength != 0}
-	q.holder.Request = q
+	q := g.begin(w, r)
 	ctx := oneseat.WithHolder(r.Context(), &q.holder)
 	if token, ok := g.presented(w, r, q); ok {
 		w.Header()["Cache-Control"] = noStore
 		// Made before the session is entered, which may end at that moment.
 		held, cancel := context.WithCancelCause(ctx)
-		q.cancel = cancel
+		q.held, q.cancel = held, cancel
+		if r.Body != nil && r.Body != http.NoBody {
+			q.in = body{r.Body, q}
+		}
 		q.holder.Session, q.why = g.enter(r, q, token)
 		if q.why == nil {
 			defer cancel(context.Canceled)
 			defer q.finish(w, r)
-			next(q, r.WithContext(held), q)
+			r = r.WithContext(held)
+			if q.in.ReadCloser != nil {
+				r.Body = &q.in
+			}
+			next(&q.out, r, q)
 			return
 		}
-		cancel(q.why)
-		if over, ok := errors.AsType[*oneseat.EndedError](q.why); ok {
+		why := q.why
+		cancel(why)
+		q = g.begin(w, r) // another: a session of somebody else may still be ending the first
+		q.why, ctx = why, oneseat.WithHolder(r.Context(), &q.holder)
+		if over, ok := errors.AsType[*oneseat.EndedError](why); ok {
 			q.holder.Ending = &over.Ending
 		}
 	}
-	next(w, r.WithContext(ctx), q)
+	next(&q.out, r.WithContext(ctx), q)
+}
+
+// begin makes the record of a request of which nothing is known yet.
+func (g *Guard) begin(w http.ResponseWriter, r *http.Request) *request {
+	q := &request{guard: g, http1: r.ProtoMajor == 1}
+	q.out = writer{w, q}
+	q.holder.Request = q
+	return q
 }
 
 // presented returns the token that a request is to be judged by.

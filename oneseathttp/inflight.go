@@ -1,11 +1,11 @@
 package oneseathttp
 
 import (
-	"bufio"
 	"context"
-	"io"
+	"errors"
 	"net"
 	"net/http"
+	"runtime"
 	"slices"
 	"sync"
 	"time"
@@ -13,30 +13,44 @@ import (
 	"github.com/oneseat/oneseat"
 )
 
-// request is one request under a guard, and the ResponseWriter of its handler.
+// state is how far the answer to a request has come. It only moves forward.
+type state uint8
+
+const (
+	open     state = iota // nothing has been sent: a cut sends the refusal
+	sent                  // the header is on its way: a cut breaks the transfer off
+	hijacked              // the connection is the handler's, and may outlive the handler: a cut closes it
+)
+
+// errReturned is why nothing passes any more once a handler has returned.
+var errReturned = errors.New("oneseathttp: the handler of this request has returned")
+
+// request is one request under a guard. Its handler writes to out and reads from
+// in.
 //
-// Its handler's goroutine writes; the registry's may cut at any moment. mu
+// The handler's goroutine writes; the registry's may cut at any moment. mu
 // guards the few words that both touch and is never held while bytes are sent,
 // so that a slow client cannot delay a cut.
 type request struct {
-	http.ResponseWriter
+	out     writer
+	in      body
+	http1   bool // the connection carries one request at a time
 	guard   *Guard
 	holder  oneseat.Holder
-	holding oneseat.Watch // by the session; released, its end does not cut this request
-	also    func()        // releases what else cuts this request, see CutWith; nil: nothing does
-	account string        // who the application says it is, if it says so
-	why     error         // why there is no session, if the request presented a token
+	holding oneseat.Watch   // by the session; released, its end does not cut this request
+	also    func()          // releases what else cuts this request, see CutWith; nil: nothing does
+	account string          // who the application says it is, if it says so
+	why     error           // why there is no session, if the request presented a token
+	held    context.Context // the handler's, cancelled with the request; nil: no session could end
 	cancel  context.CancelCauseFunc
 	token   string // what the browser holds now, if this request changed that
 	changed bool   // it has: signed in or out, or rotated
-	body    bool   // the request has one
 
-	mu       sync.Mutex
-	sent     bool        // the header is on its way
-	finished bool        // the handler has returned: the ResponseWriter is not ours any more
-	ended    error       // the cut's cause
-	before   func(error) // what the handler wants done before its connection is closed
-	hijacked net.Conn    // the handler's, after Hijack
+	mu     sync.Mutex
+	state  state
+	over   error       // why nothing passes any more: the cut's cause, or errReturned; nil: everything passes
+	conn   net.Conn    // the handler's, once state is hijacked
+	before func(error) // what the handler wants done before conn is closed
 }
 
 // now notes whose request it is from here on.
@@ -45,57 +59,62 @@ func (q *request) now(s *oneseat.Session, token string) {
 	q.changed, q.token = true, token
 }
 
+// pass lets the handler send, with which the answer has come to a state at
+// least. Once the request is over it returns why, and nothing may be sent.
+func (q *request) pass(to state) error {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.over != nil {
+		return q.over
+	}
+	if to > q.state {
+		q.state = to
+		if q.held != nil && !reaches(q.out.below) && q.held.Value(http.ServerContextKey) != nil {
+			q.guard.hidden(q.out.below) // at the first answer, before it matters
+		}
+	}
+	return nil
+}
+
+// because is the error of what was sent or read: the cause, if the request is
+// over.
+func (q *request) because(err error) error {
+	if err == nil {
+		return nil
+	}
+	if cause := q.pass(open); cause != nil {
+		return cause
+	}
+	return err
+}
+
 // SessionEnded implements [oneseat.Watcher]: the session has ended, or cannot be
-// verified any longer.
+// verified
+// any longer.
+//
+// Nothing passes from here on. What is in a write or a read at this moment is
+// stopped by a deadline, where the connection can be reached.
 func (q *request) SessionEnded(cause error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if q.finished && q.hijacked == nil || q.ended != nil {
+	if q.over != nil {
 		return
 	}
-	q.ended = cause
+	q.over = cause
 	q.cancel(cause)
-	past := time.Unix(1, 0)
-	switch c := http.NewResponseController(q.ResponseWriter); {
-	case q.hijacked != nil:
-		go closeAfter(q.hijacked, q.before, cause)
-	case q.sent:
-		// A handler that ignores its context is stopped at its next write, or in
-		// the one that it is in. Where deadlines are not supported, finish does it.
-		_ = c.SetWriteDeadline(past)
+	if q.state == hijacked {
+		go closeAfter(q.conn, q.before, cause)
+		return
+	}
+	past, c := time.Unix(1, 0), http.NewResponseController(q.out.below)
+	if q.in.ReadCloser != nil || q.state == sent {
 		_ = c.SetReadDeadline(past)
-	case q.body:
-		_ = c.SetReadDeadline(past) // it may be waiting for that
 	}
-}
-
-// closeGrace bounds what OnCut's function may take: the connection is closed
-// then in any case.
-const closeGrace = time.Second
-
-// closeAfter closes a hijacked connection, after what the handler wants done
-// first. An error of the connection means that it is closed already.
-func closeAfter(conn net.Conn, before func(error), cause error) {
-	_ = conn.SetDeadline(time.Now().Add(closeGrace))
-	if before != nil {
-		timer := time.AfterFunc(closeGrace, func() { _ = conn.Close() })
-		before(cause)
-		timer.Stop()
+	if q.state == sent || q.http1 { // HTTP/2 and 3 could not send the refusal any more
+		if err := c.SetWriteDeadline(past); err != nil {
+			q.guard.hidden(q.out.below)
+		}
 	}
-	_ = conn.Close()
-}
-
-// heldConn is a hijacked connection. It may outlive its handler, and is held by
-// its session until it is closed.
-type heldConn struct {
-	net.Conn
-	request *request
-}
-
-// Close closes the connection; the session's end does not concern it any more.
-func (c heldConn) Close() error {
-	c.request.release()
-	return c.Conn.Close()
 }
 
 // release unties the request from whatever would cut it.
@@ -110,70 +129,59 @@ func (q *request) release() {
 // Call it before anything is written. It does nothing for a request without a
 // session.
 func (g *Guard) CutWith(r *http.Request, s oneseat.Stream) {
-	if q := requestOf(r.Context()); q != nil && q.cancel != nil && q.also == nil {
+	if q := requestOf(r.Context()); q != nil && q.held != nil && q.also == nil {
 		q.also = g.seats.AfterStreamEnd(r.Context(), s, q.SessionEnded)
 	}
-}
-
-// OnCut has f called when the request's session ends while the handler has the
-// connection (after Hijack, as for a WebSocket), before it is closed: to send a
-// close frame. f has a second. Call it before or right after Hijack; it returns
-// false if the request has no session that could end.
-func OnCut(r *http.Request, f func(cause error)) bool {
-	q := requestOf(r.Context())
-	if q == nil || q.cancel == nil {
-		return false
-	}
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	q.before = f
-	return true
-}
-
-// send notes that the header goes out now. It returns the cause if the request
-// was cut before that: nothing of the handler's is sent then.
-func (q *request) send() error {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	if q.ended == nil {
-		q.sent = true
-	} else if !q.sent {
-		return q.ended
-	}
-	return nil
 }
 
 // finish ends a request whose handler has returned, or panicked. If it was cut,
 // the refusal is sent where nothing else was; a transfer that had begun is
 // broken off, so that the client does not take it for complete.
+//
+// An adapter may have lost the guard's writer, and something may have been sent
+// past it: nothing is appended to that.
 func (q *request) finish(w http.ResponseWriter, r *http.Request) {
 	q.mu.Lock()
-	q.finished = true
-	hijacked, cut, sent := q.hijacked != nil, q.ended != nil, q.sent
-	q.mu.Unlock()
-	if hijacked {
-		return // heldConn detaches
+	state, cause := q.state, q.over
+	if cause == nil && state != hijacked { // else heldConn.Close ends it
+		q.over = errReturned
 	}
-	q.release()
-	if !cut {
+	q.mu.Unlock()
+	if state == hijacked {
 		return
 	}
-	if p := recover(); p != nil && p != http.ErrAbortHandler {
-		panic(p)
+	q.release()
+	past := state == open && (written(w) || cause != nil && begun(w))
+	if past {
+		q.guard.bypassed(w)
 	}
-	if sent {
-		panic(http.ErrAbortHandler)
+	if cause == nil {
+		return
+	}
+	broken := state == sent || past
+	if q.http1 && !broken { // End's deadline was for what might pass the guard
+		_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(refuseWithin))
+	}
+	switch p := recover(); {
+	case broken && p != nil:
+		breakOff(p)
+	case broken:
+		breakOff(http.ErrAbortHandler)
+	case p != nil && p != http.ErrAbortHandler:
+		panic(p)
 	}
 	for name := range w.Header() {
 		if !slices.Contains(siteHeaders, name) {
 			w.Header().Del(name)
 		}
 	}
-	if q.body && r.ProtoMajor == 1 {
+	if q.in.ReadCloser != nil && q.http1 {
 		w.Header().Set("Connection", "close") // its reading deadline has passed for good
 	}
-	q.guard.refuse(w, r, q.ended)
+	q.guard.refuse(w, r, cause)
 }
+
+const refuseWithin = 10 * time.Second // a client that takes longer to read a refusal is dropped
 
 // siteHeaders are what a site says of itself on every answer: they stay on a
 // refusal that comes instead of the handler's answer. All others go, for they may
@@ -183,59 +191,44 @@ var siteHeaders = []string{
 	"Referrer-Policy", "Strict-Transport-Security", "X-Content-Type-Options", "X-Frame-Options",
 }
 
-// WriteHeader sends the header, unless the request has been cut.
-func (q *request) WriteHeader(status int) {
-	if q.send() == nil {
-		q.ResponseWriter.WriteHeader(status)
+// breakOff panics, for the server to leave the answer without its proper end. A
+// middleware may recover from that and return, and then the server would end an
+// answer of unknown length as if it were whole. So where the goroutine is the
+// server's own, it ends as well: no recover stops that, and net/http does the same
+// for both.
+func breakOff(p any) {
+	defer panic(p)
+	if ofServer() {
+		runtime.Goexit()
 	}
 }
 
-// Write sends a part of the body. After a cut it returns the cause.
-func (q *request) Write(b []byte) (int, error) {
-	if err := q.send(); err != nil {
-		return 0, err
+// ofServer says that this goroutine was started by net/http to serve a request
+// and does nothing else, so that it may end here. A handler of
+// http.TimeoutHandler, of another server or of a test runs on others.
+func ofServer() bool {
+	pcs := make([]uintptr, 128)
+	n := runtime.Callers(0, pcs)
+	for n == len(pcs) { // the stack may be longer
+		pcs = make([]uintptr, 2*len(pcs))
+		n = runtime.Callers(0, pcs)
 	}
-	return q.ResponseWriter.Write(b)
+	outermost := ""
+	for frames := runtime.CallersFrames(pcs[:n]); ; {
+		f, more := frames.Next()
+		if f.Function != "" && f.Function != "runtime.goexit" {
+			outermost = f.Function
+		}
+		if !more {
+			return slices.Contains(serving, outermost)
+		}
+	}
 }
 
-// ReadFrom sends what src holds, by the kernel where that is possible.
-func (q *request) ReadFrom(src io.Reader) (int64, error) {
-	if err := q.send(); err != nil {
-		return 0, err
-	}
-	return io.Copy(q.ResponseWriter, src)
+// serving are the functions in which such a goroutine begins: HTTP/1.1, HTTP/2 as
+// it is bundled, and the same of golang.org/x/net, for HTTP/2 without TLS.
+var serving = []string{
+	"net/http.(*conn).serve",
+	"net/http.(*http2serverConn).runHandler",
+	"golang.org/x/net/http2.(*serverConn).runHandler",
 }
-
-// Flush sends what is buffered.
-func (q *request) Flush() { _ = q.FlushError() }
-
-// FlushError sends what is buffered. After a cut it returns the cause.
-func (q *request) FlushError() error {
-	if err := q.send(); err != nil {
-		return err
-	}
-	return http.NewResponseController(q.ResponseWriter).Flush()
-}
-
-// Hijack gives the connection to the handler. It is closed when the session
-// ends.
-func (q *request) Hijack() (net.Conn, *bufio.ReadWriter, error) {
-	if err := q.send(); err != nil {
-		return nil, nil, err
-	}
-	conn, rw, err := http.NewResponseController(q.ResponseWriter).Hijack()
-	if err != nil {
-		return nil, nil, err
-	}
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	q.hijacked = conn
-	if q.ended != nil {
-		_ = conn.Close()
-		return nil, nil, q.ended
-	}
-	return heldConn{conn, q}, rw, nil
-}
-
-// Unwrap serves http.ResponseController: deadlines, full duplex.
-func (q *request) Unwrap() http.ResponseWriter { return q.ResponseWriter }

@@ -79,7 +79,7 @@ type room struct {
 // a whole stands for all of them.
 var rooms = []room{
 	{match: "."},
-	{match: "oneseathttp", own: []string{"."}},
+	{match: "oneseathttp", own: []string{".", "internal/device"}},
 	{match: "oneseathttp/stream", own: []string{".", "oneseathttp"}},
 	{match: "store/storetest", own: []string{".", "internal/model", "internal/record"}, foreign: true, never: []string{"database/sql", "net/http", "modernc.org/"}},
 	{match: "store/memstore", own: []string{"."}, never: []string{"net/http", "database/sql"}},
@@ -89,6 +89,7 @@ var rooms = []room{
 	{match: "internal/demo", own: []string{".", "oneseathttp", "oneseathttp/stream"}, foreign: true, never: []string{"modernc.org/", "flag", "os"}},
 	{match: "internal/archtest"},
 	{match: "internal/record", own: []string{"."}},
+	{match: "internal/device", own: []string{"."}},
 	{match: "internal/*", own: []string{"*"}, foreign: true},
 	{match: "cmd/oneseat", own: []string{"*"}, foreign: true, never: []string{module + "/internal/record"}},
 }

@@ -114,7 +114,7 @@ func TestAServerThatIsOutOfReachIsAnErrorWithItsAddressAndNoPassword(t *testing.
 	for _, addr := range []string{fmt.Sprintf("127.0.0.1:%d", testservers.FreePort(t)), silent.Addr().String()} {
 		p := pool(t, "postgres://somebody:hunter2secret@"+addr+"/shop?connect_timeout=1")
 		_, err := pgstore.Open(t.Context(), p, pgstore.Options{})
-		wantKind(t, err, pgstore.Unreachable)
+		wantFailure(t, err, oneseat.FailureUnreachable)
 		if text := fmt.Sprint(err); !strings.Contains(text, addr+"/shop") || strings.Contains(text, "hunter2") || !strings.Contains(text, "see that it runs") {
 			t.Errorf("it says %q", text)
 		}
@@ -131,7 +131,7 @@ func TestWhoMayNotCreateTablesIsToldSo(t *testing.T) {
 	u := parse(t, to)
 	u.User = nil
 	_, err := pgstore.Open(t.Context(), pool(t, with(t, u.String(), "user="+role)), pgstore.Options{})
-	wantKind(t, err, pgstore.Denied)
+	wantFailure(t, err, oneseat.FailureDenied)
 }
 
 func TestAServerThatDoesNotSayItsTimelineIsRefusedAtTheStart(t *testing.T) {
@@ -145,7 +145,7 @@ func TestAServerThatDoesNotSayItsTimelineIsRefusedAtTheStart(t *testing.T) {
 	u.User = nil
 	plain := with(t, u.String(), "user="+role)
 	_, err := pgstore.Open(t.Context(), pool(t, plain), pgstore.Options{})
-	wantKind(t, err, pgstore.Denied)
+	wantFailure(t, err, oneseat.FailureDenied)
 	if text := fmt.Sprint(err); !strings.Contains(text, "permission denied for function pg_walfile_name") {
 		t.Errorf("it says %q", text)
 	}
@@ -156,7 +156,7 @@ func TestAServerThatDoesNotSayItsTimelineIsRefusedAtTheStart(t *testing.T) {
 	run(t, admin, `CREATE FUNCTION public.pg_current_wal_lsn() RETURNS pg_lsn LANGUAGE plpgsql AS $$
 		BEGIN RAISE EXCEPTION 'wal_level must be set to ''logical''' USING ERRCODE = '55000'; END $$`)
 	_, err = pgstore.Open(t.Context(), pool(t, with(t, to, "search_path=public,pg_catalog")), pgstore.Options{})
-	wantKind(t, err, pgstore.Unsupported)
+	wantFailure(t, err, oneseat.FailureUnsupported)
 	if text := fmt.Sprint(err); !strings.Contains(text, "rds.logical_replication") {
 		t.Errorf("it says %q", text)
 	}
@@ -248,7 +248,7 @@ func TestACommitWhoseReplyWasLostIsUnknownAndARetryFindsIt(t *testing.T) {
 	if !errors.Is(err, oneseat.ErrUnknownOutcome) {
 		t.Errorf("the reply was lost: %v", err)
 	}
-	wantKind(t, err, pgstore.Unreachable)
+	wantFailure(t, err, oneseat.FailureUnreachable)
 	p.swallow.Store(false)
 	waitUntil(t, func() bool { // it was sent, and so it will be committed
 		vs, err := direct.Load(t.Context(), key("ada"))

@@ -223,14 +223,7 @@ var (
 	signIn, wantLive = fixture.SignIn, fixture.WantLive
 )
 
-// wantKind fails the test unless err is an *Error of a kind.
-func wantKind(t testing.TB, err error, want pgstore.Kind) {
-	t.Helper()
-	e, ok := errors.AsType[*pgstore.Error](err)
-	if !ok || e.Kind != want {
-		t.Errorf("error %v, want one of kind %d", err, want)
-	}
-}
+var wantFailure = fixture.WantFailure("pgstore")
 
 // end is a cursor at the end of the log.
 func end(t testing.TB, s *pgstore.Store) oneseat.Cursor {

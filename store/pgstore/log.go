@@ -151,7 +151,7 @@ func (s *Store) tail(ctx context.Context, after oneseat.Cursor, limit int) (t on
 			return t, err
 		}
 		if name == nil {
-			return oneseat.Tail{}, &Error{Kind: Standby, Addr: s.addr}
+			return oneseat.Tail{}, s.failed(oneseat.FailureReadOnly, nil)
 		}
 		current = *name
 		if xid == nil {
@@ -178,7 +178,7 @@ func (s *Store) tail(ctx context.Context, after oneseat.Cursor, limit int) (t on
 	now, understood := parseSnapshot(end)
 	cut, err := strconv.ParseUint(trimmed, 10, 64)
 	if current == "" || !understood || err != nil {
-		return oneseat.Tail{}, &Error{Kind: Foreign, Addr: s.addr, Err: errors.New("oneseat_meta is empty or damaged")}
+		return oneseat.Tail{}, s.failed(oneseat.FailureForeign, errors.New("oneseat_meta is empty or damaged"))
 	}
 	switch {
 	case !ok || log != current || since.next > now.next || since.least() <= cut:

@@ -185,12 +185,12 @@ func TestADatabaseOfANewerReleaseOrOfAnotherProgramIsRefused(t *testing.T) {
 	_, to := fresh(t)
 	run(t, connect(t, to), "INSERT INTO oneseat_migrations VALUES (99, '0099_future.sql')")
 	_, err := pgstore.Open(t.Context(), pool(t, to), pgstore.Options{})
-	wantKind(t, err, pgstore.Newer)
+	wantFailure(t, err, oneseat.FailureNewer)
 
 	to = database(t)
 	run(t, connect(t, to), "CREATE TABLE oneseat_rosters (theirs int)")
 	_, err = pgstore.Open(t.Context(), pool(t, to), pgstore.Options{})
-	wantKind(t, err, pgstore.Foreign)
+	wantFailure(t, err, oneseat.FailureForeign)
 	if got := rowsOf(t, to, "SELECT count(*) FROM information_schema.tables WHERE table_schema = 'public'"); got[0] != "1" {
 		t.Errorf("%s tables", got[0])
 	}

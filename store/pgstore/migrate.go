@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/oneseat/oneseat"
 )
 
 //go:embed schema/*.sql
@@ -60,13 +61,13 @@ func (s *Store) applied(ctx context.Context, q querier, known int) (n int, err e
 	case err != nil:
 		return 0, err
 	case !there && taken:
-		return 0, &Error{Kind: Foreign, Addr: s.addr}
+		return 0, s.failed(oneseat.FailureForeign, nil)
 	case !there:
 		return 0, nil
 	}
 	err = q.QueryRow(ctx, "SELECT coalesce(max(number), 0)::int FROM oneseat_migrations").Scan(&n)
 	if err == nil && n > known {
-		err = &Error{Kind: Newer, Addr: s.addr, Err: fmt.Errorf("its schema is %d, this release knows %d", n, known)}
+		err = s.failed(oneseat.FailureNewer, fmt.Errorf("its schema is %d, this release knows %d", n, known))
 	}
 	return n, err
 }

@@ -33,7 +33,7 @@
 // prepared statements (default_query_exec_mode=exec in the URL). LISTEN does not
 // pass such a pool; give [Options.Listen], or the log is polled.
 //
-// When the database cannot be reached, every call returns an *[Error] that says
+// When the database cannot be reached, every call returns a *[oneseat.StoreError] that says
 // what to check, and the store goes on by itself once that has been done.
 package pgstore
 
@@ -88,7 +88,7 @@ var (
 // it. Any number of nodes may do so at once. The pool stays the caller's, to be
 // closed after the store.
 //
-// An error is an *[Error], or the context's. The store has goroutines: close it.
+// An error is a *[oneseat.StoreError], or the context's. The store has goroutines: close it.
 func Open(ctx context.Context, pool *pgxpool.Pool, o Options) (*Store, error) {
 	c := pool.Config().ConnConfig
 	s := &Store{
@@ -125,11 +125,11 @@ func (s *Store) inspect(ctx context.Context) error {
 	case err != nil:
 		return err
 	case version < 130000:
-		return &Error{Kind: Unsupported, Addr: s.addr, Err: fmt.Errorf("it is release %d of PostgreSQL", version/10000)}
+		return s.failed(oneseat.FailureUnsupported, fmt.Errorf("it is release %d of PostgreSQL", version/10000))
 	case encoding != "UTF8":
-		return &Error{Kind: Unsupported, Addr: s.addr, Err: fmt.Errorf("the encoding of the database is %s", encoding)}
+		return s.failed(oneseat.FailureUnsupported, fmt.Errorf("the encoding of the database is %s", encoding))
 	case standby:
-		return &Error{Kind: Standby, Addr: s.addr}
+		return s.failed(oneseat.FailureReadOnly, nil)
 	}
 	if durable == "off" || fsync == "off" {
 		s.log.Warn("PostgreSQL acknowledges what a crash may lose: an ending may be undone; set synchronous_commit and fsync to on",
@@ -148,20 +148,20 @@ func (s *Store) inspectTimeline(ctx context.Context) error {
 	if err == nil {
 		return nil
 	}
-	kind := kindOf(err)
-	switch kind {
-	case Denied:
-	case Other:
-		kind = Unsupported
+	failure := failureOf(err)
+	switch failure {
+	case oneseat.FailureDenied:
+	case oneseat.FailureOther:
+		failure = oneseat.FailureUnsupported
 	default:
 		return err
 	}
-	return &Error{Kind: kind, Addr: s.addr, Err: fmt.Errorf(
-		"the role must be able to call pg_current_wal_lsn() and pg_walfile_name(), which on Aurora needs rds.logical_replication=1: %w", err)}
+	return s.failed(failure, fmt.Errorf(
+		"the role must be able to call pg_current_wal_lsn() and pg_walfile_name(), which on Aurora needs rds.logical_replication=1: %w", err))
 }
 
 // Close ends the store and waits for its goroutines and for every Wake, which
-// returns. Calls that are under way go on; later ones get [ErrClosed]. The pool
+// returns. Calls that are under way go on; later ones get [oneseat.ErrStoreClosed]. The pool
 // is not closed. A second call does nothing.
 func (s *Store) Close() error {
 	s.mu.Lock()
@@ -178,7 +178,7 @@ func (s *Store) ready(ctx context.Context) error {
 		return err
 	}
 	if s.life.Err() != nil {
-		return ErrClosed
+		return oneseat.ErrStoreClosed
 	}
 	return nil
 }

@@ -43,7 +43,7 @@ func TestWhatAPromotionRevivesEndRealmEnds(t *testing.T) {
 		return slices.Equal(rowsOf(t, standby.URL, "SELECT account FROM oneseat_signed_in WHERE account = 'grace'"), []string{"grace"})
 	}, func() string { return "the standby is behind" })
 	_, err := pgstore.Open(t.Context(), pool(t, standby.URL), pgstore.Options{})
-	wantKind(t, err, pgstore.Standby)
+	wantFailure(t, err, oneseat.FailureReadOnly)
 	if text := fmt.Sprint(err); !strings.Contains(text, standby.Addr) || !strings.Contains(text, "connect to the primary") {
 		t.Errorf("of a standby it says %q", text)
 	}
@@ -69,8 +69,8 @@ func TestWhatAPromotionRevivesEndRealmEnds(t *testing.T) {
 		var err error
 		waitUntil(t, func() bool { // its connections to the primary are lost first
 			err = call()
-			e, ok := errors.AsType[*pgstore.Error](err)
-			return ok && e.Kind == pgstore.Standby
+			e, ok := errors.AsType[*oneseat.StoreError](err)
+			return ok && e.Failure == oneseat.FailureReadOnly
 		}, func() string { return fmt.Sprintf("%s on a standby: %v", name, err) })
 	}
 	run(t, follower, "SELECT pg_promote()")

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/oneseat/oneseat"
 )
 
 // channel is what nodes hear each other on, in one database.
@@ -82,7 +83,7 @@ func (s *Store) Wake(ctx context.Context, wake func(partition int)) error {
 	s.mu.Lock()
 	if s.closed {
 		s.mu.Unlock()
-		return ErrClosed
+		return oneseat.ErrStoreClosed
 	}
 	s.running.Add(1)
 	s.mu.Unlock()
@@ -98,7 +99,7 @@ func (s *Store) Wake(ctx context.Context, wake func(partition int)) error {
 		case ctx.Err() != nil:
 			return ctx.Err()
 		case s.life.Err() != nil:
-			return ErrClosed
+			return oneseat.ErrStoreClosed
 		case !errors.Is(err, errDeaf):
 			return s.explain(err)
 		}

@@ -79,9 +79,9 @@ func (s *Store) scan(k oneseat.Key, from pgx.Row) (row, error) {
 	}
 	switch {
 	case standby:
-		return row{}, &Error{Kind: Standby, Addr: s.addr}
+		return row{}, s.failed(oneseat.FailureReadOnly, nil)
 	case version == nil && floor == nil:
-		return row{}, &Error{Kind: Foreign, Addr: s.addr, Err: errors.New("oneseat_meta is empty")}
+		return row{}, s.failed(oneseat.FailureForeign, errors.New("oneseat_meta is empty"))
 	case version == nil:
 		v := oneseat.View{Key: k, Version: uint64(*floor)}
 		return row{View: v.At(clock), clock: clock}, nil

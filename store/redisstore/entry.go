@@ -20,9 +20,9 @@ func appendEntry(b []byte, e oneseat.Entry) []byte {
 	b = append(b, entryForm)
 	b = append(b, e.Key[:]...)
 	b = binary.BigEndian.AppendUint64(b, e.Version)
-	var event []byte
+	var room [512]byte // most events are shorter
 	for i := range e.Events {
-		event = e.Events[i].AppendCompact(event[:0])
+		event := e.Events[i].AppendCompact(room[:0])
 		b = binary.AppendUvarint(b, uint64(len(event)))
 		b = append(b, event...)
 	}

@@ -86,11 +86,11 @@ func TestAServerThatStandsStillIsRefusedWithinTheDeadlineAndAllRecovers(t *testi
 	}
 	began := time.Now()
 	_, err = s.Load(t.Context(), key("ada"))
-	wantKind(t, err, redisstore.Unreachable)
+	wantFailure(t, err, oneseat.FailureUnreachable)
 	_, err = s.Update(t.Context(), key("ada"), seat("ada", "C"))
-	wantKind(t, err, redisstore.Unreachable)
+	wantFailure(t, err, oneseat.FailureUnreachable)
 	_, err = s.Changes(t.Context(), 0, "")
-	wantKind(t, err, redisstore.Unreachable)
+	wantFailure(t, err, oneseat.FailureUnreachable)
 	if took := time.Since(began); took > 3*deadline+2*time.Second {
 		t.Errorf("three calls took %v", took)
 	}
@@ -105,19 +105,19 @@ func TestAServerThatIsAwayIsNamedAndThePasswordIsNot(t *testing.T) {
 	addr := fmt.Sprint("127.0.0.1:", testservers.FreePort(t))
 	for _, scheme := range []string{"redis", "rediss", "redis-cluster"} {
 		_, err := redisstore.Open(t.Context(), scheme+"://user:hunter2@"+addr, redisstore.Options{})
-		wantKind(t, err, redisstore.Unreachable)
+		wantFailure(t, err, oneseat.FailureUnreachable)
 		if text := fmt.Sprint(err); !strings.Contains(text, addr) || strings.Contains(text, "hunter2") || !strings.Contains(text, "see that it runs") {
 			t.Errorf("%s: %s", scheme, text)
 		}
 	}
 	r := testservers.StartRedis(t, "--requirepass", "other")
 	_, err := redisstore.Open(t.Context(), "redis://:hunter2@"+r.Addr, redisstore.Options{Timeout: patience})
-	wantKind(t, err, redisstore.Denied)
+	wantFailure(t, err, oneseat.FailureDenied)
 	if text := fmt.Sprint(err); !strings.Contains(text, r.Addr) || strings.Contains(text, "hunter2") {
 		t.Error(text)
 	}
 	_, err = redisstore.Open(t.Context(), r.URL, redisstore.Options{Timeout: patience})
-	wantKind(t, err, redisstore.Denied)
+	wantFailure(t, err, oneseat.FailureDenied)
 }
 
 func TestWhatTheServerRefusesIsNotUnknown(t *testing.T) {
@@ -128,16 +128,16 @@ func TestWhatTheServerRefusesIsNotUnknown(t *testing.T) {
 	sh := shell(t, r.URL)
 	for _, c := range []struct {
 		set, back []string
-		want      redisstore.Kind
+		want      oneseat.StoreFailure
 	}{
-		{[]string{"CONFIG", "SET", "maxmemory", "1"}, []string{"CONFIG", "SET", "maxmemory", "0"}, redisstore.Full},
-		{[]string{"REPLICAOF", "127.0.0.1", "1"}, []string{"REPLICAOF", "NO", "ONE"}, redisstore.Replica},
-		{[]string{"CONFIG", "SET", "min-replicas-to-write", "1"}, []string{"CONFIG", "SET", "min-replicas-to-write", "0"}, redisstore.Down},
-		{[]string{"ACL", "SETUSER", "default", "-xadd"}, []string{"ACL", "SETUSER", "default", "+xadd"}, redisstore.Denied},
+		{[]string{"CONFIG", "SET", "maxmemory", "1"}, []string{"CONFIG", "SET", "maxmemory", "0"}, oneseat.FailureFull},
+		{[]string{"REPLICAOF", "127.0.0.1", "1"}, []string{"REPLICAOF", "NO", "ONE"}, oneseat.FailureReadOnly},
+		{[]string{"CONFIG", "SET", "min-replicas-to-write", "1"}, []string{"CONFIG", "SET", "min-replicas-to-write", "0"}, oneseat.FailureBusy},
+		{[]string{"ACL", "SETUSER", "default", "-xadd"}, []string{"ACL", "SETUSER", "default", "+xadd"}, oneseat.FailureDenied},
 	} {
 		run(t, sh, c.set...)
 		_, err := s.Update(t.Context(), key("ada"), seat("ada", "B"))
-		wantKind(t, err, c.want)
+		wantFailure(t, err, c.want)
 		run(t, sh, c.back...)
 		wantLive(t, s, "ada", "A")
 	}
@@ -160,7 +160,7 @@ func TestAMasterThatIsGoneIsReplacedAndAllRecovers(t *testing.T) {
 		}
 		moved = err
 	}
-	wantKind(t, moved, redisstore.Cluster)
+	wantFailure(t, moved, oneseat.FailureSettings)
 	rights, inACluster := leastRights(t)
 	for _, n := range c.Nodes {
 		leastUser(t, n, slices.Concat(rights, inACluster)...)
@@ -295,7 +295,7 @@ func TestCloseEndsEverything(t *testing.T) {
 	if err := s.Close(); err != nil {
 		t.Error(err)
 	}
-	if err := <-ended; !errors.Is(err, redisstore.ErrClosed) {
+	if err := <-ended; !errors.Is(err, oneseat.ErrStoreClosed) {
 		t.Errorf("Wake returned %v", err)
 	}
 	_, load := s.Load(t.Context(), key("ada"))
@@ -303,7 +303,7 @@ func TestCloseEndsEverything(t *testing.T) {
 	_, changes := s.Changes(t.Context(), 0, "")
 	_, due := s.Due(t.Context(), realm, 1)
 	for _, err := range []error{load, update, changes, due, s.Wake(t.Context(), func(int) {})} {
-		if !errors.Is(err, redisstore.ErrClosed) {
+		if !errors.Is(err, oneseat.ErrStoreClosed) {
 			t.Errorf("after Close: %v", err)
 		}
 	}
@@ -330,5 +330,5 @@ func TestABrokenPushIsAnErrorOfWake(t *testing.T) {
 		t.Errorf("woken for %v", all)
 	}
 	r.Ask("CLIENT KILL TYPE pubsub")
-	wantKind(t, <-ended, redisstore.Unreachable)
+	wantFailure(t, <-ended, oneseat.FailureUnreachable)
 }

@@ -101,13 +101,13 @@ var (
 
 func erase(oneseat.View) (oneseat.Change, error) { return oneseat.Change{Erase: true}, nil }
 
-// wantKind fails the test unless err is an *Error of a kind, and its outcome is
-// known.
-func wantKind(t testing.TB, err error, want redisstore.Kind) {
+// wantFailure fails the test unless err is a failure of this store, and its
+// outcome is known.
+func wantFailure(t testing.TB, err error, want oneseat.StoreFailure) {
 	t.Helper()
-	e, ok := errors.AsType[*redisstore.Error](err)
-	if !ok || e.Kind != want || errors.Is(err, oneseat.ErrUnknownOutcome) {
-		t.Errorf("error %v, want one of kind %d", err, want)
+	fixture.WantFailure("redisstore")(t, err, want)
+	if errors.Is(err, oneseat.ErrUnknownOutcome) {
+		t.Errorf("the outcome is unknown: %v", err)
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/oneseat/oneseat"
 	"github.com/redis/rueidis"
 )
 
@@ -29,13 +30,13 @@ func (s *Store) inspect(ctx context.Context, require bool) error {
 			found = append(found, fmt.Sprintf("%s does not let us look whether it may evict keys and what it keeps on disk (%v): see that maxmemory-policy is noeviction and appendonly is yes", addr, err))
 			continue
 		}
-		for _, p := range problems(set) {
+		for _, p := range risks(set) {
 			found = append(found, addr+" "+p)
 		}
 	}
 	slices.Sort(found)
 	if require && len(found) > 0 {
-		return &Error{Kind: NotDurable, Err: errors.New(strings.Join(found, "; "))}
+		return failed(oneseat.FailureNotDurable, "", errors.New(strings.Join(found, "; ")))
 	}
 	for _, f := range found {
 		s.log.Warn("redisstore: " + f)
@@ -43,8 +44,8 @@ func (s *Store) inspect(ctx context.Context, require bool) error {
 	return nil
 }
 
-// problems says what a server's settings put at risk.
-func problems(set map[string]string) (found []string) {
+// risks says what a server's settings put at risk.
+func risks(set map[string]string) (found []string) {
 	if set["maxmemory"] != "0" && strings.HasPrefix(set["maxmemory-policy"], "allkeys-") {
 		found = append(found, fmt.Sprintf("evicts keys when its memory is full (maxmemory-policy %s), and then signs out whom it happens to hit and lets in whom it had refused: set it to noeviction", set["maxmemory-policy"]))
 	}

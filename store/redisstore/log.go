@@ -134,7 +134,7 @@ func (s *Store) readList(p int, answer rueidis.RedisResult) ([]logged, error) {
 	list := make([]logged, len(messages))
 	for i, m := range messages {
 		if list[i], err = readLogged(m); err != nil {
-			return nil, s.failed(Foreign, fmt.Errorf("%s: %w", s.names.log(p), err))
+			return nil, s.failed(oneseat.FailureForeign, fmt.Errorf("%s: %w", s.names.log(p), err))
 		}
 	}
 	return list, nil

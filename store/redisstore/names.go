@@ -29,7 +29,7 @@ type names struct {
 
 func newNames(prefix string) (names, error) {
 	if strings.ContainsAny(prefix, "{}") {
-		return names{}, &Error{Kind: NotAURL, Err: errors.New("the prefix of the keys holds a brace, which would decide where keys are")}
+		return names{}, failed(oneseat.FailureAddress, "", errors.New("the prefix of the keys holds a brace, which would decide where keys are"))
 	}
 	n := names{prefix: prefix}
 	for p := range n.tagged {
@@ -80,7 +80,7 @@ func (s *Store) claim(ctx context.Context) error {
 	case found == stored:
 		return nil
 	case strings.HasPrefix(found, "oneseat "):
-		return s.failed(Newer, fmt.Errorf("%s holds %.64q, this release knows %q", s.names.store(), found, stored))
+		return s.failed(oneseat.FailureNewer, fmt.Errorf("%s holds %.64q, this release knows %q", s.names.store(), found, stored))
 	}
-	return s.failed(Foreign, fmt.Errorf("%s holds %.64q", s.names.store(), found))
+	return s.failed(oneseat.FailureForeign, fmt.Errorf("%s holds %.64q", s.names.store(), found))
 }

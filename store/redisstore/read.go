@@ -194,7 +194,7 @@ func (s *Store) Due(ctx context.Context, realm string, limit int) ([]oneseat.Key
 				break
 			}
 			if len(z.Member) != len(oneseat.Key{}) {
-				return s.failed(Foreign, fmt.Errorf("%s has a member that is no key", s.names.due(p, realm)))
+				return s.failed(oneseat.FailureForeign, fmt.Errorf("%s has a member that is no key", s.names.due(p, realm)))
 			}
 			lists[p] = append(lists[p], item{oneseat.Key([]byte(z.Member)), z.Score})
 		}

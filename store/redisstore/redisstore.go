@@ -29,7 +29,7 @@
 // lists.
 //
 // When the server is away, full, a replica, or does not let us in, every call
-// returns an *[Error] that says what to do within [Options].Timeout, and the
+// returns a *[oneseat.StoreError] that says what to do within [Options].Timeout, and the
 // store goes on by itself once that has been done.
 package redisstore
 
@@ -92,7 +92,7 @@ var (
 )
 
 // Open makes a store on the server that a URL names, see [Connect]. An error is an
-// *[Error]. The store holds connections and a goroutine: close it.
+// *[oneseat.StoreError]. The store holds connections and a goroutine: close it.
 func Open(ctx context.Context, url string, o Options) (*Store, error) {
 	client, err := Connect(ctx, url, o.Timeout)
 	if err != nil {
@@ -142,7 +142,7 @@ func New(ctx context.Context, client rueidis.Client, o Options) (*Store, error) 
 const defaultTimeout = time.Second
 
 // Close ends the store: calls of Wake return, and what is called from now on
-// gets [ErrClosed]. Calls that are under way finish, unless the client is the
+// gets [oneseat.ErrStoreClosed]. Calls that are under way finish, unless the client is the
 // store's own: then their connection goes, and they say what became of them. A
 // second call does nothing.
 func (s *Store) Close() error {
@@ -166,7 +166,7 @@ func (s *Store) begin(ctx context.Context) error {
 		return err
 	}
 	if s.closed.Load() {
-		return ErrClosed
+		return oneseat.ErrStoreClosed
 	}
 	return nil
 }

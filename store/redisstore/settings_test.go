@@ -56,7 +56,7 @@ func TestAServerThatMayForgetIsWarnedOfAndRefusedWhereThatIsAsked(t *testing.T) 
 				}
 				return
 			}
-			if wantKind(t, err, redisstore.NotDurable); !strings.Contains(fmt.Sprint(err), c.says) {
+			if wantFailure(t, err, oneseat.FailureNotDurable); !strings.Contains(fmt.Sprint(err), c.says) {
 				t.Error(err)
 			}
 		})
@@ -105,7 +105,7 @@ func TestTheRightsInTheDocsAreEnoughAndTLSWorks(t *testing.T) {
 
 	addr := fmt.Sprint("127.0.0.1:", port)
 	_, err := redisstore.Open(t.Context(), "rediss://oneseat:hunter2@"+addr, redisstore.Options{Timeout: patience})
-	wantKind(t, err, redisstore.Unreachable)
+	wantFailure(t, err, oneseat.FailureUnreachable)
 	if text := fmt.Sprint(err); !strings.Contains(text, "certificate") || strings.Contains(text, "hunter2") {
 		t.Errorf("a certificate that nobody trusts: %s", text)
 	}
@@ -231,7 +231,7 @@ func TestAURLIsReadAndNeverRepeated(t *testing.T) {
 		"unix://hunter2", "redis://a/1/2",
 	} {
 		err := redisstore.CheckURL(bad)
-		if wantKind(t, err, redisstore.NotAURL); strings.Contains(fmt.Sprint(err), "hunter2") {
+		if wantFailure(t, err, oneseat.FailureAddress); strings.Contains(fmt.Sprint(err), "hunter2") {
 			t.Errorf("%s: %v", bad, err)
 		}
 	}

@@ -56,7 +56,7 @@ func TestWhatIsNotOursIsReportedAndLeftAlone(t *testing.T) {
 		if name == named("grace", "floor") && err == nil {
 			t.Errorf("%s: no error", name)
 		}
-		wantKind(t, err, redisstore.Foreign)
+		wantFailure(t, err, oneseat.FailureForeign)
 		if got, _ := run(t, sh, "LRANGE", name, "0", "-1").AsStrSlice(); len(got) != 1 || got[0] != "theirs" {
 			t.Errorf("%s is now %q", name, got)
 		}
@@ -74,18 +74,18 @@ func TestAStoreOfAnotherProgramOrANewerReleaseIsRefused(t *testing.T) {
 	t.Parallel()
 	r := testservers.StartRedis(t)
 	sh := shell(t, r.URL)
-	for value, want := range map[string]redisstore.Kind{
-		"theirs": redisstore.Foreign, "oneseat 1 partitions 64": redisstore.Newer, "oneseat 2": redisstore.Newer,
+	for value, want := range map[string]oneseat.StoreFailure{
+		"theirs": oneseat.FailureForeign, "oneseat 1 partitions 64": oneseat.FailureNewer, "oneseat 2": oneseat.FailureNewer,
 	} {
 		run(t, sh, "SET", "oneseat:store", value)
 		_, err := redisstore.Open(t.Context(), r.URL, redisstore.Options{})
-		wantKind(t, err, want)
+		wantFailure(t, err, want)
 		if got, _ := run(t, sh, "GET", "oneseat:store").ToString(); got != value {
 			t.Errorf("%q is now %q", value, got)
 		}
 	}
 	_, err := redisstore.Open(t.Context(), r.URL, redisstore.Options{Prefix: "a{b}"})
-	wantKind(t, err, redisstore.NotAURL)
+	wantFailure(t, err, oneseat.FailureAddress)
 }
 
 func TestALogThatLostSomethingIsAGap(t *testing.T) {

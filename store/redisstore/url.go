@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/oneseat/oneseat"
 	"github.com/redis/rueidis"
 )
 
@@ -26,7 +27,7 @@ func CheckURL(url string) error {
 // parse reads the URL of a server or of a cluster.
 func parse(raw string) (rueidis.ClientOption, error) {
 	bad := func(why string) (rueidis.ClientOption, error) {
-		return rueidis.ClientOption{}, &Error{Kind: NotAURL, Err: errors.New(why)} // never the URL, which has a password
+		return rueidis.ClientOption{}, failed(oneseat.FailureAddress, "", errors.New(why)) // never the URL, which has a password
 	}
 	scheme, rest, ok := strings.Cut(raw, "://")
 	if !ok {
@@ -84,7 +85,7 @@ func parse(raw string) (rueidis.ClientOption, error) {
 // redis-cluster://host:port,host:port or rediss-cluster:// for a cluster. timeout
 // bounds how long it connects; 0 means 1 s. It is to be that of [Options].
 //
-// An error is an *[Error]; it holds the address and never the password.
+// An error is a *[oneseat.StoreError]; it holds the address and never the password.
 func Connect(ctx context.Context, url string, timeout time.Duration) (rueidis.Client, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
@@ -98,7 +99,7 @@ func Connect(ctx context.Context, url string, timeout time.Duration) (rueidis.Cl
 	o.ConnWriteTimeout = 2 * timeout // what has not come by then never comes
 	c, err := rueidis.NewClient(o)
 	if err != nil {
-		return nil, &Error{Kind: kindOf(err), Addr: strings.Join(o.InitAddress, ", "), Err: err}
+		return nil, failed(failureOf(err), strings.Join(o.InitAddress, ", "), err)
 	}
 	return c, nil
 }

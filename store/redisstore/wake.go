@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/oneseat/oneseat"
 	"github.com/redis/rueidis"
 )
 
@@ -96,7 +97,7 @@ func (s *Store) Wake(ctx context.Context, wake func(partition int)) error {
 	case ctx.Err() != nil:
 		return ctx.Err()
 	case s.life.Err() != nil:
-		return ErrClosed
+		return oneseat.ErrStoreClosed
 	case err == nil:
 		err = errors.New("the subscription was ended")
 	}

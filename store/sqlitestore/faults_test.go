@@ -39,7 +39,7 @@ func TestWhileTheDatabaseIsLockedNothingIsWrittenAndReadsGoOn(t *testing.T) {
 	}
 
 	_, err := s.Update(t.Context(), key("ada"), seat("ada", "B"))
-	wantKind(t, err, sqlitestore.Locked)
+	wantFailure(t, err, oneseat.FailureBusy)
 	if errors.Is(err, oneseat.ErrUnknownOutcome) {
 		t.Error("the outcome is known")
 	}
@@ -63,7 +63,7 @@ func TestWhenTheDiskIsFullNothingIsLost(t *testing.T) {
 			in = append(in, a)
 		}
 	}
-	wantKind(t, err, sqlitestore.Full)
+	wantFailure(t, err, oneseat.FailureFull)
 	if errors.Is(err, oneseat.ErrUnknownOutcome) {
 		t.Error("the outcome is known")
 	}
@@ -97,12 +97,12 @@ func TestWhenTheFileIsGoneNothingIsAllowedUntilItIsBack(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, err := s.Update(t.Context(), key("ada"), seat("ada", "B"))
-	wantKind(t, err, sqlitestore.Missing)
+	wantFailure(t, err, oneseat.FailureUnreachable)
 	_, err = s.Load(t.Context(), key("ada"))
-	wantKind(t, err, sqlitestore.Missing)
+	wantFailure(t, err, oneseat.FailureUnreachable)
 	_, err = s.Changes(t.Context(), 0, cursor)
-	wantKind(t, err, sqlitestore.Missing)
-	wantKind(t, <-ended, sqlitestore.Missing)
+	wantFailure(t, err, oneseat.FailureUnreachable)
+	wantFailure(t, <-ended, oneseat.FailureUnreachable)
 	if _, err := os.Stat(path); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("a file was made in its place: %v", err)
 	}
@@ -172,35 +172,35 @@ func TestADamagedDatabaseIsAnErrorThatSaysSo(t *testing.T) {
 	if err == nil {
 		_, err = s.Load(t.Context(), key("account7"))
 		_, err2 := s.Update(t.Context(), key("account7"), seat("account7", "S2"))
-		wantKind(t, err2, sqlitestore.Corrupt)
+		wantFailure(t, err2, oneseat.FailureDamaged)
 		if err := s.Close(); err != nil {
 			t.Error(err)
 		}
 	}
-	wantKind(t, err, sqlitestore.Corrupt)
+	wantFailure(t, err, oneseat.FailureDamaged)
 
 	if err := os.WriteFile(path, bytes.Repeat([]byte("no database"), 1000), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	_, err = sqlitestore.Open(path)
-	wantKind(t, err, sqlitestore.Foreign)
+	wantFailure(t, err, oneseat.FailureForeign)
 }
 
 func TestOpenTakesOnlyThePathOfAFile(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	for path, want := range map[string]sqlitestore.Kind{
-		"":                                 sqlitestore.NotAPath,
-		":memory:":                         sqlitestore.NotAPath,
-		"file:x.db":                        sqlitestore.NotAPath,
-		"sqlite://x.db":                    sqlitestore.NotAPath,
-		"x\x00.db":                         sqlitestore.NotAPath,
-		dir:                                sqlitestore.NotAPath,
-		filepath.Join(dir, "none", "x.db"): sqlitestore.Missing,
-		filepath.Join("/dev/null", "x.db"): sqlitestore.Missing,
+	for path, want := range map[string]oneseat.StoreFailure{
+		"":                                 oneseat.FailureAddress,
+		":memory:":                         oneseat.FailureAddress,
+		"file:x.db":                        oneseat.FailureAddress,
+		"sqlite://x.db":                    oneseat.FailureAddress,
+		"x\x00.db":                         oneseat.FailureAddress,
+		dir:                                oneseat.FailureAddress,
+		filepath.Join(dir, "none", "x.db"): oneseat.FailureUnreachable,
+		filepath.Join("/dev/null", "x.db"): oneseat.FailureUnreachable,
 	} {
 		s, err := sqlitestore.Open(path)
-		if wantKind(t, err, want); s != nil {
+		if wantFailure(t, err, want); s != nil {
 			t.Errorf("%q was opened", path)
 		}
 	}
@@ -228,7 +228,7 @@ func TestAnotherProgramsDatabaseIsRefusedAndLeftAsItIs(t *testing.T) {
 				t.Fatal(err)
 			}
 			_, err = sqlitestore.Open(path)
-			wantKind(t, err, sqlitestore.Foreign)
+			wantFailure(t, err, oneseat.FailureForeign)
 			if after, err := os.ReadFile(path); err != nil || !bytes.Equal(before, after) {
 				t.Errorf("the file was changed (%v)", err)
 			}
@@ -254,7 +254,7 @@ func TestADatabaseOfANewerReleaseIsRefused(t *testing.T) {
 	signIn(t, s, "ada", "A")
 	run(t, shell(t, path), "INSERT INTO oneseat_migrations VALUES (999, '0999_future.sql', '')")
 	_, err := sqlitestore.Open(path)
-	wantKind(t, err, sqlitestore.Newer)
+	wantFailure(t, err, oneseat.FailureNewer)
 	wantLive(t, s, "ada", "A") // who has it open goes on
 }
 
@@ -283,18 +283,18 @@ func readOnly(path string) error {
 	}
 	for _, c := range []struct {
 		file, dir os.FileMode
-		want      []sqlitestore.Kind
+		want      []oneseat.StoreFailure
 	}{
-		{0o400, 0o700, []sqlitestore.Kind{sqlitestore.ReadOnly}},
-		{0o400, 0o500, []sqlitestore.Kind{sqlitestore.ReadOnly, sqlitestore.Missing}},
-		{0o600, 0o500, []sqlitestore.Kind{sqlitestore.ReadOnly, sqlitestore.Missing}}, // no -wal can be made
-		{0o000, 0o700, []sqlitestore.Kind{sqlitestore.Missing}},
+		{0o400, 0o700, []oneseat.StoreFailure{oneseat.FailureReadOnly}},
+		{0o400, 0o500, []oneseat.StoreFailure{oneseat.FailureReadOnly, oneseat.FailureUnreachable}},
+		{0o600, 0o500, []oneseat.StoreFailure{oneseat.FailureReadOnly, oneseat.FailureUnreachable}}, // no -wal can be made
+		{0o000, 0o700, []oneseat.StoreFailure{oneseat.FailureUnreachable}},
 	} {
 		if err := errors.Join(os.Chmod(path, c.file), os.Chmod(filepath.Dir(path), c.dir)); err != nil {
 			return err
 		}
 		_, err := sqlitestore.Open(path)
-		if e, ok := errors.AsType[*sqlitestore.Error](err); !ok || !slices.Contains(c.want, e.Kind) {
+		if e, ok := errors.AsType[*oneseat.StoreError](err); !ok || !slices.Contains(c.want, e.Failure) {
 			return fmt.Errorf("file %v, directory %v: %v", c.file, c.dir, err)
 		}
 	}
@@ -343,8 +343,8 @@ func failingDisk(path string) error {
 		return err
 	}
 	_, err = s.Update(ctx, key("ada"), seat("ada", "B"))
-	e, ok := errors.AsType[*sqlitestore.Error](err)
-	if !ok || e.Kind != sqlitestore.IO || !errors.Is(err, oneseat.ErrUnknownOutcome) {
+	e, ok := errors.AsType[*oneseat.StoreError](err)
+	if !ok || e.Failure != oneseat.FailureDisk || !errors.Is(err, oneseat.ErrUnknownOutcome) {
 		return fmt.Errorf("a commit whose writing failed: %w", err)
 	}
 	if err := syscall.Setrlimit(syscall.RLIMIT_FSIZE, &limit); err != nil {

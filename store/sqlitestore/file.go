@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/oneseat/oneseat"
 	_ "modernc.org/sqlite" // the driver "sqlite"
 )
 
@@ -124,17 +125,17 @@ func prepare(ctx context.Context, on preparer, statements map[**sql.Stmt]string)
 // checkPath returns the absolute path of what Open was given.
 func checkPath(path string) (string, error) {
 	if path == "" || path == ":memory:" || strings.HasPrefix(path, "file:") || strings.Contains(path, "://") || strings.ContainsRune(path, 0) {
-		return "", &Error{Kind: NotAPath, Path: fmt.Sprintf("%q", path)}
+		return "", failed(oneseat.FailureAddress, fmt.Sprintf("%q", path), nil)
 	}
 	abs, err := filepath.Abs(path)
 	if err != nil {
-		return "", &Error{Kind: NotAPath, Path: path, Err: err}
+		return "", failed(oneseat.FailureAddress, path, err)
 	}
 	if _, err := os.Stat(filepath.Dir(abs)); err != nil {
 		return "", explain(abs, err)
 	}
 	if info, err := os.Stat(abs); err == nil && !info.Mode().IsRegular() {
-		return "", &Error{Kind: NotAPath, Path: abs, Err: fmt.Errorf("its mode is %v", info.Mode())}
+		return "", failed(oneseat.FailureAddress, abs, fmt.Errorf("its mode is %v", info.Mode()))
 	}
 	return abs, nil
 }
@@ -145,13 +146,13 @@ func retryLocked(patience time.Duration, stop <-chan struct{}, do func() error) 
 	began := time.Now()
 	for {
 		err := do()
-		if err == nil || kindOf(err) != Locked || time.Since(began) >= patience {
+		if err == nil || failureOf(err) != oneseat.FailureBusy || time.Since(began) >= patience {
 			return err
 		}
 		select {
 		case <-time.After(lockPoll):
 		case <-stop:
-			return ErrClosed
+			return oneseat.ErrStoreClosed
 		}
 	}
 }

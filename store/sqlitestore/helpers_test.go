@@ -3,7 +3,6 @@ package sqlitestore_test
 import (
 	"context"
 	"database/sql"
-	"errors"
 	"path/filepath"
 	"testing"
 	"time"
@@ -81,14 +80,7 @@ var (
 
 type change = fixture.Change
 
-// wantKind fails the test unless err is an *Error of a kind, and says what to do.
-func wantKind(t testing.TB, err error, want sqlitestore.Kind) {
-	t.Helper()
-	e, ok := errors.AsType[*sqlitestore.Error](err)
-	if !ok || e.Kind != want {
-		t.Errorf("error %v, want one of kind %d", err, want)
-	}
-}
+var wantFailure = fixture.WantFailure("sqlitestore")
 
 // end is a cursor at the end of the log.
 func end(t testing.TB, s *sqlitestore.Store) oneseat.Cursor {

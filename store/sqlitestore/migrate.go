@@ -9,6 +9,8 @@ import (
 	"io/fs"
 	"strings"
 	"time"
+
+	"github.com/oneseat/oneseat"
 )
 
 //go:embed schema/*.sql
@@ -72,11 +74,11 @@ func checkOwner(ctx context.Context, conn *sql.Conn, path string, known int) err
 		return err
 	}
 	if id != 0 && id != applicationID {
-		return &Error{Kind: Foreign, Path: path, Err: fmt.Errorf("its application id is %#x, not %#x", id, applicationID)}
+		return failed(oneseat.FailureForeign, path, fmt.Errorf("its application id is %#x, not %#x", id, applicationID))
 	}
 	n, err := lastApplied(ctx, conn)
 	if err == nil && n > known {
-		err = &Error{Kind: Newer, Path: path, Err: fmt.Errorf("its schema is %d, this release knows %d", n, known)}
+		err = failed(oneseat.FailureNewer, path, fmt.Errorf("its schema is %d, this release knows %d", n, known))
 	}
 	if err != nil || n > 0 {
 		return err
@@ -87,7 +89,7 @@ func checkOwner(ctx context.Context, conn *sql.Conn, path string, known int) err
 	case errors.Is(err, sql.ErrNoRows):
 		return nil
 	case err == nil:
-		err = &Error{Kind: Foreign, Path: path, Err: fmt.Errorf("it has %q, which is a name that we need", taken)}
+		err = failed(oneseat.FailureForeign, path, fmt.Errorf("it has %q, which is a name that we need", taken))
 	}
 	return err
 }

@@ -287,7 +287,7 @@ func (s *Store) poll(ctx context.Context, f *file, local <-chan struct{}, wake f
 		case <-ctx.Done():
 			return ctx.Err()
 		case <-s.closing:
-			return ErrClosed
+			return oneseat.ErrStoreClosed
 		}
 	}
 }

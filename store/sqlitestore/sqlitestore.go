@@ -30,7 +30,7 @@
 // the locks of the whole process.
 //
 // When the file is locked, full, read-only, damaged or gone, every call returns
-// an *[Error] that says what to do, and the store goes on by itself once that
+// a *[oneseat.StoreError] that says what to do, and the store goes on by itself once that
 // has been done.
 package sqlitestore
 
@@ -71,7 +71,7 @@ var (
 // Open opens the database file at path and makes it if there is none. Its
 // directory has to exist. path is the plain path of a file, no URI.
 //
-// An error is an *[Error]. The store holds files open and has a goroutine: close
+// An error is a *[oneseat.StoreError]. The store holds files open and has a goroutine: close
 // it.
 func Open(path string) (*Store, error) {
 	path, err := checkPath(path)
@@ -96,7 +96,7 @@ func Open(path string) (*Store, error) {
 }
 
 // Close ends the store: updates in the running transaction are finished, those
-// still waiting get [ErrClosed], reads are waited for, and so is every Wake,
+// still waiting get [oneseat.ErrStoreClosed], reads are waited for, and so is every Wake,
 // which returns. A second call does nothing.
 func (s *Store) Close() error {
 	s.mu.Lock()
@@ -126,7 +126,7 @@ func (s *Store) open() (*file, error) {
 		switch {
 		case s.closed:
 			s.mu.RUnlock()
-			return nil, ErrClosed
+			return nil, oneseat.ErrStoreClosed
 		case err != nil:
 			s.mu.RUnlock()
 			return nil, explain(s.path, err)

@@ -60,7 +60,7 @@ func (s *Store) Update(ctx context.Context, key oneseat.Key, change func(oneseat
 	case <-ctx.Done():
 		return oneseat.View{}, ctx.Err()
 	case <-s.closing:
-		return oneseat.View{}, ErrClosed
+		return oneseat.View{}, oneseat.ErrStoreClosed
 	}
 	select {
 	case <-u.done:
@@ -71,7 +71,7 @@ func (s *Store) Update(ctx context.Context, key oneseat.Key, change func(oneseat
 		<-u.done
 	case <-s.stopped:
 		if u.state.CompareAndSwap(waiting, withdrawn) {
-			return oneseat.View{}, ErrClosed
+			return oneseat.View{}, oneseat.ErrStoreClosed
 		}
 		<-u.done
 	}
@@ -333,8 +333,8 @@ func (w *writer) end() error {
 		return nil
 	}
 	w.disconnect()
-	switch kindOf(err) {
-	case Full, Locked, ReadOnly:
+	switch failureOf(err) {
+	case oneseat.FailureFull, oneseat.FailureBusy, oneseat.FailureReadOnly:
 		return err // the record that makes it a commit was not written
 	}
 	return fmt.Errorf("%w: %w", oneseat.ErrUnknownOutcome, explain(w.s.path, err))

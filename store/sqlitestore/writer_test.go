@@ -292,12 +292,12 @@ func TestCloseFinishesWhatRunsAndTellsWhatWaits(t *testing.T) {
 	}
 	closed := make(chan error)
 	go func() { closed <- s.Close() }()
-	if err := <-woken; !errors.Is(err, sqlitestore.ErrClosed) { // Close has begun
+	if err := <-woken; !errors.Is(err, oneseat.ErrStoreClosed) { // Close has begun
 		t.Errorf("Wake: %v", err)
 	}
 	release()
 	for range 10 {
-		if err := <-result; !errors.Is(err, sqlitestore.ErrClosed) {
+		if err := <-result; !errors.Is(err, oneseat.ErrStoreClosed) {
 			t.Errorf("an update that waited: %v", err)
 		}
 	}
@@ -312,7 +312,7 @@ func TestCloseFinishesWhatRunsAndTellsWhatWaits(t *testing.T) {
 	_, err5 := s.Events(t.Context(), oneseat.EventQuery{Realm: realm})
 	_, err6 := s.Rosters(t.Context(), oneseat.RosterQuery{Realm: realm})
 	for _, err := range []error{err, err2, err3, err4, err5, err6, s.Wake(t.Context(), func(int) {})} {
-		if !errors.Is(err, sqlitestore.ErrClosed) {
+		if !errors.Is(err, oneseat.ErrStoreClosed) {
 			t.Errorf("after Close: %v", err)
 		}
 	}

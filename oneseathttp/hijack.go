@@ -1,0 +1,89 @@
+package oneseathttp
+
+import (
+	"bufio"
+	"net"
+	"net/http"
+	"time"
+)
+
+// Hijack gives the connection to the handler. It is closed when the session
+// ends.
+func (w *writer) Hijack() (net.Conn, *bufio.ReadWriter, error) {
+	q := w.q
+	if err := q.pass(open); err != nil {
+		return nil, nil, err
+	}
+	conn, rw, err := http.NewResponseController(w.below).Hijack()
+	if err != nil {
+		return nil, nil, q.because(err)
+	}
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.state, q.conn = hijacked, conn
+	if q.over != nil {
+		_ = conn.Close()
+		return nil, nil, q.over
+	}
+	held := heldConn{conn, q}
+	if half, ok := conn.(halfCloser); ok {
+		return halfConn{held, half}, rw, nil
+	}
+	return held, rw, nil
+}
+
+// heldConn is a hijacked connection. It may outlive its handler, and is held by
+// its session until it is closed.
+type heldConn struct {
+	net.Conn
+	q *request
+}
+
+// Close closes the connection; the session's end does not concern it any more.
+func (c heldConn) Close() error {
+	c.q.release()
+	return c.Conn.Close()
+}
+
+// halfConn is a heldConn that can say "no more from here" and still read, as TCP
+// and TLS can.
+type halfConn struct {
+	heldConn
+	half halfCloser
+}
+
+type halfCloser interface{ CloseWrite() error }
+
+// CloseWrite ends what is sent, and leaves what is received open.
+func (c halfConn) CloseWrite() error { return c.half.CloseWrite() }
+
+// OnCut has f called when the request's session ends while the handler has the
+// connection (after Hijack, as for a WebSocket), before it is closed: to send a
+// close frame. f has a second. Call it before or right after Hijack; it returns
+// false if the request has no session that could end.
+func OnCut(r *http.Request, f func(cause error)) bool {
+	q := requestOf(r.Context())
+	if q == nil || q.held == nil {
+		return false
+	}
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.before = f
+	return true
+}
+
+// closeGrace bounds what OnCut's function may take: the connection is closed
+// then in any case.
+const closeGrace = time.Second
+
+// closeAfter closes a hijacked connection, after what the handler wants done
+// first. An error of the connection means that it is closed already.
+func closeAfter(conn net.Conn, before func(error), cause error) {
+	_ = conn.SetDeadline(time.Now().Add(closeGrace))
+	if before != nil {
+		timer := time.AfterFunc(closeGrace, func() { _ = conn.Close() })
+		before(cause)
+		timer.Stop()
+	}
+	_ = conn.Close()
+}

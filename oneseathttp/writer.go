@@ -1,0 +1,294 @@
+package oneseathttp
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"io/fs"
+	"math"
+	"net/http"
+	"syscall"
+	"time"
+)
+
+// writer is the ResponseWriter of a handler under a guard. Once its request is
+// over, everything here returns why and passes nothing on, whatever stands around
+// the guard: it does not rely on a connection that it may not reach. Hence it has
+// no Unwrap, and does all of [http.ResponseController] itself.
+//
+// It is used by the handler's goroutine, as any ResponseWriter.
+type writer struct {
+	below http.ResponseWriter
+	q     *request
+}
+
+// piece is how much is passed on at a time: the request may be cut between two
+// pieces. Where the connection cannot be reached, the piece that is being written
+// at that moment is all that still passes. Smaller ones cost time.
+const piece = 128 << 10
+
+// Header is the answer's header.
+func (w *writer) Header() http.Header { return w.below.Header() }
+
+// WriteHeader sends the header, unless the request is over. What is sent before
+// it (1xx, but for a switch of protocols) is no answer yet: the refusal may still
+// follow.
+func (w *writer) WriteHeader(status int) {
+	to := sent
+	if status >= 100 && status < 200 && status != http.StatusSwitchingProtocols {
+		to = open
+	}
+	if w.q.pass(to) == nil {
+		w.below.WriteHeader(status)
+	}
+}
+
+// Write sends a part of the body.
+func (w *writer) Write(b []byte) (int, error) {
+	return write(w, b, func(to io.Writer, b []byte) (int, error) { return to.Write(b) })
+}
+
+// WriteString sends a part of the body.
+func (w *writer) WriteString(s string) (int, error) { return write(w, s, io.WriteString) }
+
+func write[T []byte | string](w *writer, b T, pass func(io.Writer, T) (int, error)) (n int, err error) {
+	for {
+		if err := w.q.pass(sent); err != nil {
+			return n, err
+		}
+		part := b[n:min(len(b), n+piece)]
+		m, err := pass(w.below, part)
+		n += m
+		if err == nil && m < len(part) {
+			err = io.ErrShortWrite
+		}
+		if err != nil || n == len(b) {
+			return n, w.q.because(err)
+		}
+	}
+}
+
+// ReadFrom sends what src holds: a file by the kernel, where the connection can
+// do that.
+func (w *writer) ReadFrom(src io.Reader) (int64, error) {
+	if to, ok := w.below.(io.ReaderFrom); ok && regular(src) {
+		return w.sendFile(to, src)
+	}
+	n, err := io.Copy(w.below, source{src, w.q})
+	return n, w.q.because(err)
+}
+
+// sendFile sends a file in pieces.
+func (w *writer) sendFile(to io.ReaderFrom, src io.Reader) (n int64, err error) {
+	file, ok := src.(*io.LimitedReader)
+	if !ok {
+		file = &io.LimitedReader{R: src, N: math.MaxInt64}
+	}
+	for part := new(io.LimitedReader); file.N > 0; {
+		if err := w.q.pass(sent); err != nil {
+			return n, err
+		}
+		size := min(file.N, piece)
+		part.R, part.N = file.R, size
+		m, err := to.ReadFrom(part)
+		n += m
+		file.N -= m
+		if err != nil || m < size {
+			return n, w.q.because(err)
+		}
+	}
+	return n, nil
+}
+
+// regular says that src is a file on a disk, or the beginning of one: the kernel
+// can send that, and reading it never waits for somebody.
+func regular(src io.Reader) bool {
+	if limited, ok := src.(*io.LimitedReader); ok {
+		src = limited.R
+	}
+	file, ok := src.(interface {
+		fs.File
+		syscall.Conn
+	})
+	if !ok {
+		return false
+	}
+	info, err := file.Stat()
+	return err == nil && info.Mode().IsRegular()
+}
+
+// source is what a body is copied from. It ends with the request.
+type source struct {
+	io.Reader
+	q *request
+}
+
+func (s source) Read(b []byte) (int, error) {
+	if err := s.q.pass(open); err != nil {
+		return 0, err
+	}
+	n, err := s.Reader.Read(b[:min(len(b), piece)])
+	if n > 0 {
+		if over := s.q.pass(sent); over != nil {
+			return 0, over
+		}
+	}
+	return n, err
+}
+
+// Flush sends what is buffered.
+func (w *writer) Flush() { _ = w.FlushError() }
+
+// FlushError sends what is buffered.
+func (w *writer) FlushError() error {
+	if err := w.q.pass(sent); err != nil {
+		return err
+	}
+	return w.q.because(http.NewResponseController(w.below).Flush())
+}
+
+// SetReadDeadline moves the deadline of the body, but not past a cut.
+func (w *writer) SetReadDeadline(t time.Time) error {
+	return w.control(func(c *http.ResponseController) error { return c.SetReadDeadline(t) })
+}
+
+// SetWriteDeadline moves the deadline of the answer, but not past a cut.
+func (w *writer) SetWriteDeadline(t time.Time) error {
+	return w.control(func(c *http.ResponseController) error { return c.SetWriteDeadline(t) })
+}
+
+// EnableFullDuplex lets the handler read after it has begun to write.
+func (w *writer) EnableFullDuplex() error {
+	return w.control((*http.ResponseController).EnableFullDuplex)
+}
+
+// control does something to the connection that takes no time. A cut comes
+// before or after it, never meanwhile.
+func (w *writer) control(do func(*http.ResponseController) error) error {
+	w.q.mu.Lock()
+	defer w.q.mu.Unlock()
+	if w.q.over != nil {
+		return w.q.over
+	}
+	return do(http.NewResponseController(w.below))
+}
+
+// Push announces what the client will need (HTTP/2).
+func (w *writer) Push(target string, opts *http.PushOptions) error {
+	if err := w.q.pass(open); err != nil {
+		return err
+	}
+	for below := w.below; below != nil; below = unwrapped(below) {
+		if pusher, ok := below.(http.Pusher); ok {
+			return pusher.Push(target, opts)
+		}
+	}
+	return http.ErrNotSupported
+}
+
+// CloseNotify tells once when the client has gone, or the request is over: for
+// libraries that were written before requests had contexts.
+func (w *writer) CloseNotify() <-chan bool {
+	gone := make(chan bool, 1)
+	ctx := w.q.held
+	if ctx == nil {
+		ctx = w.q.holder.Context
+	}
+	context.AfterFunc(ctx, func() { gone <- true })
+	return gone
+}
+
+// leads says that what is written to w passes this writer.
+func (w *writer) leads(from http.ResponseWriter) bool {
+	for ; from != nil; from = unwrapped(from) {
+		if from == http.ResponseWriter(w) {
+			return true
+		}
+	}
+	return false
+}
+
+// unwrapped is the writer beneath one, or nil.
+func unwrapped(w http.ResponseWriter) http.ResponseWriter {
+	if u, ok := w.(interface{ Unwrap() http.ResponseWriter }); ok {
+		return u.Unwrap()
+	}
+	return nil
+}
+
+// reaches says that deadlines can be set through a writer.
+func reaches(w http.ResponseWriter) bool {
+	for ; w != nil; w = unwrapped(w) {
+		if _, ok := w.(interface{ SetWriteDeadline(time.Time) error }); ok {
+			return true
+		}
+	}
+	return false
+}
+
+// written says that an answer has begun which has not passed the guard's writer,
+// where a writer beneath tells: those of gin, negroni and their kind do.
+func written(w http.ResponseWriter) bool {
+	for ; w != nil; w = unwrapped(w) {
+		if said, ok := w.(interface{ Written() bool }); ok {
+			return said.Written()
+		}
+	}
+	return false
+}
+
+// begun says the same of any writer whose innermost is a server's own. Servers do
+// not tell, but this can be seen: a status that is none makes them panic, unless
+// the header has gone out, for then they do not look at it. The writers between
+// do not take part. Only for a request that was cut: net/http logs the second
+// case as a superfluous WriteHeader.
+func begun(w http.ResponseWriter) (yes bool) {
+	for next := unwrapped(w); next != nil; next = unwrapped(w) {
+		w = next
+	}
+	switch fmt.Sprintf("%T", w) {
+	case "*http.response", "*http.http2responseWriter", "*http2.responseWriter", "*http3.responseWriter", "*httptest.ResponseRecorder":
+	default:
+		return false
+	}
+	defer func() { yes = recover() == nil }()
+	w.WriteHeader(0)
+	return true
+}
+
+// body is the body of a request under a guard. Once that is over, reading it
+// returns why.
+type body struct {
+	io.ReadCloser // nil: there is none
+	q             *request
+}
+
+func (b *body) Read(p []byte) (int, error) {
+	if err := b.q.pass(open); err != nil {
+		return 0, err
+	}
+	n, err := b.ReadCloser.Read(p)
+	if over := b.q.pass(open); over != nil {
+		return 0, over // what came with the cut is not handed on
+	}
+	return n, err
+}
+
+// hidden says once that a connection cannot be reached.
+func (g *Guard) hidden(w http.ResponseWriter) {
+	g.hides.Do(func() {
+		for next := unwrapped(w); next != nil; next = unwrapped(w) {
+			w = next
+		}
+		g.seats.Config().Logger.Warn("a middleware around the guard hides the connection: a request that is cut while it waits in a write or read goes on waiting there. "+
+			"Give its ResponseWriter a method Unwrap() http.ResponseWriter, or put it inside of the guard", "writer", fmt.Sprintf("%T", w))
+	})
+}
+
+// bypassed says once that handlers do not write to the guard's writer.
+func (g *Guard) bypassed(w http.ResponseWriter) {
+	g.loses.Do(func() {
+		g.seats.Config().Logger.Warn("an answer did not pass the guard's writer: an adapter between the guard and the handler passes the request on and keeps a writer of its own, so nothing there can be cut. "+
+			"See \"Frameworks and middleware\" in docs/howto", "writer", fmt.Sprintf("%T", w))
+	})
+}
