@@ -1,22 +1,15 @@
 package oneseathttp
 
 import (
-	"encoding/json"
 	"errors"
-	"fmt"
 	"net/http"
 	"net/url"
 	"sync"
-	"time"
 
 	"github.com/oneseat/oneseat"
 )
 
-const (
-	heartbeat   = 20 * time.Second // proxies drop a stream that is silent for longer
-	eventWithin = 10 * time.Second // a reader that takes longer to take one is dropped
-	streamsMost = 32               // of one session: a browser needs one, or one for each tab where tabs cannot share it
-)
+const streamsMost = 32 // of one session: a browser needs one, or one for each tab where tabs cannot share it
 
 // streams counts the event streams that are open, by session.
 type streams struct {
@@ -78,32 +71,29 @@ func (g *Guard) events(w http.ResponseWriter, r *http.Request) {
 		over <- &oneseat.EndedError{Ending: *q.holder.Ending}
 	}
 
-	h := w.Header()
-	h["Cache-Control"] = noStore
-	h.Set("Content-Type", "text/event-stream")
-	h.Set("X-Accel-Buffering", "no") // nginx would keep the news to itself
-	s := stream{w: w, c: http.NewResponseController(w)}
-	if s.send("retry: 1000\n\n") != nil {
-		return
+	opening := []byte("retry: 1000\n\n")
+	if mine != nil {
+		whose, err := ServerSentEvent("session", map[string]any{"session": mine.ID, "account": mine.Account})
+		if err != nil {
+			g.refuse(w, r, err)
+			return
+		}
+		opening = append(opening, whose...)
 	}
-	if mine != nil && s.event("session", map[string]any{"session": mine.ID, "account": mine.Account}) != nil {
-		return
-	}
-	beat := time.NewTicker(heartbeat)
-	defer beat.Stop()
-	for {
+	e, ok := NewEndless(w, r, "text/event-stream", opening)
+	for ok {
 		select {
 		case <-r.Context().Done():
 			return
-		case <-beat.C:
-			if s.send(": still here\n\n") != nil {
-				return
-			}
+		case <-e.Beat():
+			ok = e.Send([]byte(": still here\n\n")) == nil
 		case cause := <-over:
 			// Closed, or unconfirmed because the store is down: the browser comes
 			// back in a second and is told then.
-			if e, ok := errors.AsType[*oneseat.EndedError](cause); ok {
-				_ = s.event("ended", g.wordsFor(e.Ending))
+			if ended, is := errors.AsType[*oneseat.EndedError](cause); is {
+				if news, err := ServerSentEvent("ended", g.wordsFor(ended.Ending)); err == nil {
+					_ = e.Send(news) // an error is the client's connection
+				}
 			}
 			return
 		}
@@ -122,29 +112,4 @@ func foreign(r *http.Request) bool {
 		return origin != "" && (err != nil || u.Host != r.Host)
 	}
 	return true
-}
-
-// stream writes server-sent events, each within a deadline.
-type stream struct {
-	w http.ResponseWriter
-	c *http.ResponseController
-}
-
-func (s stream) event(name string, data any) error {
-	b, err := json.Marshal(data)
-	if err != nil {
-		return err
-	}
-	return s.send(fmt.Sprintf("event: %s\ndata: %s\n\n", name, b))
-}
-
-func (s stream) send(text string) error {
-	// A server without deadlines (a test's recorder) drops no slow reader.
-	if err := s.c.SetWriteDeadline(time.Now().Add(eventWithin)); err != nil && !errors.Is(err, http.ErrNotSupported) {
-		return err
-	}
-	if _, err := s.w.Write([]byte(text)); err != nil {
-		return err
-	}
-	return s.c.Flush()
 }

@@ -67,13 +67,26 @@ func (q *request) pass(to state) error {
 	if q.over != nil {
 		return q.over
 	}
-	if to > q.state {
-		q.state = to
-		if q.held != nil && !reaches(q.out.below) && q.held.Value(http.ServerContextKey) != nil {
-			q.guard.hidden(q.out.below) // at the first answer, before it matters
-		}
-	}
+	q.advance(to)
 	return nil
+}
+
+// came notes that the answer has come to a state, also if it was cut meanwhile.
+func (q *request) came(to state) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.advance(to)
+}
+
+// advance moves the state forward. The caller holds the lock.
+func (q *request) advance(to state) {
+	if to <= q.state {
+		return
+	}
+	q.state = to
+	if q.held != nil && !reaches(q.out.below) && q.held.Value(http.ServerContextKey) != nil {
+		q.guard.hidden(q.out.below) // at the first answer, before it matters
+	}
 }
 
 // because is the error of what was sent or read: the cause, if the request is

@@ -54,17 +54,24 @@ type wired struct {
 // newWired is called within a bubble, which it leaves empty.
 func newWired(t *testing.T, c oneseat.Config) *wired {
 	t.Helper()
+	return newWiredWithin(t, c, plain)
+}
+
+func newWiredWithin(t *testing.T, c oneseat.Config, outside middleware) *wired {
+	t.Helper()
 	w := &wired{t: t, l: &wires{made: make(chan net.Conn), closed: make(chan struct{})}, left: make(chan time.Time, 64)}
 	w.seats = newRegistry(t, c)
 	guard, err := oneseathttp.New(w.seats, oneseathttp.Config{SignInPath: "/login"})
 	if err != nil {
 		t.Fatal(err)
 	}
-	h := guard.Handler()
-	server := &http.Server{ReadHeaderTimeout: time.Minute, Handler: http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+	h := outside(guard.Handler())
+	server := &http.Server{ReadHeaderTimeout: time.Minute, Protocols: new(http.Protocols), Handler: http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
 		defer func() { w.left <- time.Now() }()
 		h.ServeHTTP(rw, r)
 	})}
+	server.Protocols.SetHTTP1(true)
+	server.Protocols.SetUnencryptedHTTP2(true)
 	go func() { _ = server.Serve(w.l) }() // ends with Close
 	t.Cleanup(func() {
 		_ = w.seats.Close()
@@ -90,13 +97,23 @@ func (w *wired) ask(token string) net.Conn {
 
 func (w *wired) get(path, token string) net.Conn {
 	w.t.Helper()
+	conn := w.dial()
+	w.send(conn, http.MethodGet, path, token)
+	return conn
+}
+
+func (w *wired) dial() net.Conn {
 	client, server := net.Pipe()
 	w.t.Cleanup(func() { _ = client.Close() })
 	w.l.made <- server
-	if _, err := io.WriteString(client, "GET "+path+" HTTP/1.1\r\nHost: members.example\r\nCookie: __Host-oneseat="+token+"\r\n\r\n"); err != nil {
+	return client
+}
+
+func (w *wired) send(conn net.Conn, method, path, token string) {
+	w.t.Helper()
+	if _, err := io.WriteString(conn, method+" "+path+" HTTP/1.1\r\nHost: members.example\r\nCookie: __Host-oneseat="+token+"\r\n\r\n"); err != nil {
 		w.t.Fatal(err)
 	}
-	return client
 }
 
 // open is ask, and reads the header.

@@ -2,6 +2,7 @@ package oneseathttp
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"io/fs"
@@ -141,10 +142,14 @@ func (w *writer) Flush() { _ = w.FlushError() }
 
 // FlushError sends what is buffered.
 func (w *writer) FlushError() error {
-	if err := w.q.pass(sent); err != nil {
+	if err := w.q.pass(open); err != nil {
 		return err
 	}
-	return w.q.because(http.NewResponseController(w.below).Flush())
+	err := http.NewResponseController(w.below).Flush()
+	if !errors.Is(err, http.ErrNotSupported) {
+		w.q.came(sent)
+	}
+	return w.q.because(err)
 }
 
 // SetReadDeadline moves the deadline of the body, but not past a cut.

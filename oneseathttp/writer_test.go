@@ -48,11 +48,11 @@ func newGuard(t *testing.T) (*oneseat.Registry, *oneseathttp.Guard) {
 	return seats, guard
 }
 
-// displace signs ada in, from a device without a browser.
+// displace signs ada in, from a device without a browser. A handler calls it, and
+// its client may be gone before it returns.
 func displace(t *testing.T, seats *oneseat.Registry) {
-	t.Helper()
-	if _, err := seats.SignIn(t.Context(), "ada", oneseat.Client{}); err != nil {
-		t.Fatal(err)
+	if _, err := seats.SignIn(context.Background(), "ada", oneseat.Client{}); err != nil {
+		t.Error(err)
 	}
 }
 

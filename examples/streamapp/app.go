@@ -3,7 +3,6 @@
 package streamapp
 
 import (
-	"fmt"
 	"net/http"
 
 	"github.com/oneseat/oneseat"
@@ -38,9 +37,9 @@ func New(seats *oneseat.Registry, checkPassword func(r *http.Request) string) (h
 	mux.Handle(oneseathttp.Path, guard.Handler())
 
 	livestream := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		fmt.Fprintln(w, "a picture")
-		_ = http.NewResponseController(w).Flush() // an error is the viewer's connection
-		<-r.Context().Done()                      // a real one would go on
+		if _, ok := oneseathttp.NewEndless(w, r, "text/plain", []byte("a picture\n")); ok {
+			<-r.Context().Done() // a real one would go on
+		}
 	})
 	streams := stream.New(seats, guard)
 	mux.Handle(stream.Path, streams.Handler())

@@ -42,6 +42,7 @@ func TestFiveSignInAndTwoWatch(t *testing.T) {
 		all = append(all, b)
 	}
 	first, _, _ := start(t, all[0], "")
+	all[0].HeadEnds("/live?stream=" + first)
 	resp := all[0].Do(http.MethodGet, "/live?stream="+first, nil)
 	defer resp.Body.Close()
 	if resp.StatusCode != http.StatusOK {

@@ -62,7 +62,6 @@ const (
 	maxWatchers = 32                    // of the stage at a time
 	gather      = 60 * time.Millisecond // what happens within it is told together
 	maxTold     = 512                   // events told together
-	heartbeat   = 20 * time.Second
 
 	rushed  = 64 // sign-ins at once
 	rushMax = 20 * time.Second
@@ -131,32 +130,26 @@ func (f *front) stageEvents(w http.ResponseWriter, r *http.Request) {
 	ctx := r.Context()
 	all := f.c.Registry.Subscribe("")
 	defer all.Close()
-	w.Header().Set("Content-Type", "text/event-stream")
-	w.Header().Set("X-Accel-Buffering", "no")
-	to := &teller{w, http.NewResponseController(w)}
-	if to.send("retry: 1000\n\n") != nil || f.tellRoster(ctx, to) != nil {
-		return
-	}
-	beat := time.NewTicker(heartbeat)
-	defer beat.Stop()
-	for {
+	roster, err := f.roster(ctx)
+	to, ok := oneseathttp.NewEndless(w, r, "text/event-stream", append([]byte("retry: 1000\n\n"), roster...))
+	for ok && err == nil { // else the watcher comes back in a second
 		select {
 		case <-ctx.Done():
 			return
-		case <-beat.C:
-			if to.send(": still here\n\n") != nil {
-				return
-			}
-		case e, ok := <-all.Events():
-			if !ok {
+		case <-to.Beat():
+			ok = to.Send([]byte(": still here\n\n")) == nil
+		case e, more := <-all.Events():
+			if !more {
 				return
 			}
 			news := f.gather(ctx, e, all.Events())
 			if len(news) == 0 {
 				continue
 			}
-			if to.event("events", news) != nil || f.tellRoster(ctx, to) != nil {
-				return
+			var text []byte
+			if text, err = oneseathttp.ServerSentEvent("events", news); err == nil {
+				roster, err = f.roster(ctx)
+				ok = err == nil && to.Send(append(text, roster...)) == nil
 			}
 		}
 	}
@@ -183,12 +176,13 @@ func (f *front) gather(ctx context.Context, e oneseat.Event, more <-chan oneseat
 	return news
 }
 
-func (f *front) tellRoster(ctx context.Context, to *teller) error {
+// roster is the event that tells who is signed in.
+func (f *front) roster(ctx context.Context) ([]byte, error) {
 	rows := []row{}
 	for _, name := range Names() {
 		live, err := f.c.Registry.Sessions(ctx, name)
 		if err != nil {
-			return err // the watcher comes back in a second
+			return nil, err
 		}
 		seats := []seat{}
 		for _, s := range live {
@@ -196,29 +190,7 @@ func (f *front) tellRoster(ctx context.Context, to *teller) error {
 		}
 		rows = append(rows, row{name, seats})
 	}
-	return to.event("roster", rows)
-}
-
-// teller writes server-sent events, each within a deadline.
-type teller struct {
-	w http.ResponseWriter
-	c *http.ResponseController
-}
-
-func (t *teller) event(name string, data any) error {
-	b, err := json.Marshal(data)
-	if err != nil {
-		return err
-	}
-	return t.send(fmt.Sprintf("event: %s\ndata: %s\n\n", name, b))
-}
-
-func (t *teller) send(text string) error {
-	_ = t.c.SetWriteDeadline(time.Now().Add(stuck)) // not every connection has one
-	if _, err := t.w.Write([]byte(text)); err != nil {
-		return err
-	}
-	return t.c.Flush()
+	return oneseathttp.ServerSentEvent("roster", rows)
 }
 
 // rush has many sign in at the same moment, as programs, and says what came of

@@ -7,6 +7,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/oneseat/oneseat"
 	"github.com/oneseat/oneseat/internal/demo"
@@ -155,5 +156,22 @@ func TestTheStageIsNotForOtherSites(t *testing.T) {
 	}
 	if got := b.account(); got != "ada" {
 		t.Errorf("the browser sees %q", got)
+	}
+}
+
+func TestHEADOfWhatIsEndlessEndsAndLeavesTheConnectionUsable(t *testing.T) {
+	f, _, _ := onStage(t, oneseat.Config{})
+	b := f.browser(firefox)
+	one := &http.Transport{MaxConnsPerHost: 1} // whoever does not end keeps the next one waiting
+	t.Cleanup(one.CloseIdleConnections)
+	b.client.Transport, b.client.Timeout = one, 30*time.Second
+	b.mustSignIn("ada")
+	for _, path := range []string{"/stage/events", "/oneseat/events", "/live"} {
+		if a := b.do(b.request(http.MethodHead, path, nil)); a.status != http.StatusOK || a.body != "" {
+			t.Errorf("HEAD %s: %d %q", path, a.status, a.body)
+		}
+		if a := b.get("/"); a.status != http.StatusOK {
+			t.Errorf("GET / after HEAD %s: %d", path, a.status)
+		}
 	}
 }

@@ -12,6 +12,7 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/oneseat/oneseat"
 )
@@ -161,6 +162,20 @@ func (b *Browser) Post(path string, status int, fields ...string) {
 		body, _ := io.ReadAll(resp.Body)
 		b.site.t.Fatalf("POST %s: %d, want %d: %s", path, resp.StatusCode, status, body)
 	}
+}
+
+// HeadEnds asks for the header of what is endless, and then for something else over
+// the same connection.
+func (b *Browser) HeadEnds(path string) {
+	b.site.t.Helper()
+	one := b.Transport.(*http.Transport).Clone()
+	one.MaxConnsPerHost = 1 // whoever does not end keeps the next one waiting
+	defer one.CloseIdleConnections()
+	same := &Browser{Device: b.Device, site: b.site, Client: &http.Client{Jar: b.Jar, Transport: one, Timeout: 30 * time.Second}}
+	if resp := same.Do(http.MethodHead, path, nil); resp.StatusCode != http.StatusOK {
+		b.site.t.Fatalf("HEAD %s: %s", path, resp.Status)
+	}
+	same.Want("/oneseat/session", http.StatusOK)
 }
 
 // SignIn signs in by the site's form with the password that is the account's

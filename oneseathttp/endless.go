@@ -1,0 +1,96 @@
+package oneseathttp
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"time"
+)
+
+const (
+	beatEvery  = 20 * time.Second // proxies drop an answer that is silent for longer
+	sendWithin = 10 * time.Second // a client that takes longer to take a part is dropped
+)
+
+// Endless is an answer that goes on until its client goes, its session ends or
+// the application has no more to say: server-sent events, a picture that moves.
+// It is used by the handler's goroutine, which ends with the request's context or
+// with an error of Send:
+//
+//	e, ok := oneseathttp.NewEndless(w, r, "text/event-stream", nil)
+//	for ok {
+//		select {
+//		case <-r.Context().Done():
+//			return
+//		case <-e.Beat():
+//			ok = e.Send([]byte(": still here\n\n")) == nil
+//		case n := <-news:
+//			ok = e.Send(n) == nil
+//		}
+//	}
+//
+// Where answers cannot be sent in parts (behind [http.TimeoutHandler], for one)
+// it is a long poll: the first Send after the opening ends the answer, and the
+// client asks again.
+type Endless struct {
+	w    http.ResponseWriter
+	c    *http.ResponseController
+	beat *time.Ticker
+}
+
+// NewEndless sends the header of an endless answer, and its opening. It returns
+// false if the handler has nothing left to do: for HEAD, which wants no more than
+// the header, and when the opening could not be sent.
+func NewEndless(w http.ResponseWriter, r *http.Request, contentType string, opening []byte) (*Endless, bool) {
+	h := w.Header()
+	h.Set("Content-Type", contentType)
+	h.Set("X-Accel-Buffering", "no") // nginx would keep the news to itself
+	if h.Get("Cache-Control") == "" {
+		h["Cache-Control"] = noStore
+	}
+	if r.Method == http.MethodHead {
+		w.WriteHeader(http.StatusOK)
+		return nil, false
+	}
+	e := &Endless{w: w, c: http.NewResponseController(w)}
+	err := e.Send(opening)
+	every := beatEvery
+	if errors.Is(err, http.ErrNotSupported) { // a long poll
+		err = nil
+		if until, ok := r.Context().Deadline(); ok { // to answer before somebody else does
+			every = min(every, time.Until(until)*3/4)
+		}
+	}
+	e.beat = time.NewTicker(max(every, time.Millisecond))
+	return e, err == nil
+}
+
+// Beat is when something has to be sent, so that nobody in between takes the
+// connection for dead; in a long poll, when it has to be answered.
+func (e *Endless) Beat() <-chan time.Time { return e.beat.C }
+
+// Send sends a part, now and whole. An error means that the answer is over:
+// return. The deadline stands only while something is sent, for what is idle is
+// not stuck.
+func (e *Endless) Send(part []byte) error {
+	// A server without deadlines (a test's recorder) drops no slow client.
+	if err := e.c.SetWriteDeadline(time.Now().Add(sendWithin)); err != nil && !errors.Is(err, http.ErrNotSupported) {
+		return err
+	}
+	defer func() { _ = e.c.SetWriteDeadline(time.Time{}) }() // if that fails, so does the next part
+	if _, err := e.w.Write(part); err != nil {
+		return err
+	}
+	return e.c.Flush()
+}
+
+// ServerSentEvent is an event as it goes into an answer of the type
+// "text/event-stream". The data is sent as JSON.
+func ServerSentEvent(name string, data any) ([]byte, error) {
+	b, err := json.Marshal(data)
+	if err != nil {
+		return nil, fmt.Errorf("oneseathttp: the data of event %q: %w", name, err)
+	}
+	return fmt.Appendf(nil, "event: %s\ndata: %s\n\n", name, b), nil
+}
