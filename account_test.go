@@ -27,7 +27,7 @@ func TestOnlyInertCoarseFactsOfADeviceAreKept(t *testing.T) {
 		{oneseat.Device{Label: long}, oneseat.Device{Label: long[:40], Class: "other"}},
 		{oneseat.Device{Label: "x" + long}, oneseat.Device{Label: "x" + long[:38], Class: "other"}},
 	} {
-		if got := signIn(t, r, "ada", oneseat.Client{Device: tt.in}).Session.Device; got != tt.want {
+		if got := signIn(t, r, "ada", oneseat.SignInRequest{Device: tt.in}).Session.Device; got != tt.want {
 			t.Errorf("%+q: got %+q, want %+q", tt.in, got, tt.want)
 		}
 	}
@@ -68,16 +68,16 @@ func TestWhatCannotNameAnAccountIsATypedError(t *testing.T) {
 
 // accountErrors calls everything that takes an account.
 func accountErrors(t testing.TB, r node, account string) map[string]error {
-	g, signIn := r.SignIn(t.Context(), account, oneseat.Client{})
-	_, adopt := r.Adopt(t.Context(), account, time.Time{}, oneseat.Client{})
+	g, signIn := r.SignIn(t.Context(), account, oneseat.SignInRequest{})
+	_, adopt := r.Adopt(t.Context(), account, time.Time{}, oneseat.SignInRequest{})
 	if errors.Is(adopt, oneseat.ErrNoSession) {
 		adopt = nil // it is an account; none is adopted here
 	}
 	_, check := r.CheckID(t.Context(), account, g.Session.ID)
 	_, sessions := r.Sessions(t.Context(), account)
-	_, end := r.End(t.Context(), account, oneseat.Cause{}, "x")
-	_, others := r.EndOthers(t.Context(), account, g.Session.ID, oneseat.Cause{})
-	_, all := r.EndAll(t.Context(), account, oneseat.Cause{})
+	_, end := r.End(t.Context(), account, oneseat.EndOptions{}, "x")
+	_, others := r.EndOthers(t.Context(), account, g.Session.ID, oneseat.EndOptions{})
+	_, all := r.EndAll(t.Context(), account, oneseat.EndOptions{})
 	return map[string]error{
 		"SignIn": signIn, "Adopt": adopt, "CheckID": check, "Sessions": sessions, "End": end, "EndOthers": others, "EndAll": all,
 	}
@@ -90,7 +90,7 @@ func FuzzAccount(f *testing.F) {
 	r := newNode(f, memstore.New(), oneseat.Config{})
 	f.Fuzz(func(t *testing.T, account string) {
 		good := account != "" && len(account) <= 256 && utf8.ValidString(account) && !strings.ContainsFunc(account, unicode.IsControl)
-		g, err := r.SignIn(t.Context(), account, oneseat.Client{})
+		g, err := r.SignIn(t.Context(), account, oneseat.SignInRequest{})
 		if _, bad := errors.AsType[*oneseat.AccountError](err); bad == good || good && err != nil {
 			t.Fatalf("%q: %v", account, err)
 		}

@@ -9,9 +9,9 @@ import (
 )
 
 // check completes c and returns an error if its reason cannot be given.
-func (c *Cause) check() error {
-	setDefault(&c.Reason, Revoked)
-	if !slices.Contains([]Reason{Revoked, CredentialsChanged, SignedOut}, c.Reason) {
+func (c *EndOptions) check() error {
+	setDefault(&c.Reason, ReasonRevoked)
+	if !slices.Contains([]Reason{ReasonRevoked, ReasonCredentialsChanged, ReasonSignedOut}, c.Reason) {
 		return fmt.Errorf("oneseat: %q is not a reason to give: use Revoked, CredentialsChanged or SignedOut", string(c.Reason))
 	}
 	c.Actor = sanitize(c.Actor, maxActor)
@@ -20,19 +20,19 @@ func (c *Cause) check() error {
 
 // End ends some of an account's sessions, or streams, and returns how many of
 // them were live. Ids that are not the account's are ignored.
-func (r *Registry) End(ctx context.Context, account string, cause Cause, ids ...SessionID) (int, error) {
+func (r *Registry) End(ctx context.Context, account string, cause EndOptions, ids ...SessionID) (int, error) {
 	return r.endWhere(ctx, account, endRequest{how: cause, ids: ids})
 }
 
 // EndOthers ends all of an account's sessions but one, and returns how many.
 // Tickets that were given to newcomers are good no more.
-func (r *Registry) EndOthers(ctx context.Context, account string, keep SessionID, cause Cause) (int, error) {
+func (r *Registry) EndOthers(ctx context.Context, account string, keep SessionID, cause EndOptions) (int, error) {
 	return r.endWhere(ctx, account, endRequest{how: cause, others: true, keep: keep})
 }
 
 // EndAll ends all of an account's sessions and returns how many. Tickets that
 // were given to newcomers are good no more.
-func (r *Registry) EndAll(ctx context.Context, account string, cause Cause) (int, error) {
+func (r *Registry) EndAll(ctx context.Context, account string, cause EndOptions) (int, error) {
 	return r.EndOthers(ctx, account, "", cause)
 }
 
@@ -93,13 +93,13 @@ func (r *Registry) SetLimit(ctx context.Context, account string, limits Limits, 
 // Refresh asks [Config.LimitFor] for the account's limits again, as after a
 // change of plan, and ends in one step what is over those in force now. Sign-ins
 // under way that had asked before ask again.
-func (r *Registry) Refresh(ctx context.Context, account string) error {
+func (r *Registry) RefreshLimits(ctx context.Context, account string) error {
 	_, err := r.changeLimited(ctx, account, "", (*draft).refreshLimits)
 	return err
 }
 
 // Explain says what a sign-in would come to now, and why. Nothing is changed.
-func (r *Registry) Explain(ctx context.Context, account string, from Client) (Decision, error) {
+func (r *Registry) Explain(ctx context.Context, account string, from SignInRequest) (Decision, error) {
 	v, p, err := r.judged(ctx, account)
 	if err != nil {
 		return Decision{}, err

@@ -21,8 +21,8 @@ type newcomer struct {
 
 // from completes a newcomer with a seat of its own, as the client would sit on it.
 // secret is that of the token that it gets.
-func (c newcomer) from(client Client, key Key, secret digest) newcomer {
-	c.override = client.TakeOver && !c.adopted
+func (c newcomer) from(client SignInRequest, key Key, secret digest) newcomer {
+	c.override = client.Override && !c.adopted
 	c.seat = seat{
 		Session:  Session{ID: newSessionID(), Device: client.Device.clean()},
 		secret:   secret,
@@ -55,7 +55,7 @@ func (d *draft) admit(c newcomer) (Change, Decision) {
 	case is.admits():
 		return d.apply(c, is), is
 	case is.full() && c.seat.parent != "", // its session is live, and chooses by trying again
-		is.Outcome == invalid: // a timeout that it is told of has to be recorded
+		is.Outcome == outcomeInvalid: // a timeout that it is told of has to be recorded
 		return d.changed(), is
 	case is.full() && !c.adopted: // an adoption is a request and no sign-in: it will be back
 		d.trim("")
@@ -79,19 +79,19 @@ func (d *draft) decide(c newcomer) Decision {
 // standing decides on a newcomer as far as that does not depend on room.
 func (d *draft) standing(c newcomer) (is Decision, decided bool) {
 	if d.matchID(c.seat.ID) != (match{}) {
-		return Decision{Outcome: already}, true
+		return Decision{Outcome: outcomeAlready}, true
 	}
 	if !d.given.firstTryAt.IsZero() && d.forgot(d.given.firstTryAt) {
-		return Decision{Outcome: unknown}, true
+		return Decision{Outcome: outcomeUnknown}, true
 	}
 	if d.blocked != nil {
-		return Decision{Outcome: Blocked}, true
+		return Decision{Outcome: OutcomeBlocked}, true
 	}
 	if problem := d.entitled(c); problem != nil {
-		return Decision{Outcome: invalid, problem: problem}, true
+		return Decision{Outcome: outcomeInvalid, problem: problem}, true
 	}
 	if i := d.playing(c.seat.parent, c.seat.deviceID); i >= 0 {
-		return Decision{Outcome: Admitted, keeps: d.seats[i].ID}, true
+		return Decision{Outcome: OutcomeAdmitted, keeps: d.seats[i].ID}, true
 	}
 	return Decision{}, false
 }
@@ -124,27 +124,27 @@ func (d *draft) entitled(c newcomer) error {
 
 // room decides on a newcomer by the seats that are taken.
 func (d *draft) room(c newcomer) Decision {
-	is := Decision{Outcome: Admitted, Observed: d.rule.observeOnly, Renews: d.sameBrowser(c.presented)}
+	is := Decision{Outcome: OutcomeAdmitted, Observed: d.rule.observeOnly, Renews: d.sameBrowser(c.presented)}
 	bounds, policy := d.sessionBounds(), d.rule.whenFull
 	if c.seat.parent != "" {
-		bounds, policy = d.streamBounds(), Ask
+		bounds, policy = d.streamBounds(), PolicyAsk
 	}
 	seats := d.displaceOrder(c.seat, is.Renews)
 	chosen := c.choice(seats)
 	seats = slices.DeleteFunc(seats, func(s seat) bool { return slices.Contains(chosen, s.ID) })
 	renewed := d.matchID(is.Renews).seat
 	goes, full, ok := overflow(seats, bounds, &c.seat, func(s *seat, b bound) bool {
-		return policy == Displace || c.override || b.ceiling || s.yieldsSeat(d.now(), d.rule) ||
+		return policy == PolicyDisplace || c.override || b.ceiling || s.yieldsSeat(d.now(), d.rule) ||
 			renewed != nil && b.counts(renewed) // it keeps the seat that it had (LIM-06): the limit was lowered
 	})
-	is.Full, is.Limit, is.From = full.Name, full.Limit, full.From
+	is.Bound, is.Limit, is.Source = full.Name, full.Limit, full.Source
 	switch {
 	case ok:
 		is.Displaces = append(chosen, goes...)
-	case policy == Ask:
-		is.Outcome = Asked
+	case policy == PolicyAsk:
+		is.Outcome = OutcomeAsked
 	default:
-		is.Outcome = Refused
+		is.Outcome = OutcomeRefused
 	}
 	return is
 }
@@ -165,12 +165,12 @@ func (c newcomer) choice(seats []seat) (chosen []SessionID) {
 func (d *draft) adopt(c newcomer) Decision {
 	issued := c.issuedAt(d.now())
 	if !d.adoptable(issued) {
-		return Decision{Outcome: Refused}
+		return Decision{Outcome: OutcomeRefused}
 	}
 	is := d.room(c)
 	newer := func(id SessionID) bool { return !d.matchID(id).seat.Created.Before(issued) }
-	if is.Outcome == Asked || slices.ContainsFunc(is.Displaces, newer) {
-		is.Outcome, is.Displaces = Refused, nil
+	if is.Outcome == OutcomeAsked || slices.ContainsFunc(is.Displaces, newer) {
+		is.Outcome, is.Displaces = OutcomeRefused, nil
 	}
 	return is
 }
@@ -209,15 +209,15 @@ func (d *draft) apply(c newcomer, is Decision) Change {
 	if issued := c.issuedAt(d.now()); !issued.IsZero() {
 		s.Created = issued
 	}
-	d.end(is.Renews, Ending{Reason: Renewed, By: s.ID, ByDevice: s.Device})
-	how := Ending{Reason: Displaced, By: s.ID, ByDevice: s.Device}
+	d.end(is.Renews, Ending{Reason: ReasonRenewed, By: s.ID, ByDevice: s.Device})
+	how := Ending{Reason: ReasonDisplaced, By: s.ID, ByDevice: s.Device}
 	displaces := is.Displaces
 	if is.Observed {
 		for _, id := range displaces {
 			d.observe(id, how)
 		}
 		if s.observed = is.full(); s.observed {
-			d.noteSeat(SignInWouldBeRefused, SignInWouldBeRefused, &s)
+			d.noteSeat(EventSignInWouldBeRefused, EventSignInWouldBeRefused, &s)
 		}
 		displaces = d.overCeiling(&s)
 	}
@@ -226,7 +226,7 @@ func (d *draft) apply(c newcomer, is Decision) Change {
 	}
 	d.spendTicket(c.ticketUsed)
 	d.seats = append(slices.Clip(d.seats), s)
-	d.noteSeat(SessionCreated, StreamStarted, &s)
+	d.noteSeat(EventSessionCreated, EventStreamStarted, &s)
 	if s.parent == "" { // a lowered limit on sessions has been applied above; the one on streams has not
 		d.trim("")
 	}
@@ -237,12 +237,12 @@ func (d *draft) apply(c newcomer, is Decision) Change {
 // turnAway records that a newcomer found the account full. A newcomer that is to
 // be asked gets its ticket.
 func (d *draft) turnAway(c newcomer, is Decision) {
-	if is.Outcome == Asked {
+	if is.Outcome == OutcomeAsked {
 		d.issueTicket(c)
-		d.noteSeat(SignInAsked, SignInAsked, &c.seat)
+		d.noteSeat(EventSignInAsked, EventSignInAsked, &c.seat)
 		return
 	}
-	d.noteSeat(SignInRefused, SignInRefused, &c.seat)
+	d.noteSeat(EventSignInRefused, EventSignInRefused, &c.seat)
 }
 
 // observe marks a session that would have ended like this, were limits not only
@@ -250,7 +250,7 @@ func (d *draft) turnAway(c newcomer, is Decision) {
 func (d *draft) observe(id SessionID, how Ending) {
 	s := d.alter(d.seat(id))
 	s.observed = true
-	d.noteSeat(SessionWouldEnd, SessionWouldEnd, s).tell(how)
+	d.noteSeat(EventSessionWouldEnd, EventSessionWouldEnd, s).tell(how)
 }
 
 // overCeiling returns the sessions to end even under ObserveOnly, because a
@@ -274,7 +274,7 @@ func (d *draft) sameBrowser(presented digest) SessionID {
 	}
 	e := d.matchSecret(presented, d.now()).ending
 	for range d.endings { // each step leads to a later session
-		if e == nil || e.Reason != Renewed || !d.now().Before(e.At.Add(renewWindow)) {
+		if e == nil || e.Reason != ReasonRenewed || !d.now().Before(e.At.Add(renewWindow)) {
 			break
 		}
 		m := d.matchID(e.By)
@@ -289,11 +289,11 @@ func (d *draft) sameBrowser(presented digest) SessionID {
 // refusal is the error of a newcomer that may not ask for a seat; nil if it may.
 func (v View) refusal(is Decision) error {
 	switch is.Outcome {
-	case unknown:
+	case outcomeUnknown:
 		return ErrUnknownOutcome
-	case invalid:
+	case outcomeInvalid:
 		return is.problem
-	case Blocked:
+	case OutcomeBlocked:
 		return &BlockedError{v.Roster.blocked.until}
 	}
 	return nil

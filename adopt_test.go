@@ -22,7 +22,7 @@ func TestAnOlderSessionGetsASeatThroughTheDoor(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		seats := adopting(t, oneseat.Config{})
 		issued := time.Now().Add(-time.Hour)
-		g, err := seats.Adopt(t.Context(), "ada", issued, oneseat.Client{})
+		g, err := seats.Adopt(t.Context(), "ada", issued, oneseat.SignInRequest{})
 		if err != nil || !g.Session.Created.Equal(issued) {
 			t.Fatal(g.Session, err)
 		}
@@ -37,12 +37,12 @@ func TestAnAdoptedSessionNeverDisplacesALaterSignIn(t *testing.T) {
 		seats := adopting(t, oneseat.Config{})
 		issued := time.Now()
 		time.Sleep(time.Second) // virtual
-		later, err := seats.SignIn(t.Context(), "ada", oneseat.Client{})
+		later, err := seats.SignIn(t.Context(), "ada", oneseat.SignInRequest{})
 		if err != nil {
 			t.Fatal(err)
 		}
 		for _, since := range []time.Time{issued, {}, later.Session.Created} {
-			if _, err := seats.Adopt(t.Context(), "ada", since, oneseat.Client{}); !errors.Is(err, oneseat.ErrNoSession) {
+			if _, err := seats.Adopt(t.Context(), "ada", since, oneseat.SignInRequest{}); !errors.Is(err, oneseat.ErrNoSession) {
 				t.Fatalf("issued %v: %v", since, err)
 			}
 		}
@@ -56,9 +56,9 @@ func TestAnAdoptedSessionNeverDisplacesALaterSignIn(t *testing.T) {
 func TestAnAdoptionThatIsRefusedIsNoEvent(t *testing.T) {
 	store := memstore.New()
 	seats := newRegistry(t, store, oneseat.Config{AdoptUntil: time.Now().Add(time.Hour)})
-	signIn(t, seats, "ada", oneseat.Client{})
+	signIn(t, seats, "ada", oneseat.SignInRequest{})
 	before := len(logged(t, store, "ada"))
-	if _, err := seats.Adopt(t.Context(), "ada", time.Time{}, oneseat.Client{}); !errors.Is(err, oneseat.ErrNoSession) {
+	if _, err := seats.Adopt(t.Context(), "ada", time.Time{}, oneseat.SignInRequest{}); !errors.Is(err, oneseat.ErrNoSession) {
 		t.Fatal(err)
 	}
 	if events := logged(t, store, "ada")[before:]; len(events) > 0 {
@@ -70,19 +70,19 @@ func TestOfTwoOlderSessionsTheNewerHasTheSeat(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		now := time.Now()
 		seats := adopting(t, oneseat.Config{})
-		old, err := seats.Adopt(t.Context(), "ada", now.Add(-2*time.Hour), oneseat.Client{})
+		old, err := seats.Adopt(t.Context(), "ada", now.Add(-2*time.Hour), oneseat.SignInRequest{})
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := seats.Adopt(t.Context(), "ada", now.Add(-time.Hour), oneseat.Client{}); err != nil {
+		if _, err := seats.Adopt(t.Context(), "ada", now.Add(-time.Hour), oneseat.SignInRequest{}); err != nil {
 			t.Fatal(err)
 		}
 		over, ok := errors.AsType[*oneseat.EndedError](func() error { _, err := seats.Check(t.Context(), string(old.Token)); return err }())
-		if !ok || over.Ending.Reason != oneseat.Displaced {
+		if !ok || over.Ending.Reason != oneseat.ReasonDisplaced {
 			t.Fatal(over)
 		}
 		// Something of the account has ended since: nobody older gets in any more.
-		if _, err := seats.Adopt(t.Context(), "ada", now.Add(-time.Minute), oneseat.Client{}); !errors.Is(err, oneseat.ErrNoSession) {
+		if _, err := seats.Adopt(t.Context(), "ada", now.Add(-time.Minute), oneseat.SignInRequest{}); !errors.Is(err, oneseat.ErrNoSession) {
 			t.Fatal(err)
 		}
 	})
@@ -93,7 +93,7 @@ func TestAnEndingIsFinalForOlderSessionsToo(t *testing.T) {
 		seats := adopting(t, oneseat.Config{Limit: 5, KeepEndings: time.Minute, Absolute: 100 * 24 * time.Hour})
 		issued := time.Now()
 		time.Sleep(time.Second)
-		g, err := seats.SignIn(t.Context(), "ada", oneseat.Client{})
+		g, err := seats.SignIn(t.Context(), "ada", oneseat.SignInRequest{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -104,7 +104,7 @@ func TestAnEndingIsFinalForOlderSessionsToo(t *testing.T) {
 			time.Sleep(wait)
 			synctest.Wait()
 			for _, since := range []time.Time{issued, {}} {
-				if _, err := seats.Adopt(t.Context(), "ada", since, oneseat.Client{}); !errors.Is(err, oneseat.ErrNoSession) {
+				if _, err := seats.Adopt(t.Context(), "ada", since, oneseat.SignInRequest{}); !errors.Is(err, oneseat.ErrNoSession) {
 					t.Fatalf("after %v, issued %v: %v", wait, since, err)
 				}
 			}
@@ -116,7 +116,7 @@ func TestAdoptionEndsOnItsDay(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		seats := adopting(t, oneseat.Config{})
 		time.Sleep(24 * time.Hour)
-		if _, err := seats.Adopt(t.Context(), "ada", time.Now().Add(-time.Hour), oneseat.Client{}); !errors.Is(err, oneseat.ErrNoSession) {
+		if _, err := seats.Adopt(t.Context(), "ada", time.Now().Add(-time.Hour), oneseat.SignInRequest{}); !errors.Is(err, oneseat.ErrNoSession) {
 			t.Fatal(err)
 		}
 		never, err := oneseat.New(memstore.New(), oneseat.Config{})
@@ -124,7 +124,7 @@ func TestAdoptionEndsOnItsDay(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer never.Close()
-		if _, err := never.Adopt(t.Context(), "ada", time.Now().Add(-time.Hour), oneseat.Client{}); !errors.Is(err, oneseat.ErrNoSession) {
+		if _, err := never.Adopt(t.Context(), "ada", time.Now().Add(-time.Hour), oneseat.SignInRequest{}); !errors.Is(err, oneseat.ErrNoSession) {
 			t.Fatal(err)
 		}
 	})
@@ -133,10 +133,10 @@ func TestAdoptionEndsOnItsDay(t *testing.T) {
 func TestAnOlderSessionThatHasTimedOutGetsNoSeat(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		seats := adopting(t, oneseat.Config{Absolute: time.Hour})
-		if _, err := seats.Adopt(t.Context(), "ada", time.Now().Add(-time.Hour), oneseat.Client{}); !errors.Is(err, oneseat.ErrNoSession) {
+		if _, err := seats.Adopt(t.Context(), "ada", time.Now().Add(-time.Hour), oneseat.SignInRequest{}); !errors.Is(err, oneseat.ErrNoSession) {
 			t.Fatal(err)
 		}
-		if _, err := seats.Adopt(t.Context(), "ada", time.Now().Add(-59*time.Minute), oneseat.Client{}); err != nil {
+		if _, err := seats.Adopt(t.Context(), "ada", time.Now().Add(-59*time.Minute), oneseat.SignInRequest{}); err != nil {
 			t.Fatal(err)
 		}
 	})
@@ -152,11 +152,11 @@ func TestAnOlderSessionIsAdoptedOnce(t *testing.T) {
 			if ago > 0 {
 				issued = time.Now().Add(-ago)
 			}
-			first, err := seats.Adopt(t.Context(), "ada", issued, oneseat.Client{})
+			first, err := seats.Adopt(t.Context(), "ada", issued, oneseat.SignInRequest{})
 			if err != nil {
 				t.Fatal(err)
 			}
-			_, err = seats.Adopt(t.Context(), "ada", issued, oneseat.Client{})
+			_, err = seats.Adopt(t.Context(), "ada", issued, oneseat.SignInRequest{})
 			wantError(t, err, oneseat.ErrNoSession)
 			wantLive(t, seats, first)
 		})
@@ -168,15 +168,15 @@ func TestAnOlderSessionIsAdoptedOnce(t *testing.T) {
 func TestAnOlderSessionFromTheFutureDisplacesNobody(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		seats := adopting(t, oneseat.Config{})
-		later := signIn(t, seats, "ada", oneseat.Client{})
-		if _, err := seats.Adopt(t.Context(), "ada", time.Now().Add(time.Minute), oneseat.Client{}); err == nil {
+		later := signIn(t, seats, "ada", oneseat.SignInRequest{})
+		if _, err := seats.Adopt(t.Context(), "ada", time.Now().Add(time.Minute), oneseat.SignInRequest{}); err == nil {
 			t.Error("it displaced a sign-in")
 		}
 		wantLive(t, seats, later)
 		if err := seats.SignOut(t.Context(), string(later.Token)); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := seats.Adopt(t.Context(), "ada", time.Now().Add(time.Minute), oneseat.Client{}); err == nil {
+		if _, err := seats.Adopt(t.Context(), "ada", time.Now().Add(time.Minute), oneseat.SignInRequest{}); err == nil {
 			t.Error("it was seated after an ending")
 		}
 	})
@@ -188,7 +188,7 @@ func TestRostersAreErasedOnceNobodyIsAdoptedAnyMore(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store := memstore.New()
 		r := newNode(t, store, oneseat.Config{MaxStale: time.Minute, KeepEndings: time.Minute, AdoptUntil: time.Now().Add(time.Hour)})
-		g := signIn(t, r, "ada", oneseat.Client{})
+		g := signIn(t, r, "ada", oneseat.SignInRequest{})
 		if err := r.SignOut(t.Context(), string(g.Token)); err != nil {
 			t.Fatal(err)
 		}
@@ -208,16 +208,16 @@ func TestRostersAreErasedOnceNobodyIsAdoptedAnyMore(t *testing.T) {
 
 func TestAdoptionGoesThroughTheRulesOfTheDoor(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		seats := adopting(t, oneseat.Config{Limit: 2, WhenFull: oneseat.Refuse})
+		seats := adopting(t, oneseat.Config{Limit: 2, WhenFull: oneseat.PolicyRefuse})
 		issued := time.Now().Add(-time.Minute)
-		one, err := seats.Adopt(t.Context(), "ada", issued, oneseat.Client{Device: laptop, DeviceID: "d"})
+		one, err := seats.Adopt(t.Context(), "ada", issued, oneseat.SignInRequest{Device: laptop, DeviceID: "d"})
 		if err != nil || one.Session.Device != laptop {
 			t.Fatal(one, err)
 		}
-		if _, err := seats.Adopt(t.Context(), "ada", issued, oneseat.Client{}); err != nil {
+		if _, err := seats.Adopt(t.Context(), "ada", issued, oneseat.SignInRequest{}); err != nil {
 			t.Fatal(err)
 		}
-		_, err = seats.Adopt(t.Context(), "ada", issued, oneseat.Client{})
+		_, err = seats.Adopt(t.Context(), "ada", issued, oneseat.SignInRequest{})
 		wantError(t, err, oneseat.ErrNoSession)
 		if s := seats.Stats(); s.SignIns != 0 || s.Refused != 0 {
 			t.Errorf("stats: %+v", s)
@@ -231,21 +231,21 @@ func TestAnAdoptionWhoseReplyWasLostAdmitsOnce(t *testing.T) {
 		c := oneseat.Config{Limit: 3, AdoptUntil: time.Now().Add(time.Hour)}
 		a, b := newNode(t, store, c), newNode(t, store, c)
 		a.loseReplies(oneseat.KeyOf(realm, "ada"), 1, nil)
-		g, err := a.Adopt(t.Context(), "ada", time.Time{}, oneseat.Client{})
+		g, err := a.Adopt(t.Context(), "ada", time.Time{}, oneseat.SignInRequest{})
 		if err != nil {
 			t.Fatal(err)
 		}
 		wantLive(t, b, g)
-		if n := count(logged(t, store, "ada"), oneseat.SessionCreated); n != 1 {
+		if n := count(logged(t, store, "ada"), oneseat.EventSessionCreated); n != 1 {
 			t.Errorf("%d created", n)
 		}
-		a.loseReplies(oneseat.KeyOf(realm, "grace"), 1, func() { _, _ = b.EndAll(t.Context(), "grace", oneseat.Cause{}) })
-		_, err = a.Adopt(t.Context(), "grace", time.Time{}, oneseat.Client{})
-		if over, ok := errors.AsType[*oneseat.EndedError](err); !ok || over.Ending.Reason != oneseat.Revoked {
+		a.loseReplies(oneseat.KeyOf(realm, "grace"), 1, func() { _, _ = b.EndAll(t.Context(), "grace", oneseat.EndOptions{}) })
+		_, err = a.Adopt(t.Context(), "grace", time.Time{}, oneseat.SignInRequest{})
+		if over, ok := errors.AsType[*oneseat.EndedError](err); !ok || over.Ending.Reason != oneseat.ReasonRevoked {
 			t.Errorf("got %v", err)
 		}
 		a.down()
-		_, err = a.Adopt(t.Context(), "alan", time.Time{}, oneseat.Client{})
+		_, err = a.Adopt(t.Context(), "alan", time.Time{}, oneseat.SignInRequest{})
 		wantError(t, err, oneseat.ErrStoreUnavailable)
 	})
 }

@@ -15,7 +15,7 @@ func TestAllocsOfACheckFromMemory(t *testing.T) {
 	r := newRegistry(t, memstore.New(), oneseat.Config{Limit: oneseat.MaxSeats})
 	var g oneseat.Grant
 	for range 5 {
-		g = signIn(t, r, "ada", oneseat.Client{Device: laptop})
+		g = signIn(t, r, "ada", oneseat.SignInRequest{Device: laptop})
 	}
 	token, ctx := string(g.Token), t.Context()
 	work := oneseat.WatcherFunc(func(error) {})

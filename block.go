@@ -28,10 +28,10 @@ func (d *draft) block(until time.Time, actor string) Change {
 	}
 	d.blocked, d.tickets = &block{since: d.now(), until: until, actor: actor}, nil
 	for len(d.seats) > 0 {
-		d.end(d.seats[0].ID, Ending{Reason: AccountWasBlocked, Actor: actor})
+		d.end(d.seats[0].ID, Ending{Reason: ReasonAccountBlocked, Actor: actor})
 	}
 	d.expireBlock() // a time that is past: the sessions have ended, and that is all
-	e := d.note(AccountBlocked)
+	e := d.note(EventAccountBlocked)
 	e.Actor, e.Until = actor, until
 	return d.commit()
 }
@@ -39,7 +39,7 @@ func (d *draft) block(until time.Time, actor string) Change {
 func (d *draft) unblock(actor string) Change {
 	if d.blocked != nil {
 		d.blocked = nil
-		d.note(AccountUnblocked).Actor = actor
+		d.note(EventAccountUnblocked).Actor = actor
 	}
 	return d.changed()
 }

@@ -33,11 +33,11 @@ func wantBlocked(t testing.TB, err error, until time.Time) {
 // ends in the same step, on every node, and nothing more begins.
 func TestABlockedAccountIsOut(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		a, b, store := following(t, oneseat.Config{Limit: 2, WhenFull: oneseat.Ask, AdoptUntil: time.Now().Add(time.Hour), MaxStale: time.Minute})
-		one, two := signIn(t, a, "ada", oneseat.Client{Device: laptop}), signIn(t, a, "ada", oneseat.Client{})
-		other := signIn(t, a, "grace", oneseat.Client{})
+		a, b, store := following(t, oneseat.Config{Limit: 2, WhenFull: oneseat.PolicyAsk, AdoptUntil: time.Now().Add(time.Hour), MaxStale: time.Minute})
+		one, two := signIn(t, a, "ada", oneseat.SignInRequest{Device: laptop}), signIn(t, a, "ada", oneseat.SignInRequest{})
+		other := signIn(t, a, "grace", oneseat.SignInRequest{})
 		stream := play(t, a, one.Session, "p")
-		ticket := refused(t, a, "ada", oneseat.Client{}).Ticket
+		ticket := refused(t, a, "ada", oneseat.SignInRequest{}).Ticket
 		held, release := b.Hold(t.Context(), one.Session)
 		defer release()
 		playing, stop := b.HoldStream(t.Context(), stream)
@@ -45,22 +45,22 @@ func TestABlockedAccountIsOut(t *testing.T) {
 		before := len(logged(t, store, "ada"))
 
 		block(t, a, time.Time{}, "support")
-		wantEnded(t, a, one, oneseat.AccountWasBlocked)
+		wantEnded(t, a, one, oneseat.ReasonAccountBlocked)
 		synctest.Wait()
 		for _, r := range []node{a, b} {
 			for _, g := range []oneseat.Grant{one, two} {
-				if e := wantEnded(t, r, g, oneseat.AccountWasBlocked); e.Actor != "support" {
+				if e := wantEnded(t, r, g, oneseat.ReasonAccountBlocked); e.Actor != "support" {
 					t.Errorf("the ending is %+v", e)
 				}
 			}
 		}
 		synctest.Wait()
-		wantEnding(t, context.Cause(held), one.Session.ID, oneseat.AccountWasBlocked)
-		wantEnding(t, context.Cause(playing), stream.ID, oneseat.AccountWasBlocked)
+		wantEnding(t, context.Cause(held), one.Session.ID, oneseat.ReasonAccountBlocked)
+		wantEnding(t, context.Cause(playing), stream.ID, oneseat.ReasonAccountBlocked)
 		var told []string
 		versions := map[uint64]bool{}
 		for _, e := range logged(t, store, "ada")[before:] {
-			if e.Type != oneseat.SessionUsedAfterEnd {
+			if e.Type != oneseat.EventSessionUsedAfterEnd {
 				told = append(told, fmt.Sprintf("%s %s %s", e.Type, e.Reason, e.Actor))
 				versions[e.Version] = true
 			}
@@ -71,23 +71,23 @@ func TestABlockedAccountIsOut(t *testing.T) {
 			t.Errorf("events: %q, want %q in one step", told, want)
 		}
 
-		_, signInErr := b.SignIn(t.Context(), "ada", oneseat.Client{})
+		_, signInErr := b.SignIn(t.Context(), "ada", oneseat.SignInRequest{})
 		wantBlocked(t, signInErr, time.Time{})
 		if want := "oneseat: sign-in refused: the account is blocked"; signInErr.Error() != want {
 			t.Errorf("it says %q", signInErr)
 		}
-		_, err := b.SignIn(t.Context(), "ada", oneseat.Client{Token: string(one.Token), TakeOver: true})
+		_, err := b.SignIn(t.Context(), "ada", oneseat.SignInRequest{Token: string(one.Token), Override: true})
 		wantBlocked(t, err, time.Time{})
-		_, err = b.Redeem(t.Context(), ticket, oneseat.Client{}, one.Session.ID)
+		_, err = b.Redeem(t.Context(), ticket, oneseat.SignInRequest{}, one.Session.ID)
 		wantTicketError(t, "a ticket from before", err)
-		_, err = b.Adopt(t.Context(), "ada", time.Now(), oneseat.Client{})
+		_, err = b.Adopt(t.Context(), "ada", time.Now(), oneseat.SignInRequest{})
 		wantError(t, err, oneseat.ErrNoSession)
 		_, err = b.StartStream(t.Context(), one.Session, oneseat.Player{ID: "p"})
 		wantBlocked(t, err, time.Time{})
-		wantEnding(t, b.Heartbeat(t.Context(), one.Session, stream.ID), one.Session.ID, oneseat.AccountWasBlocked)
+		wantEnding(t, b.Heartbeat(t.Context(), one.Session, stream.ID), one.Session.ID, oneseat.ReasonAccountBlocked)
 		_, err = b.Rotate(t.Context(), string(one.Token))
-		wantEnding(t, err, one.Session.ID, oneseat.AccountWasBlocked)
-		if d, err := b.Explain(t.Context(), "ada", oneseat.Client{}); err != nil || d.Outcome != oneseat.Blocked {
+		wantEnding(t, err, one.Session.ID, oneseat.ReasonAccountBlocked)
+		if d, err := b.Explain(t.Context(), "ada", oneseat.SignInRequest{}); err != nil || d.Outcome != oneseat.OutcomeBlocked {
 			t.Errorf("explained as %+v, %v", d, err)
 		}
 		wantIDs(t, store, "ada")
@@ -97,14 +97,14 @@ func TestABlockedAccountIsOut(t *testing.T) {
 		}
 
 		time.Sleep(30 * time.Hour)
-		_, err = a.SignIn(t.Context(), "ada", oneseat.Client{})
+		_, err = a.SignIn(t.Context(), "ada", oneseat.SignInRequest{})
 		wantBlocked(t, err, time.Time{})
 		if err := a.Unblock(t.Context(), "ada", "the boss"); err != nil {
 			t.Fatal(err)
 		}
-		wantLive(t, b, signIn(t, b, "ada", oneseat.Client{}))
+		wantLive(t, b, signIn(t, b, "ada", oneseat.SignInRequest{}))
 		events := logged(t, store, "ada")
-		if e := events[len(events)-2]; e.Type != oneseat.AccountUnblocked || e.Actor != "the boss" {
+		if e := events[len(events)-2]; e.Type != oneseat.EventAccountUnblocked || e.Actor != "the boss" {
 			t.Errorf("events: %+v", events)
 		}
 	})
@@ -113,27 +113,27 @@ func TestABlockedAccountIsOut(t *testing.T) {
 func TestABlockUntilATimeRunsOut(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newNode(t, memstore.New(), oneseat.Config{MaxStale: time.Minute})
-		g := signIn(t, r, "ada", oneseat.Client{})
+		g := signIn(t, r, "ada", oneseat.SignInRequest{})
 		until := time.Now().Add(time.Hour)
 		block(t, r, until.Add(999*time.Nanosecond).In(time.FixedZone("", 3600)), "support")
-		wantEnded(t, r, g, oneseat.AccountWasBlocked)
+		wantEnded(t, r, g, oneseat.ReasonAccountBlocked)
 		time.Sleep(time.Hour - time.Microsecond)
-		_, err := r.SignIn(t.Context(), "ada", oneseat.Client{})
+		_, err := r.SignIn(t.Context(), "ada", oneseat.SignInRequest{})
 		wantBlocked(t, err, until)
 		if want := "oneseat: sign-in refused: the account is blocked until " + until.UTC().Format(time.RFC3339); err.Error() != want {
 			t.Errorf("it says %q", err)
 		}
 		time.Sleep(time.Microsecond)
-		wantLive(t, r, signIn(t, r, "ada", oneseat.Client{}))
+		wantLive(t, r, signIn(t, r, "ada", oneseat.SignInRequest{}))
 		events := logged(t, r.Store.(oneseat.History), "ada")
-		if count(events, oneseat.AccountUnblocked) != 0 {
+		if count(events, oneseat.EventAccountUnblocked) != 0 {
 			t.Errorf("nobody lifted it: %+v", events)
 		}
 		if b := stored(t, r.Store, "ada").Roster.Block; b != nil {
 			t.Errorf("stored is %+v", b)
 		}
 		for _, e := range events {
-			if e.Type == oneseat.AccountBlocked && !e.Until.Equal(until) {
+			if e.Type == oneseat.EventAccountBlocked && !e.Until.Equal(until) {
 				t.Errorf("the event is %+v", e)
 			}
 		}
@@ -143,8 +143,8 @@ func TestABlockUntilATimeRunsOut(t *testing.T) {
 func TestABlockIsSetAnewAndToldOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newNode(t, memstore.New(), oneseat.Config{MaxStale: time.Minute, KeepEndings: time.Hour})
-		signIn(t, r, "grace", oneseat.Client{}) // the realm's record
-		blocked := func() int { return count(logged(t, r.Store.(oneseat.History), "ada"), oneseat.AccountBlocked) }
+		signIn(t, r, "grace", oneseat.SignInRequest{}) // the realm's record
+		blocked := func() int { return count(logged(t, r.Store.(oneseat.History), "ada"), oneseat.EventAccountBlocked) }
 		hour, day := time.Now().Add(time.Hour), time.Now().Add(24*time.Hour)
 
 		// An account that never signed in is kept out as well.
@@ -159,7 +159,7 @@ func TestABlockIsSetAnewAndToldOnce(t *testing.T) {
 			t.Errorf("told %d times: %+v", blocked(), b)
 		}
 		time.Sleep(2 * time.Hour)
-		_, err := r.SignIn(t.Context(), "ada", oneseat.Client{})
+		_, err := r.SignIn(t.Context(), "ada", oneseat.SignInRequest{})
 		wantBlocked(t, err, day)
 		block(t, r, time.Time{}, strings.Repeat("\x00x", 60))
 		if b := stored(t, r.Store, "ada").Roster.Block; b.Actor != strings.Repeat("x", 48) {
@@ -170,13 +170,13 @@ func TestABlockIsSetAnewAndToldOnce(t *testing.T) {
 		if err := r.Unblock(t.Context(), "ada", ""); err != nil {
 			t.Fatal(err)
 		}
-		g := signIn(t, r, "ada", oneseat.Client{})
+		g := signIn(t, r, "ada", oneseat.SignInRequest{})
 		block(t, r, time.Now(), "support")
-		wantEnded(t, r, g, oneseat.AccountWasBlocked)
+		wantEnded(t, r, g, oneseat.ReasonAccountBlocked)
 		if b := stored(t, r.Store, "ada").Roster.Block; b != nil {
 			t.Errorf("stored is %+v", b)
 		}
-		signIn(t, r, "ada", oneseat.Client{})
+		signIn(t, r, "ada", oneseat.SignInRequest{})
 
 		// Lifting what is not there does nothing.
 		synctest.Wait() // the use of what has ended is noted
@@ -206,7 +206,7 @@ func TestABlockThatIsOverIsForgotten(t *testing.T) {
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			r := newNode(t, memstore.New(), oneseat.Config{MaxStale: time.Minute})
-			signIn(t, r, "grace", oneseat.Client{})
+			signIn(t, r, "grace", oneseat.SignInRequest{})
 			block(t, r, time.Now().Add(time.Hour), "")
 			time.Sleep(10 * time.Minute)
 			if stored(t, r.Store, "ada").Roster == nil {
@@ -226,11 +226,11 @@ func TestABlockThatIsOverIsForgotten(t *testing.T) {
 // P1: a block against 64 ways in at once never leaves a live session.
 func TestABlockAndSignInsRace(t *testing.T) {
 	for round := range 20 {
-		a, b, store := newSystem(t, oneseat.Config{Limit: 3, WhenFull: oneseat.Ask, Streams: oneseat.Unlimited})
-		there := signIn(t, a, "ada", oneseat.Client{})
-		signIn(t, a, "ada", oneseat.Client{})
-		signIn(t, a, "ada", oneseat.Client{})
-		ticket := refused(t, a, "ada", oneseat.Client{}).Ticket
+		a, b, store := newSystem(t, oneseat.Config{Limit: 3, WhenFull: oneseat.PolicyAsk, Streams: oneseat.Unlimited})
+		there := signIn(t, a, "ada", oneseat.SignInRequest{})
+		signIn(t, a, "ada", oneseat.SignInRequest{})
+		signIn(t, a, "ada", oneseat.SignInRequest{})
+		ticket := refused(t, a, "ada", oneseat.SignInRequest{}).Ticket
 		var wg sync.WaitGroup
 		start := make(chan struct{})
 		for i := range 64 {
@@ -240,11 +240,11 @@ func TestABlockAndSignInsRace(t *testing.T) {
 				var err error
 				switch i % 4 {
 				case 0:
-					_, err = r.Redeem(t.Context(), ticket, oneseat.Client{}, there.Session.ID)
+					_, err = r.Redeem(t.Context(), ticket, oneseat.SignInRequest{}, there.Session.ID)
 				case 1:
 					_, err = r.StartStream(t.Context(), there.Session, oneseat.Player{ID: fmt.Sprint(i)})
 				default:
-					_, err = r.SignIn(t.Context(), "ada", oneseat.Client{TakeOver: true})
+					_, err = r.SignIn(t.Context(), "ada", oneseat.SignInRequest{Override: true})
 				}
 				_, blocked := errors.AsType[*oneseat.BlockedError](err)
 				_, over := errors.AsType[*oneseat.EndedError](err)
@@ -275,16 +275,16 @@ func TestABlockAndSignInsRace(t *testing.T) {
 
 func TestABlockWhoseReplyWasLost(t *testing.T) {
 	r := newNode(t, memstore.New(), oneseat.Config{})
-	g := signIn(t, r, "ada", oneseat.Client{})
+	g := signIn(t, r, "ada", oneseat.SignInRequest{})
 	r.loseReplies(oneseat.KeyOf(realm, "ada"), 2, nil)
 	block(t, r, time.Time{}, "support")
-	wantEnded(t, r, g, oneseat.AccountWasBlocked)
+	wantEnded(t, r, g, oneseat.ReasonAccountBlocked)
 	r.loseReplies(oneseat.KeyOf(realm, "ada"), 1, nil)
 	if err := r.Unblock(t.Context(), "ada", ""); err != nil {
 		t.Fatal(err)
 	}
 	events := logged(t, r.Store.(oneseat.History), "ada")
-	if count(events, oneseat.AccountBlocked) != 1 || count(events, oneseat.SessionEnded) != 1 || count(events, oneseat.AccountUnblocked) != 1 {
+	if count(events, oneseat.EventAccountBlocked) != 1 || count(events, oneseat.EventSessionEnded) != 1 || count(events, oneseat.EventAccountUnblocked) != 1 {
 		t.Errorf("events: %+v", events)
 	}
 
@@ -294,8 +294,8 @@ func TestABlockWhoseReplyWasLost(t *testing.T) {
 			t.Error(err)
 		}
 	})
-	_, err := r.SignIn(t.Context(), "ada", oneseat.Client{})
-	if over, ok := errors.AsType[*oneseat.EndedError](err); !ok || over.Ending.Reason != oneseat.AccountWasBlocked {
+	_, err := r.SignIn(t.Context(), "ada", oneseat.SignInRequest{})
+	if over, ok := errors.AsType[*oneseat.EndedError](err); !ok || over.Ending.Reason != oneseat.ReasonAccountBlocked {
 		t.Errorf("got %v", err)
 	}
 }

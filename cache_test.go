@@ -42,12 +42,12 @@ func TestAWorkingLogKeepsMemoryBelievable(t *testing.T) {
 				r := newNode(t, memstore.New(), oneseat.Config{})
 				heard(r)
 				synctest.Wait()
-				g := signIn(t, r, "ada", oneseat.Client{})
+				g := signIn(t, r, "ada", oneseat.SignInRequest{})
 				for range 59 * 4 {
 					fromMemory(t, r, g)
 					time.Sleep(maxStale / 4)
 				}
-				if s := r.Stats(); s.Cached != 59*4 || s.Checks != s.Cached || s.Behind < 0 || s.Behind > maxStale/4 {
+				if s := r.Stats(); s.Cached != 59*4 || s.Checks != s.Cached || s.LogLag < 0 || s.LogLag > maxStale/4 {
 					t.Errorf("stats: %+v", s)
 				}
 			})
@@ -60,16 +60,16 @@ func TestAYesIsNeverOlderThanMaxStale(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a, b, _ := following(t, oneseat.Config{})
 		b.deaf()
-		g := signIn(t, a, "ada", oneseat.Client{})
+		g := signIn(t, a, "ada", oneseat.SignInRequest{})
 		time.Sleep(10 * time.Second)
 		fromStore(t, b, g)
 		time.Sleep(tick)
-		signIn(t, a, "ada", oneseat.Client{})
-		wantEnded(t, a, g, oneseat.Displaced) // at once on the node that served it
+		signIn(t, a, "ada", oneseat.SignInRequest{})
+		wantEnded(t, a, g, oneseat.ReasonDisplaced) // at once on the node that served it
 		time.Sleep(maxStale - tick)
 		fromMemory(t, b, g)
 		time.Sleep(time.Nanosecond)
-		wantEnded(t, b, g, oneseat.Displaced)
+		wantEnded(t, b, g, oneseat.ReasonDisplaced)
 	})
 }
 
@@ -81,17 +81,17 @@ func TestAnEndIsKnownEverywhereAsSoonAsTheNewsArrives(t *testing.T) {
 		c.mute()
 		synctest.Wait()
 		time.Sleep(maxStale) // c is deaf to pushes from its next call on
-		g := signIn(t, a, "ada", oneseat.Client{})
+		g := signIn(t, a, "ada", oneseat.SignInRequest{})
 		for _, r := range []node{a, b, c} {
 			wantLive(t, r, g)
 		}
-		signIn(t, a, "ada", oneseat.Client{})
-		wantEnded(t, a, g, oneseat.Displaced)
+		signIn(t, a, "ada", oneseat.SignInRequest{})
+		wantEnded(t, a, g, oneseat.ReasonDisplaced)
 		synctest.Wait()
-		wantEnded(t, b, g, oneseat.Displaced)
+		wantEnded(t, b, g, oneseat.ReasonDisplaced)
 		time.Sleep(maxStale / 4) // the longest that c waits between two looks
 		synctest.Wait()
-		wantEnded(t, c, g, oneseat.Displaced)
+		wantEnded(t, c, g, oneseat.ReasonDisplaced)
 	})
 }
 
@@ -99,11 +99,11 @@ func TestAnEndIsKnownEverywhereAsSoonAsTheNewsArrives(t *testing.T) {
 func TestASignInElsewhereIsAcceptedAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a, b, _ := following(t, oneseat.Config{Limit: 3})
-		first := signIn(t, a, "ada", oneseat.Client{})
+		first := signIn(t, a, "ada", oneseat.SignInRequest{})
 		b.deaf()
 		time.Sleep(2 * maxStale)
 		fromStore(t, b, first)
-		second := signIn(t, a, "ada", oneseat.Client{})
+		second := signIn(t, a, "ada", oneseat.SignInRequest{})
 		fromStore(t, b, second)
 		fromMemory(t, b, second)
 		s, err := b.CheckID(t.Context(), "ada", second.Session.ID)
@@ -116,14 +116,14 @@ func TestASignInElsewhereIsAcceptedAtOnce(t *testing.T) {
 func TestFreshAlwaysReadsEveryTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a, b, _ := following(t, oneseat.Config{MaxStale: oneseat.FreshAlways})
-		g := signIn(t, a, "ada", oneseat.Client{})
+		g := signIn(t, a, "ada", oneseat.SignInRequest{})
 		for range 10 {
 			fromStore(t, a, g)
 			fromStore(t, b, g)
 		}
 		b.deaf()
-		signIn(t, a, "ada", oneseat.Client{})
-		wantEnded(t, b, g, oneseat.Displaced)
+		signIn(t, a, "ada", oneseat.SignInRequest{})
+		wantEnded(t, b, g, oneseat.ReasonDisplaced)
 		if s := b.Stats(); s.Cached != 0 {
 			t.Errorf("stats: %+v", s)
 		}
@@ -135,7 +135,7 @@ func TestHoweverWellProvenMemoryIsLoadedAnewAfterAMinute(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newNode(t, memstore.New(), oneseat.Config{})
 		synctest.Wait()
-		g, other := signIn(t, r, "ada", oneseat.Client{}), signIn(t, r, "grace", oneseat.Client{})
+		g, other := signIn(t, r, "ada", oneseat.SignInRequest{}), signIn(t, r, "grace", oneseat.SignInRequest{})
 		time.Sleep(time.Second)
 		deleteRow(t, r.Store, "ada")
 		time.Sleep(time.Minute - time.Second)
@@ -155,7 +155,7 @@ func TestMemoryIsGivenBack(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newNode(t, memstore.New(), oneseat.Config{})
 		for i := range 100 {
-			signIn(t, r, fmt.Sprint("account ", i), oneseat.Client{})
+			signIn(t, r, fmt.Sprint("account ", i), oneseat.SignInRequest{})
 		}
 		if n := r.Stats().Accounts; n != 101 { // and the control record
 			t.Fatalf("%d in memory", n)
@@ -188,7 +188,7 @@ func TestAProcessThatWasSuspendedComesBackDoubting(t *testing.T) {
 				store := memstore.New()
 				a, b := newNode(t, store, oneseat.Config{}), newNode(t, store, oneseat.Config{Clock: c.read})
 				synctest.Wait()
-				g, other := signIn(t, a, "ada", oneseat.Client{}), signIn(t, a, "grace", oneseat.Client{})
+				g, other := signIn(t, a, "ada", oneseat.SignInRequest{}), signIn(t, a, "grace", oneseat.SignInRequest{})
 				time.Sleep(time.Second)
 				for _, g := range []oneseat.Grant{g, other} {
 					wantLive(t, b, g)
@@ -196,9 +196,9 @@ func TestAProcessThatWasSuspendedComesBackDoubting(t *testing.T) {
 				time.Sleep(5 * time.Second)
 				fromMemory(t, b, g)
 				b.deaf() // nothing arrives while it is suspended
-				signIn(t, a, "ada", oneseat.Client{})
+				signIn(t, a, "ada", oneseat.SignInRequest{})
 				jump(c)
-				wantEnded(t, b, g, oneseat.Displaced)
+				wantEnded(t, b, g, oneseat.ReasonDisplaced)
 				fromStore(t, b, other)
 				b.up()
 				time.Sleep(5 * time.Second)
@@ -217,7 +217,7 @@ func TestASmallStepOfAClockIsNoDoubt(t *testing.T) {
 		c := newClocks()
 		r := newNode(t, memstore.New(), oneseat.Config{Clock: c.read})
 		synctest.Wait()
-		g := signIn(t, r, "ada", oneseat.Client{})
+		g := signIn(t, r, "ada", oneseat.SignInRequest{})
 		r.deaf()
 		c.wall.Add(int64(maxStale))
 		fromMemory(t, r, g)
@@ -232,8 +232,8 @@ func TestForgedTokensCacheNothingAndEvictNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newNode(t, memstore.New(), oneseat.Config{})
 		synctest.Wait()
-		g := signIn(t, r, "ada", oneseat.Client{})
-		cold := signIn(t, newNode(t, r.Store, oneseat.Config{}), "grace", oneseat.Client{})
+		g := signIn(t, r, "ada", oneseat.SignInRequest{})
+		cold := signIn(t, newNode(t, r.Store, oneseat.Config{}), "grace", oneseat.SignInRequest{})
 		accounts, updates := r.Stats().Accounts, r.updates.Load()
 		forgeries := func(n int) []string {
 			var out []string

@@ -11,7 +11,7 @@ func TestSettledEndsWhatIsOverAndDropsWhatIsOld(t *testing.T) {
 	rule := plain
 	rule.keepEndings = 10 * time.Minute
 	old := aRoster(
-		anEnding("y", SignedOut, -10*time.Minute, "y"), anEnding("z", SignedOut, -10*time.Minute+time.Microsecond, "z"),
+		anEnding("y", ReasonSignedOut, -10*time.Minute, "y"), anEnding("z", ReasonSignedOut, -10*time.Minute+time.Microsecond, "z"),
 		aSeat("idle", seen(-time.Hour)), aSeat("live"), aSeat("old", created(-24*time.Hour)), aSeat("ended", epoch(0)),
 		aSeat("both", epoch(0), seen(-time.Hour)),
 	)
@@ -26,11 +26,11 @@ func TestSettledEndsWhatIsOverAndDropsWhatIsOld(t *testing.T) {
 	reasons := map[SessionID]Reason{}
 	for _, e := range events {
 		reasons[e.Session] = e.Reason
-		if e.Type != SessionEnded || !e.At.Equal(v.Now) || e.By != "" {
+		if e.Type != EventSessionEnded || !e.At.Equal(v.Now) || e.By != "" {
 			t.Errorf("%+v", e)
 		}
 	}
-	same(t, "reasons", reasons, map[SessionID]Reason{"idle": IdleTimeout, "old": AbsoluteTimeout, "ended": RealmEnded, "both": RealmEnded})
+	same(t, "reasons", reasons, map[SessionID]Reason{"idle": ReasonIdleTimeout, "old": ReasonAbsoluteTimeout, "ended": ReasonRealmEnded, "both": ReasonRealmEnded})
 
 	d = settled(viewAt(nil, 0), 1, rule)
 	ro, events = d.Roster, d.events
@@ -42,17 +42,17 @@ func TestSettledEndsWhatIsOverAndDropsWhatIsOld(t *testing.T) {
 func TestEndingsBeyondTheMostDropTheOldest(t *testing.T) {
 	ro := aRoster()
 	for i := range MaxEndings {
-		ro.endings = append(ro.endings, anEnding(fmt.Sprint(i), SignedOut, time.Duration(i)*time.Second, ""))
+		ro.endings = append(ro.endings, anEnding(fmt.Sprint(i), ReasonSignedOut, time.Duration(i)*time.Second, ""))
 	}
 	ro.seats = []seat{aSeat("a"), aSeat("b", func(s *seat) { s.previous = dig("p") })}
 	before := snapshot(t, ro)
 	worked := draftOf(ro, time.Hour, plain)
-	worked.end("b", Ending{Reason: Revoked, Actor: "support"})
+	worked.end("b", Ending{Reason: ReasonRevoked, Actor: "support"})
 	same(t, "the original afterwards", snapshot(t, ro), before)
 	same(t, "how many are kept", len(worked.endings), MaxEndings)
 	same(t, "the oldest that is kept", worked.endings[0].Session, SessionID("1"))
 	same(t, "the newest", worked.endings[MaxEndings-1].Ending, Ending{
-		Session: "b", Reason: Revoked, At: at(time.Hour), Actor: "support", Device: aSeat("b").Device,
+		Session: "b", Reason: ReasonRevoked, At: at(time.Hour), Actor: "support", Device: aSeat("b").Device,
 	})
 	same(t, "the newest that was dropped", worked.forgotten, at(0))
 	worked.forgotten = at(time.Hour)
@@ -66,7 +66,7 @@ func TestEndingsBeyondTheMostDropTheOldest(t *testing.T) {
 }
 
 func TestTouchFindsASessionLiveOrDoesNothing(t *testing.T) {
-	stored := aRoster(aSeat("a"), aSeat("b"), anEnding("c", SignedOut, 0, "c"))
+	stored := aRoster(aSeat("a"), aSeat("b"), anEnding("c", ReasonSignedOut, 0, "c"))
 	before := snapshot(t, stored)
 	d := draftOf(stored, time.Minute-1, plain)
 	same(t, "before it is due", d.touch("b", time.Minute), false)
@@ -85,7 +85,7 @@ func TestTouchFindsASessionLiveOrDoesNothing(t *testing.T) {
 
 func TestRotateTakesOnlyTheSecretInForce(t *testing.T) {
 	replayed := aSeat("a", rotated(-time.Minute), func(s *seat) { s.replayed = noon })
-	stored := aRoster(replayed, aSeat("b"), anEnding("c", SignedOut, 0, "c"))
+	stored := aRoster(replayed, aSeat("b"), anEnding("c", ReasonSignedOut, 0, "c"))
 	stored.Due = stored.due(plain)
 	before := snapshot(t, stored)
 	for _, secret := range []digest{dig("old a"), dig("c"), dig("x"), {}} {
@@ -98,7 +98,7 @@ func TestRotateTakesOnlyTheSecretInForce(t *testing.T) {
 	c, err := d.rotate(dig("a"), dig("new"))
 	same(t, "the stored roster afterwards", snapshot(t, stored), before)
 	same(t, "event", []any{c.Events, err}, []any{[]Event{{
-		Type: SessionRotated, Realm: "r", Account: "ada", Session: "a", At: d.now(), Version: d.was.Next(), Device: aSeat("a").Device,
+		Type: EventSessionRotated, Realm: "r", Account: "ada", Session: "a", At: d.now(), Version: d.was.Next(), Device: aSeat("a").Device,
 	}}, nil})
 	s := c.Roster.seats[0]
 	same(t, "secrets", []digest{s.secret, s.previous}, []digest{dig("new"), dig("a")})
@@ -109,7 +109,7 @@ func TestRotateTakesOnlyTheSecretInForce(t *testing.T) {
 }
 
 func TestUsedIsReportedOnceAnHour(t *testing.T) {
-	stored := aRoster(aSeat("a", rotated(-time.Minute)), anEnding("b", Displaced, 0, "a"), anEnding("c", SignedOut, 0, "c"))
+	stored := aRoster(aSeat("a", rotated(-time.Minute)), anEnding("b", ReasonDisplaced, 0, "a"), anEnding("c", ReasonSignedOut, 0, "c"))
 	stored.endings[0].Device = Device{Label: "device of b"}
 	before := snapshot(t, stored)
 	for _, tt := range []struct {
@@ -117,11 +117,11 @@ func TestUsedIsReportedOnceAnHour(t *testing.T) {
 		about SessionID
 		why   Reason
 		label string
-	}{{"b", "b", Displaced, "device of b"}, {"old a", "a", "", "device of a"}} {
+	}{{"b", "b", ReasonDisplaced, "device of b"}, {"old a", "a", "", "device of a"}} {
 		v := viewAt(stored, 0)
 		c := v.reopen(plain).reportUse(dig(tt.token))
 		e := c.Events[0]
-		same(t, "event", []any{e.Type, e.Session, e.Reason, e.Device.Label, e.Version, len(c.Events)}, []any{SessionUsedAfterEnd, tt.about, tt.why, tt.label, v.Next(), 1})
+		same(t, "event", []any{e.Type, e.Session, e.Reason, e.Device.Label, e.Version, len(c.Events)}, []any{EventSessionUsedAfterEnd, tt.about, tt.why, tt.label, v.Next(), 1})
 		same(t, "the stored roster afterwards", snapshot(t, stored), before)
 		again := viewAt(c.Roster, usedWindow-time.Microsecond).reopen(plain).reportUse(dig(tt.token))
 		same(t, "again within the hour", again, Change{})
@@ -136,7 +136,7 @@ func TestUsedIsReportedOnceAnHour(t *testing.T) {
 }
 
 func TestSettlingWritesOnlyWhatItChanged(t *testing.T) {
-	stored := aRoster(aSeat("a"), anEnding("b", SignedOut, 0, "b"))
+	stored := aRoster(aSeat("a"), anEnding("b", ReasonSignedOut, 0, "b"))
 	stored.Due = stored.due(plain)
 	settle := func(d time.Duration, rule rule) Change { return settled(viewAt(stored, d), 1, rule).changed() }
 	same(t, "nothing to settle", settle(0, plain), Change{})
@@ -162,10 +162,10 @@ func TestCommitErasesARosterWithNothingLeftToKnow(t *testing.T) {
 	same(t, "the control record", draftOf(control, 0, plain).commit(), Change{Roster: control})
 	same(t, "the control record, settled", draftOf(control, 0, plain).changed(), Change{})
 	told := draftOf(aRoster(), 0, plain)
-	told.note(SignInRefused)
+	told.note(EventSignInRefused)
 	for name, c := range map[string]Change{
 		"a session": draftOf(aRoster(aSeat("a")), 0, plain).commit(),
-		"an ending": draftOf(aRoster(anEnding("a", SignedOut, 0, "")), 0, plain).commit(),
+		"an ending": draftOf(aRoster(anEnding("a", ReasonSignedOut, 0, "")), 0, plain).commit(),
 		"an event":  told.commit(),
 	} {
 		if c.Erase || c.Roster == nil {
@@ -178,7 +178,7 @@ func TestNewEpochIsTheVersionThatSetsIt(t *testing.T) {
 	v := View{Version: 41, Now: time.UnixMicro(7)}
 	c := v.reopen(plain).newEpoch("ada's boss")
 	same(t, "the first", c.Roster, &Roster{Realm: "r", realmEpoch: 42})
-	same(t, "its event", c.Events, []Event{{Type: RealmWasEnded, Realm: "r", At: v.Now, Version: 42, Actor: "ada's boss"}})
+	same(t, "its event", c.Events, []Event{{Type: EventRealmEnded, Realm: "r", At: v.Now, Version: 42, Actor: "ada's boss"}})
 
 	stored := &Roster{Realm: "r", realmEpoch: 42, format: 2, extra: map[string]json.RawMessage{"later": json.RawMessage("1")}}
 	v = View{Roster: stored, Version: 42, Now: time.UnixMicro(99)}

@@ -108,7 +108,7 @@ func (r *Registry) controlEntry() *entry {
 func (r *Registry) checkMemory(c claim, active bool) (m memory, answered bool, err error) {
 	m = r.recollect(c, r.now())
 	switch {
-	case m.verdict == verdictEnded && m.ending.Reason != RealmEnded: // final, however old the news
+	case m.verdict == verdictEnded && m.ending.Reason != ReasonRealmEnded: // final, however old the news
 		return m, true, r.refuse(c, m.judgement)
 	case m.verdict == verdictLive && m.usable && (!active || r.noteUse(c.key, m.judgement, m.at)): // else touched before the answer
 		r.stats.cached.Add(1)

@@ -22,28 +22,28 @@ func TestTheSweepRecordsTimeoutsAndErasesWhatIsLeft(t *testing.T) {
 		const accounts = 250 // more than two pages of the sweep
 		var some []oneseat.Grant
 		for i := range accounts {
-			some = append(some, signIn(t, r, fmt.Sprint("account ", i), oneseat.Client{}))
+			some = append(some, signIn(t, r, fmt.Sprint("account ", i), oneseat.SignInRequest{}))
 		}
-		keeper := signIn(t, r, "keeper", oneseat.Client{})
+		keeper := signIn(t, r, "keeper", oneseat.SignInRequest{})
 		time.Sleep(58 * time.Minute)
 		wantLive(t, r, keeper)
 		time.Sleep(4 * time.Minute) // a sweep comes every minute and a half at most
 		for _, g := range some {
 			v := stored(t, store, g.Session.Account)
-			if len(v.Roster.Seats) != 0 || v.Roster.Endings[0].Reason != oneseat.IdleTimeout {
+			if len(v.Roster.Seats) != 0 || v.Roster.Endings[0].Reason != oneseat.ReasonIdleTimeout {
 				t.Fatalf("%s: %+v", g.Session.Account, v.Roster)
 			}
 		}
-		if n := count(logged(t, store, some[7].Session.Account), oneseat.SessionEnded); n != 1 {
+		if n := count(logged(t, store, some[7].Session.Account), oneseat.EventSessionEnded); n != 1 {
 			t.Errorf("%d events", n)
 		}
-		wantEnded(t, r, some[7], oneseat.IdleTimeout)
+		wantEnded(t, r, some[7], oneseat.ReasonIdleTimeout)
 		time.Sleep(30 * time.Minute)
 		wantLive(t, r, keeper)
 
 		ended := stored(t, store, some[0].Session.Account).Roster.Endings[0].At.Time
 		time.Sleep(2*time.Hour - tick - time.Since(ended))
-		wantEnded(t, r, some[0], oneseat.IdleTimeout)
+		wantEnded(t, r, some[0], oneseat.ReasonIdleTimeout)
 		time.Sleep(4 * time.Minute)
 		for _, g := range some {
 			if v := stored(t, store, g.Session.Account); v.Roster != nil {
@@ -59,7 +59,7 @@ func TestTheSweepRecordsTimeoutsAndErasesWhatIsLeft(t *testing.T) {
 			t.Errorf("still due: %v, %v", keys, err)
 		}
 		// An account that comes back is as good as new.
-		wantLive(t, r, signIn(t, r, some[0].Session.Account, oneseat.Client{}))
+		wantLive(t, r, signIn(t, r, some[0].Session.Account, oneseat.SignInRequest{}))
 	})
 }
 
@@ -67,24 +67,24 @@ func TestTheSweepRecordsTimeoutsAndErasesWhatIsLeft(t *testing.T) {
 func TestUseAfterTheEndIsReportedOnceAnHour(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a, b, store := following(t, oneseat.Config{MaxStale: time.Minute})
-		old := signIn(t, a, "ada", oneseat.Client{Device: laptop})
-		signIn(t, a, "ada", oneseat.Client{})
+		old := signIn(t, a, "ada", oneseat.SignInRequest{Device: laptop})
+		signIn(t, a, "ada", oneseat.SignInRequest{})
 		time.Sleep(time.Second)
 		use := func() {
 			for range 50 {
 				for _, r := range []node{a, b} {
-					wantEnded(t, r, old, oneseat.Displaced)
+					wantEnded(t, r, old, oneseat.ReasonDisplaced)
 				}
 			}
 			synctest.Wait()
 		}
-		used := func() (n int) { return count(logged(t, store, "ada"), oneseat.SessionUsedAfterEnd) }
+		used := func() (n int) { return count(logged(t, store, "ada"), oneseat.EventSessionUsedAfterEnd) }
 		use()
 		if n := used(); n != 1 {
 			t.Fatalf("%d events, want one", n)
 		}
 		events := logged(t, store, "ada")
-		if e := events[len(events)-1]; e.Session != old.Session.ID || e.Reason != oneseat.Displaced || e.Device != laptop {
+		if e := events[len(events)-1]; e.Session != old.Session.ID || e.Reason != oneseat.ReasonDisplaced || e.Device != laptop {
 			t.Errorf("the event is %+v", e)
 		}
 		time.Sleep(time.Hour - tick)
@@ -101,7 +101,7 @@ func TestUseAfterTheEndIsReportedOnceAnHour(t *testing.T) {
 		time.Sleep(time.Hour)
 		updates := a.updates.Load()
 		_, err := a.CheckID(t.Context(), "ada", old.Session.ID)
-		wantEnding(t, err, old.Session.ID, oneseat.Displaced)
+		wantEnding(t, err, old.Session.ID, oneseat.ReasonDisplaced)
 		synctest.Wait()
 		if n := a.updates.Load() - updates; n != 0 {
 			t.Errorf("%d updates for the use of an id", n)
@@ -117,15 +117,15 @@ func TestANoteOfUseMakesNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store := memstore.New()
 		r := newNode(t, store, oneseat.Config{})
-		old := signIn(t, r, "ada", oneseat.Client{})
-		signIn(t, r, "ada", oneseat.Client{})
+		old := signIn(t, r, "ada", oneseat.SignInRequest{})
+		signIn(t, r, "ada", oneseat.SignInRequest{})
 		r.set(func() {
 			r.update = func(ctx context.Context, k oneseat.Key, c change, next updateFunc) (oneseat.View, error) {
 				deleteRow(t, store, "ada")
 				return next(ctx, k, c)
 			}
 		})
-		wantEnded(t, r, old, oneseat.Displaced)
+		wantEnded(t, r, old, oneseat.ReasonDisplaced)
 		synctest.Wait()
 		if v := stored(t, store, "ada"); v.Roster != nil {
 			t.Errorf("it made %+v", v.Roster)
@@ -141,7 +141,7 @@ func TestASweepOfWhatIsNotDueComesToAnEnd(t *testing.T) {
 		keys := []oneseat.Key{oneseat.KeyOf(realm, ""), oneseat.KeyOf(realm, "nobody")}
 		var all []oneseat.Grant
 		for i := range 120 {
-			g := signIn(t, r, fmt.Sprint("account ", i), oneseat.Client{})
+			g := signIn(t, r, fmt.Sprint("account ", i), oneseat.SignInRequest{})
 			all = append(all, g)
 			keys = append(keys, oneseat.KeyOf(realm, g.Session.Account))
 		}
@@ -174,7 +174,7 @@ func TestASweepThatFailsGoesOnLater(t *testing.T) {
 		store := memstore.New()
 		f := &faulty{Store: store}
 		r := node{newRegistry(t, f, oneseat.Config{Idle: time.Hour, MaxStale: time.Minute, Logger: slog.New(slog.NewTextHandler(&heard, nil))}), f}
-		signIn(t, r, "ada", oneseat.Client{})
+		signIn(t, r, "ada", oneseat.SignInRequest{})
 		time.Sleep(time.Hour)
 		for _, broken := range []func(){r.unreadable, r.unwritable, func() {
 			r.set(func() {
@@ -206,11 +206,11 @@ func TestOneBadRosterDoesNotStopTheSweep(t *testing.T) {
 		store := memstore.New()
 		r := newNode(t, store, oneseat.Config{Idle: time.Hour, MaxStale: time.Minute})
 		bad := oneseat.KeyOf(realm, "ada")
-		signIn(t, r, "ada", oneseat.Client{})
+		signIn(t, r, "ada", oneseat.SignInRequest{})
 		time.Sleep(time.Second)
 		const others = 250 // more than two pages of the sweep
 		for i := range others {
-			signIn(t, r, fmt.Sprint("account ", i), oneseat.Client{})
+			signIn(t, r, fmt.Sprint("account ", i), oneseat.SignInRequest{})
 		}
 		var tries atomic.Int64
 		r.set(func() {
@@ -240,7 +240,7 @@ func TestABackgroundUpdateThatFailsIsAskedForAgain(t *testing.T) {
 		store := memstore.New()
 		f := &faulty{Store: store}
 		r := node{newRegistry(t, f, oneseat.Config{Idle: time.Hour, Logger: slog.New(slog.NewTextHandler(&heard, nil))}), f}
-		g := signIn(t, r, "ada", oneseat.Client{})
+		g := signIn(t, r, "ada", oneseat.SignInRequest{})
 		time.Sleep(5 * time.Minute)
 		r.unwritable()
 		wantLive(t, r, g)
@@ -265,7 +265,7 @@ func TestAFullQueueOfChoresHoldsUpNoCheck(t *testing.T) {
 		const n = 1100
 		var all []oneseat.Grant
 		for i := range n {
-			all = append(all, signIn(t, r, fmt.Sprint("account ", i), oneseat.Client{}))
+			all = append(all, signIn(t, r, fmt.Sprint("account ", i), oneseat.SignInRequest{}))
 		}
 		time.Sleep(5 * time.Minute)
 		release := r.holdUpdates(t)
@@ -320,7 +320,7 @@ func (s *safeBuffer) Reset() {
 func TestATouchIsQueuedOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newNode(t, memstore.New(), oneseat.Config{Idle: time.Hour, MaxStale: time.Minute})
-		g := signIn(t, r, "ada", oneseat.Client{})
+		g := signIn(t, r, "ada", oneseat.SignInRequest{})
 		time.Sleep(5 * time.Minute)
 		fromStore(t, r, g) // what is cached is a minute old
 		synctest.Wait()
@@ -342,7 +342,7 @@ func TestATouchIsQueuedOnce(t *testing.T) {
 func TestWithoutAnIdleTimeoutACheckWaitsForNoTouch(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newNode(t, memstore.New(), oneseat.Config{Idle: oneseat.NoTimeout, Absolute: oneseat.NoTimeout})
-		g := signIn(t, r, "ada", oneseat.Client{})
+		g := signIn(t, r, "ada", oneseat.SignInRequest{})
 		time.Sleep(time.Hour)
 		r.unwritable()
 		wantLive(t, r, g)
@@ -354,12 +354,12 @@ func TestTheSweepKnowsOfTheRealmsEnd(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store := memstore.New()
 		r := newNode(t, store, oneseat.Config{Idle: time.Hour, MaxStale: time.Minute})
-		signIn(t, r, "ada", oneseat.Client{})
+		signIn(t, r, "ada", oneseat.SignInRequest{})
 		time.Sleep(time.Minute)
 		endRealm(t, r, "")
 		time.Sleep(time.Hour + 2*time.Minute)
 		endings := stored(t, store, "ada").Roster.Endings
-		if len(endings) != 1 || endings[0].Reason != oneseat.RealmEnded {
+		if len(endings) != 1 || endings[0].Reason != oneseat.ReasonRealmEnded {
 			t.Errorf("endings: %+v", endings)
 		}
 	})

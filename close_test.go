@@ -47,7 +47,7 @@ func TestCloseEndsEverythingThatNewStarted(t *testing.T) {
 			t.Fatal(err)
 		}
 		all = append(all, r)
-		g := signIn(t, r, "ada", oneseat.Client{})
+		g := signIn(t, r, "ada", oneseat.SignInRequest{})
 		wantLive(t, r, g)
 		r.Subscribe("")
 		r.AfterEnd(t.Context(), g.Session, func(error) {})
@@ -61,7 +61,7 @@ func TestCloseEndsEverythingThatNewStarted(t *testing.T) {
 	until("something still runs", none)
 	// The store is not closed.
 	r := newRegistry(t, store, oneseat.Config{})
-	wantLive(t, r, signIn(t, r, "ada", oneseat.Client{}))
+	wantLive(t, r, signIn(t, r, "ada", oneseat.SignInRequest{}))
 }
 
 // A bubble ends only when all of its goroutines have.
@@ -85,9 +85,9 @@ func TestCloseEndsEverythingInTheMiddleOfEverything(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				a, b, _ := following(t, oneseat.Config{Idle: 100 * time.Second})
-				g := signIn(t, a, "ada", oneseat.Client{})
-				old := signIn(t, a, "grace", oneseat.Client{})
-				signIn(t, a, "grace", oneseat.Client{})
+				g := signIn(t, a, "ada", oneseat.SignInRequest{})
+				old := signIn(t, a, "grace", oneseat.SignInRequest{})
+				signIn(t, a, "grace", oneseat.SignInRequest{})
 				wantLive(t, b, g)
 				q := hold(t, b, g)
 				sub := b.Subscribe("")
@@ -113,7 +113,7 @@ func TestCloseEndsEverythingInTheMiddleOfEverything(t *testing.T) {
 
 func TestAfterCloseEverythingSaysSo(t *testing.T) {
 	r := newNode(t, memstore.New(), oneseat.Config{MaxStale: 20 * time.Millisecond})
-	g := signIn(t, r, "ada", oneseat.Client{})
+	g := signIn(t, r, "ada", oneseat.SignInRequest{})
 	if err := errors.Join(r.Close(), r.Close()); err != nil {
 		t.Fatal(err)
 	}
@@ -122,12 +122,12 @@ func TestAfterCloseEverythingSaysSo(t *testing.T) {
 		runtime.Gosched() // memory may say yes for another MaxStale
 	}
 	_, check := r.Check(t.Context(), string(g.Token))
-	_, signIn := r.SignIn(t.Context(), "ada", oneseat.Client{})
+	_, signIn := r.SignIn(t.Context(), "ada", oneseat.SignInRequest{})
 	_, rotate := r.Rotate(t.Context(), string(g.Token))
 	_, unknown := r.Check(t.Context(), forged("nobody"))
 	_, checkID := r.CheckID(t.Context(), "nobody", "x")
 	_, sessions := r.Sessions(t.Context(), "ada")
-	_, end := r.EndAll(t.Context(), "ada", oneseat.Cause{})
+	_, end := r.EndAll(t.Context(), "ada", oneseat.EndOptions{})
 	_, enter := r.CheckAndWatch(t.Context(), forged("nobody"), true, new(oneseat.Watch), oneseat.WatcherFunc(func(error) {}))
 	for name, err := range map[string]error{
 		"SignIn": signIn, "Check of a session": check, "Rotate": rotate, "Check": unknown, "CheckID": checkID, "Sessions": sessions, "EndAll": end, "Enter": enter,
@@ -198,7 +198,7 @@ func TestCloseAndEverythingElseAtOnce(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		g := signIn(t, r, "ada", oneseat.Client{})
+		g := signIn(t, r, "ada", oneseat.SignInRequest{})
 		allowed := func(err error) {
 			if err != nil && !errors.Is(err, oneseat.ErrClosed) {
 				t.Error(err)
@@ -216,7 +216,7 @@ func TestCloseAndEverythingElseAtOnce(t *testing.T) {
 					if !errors.Is(err, oneseat.ErrNoSession) {
 						allowed(err)
 					}
-					_, err = r.SignIn(t.Context(), fmt.Sprint("account ", i), oneseat.Client{})
+					_, err = r.SignIn(t.Context(), fmt.Sprint("account ", i), oneseat.SignInRequest{})
 					allowed(err)
 					ctx, stop := r.Hold(t.Context(), g.Session)
 					allowed(context.Cause(ctx))
@@ -249,7 +249,7 @@ func TestAfterCloseNothingIsWritten(t *testing.T) {
 	r = newNode(t, store, oneseat.Config{LimitFor: func(context.Context, string) (oneseat.Limits, error) {
 		return oneseat.Limits{}, r.Close() // between the epoch and the update
 	}})
-	_, err := r.SignIn(t.Context(), "ada", oneseat.Client{})
+	_, err := r.SignIn(t.Context(), "ada", oneseat.SignInRequest{})
 	wantError(t, err, oneseat.ErrClosed)
 	if v := stored(t, store, "ada"); v.Roster != nil {
 		t.Errorf("it was written: %+v", v.Roster)

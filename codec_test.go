@@ -46,8 +46,8 @@ func TestTheStoredFormStaysTheSame(t *testing.T) {
 			{ID: "S2", Created: at(2), LastSeen: at(2), Secret: d4},
 		},
 		Endings: []record.Ended{
-			{Session: "S0", Reason: oneseat.Displaced, At: at(2), By: "S1", Actor: "support", Device: phone, ByDevice: laptop, Secret: d5, Used: at(8)},
-			{Session: "S9", Reason: oneseat.SignedOut, At: at(3), Secret: d6},
+			{Session: "S0", Reason: oneseat.ReasonDisplaced, At: at(2), By: "S1", Actor: "support", Device: phone, ByDevice: laptop, Secret: d5, Used: at(8)},
+			{Session: "S9", Reason: oneseat.ReasonSignedOut, At: at(3), Secret: d6},
 		},
 	}
 	control := &record.Record{Realm: "default", Epoch: 1_700_000_000_000_000}
@@ -92,7 +92,7 @@ func TestUnknownFieldsAreKept(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store := memstore.New()
 		r := newNode(t, store, oneseat.Config{Limit: 3, Idle: oneseat.NoTimeout, Absolute: oneseat.NoTimeout, MaxStale: time.Minute})
-		signIn(t, r, "grace", oneseat.Client{})
+		signIn(t, r, "grace", oneseat.SignInRequest{})
 		epoch := stored(t, store, "").Roster.Epoch
 		text := fmt.Sprintf(newer, 4, epoch, 1, epoch, 2, epoch, time.Now().UnixMicro(), 3)
 		_, err := store.Update(t.Context(), oneseat.KeyOf(realm, "ada"), func(oneseat.View) (oneseat.Change, error) {
@@ -102,8 +102,8 @@ func TestUnknownFieldsAreKept(t *testing.T) {
 			t.Fatal(err)
 		}
 		time.Sleep(time.Hour)
-		signIn(t, r, "ada", oneseat.Client{})
-		if n, err := r.End(t.Context(), "ada", oneseat.Cause{}, "S2"); n != 1 || err != nil {
+		signIn(t, r, "ada", oneseat.SignInRequest{})
+		if n, err := r.End(t.Context(), "ada", oneseat.EndOptions{}, "S2"); n != 1 || err != nil {
 			t.Fatal(n, err)
 		}
 		if s, err := r.CheckID(t.Context(), "ada", "S1"); err != nil || s.Device.Label != "x" {
@@ -193,16 +193,16 @@ func TestTheLongestEndingsAreUnder16KiB(t *testing.T) {
 		for name, character := range map[string]string{"plain": "a", "escaped": "<a", "quoted": `"a`, "slashed": `\a`, "apostrophe": "'", "wide": "é", "wider": "名", "widest": "😀"} {
 			device := oneseat.Device{Label: strings.Repeat(character, 64), Class: "desktop", IP: "2001:db8:ffff::"}
 			actor := strings.Repeat(character, 128)
-			by := signIn(t, r, name, oneseat.Client{Device: device})
+			by := signIn(t, r, name, oneseat.SignInRequest{Device: device})
 			var ended []oneseat.Grant
 			for range oneseat.MaxEndings {
-				ended = append(ended, signIn(t, r, name, oneseat.Client{Device: device}))
+				ended = append(ended, signIn(t, r, name, oneseat.SignInRequest{Device: device}))
 			}
-			if n, err := r.EndOthers(t.Context(), name, by.Session.ID, oneseat.Cause{Reason: oneseat.CredentialsChanged, By: by.Session.ID, Actor: actor}); n != oneseat.MaxEndings || err != nil {
+			if n, err := r.EndOthers(t.Context(), name, by.Session.ID, oneseat.EndOptions{Reason: oneseat.ReasonCredentialsChanged, By: by.Session.ID, Actor: actor}); n != oneseat.MaxEndings || err != nil {
 				t.Fatal(n, err)
 			}
 			for _, g := range ended {
-				wantEnded(t, r, g, oneseat.CredentialsChanged)
+				wantEnded(t, r, g, oneseat.ReasonCredentialsChanged)
 				synctest.Wait() // its use is noted
 			}
 			ro := *stored(t, store, name).Roster
@@ -244,10 +244,10 @@ func TestRulesHoldThroughTheStoredForm(t *testing.T) {
 			}
 		})
 		rng := rand.New(rand.NewPCG(1, 2))
-		old := signIn(t, r, "ada", oneseat.Client{Device: laptop, DeviceID: "d"})
-		one := signIn(t, r, "ada", oneseat.Client{})
-		two := signIn(t, r, "ada", oneseat.Client{DeviceID: "d", Device: phone})
-		wantEnded(t, r, old, oneseat.Displaced)
+		old := signIn(t, r, "ada", oneseat.SignInRequest{Device: laptop, DeviceID: "d"})
+		one := signIn(t, r, "ada", oneseat.SignInRequest{})
+		two := signIn(t, r, "ada", oneseat.SignInRequest{DeviceID: "d", Device: phone})
+		wantEnded(t, r, old, oneseat.ReasonDisplaced)
 		for range 40 {
 			time.Sleep(time.Duration(rng.IntN(50)) * time.Minute)
 			wantLive(t, r, one)
@@ -269,7 +269,7 @@ func TestRulesHoldThroughTheStoredForm(t *testing.T) {
 			t.Errorf("%d writes", n)
 		}
 		time.Sleep(time.Hour)
-		wantEnded(t, r, one, oneseat.IdleTimeout)
-		wantEnded(t, r, two, oneseat.IdleTimeout)
+		wantEnded(t, r, one, oneseat.ReasonIdleTimeout)
+		wantEnded(t, r, two, oneseat.ReasonIdleTimeout)
 	})
 }

@@ -42,18 +42,18 @@ type Config struct {
 	// LimitFor says what an account's limits are, for plans, tiers and staff; a
 	// zero field leaves it to the three above. It is asked before every sign-in
 	// and stream, on the caller's goroutine; an error means that nobody gets in.
-	// What [Registry.SetLimit] stored comes first. Call [Registry.Refresh] when
+	// What [Registry.SetLimit] stored comes first. Call [Registry.RefreshLimits] when
 	// an account's answer has changed. Default: none.
 	LimitFor func(ctx context.Context, account string) (Limits, error)
 
 	// WhenFull says what happens to a sign-in beyond the limit. Default
-	// [Displace].
+	// [PolicyDisplace].
 	WhenFull Policy
 
-	// WhoGoes says who gives way. Default [Idlest].
-	WhoGoes WhoGoes
+	// WhoGoes says who gives way. Default [DisplaceIdlest].
+	DisplaceOrder DisplaceOrder
 
-	// SeatIdle lets a newcomer displace, under [Refuse] and [Ask] too, a session
+	// SeatIdle lets a newcomer displace, under [PolicyRefuse] and [PolicyAsk] too, a session
 	// that was idle for so long: a closed laptop cannot lock its owner out.
 	// Default: none. Not less than twice TouchEvery, which is how exactly idleness
 	// is known.
@@ -127,8 +127,8 @@ func (c *Config) complete() {
 	setDefault(&c.Realm, "default")
 	setDefault(&c.Limit, 1)
 	setDefault(&c.Streams, 1)
-	setDefault(&c.WhenFull, Displace)
-	setDefault(&c.WhoGoes, Idlest)
+	setDefault(&c.WhenFull, PolicyDisplace)
+	setDefault(&c.DisplaceOrder, DisplaceIdlest)
 	setDefault(&c.StreamIdle, 45*time.Second)
 	setDefault(&c.Idle, defaultIdle)
 	setDefault(&c.Absolute, 90*24*time.Hour)
@@ -178,10 +178,10 @@ func (c *Config) problems() (errs []error) {
 		}
 		reject(true, field, "%s", p.Problem)
 	}
-	reject(!slices.Contains([]Policy{Displace, Refuse, Ask}, c.WhenFull),
+	reject(!slices.Contains([]Policy{PolicyDisplace, PolicyRefuse, PolicyAsk}, c.WhenFull),
 		"WhenFull", "%q is neither Displace, Refuse nor Ask", string(c.WhenFull))
-	reject(!slices.Contains([]WhoGoes{Idlest, Oldest, SameClass}, c.WhoGoes),
-		"WhoGoes", "%q is neither Idlest, Oldest nor SameClass", string(c.WhoGoes))
+	reject(!slices.Contains([]DisplaceOrder{DisplaceIdlest, DisplaceOldest, DisplaceSameClass}, c.DisplaceOrder),
+		"WhoGoes", "%q is neither Idlest, Oldest nor SameClass", string(c.DisplaceOrder))
 	reject(c.StreamIdle < time.Second,
 		"StreamIdle", "%v is less than a second", c.StreamIdle)
 	reject(c.Idle != NoTimeout && c.Idle < time.Second,
@@ -217,7 +217,7 @@ func (c Config) limits() Limits {
 // rule is the configuration as far as it decides.
 func (c Config) rule() rule {
 	return rule{
-		realm: c.Realm, limits: c.limits(), whenFull: c.WhenFull, whoGoes: c.WhoGoes, seatIdle: c.SeatIdle, streamIdle: c.StreamIdle,
+		realm: c.Realm, limits: c.limits(), whenFull: c.WhenFull, displaceOrder: c.DisplaceOrder, seatIdle: c.SeatIdle, streamIdle: c.StreamIdle,
 		observeOnly: c.ObserveOnly, touchEvery: c.TouchEvery, keepEndings: c.KeepEndings, adoptUntil: c.AdoptUntil,
 		idle: max(c.Idle, 0), absolute: max(c.Absolute, 0),
 	}

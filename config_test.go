@@ -93,7 +93,7 @@ func TestTheEdgesOfWhatIsPossibleAreAccepted(t *testing.T) {
 	for _, tt := range []struct{ c, want oneseat.Config }{
 		{oneseat.Config{Realm: strings.Repeat("r", 64), Limit: 1}, oneseat.Config{}},
 		{oneseat.Config{Realm: "Büro 7", Limit: oneseat.MaxSeats}, oneseat.Config{}},
-		{oneseat.Config{Limit: oneseat.Unlimited, WhenFull: oneseat.Refuse}, oneseat.Config{}},
+		{oneseat.Config{Limit: oneseat.Unlimited, WhenFull: oneseat.PolicyRefuse}, oneseat.Config{}},
 		{oneseat.Config{Idle: time.Second, Absolute: time.Second}, oneseat.Config{TouchEvery: 100 * time.Millisecond}},
 		{oneseat.Config{Absolute: time.Hour}, oneseat.Config{Idle: time.Hour, TouchEvery: 5 * time.Minute}},
 		{oneseat.Config{Absolute: 20 * 24 * time.Hour}, oneseat.Config{Idle: 14 * 24 * time.Hour}},
@@ -144,7 +144,7 @@ func TestNewStartsWithoutItsStore(t *testing.T) {
 	f := &faulty{Store: memstore.New()}
 	f.down()
 	r := newRegistry(t, f, oneseat.Config{})
-	if b := r.Stats().Behind; b >= 0 {
+	if b := r.Stats().LogLag; b >= 0 {
 		t.Errorf("behind by %v before the log was ever read", b)
 	}
 	wantError(t, r.Ping(t.Context()), oneseat.ErrStoreUnavailable)
@@ -152,7 +152,7 @@ func TestNewStartsWithoutItsStore(t *testing.T) {
 	if err := r.Ping(t.Context()); err != nil {
 		t.Error(err)
 	}
-	wantLive(t, r, signIn(t, r, "ada", oneseat.Client{}))
+	wantLive(t, r, signIn(t, r, "ada", oneseat.SignInRequest{}))
 }
 
 func TestTheClockOfTheMachineIsBothClocks(t *testing.T) {
@@ -168,8 +168,8 @@ func TestTheClockOfTheMachineIsBothClocks(t *testing.T) {
 }
 
 func TestTheRequestsHolder(t *testing.T) {
-	h := &oneseat.Holder{}
-	ctx := oneseat.WithHolder(t.Context(), h)
+	h := &oneseat.RequestInfo{}
+	ctx := oneseat.NewContext(t.Context(), h)
 	if s, ok := oneseat.SessionFrom(ctx); ok || s != (oneseat.Session{}) {
 		t.Error(s, ok)
 	}

@@ -3,27 +3,27 @@ package oneseat
 import "context"
 
 // Holder is what a request knows of who is asking, as a context. An HTTP layer
-// makes one of the request's context with [WithHolder] and changes it when the
+// makes one of the request's context with [NewContext] and changes it when the
 // request signs in or out, so that [SessionFrom] sees the session of now. The
 // request's goroutine owns it.
-type Holder struct {
+type RequestInfo struct {
 	context.Context
 	Session *Session // nil: nobody is signed in. Shared: never modified
 	Ending  *Ending  // how the presented session ended; nil: that is not known
 	Request any      // the HTTP layer's own
 }
 
-type holderKey struct{}
+type requestInfoKey struct{}
 
 // WithHolder makes h a context over ctx, and returns it.
-func WithHolder(ctx context.Context, h *Holder) context.Context {
+func NewContext(ctx context.Context, h *RequestInfo) context.Context {
 	h.Context = ctx
 	return h
 }
 
 // Value finds the holder itself, and what the context below it carries.
-func (h *Holder) Value(key any) any {
-	if key == (holderKey{}) {
+func (h *RequestInfo) Value(key any) any {
+	if key == (requestInfoKey{}) {
 		return h
 	}
 	return h.Context.Value(key)
@@ -33,7 +33,7 @@ func (h *Holder) Value(key any) any {
 // whether there is one. It panics outside oneseathttp's Wrap and Require, where
 // "nobody" would be a wrong answer.
 func SessionFrom(ctx context.Context) (Session, bool) {
-	if s := holderFrom(ctx).Session; s != nil {
+	if s := mustFromContext(ctx).Session; s != nil {
 		return *s, true
 	}
 	return Session{}, false
@@ -42,20 +42,20 @@ func SessionFrom(ctx context.Context) (Session, bool) {
 // EndingFrom returns how the session ended that the request presented, and
 // whether that is known. It panics where SessionFrom does.
 func EndingFrom(ctx context.Context) (Ending, bool) {
-	if e := holderFrom(ctx).Ending; e != nil {
+	if e := mustFromContext(ctx).Ending; e != nil {
 		return *e, true
 	}
 	return Ending{}, false
 }
 
-// HolderFrom returns what [WithHolder] put into ctx, or nil.
-func HolderFrom(ctx context.Context) *Holder {
-	h, _ := ctx.Value(holderKey{}).(*Holder)
+// HolderFrom returns what [NewContext] put into ctx, or nil.
+func FromContext(ctx context.Context) *RequestInfo {
+	h, _ := ctx.Value(requestInfoKey{}).(*RequestInfo)
 	return h
 }
 
-func holderFrom(ctx context.Context) *Holder {
-	h := HolderFrom(ctx)
+func mustFromContext(ctx context.Context) *RequestInfo {
+	h := FromContext(ctx)
 	if h == nil {
 		panic("oneseat: this context has passed neither Guard.Wrap nor Guard.Require: serve guard.Wrap(mux) instead of mux, and pass r.Context() on")
 	}

@@ -10,7 +10,7 @@ import (
 	"pgregory.net/rapid"
 )
 
-var plain = rule{realm: "r", limits: Limits{Total: 1, Streams: 1}, whenFull: Displace, whoGoes: Idlest, streamIdle: time.Minute, idle: time.Hour, absolute: 24 * time.Hour, keepEndings: 30 * 24 * time.Hour}
+var plain = rule{realm: "r", limits: Limits{Total: 1, Streams: 1}, whenFull: PolicyDisplace, displaceOrder: DisplaceIdlest, streamIdle: time.Minute, idle: time.Hour, absolute: 24 * time.Hour, keepEndings: 30 * 24 * time.Hour}
 
 func limited(limit int, policy Policy) rule {
 	r := plain
@@ -42,47 +42,47 @@ func TestDecideTable(t *testing.T) {
 		want Decision
 	}{
 		{name: "nobody is there", ro: aRoster(), rule: plain},
-		{name: "there is room", ro: three(), rule: limited(4, Displace)},
-		{name: "full: the idlest goes", ro: three(), rule: limited(3, Displace), want: Decision{Displaces: []SessionID{"b"}}},
-		{name: "the limit was lowered: the idlest go, in that order", ro: three(), rule: limited(1, Displace), want: Decision{Displaces: []SessionID{"b", "c", "a"}}},
+		{name: "there is room", ro: three(), rule: limited(4, PolicyDisplace)},
+		{name: "full: the idlest goes", ro: three(), rule: limited(3, PolicyDisplace), want: Decision{Displaces: []SessionID{"b"}}},
+		{name: "the limit was lowered: the idlest go, in that order", ro: three(), rule: limited(1, PolicyDisplace), want: Decision{Displaces: []SessionID{"b", "c", "a"}}},
 		{
-			name: "among the equally idle the first to sign in goes", rule: limited(2, Displace),
+			name: "among the equally idle the first to sign in goes", rule: limited(2, PolicyDisplace),
 			ro: aRoster(aSeat("a", created(-time.Second)), aSeat("b", created(-time.Minute))), want: Decision{Displaces: []SessionID{"b"}},
 		},
 		{
-			name: "among the entirely equal the first in the roster goes", rule: limited(2, Displace),
+			name: "among the entirely equal the first in the roster goes", rule: limited(2, PolicyDisplace),
 			ro: aRoster(aSeat("a"), aSeat("b")), want: Decision{Displaces: []SessionID{"a"}},
 		},
 		{
-			name: "one on the newcomer's own device goes first", rule: limited(3, Displace),
+			name: "one on the newcomer's own device goes first", rule: limited(3, PolicyDisplace),
 			ro: aRoster(aSeat("a", seen(0)), aSeat("b", seen(time.Second), device("d")), aSeat("c", seen(2*time.Second))),
 			c:  newcomer{seat: aSeat("new", device("d"))}, want: Decision{Displaces: []SessionID{"b"}},
 		},
 		{
-			name: "one on the newcomer's own device does not go while there is room", rule: limited(2, Displace),
+			name: "one on the newcomer's own device does not go while there is room", rule: limited(2, PolicyDisplace),
 			ro: aRoster(aSeat("a", device("d"))), c: newcomer{seat: aSeat("new", device("d"))},
 		},
 		{
-			name: "no device id is not the same device", rule: limited(2, Displace),
+			name: "no device id is not the same device", rule: limited(2, PolicyDisplace),
 			ro: aRoster(aSeat("a", seen(time.Second), device("d")), aSeat("b", seen(2*time.Second))), want: Decision{Displaces: []SessionID{"a"}},
 		},
-		{name: "its own token renews", ro: three(), rule: limited(3, Displace), c: newcomer{presented: dig("a")}, want: Decision{Renews: "a"}},
-		{name: "its own token renews under refuse", ro: three(), rule: limited(3, Refuse), c: newcomer{presented: dig("a")}, want: Decision{Renews: "a"}},
+		{name: "its own token renews", ro: three(), rule: limited(3, PolicyDisplace), c: newcomer{presented: dig("a")}, want: Decision{Renews: "a"}},
+		{name: "its own token renews under refuse", ro: three(), rule: limited(3, PolicyRefuse), c: newcomer{presented: dig("a")}, want: Decision{Renews: "a"}},
 		{
-			name: "a lowered limit trims at a renewal, but not who is renewed", ro: three(), rule: limited(2, Displace),
+			name: "a lowered limit trims at a renewal, but not who is renewed", ro: three(), rule: limited(2, PolicyDisplace),
 			c: newcomer{presented: dig("b")}, want: Decision{Renews: "b", Displaces: []SessionID{"c"}},
 		},
-		{name: "full under refuse", ro: three(), rule: limited(3, Refuse), want: Decision{Outcome: Refused}},
-		{name: "full under refuse, on one's own device", ro: aRoster(aSeat("a", device("d"))), rule: limited(1, Refuse), c: newcomer{seat: aSeat("new", device("d"))}, want: Decision{Outcome: Refused}},
-		{name: "full under refuse, but the owner is vouched for", ro: three(), rule: limited(3, Refuse), c: newcomer{override: true}, want: Decision{Displaces: []SessionID{"b"}}},
-		{name: "room under refuse", ro: three(), rule: limited(4, Refuse)},
-		{name: "unlimited: one below the ceiling", ro: full(MaxSeats - 1), rule: limited(Unlimited, Refuse)},
-		{name: "unlimited: at the ceiling the idlest goes, under refuse too", ro: full(MaxSeats), rule: limited(Unlimited, Refuse), want: Decision{Displaces: []SessionID{"s128"}}},
-		{name: "an earlier try is live", ro: aRoster(aSeat("new")), rule: plain, want: Decision{Outcome: already}},
-		{name: "an earlier try is live, and the account is full", ro: aRoster(aSeat("new")), rule: limited(1, Refuse), want: Decision{Outcome: already}},
-		{name: "an earlier try was ended", ro: aRoster(anEnding("new", Displaced, 0, "x")), rule: plain, want: Decision{Outcome: already}},
-		{name: "an earlier try may have been forgotten", ro: aRoster(at(0)), v: aRoster(at(0)), rule: plain, try: at(-1), want: Decision{Outcome: unknown}},
-		{name: "an earlier try may have been forgotten at that moment", ro: aRoster(at(0)), v: aRoster(at(0)), rule: plain, try: at(0), want: Decision{Outcome: unknown}},
+		{name: "full under refuse", ro: three(), rule: limited(3, PolicyRefuse), want: Decision{Outcome: OutcomeRefused}},
+		{name: "full under refuse, on one's own device", ro: aRoster(aSeat("a", device("d"))), rule: limited(1, PolicyRefuse), c: newcomer{seat: aSeat("new", device("d"))}, want: Decision{Outcome: OutcomeRefused}},
+		{name: "full under refuse, but the owner is vouched for", ro: three(), rule: limited(3, PolicyRefuse), c: newcomer{override: true}, want: Decision{Displaces: []SessionID{"b"}}},
+		{name: "room under refuse", ro: three(), rule: limited(4, PolicyRefuse)},
+		{name: "unlimited: one below the ceiling", ro: full(MaxSeats - 1), rule: limited(Unlimited, PolicyRefuse)},
+		{name: "unlimited: at the ceiling the idlest goes, under refuse too", ro: full(MaxSeats), rule: limited(Unlimited, PolicyRefuse), want: Decision{Displaces: []SessionID{"s128"}}},
+		{name: "an earlier try is live", ro: aRoster(aSeat("new")), rule: plain, want: Decision{Outcome: outcomeAlready}},
+		{name: "an earlier try is live, and the account is full", ro: aRoster(aSeat("new")), rule: limited(1, PolicyRefuse), want: Decision{Outcome: outcomeAlready}},
+		{name: "an earlier try was ended", ro: aRoster(anEnding("new", ReasonDisplaced, 0, "x")), rule: plain, want: Decision{Outcome: outcomeAlready}},
+		{name: "an earlier try may have been forgotten", ro: aRoster(at(0)), v: aRoster(at(0)), rule: plain, try: at(-1), want: Decision{Outcome: outcomeUnknown}},
+		{name: "an earlier try may have been forgotten at that moment", ro: aRoster(at(0)), v: aRoster(at(0)), rule: plain, try: at(0), want: Decision{Outcome: outcomeUnknown}},
 		{name: "what was forgotten is older than the first try", ro: aRoster(at(0)), v: aRoster(at(0)), rule: plain, try: at(1)},
 		{name: "the first try need not ask what was forgotten", ro: aRoster(at(0)), rule: plain},
 	} {
@@ -101,7 +101,7 @@ func TestDecideTable(t *testing.T) {
 
 // brief is what a decision comes to, without its why; no outcome means admitted.
 func brief(d Decision) Decision {
-	return Decision{Outcome: cmp.Or(d.Outcome, Admitted), Renews: d.Renews, Displaces: d.Displaces}
+	return Decision{Outcome: cmp.Or(d.Outcome, OutcomeAdmitted), Renews: d.Renews, Displaces: d.Displaces}
 }
 
 func TestSameBrowserIsKnownByItsTokenOrByOneRenewedWithinTheLastMinute(t *testing.T) {
@@ -116,22 +116,22 @@ func TestSameBrowserIsKnownByItsTokenOrByOneRenewedWithinTheLastMinute(t *testin
 		{name: "no token", ro: aRoster(aSeat("a")), want: ""},
 		{name: "a live token", ro: aRoster(aSeat("a"), aSeat("b")), presented: "b", want: "b"},
 		{name: "a token of nobody", ro: aRoster(aSeat("a")), presented: "x", want: ""},
-		{name: "renewed just now", ro: aRoster(aSeat("b"), anEnding("a", Renewed, 0, "b")), presented: "a", want: "b"},
-		{name: "renewed almost a minute ago", ro: aRoster(aSeat("b"), anEnding("a", Renewed, 0, "b")), presented: "a", now: minute - tick, want: "b"},
-		{name: "renewed a minute ago", ro: aRoster(aSeat("b"), anEnding("a", Renewed, 0, "b")), presented: "a", now: minute, want: ""},
+		{name: "renewed just now", ro: aRoster(aSeat("b"), anEnding("a", ReasonRenewed, 0, "b")), presented: "a", want: "b"},
+		{name: "renewed almost a minute ago", ro: aRoster(aSeat("b"), anEnding("a", ReasonRenewed, 0, "b")), presented: "a", now: minute - tick, want: "b"},
+		{name: "renewed a minute ago", ro: aRoster(aSeat("b"), anEnding("a", ReasonRenewed, 0, "b")), presented: "a", now: minute, want: ""},
 		{name: "renewed and renewed and renewed", presented: "a", now: minute - tick, want: "d", ro: aRoster(
-			anEnding("a", Renewed, 0, "b"), anEnding("b", Renewed, time.Second, "c"), anEnding("c", Renewed, 2*time.Second, "d"), aSeat("d"))},
+			anEnding("a", ReasonRenewed, 0, "b"), anEnding("b", ReasonRenewed, time.Second, "c"), anEnding("c", ReasonRenewed, 2*time.Second, "d"), aSeat("d"))},
 		{name: "renewed, and the successor signed out", presented: "a", want: "", ro: aRoster(
-			anEnding("a", Renewed, 0, "b"), anEnding("b", SignedOut, time.Second, "b"), aSeat("c"))},
+			anEnding("a", ReasonRenewed, 0, "b"), anEnding("b", ReasonSignedOut, time.Second, "b"), aSeat("c"))},
 		{name: "renewed, and the successor displaced", presented: "a", want: "", ro: aRoster(
-			anEnding("a", Renewed, 0, "b"), anEnding("b", Displaced, time.Second, "c"), aSeat("c"))},
-		{name: "renewed, and the successor forgotten", ro: aRoster(anEnding("a", Renewed, 0, "b"), aSeat("c")), presented: "a", want: ""},
-		{name: "displaced", ro: aRoster(anEnding("a", Displaced, 0, "b"), aSeat("b")), presented: "a", want: ""},
-		{name: "signed out", ro: aRoster(anEnding("a", SignedOut, 0, "a"), aSeat("b")), presented: "a", want: ""},
+			anEnding("a", ReasonRenewed, 0, "b"), anEnding("b", ReasonDisplaced, time.Second, "c"), aSeat("c"))},
+		{name: "renewed, and the successor forgotten", ro: aRoster(anEnding("a", ReasonRenewed, 0, "b"), aSeat("c")), presented: "a", want: ""},
+		{name: "displaced", ro: aRoster(anEnding("a", ReasonDisplaced, 0, "b"), aSeat("b")), presented: "a", want: ""},
+		{name: "signed out", ro: aRoster(anEnding("a", ReasonSignedOut, 0, "a"), aSeat("b")), presented: "a", want: ""},
 		{name: "rotated away just now", ro: aRoster(aSeat("a", rotated(0))), presented: "old a", want: ""},
 		{name: "rotated away long ago", ro: aRoster(aSeat("a", rotated(0))), presented: "old a", now: minute, want: ""},
 		{name: "endings that lead in a circle", presented: "a", want: "", ro: aRoster(
-			anEnding("a", Renewed, 0, "b"), anEnding("b", Renewed, 0, "a"))},
+			anEnding("a", ReasonRenewed, 0, "b"), anEnding("b", ReasonRenewed, 0, "a"))},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			var d digest
@@ -144,12 +144,12 @@ func TestSameBrowserIsKnownByItsTokenOrByOneRenewedWithinTheLastMinute(t *testin
 }
 
 func TestApplyEndsWhoGoesAndSeatsTheNewcomer(t *testing.T) {
-	old := aRoster(aSeat("a"), aSeat("b"), aSeat("c"), anEnding("z", SignedOut, -time.Minute, "z"))
+	old := aRoster(aSeat("a"), aSeat("b"), aSeat("c"), anEnding("z", ReasonSignedOut, -time.Minute, "z"))
 	before := snapshot(t, old)
 	v := viewAt(old, time.Minute)
 	worked := settled(v, 1, plain)
 	c := newcomer{seat: aSeat("new", created(-time.Hour), seen(-time.Hour))}
-	worked.events = []Event{{Type: SessionEnded, Session: "settled"}}
+	worked.events = []Event{{Type: EventSessionEnded, Session: "settled"}}
 	got := worked.apply(c, Decision{Renews: "b", Displaces: []SessionID{"c", "a"}})
 
 	same(t, "the stored roster afterwards", snapshot(t, old), before)
@@ -157,7 +157,7 @@ func TestApplyEndsWhoGoesAndSeatsTheNewcomer(t *testing.T) {
 	s := got.Roster.seats[0]
 	same(t, "the newcomer", s.Session, Session{ID: "new", Account: "ada", Device: c.seat.Device, Created: v.Now, LastSeen: v.Now})
 	same(t, "endings", endingIDs(got.Roster), []SessionID{"z", "b", "c", "a"})
-	for i, why := range map[int]Reason{1: Renewed, 2: Displaced, 3: Displaced} {
+	for i, why := range map[int]Reason{1: ReasonRenewed, 2: ReasonDisplaced, 3: ReasonDisplaced} {
 		e := got.Roster.endings[i]
 		same(t, "ending", e.Ending, Ending{
 			Session: e.Session, Reason: why, At: v.Now, By: "new",
@@ -174,12 +174,12 @@ func TestApplyEndsWhoGoesAndSeatsTheNewcomer(t *testing.T) {
 		"session_ended settled ", "session_ended b renewed", "session_ended c displaced", "session_ended a displaced", "session_created new ",
 	})
 	same(t, "the event of an ending", got.Events[2], Event{
-		Type: SessionEnded, Realm: "r", Account: "ada", Session: "c", At: v.Now, Version: v.Next(), Reason: Displaced,
+		Type: EventSessionEnded, Realm: "r", Account: "ada", Session: "c", At: v.Now, Version: v.Next(), Reason: ReasonDisplaced,
 		By: "new", Device: aSeat("c").Device, ByDevice: c.seat.Device,
 	})
 	same(t, "as an ending", got.Events[2].Ending(), got.Roster.endings[2].Ending)
 	same(t, "the event of the admission", got.Events[4], Event{
-		Type: SessionCreated, Realm: "r", Account: "ada", Session: "new", At: v.Now, Version: v.Next(), Device: c.seat.Device,
+		Type: EventSessionCreated, Realm: "r", Account: "ada", Session: "new", At: v.Now, Version: v.Next(), Device: c.seat.Device,
 	})
 	same(t, "Erase", got.Erase, false)
 }
@@ -189,29 +189,29 @@ func TestAdmitIsTheOneDoor(t *testing.T) {
 
 	change, d := settled(viewAt(nil, 0), 1, plain).admit(newcomer{seat: aSeat("new")})
 	same(t, "the first session of an account", []any{d.Outcome, seatIDs(change.Roster), change.Roster.Realm, change.Roster.Account},
-		[]any{Admitted, []SessionID{"new"}, "r", "ada"})
+		[]any{OutcomeAdmitted, []SessionID{"new"}, "r", "ada"})
 
-	change, d = settled(viewAt(stale, 0), 1, limited(2, Refuse)).admit(newcomer{seat: aSeat("new")})
-	same(t, "a session that has timed out holds no seat", []any{d.Outcome, seatIDs(change.Roster)}, []any{Admitted, []SessionID{"b", "new"}})
-	same(t, "and is recorded as such", change.Roster.endings[0].Reason, IdleTimeout)
+	change, d = settled(viewAt(stale, 0), 1, limited(2, PolicyRefuse)).admit(newcomer{seat: aSeat("new")})
+	same(t, "a session that has timed out holds no seat", []any{d.Outcome, seatIDs(change.Roster)}, []any{OutcomeAdmitted, []SessionID{"b", "new"}})
+	same(t, "and is recorded as such", change.Roster.endings[0].Reason, ReasonIdleTimeout)
 
-	change, d = settled(viewAt(aRoster(aSeat("a")), 0), 2, limited(1, Refuse)).admit(newcomer{seat: aSeat("new")})
-	same(t, "a session of an earlier epoch holds no seat", []any{d.Outcome, seatIDs(change.Roster)}, []any{Admitted, []SessionID{"new"}})
-	same(t, "and is recorded as such too", change.Roster.endings[0].Reason, RealmEnded)
+	change, d = settled(viewAt(aRoster(aSeat("a")), 0), 2, limited(1, PolicyRefuse)).admit(newcomer{seat: aSeat("new")})
+	same(t, "a session of an earlier epoch holds no seat", []any{d.Outcome, seatIDs(change.Roster)}, []any{OutcomeAdmitted, []SessionID{"new"}})
+	same(t, "and is recorded as such too", change.Roster.endings[0].Reason, ReasonRealmEnded)
 
-	change, d = settled(viewAt(stale, 0), 1, limited(1, Refuse)).admit(newcomer{seat: aSeat("new")})
-	same(t, "a refusal", []any{d.Outcome, seatIDs(change.Roster), endingIDs(change.Roster)}, []any{Refused, []SessionID{"b"}, []SessionID{"a"}})
-	same(t, "is told after what was settled", []EventType{change.Events[0].Type, change.Events[1].Type}, []EventType{SessionEnded, SignInRefused})
+	change, d = settled(viewAt(stale, 0), 1, limited(1, PolicyRefuse)).admit(newcomer{seat: aSeat("new")})
+	same(t, "a refusal", []any{d.Outcome, seatIDs(change.Roster), endingIDs(change.Roster)}, []any{OutcomeRefused, []SessionID{"b"}, []SessionID{"a"}})
+	same(t, "is told after what was settled", []EventType{change.Events[0].Type, change.Events[1].Type}, []EventType{EventSessionEnded, EventSignInRefused})
 	same(t, "and names who was refused", change.Events[1].Session, SessionID("new"))
 
 	change, d = settled(viewAt(aRoster(aSeat("new")), 0), 1, plain).admit(newcomer{seat: aSeat("new")})
-	same(t, "a second try changes nothing", []any{d.Outcome, change}, []any{already, Change{}})
+	same(t, "a second try changes nothing", []any{d.Outcome, change}, []any{outcomeAlready, Change{}})
 
 	forgot := aRoster(aSeat("a"), at(0))
 	retry := settled(viewAt(forgot, 0), 1, plain)
 	retry.given.firstTryAt = at(-1)
 	change, d = retry.admit(newcomer{seat: aSeat("new")})
-	same(t, "a second try that cannot tell changes nothing", []any{d.Outcome, change}, []any{unknown, Change{}})
+	same(t, "a second try that cannot tell changes nothing", []any{d.Outcome, change}, []any{outcomeUnknown, Change{}})
 }
 
 func TestForgotSaysWhetherARetryCanTell(t *testing.T) {
@@ -245,7 +245,7 @@ func TestNoRosterEverHoldsMoreThanTheLimit(t *testing.T) {
 		for n := range rapid.IntRange(1, 40).Draw(t, "steps") {
 			rule := rule{
 				limits:   Limits{Total: rapid.SampledFrom([]int{1, 1, 2, 3, Unlimited}).Draw(t, "limit"), Streams: 1},
-				whenFull: rapid.SampledFrom([]Policy{Displace, Refuse}).Draw(t, "policy"),
+				whenFull: rapid.SampledFrom([]Policy{PolicyDisplace, PolicyRefuse}).Draw(t, "policy"),
 				idle:     time.Hour, absolute: 5 * time.Hour, keepEndings: 2 * time.Hour,
 			}
 			now = now.Add(time.Duration(rapid.IntRange(0, 40).Draw(t, "minutes")) * time.Minute)
@@ -269,10 +269,10 @@ func TestNoRosterEverHoldsMoreThanTheLimit(t *testing.T) {
 				if limit == Unlimited {
 					limit = MaxSeats
 				}
-				if d.Outcome == Admitted && len(c.Roster.seats) > limit {
+				if d.Outcome == OutcomeAdmitted && len(c.Roster.seats) > limit {
 					t.Fatalf("%d live of %d", len(c.Roster.seats), limit)
 				}
-				if d.Outcome == Refused && (rule.whenFull != Refuse || limit == MaxSeats || stored == nil || len(c.Roster.seats) < limit) {
+				if d.Outcome == OutcomeRefused && (rule.whenFull != PolicyRefuse || limit == MaxSeats || stored == nil || len(c.Roster.seats) < limit) {
 					t.Fatalf("refused though there is room: %+v", rule)
 				}
 			case stored == nil:
@@ -287,13 +287,13 @@ func TestNoRosterEverHoldsMoreThanTheLimit(t *testing.T) {
 				case what == "sign out":
 					c, _ = d.signOut(token)
 				case what == "end others":
-					c = d.endWhere(&endRequest{how: Cause{Reason: Revoked}, others: true, keep: d.seats[i].ID})
+					c = d.endWhere(&endRequest{how: EndOptions{Reason: ReasonRevoked}, others: true, keep: d.seats[i].ID})
 				case what == "lower":
 					c = d.setLimit(Limits{Total: 1}, "")
 				case what == "block":
 					c = d.block(v.Now, "")
 				case what == "end":
-					d.end(d.seats[i].ID, Ending{Reason: Revoked})
+					d.end(d.seats[i].ID, Ending{Reason: ReasonRevoked})
 					c = d.changed()
 				}
 			}
@@ -304,7 +304,7 @@ func TestNoRosterEverHoldsMoreThanTheLimit(t *testing.T) {
 				if e.Version != v.Next() || !e.At.Equal(v.Now) {
 					t.Fatalf("an event of another update: %+v", e)
 				}
-				if e.Type == SessionEnded {
+				if e.Type == EventSessionEnded {
 					gone[e.Session] = true
 				}
 			}

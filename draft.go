@@ -72,7 +72,7 @@ func (v View) draft(p premises, rule rule) *draft {
 	for _, s := range slices.Clone(d.seats) {
 		reason, over := s.timeout(v.Now, rule)
 		if s.epoch < d.given.epoch {
-			reason, over = RealmEnded, true
+			reason, over = ReasonRealmEnded, true
 		}
 		if over {
 			d.end(s.ID, Ending{Reason: reason})
@@ -125,13 +125,13 @@ func (d *draft) end(id SessionID, how Ending) {
 	s := d.seats[i]
 	how.Session, how.Parent, how.Device, how.At = s.ID, s.parent, s.Device, d.now()
 	d.seats = slices.Concat(d.seats[:i], d.seats[i+1:])
-	if s.parent == "" || d.seat(s.parent) >= 0 && how.Reason != SignedOut && how.Reason != IdleTimeout {
+	if s.parent == "" || d.seat(s.parent) >= 0 && how.Reason != ReasonSignedOut && how.Reason != ReasonIdleTimeout {
 		d.endings = append(slices.Clip(d.endings), ended{Ending: how, secret: s.secret, tag: s.tag()})
 	}
 	if len(d.endings) > MaxEndings {
 		d.forget()
 	}
-	d.noteSeat(SessionEnded, StreamEnded, &s).tell(how)
+	d.noteSeat(EventSessionEnded, EventStreamEnded, &s).tell(how)
 	for _, child := range slices.Clone(d.seats) {
 		if child.parent == id {
 			d.end(child.ID, how)
@@ -189,6 +189,6 @@ var errBehind error = &FormatError{"sessions are newer than the realm's control 
 // record ends everything issued under it.
 func (d *draft) newEpoch(actor string) Change {
 	d.realmEpoch = d.was.Next()
-	d.note(RealmWasEnded).Actor = actor
+	d.note(EventRealmEnded).Actor = actor
 	return Change{Roster: d.Roster, Events: d.events}
 }

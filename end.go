@@ -5,7 +5,7 @@ import "slices"
 // endRequest is an operation that ends sessions from outside. It outlives its
 // tries, so that what an earlier try ended is counted although its reply was lost.
 type endRequest struct {
-	how    Cause
+	how    EndOptions
 	ids    []SessionID // the sessions, or streams, to end
 	others bool        // or all sessions but keep; tickets that newcomers were given are good no more
 	keep   SessionID

@@ -13,17 +13,17 @@ func TestEndEndsSomeAndCountsThem(t *testing.T) {
 	a, b, store := newSystem(t, oneseat.Config{Limit: 5})
 	var g []oneseat.Grant
 	for i := range 5 {
-		g = append(g, signIn(t, a, "ada", oneseat.Client{Device: oneseat.Device{Label: fmt.Sprint("device ", i)}}))
+		g = append(g, signIn(t, a, "ada", oneseat.SignInRequest{Device: oneseat.Device{Label: fmt.Sprint("device ", i)}}))
 	}
-	other := signIn(t, a, "grace", oneseat.Client{})
+	other := signIn(t, a, "grace", oneseat.SignInRequest{})
 
 	// By and Actor are for the record; ids that are not the account's are ignored.
-	cause := oneseat.Cause{By: g[0].Session.ID, Actor: "ada\x00 herself" + strings.Repeat("!", 200)}
+	cause := oneseat.EndOptions{By: g[0].Session.ID, Actor: "ada\x00 herself" + strings.Repeat("!", 200)}
 	n, err := a.End(t.Context(), "ada", cause, g[1].Session.ID, other.Session.ID, "x")
 	if n != 1 || err != nil {
 		t.Fatal(n, err)
 	}
-	ending := wantEnded(t, a, g[1], oneseat.Revoked)
+	ending := wantEnded(t, a, g[1], oneseat.ReasonRevoked)
 	if ending.By != g[0].Session.ID || ending.ByDevice.Label != "device 0" || ending.Device.Label != "device 1" {
 		t.Errorf("the ending is %+v", ending)
 	}
@@ -39,32 +39,32 @@ func TestEndEndsSomeAndCountsThem(t *testing.T) {
 	wantLive(t, a, other)
 	wantLive(t, a, g[2])
 
-	n, err = a.EndOthers(t.Context(), "ada", g[2].Session.ID, oneseat.Cause{Reason: oneseat.CredentialsChanged})
+	n, err = a.EndOthers(t.Context(), "ada", g[2].Session.ID, oneseat.EndOptions{Reason: oneseat.ReasonCredentialsChanged})
 	if n != 3 || err != nil {
 		t.Fatal(n, err)
 	}
 	wantLive(t, a, g[2])
-	wantEnded(t, a, g[0], oneseat.CredentialsChanged)
-	wantEnded(t, a, g[4], oneseat.CredentialsChanged)
+	wantEnded(t, a, g[0], oneseat.ReasonCredentialsChanged)
+	wantEnded(t, a, g[4], oneseat.ReasonCredentialsChanged)
 
-	n, err = b.EndAll(t.Context(), "ada", oneseat.Cause{Reason: oneseat.SignedOut})
+	n, err = b.EndAll(t.Context(), "ada", oneseat.EndOptions{Reason: oneseat.ReasonSignedOut})
 	if n != 1 || err != nil {
 		t.Fatal(n, err)
 	}
-	wantEnded(t, b, g[2], oneseat.SignedOut)
-	if n, err := b.EndAll(t.Context(), "ada", oneseat.Cause{}); n != 0 || err != nil {
+	wantEnded(t, b, g[2], oneseat.ReasonSignedOut)
+	if n, err := b.EndAll(t.Context(), "ada", oneseat.EndOptions{}); n != 0 || err != nil {
 		t.Error("again:", n, err)
 	}
-	if n, err := b.EndAll(t.Context(), "nobody", oneseat.Cause{}); n != 0 || err != nil {
+	if n, err := b.EndAll(t.Context(), "nobody", oneseat.EndOptions{}); n != 0 || err != nil {
 		t.Error("nobody:", n, err)
 	}
-	if got := count(logged(t, store, "ada"), oneseat.SessionEnded); got != 5 {
+	if got := count(logged(t, store, "ada"), oneseat.EventSessionEnded); got != 5 {
 		t.Errorf("%d events", got)
 	}
 
 	c := newNode(t, store, oneseat.Config{}) // with nothing to note in the background
-	for _, why := range []oneseat.Reason{oneseat.Displaced, oneseat.Renewed, oneseat.IdleTimeout, oneseat.RealmEnded, "bored"} {
-		if n, err := c.EndAll(t.Context(), "grace", oneseat.Cause{Reason: why}); n != 0 || err == nil {
+	for _, why := range []oneseat.Reason{oneseat.ReasonDisplaced, oneseat.ReasonRenewed, oneseat.ReasonIdleTimeout, oneseat.ReasonRealmEnded, "bored"} {
+		if n, err := c.EndAll(t.Context(), "grace", oneseat.EndOptions{Reason: why}); n != 0 || err == nil {
 			t.Errorf("%s is a reason to give: %d, %v", why, n, err)
 		}
 	}
@@ -76,11 +76,11 @@ func TestEndEndsSomeAndCountsThem(t *testing.T) {
 
 func TestSignOutEndsItsOwnSessionOnly(t *testing.T) {
 	a, b, _ := newSystem(t, oneseat.Config{Limit: 2})
-	mine, other := signIn(t, a, "ada", oneseat.Client{}), signIn(t, a, "ada", oneseat.Client{})
+	mine, other := signIn(t, a, "ada", oneseat.SignInRequest{}), signIn(t, a, "ada", oneseat.SignInRequest{})
 	if err := a.SignOut(t.Context(), string(mine.Token)); err != nil {
 		t.Fatal(err)
 	}
-	ending := wantEnded(t, a, mine, oneseat.SignedOut)
+	ending := wantEnded(t, a, mine, oneseat.ReasonSignedOut)
 	if ending.By != mine.Session.ID {
 		t.Errorf("the ending is %+v", ending)
 	}
@@ -93,7 +93,7 @@ func TestSignOutEndsItsOwnSessionOnly(t *testing.T) {
 	}
 	a.unwritable()
 	wantError(t, a.SignOut(t.Context(), string(other.Token)), oneseat.ErrStoreUnavailable)
-	n, err := a.EndAll(t.Context(), "ada", oneseat.Cause{})
+	n, err := a.EndAll(t.Context(), "ada", oneseat.EndOptions{})
 	wantError(t, err, oneseat.ErrStoreUnavailable)
 	if n != 0 {
 		t.Errorf("%d were ended", n)
@@ -106,14 +106,14 @@ func TestEndWhoseReplyWasLostCountsWhatItEnded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a, b, store := following(t, oneseat.Config{Limit: 5})
 		for range 3 {
-			signIn(t, b, "ada", oneseat.Client{})
+			signIn(t, b, "ada", oneseat.SignInRequest{})
 		}
-		a.loseReplies(oneseat.KeyOf(realm, "ada"), 2, func() { signIn(t, b, "ada", oneseat.Client{}) })
-		n, err := a.EndAll(t.Context(), "ada", oneseat.Cause{Actor: "support"})
+		a.loseReplies(oneseat.KeyOf(realm, "ada"), 2, func() { signIn(t, b, "ada", oneseat.SignInRequest{}) })
+		n, err := a.EndAll(t.Context(), "ada", oneseat.EndOptions{Actor: "support"})
 		if n != 5 || err != nil {
 			t.Errorf("%d were ended, %v, want three, and two that came in between", n, err)
 		}
-		if got := count(logged(t, store, "ada"), oneseat.SessionEnded); got != 5 {
+		if got := count(logged(t, store, "ada"), oneseat.EventSessionEnded); got != 5 {
 			t.Errorf("%d events", got)
 		}
 	})

@@ -53,16 +53,16 @@ func (e *EndedError) Error() string {
 // taken. It is not a failed authentication: do not count it as one (LIM-08).
 type LimitError struct {
 	Limit   int       // the limit in force
-	Full    string    // what it is of: "total", "streams", or a class of device
+	Bound   string    // what it is of: "total", "streams", or a class of device
 	Live    []Session // the sessions whose seats it is about, the newest first
 	Streams []Stream  // or the streams, likewise, if a stream was refused
-	Ticket  Ticket    // under [Ask]: to choose who goes, see [Registry.Redeem]
+	Ticket  Ticket    // under [PolicyAsk]: to choose who goes, see [Registry.Redeem]
 }
 
 // Error gives the count and the limit, no account.
 func (e *LimitError) Error() string {
 	switch {
-	case e.Full == boundStreams:
+	case e.Bound == boundStreams:
 		return fmt.Sprintf("oneseat: stream refused: %d of %d are playing: stop another first, or name it in Instead", len(e.Streams), e.Limit)
 	case e.Ticket != "":
 		return fmt.Sprintf("oneseat: sign-in refused: %d of %d seats are taken: ask who is to go, and redeem the ticket", len(e.Live), e.Limit)

@@ -13,25 +13,25 @@ type EventType string
 
 // The events.
 const (
-	SessionCreated      EventType = "session_created"
-	SessionRotated      EventType = "session_rotated"
-	SessionEnded        EventType = "session_ended"
-	SessionUsedAfterEnd EventType = "session_used_after_end" // at most one an hour and session
-	SignInRefused       EventType = "signin_refused"         // OWASP: excess_sessions_exceeded
-	SignInAsked         EventType = "signin_asked"           // refused with a ticket, to choose who goes
-	RealmWasEnded       EventType = "realm_ended"
+	EventSessionCreated      EventType = "session_created"
+	EventSessionRotated      EventType = "session_rotated"
+	EventSessionEnded        EventType = "session_ended"
+	EventSessionUsedAfterEnd EventType = "session_used_after_end" // at most one an hour and session
+	EventSignInRefused       EventType = "signin_refused"         // OWASP: excess_sessions_exceeded
+	EventSignInAsked         EventType = "signin_asked"           // refused with a ticket, to choose who goes
+	EventRealmEnded          EventType = "realm_ended"
 
-	LimitChanged     EventType = "limit_changed"     // of this account
-	AccountBlocked   EventType = "account_blocked"   // its sessions ended in the same step
-	AccountUnblocked EventType = "account_unblocked" // by somebody; a block that runs out is no event
-	TakeoverNoticed  EventType = "takeover_noticed"  // devices throw each other out in turn
+	EventLimitChanged     EventType = "limit_changed"     // of this account
+	EventAccountBlocked   EventType = "account_blocked"   // its sessions ended in the same step
+	EventAccountUnblocked EventType = "account_unblocked" // by somebody; a block that runs out is no event
+	EventTakeoverNoticed  EventType = "takeover_noticed"  // devices throw each other out in turn
 
-	StreamStarted EventType = "stream_started"
-	StreamEnded   EventType = "stream_ended"
+	EventStreamStarted EventType = "stream_started"
+	EventStreamEnded   EventType = "stream_ended"
 
 	// What would have been, where limits are only observed.
-	SessionWouldEnd      EventType = "session_would_end"
-	SignInWouldBeRefused EventType = "signin_would_be_refused" // or asked
+	EventSessionWouldEnd      EventType = "session_would_end"
+	EventSignInWouldBeRefused EventType = "signin_would_be_refused" // or asked
 )
 
 // Event is one line of a store's log: committed together with the roster that
@@ -53,7 +53,7 @@ type Event struct {
 	Until    time.Time `json:"until,omitzero"`  // of a block; zero: until it is lifted
 }
 
-// Ending returns the ending that a [SessionEnded] or [StreamEnded] event tells of.
+// Ending returns the ending that a [EventSessionEnded] or [EventStreamEnded] event tells of.
 func (e Event) Ending() Ending {
 	return Ending{Session: e.Session, Parent: e.Parent, Reason: e.Reason, At: e.At, By: e.By, Actor: e.Actor, Device: e.Device, ByDevice: e.ByDevice}
 }

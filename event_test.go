@@ -32,11 +32,11 @@ func TestEveryFieldOfAnEventSurvivesItsStoredForms(t *testing.T) {
 }
 
 func TestAFieldOfANewerReleaseIsSkipped(t *testing.T) {
-	want := oneseat.Event{Type: oneseat.SessionCreated, Account: "ada"}
+	want := oneseat.Event{Type: oneseat.EventSessionCreated, Account: "ada"}
 	b := append([]byte{200, 3}, "new"...)
 	b = (&oneseat.Event{Account: "ada"}).AppendCompact(b)
 	b = append(b, 19, 0, 255, 1, 'x')
-	b = (&oneseat.Event{Type: oneseat.SessionCreated}).AppendCompact(b)
+	b = (&oneseat.Event{Type: oneseat.EventSessionCreated}).AppendCompact(b)
 	var got oneseat.Event
 	if err := got.ParseCompact(string(b)); err != nil || !reflect.DeepEqual(got, want) {
 		t.Errorf("%+v, %v", got, err)
@@ -56,7 +56,7 @@ func TestWhatIsNoEventIsAnError(t *testing.T) {
 // FuzzEvent: reading is an event or an error, and an event is written as it was
 // read.
 func FuzzEvent(f *testing.F) {
-	f.Add(string((&oneseat.Event{Type: oneseat.SessionCreated, Version: 7, Limits: &oneseat.Limits{Total: 3}}).AppendCompact(nil)))
+	f.Add(string((&oneseat.Event{Type: oneseat.EventSessionCreated, Version: 7, Limits: &oneseat.Limits{Total: 3}}).AppendCompact(nil)))
 	f.Fuzz(func(t *testing.T, b string) {
 		var e, again oneseat.Event
 		if e.ParseCompact(b) != nil {

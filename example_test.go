@@ -18,8 +18,8 @@ func Example() {
 	}
 	defer seats.Close()
 
-	laptop, _ := seats.SignIn(ctx, "ada", oneseat.Client{})
-	phone, _ := seats.SignIn(ctx, "ada", oneseat.Client{Device: oneseat.Device{Label: "Safari on iPhone", Class: "mobile"}})
+	laptop, _ := seats.SignIn(ctx, "ada", oneseat.SignInRequest{})
+	phone, _ := seats.SignIn(ctx, "ada", oneseat.SignInRequest{Device: oneseat.Device{Label: "Safari on iPhone", Class: "mobile"}})
 
 	_, err = seats.Check(ctx, string(laptop.Token))
 	if over, ok := errors.AsType[*oneseat.EndedError](err); ok {
@@ -37,11 +37,11 @@ func ExampleRegistry_Hold() {
 	seats, _ := oneseat.New(memstore.New(), oneseat.Config{})
 	defer seats.Close()
 
-	first, _ := seats.SignIn(ctx, "ada", oneseat.Client{})
+	first, _ := seats.SignIn(ctx, "ada", oneseat.SignInRequest{})
 	stream, stop := seats.Hold(ctx, first.Session)
 	defer stop()
 
-	_, _ = seats.SignIn(ctx, "ada", oneseat.Client{})
+	_, _ = seats.SignIn(ctx, "ada", oneseat.SignInRequest{})
 	if over, ok := errors.AsType[*oneseat.EndedError](context.Cause(stream)); ok { // and stream.Done() is closed
 		fmt.Println("the stream was cut:", over.Ending.Reason)
 	}
@@ -50,12 +50,12 @@ func ExampleRegistry_Hold() {
 
 func ExampleRegistry_SignIn_refused() {
 	ctx := context.Background()
-	seats, _ := oneseat.New(memstore.New(), oneseat.Config{Limit: 2, WhenFull: oneseat.Refuse})
+	seats, _ := oneseat.New(memstore.New(), oneseat.Config{Limit: 2, WhenFull: oneseat.PolicyRefuse})
 	defer seats.Close()
 
-	_, _ = seats.SignIn(ctx, "ada", oneseat.Client{Device: oneseat.Device{Label: "Firefox on Linux"}})
-	_, _ = seats.SignIn(ctx, "ada", oneseat.Client{Device: oneseat.Device{Label: "Chrome on Windows"}})
-	_, err := seats.SignIn(ctx, "ada", oneseat.Client{})
+	_, _ = seats.SignIn(ctx, "ada", oneseat.SignInRequest{Device: oneseat.Device{Label: "Firefox on Linux"}})
+	_, _ = seats.SignIn(ctx, "ada", oneseat.SignInRequest{Device: oneseat.Device{Label: "Chrome on Windows"}})
+	_, err := seats.SignIn(ctx, "ada", oneseat.SignInRequest{})
 	if full, ok := errors.AsType[*oneseat.LimitError](err); ok {
 		for _, s := range full.Live {
 			fmt.Println("signed in:", s.Device.Label)
@@ -73,14 +73,14 @@ func ExampleRegistry_SignIn_spelling() {
 	seats, _ := oneseat.New(memstore.New(), oneseat.Config{})
 	defer seats.Close()
 
-	phone, _ := seats.SignIn(ctx, "alice@example.com", oneseat.Client{})
-	_, _ = seats.SignIn(ctx, "Alice@example.com", oneseat.Client{})
+	phone, _ := seats.SignIn(ctx, "alice@example.com", oneseat.SignInRequest{})
+	_, _ = seats.SignIn(ctx, "Alice@example.com", oneseat.SignInRequest{})
 	_, err := seats.Check(ctx, string(phone.Token))
 	fmt.Println("two spellings, both are in:", err == nil)
 
 	const user1815 = "1815" // the key of the row that both spellings find
-	phone, _ = seats.SignIn(ctx, user1815, oneseat.Client{})
-	_, _ = seats.SignIn(ctx, user1815, oneseat.Client{})
+	phone, _ = seats.SignIn(ctx, user1815, oneseat.SignInRequest{})
+	_, _ = seats.SignIn(ctx, user1815, oneseat.SignInRequest{})
 	_, err = seats.Check(ctx, string(phone.Token))
 	if over, ok := errors.AsType[*oneseat.EndedError](err); ok {
 		fmt.Println("one id, the first is:", over.Ending.Reason)
@@ -97,7 +97,7 @@ func ExampleRegistry_Check_wrongUse() {
 	seats, _ := oneseat.New(memstore.New(), oneseat.Config{})
 	defer seats.Close()
 
-	grant, _ := seats.SignIn(ctx, "ada", oneseat.Client{})
+	grant, _ := seats.SignIn(ctx, "ada", oneseat.SignInRequest{})
 	_, err := seats.Check(ctx, string(grant.Session.ID)) // not the token
 	fmt.Println(errors.Is(err, oneseat.ErrNoSession))
 	fmt.Println(grant.Token) // nor does printing a token show it
@@ -119,13 +119,13 @@ func ExampleRegistry_EndOthers() {
 	seats, _ := oneseat.New(memstore.New(), oneseat.Config{Limit: 3})
 	defer seats.Close()
 
-	_, _ = seats.SignIn(ctx, "ada", oneseat.Client{})
-	_, _ = seats.SignIn(ctx, "ada", oneseat.Client{})
-	here, _ := seats.SignIn(ctx, "ada", oneseat.Client{})
+	_, _ = seats.SignIn(ctx, "ada", oneseat.SignInRequest{})
+	_, _ = seats.SignIn(ctx, "ada", oneseat.SignInRequest{})
+	here, _ := seats.SignIn(ctx, "ada", oneseat.SignInRequest{})
 
 	// The password was changed here: the others go, and this browser's secret
 	// is made new.
-	n, _ := seats.EndOthers(ctx, "ada", here.Session.ID, oneseat.Cause{Reason: oneseat.CredentialsChanged, By: here.Session.ID})
+	n, _ := seats.EndOthers(ctx, "ada", here.Session.ID, oneseat.EndOptions{Reason: oneseat.ReasonCredentialsChanged, By: here.Session.ID})
 	here, _ = seats.Rotate(ctx, string(here.Token))
 	live, _ := seats.Sessions(ctx, "ada")
 	fmt.Println(n, "ended,", len(live), "left")
@@ -139,7 +139,7 @@ func ExampleRegistry_Accounts() {
 	seats, _ := oneseat.New(memstore.New(), oneseat.Config{Limit: 2})
 	defer seats.Close()
 	for _, account := range []string{"ada", "grace", "grace"} {
-		_, _ = seats.SignIn(ctx, account, oneseat.Client{Device: oneseat.Device{Label: "Firefox on Linux"}})
+		_, _ = seats.SignIn(ctx, account, oneseat.SignInRequest{Device: oneseat.Device{Label: "Firefox on Linux"}})
 	}
 
 	accounts, _ := seats.Accounts(ctx, oneseat.AccountQuery{})
@@ -148,7 +148,7 @@ func ExampleRegistry_Accounts() {
 	}
 
 	grace, _ := seats.Account(ctx, "grace")
-	n, _ := seats.End(ctx, "grace", oneseat.Cause{Actor: "support"}, grace.Sessions[0].ID)
+	n, _ := seats.End(ctx, "grace", oneseat.EndOptions{Actor: "support"}, grace.Sessions[0].ID)
 	fmt.Println("ended:", n)
 	_ = seats.Block(ctx, "ada", time.Time{}, "support")
 

@@ -32,13 +32,13 @@ func TestExplainIsWhatTheSignInComesTo(t *testing.T) {
 		said := limits.Draw(rt, "for everybody")
 		c := oneseat.Config{
 			Limit: said.Total, ClassLimits: said.Classes,
-			WhenFull:    rapid.SampledFrom([]oneseat.Policy{oneseat.Displace, oneseat.Refuse, oneseat.Ask}).Draw(rt, "policy"),
-			WhoGoes:     rapid.SampledFrom([]oneseat.WhoGoes{oneseat.Idlest, oneseat.Oldest, oneseat.SameClass}).Draw(rt, "who goes"),
-			SeatIdle:    rapid.SampledFrom([]time.Duration{0, time.Hour}).Draw(rt, "seat idle"),
-			ObserveOnly: rapid.IntRange(0, 3).Draw(rt, "observe only") == 0,
-			Idle:        10 * time.Hour,
-			MaxStale:    oneseat.FreshAlways,
-			LimitFor:    func(context.Context, string) (oneseat.Limits, error) { return plan, nil },
+			WhenFull:      rapid.SampledFrom([]oneseat.Policy{oneseat.PolicyDisplace, oneseat.PolicyRefuse, oneseat.PolicyAsk}).Draw(rt, "policy"),
+			DisplaceOrder: rapid.SampledFrom([]oneseat.DisplaceOrder{oneseat.DisplaceIdlest, oneseat.DisplaceOldest, oneseat.DisplaceSameClass}).Draw(rt, "who goes"),
+			SeatIdle:      rapid.SampledFrom([]time.Duration{0, time.Hour}).Draw(rt, "seat idle"),
+			ObserveOnly:   rapid.IntRange(0, 3).Draw(rt, "observe only") == 0,
+			Idle:          10 * time.Hour,
+			MaxStale:      oneseat.FreshAlways,
+			LimitFor:      func(context.Context, string) (oneseat.Limits, error) { return plan, nil },
 		}
 		r := newNode(t, store, c)
 		defer r.Close() //nolint:errcheck // the test's end closes it too
@@ -58,10 +58,10 @@ func TestExplainIsWhatTheSignInComesTo(t *testing.T) {
 					rt.Fatal(err)
 				}
 			}
-			from := oneseat.Client{
+			from := oneseat.SignInRequest{
 				Token: rapid.SampledFrom(tokens).Draw(rt, "token"), DeviceID: rapid.SampledFrom([]string{"", "x", "y"}).Draw(rt, "device id"),
 				Device:   oneseat.Device{Label: fmt.Sprint(n), Class: rapid.SampledFrom(devices).Draw(rt, "class")},
-				TakeOver: rapid.IntRange(0, 4).Draw(rt, "take over") == 0,
+				Override: rapid.IntRange(0, 4).Draw(rt, "take over") == 0,
 			}
 			updates, before := r.updates.Load(), len(logged(t, store, "ada"))
 			d, err := r.Explain(t.Context(), "ada", from)
@@ -79,32 +79,32 @@ func TestExplainIsWhatTheSignInComesTo(t *testing.T) {
 			refused := false
 			for _, e := range logged(t, store, "ada")[before:] {
 				switch {
-				case e.Type == oneseat.SessionEnded && e.Reason == oneseat.Renewed:
+				case e.Type == oneseat.EventSessionEnded && e.Reason == oneseat.ReasonRenewed:
 					renewed = e.Session
-				case e.Type == oneseat.SessionEnded && e.Reason == oneseat.Displaced:
+				case e.Type == oneseat.EventSessionEnded && e.Reason == oneseat.ReasonDisplaced:
 					gone = append(gone, e.Session)
-				case e.Type == oneseat.SessionWouldEnd && e.Reason == oneseat.Displaced:
+				case e.Type == oneseat.EventSessionWouldEnd && e.Reason == oneseat.ReasonDisplaced:
 					would = append(would, e.Session)
-				case e.Type == oneseat.SignInWouldBeRefused:
+				case e.Type == oneseat.EventSignInWouldBeRefused:
 					refused = true
 				}
 			}
 			ok := false
 			switch d.Outcome {
-			case oneseat.Blocked:
+			case oneseat.OutcomeBlocked:
 				ok = blocked
-			case oneseat.Refused, oneseat.Asked:
-				ok = isFull && full.Limit == d.Limit && full.Full == d.Full && (full.Ticket != "") == (d.Outcome == oneseat.Asked) && len(gone) == 0
+			case oneseat.OutcomeRefused, oneseat.OutcomeAsked:
+				ok = isFull && full.Limit == d.Limit && full.Bound == d.Bound && (full.Ticket != "") == (d.Outcome == oneseat.OutcomeAsked) && len(gone) == 0
 				if d.Observed {
 					ok = err == nil && refused && renewed == d.Renews && len(gone) == 0 && len(would) == 0
 				}
-			case oneseat.Admitted:
+			case oneseat.OutcomeAdmitted:
 				ok = err == nil && renewed == d.Renews && slices.Equal(gone, d.Displaces) && !refused
 				if d.Observed {
 					ok = err == nil && renewed == d.Renews && slices.Equal(would, d.Displaces) && len(gone) == 0 && !refused
 				}
 			}
-			if !ok || (d.Full == "") != (d.Limit == 0) || (d.Full == "") != (d.From == "") || d.Observed != c.ObserveOnly && d.Outcome != oneseat.Blocked {
+			if !ok || (d.Bound == "") != (d.Limit == 0) || (d.Bound == "") != (d.Source == "") || d.Observed != c.ObserveOnly && d.Outcome != oneseat.OutcomeBlocked {
 				rt.Fatalf("it was to be %+v; it came to %v, renewed %s, gone %v, would go %v, would be refused: %v", d, err, renewed, gone, would, refused)
 			}
 		}
@@ -113,7 +113,7 @@ func TestExplainIsWhatTheSignInComesTo(t *testing.T) {
 
 func TestExplainSaysWhoSaidTheLimit(t *testing.T) {
 	var plan oneseat.Limits
-	r := newNode(t, memstore.New(), oneseat.Config{WhenFull: oneseat.Refuse, LimitFor: func(_ context.Context, account string) (oneseat.Limits, error) {
+	r := newNode(t, memstore.New(), oneseat.Config{WhenFull: oneseat.PolicyRefuse, LimitFor: func(_ context.Context, account string) (oneseat.Limits, error) {
 		if account == "broken" {
 			return oneseat.Limits{}, errDown
 		}
@@ -121,32 +121,32 @@ func TestExplainSaysWhoSaidTheLimit(t *testing.T) {
 	}})
 	want := func(what string, want oneseat.Decision) {
 		t.Helper()
-		if got, err := r.Explain(t.Context(), "ada", oneseat.Client{Device: phone}); err != nil || got.Outcome != want.Outcome || got.Full != want.Full || got.Limit != want.Limit || got.From != want.From {
+		if got, err := r.Explain(t.Context(), "ada", oneseat.SignInRequest{Device: phone}); err != nil || got.Outcome != want.Outcome || got.Bound != want.Bound || got.Limit != want.Limit || got.Source != want.Source {
 			t.Errorf("%s: %+v, %v; want %+v", what, got, err, want)
 		}
 	}
-	want("nobody is there", oneseat.Decision{Outcome: oneseat.Admitted})
-	signIn(t, r, "ada", oneseat.Client{})
-	want("the default", oneseat.Decision{Outcome: oneseat.Refused, Full: "total", Limit: 1, From: oneseat.FromConfig})
+	want("nobody is there", oneseat.Decision{Outcome: oneseat.OutcomeAdmitted})
+	signIn(t, r, "ada", oneseat.SignInRequest{})
+	want("the default", oneseat.Decision{Outcome: oneseat.OutcomeRefused, Bound: "total", Limit: 1, Source: oneseat.SourceConfig})
 	plan = oneseat.Limits{Total: 2}
-	want("the plan", oneseat.Decision{Outcome: oneseat.Admitted})
-	signIn(t, r, "ada", oneseat.Client{Device: phone})
-	want("the plan is used up", oneseat.Decision{Outcome: oneseat.Refused, Full: "total", Limit: 2, From: oneseat.FromLimitFor})
+	want("the plan", oneseat.Decision{Outcome: oneseat.OutcomeAdmitted})
+	signIn(t, r, "ada", oneseat.SignInRequest{Device: phone})
+	want("the plan is used up", oneseat.Decision{Outcome: oneseat.OutcomeRefused, Bound: "total", Limit: 2, Source: oneseat.SourceLimitFor})
 	if err := r.SetLimit(t.Context(), "ada", oneseat.Limits{Total: 9, Classes: map[oneseat.Class]int{"mobile": 1}}, ""); err != nil {
 		t.Fatal(err)
 	}
-	want("stored, by class", oneseat.Decision{Outcome: oneseat.Refused, Full: "mobile", Limit: 1, From: oneseat.FromSetLimit})
-	if d, err := r.Explain(t.Context(), "ada", oneseat.Client{Device: phone, TakeOver: true}); err != nil || d.Outcome != oneseat.Admitted || len(d.Displaces) != 1 {
+	want("stored, by class", oneseat.Decision{Outcome: oneseat.OutcomeRefused, Bound: "mobile", Limit: 1, Source: oneseat.SourceSetLimit})
+	if d, err := r.Explain(t.Context(), "ada", oneseat.SignInRequest{Device: phone, Override: true}); err != nil || d.Outcome != oneseat.OutcomeAdmitted || len(d.Displaces) != 1 {
 		t.Errorf("the owner is vouched for: %+v, %v", d, err)
 	}
 
-	if _, err := r.Explain(t.Context(), "", oneseat.Client{}); err == nil {
+	if _, err := r.Explain(t.Context(), "", oneseat.SignInRequest{}); err == nil {
 		t.Error("an account without a name is explained")
 	}
-	_, err := r.Explain(t.Context(), "broken", oneseat.Client{})
+	_, err := r.Explain(t.Context(), "broken", oneseat.SignInRequest{})
 	wantError(t, err, errDown)
 	plan = oneseat.Limits{Total: -5}
-	_, err = r.Explain(t.Context(), "ada", oneseat.Client{})
+	_, err = r.Explain(t.Context(), "ada", oneseat.SignInRequest{})
 	if _, ok := errors.AsType[*oneseat.ConfigError](err); !ok {
 		t.Errorf("an impossible plan: %v", err)
 	}
@@ -154,12 +154,12 @@ func TestExplainSaysWhoSaidTheLimit(t *testing.T) {
 	if err := r.EndRealm(t.Context(), ""); err != nil {
 		t.Fatal(err)
 	}
-	want("the realm was ended", oneseat.Decision{Outcome: oneseat.Admitted})
+	want("the realm was ended", oneseat.Decision{Outcome: oneseat.OutcomeAdmitted})
 	r.unreadable()
-	_, err = r.Explain(t.Context(), "ada", oneseat.Client{})
+	_, err = r.Explain(t.Context(), "ada", oneseat.SignInRequest{})
 	wantError(t, err, oneseat.ErrStoreUnavailable)
 	other := newNode(t, r.Store, oneseat.Config{})
 	other.unreadable()
-	_, err = other.Explain(t.Context(), "ada", oneseat.Client{})
+	_, err = other.Explain(t.Context(), "ada", oneseat.SignInRequest{})
 	wantError(t, err, oneseat.ErrStoreUnavailable)
 }

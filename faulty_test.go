@@ -260,8 +260,8 @@ func following(t testing.TB, c oneseat.Config) (a, b node, store *memstore.Store
 }
 
 func signIn(t testing.TB, r interface {
-	SignIn(context.Context, string, oneseat.Client) (oneseat.Grant, error)
-}, account string, from oneseat.Client) oneseat.Grant {
+	SignIn(context.Context, string, oneseat.SignInRequest) (oneseat.Grant, error)
+}, account string, from oneseat.SignInRequest) oneseat.Grant {
 	t.Helper()
 	g, err := r.SignIn(t.Context(), account, from)
 	if err != nil {

@@ -47,22 +47,22 @@ func wantTypes(t testing.TB, events []oneseat.Event, want ...string) {
 
 func TestASubscriptionDeliversWhatWasCommittedInOrder(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		a, b, store := following(t, oneseat.Config{WhenFull: oneseat.Refuse})
-		signIn(t, a, "before", oneseat.Client{})
+		a, b, store := following(t, oneseat.Config{WhenFull: oneseat.PolicyRefuse})
+		signIn(t, a, "before", oneseat.SignInRequest{})
 		synctest.Wait()
 		all, ada, both := b.Subscribe(""), b.Subscribe("ada"), b.Subscribe("ada")
-		g := signIn(t, a, "ada", oneseat.Client{Device: laptop})
-		signIn(t, a, "grace", oneseat.Client{})
-		_, _ = a.SignIn(t.Context(), "ada", oneseat.Client{})
+		g := signIn(t, a, "ada", oneseat.SignInRequest{Device: laptop})
+		signIn(t, a, "grace", oneseat.SignInRequest{})
+		_, _ = a.SignIn(t.Context(), "ada", oneseat.SignInRequest{})
 		rotate(t, b, g)
-		if _, err := a.EndAll(t.Context(), "ada", oneseat.Cause{Actor: "support"}); err != nil {
+		if _, err := a.EndAll(t.Context(), "ada", oneseat.EndOptions{Actor: "support"}); err != nil {
 			t.Fatal(err)
 		}
 		if err := b.EndRealm(t.Context(), "support"); err != nil {
 			t.Fatal(err)
 		}
 		other := newRegistry(t, store, oneseat.Config{Realm: "another"})
-		signIn(t, other, "ada", oneseat.Client{})
+		signIn(t, other, "ada", oneseat.SignInRequest{})
 		synctest.Wait()
 		mine := []string{"ada session_created ", "ada signin_refused ", "ada session_rotated ", "ada session_ended revoked"}
 		for _, sub := range []*oneseat.Subscription{ada, both} {
@@ -89,7 +89,7 @@ func TestASubscriptionDeliversWhatWasCommittedInOrder(t *testing.T) {
 
 		ada.Close()
 		ada.Close()
-		signIn(t, b, "ada", oneseat.Client{})
+		signIn(t, b, "ada", oneseat.SignInRequest{})
 		synctest.Wait()
 		if events, over := received(ada); len(events) != 0 || !over || ada.Err() != nil {
 			t.Errorf("after Close: %v, %v, %v", events, over, ada.Err())
@@ -112,7 +112,7 @@ func TestASubscriptionOnANewNodeMissesNothingSilently(t *testing.T) {
 		f.deaf() // the log cannot be read yet
 		b := node{newRegistry(t, f, oneseat.Config{}), f}
 		sub := b.Subscribe("ada")
-		signIn(t, a, "ada", oneseat.Client{})
+		signIn(t, a, "ada", oneseat.SignInRequest{})
 		b.up()
 		time.Sleep(5 * time.Second)
 		events, over := received(sub)
@@ -136,7 +136,7 @@ func TestASlowReaderIsDroppedAndHoldsUpNobody(t *testing.T) {
 				mu.Unlock()
 			}
 		}()
-		g := signIn(t, a, "ada", oneseat.Client{})
+		g := signIn(t, a, "ada", oneseat.SignInRequest{})
 		for range 255 {
 			g = rotate(t, a, g)
 			time.Sleep(time.Millisecond)
@@ -168,7 +168,7 @@ func TestASlowReaderIsDroppedAndHoldsUpNobody(t *testing.T) {
 			t.Errorf("%d events, over %v", len(events), over)
 		}
 		again := b.Subscribe("ada")
-		rotate(t, a, signIn(t, a, "ada", oneseat.Client{}))
+		rotate(t, a, signIn(t, a, "ada", oneseat.SignInRequest{}))
 		synctest.Wait()
 		if events, _ := received(again); len(events) != 3 {
 			t.Errorf("%d events for who subscribed again", len(events))
@@ -181,7 +181,7 @@ func TestAGapEndsSubscriptions(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a, b, _ := following(t, oneseat.Config{})
 		subs := []*oneseat.Subscription{b.Subscribe(""), b.Subscribe("ada")}
-		signIn(t, a, "ada", oneseat.Client{})
+		signIn(t, a, "ada", oneseat.SignInRequest{})
 		synctest.Wait()
 		b.set(func() {
 			b.changes = func(ctx context.Context, p int, _ oneseat.Cursor, next tailFunc) (oneseat.Tail, error) {
@@ -198,7 +198,7 @@ func TestAGapEndsSubscriptions(t *testing.T) {
 			wantError(t, sub.Err(), oneseat.ErrFeedGap)
 		}
 		again := b.Subscribe("ada")
-		signIn(t, a, "ada", oneseat.Client{})
+		signIn(t, a, "ada", oneseat.SignInRequest{})
 		synctest.Wait()
 		if events, over := received(again); len(events) != 2 || over {
 			t.Errorf("%d events, over %v", len(events), over)
@@ -234,7 +234,7 @@ func TestWhatTheStoreRepeatsIsDeliveredOnce(t *testing.T) {
 		})
 		sub := b.Subscribe("")
 		for i := range 100 {
-			signIn(t, a, []string{"ada", "grace", "alan"}[i%3], oneseat.Client{})
+			signIn(t, a, []string{"ada", "grace", "alan"}[i%3], oneseat.SignInRequest{})
 			if i%7 == 0 {
 				synctest.Wait()
 			}
@@ -257,7 +257,7 @@ func TestRepeatsAreKnownOverThousandsOfEntries(t *testing.T) {
 		const between = 4000
 		entry := func(account string, version uint64) oneseat.Entry {
 			return oneseat.Entry{Key: oneseat.KeyOf(realm, account), Version: version, Events: []oneseat.Event{
-				{Type: oneseat.SessionCreated, Realm: realm, Account: account, Version: version},
+				{Type: oneseat.EventSessionCreated, Realm: realm, Account: account, Version: version},
 			}}
 		}
 		var pages [][]oneseat.Entry
@@ -302,7 +302,7 @@ func TestEveryPartitionIsFollowed(t *testing.T) {
 		sub := b.Subscribe("")
 		var all []oneseat.Grant
 		for i := range 40 {
-			g := signIn(t, a, fmt.Sprint("account ", i), oneseat.Client{})
+			g := signIn(t, a, fmt.Sprint("account ", i), oneseat.SignInRequest{})
 			wantLive(t, b, g)
 			all = append(all, g)
 		}
@@ -311,20 +311,20 @@ func TestEveryPartitionIsFollowed(t *testing.T) {
 			fromMemory(t, b, g)
 		}
 		for i := range 40 {
-			signIn(t, a, fmt.Sprint("account ", i), oneseat.Client{})
+			signIn(t, a, fmt.Sprint("account ", i), oneseat.SignInRequest{})
 		}
 		synctest.Wait()
 		for _, g := range all {
-			wantEnded(t, b, g, oneseat.Displaced)
+			wantEnded(t, b, g, oneseat.ReasonDisplaced)
 		}
 		synctest.Wait()
-		if events, _ := received(sub); count(events, oneseat.SessionCreated) != 80 {
-			t.Errorf("%d created", count(events, oneseat.SessionCreated))
+		if events, _ := received(sub); count(events, oneseat.EventSessionCreated) != 80 {
+			t.Errorf("%d created", count(events, oneseat.EventSessionCreated))
 		}
 		// One partition that cannot be read makes only its own accounts doubtful.
 		var live []oneseat.Grant
 		for i := range 40 {
-			g := signIn(t, a, fmt.Sprint("account ", i), oneseat.Client{})
+			g := signIn(t, a, fmt.Sprint("account ", i), oneseat.SignInRequest{})
 			wantLive(t, b, g)
 			live = append(live, g)
 		}
@@ -383,7 +383,7 @@ func TestTheOperatorHearsOfABrokenLogOnceAndOfItsReturn(t *testing.T) {
 		f := &faulty{Store: memstore.New()}
 		r := node{newRegistry(t, f, oneseat.Config{Logger: slog.New(slog.NewTextHandler(&heard, nil))}), f}
 		synctest.Wait()
-		g := signIn(t, r, "ada", oneseat.Client{})
+		g := signIn(t, r, "ada", oneseat.SignInRequest{})
 		var calls atomic.Int64
 		r.set(func() {
 			r.changes = func(context.Context, int, oneseat.Cursor, tailFunc) (oneseat.Tail, error) {
@@ -398,7 +398,7 @@ func TestTheOperatorHearsOfABrokenLogOnceAndOfItsReturn(t *testing.T) {
 		if n := calls.Load(); n < 59 || n > 80 {
 			t.Errorf("%d tries in a minute", n)
 		}
-		if b := r.Stats().Behind; b < 59*time.Second {
+		if b := r.Stats().LogLag; b < 59*time.Second {
 			t.Errorf("behind by %v", b)
 		}
 		wantLive(t, r, g)
@@ -407,7 +407,7 @@ func TestTheOperatorHearsOfABrokenLogOnceAndOfItsReturn(t *testing.T) {
 		if !strings.Contains(heard.String(), "the log can be read again") {
 			t.Errorf("the log says %s", heard.String())
 		}
-		if b := r.Stats().Behind; b > maxStale/4 {
+		if b := r.Stats().LogLag; b > maxStale/4 {
 			t.Errorf("behind by %v", b)
 		}
 		time.Sleep(maxStale)
@@ -428,13 +428,13 @@ func TestAPushThatBreaksIsTakenUpAgain(t *testing.T) {
 		if !strings.Contains(heard.String(), "the store's push is broken") {
 			t.Errorf("the log says %s", heard.String())
 		}
-		g := signIn(t, a, "ada", oneseat.Client{})
+		g := signIn(t, a, "ada", oneseat.SignInRequest{})
 		wantLive(t, r, g)
 		r.up()
 		time.Sleep(time.Second)
 		synctest.Wait()
-		signIn(t, a, "ada", oneseat.Client{})
+		signIn(t, a, "ada", oneseat.SignInRequest{})
 		synctest.Wait() // without waiting for the next look on time, in 15 seconds
-		wantEnded(t, r, g, oneseat.Displaced)
+		wantEnded(t, r, g, oneseat.ReasonDisplaced)
 	})
 }

@@ -20,17 +20,17 @@ func TestHeldRequestsAreCutWithinMaxStaleWhereTheLogIsBroken(t *testing.T) {
 	for after := time.Duration(0); after < maxStale; after += 190 * time.Millisecond {
 		eachWay(t, func(t *testing.T, hold func(testing.TB, node, oneseat.Grant) *request) {
 			a, b, _ := following(t, oneseat.Config{})
-			g, other := signIn(t, a, "ada", oneseat.Client{}), signIn(t, a, "grace", oneseat.Client{})
+			g, other := signIn(t, a, "ada", oneseat.SignInRequest{}), signIn(t, a, "grace", oneseat.SignInRequest{})
 			b.deaf()
 			time.Sleep(2 * time.Second)
 			q, left := hold(t, b, g), hold(t, b, other)
 			time.Sleep(10*time.Second + after)
-			signIn(t, a, "ada", oneseat.Client{})
+			signIn(t, a, "ada", oneseat.SignInRequest{})
 			if q.cause(t) != nil {
 				t.Fatal("nobody can know yet")
 			}
 			time.Sleep(maxStale)
-			wantEnding(t, q.cause(t), g.Session.ID, oneseat.Displaced)
+			wantEnding(t, q.cause(t), g.Session.ID, oneseat.ReasonDisplaced)
 			loads := b.loads.Load()
 			time.Sleep(20 * time.Second)
 			if left.cause(t) != nil {
@@ -47,12 +47,12 @@ func TestHeldRequestsAreCutWithinMaxStaleWhereTheLogIsBroken(t *testing.T) {
 func TestACheckAfterACutSaysTheSame(t *testing.T) {
 	eachWay(t, func(t *testing.T, hold func(testing.TB, node, oneseat.Grant) *request) {
 		a, b, _ := following(t, oneseat.Config{})
-		g := signIn(t, a, "ada", oneseat.Client{})
+		g := signIn(t, a, "ada", oneseat.SignInRequest{})
 		b.deaf()
 		time.Sleep(2 * time.Second)
 		began := time.Now()
 		q := hold(t, b, g)
-		signIn(t, a, "ada", oneseat.Client{})
+		signIn(t, a, "ada", oneseat.SignInRequest{})
 		fromMemory(t, b, g)
 		for q.cause(t) == nil {
 			time.Sleep(maxStale / 16)
@@ -60,7 +60,7 @@ func TestACheckAfterACutSaysTheSame(t *testing.T) {
 		if took := time.Since(began); took >= maxStale {
 			t.Fatalf("it was cut after %v, when memory does not count any more", took)
 		}
-		wantEnded(t, b, g, oneseat.Displaced)
+		wantEnded(t, b, g, oneseat.ReasonDisplaced)
 	})
 }
 
@@ -68,7 +68,7 @@ func TestACheckAfterACutSaysTheSame(t *testing.T) {
 func TestHeldRequestsAreCutAfterTheGraceWhenTheStoreIsDown(t *testing.T) {
 	eachWay(t, func(t *testing.T, hold func(testing.TB, node, oneseat.Grant) *request) {
 		a, b, _ := following(t, oneseat.Config{})
-		g := signIn(t, a, "ada", oneseat.Client{})
+		g := signIn(t, a, "ada", oneseat.SignInRequest{})
 		q := hold(t, b, g)
 		time.Sleep(time.Minute)
 		b.down()
@@ -107,7 +107,7 @@ func TestManyHeldRequestsAreCutInTimeWhenTheStoreHangs(t *testing.T) {
 		a, b, _ := following(t, oneseat.Config{MaxStale: time.Second})
 		var all []*request
 		for i := range 3000 { // a dozen reads
-			all = append(all, hold(t, b, signIn(t, a, fmt.Sprint("account ", i), oneseat.Client{})))
+			all = append(all, hold(t, b, signIn(t, a, fmt.Sprint("account ", i), oneseat.SignInRequest{})))
 		}
 		time.Sleep(time.Second)
 		hang := func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() }
@@ -136,10 +136,10 @@ func TestLostRepliesAtManyDeadlinesDoNotKeepOtherHoldsWaiting(t *testing.T) {
 	eachWay(t, func(t *testing.T, hold func(testing.TB, node, oneseat.Grant) *request) {
 		a, b, _ := following(t, oneseat.Config{Idle: 100 * time.Second})
 		for i := range 20 {
-			hold(t, b, signIn(t, a, fmt.Sprint("account ", i), oneseat.Client{}))
+			hold(t, b, signIn(t, a, fmt.Sprint("account ", i), oneseat.SignInRequest{}))
 		}
 		time.Sleep(50 * time.Second)
-		g := signIn(t, a, "ada", oneseat.Client{})
+		g := signIn(t, a, "ada", oneseat.SignInRequest{})
 		q := hold(t, b, g)
 		b.deaf()
 		b.set(func() {
@@ -153,14 +153,14 @@ func TestLostRepliesAtManyDeadlinesDoNotKeepOtherHoldsWaiting(t *testing.T) {
 			t.Fatal(err)
 		}
 		time.Sleep(maxStale + 2*time.Second) // as much as two updates take
-		wantEnding(t, q.cause(t), g.Session.ID, oneseat.SignedOut)
+		wantEnding(t, q.cause(t), g.Session.ID, oneseat.ReasonSignedOut)
 	})
 }
 
 func TestNothingIsCutWhereTheOperatorChoseSo(t *testing.T) {
 	eachWay(t, func(t *testing.T, hold func(testing.TB, node, oneseat.Grant) *request) {
 		a, b, _ := following(t, oneseat.Config{DangerouslyAllowWhenStoreIsDown: true})
-		g := signIn(t, a, "ada", oneseat.Client{})
+		g := signIn(t, a, "ada", oneseat.SignInRequest{})
 		q := hold(t, b, g)
 		time.Sleep(time.Second)
 		b.down()
@@ -172,18 +172,18 @@ func TestNothingIsCutWhereTheOperatorChoseSo(t *testing.T) {
 		if err := late.cause(t); err != nil {
 			t.Fatalf("cut by %v", err)
 		}
-		signIn(t, a, "ada", oneseat.Client{})
+		signIn(t, a, "ada", oneseat.SignInRequest{})
 		b.up()
 		time.Sleep(2 * time.Second)
-		wantEnding(t, q.cause(t), g.Session.ID, oneseat.Displaced)
-		wantEnding(t, late.cause(t), g.Session.ID, oneseat.Displaced)
+		wantEnding(t, q.cause(t), g.Session.ID, oneseat.ReasonDisplaced)
+		wantEnding(t, late.cause(t), g.Session.ID, oneseat.ReasonDisplaced)
 	})
 }
 
 func TestAHoldThatCannotBeConfirmedIsCutAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a, b, _ := following(t, oneseat.Config{})
-		g := signIn(t, a, "ada", oneseat.Client{})
+		g := signIn(t, a, "ada", oneseat.SignInRequest{})
 		b.down()
 		wantError(t, hold(t, b, g).cause(t), oneseat.ErrStoreUnavailable)
 		b.up()
@@ -212,10 +212,10 @@ func TestAHoldThatCannotBeConfirmedIsCutAtOnce(t *testing.T) {
 func TestAHoldAtItsDeadlineWithoutAWritableStore(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a, b, _ := following(t, oneseat.Config{Idle: 100 * time.Second})
-		g := signIn(t, a, "ada", oneseat.Client{})
+		g := signIn(t, a, "ada", oneseat.SignInRequest{})
 		q := hold(t, b, g)
 		for _, account := range []string{"grace", "alan"} { // in the same look
-			hold(t, b, signIn(t, a, account, oneseat.Client{}))
+			hold(t, b, signIn(t, a, account, oneseat.SignInRequest{}))
 		}
 		b.unwritable()
 		b.set(func() { b.due = func(context.Context, string, int) ([]oneseat.Key, error) { return nil, nil } })
@@ -224,7 +224,7 @@ func TestAHoldAtItsDeadlineWithoutAWritableStore(t *testing.T) {
 		wantError(t, hold(t, b, g).cause(t), oneseat.ErrStoreUnavailable)
 		b.up()
 		time.Sleep(time.Second)
-		wantEnding(t, q.cause(t), g.Session.ID, oneseat.IdleTimeout)
+		wantEnding(t, q.cause(t), g.Session.ID, oneseat.ReasonIdleTimeout)
 	})
 }
 
@@ -233,12 +233,12 @@ func TestAHoldAtItsDeadlineWithoutAWritableStore(t *testing.T) {
 func TestAStreamIsToldOfItsSessionsEndWithoutTheLog(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a, b, _ := following(t, oneseat.Config{})
-		g := signIn(t, a, "ada", oneseat.Client{})
+		g := signIn(t, a, "ada", oneseat.SignInRequest{})
 		s := play(t, a, g.Session, "1")
 		before, release := b.HoldStream(t.Context(), s)
 		defer release()
 		b.deaf()
-		signIn(t, a, "ada", oneseat.Client{})
+		signIn(t, a, "ada", oneseat.SignInRequest{})
 		time.Sleep(maxStale)
 		after, release := b.HoldStream(t.Context(), s)
 		defer release()
@@ -247,7 +247,7 @@ func TestAStreamIsToldOfItsSessionsEndWithoutTheLog(t *testing.T) {
 			"held before": context.Cause(before), "held after": context.Cause(after), "checked": err,
 		} {
 			over, ok := errors.AsType[*oneseat.EndedError](err)
-			if !ok || over.Ending.Session != s.ID || over.Ending.Parent != g.Session.ID || over.Ending.Reason != oneseat.Displaced {
+			if !ok || over.Ending.Session != s.ID || over.Ending.Parent != g.Session.ID || over.Ending.Reason != oneseat.ReasonDisplaced {
 				t.Errorf("%s: %v", what, err)
 			}
 		}
@@ -265,10 +265,10 @@ func TestWhatAnUpdateFindsOverIsCutHere(t *testing.T) {
 			return r.SignOut(ctx, string(g.Token))
 		}},
 		"End": {false, func(ctx context.Context, r node, g oneseat.Grant, _ oneseat.Stream) error {
-			return second(r.End(ctx, "ada", oneseat.Cause{}, g.Session.ID))
+			return second(r.End(ctx, "ada", oneseat.EndOptions{}, g.Session.ID))
 		}},
 		"EndAll": {false, func(ctx context.Context, r node, _ oneseat.Grant, _ oneseat.Stream) error {
-			return second(r.EndAll(ctx, "ada", oneseat.Cause{}))
+			return second(r.EndAll(ctx, "ada", oneseat.EndOptions{}))
 		}},
 		"Block": {false, func(ctx context.Context, r node, _ oneseat.Grant, _ oneseat.Stream) error {
 			return r.Block(ctx, "ada", time.Time{}, "")
@@ -277,14 +277,14 @@ func TestWhatAnUpdateFindsOverIsCutHere(t *testing.T) {
 			return r.StopStream(ctx, g.Session, stream.ID)
 		}},
 		"End of a stream": {true, func(ctx context.Context, r node, _ oneseat.Grant, stream oneseat.Stream) error {
-			return second(r.End(ctx, "ada", oneseat.Cause{}, stream.ID))
+			return second(r.End(ctx, "ada", oneseat.EndOptions{}, stream.ID))
 		}},
 	} {
 		for _, here := range []bool{false, true} { // ended by this node, and the reply was lost
 			t.Run(fmt.Sprint(name, ", here ", here), func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
 					a, b, _ := following(t, oneseat.Config{})
-					g := signIn(t, a, "ada", oneseat.Client{})
+					g := signIn(t, a, "ada", oneseat.SignInRequest{})
 					stream := play(t, a, g.Session, "p")
 					session, playing := hold(t, a, g), holdStream(t, a, stream)
 					a.deaf()
@@ -315,7 +315,7 @@ func TestWhatAnUpdateFindsOverIsCutHere(t *testing.T) {
 func TestWhatBeganAfterAnUpdateIsNotCutByIt(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a, b, _ := following(t, oneseat.Config{Limit: 2, Streams: 2})
-		g := signIn(t, a, "ada", oneseat.Client{})
+		g := signIn(t, a, "ada", oneseat.SignInRequest{})
 		var late *request
 		a.set(func() {
 			a.update = func(ctx context.Context, k oneseat.Key, c change, next updateFunc) (oneseat.View, error) {
@@ -328,7 +328,7 @@ func TestWhatBeganAfterAnUpdateIsNotCutByIt(t *testing.T) {
 				return v, err
 			}
 		})
-		signIn(t, a, "ada", oneseat.Client{})
+		signIn(t, a, "ada", oneseat.SignInRequest{})
 		if cause := late.cause(t); cause != nil {
 			t.Errorf("cut: %v", cause)
 		}
@@ -366,13 +366,13 @@ func TestAStreamThatIsStartedAgainIsNotCutByItsEndBefore(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const idle = 3 * time.Second
 		a, b, store := following(t, oneseat.Config{StreamIdle: idle})
-		g := signIn(t, a, "ada", oneseat.Client{})
+		g := signIn(t, a, "ada", oneseat.SignInRequest{})
 		synctest.Wait()
 		b.deaf()
 		a.loseReplies(oneseat.KeyOf(realm, "ada"), 1, func() { time.Sleep(idle) })
 		stream := play(t, a, g.Session, "p")
 		events := logged(t, store, "ada")
-		if n, m := count(events, oneseat.StreamStarted), count(events, oneseat.StreamEnded); n != 2 || m != 1 {
+		if n, m := count(events, oneseat.EventStreamStarted), count(events, oneseat.EventStreamEnded); n != 2 || m != 1 {
 			t.Fatalf("%d starts and %d ends: %+v", n, m, events)
 		}
 		q := holdStream(t, b, stream)

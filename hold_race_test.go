@@ -15,13 +15,13 @@ import (
 // is confirmed after that.
 func TestAnEndBetweenTheCheckAndTheTieIsNotMissed(t *testing.T) {
 	for reason, end := range map[oneseat.Reason]func(testing.TB, node){
-		oneseat.Displaced:  func(t testing.TB, r node) { signIn(t, r, "ada", oneseat.Client{}) },
-		oneseat.RealmEnded: func(t testing.TB, r node) { endRealm(t, r, "") },
+		oneseat.ReasonDisplaced:  func(t testing.TB, r node) { signIn(t, r, "ada", oneseat.SignInRequest{}) },
+		oneseat.ReasonRealmEnded: func(t testing.TB, r node) { endRealm(t, r, "") },
 	} {
 		t.Run(string(reason), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				_, r, _ := following(t, oneseat.Config{})
-				g := signIn(t, r, "ada", oneseat.Client{})
+				g := signIn(t, r, "ada", oneseat.SignInRequest{})
 				fromMemory(t, r, g)
 				q := &request{}
 				if !r.CheckAndWatchLate(t.Context(), string(g.Token), &q.holding, q, func() { end(t, r) }) {
@@ -39,7 +39,7 @@ func TestAnEndDuringTheFirstLookIsNotMissed(t *testing.T) {
 	for _, realmEnds := range []bool{false, true} {
 		eachWay(t, func(t *testing.T, _ func(testing.TB, node, oneseat.Grant) *request) {
 			a, b, _ := following(t, oneseat.Config{})
-			g := signIn(t, a, "ada", oneseat.Client{})
+			g := signIn(t, a, "ada", oneseat.SignInRequest{})
 			synctest.Wait()
 			read, release := delayed(t, b, "ada")
 			q := &request{}
@@ -54,13 +54,13 @@ func TestAnEndDuringTheFirstLookIsNotMissed(t *testing.T) {
 					t.Error(err)
 				}
 			} else {
-				signIn(t, a, "ada", oneseat.Client{})
+				signIn(t, a, "ada", oneseat.SignInRequest{})
 			}
 			synctest.Wait()
 			release()
 			<-held
 			if !realmEnds { // its event found the hold
-				wantEnding(t, q.cause(t), g.Session.ID, oneseat.Displaced)
+				wantEnding(t, q.cause(t), g.Session.ID, oneseat.ReasonDisplaced)
 			}
 			time.Sleep(maxStale)
 			if q.cause(t) == nil {
@@ -77,7 +77,7 @@ func TestHoldsAndEndsRace(t *testing.T) {
 		a, b, _ := following(t, oneseat.Config{})
 		nodes := []node{a, b}
 		for round := range 60 {
-			g := signIn(t, nodes[round%2], "ada", oneseat.Client{})
+			g := signIn(t, nodes[round%2], "ada", oneseat.SignInRequest{})
 			if round%3 > 0 { // memory may confirm, or not
 				wantLive(t, nodes[(round+1)%2], g)
 			}
@@ -114,7 +114,7 @@ func TestHoldsAndEndsRace(t *testing.T) {
 				if round%10 == 9 {
 					_ = nodes[round%2].EndRealm(t.Context(), "")
 				} else {
-					_, _ = nodes[round/2%2].EndAll(t.Context(), "ada", oneseat.Cause{})
+					_, _ = nodes[round/2%2].EndAll(t.Context(), "ada", oneseat.EndOptions{})
 				}
 			})
 			wg.Wait()

@@ -91,7 +91,7 @@ func TestHeldRequestsAreCutWithTheSession(t *testing.T) {
 		c := newNode(t, a.Store, oneseat.Config{})
 		c.mute()
 		time.Sleep(time.Minute)
-		g, other := signIn(t, a, "ada", oneseat.Client{}), signIn(t, a, "grace", oneseat.Client{})
+		g, other := signIn(t, a, "ada", oneseat.SignInRequest{}), signIn(t, a, "grace", oneseat.SignInRequest{})
 		on := map[string][]*request{}
 		for range 3 {
 			on["a"] = append(on["a"], hold(t, a, g))
@@ -105,11 +105,11 @@ func TestHeldRequestsAreCutWithTheSession(t *testing.T) {
 		if n := a.Stats().Held; n != 2 {
 			t.Errorf("%d sessions are held on a", n)
 		}
-		signIn(t, a, "ada", oneseat.Client{Device: phone})
+		signIn(t, a, "ada", oneseat.SignInRequest{Device: phone})
 		cut := func(node string) {
 			t.Helper()
 			for _, q := range on[node] {
-				ending := wantEnding(t, q.cause(t), g.Session.ID, oneseat.Displaced)
+				ending := wantEnding(t, q.cause(t), g.Session.ID, oneseat.ReasonDisplaced)
 				if ending.ByDevice != phone {
 					t.Errorf("the ending is %+v", ending)
 				}
@@ -134,7 +134,7 @@ func TestHeldRequestsAreCutWithTheSession(t *testing.T) {
 
 func TestAHeldContextHasTheEndingAsItsCause(t *testing.T) {
 	r := newNode(t, memstore.New(), oneseat.Config{})
-	g := signIn(t, r, "ada", oneseat.Client{})
+	g := signIn(t, r, "ada", oneseat.SignInRequest{})
 	parent, end := context.WithCancelCause(t.Context())
 	one, stopOne := r.Hold(t.Context(), g.Session)
 	two, stopTwo := r.Hold(t.Context(), g.Session)
@@ -147,7 +147,7 @@ func TestAHeldContextHasTheEndingAsItsCause(t *testing.T) {
 	if err := signOut(t, r, g); err != nil {
 		t.Fatal(err)
 	}
-	wantEnding(t, context.Cause(one), g.Session.ID, oneseat.SignedOut)
+	wantEnding(t, context.Cause(one), g.Session.ID, oneseat.ReasonSignedOut)
 	wantError(t, one.Err(), context.Canceled)
 	wantError(t, context.Cause(two), context.Canceled)
 	if err := context.Cause(three); err == nil || err.Error() != "the client went away" {
@@ -155,9 +155,9 @@ func TestAHeldContextHasTheEndingAsItsCause(t *testing.T) {
 	}
 	late, stop := r.Hold(t.Context(), g.Session)
 	defer stop()
-	wantEnding(t, context.Cause(late), g.Session.ID, oneseat.SignedOut)
+	wantEnding(t, context.Cause(late), g.Session.ID, oneseat.ReasonSignedOut)
 	stop()
-	wantEnding(t, context.Cause(late), g.Session.ID, oneseat.SignedOut)
+	wantEnding(t, context.Cause(late), g.Session.ID, oneseat.ReasonSignedOut)
 }
 
 func signOut(t testing.TB, r node, g oneseat.Grant) error {
@@ -169,8 +169,8 @@ func TestEnterIsACheckFirst(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newNode(t, memstore.New(), oneseat.Config{Idle: time.Hour, MaxStale: time.Minute})
 		synctest.Wait()
-		gone := signIn(t, r, "ada", oneseat.Client{})
-		g := signIn(t, r, "ada", oneseat.Client{})
+		gone := signIn(t, r, "ada", oneseat.SignInRequest{})
+		g := signIn(t, r, "ada", oneseat.SignInRequest{})
 		refuse := func(token string) error {
 			t.Helper()
 			q := &request{}
@@ -184,7 +184,7 @@ func TestEnterIsACheckFirst(t *testing.T) {
 			}
 			return err
 		}
-		wantEnding(t, refuse(string(gone.Token)), gone.Session.ID, oneseat.Displaced)
+		wantEnding(t, refuse(string(gone.Token)), gone.Session.ID, oneseat.ReasonDisplaced)
 		loads := r.loads.Load()
 		for _, token := range []string{"", "oneseat_x", string(g.Token)[:40], string(g.Token) + "A", flipped(string(g.Token))} {
 			wantError(t, refuse(token), oneseat.ErrNoSession)
@@ -240,12 +240,12 @@ func flipped(token string) string {
 // TMO-04: a stream held open is no activity.
 func TestAHoldIsCutAtTheDeadline(t *testing.T) {
 	for reason, c := range map[oneseat.Reason]oneseat.Config{
-		oneseat.IdleTimeout:     {Idle: 100 * time.Second},
-		oneseat.AbsoluteTimeout: {Idle: oneseat.NoTimeout, Absolute: 100 * time.Second},
+		oneseat.ReasonIdleTimeout:     {Idle: 100 * time.Second},
+		oneseat.ReasonAbsoluteTimeout: {Idle: oneseat.NoTimeout, Absolute: 100 * time.Second},
 	} {
 		eachWay(t, func(t *testing.T, hold func(testing.TB, node, oneseat.Grant) *request) {
 			a, b, store := following(t, c)
-			g := signIn(t, a, "ada", oneseat.Client{})
+			g := signIn(t, a, "ada", oneseat.SignInRequest{})
 			q := hold(t, b, g)
 			time.Sleep(100*time.Second - tick)
 			synctest.Wait()
@@ -265,7 +265,7 @@ func TestAHoldIsCutAtTheDeadline(t *testing.T) {
 func TestAHoldGoesOnWhileItsSessionIsUsed(t *testing.T) {
 	eachWay(t, func(t *testing.T, hold func(testing.TB, node, oneseat.Grant) *request) {
 		a, b, _ := following(t, oneseat.Config{Idle: 100 * time.Second})
-		g := signIn(t, a, "ada", oneseat.Client{})
+		g := signIn(t, a, "ada", oneseat.SignInRequest{})
 		q := hold(t, b, g)
 		for range 4 {
 			time.Sleep(80 * time.Second)
@@ -276,7 +276,7 @@ func TestAHoldGoesOnWhileItsSessionIsUsed(t *testing.T) {
 			t.Fatalf("cut by %v", err)
 		}
 		time.Sleep(20*time.Second + maxStale)
-		wantEnding(t, q.cause(t), g.Session.ID, oneseat.IdleTimeout)
+		wantEnding(t, q.cause(t), g.Session.ID, oneseat.ReasonIdleTimeout)
 	})
 }
 
@@ -284,23 +284,23 @@ func TestAHoldGoesOnWhileItsSessionIsUsed(t *testing.T) {
 func TestHoldsUnderFreshAlways(t *testing.T) {
 	eachWay(t, func(t *testing.T, hold func(testing.TB, node, oneseat.Grant) *request) {
 		a, b, _ := following(t, oneseat.Config{MaxStale: oneseat.FreshAlways})
-		g, other := signIn(t, a, "ada", oneseat.Client{}), signIn(t, a, "grace", oneseat.Client{})
+		g, other := signIn(t, a, "ada", oneseat.SignInRequest{}), signIn(t, a, "grace", oneseat.SignInRequest{})
 		q, left := hold(t, b, g), hold(t, b, other)
 		time.Sleep(10 * time.Second)
-		signIn(t, a, "ada", oneseat.Client{})
+		signIn(t, a, "ada", oneseat.SignInRequest{})
 		synctest.Wait()
-		wantEnding(t, q.cause(t), g.Session.ID, oneseat.Displaced)
+		wantEnding(t, q.cause(t), g.Session.ID, oneseat.ReasonDisplaced)
 
 		b.deaf()
 		time.Sleep(10 * time.Second)
 		if err := left.cause(t); err != nil {
 			t.Fatalf("cut by %v", err)
 		}
-		signIn(t, a, "grace", oneseat.Client{})
+		signIn(t, a, "grace", oneseat.SignInRequest{})
 		time.Sleep(time.Second)
-		wantEnding(t, left.cause(t), other.Session.ID, oneseat.Displaced)
+		wantEnding(t, left.cause(t), other.Session.ID, oneseat.ReasonDisplaced)
 
-		q = hold(t, b, signIn(t, a, "ada", oneseat.Client{}))
+		q = hold(t, b, signIn(t, a, "ada", oneseat.SignInRequest{}))
 		time.Sleep(time.Second)
 		b.down()
 		time.Sleep(holdGrace)
@@ -317,10 +317,10 @@ func TestHoldsUnderFreshAlways(t *testing.T) {
 func TestAHoldPastItsDeadlineIsCutAfterTheGrace(t *testing.T) {
 	eachWay(t, func(t *testing.T, hold func(testing.TB, node, oneseat.Grant) *request) {
 		a, b, _ := following(t, oneseat.Config{Idle: 100 * time.Second})
-		g := signIn(t, a, "ada", oneseat.Client{})
+		g := signIn(t, a, "ada", oneseat.SignInRequest{})
 		q := hold(t, b, g)
 		time.Sleep(50 * time.Second)
-		other := hold(t, b, signIn(t, a, "grace", oneseat.Client{}))
+		other := hold(t, b, signIn(t, a, "grace", oneseat.SignInRequest{}))
 		a.unwritable()
 		b.unwritable()
 		time.Sleep(50*time.Second + maxStale + holdGrace - tick)
@@ -338,7 +338,7 @@ func TestAHoldPastItsDeadlineIsCutAfterTheGrace(t *testing.T) {
 func TestAHoldOnADeletedRowIsCut(t *testing.T) {
 	eachWay(t, func(t *testing.T, hold func(testing.TB, node, oneseat.Grant) *request) {
 		a, b, store := following(t, oneseat.Config{})
-		g := signIn(t, a, "ada", oneseat.Client{})
+		g := signIn(t, a, "ada", oneseat.SignInRequest{})
 		q := hold(t, b, g)
 		time.Sleep(time.Second)
 		deleteRow(t, store, "ada") // the log says nothing of it
@@ -352,7 +352,7 @@ func TestAHoldOnADeletedRowIsCut(t *testing.T) {
 func TestAHoldOnADeletedRowIsCutWhateverElseWasRead(t *testing.T) {
 	eachWay(t, func(t *testing.T, hold func(testing.TB, node, oneseat.Grant) *request) {
 		a, b, store := following(t, oneseat.Config{})
-		g, other := signIn(t, a, "ada", oneseat.Client{}), signIn(t, a, "grace", oneseat.Client{})
+		g, other := signIn(t, a, "ada", oneseat.SignInRequest{}), signIn(t, a, "grace", oneseat.SignInRequest{})
 		fromStore(t, b, g)
 		time.Sleep(50 * time.Second)
 		fromStore(t, b, other) // and with it the control record
@@ -373,7 +373,7 @@ func TestEndRealmCutsEverything(t *testing.T) {
 		var here, there, deaf []*request
 		var grants []oneseat.Grant
 		for i := range 20 {
-			g := signIn(t, a, fmt.Sprint("account ", i), oneseat.Client{})
+			g := signIn(t, a, fmt.Sprint("account ", i), oneseat.SignInRequest{})
 			grants = append(grants, g)
 			here, there, deaf = append(here, hold(t, a, g)), append(there, hold(t, b, g)), append(deaf, hold(t, c, g))
 		}
@@ -381,12 +381,12 @@ func TestEndRealmCutsEverything(t *testing.T) {
 		if err := a.EndRealm(t.Context(), "support"); err != nil {
 			t.Fatal(err)
 		}
-		after := signIn(t, a, "ada", oneseat.Client{})
+		after := signIn(t, a, "ada", oneseat.SignInRequest{})
 		left := []*request{hold(t, a, after), hold(t, b, after), hold(t, c, after)}
 		cut := func(all []*request, actor string) {
 			t.Helper()
 			for i, q := range all {
-				if e := wantEnding(t, q.cause(t), grants[i].Session.ID, oneseat.RealmEnded); e.Actor != actor {
+				if e := wantEnding(t, q.cause(t), grants[i].Session.ID, oneseat.ReasonRealmEnded); e.Actor != actor {
 					t.Errorf("the ending is %+v", e)
 				}
 			}
@@ -414,7 +414,7 @@ func TestEndRealmCutsWithinMaxStaleWhereItsPartitionIsBroken(t *testing.T) {
 		if oneseat.KeyOf(realm, "ada").Partition(partitions) == broken {
 			t.Fatal("take another account")
 		}
-		g := signIn(t, a, "ada", oneseat.Client{})
+		g := signIn(t, a, "ada", oneseat.SignInRequest{})
 		q := hold(t, b, g)
 		b.set(func() {
 			b.changes = func(ctx context.Context, p int, after oneseat.Cursor, next tailFunc) (oneseat.Tail, error) {
@@ -430,7 +430,7 @@ func TestEndRealmCutsWithinMaxStaleWhereItsPartitionIsBroken(t *testing.T) {
 		}
 		endRealm(t, a, "")
 		time.Sleep(maxStale)
-		wantEnding(t, q.cause(t), g.Session.ID, oneseat.RealmEnded)
+		wantEnding(t, q.cause(t), g.Session.ID, oneseat.ReasonRealmEnded)
 	})
 }
 
@@ -443,7 +443,7 @@ func TestEndRealmTwiceAtOnceCutsWhatCameBetween(t *testing.T) {
 			t.Fatal(err)
 		}
 		first := epoch()
-		g := signIn(t, a, "ada", oneseat.Client{})
+		g := signIn(t, a, "ada", oneseat.SignInRequest{})
 		q := hold(t, a, g)
 		if err := a.EndRealm(t.Context(), ""); err != nil {
 			t.Fatal(err)
@@ -451,14 +451,14 @@ func TestEndRealmTwiceAtOnceCutsWhatCameBetween(t *testing.T) {
 		if epoch() != first+1 {
 			t.Fatalf("the epochs are %d and %d, want one after the other", first, epoch())
 		}
-		wantEnding(t, q.cause(t), g.Session.ID, oneseat.RealmEnded)
+		wantEnding(t, q.cause(t), g.Session.ID, oneseat.ReasonRealmEnded)
 	})
 }
 
 func TestCloseCutsWithErrClosed(t *testing.T) {
 	eachWay(t, func(t *testing.T, hold func(testing.TB, node, oneseat.Grant) *request) {
 		r := newNode(t, memstore.New(), oneseat.Config{})
-		g := signIn(t, r, "ada", oneseat.Client{})
+		g := signIn(t, r, "ada", oneseat.SignInRequest{})
 		q := hold(t, r, g)
 		if err := r.Close(); err != nil {
 			t.Fatal(err)
@@ -478,7 +478,7 @@ func TestCloseCutsWithErrClosed(t *testing.T) {
 func TestAHoldIsEndedOnceAtMost(t *testing.T) {
 	eachWay(t, func(t *testing.T, hold func(testing.TB, node, oneseat.Grant) *request) {
 		r := newNode(t, memstore.New(), oneseat.Config{})
-		g := signIn(t, r, "ada", oneseat.Client{})
+		g := signIn(t, r, "ada", oneseat.SignInRequest{})
 		var all []*request
 		for range 5 {
 			all = append(all, hold(t, r, g))

@@ -75,7 +75,7 @@ func (s *seat) judge(now time.Time, epoch uint64, rule rule) judgement {
 		return judgement{}
 	case s.epoch < epoch:
 		at := micros(epoch).time()
-		return judgement{verdict: verdictEnded, ending: &Ending{Session: s.ID, Parent: s.parent, Reason: RealmEnded, At: at, Device: s.Device}}
+		return judgement{verdict: verdictEnded, ending: &Ending{Session: s.ID, Parent: s.parent, Reason: ReasonRealmEnded, At: at, Device: s.Device}}
 	}
 	if _, timedOut := s.timeout(now, rule); timedOut {
 		return judgement{verdict: verdictExpired, seat: s}

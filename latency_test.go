@@ -45,7 +45,7 @@ func simulate(t *testing.T, seed uint64) {
 			var now oneseat.Grant
 			for range steps / 5 {
 				n := rng.IntN(nodes)
-				g, err := all[n].SignIn(t.Context(), account, oneseat.Client{})
+				g, err := all[n].SignIn(t.Context(), account, oneseat.SignInRequest{})
 				switch {
 				case err == nil:
 					w.granted(g, now, n)
@@ -118,7 +118,7 @@ func simulateHolds(t *testing.T, seed uint64) {
 		account := fmt.Sprint("account ", who)
 		wg.Go(func() {
 			for range 20 {
-				g, err := all[rng.IntN(nodes)].SignIn(t.Context(), account, oneseat.Client{})
+				g, err := all[rng.IntN(nodes)].SignIn(t.Context(), account, oneseat.SignInRequest{})
 				if err != nil {
 					continue // without a reply
 				}

@@ -44,7 +44,7 @@ func (d *draft) said() [3]struct {
 	return [...]struct {
 		Limits
 		from Source
-	}{{d.limits, FromSetLimit}, {d.given.limits, FromLimitFor}, {d.rule.limits, FromConfig}}
+	}{{d.limits, SourceSetLimit}, {d.given.limits, SourceLimitFor}, {d.rule.limits, SourceConfig}}
 }
 
 // sessionBounds are those in force for the account's sessions, the classes first.
@@ -115,10 +115,10 @@ func (d *draft) displaceOrder(newcomer seat, renews SessionID) []seat {
 	})
 	slices.SortStableFunc(seats, func(a, b seat) int {
 		order := first(a.deviceID.Equal(newcomer.deviceID), b.deviceID.Equal(newcomer.deviceID))
-		switch d.rule.whoGoes {
-		case Oldest:
+		switch d.rule.displaceOrder {
+		case DisplaceOldest:
 			return cmp.Or(order, a.Created.Compare(b.Created))
-		case SameClass:
+		case DisplaceSameClass:
 			order = cmp.Or(order, first(a.Device.Class == newcomer.Device.Class, b.Device.Class == newcomer.Device.Class))
 		}
 		return cmp.Or(order, a.LastSeen.Compare(b.LastSeen), a.Created.Compare(b.Created))
@@ -141,7 +141,7 @@ func first(a, b bool) int {
 // lowered, or marks it where limits are only observed. Streams come second,
 // because some have ended with their session.
 func (d *draft) trim(actor string) {
-	how := Ending{Reason: Revoked, Actor: actor}
+	how := Ending{Reason: ReasonRevoked, Actor: actor}
 	for _, bounds := range [][]bound{d.sessionBounds(), d.streamBounds()} {
 		goes, _, _ := overflow(d.displaceOrder(seat{}, ""), bounds, nil, func(*seat, bound) bool { return true })
 		for _, id := range goes {
@@ -163,7 +163,7 @@ const revisionKept = time.Minute
 func (d *draft) setLimit(limits Limits, actor string) Change {
 	if !limits.Equal(d.limits) {
 		d.limits, d.limitsRev = limits, d.was.Next()
-		e := d.note(LimitChanged)
+		e := d.note(EventLimitChanged)
 		e.Actor, e.Limits = actor, &limits
 	}
 	d.trim(actor)
@@ -181,8 +181,8 @@ func (d *draft) refreshLimits() Change {
 // limitError is the error of a newcomer that found no room: it names the sessions
 // whose seats would be room.
 func (v View) limitError(is Decision, ticket Ticket) *LimitError {
-	e := &LimitError{Limit: is.Limit, Full: is.Full, Ticket: ticket}
-	b := bound{Bound: Bound{Name: is.Full}}
+	e := &LimitError{Limit: is.Limit, Bound: is.Bound, Ticket: ticket}
+	b := bound{Bound: Bound{Name: is.Bound}}
 	for _, s := range slices.Backward(v.Roster.seats) {
 		switch {
 		case !b.counts(&s):

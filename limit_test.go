@@ -56,7 +56,7 @@ func TestTheMostSpecificLimitCounts(t *testing.T) {
 		spell := func(bounds []bound) string {
 			var out []string
 			for _, b := range bounds {
-				out = append(out, fmt.Sprintf("%s %d %s%s", b.Name, b.Limit, b.From, map[bool]string{true: "!"}[b.ceiling]))
+				out = append(out, fmt.Sprintf("%s %d %s%s", b.Name, b.Limit, b.Source, map[bool]string{true: "!"}[b.ceiling]))
 			}
 			return strings.Join(out, ", ")
 		}
@@ -93,7 +93,7 @@ func TestDecideWithinClassesUnderATotal(t *testing.T) {
 		return r
 	}
 	idle := func(r rule, d time.Duration) rule { r.seatIdle = d; return r }
-	who := func(r rule, w WhoGoes) rule { r.whoGoes = w; return r }
+	who := func(r rule, w DisplaceOrder) rule { r.displaceOrder = w; return r }
 	of := func(c Class, with ...func(*seat)) newcomer {
 		return newcomer{seat: aSeat("new", append(with, class(c))...)}
 	}
@@ -101,12 +101,12 @@ func TestDecideWithinClassesUnderATotal(t *testing.T) {
 	chooses := func(c newcomer, ids ...SessionID) newcomer { c.chosen = ids; return c }
 	presents := func(c newcomer, id string) newcomer { c.presented = dig(id); return c }
 	goes := func(full string, limit int, ids ...SessionID) Decision {
-		return Decision{Outcome: Admitted, Displaces: ids, Full: full, Limit: limit, From: FromConfig}
+		return Decision{Outcome: OutcomeAdmitted, Displaces: ids, Bound: full, Limit: limit, Source: SourceConfig}
 	}
 	no := func(o Outcome, full string, limit int) Decision {
-		return Decision{Outcome: o, Full: full, Limit: limit, From: FromConfig}
+		return Decision{Outcome: o, Bound: full, Limit: limit, Source: SourceConfig}
 	}
-	room := Decision{Outcome: Admitted}
+	room := Decision{Outcome: OutcomeAdmitted}
 	for _, tt := range []struct {
 		name string
 		c    newcomer
@@ -114,64 +114,64 @@ func TestDecideWithinClassesUnderATotal(t *testing.T) {
 		want Decision
 		says Limits // of the application
 	}{
-		{"room in class and total", of("mobile"), under(Refuse, 5, "mobile", 3), room, Limits{}},
-		{"the class is full: of it, the idlest goes", of("mobile"), under(Displace, 9, "mobile", 2), goes("mobile", 2, "p1"), Limits{}},
-		{"and though others are idler", of("tv"), under(Displace, 9, "tv", 1), goes("tv", 1, "tv"), Limits{}},
-		{"the class is full: refused", of("mobile"), under(Refuse, 9, "mobile", 2), no(Refused, "mobile", 2), Limits{}},
-		{"the class is full: asked", of("mobile"), under(Ask, 9, "mobile", 2), no(Asked, "mobile", 2), Limits{}},
-		{"another class has room", of("desktop"), under(Refuse, 9, "mobile", 2), room, Limits{}},
-		{"a class that is not named has only the total", of("api"), under(Refuse, 5, "mobile", 2), room, Limits{}},
-		{"under a total that is full", of("api"), under(Refuse, 4, "mobile", 2), no(Refused, "total", 4), Limits{}},
-		{"under a total that is full the idlest of all goes", of("api"), under(Displace, 4, "mobile", 2), goes("total", 4, "p1"), Limits{}},
-		{"class and total are full: one goes for both", of("mobile"), under(Displace, 4, "mobile", 2), goes("mobile", 2, "p1"), Limits{}},
-		{"class and total are over: the class comes first", of("tv"), under(Displace, 3, "tv", 1), goes("tv", 1, "tv", "p1"), Limits{}},
-		{"the total of one device at a time", of("tv"), under(Displace, 1), goes("total", 1, "p1", "p2", "tv", "laptop"), Limits{}},
-		{"a class that is over though the newcomer is of another", of("tv"), under(Displace, 9, "mobile", 1), goes("mobile", 1, "p1"), Limits{}},
-		{"and under refuse", of("tv"), under(Refuse, 9, "mobile", 1), no(Refused, "mobile", 1), Limits{}},
-		{"a class limit above the total", of("mobile"), under(Refuse, 4, "mobile", 9), no(Refused, "total", 4), Limits{}},
+		{"room in class and total", of("mobile"), under(PolicyRefuse, 5, "mobile", 3), room, Limits{}},
+		{"the class is full: of it, the idlest goes", of("mobile"), under(PolicyDisplace, 9, "mobile", 2), goes("mobile", 2, "p1"), Limits{}},
+		{"and though others are idler", of("tv"), under(PolicyDisplace, 9, "tv", 1), goes("tv", 1, "tv"), Limits{}},
+		{"the class is full: refused", of("mobile"), under(PolicyRefuse, 9, "mobile", 2), no(OutcomeRefused, "mobile", 2), Limits{}},
+		{"the class is full: asked", of("mobile"), under(PolicyAsk, 9, "mobile", 2), no(OutcomeAsked, "mobile", 2), Limits{}},
+		{"another class has room", of("desktop"), under(PolicyRefuse, 9, "mobile", 2), room, Limits{}},
+		{"a class that is not named has only the total", of("api"), under(PolicyRefuse, 5, "mobile", 2), room, Limits{}},
+		{"under a total that is full", of("api"), under(PolicyRefuse, 4, "mobile", 2), no(OutcomeRefused, "total", 4), Limits{}},
+		{"under a total that is full the idlest of all goes", of("api"), under(PolicyDisplace, 4, "mobile", 2), goes("total", 4, "p1"), Limits{}},
+		{"class and total are full: one goes for both", of("mobile"), under(PolicyDisplace, 4, "mobile", 2), goes("mobile", 2, "p1"), Limits{}},
+		{"class and total are over: the class comes first", of("tv"), under(PolicyDisplace, 3, "tv", 1), goes("tv", 1, "tv", "p1"), Limits{}},
+		{"the total of one device at a time", of("tv"), under(PolicyDisplace, 1), goes("total", 1, "p1", "p2", "tv", "laptop"), Limits{}},
+		{"a class that is over though the newcomer is of another", of("tv"), under(PolicyDisplace, 9, "mobile", 1), goes("mobile", 1, "p1"), Limits{}},
+		{"and under refuse", of("tv"), under(PolicyRefuse, 9, "mobile", 1), no(OutcomeRefused, "mobile", 1), Limits{}},
+		{"a class limit above the total", of("mobile"), under(PolicyRefuse, 4, "mobile", 9), no(OutcomeRefused, "total", 4), Limits{}},
 
-		{"oldest", of("desktop"), who(under(Displace, 3), Oldest), goes("total", 3, "p1", "p2"), Limits{}},
-		{"the same class first", of("tv"), who(under(Displace, 4), SameClass), goes("total", 4, "tv"), Limits{}},
-		{"the same class first, and then the idlest", of("tv"), who(under(Displace, 3), SameClass), goes("total", 3, "tv", "p1"), Limits{}},
-		{"the same class first, of it the idlest", of("mobile"), who(under(Displace, 4), SameClass), goes("total", 4, "p1"), Limits{}},
-		{"none of the same class: the idlest", of("api"), who(under(Displace, 4), SameClass), goes("total", 4, "p1"), Limits{}},
+		{"oldest", of("desktop"), who(under(PolicyDisplace, 3), DisplaceOldest), goes("total", 3, "p1", "p2"), Limits{}},
+		{"the same class first", of("tv"), who(under(PolicyDisplace, 4), DisplaceSameClass), goes("total", 4, "tv"), Limits{}},
+		{"the same class first, and then the idlest", of("tv"), who(under(PolicyDisplace, 3), DisplaceSameClass), goes("total", 3, "tv", "p1"), Limits{}},
+		{"the same class first, of it the idlest", of("mobile"), who(under(PolicyDisplace, 4), DisplaceSameClass), goes("total", 4, "p1"), Limits{}},
+		{"none of the same class: the idlest", of("api"), who(under(PolicyDisplace, 4), DisplaceSameClass), goes("total", 4, "p1"), Limits{}},
 
-		{"idle beyond SeatIdle is no seat under refuse", of("api"), idle(under(Refuse, 4), 9*time.Minute), goes("total", 4, "p1"), Limits{}},
-		{"not a moment before", of("api"), idle(under(Refuse, 4), 9*time.Minute+1), no(Refused, "total", 4), Limits{}},
-		{"nor under ask", of("api"), idle(under(Ask, 4), 9*time.Minute), goes("total", 4, "p1"), Limits{}},
-		{"nor under ask, not a moment before", of("api"), idle(under(Ask, 4), 9*time.Minute+1), no(Asked, "total", 4), Limits{}},
-		{"only the idle go, as many as have to", of("api"), idle(under(Refuse, 4), time.Minute), goes("total", 4, "p1"), Limits{}},
-		{"and if these are too few nobody goes", of("api"), idle(under(Refuse, 3), 9*time.Minute), no(Refused, "total", 3), Limits{}},
-		{"one who is idle in another class makes no room", of("tv"), idle(under(Refuse, 9, "tv", 1), 8*time.Minute), no(Refused, "tv", 1), Limits{}},
-		{"nor does one who is idle in the class make room in the total twice", of("mobile"), idle(under(Refuse, 3, "mobile", 2), 9*time.Minute), no(Refused, "total", 3), Limits{}},
-		{"idle beyond SeatIdle and there is room", of("api"), idle(under(Refuse, 5), time.Second), room, Limits{}},
+		{"idle beyond SeatIdle is no seat under refuse", of("api"), idle(under(PolicyRefuse, 4), 9*time.Minute), goes("total", 4, "p1"), Limits{}},
+		{"not a moment before", of("api"), idle(under(PolicyRefuse, 4), 9*time.Minute+1), no(OutcomeRefused, "total", 4), Limits{}},
+		{"nor under ask", of("api"), idle(under(PolicyAsk, 4), 9*time.Minute), goes("total", 4, "p1"), Limits{}},
+		{"nor under ask, not a moment before", of("api"), idle(under(PolicyAsk, 4), 9*time.Minute+1), no(OutcomeAsked, "total", 4), Limits{}},
+		{"only the idle go, as many as have to", of("api"), idle(under(PolicyRefuse, 4), time.Minute), goes("total", 4, "p1"), Limits{}},
+		{"and if these are too few nobody goes", of("api"), idle(under(PolicyRefuse, 3), 9*time.Minute), no(OutcomeRefused, "total", 3), Limits{}},
+		{"one who is idle in another class makes no room", of("tv"), idle(under(PolicyRefuse, 9, "tv", 1), 8*time.Minute), no(OutcomeRefused, "tv", 1), Limits{}},
+		{"nor does one who is idle in the class make room in the total twice", of("mobile"), idle(under(PolicyRefuse, 3, "mobile", 2), 9*time.Minute), no(OutcomeRefused, "total", 3), Limits{}},
+		{"idle beyond SeatIdle and there is room", of("api"), idle(under(PolicyRefuse, 5), time.Second), room, Limits{}},
 
-		{name: "the application's limit", c: of("api"), says: Limits{Total: 4}, rule: under(Refuse, 9), want: Decision{Outcome: Refused, Full: "total", Limit: 4, From: FromLimitFor}},
-		{name: "unlimited, by the application", c: of("api"), says: Limits{Total: Unlimited}, rule: under(Refuse, 1), want: room},
-		{name: "unlimited, but the class", c: of("tv"), says: Limits{Total: Unlimited, Classes: classes("tv", 1)}, rule: under(Refuse, 1), want: Decision{Outcome: Refused, Full: "tv", Limit: 1, From: FromLimitFor}},
-		{"the owner is vouched for (LIM-12)", owner(of("tv")), under(Ask, 4, "tv", 1), goes("tv", 1, "tv"), Limits{}},
+		{name: "the application's limit", c: of("api"), says: Limits{Total: 4}, rule: under(PolicyRefuse, 9), want: Decision{Outcome: OutcomeRefused, Bound: "total", Limit: 4, Source: SourceLimitFor}},
+		{name: "unlimited, by the application", c: of("api"), says: Limits{Total: Unlimited}, rule: under(PolicyRefuse, 1), want: room},
+		{name: "unlimited, but the class", c: of("tv"), says: Limits{Total: Unlimited, Classes: classes("tv", 1)}, rule: under(PolicyRefuse, 1), want: Decision{Outcome: OutcomeRefused, Bound: "tv", Limit: 1, Source: SourceLimitFor}},
+		{"the owner is vouched for (LIM-12)", owner(of("tv")), under(PolicyAsk, 4, "tv", 1), goes("tv", 1, "tv"), Limits{}},
 
-		{"chosen by the newcomer", chooses(of("api"), "laptop"), under(Ask, 4), goes("", 0, "laptop"), Limits{}},
-		{"in the order in which they give way", chooses(of("api"), "laptop", "p2"), under(Ask, 4), goes("", 0, "p2", "laptop"), Limits{}},
-		{"more than had to go", chooses(of("api"), "laptop", "p1", "tv"), under(Ask, 4), goes("", 0, "p1", "tv", "laptop"), Limits{}},
-		{"of another class than is full", chooses(of("mobile"), "laptop"), under(Ask, 4, "mobile", 2), no(Asked, "mobile", 2), Limits{}},
-		{"too few", chooses(of("api"), "laptop"), under(Ask, 3), no(Asked, "total", 3), Limits{}},
-		{"too few, and an idle one makes up for it", chooses(of("api"), "laptop"), idle(under(Ask, 3), 9*time.Minute), goes("total", 3, "laptop", "p1"), Limits{}},
-		{"a stream is no seat of these", chooses(of("api"), "stream"), under(Ask, 4), no(Asked, "total", 4), Limits{}},
+		{"chosen by the newcomer", chooses(of("api"), "laptop"), under(PolicyAsk, 4), goes("", 0, "laptop"), Limits{}},
+		{"in the order in which they give way", chooses(of("api"), "laptop", "p2"), under(PolicyAsk, 4), goes("", 0, "p2", "laptop"), Limits{}},
+		{"more than had to go", chooses(of("api"), "laptop", "p1", "tv"), under(PolicyAsk, 4), goes("", 0, "p1", "tv", "laptop"), Limits{}},
+		{"of another class than is full", chooses(of("mobile"), "laptop"), under(PolicyAsk, 4, "mobile", 2), no(OutcomeAsked, "mobile", 2), Limits{}},
+		{"too few", chooses(of("api"), "laptop"), under(PolicyAsk, 3), no(OutcomeAsked, "total", 3), Limits{}},
+		{"too few, and an idle one makes up for it", chooses(of("api"), "laptop"), idle(under(PolicyAsk, 3), 9*time.Minute), goes("total", 3, "laptop", "p1"), Limits{}},
+		{"a stream is no seat of these", chooses(of("api"), "stream"), under(PolicyAsk, 4), no(OutcomeAsked, "total", 4), Limits{}},
 
-		{"a renewal takes its own seat", presents(of("mobile"), "p1"), under(Refuse, 4, "mobile", 2), Decision{Outcome: Admitted, Renews: "p1"}, Limits{}},
-		{"a renewal is not chosen against itself", chooses(presents(of("mobile"), "p1"), "p1"), under(Ask, 4, "mobile", 2), Decision{Outcome: Admitted, Renews: "p1"}, Limits{}},
+		{"a renewal takes its own seat", presents(of("mobile"), "p1"), under(PolicyRefuse, 4, "mobile", 2), Decision{Outcome: OutcomeAdmitted, Renews: "p1"}, Limits{}},
+		{"a renewal is not chosen against itself", chooses(presents(of("mobile"), "p1"), "p1"), under(PolicyAsk, 4, "mobile", 2), Decision{Outcome: OutcomeAdmitted, Renews: "p1"}, Limits{}},
 		{
-			"a renewal over a lowered limit is not refused (LIM-06): others give way", presents(of("mobile"), "p1"), under(Refuse, 3, "mobile", 1),
-			Decision{Outcome: Admitted, Renews: "p1", Displaces: []SessionID{"p2"}, Full: "mobile", Limit: 1, From: FromConfig}, Limits{},
+			"a renewal over a lowered limit is not refused (LIM-06): others give way", presents(of("mobile"), "p1"), under(PolicyRefuse, 3, "mobile", 1),
+			Decision{Outcome: OutcomeAdmitted, Renews: "p1", Displaces: []SessionID{"p2"}, Bound: "mobile", Limit: 1, Source: SourceConfig}, Limits{},
 		},
 		{
-			"nor asked", presents(of("desktop"), "laptop"), under(Ask, 3),
-			Decision{Outcome: Admitted, Renews: "laptop", Displaces: []SessionID{"p1"}, Full: "total", Limit: 3, From: FromConfig}, Limits{},
+			"nor asked", presents(of("desktop"), "laptop"), under(PolicyAsk, 3),
+			Decision{Outcome: OutcomeAdmitted, Renews: "laptop", Displaces: []SessionID{"p1"}, Bound: "total", Limit: 3, Source: SourceConfig}, Limits{},
 		},
 		{
-			"a renewal in another class takes a seat there", presents(of("tv"), "laptop"), under(Refuse, 4, "tv", 1),
-			Decision{Outcome: Refused, Renews: "laptop", Full: "tv", Limit: 1, From: FromConfig}, Limits{},
+			"a renewal in another class takes a seat there", presents(of("tv"), "laptop"), under(PolicyRefuse, 4, "tv", 1),
+			Decision{Outcome: OutcomeRefused, Renews: "laptop", Bound: "tv", Limit: 1, Source: SourceConfig}, Limits{},
 		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -180,9 +180,9 @@ func TestDecideWithinClassesUnderATotal(t *testing.T) {
 			worked := draftOf(ro, 10*time.Minute, tt.rule)
 			worked.given.limits = tt.says
 			d := worked.decide(tt.c)
-			if d.Full == "" {
-				d.From = "" // there was room
-				tt.want.From = ""
+			if d.Bound == "" {
+				d.Source = "" // there was room
+				tt.want.Source = ""
 			}
 			same(t, "decision", d, tt.want)
 			same(t, "the roster afterwards", snapshot(t, ro), before)
@@ -192,24 +192,24 @@ func TestDecideWithinClassesUnderATotal(t *testing.T) {
 
 func TestOneOnTheNewcomersDeviceGoesFirstInAnyOrder(t *testing.T) {
 	ro := aRoster(aSeat("a", class("tv")), aSeat("b", seen(time.Second), created(-time.Second), class("tv")), aSeat("c", seen(2*time.Second), created(time.Second), device("d")))
-	for _, who := range []WhoGoes{Idlest, Oldest, SameClass} {
-		rule := limited(3, Displace)
-		rule.whoGoes = who
+	for _, who := range []DisplaceOrder{DisplaceIdlest, DisplaceOldest, DisplaceSameClass} {
+		rule := limited(3, PolicyDisplace)
+		rule.displaceOrder = who
 		d := draftOf(ro, time.Minute, rule).decide(newcomer{seat: aSeat("new", device("d"), class("tv"))})
 		same(t, string(who), d.Displaces, []SessionID{"c"})
 		d = draftOf(ro, time.Minute, rule).decide(newcomer{seat: aSeat("new", class("tv"))})
-		same(t, string(who), d.Displaces, map[WhoGoes][]SessionID{Idlest: {"a"}, Oldest: {"b"}, SameClass: {"a"}}[who])
+		same(t, string(who), d.Displaces, map[DisplaceOrder][]SessionID{DisplaceIdlest: {"a"}, DisplaceOldest: {"b"}, DisplaceSameClass: {"a"}}[who])
 	}
 	// Among equals the first in the roster.
 	equal := aRoster(aSeat("a"), aSeat("b"), aSeat("c"))
-	for _, who := range []WhoGoes{Idlest, Oldest, SameClass} {
-		rule := limited(2, Displace)
-		rule.whoGoes = who
+	for _, who := range []DisplaceOrder{DisplaceIdlest, DisplaceOldest, DisplaceSameClass} {
+		rule := limited(2, PolicyDisplace)
+		rule.displaceOrder = who
 		same(t, string(who), draftOf(equal, 0, rule).decide(newcomer{seat: aSeat("new")}).Displaces, []SessionID{"a", "b"})
 	}
 	// Equally idle: the one that signed in first.
 	idle := aRoster(aSeat("a"), aSeat("b", created(-1)))
-	same(t, "equally idle", draftOf(idle, 0, limited(2, Displace)).decide(newcomer{seat: aSeat("new")}).Displaces, []SessionID{"b"})
+	same(t, "equally idle", draftOf(idle, 0, limited(2, PolicyDisplace)).decide(newcomer{seat: aSeat("new")}).Displaces, []SessionID{"b"})
 }
 
 // LIM-09: what is over a lowered limit goes in the order of the rule, the classes
@@ -218,29 +218,29 @@ func TestTrimEndsWhatIsOver(t *testing.T) {
 	for _, tt := range []struct {
 		name   string
 		limits Limits
-		who    WhoGoes
+		who    DisplaceOrder
 		want   []SessionID
 	}{
-		{"nothing is over", Limits{Total: 4, Streams: 1}, Idlest, nil},
-		{"the total", Limits{Total: 3, Streams: 1}, Idlest, []SessionID{"p1"}},
-		{"the total, by age", Limits{Total: 3, Streams: 1}, Oldest, []SessionID{"p1"}},
-		{"nobody's class comes first", Limits{Total: 3, Streams: 1}, SameClass, []SessionID{"p1"}},
-		{"a class, and then the total", Limits{Total: 2, Classes: classes("tv", 1, "mobile", 1), Streams: 1}, Idlest, []SessionID{"p1", "p2"}},
-		{"all but one, with a stream", Limits{Total: 1, Streams: 1}, Idlest, []SessionID{"p1", "p2", "tv", "stream"}},
+		{"nothing is over", Limits{Total: 4, Streams: 1}, DisplaceIdlest, nil},
+		{"the total", Limits{Total: 3, Streams: 1}, DisplaceIdlest, []SessionID{"p1"}},
+		{"the total, by age", Limits{Total: 3, Streams: 1}, DisplaceOldest, []SessionID{"p1"}},
+		{"nobody's class comes first", Limits{Total: 3, Streams: 1}, DisplaceSameClass, []SessionID{"p1"}},
+		{"a class, and then the total", Limits{Total: 2, Classes: classes("tv", 1, "mobile", 1), Streams: 1}, DisplaceIdlest, []SessionID{"p1", "p2"}},
+		{"all but one, with a stream", Limits{Total: 1, Streams: 1}, DisplaceIdlest, []SessionID{"p1", "p2", "tv", "stream"}},
 	} {
 		stored := family()
 		before := snapshot(t, stored)
 		rule := plain
-		rule.whoGoes = tt.who
+		rule.displaceOrder = tt.who
 		d := draftOf(stored, 10*time.Minute, rule)
 		d.limits = tt.limits
 		d.trim("staff")
 		same(t, tt.name, ids(d.events, func(e Event) SessionID { return e.Session }), tt.want)
 		for _, e := range d.events {
-			if e.Reason != Revoked || e.Actor != "staff" || e.By != "" || !e.At.Equal(d.now()) {
+			if e.Reason != ReasonRevoked || e.Actor != "staff" || e.By != "" || !e.At.Equal(d.now()) {
 				t.Errorf("%s: %+v", tt.name, e)
 			}
-			if i := d.ending(e.Session); e.Parent == "" && (i < 0 || d.endings[i].Reason != Revoked) {
+			if i := d.ending(e.Session); e.Parent == "" && (i < 0 || d.endings[i].Reason != ReasonRevoked) {
 				t.Errorf("%s: %s is not remembered", tt.name, e.Session)
 			}
 		}
@@ -255,9 +255,9 @@ func TestTrimEndsWhatIsOver(t *testing.T) {
 		d.trim("")
 		return d.events
 	}
-	same(t, "streams", ids(trimmed(ro, limited(2, Displace)), func(e Event) SessionID { return e.Session }), []SessionID{"s1"})
+	same(t, "streams", ids(trimmed(ro, limited(2, PolicyDisplace)), func(e Event) SessionID { return e.Session }), []SessionID{"s1"})
 	ro = aRoster(aSeat("a", seen(time.Second)), aSeat("b"), aSeat("s1", under("a")), aSeat("s2", under("b"), seen(time.Second)))
-	same(t, "sessions first", ids(trimmed(ro, limited(1, Displace)), func(e Event) SessionID { return e.Session }), []SessionID{"b", "s2"})
+	same(t, "sessions first", ids(trimmed(ro, limited(1, PolicyDisplace)), func(e Event) SessionID { return e.Session }), []SessionID{"b", "s2"})
 }
 
 // LIM-14: what cannot be is an error that says where and why, everywhere alike.
@@ -362,7 +362,7 @@ func TestARosterOfWhichOnlyAnEventIsLeftIsDueAtOnce(t *testing.T) {
 
 func TestLimitsInTheConfiguration(t *testing.T) {
 	_, err := Config{
-		Limit: -2, ClassLimits: classes("tv", 0, "toaster", 1), Streams: MaxStreams + 1, WhoGoes: "youngest", StreamIdle: time.Second - 1, SeatIdle: 10*time.Minute - 1,
+		Limit: -2, ClassLimits: classes("tv", 0, "toaster", 1), Streams: MaxStreams + 1, DisplaceOrder: "youngest", StreamIdle: time.Second - 1, SeatIdle: 10*time.Minute - 1,
 	}.withDefaults()
 	for _, field := range []string{"Limit", "ClassLimits[tv]", "ClassLimits", "Streams", "WhoGoes", "StreamIdle", "SeatIdle"} {
 		if !strings.Contains(fmt.Sprint(err), "Config."+field+": ") {
@@ -373,17 +373,17 @@ func TestLimitsInTheConfiguration(t *testing.T) {
 		t.Errorf("nothing about a negative SeatIdle: %v", err)
 	}
 	given := classes("tv", 1)
-	c, err := Config{ClassLimits: given, StreamIdle: time.Second, SeatIdle: 10 * time.Minute, WhoGoes: Oldest, WhenFull: Ask, ObserveOnly: true}.withDefaults()
+	c, err := Config{ClassLimits: given, StreamIdle: time.Second, SeatIdle: 10 * time.Minute, DisplaceOrder: DisplaceOldest, WhenFull: PolicyAsk, ObserveOnly: true}.withDefaults()
 	if err != nil {
 		t.Fatal(err)
 	}
 	got := c.rule()
 	given["tv"] = 9
 	same(t, "rule", got, rule{
-		realm: "default", touchEvery: 5 * time.Minute, limits: Limits{Total: 1, Classes: classes("tv", 1), Streams: 1}, whenFull: Ask, whoGoes: Oldest, seatIdle: 10 * time.Minute, streamIdle: time.Second,
+		realm: "default", touchEvery: 5 * time.Minute, limits: Limits{Total: 1, Classes: classes("tv", 1), Streams: 1}, whenFull: PolicyAsk, displaceOrder: DisplaceOldest, seatIdle: 10 * time.Minute, streamIdle: time.Second,
 		observeOnly: true, idle: 14 * 24 * time.Hour, absolute: 90 * 24 * time.Hour, keepEndings: 30 * 24 * time.Hour,
 	})
-	if c, err := (Config{}).withDefaults(); err != nil || c.Streams != 1 || c.WhoGoes != Idlest || c.StreamIdle != 45*time.Second || c.SeatIdle != 0 || c.WhenFull != Displace {
+	if c, err := (Config{}).withDefaults(); err != nil || c.Streams != 1 || c.DisplaceOrder != DisplaceIdlest || c.StreamIdle != 45*time.Second || c.SeatIdle != 0 || c.WhenFull != PolicyDisplace {
 		t.Errorf("the defaults are %+v, %v", c, err)
 	}
 	if !slices.Equal(Classes(), []Class{"desktop", "mobile", "tablet", "tv", "api", "other"}) {

@@ -19,15 +19,15 @@ func TestAnAccountIsReadAsItIsJudged(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store := memstore.New()
 		r := newNode(t, store, oneseat.Config{Limit: 3, Streams: 2, Idle: time.Hour, MaxStale: time.Minute})
-		gone := signIn(t, r, "ada", oneseat.Client{Device: laptop})
-		one := signIn(t, r, "ada", oneseat.Client{Device: phone})
+		gone := signIn(t, r, "ada", oneseat.SignInRequest{Device: laptop})
+		one := signIn(t, r, "ada", oneseat.SignInRequest{Device: phone})
 		if err := signOut(t, r, gone); err != nil {
 			t.Fatal(err)
 		}
 		stream := play(t, r, one.Session, "p")
 		a, err := r.Account(t.Context(), "ada")
 		if err != nil || a.Name != "ada" || !slices.Equal(a.Sessions, []oneseat.Session{one.Session}) || !slices.Equal(a.Streams, []oneseat.Stream{stream}) ||
-			len(a.Endings) != 1 || a.Endings[0].Session != gone.Session.ID || a.Endings[0].Reason != oneseat.SignedOut || a.Block != nil || !a.Takeover.IsZero() || !a.Limits.IsZero() {
+			len(a.Endings) != 1 || a.Endings[0].Session != gone.Session.ID || a.Endings[0].Reason != oneseat.ReasonSignedOut || a.Block != nil || !a.Takeover.IsZero() || !a.Limits.IsZero() {
 			t.Errorf("got %+v, %v", a, err)
 		}
 		time.Sleep(time.Hour) // it is due; no sweep has been
@@ -38,12 +38,12 @@ func TestAnAccountIsReadAsItIsJudged(t *testing.T) {
 		if v := stored(t, store, "ada").Version; v != before {
 			t.Error("reading an account has written to it")
 		}
-		two := signIn(t, r, "ada", oneseat.Client{})
+		two := signIn(t, r, "ada", oneseat.SignInRequest{})
 		endRealm(t, r, "")
 		if a, err = r.Account(t.Context(), "ada"); err != nil || len(a.Sessions) != 0 {
 			t.Errorf("after the realm's end: %+v, %v", a, err)
 		}
-		wantEnded(t, r, two, oneseat.RealmEnded)
+		wantEnded(t, r, two, oneseat.ReasonRealmEnded)
 	})
 }
 
@@ -53,7 +53,7 @@ func TestAnAccountShowsItsLimitsAndItsBlock(t *testing.T) {
 	c := oneseat.Config{Limit: 2, ClassLimits: map[oneseat.Class]int{"tv": 1}, Streams: 3}
 	r := newNode(t, memstore.New(), c)
 	a, err := r.Account(t.Context(), "nobody yet")
-	want := []oneseat.Bound{{Name: "tv", Limit: 1, From: oneseat.FromConfig}, {Name: "total", Limit: 2, From: oneseat.FromConfig}, {Name: "streams", Limit: 3, From: oneseat.FromConfig}}
+	want := []oneseat.Bound{{Name: "tv", Limit: 1, Source: oneseat.SourceConfig}, {Name: "total", Limit: 2, Source: oneseat.SourceConfig}, {Name: "streams", Limit: 3, Source: oneseat.SourceConfig}}
 	if err != nil || a.Name != "nobody yet" || !slices.Equal(a.InForce, want) || a.Sessions != nil {
 		t.Errorf("an account of which nothing is known: %+v, %v", a, err)
 	}
@@ -65,7 +65,7 @@ func TestAnAccountShowsItsLimitsAndItsBlock(t *testing.T) {
 		t.Fatal(err)
 	}
 	a, err = r.Account(t.Context(), "ada")
-	want = []oneseat.Bound{{Name: "total", Limit: oneseat.MaxSeats, From: oneseat.FromSetLimit}, {Name: "streams", Limit: 3, From: oneseat.FromConfig}}
+	want = []oneseat.Bound{{Name: "total", Limit: oneseat.MaxSeats, Source: oneseat.SourceSetLimit}, {Name: "streams", Limit: 3, Source: oneseat.SourceConfig}}
 	if err != nil || a.Limits.Total != oneseat.Unlimited || !slices.Equal(a.InForce, want) {
 		t.Errorf("with a limit of its own: %+v, %v", a, err)
 	}
@@ -78,7 +78,7 @@ func TestAnAccountShowsItsLimitsAndItsBlock(t *testing.T) {
 	c.LimitFor = p.limitFor
 	r = newNode(t, memstore.New(), c)
 	a, err = r.Account(t.Context(), "ada")
-	if err != nil || a.InForce[0] != (oneseat.Bound{Name: "total", Limit: 7, From: oneseat.FromLimitFor}) {
+	if err != nil || a.InForce[0] != (oneseat.Bound{Name: "total", Limit: 7, Source: oneseat.SourceLimitFor}) {
 		t.Errorf("with a plan: %+v, %v", a, err)
 	}
 	p.fail(errDown)
@@ -100,10 +100,10 @@ func TestAccountsComeInPages(t *testing.T) {
 	var want, got []string
 	for i := range 25 {
 		name := fmt.Sprintf("user-%02d", i)
-		signIn(t, r, name, oneseat.Client{})
+		signIn(t, r, name, oneseat.SignInRequest{})
 		want = append(want, name)
 	}
-	signIn(t, r, "ada", oneseat.Client{})
+	signIn(t, r, "ada", oneseat.SignInRequest{})
 	for after := ""; ; {
 		page, err := r.Accounts(t.Context(), oneseat.AccountQuery{Prefix: "user-", After: after, Limit: 10})
 		if err != nil {
@@ -132,8 +132,8 @@ func TestReadingOnFromAPlaceMissesNothing(t *testing.T) {
 	if err != nil || len(start.Events) != 0 || !start.End || start.Gap || start.Next == "" {
 		t.Fatalf("the end: %+v, %v", start, err)
 	}
-	first := signIn(t, a, "ada", oneseat.Client{})
-	second := signIn(t, b, "ada", oneseat.Client{})
+	first := signIn(t, a, "ada", oneseat.SignInRequest{})
+	second := signIn(t, b, "ada", oneseat.SignInRequest{})
 	page, err := b.EventsSince(t.Context(), start.Next)
 	var told []string
 	for _, e := range page.Events {
@@ -166,7 +166,7 @@ type storeOnly struct{ oneseat.Store }
 
 func TestAStoreWithoutHistorySaysSo(t *testing.T) {
 	r := newRegistry(t, storeOnly{memstore.New()}, oneseat.Config{})
-	signIn(t, r, "ada", oneseat.Client{})
+	signIn(t, r, "ada", oneseat.SignInRequest{})
 	_, err := r.Accounts(t.Context(), oneseat.AccountQuery{})
 	wantError(t, err, errors.ErrUnsupported)
 	_, err = r.Events(t.Context(), oneseat.EventQuery{})
@@ -179,7 +179,7 @@ func TestAStoreWithoutHistorySaysSo(t *testing.T) {
 // What is shown to people has names in JSON, and no secret.
 func TestAnAccountInJSON(t *testing.T) {
 	r := newNode(t, memstore.New(), oneseat.Config{})
-	g := signIn(t, r, "ada", oneseat.Client{Device: phone})
+	g := signIn(t, r, "ada", oneseat.SignInRequest{Device: phone})
 	a, err := r.Account(t.Context(), "ada")
 	if err != nil {
 		t.Fatal(err)

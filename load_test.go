@@ -45,7 +45,7 @@ func TestAnOvertakenLoadIsNotCached(t *testing.T) {
 		t.Run(fmt.Sprint("by an update of this node ", here), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				a, b, _ := following(t, oneseat.Config{})
-				g := signIn(t, b, "ada", oneseat.Client{})
+				g := signIn(t, b, "ada", oneseat.SignInRequest{})
 				synctest.Wait()
 				read, release := delayed(t, a, "ada")
 				a.set(func() {
@@ -62,7 +62,7 @@ func TestAnOvertakenLoadIsNotCached(t *testing.T) {
 					by = a
 				}
 				end := func() {
-					if n, err := by.EndAll(t.Context(), "ada", oneseat.Cause{}); n != 1 || err != nil {
+					if n, err := by.EndAll(t.Context(), "ada", oneseat.EndOptions{}); n != 1 || err != nil {
 						t.Error(n, err)
 					}
 					close(done)
@@ -88,7 +88,7 @@ func TestAnOvertakenLoadIsNotCached(t *testing.T) {
 				if late != nil {
 					t.Errorf("it began before: %v", late)
 				}
-				wantEnded(t, a, g, oneseat.Revoked)
+				wantEnded(t, a, g, oneseat.ReasonRevoked)
 			})
 		})
 	}
@@ -99,19 +99,19 @@ func TestAnOvertakenLoadIsNotCached(t *testing.T) {
 func TestALateLoadNeverReplacesANewerOne(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a, b, _ := following(t, oneseat.Config{})
-		g := signIn(t, a, "ada", oneseat.Client{})
+		g := signIn(t, a, "ada", oneseat.SignInRequest{})
 		b.deaf()
 		time.Sleep(time.Second)
 		wantLive(t, b, g)
 		hold(t, b, g)
 		read, release := delayed(t, b, "ada")
 		await(t, read) // by the watch
-		signIn(t, a, "ada", oneseat.Client{})
+		signIn(t, a, "ada", oneseat.SignInRequest{})
 		time.Sleep(maxStale / 2)
-		wantEnded(t, b, g, oneseat.Displaced) // a read, because memory is too old
+		wantEnded(t, b, g, oneseat.ReasonDisplaced) // a read, because memory is too old
 		release()
 		synctest.Wait()
-		wantEnded(t, b, g, oneseat.Displaced)
+		wantEnded(t, b, g, oneseat.ReasonDisplaced)
 	})
 }
 
@@ -122,13 +122,13 @@ func TestAnEndWhoseReplyWasLostIsKnownAtOnceWhereItWasServed(t *testing.T) {
 		a, _, _ := following(t, oneseat.Config{Limit: 3})
 		end := map[string]func(g oneseat.Grant) error{
 			"ada":   func(g oneseat.Grant) error { return signOut(t, a, g) },
-			"grace": func(g oneseat.Grant) error { return second(a.EndAll(t.Context(), "grace", oneseat.Cause{})) },
+			"grace": func(g oneseat.Grant) error { return second(a.EndAll(t.Context(), "grace", oneseat.EndOptions{})) },
 			"alan": func(g oneseat.Grant) error {
-				return second(a.SignIn(t.Context(), "alan", oneseat.Client{Token: string(g.Token)}))
+				return second(a.SignIn(t.Context(), "alan", oneseat.SignInRequest{Token: string(g.Token)}))
 			},
 		}
 		for account, end := range end {
-			g := signIn(t, a, account, oneseat.Client{})
+			g := signIn(t, a, account, oneseat.SignInRequest{})
 			synctest.Wait()
 			a.deaf()
 			wantLive(t, a, g)
@@ -153,7 +153,7 @@ func TestAnEndWhoseReplyWasLostIsKnownAtOnceWhereItWasServed(t *testing.T) {
 func TestALostReplyDoesNotLetAnOlderReadIn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a, b, _ := following(t, oneseat.Config{})
-		g := signIn(t, b, "ada", oneseat.Client{})
+		g := signIn(t, b, "ada", oneseat.SignInRequest{})
 		synctest.Wait()
 		a.deaf()
 		read, release := delayed(t, a, "ada")
@@ -170,7 +170,7 @@ func TestALostReplyDoesNotLetAnOlderReadIn(t *testing.T) {
 			}
 		})
 		ended := make(chan error)
-		go func() { ended <- second(a.EndAll(t.Context(), "ada", oneseat.Cause{})) }()
+		go func() { ended <- second(a.EndAll(t.Context(), "ada", oneseat.EndOptions{})) }()
 		synctest.Wait()
 		checked := make(chan struct{})
 		go func() { _, _ = a.Check(t.Context(), string(g.Token)); close(checked) }()
@@ -180,14 +180,14 @@ func TestALostReplyDoesNotLetAnOlderReadIn(t *testing.T) {
 		}
 		release()
 		<-checked
-		wantEnded(t, a, g, oneseat.Revoked)
+		wantEnded(t, a, g, oneseat.ReasonRevoked)
 	})
 }
 
 func TestAReadThatNeverComesBackIsGivenUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a, b, _ := following(t, oneseat.Config{})
-		g := signIn(t, a, "ada", oneseat.Client{})
+		g := signIn(t, a, "ada", oneseat.SignInRequest{})
 		b.set(func() {
 			b.load = func(ctx context.Context, _ []oneseat.Key, _ loadFunc) ([]oneseat.View, error) {
 				<-ctx.Done()
@@ -214,7 +214,7 @@ func TestAReadThatNeverComesBackIsGivenUp(t *testing.T) {
 
 func TestAStoreThatLeavesViewsOutHasNotAnswered(t *testing.T) {
 	r := newNode(t, memstore.New(), oneseat.Config{MaxStale: oneseat.FreshAlways})
-	g := signIn(t, r, "ada", oneseat.Client{})
+	g := signIn(t, r, "ada", oneseat.SignInRequest{})
 	r.set(func() {
 		r.load = func(ctx context.Context, keys []oneseat.Key, next loadFunc) ([]oneseat.View, error) {
 			views, err := next(ctx, keys...)
@@ -229,11 +229,11 @@ func TestAStoreThatLeavesViewsOutHasNotAnswered(t *testing.T) {
 func TestAReadServesOnlyChecksThatBeganBeforeIt(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a, b, _ := following(t, oneseat.Config{MaxStale: oneseat.FreshAlways})
-		old := signIn(t, a, "ada", oneseat.Client{})
+		old := signIn(t, a, "ada", oneseat.SignInRequest{})
 		read, release := delayed(t, b, "ada")
 		go func() { _, _ = b.Check(t.Context(), string(old.Token)) }()
 		await(t, read)
-		signIn(t, a, "ada", oneseat.Client{})
+		signIn(t, a, "ada", oneseat.SignInRequest{})
 		loads := b.loads.Load()
 		var wg sync.WaitGroup
 		for range 100 {
@@ -260,7 +260,7 @@ func TestAReadServesOnlyChecksThatBeganBeforeIt(t *testing.T) {
 func TestOneBadRosterDoesNotFailTheOthersOfItsBatch(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a, b, _ := following(t, oneseat.Config{MaxStale: oneseat.FreshAlways})
-		bad, good := signIn(t, a, "ada", oneseat.Client{}), signIn(t, a, "grace", oneseat.Client{})
+		bad, good := signIn(t, a, "ada", oneseat.SignInRequest{}), signIn(t, a, "grace", oneseat.SignInRequest{})
 		b.set(func() {
 			b.load = func(ctx context.Context, keys []oneseat.Key, next loadFunc) ([]oneseat.View, error) {
 				time.Sleep(time.Millisecond)

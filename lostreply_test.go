@@ -17,12 +17,12 @@ func TestALostReplyBeforeAnOutageIsStillUnknown(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a, b, _ := following(t, oneseat.Config{})
 		for name, do := range map[string]func(oneseat.Grant) error{
-			"SignIn":  func(oneseat.Grant) error { return second(a.SignIn(t.Context(), "ada", oneseat.Client{})) },
+			"SignIn":  func(oneseat.Grant) error { return second(a.SignIn(t.Context(), "ada", oneseat.SignInRequest{})) },
 			"SignOut": func(g oneseat.Grant) error { return a.SignOut(t.Context(), string(g.Token)) },
 			"Rotate":  func(g oneseat.Grant) error { return second(a.Rotate(t.Context(), string(g.Token))) },
-			"EndAll":  func(oneseat.Grant) error { return second(a.EndAll(t.Context(), "ada", oneseat.Cause{})) },
+			"EndAll":  func(oneseat.Grant) error { return second(a.EndAll(t.Context(), "ada", oneseat.EndOptions{})) },
 		} {
-			g := signIn(t, b, "ada", oneseat.Client{})
+			g := signIn(t, b, "ada", oneseat.SignInRequest{})
 			a.loseReplies(oneseat.KeyOf(realm, "ada"), 1, a.unwritable)
 			err := do(g)
 			if !errors.Is(err, oneseat.ErrUnknownOutcome) || errors.Is(err, oneseat.ErrStoreUnavailable) {
@@ -38,15 +38,15 @@ func TestASignInWhoseReplyWasLostAdmitsOnce(t *testing.T) {
 	for lost := 1; lost <= 4; lost++ {
 		synctest.Test(t, func(t *testing.T) {
 			a, b, store := following(t, oneseat.Config{Limit: 3})
-			signIn(t, b, "ada", oneseat.Client{})
+			signIn(t, b, "ada", oneseat.SignInRequest{})
 			a.loseReplies(oneseat.KeyOf(realm, "ada"), lost, nil)
-			g := signIn(t, a, "ada", oneseat.Client{})
+			g := signIn(t, a, "ada", oneseat.SignInRequest{})
 			wantLive(t, a, g)
 			wantLive(t, b, g)
 			if live, _ := a.Sessions(t.Context(), "ada"); len(live) != 2 {
 				t.Errorf("%d lost: %d live", lost, len(live))
 			}
-			if n := count(logged(t, store, "ada"), oneseat.SessionCreated); n != 2 {
+			if n := count(logged(t, store, "ada"), oneseat.EventSessionCreated); n != 2 {
 				t.Errorf("%d lost: %d created", lost, n)
 			}
 		})
@@ -56,21 +56,21 @@ func TestASignInWhoseReplyWasLostAdmitsOnce(t *testing.T) {
 func TestASignInWithoutAnyReplyIsUnknown(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a, b, store := following(t, oneseat.Config{})
-		before := signIn(t, a, "ada", oneseat.Client{})
+		before := signIn(t, a, "ada", oneseat.SignInRequest{})
 		wantLive(t, a, before)
 		a.loseReplies(oneseat.KeyOf(realm, "ada"), 99, nil)
 		began := time.Now()
-		_, err := a.SignIn(t.Context(), "ada", oneseat.Client{})
+		_, err := a.SignIn(t.Context(), "ada", oneseat.SignInRequest{})
 		wantError(t, err, oneseat.ErrUnknownOutcome)
 		if took := time.Since(began); took > time.Second {
 			t.Errorf("it took %v", took)
 		}
-		if n := count(logged(t, store, "ada"), oneseat.SessionCreated); n != 2 {
+		if n := count(logged(t, store, "ada"), oneseat.EventSessionCreated); n != 2 {
 			t.Errorf("%d created", n)
 		}
 		// What this node had cached is not believed any more.
-		wantEnded(t, a, before, oneseat.Displaced)
-		wantEnded(t, b, before, oneseat.Displaced)
+		wantEnded(t, a, before, oneseat.ReasonDisplaced)
+		wantEnded(t, b, before, oneseat.ReasonDisplaced)
 	})
 }
 
@@ -78,10 +78,10 @@ func TestASignInThatWasEndedBeforeItsReplyCameSaysSo(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a, b, _ := following(t, oneseat.Config{})
 		var last oneseat.Grant
-		a.loseReplies(oneseat.KeyOf(realm, "ada"), 1, func() { last = signIn(t, b, "ada", oneseat.Client{}) })
-		_, err := a.SignIn(t.Context(), "ada", oneseat.Client{})
+		a.loseReplies(oneseat.KeyOf(realm, "ada"), 1, func() { last = signIn(t, b, "ada", oneseat.SignInRequest{}) })
+		_, err := a.SignIn(t.Context(), "ada", oneseat.SignInRequest{})
 		over, ok := errors.AsType[*oneseat.EndedError](err)
-		if !ok || over.Ending.Reason != oneseat.Displaced || over.Ending.By != last.Session.ID {
+		if !ok || over.Ending.Reason != oneseat.ReasonDisplaced || over.Ending.By != last.Session.ID {
 			t.Fatalf("got %v", err)
 		}
 		wantLive(t, a, last)
@@ -96,11 +96,11 @@ func TestARetryThatTheRosterHasForgottenStaysUnknown(t *testing.T) {
 		a.loseReplies(oneseat.KeyOf(realm, "ada"), 1, func() {
 			for range oneseat.MaxEndings + 1 {
 				time.Sleep(time.Millisecond)
-				signIn(t, b, "ada", oneseat.Client{})
+				signIn(t, b, "ada", oneseat.SignInRequest{})
 			}
 		})
 		before := len(logged(t, store, "ada"))
-		_, err := a.SignIn(t.Context(), "ada", oneseat.Client{})
+		_, err := a.SignIn(t.Context(), "ada", oneseat.SignInRequest{})
 		wantError(t, err, oneseat.ErrUnknownOutcome)
 		if n := len(logged(t, store, "ada")) - before; n != 1+2*(oneseat.MaxEndings+1) {
 			t.Errorf("%d events: the retry changed something", n)
@@ -113,7 +113,7 @@ func TestARetryAfterTheRosterWasErasedStaysUnknown(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a, _, store := following(t, oneseat.Config{})
 		a.loseReplies(oneseat.KeyOf(realm, "ada"), 1, func() { deleteRow(t, store, "ada") })
-		_, err := a.SignIn(t.Context(), "ada", oneseat.Client{})
+		_, err := a.SignIn(t.Context(), "ada", oneseat.SignInRequest{})
 		wantError(t, err, oneseat.ErrUnknownOutcome)
 		if v := stored(t, store, "ada"); v.Roster != nil {
 			t.Errorf("the retry wrote %+v", v.Roster)
@@ -126,7 +126,7 @@ func TestARetryOnARosterThatForgotLongAgoIsAdmitted(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a, b, store := following(t, oneseat.Config{})
 		for range oneseat.MaxEndings + 2 {
-			signIn(t, b, "ada", oneseat.Client{})
+			signIn(t, b, "ada", oneseat.SignInRequest{})
 		}
 		if stored(t, store, "ada").Roster.Forgotten.IsZero() {
 			t.Fatal("nothing was forgotten")
@@ -142,7 +142,7 @@ func TestARetryOnARosterThatForgotLongAgoIsAdmitted(t *testing.T) {
 				return next(ctx, k, c)
 			}
 		})
-		wantLive(t, b, signIn(t, a, "ada", oneseat.Client{}))
+		wantLive(t, b, signIn(t, a, "ada", oneseat.SignInRequest{}))
 	})
 }
 
@@ -156,7 +156,7 @@ func TestTheReplyThatNeverComesIsGivenUp(t *testing.T) {
 			}
 		})
 		began := time.Now()
-		_, err := r.SignIn(t.Context(), "ada", oneseat.Client{})
+		_, err := r.SignIn(t.Context(), "ada", oneseat.SignInRequest{})
 		wantError(t, err, oneseat.ErrStoreUnavailable)
 		if took := time.Since(began); took != 6*time.Second {
 			t.Errorf("it took %v", took)
@@ -172,7 +172,7 @@ func TestTheReplyThatNeverComesIsGivenUp(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
 		began, updates := time.Now(), r.updates.Load()
-		_, err = r.SignIn(ctx, "ada", oneseat.Client{})
+		_, err = r.SignIn(ctx, "ada", oneseat.SignInRequest{})
 		wantError(t, err, oneseat.ErrUnknownOutcome)
 		if took, n := time.Since(began), r.updates.Load()-updates; took != time.Second || n != 1 {
 			t.Errorf("%d tries in %v", n, took)
@@ -182,10 +182,10 @@ func TestTheReplyThatNeverComesIsGivenUp(t *testing.T) {
 
 func TestACallerThatGoesAwayGetsItsContextsError(t *testing.T) {
 	r := newNode(t, memstore.New(), oneseat.Config{})
-	g := signIn(t, r, "ada", oneseat.Client{})
+	g := signIn(t, r, "ada", oneseat.SignInRequest{})
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	_, err := r.SignIn(ctx, "grace", oneseat.Client{})
+	_, err := r.SignIn(ctx, "grace", oneseat.SignInRequest{})
 	wantError(t, err, context.Canceled)
 	wantError(t, r.SignOut(ctx, string(g.Token)), context.Canceled)
 	_, err = r.Rotate(ctx, string(g.Token))
@@ -203,15 +203,15 @@ func TestACallerThatGoesAwayGetsItsContextsError(t *testing.T) {
 func TestALostReplyBeforeLimitsChangeIsStillUnknown(t *testing.T) {
 	key := oneseat.KeyOf(realm, "ada")
 	for name, do := range map[string]func(r node) error{
-		"SignIn":   func(r node) error { return second(r.SignIn(t.Context(), "ada", oneseat.Client{})) },
+		"SignIn":   func(r node) error { return second(r.SignIn(t.Context(), "ada", oneseat.SignInRequest{})) },
 		"SetLimit": func(r node) error { return r.SetLimit(t.Context(), "ada", oneseat.Limits{Total: 5}, "") },
-		"Refresh":  func(r node) error { return r.Refresh(t.Context(), "ada") },
+		"Refresh":  func(r node) error { return r.RefreshLimits(t.Context(), "ada") },
 	} {
 		for _, committed := range []bool{false, true} {
 			store := memstore.New()
 			p := &plans{said: oneseat.Limits{Total: 2}}
 			r, other := newNode(t, store, oneseat.Config{LimitFor: p.limitFor}), newNode(t, store, oneseat.Config{LimitFor: p.limitFor})
-			signIn(t, r, "ada", oneseat.Client{})
+			signIn(t, r, "ada", oneseat.SignInRequest{})
 			first := true
 			r.set(func() {
 				r.update = func(ctx context.Context, k oneseat.Key, c change, next updateFunc) (oneseat.View, error) {
@@ -224,7 +224,7 @@ func TestALostReplyBeforeLimitsChangeIsStillUnknown(t *testing.T) {
 							t.Error(err)
 						}
 					}
-					if err := other.Refresh(ctx, "ada"); err != nil {
+					if err := other.RefreshLimits(ctx, "ada"); err != nil {
 						t.Error(err)
 					}
 					r.unreadable()
@@ -244,11 +244,11 @@ func TestAfterAnUnknownOutcomeTheStoreIsAsked(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newNode(t, memstore.New(), oneseat.Config{})
 		r.deaf()
-		g := signIn(t, r, "ada", oneseat.Client{})
+		g := signIn(t, r, "ada", oneseat.SignInRequest{})
 		fromMemory(t, r, g)
 		r.loseReplies(oneseat.KeyOf(realm, "ada"), 10, nil)
-		_, err := r.SignIn(t.Context(), "ada", oneseat.Client{})
+		_, err := r.SignIn(t.Context(), "ada", oneseat.SignInRequest{})
 		wantError(t, err, oneseat.ErrUnknownOutcome)
-		wantEnded(t, r, g, oneseat.Displaced)
+		wantEnded(t, r, g, oneseat.ReasonDisplaced)
 	})
 }

@@ -23,7 +23,7 @@ func wouldHave(t testing.TB, h oneseat.History) []string {
 	letter := map[oneseat.SessionID]string{"": "nobody"}
 	var out []string
 	for _, e := range logged(t, h, "ada") {
-		if e.Type == oneseat.SessionWouldEnd || e.Type == oneseat.SignInWouldBeRefused {
+		if e.Type == oneseat.EventSessionWouldEnd || e.Type == oneseat.EventSignInWouldBeRefused {
 			if _, ok := letter[e.Session]; !ok { // it is told of before it is admitted
 				letter[e.Session] = string(rune('a' + len(letter) - 1))
 			}
@@ -32,13 +32,13 @@ func wouldHave(t testing.TB, h oneseat.History) []string {
 			}
 		}
 		switch e.Type {
-		case oneseat.SessionCreated, oneseat.StreamStarted:
+		case oneseat.EventSessionCreated, oneseat.EventStreamStarted:
 			if _, ok := letter[e.Session]; !ok {
 				letter[e.Session] = string(rune('a' + len(letter) - 1))
 			}
-		case oneseat.SessionWouldEnd:
+		case oneseat.EventSessionWouldEnd:
 			out = append(out, fmt.Sprintf("%s by %s: %s", letter[e.Session], letter[e.By], e.Reason))
-		case oneseat.SignInWouldBeRefused:
+		case oneseat.EventSignInWouldBeRefused:
 			out = append(out, letter[e.Session]+" refused")
 		}
 	}
@@ -60,9 +60,9 @@ func TestObservedLimitsLetEverybodyIn(t *testing.T) {
 		want                    []string
 		wouldDisplace, wouldRef uint64
 	}{
-		{oneseat.Displace, []string{"a by b: displaced", "b by c: displaced", "c by d: displaced"}, 3, 0},
-		{oneseat.Refuse, []string{"b refused", "c refused", "d refused"}, 0, 3},
-		{oneseat.Ask, []string{"b refused", "c refused", "d refused"}, 0, 3},
+		{oneseat.PolicyDisplace, []string{"a by b: displaced", "b by c: displaced", "c by d: displaced"}, 3, 0},
+		{oneseat.PolicyRefuse, []string{"b refused", "c refused", "d refused"}, 0, 3},
+		{oneseat.PolicyAsk, []string{"b refused", "c refused", "d refused"}, 0, 3},
 	} {
 		t.Run(string(tt.policy), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -76,14 +76,14 @@ func TestObservedLimitsLetEverybodyIn(t *testing.T) {
 					t.Errorf("stats: %+v", s)
 				}
 				events := logged(t, r.Store.(oneseat.History), "ada")
-				if count(events, oneseat.SessionEnded)+count(events, oneseat.SignInRefused)+count(events, oneseat.SignInAsked)+count(events, oneseat.TakeoverNoticed) != 0 {
+				if count(events, oneseat.EventSessionEnded)+count(events, oneseat.EventSignInRefused)+count(events, oneseat.EventSignInAsked)+count(events, oneseat.EventTakeoverNoticed) != 0 {
 					t.Errorf("events: %+v", events)
 				}
 				if ro := stored(t, r.Store, "ada").Roster; len(ro.Pending)+len(ro.Endings) != 0 {
 					t.Errorf("stored is %+v", ro)
 				}
 				for i, seat := range stored(t, r.Store, "ada").Roster.Seats {
-					if seat.Observed != (i > 0 && tt.policy != oneseat.Displace || i < 3 && tt.policy == oneseat.Displace) {
+					if seat.Observed != (i > 0 && tt.policy != oneseat.PolicyDisplace || i < 3 && tt.policy == oneseat.PolicyDisplace) {
 						t.Errorf("seat %d: %+v", i, seat)
 					}
 				}
@@ -96,49 +96,49 @@ func TestObservedLimitsLetEverybodyIn(t *testing.T) {
 // next; a renewal is one all the same, and so are an end and a block.
 func TestWhatWouldHaveEndedDoesNotCount(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r := newNode(t, memstore.New(), observing(oneseat.Refuse))
-		a := signIn(t, r, "ada", oneseat.Client{})
-		signIn(t, r, "ada", oneseat.Client{}) // b
+		r := newNode(t, memstore.New(), observing(oneseat.PolicyRefuse))
+		a := signIn(t, r, "ada", oneseat.SignInRequest{})
+		signIn(t, r, "ada", oneseat.SignInRequest{}) // b
 		if err := r.SignOut(t.Context(), string(a.Token)); err != nil {
 			t.Fatal(err)
 		}
-		c := signIn(t, r, "ada", oneseat.Client{}) // b does not count
-		signIn(t, r, "ada", oneseat.Client{})      // d
+		c := signIn(t, r, "ada", oneseat.SignInRequest{}) // b does not count
+		signIn(t, r, "ada", oneseat.SignInRequest{})      // d
 		wantWouldHave(t, r, "b refused", "d refused")
-		again := signIn(t, r, "ada", oneseat.Client{Token: string(c.Token)})
-		wantEnded(t, r, c, oneseat.Renewed)
+		again := signIn(t, r, "ada", oneseat.SignInRequest{Token: string(c.Token)})
+		wantEnded(t, r, c, oneseat.ReasonRenewed)
 		wantWouldHave(t, r, "b refused", "d refused")
-		if n, err := r.EndOthers(t.Context(), "ada", again.Session.ID, oneseat.Cause{}); n != 2 || err != nil {
+		if n, err := r.EndOthers(t.Context(), "ada", again.Session.ID, oneseat.EndOptions{}); n != 2 || err != nil {
 			t.Error(n, err)
 		}
 		block(t, r, time.Time{}, "")
-		_, err := r.SignIn(t.Context(), "ada", oneseat.Client{})
+		_, err := r.SignIn(t.Context(), "ada", oneseat.SignInRequest{})
 		wantBlocked(t, err, time.Time{})
-		wantEnded(t, r, again, oneseat.AccountWasBlocked)
+		wantEnded(t, r, again, oneseat.ReasonAccountBlocked)
 	})
 
 	// Presenting the token of a session that would have gone takes a seat anew.
-	r := newNode(t, memstore.New(), observing(oneseat.Displace))
-	first := signIn(t, r, "ada", oneseat.Client{})
-	signIn(t, r, "ada", oneseat.Client{})
-	signIn(t, r, "ada", oneseat.Client{Token: string(first.Token)})
-	wantEnded(t, r, first, oneseat.Renewed)
+	r := newNode(t, memstore.New(), observing(oneseat.PolicyDisplace))
+	first := signIn(t, r, "ada", oneseat.SignInRequest{})
+	signIn(t, r, "ada", oneseat.SignInRequest{})
+	signIn(t, r, "ada", oneseat.SignInRequest{Token: string(first.Token)})
+	wantEnded(t, r, first, oneseat.ReasonRenewed)
 	wantWouldHave(t, r, "a by b: displaced", "b by c: displaced")
 }
 
 // A roster has a bound whatever is observed: at the ceiling the idlest really goes.
 func TestObservedLimitsHaveTheCeiling(t *testing.T) {
-	for _, policy := range []oneseat.Policy{oneseat.Displace, oneseat.Refuse} {
+	for _, policy := range []oneseat.Policy{oneseat.PolicyDisplace, oneseat.PolicyRefuse} {
 		r := newNode(t, memstore.New(), observing(policy))
 		var all []oneseat.Grant
 		for range oneseat.MaxSeats {
-			all = append(all, signIn(t, r, "ada", oneseat.Client{}))
+			all = append(all, signIn(t, r, "ada", oneseat.SignInRequest{}))
 		}
 		if n := len(liveIDs(t, r.Store, "ada")); n != oneseat.MaxSeats {
 			t.Fatalf("%d live", n)
 		}
-		one := signIn(t, r, "ada", oneseat.Client{Device: phone})
-		if e := wantEnded(t, r, all[0], oneseat.Displaced); e.By != one.Session.ID || e.ByDevice != phone {
+		one := signIn(t, r, "ada", oneseat.SignInRequest{Device: phone})
+		if e := wantEnded(t, r, all[0], oneseat.ReasonDisplaced); e.By != one.Session.ID || e.ByDevice != phone {
 			t.Errorf("the ending is %+v", e)
 		}
 		wantLive(t, r, all[1])
@@ -152,15 +152,15 @@ func TestObservedLimitsHaveTheCeiling(t *testing.T) {
 }
 
 func TestObservedStreams(t *testing.T) {
-	r := newNode(t, memstore.New(), observing(oneseat.Displace))
-	g := signIn(t, r, "ada", oneseat.Client{}) // a
-	first := play(t, r, g.Session, "0")        // b
-	play(t, r, g.Session, "1")                 // c
+	r := newNode(t, memstore.New(), observing(oneseat.PolicyDisplace))
+	g := signIn(t, r, "ada", oneseat.SignInRequest{}) // a
+	first := play(t, r, g.Session, "0")               // b
+	play(t, r, g.Session, "1")                        // c
 	play(t, r, g.Session, "1")
 	wantWouldHave(t, r, "c refused")
 	events := logged(t, r.Store.(oneseat.History), "ada")
 	for _, e := range events {
-		if e.Type == oneseat.SignInWouldBeRefused && e.Parent != g.Session.ID {
+		if e.Type == oneseat.EventSignInWouldBeRefused && e.Parent != g.Session.ID {
 			t.Errorf("the event is %+v", e)
 		}
 	}
@@ -169,15 +169,15 @@ func TestObservedStreams(t *testing.T) {
 	}
 	beat(t, r, g.Session, first)
 	last := play(t, r, g.Session, "one more")
-	wantEnding(t, r.Heartbeat(t.Context(), g.Session, first.ID), first.ID, oneseat.Displaced)
+	wantEnding(t, r.Heartbeat(t.Context(), g.Session, first.ID), first.ID, oneseat.ReasonDisplaced)
 	if list, err := r.Streams(t.Context(), "ada"); err != nil || len(list) != oneseat.MaxStreams || list[0].ID != last.ID {
 		t.Errorf("%d streams, %v", len(list), err)
 	}
 	wantLive(t, r, g)
 
 	// Whom a viewer would have taken over from is told of once.
-	r = newNode(t, memstore.New(), observing(oneseat.Displace))
-	g = signIn(t, r, "ada", oneseat.Client{})
+	r = newNode(t, memstore.New(), observing(oneseat.PolicyDisplace))
+	g = signIn(t, r, "ada", oneseat.SignInRequest{})
 	b := play(t, r, g.Session, "b")
 	play(t, r, g.Session, "c", b.ID)
 	play(t, r, g.Session, "d", b.ID)
@@ -190,7 +190,7 @@ func TestObservedStreams(t *testing.T) {
 func TestALoweredLimitIsObserved(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store := memstore.New()
-		c := observing(oneseat.Displace)
+		c := observing(oneseat.PolicyDisplace)
 		c.Limit, c.Streams = 4, 3
 		r := newNode(t, store, c)
 		g := signInAll(t, r, 4)             // a b c d
@@ -200,12 +200,12 @@ func TestALoweredLimitIsObserved(t *testing.T) {
 		setLimit(t, r, oneseat.Limits{Total: 2, Streams: 1})
 		wantWouldHave(t, r, "a by nobody: revoked", "b by nobody: revoked", "e by nobody: revoked")
 		for _, e := range logged(t, store, "ada") {
-			if e.Type == oneseat.SessionWouldEnd && e.Actor != "staff" {
+			if e.Type == oneseat.EventSessionWouldEnd && e.Actor != "staff" {
 				t.Errorf("the event is %+v", e)
 			}
 		}
 		for range 2 {
-			if err := r.Refresh(t.Context(), "ada"); err != nil {
+			if err := r.RefreshLimits(t.Context(), "ada"); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -217,7 +217,7 @@ func TestALoweredLimitIsObserved(t *testing.T) {
 		beat(t, r, g[3].Session, s2)
 
 		// One in the configuration likewise, at a sign-in that would be refused.
-		c = observing(oneseat.Refuse)
+		c = observing(oneseat.PolicyRefuse)
 		c.Streams = 3
 		store2 := memstore.New()
 		wide := c
@@ -225,8 +225,8 @@ func TestALoweredLimitIsObserved(t *testing.T) {
 		r = newNode(t, store2, wide)
 		signInAll(t, r, 3)
 		r = newNode(t, store2, c)
-		signIn(t, r, "ada", oneseat.Client{})
-		signIn(t, r, "ada", oneseat.Client{})
+		signIn(t, r, "ada", oneseat.SignInRequest{})
+		signIn(t, r, "ada", oneseat.SignInRequest{})
 		wantWouldHave(t, r, "d refused", "a by nobody: revoked", "b by nobody: revoked", "e refused")
 	})
 }
@@ -234,7 +234,7 @@ func TestALoweredLimitIsObserved(t *testing.T) {
 // Once the limits are enforced, what was only observed counts again: it goes at the
 // next sign-in, under each policy.
 func TestEnforcingWhatWasObservedTrimsAtTheNextSignIn(t *testing.T) {
-	for _, policy := range []oneseat.Policy{oneseat.Displace, oneseat.Refuse, oneseat.Ask} {
+	for _, policy := range []oneseat.Policy{oneseat.PolicyDisplace, oneseat.PolicyRefuse, oneseat.PolicyAsk} {
 		t.Run(string(policy), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				store := memstore.New()
@@ -243,17 +243,17 @@ func TestEnforcingWhatWasObservedTrimsAtTheNextSignIn(t *testing.T) {
 				for _, there := range g {
 					wantLive(t, r, there)
 				}
-				if policy == oneseat.Displace {
-					one := signIn(t, r, "ada", oneseat.Client{})
+				if policy == oneseat.PolicyDisplace {
+					one := signIn(t, r, "ada", oneseat.SignInRequest{})
 					wantIDs(t, store, "ada", one.Session.ID)
-					wantEnded(t, r, g[2], oneseat.Displaced)
+					wantEnded(t, r, g[2], oneseat.ReasonDisplaced)
 					return
 				}
-				if full := refused(t, r, "ada", oneseat.Client{}); len(full.Live) != 1 || full.Limit != 1 {
+				if full := refused(t, r, "ada", oneseat.SignInRequest{}); len(full.Live) != 1 || full.Limit != 1 {
 					t.Errorf("it says %+v", full)
 				}
 				wantIDs(t, store, "ada", g[2].Session.ID)
-				wantEnded(t, r, g[0], oneseat.Revoked)
+				wantEnded(t, r, g[0], oneseat.ReasonRevoked)
 			})
 		})
 	}
@@ -262,13 +262,13 @@ func TestEnforcingWhatWasObservedTrimsAtTheNextSignIn(t *testing.T) {
 // A ticket from before limits were only observed ends nobody either.
 func TestATicketThatIsRedeemedWhileObserving(t *testing.T) {
 	store := memstore.New()
-	there := signIn(t, newNode(t, store, asking), "ada", oneseat.Client{})
-	ticket := refused(t, newNode(t, store, asking), "ada", oneseat.Client{}).Ticket
-	r := newNode(t, store, observing(oneseat.Ask))
-	wantLive(t, r, redeem(t, r, ticket, oneseat.Client{}, there.Session.ID))
+	there := signIn(t, newNode(t, store, asking), "ada", oneseat.SignInRequest{})
+	ticket := refused(t, newNode(t, store, asking), "ada", oneseat.SignInRequest{}).Ticket
+	r := newNode(t, store, observing(oneseat.PolicyAsk))
+	wantLive(t, r, redeem(t, r, ticket, oneseat.SignInRequest{}, there.Session.ID))
 	wantLive(t, r, there)
 	wantWouldHave(t, r, "a by b: displaced")
-	_, err := r.Redeem(t.Context(), ticket, oneseat.Client{}, there.Session.ID)
+	_, err := r.Redeem(t.Context(), ticket, oneseat.SignInRequest{}, there.Session.ID)
 	wantTicketError(t, "used again", err)
 }
 
@@ -278,20 +278,20 @@ func TestAnAdoptionWhileObserving(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		issued := time.Now()
 		time.Sleep(time.Hour)
-		c := observing(oneseat.Displace)
+		c := observing(oneseat.PolicyDisplace)
 		c.AdoptUntil = time.Now().Add(time.Hour)
 		r := newNode(t, memstore.New(), c)
-		later := signIn(t, r, "ada", oneseat.Client{})
-		older, err := r.Adopt(t.Context(), "ada", issued, oneseat.Client{})
+		later := signIn(t, r, "ada", oneseat.SignInRequest{})
+		older, err := r.Adopt(t.Context(), "ada", issued, oneseat.SignInRequest{})
 		if err != nil {
 			t.Fatal(err)
 		}
 		wantLive(t, r, later)
 		wantLive(t, r, older)
 		wantWouldHave(t, r, "b refused")
-		newer := signIn(t, r, "grace", oneseat.Client{})
+		newer := signIn(t, r, "grace", oneseat.SignInRequest{})
 		time.Sleep(time.Minute)
-		if _, err := r.Adopt(t.Context(), "grace", time.Now(), oneseat.Client{}); err != nil {
+		if _, err := r.Adopt(t.Context(), "grace", time.Now(), oneseat.SignInRequest{}); err != nil {
 			t.Fatal(err)
 		}
 		wantLive(t, r, newer)
@@ -301,7 +301,7 @@ func TestAnAdoptionWhileObserving(t *testing.T) {
 		if err := r.SignOut(t.Context(), string(later.Token)); err != nil {
 			t.Fatal(err)
 		}
-		_, err = r.Adopt(t.Context(), "ada", issued, oneseat.Client{})
+		_, err = r.Adopt(t.Context(), "ada", issued, oneseat.SignInRequest{})
 		wantError(t, err, oneseat.ErrNoSession)
 	})
 }

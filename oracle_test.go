@@ -94,11 +94,11 @@ func before(c oneseat.Config, newcomer, a, b *seatOf) bool {
 		if mine, its := a.device == newcomer.device, b.device == newcomer.device; newcomer.device != "" && mine != its {
 			return mine
 		}
-		if mine, its := a.class == newcomer.class, b.class == newcomer.class; c.WhoGoes == oneseat.SameClass && mine != its {
+		if mine, its := a.class == newcomer.class, b.class == newcomer.class; c.DisplaceOrder == oneseat.DisplaceSameClass && mine != its {
 			return mine
 		}
 	}
-	if c.WhoGoes != oneseat.Oldest && !a.seen.Equal(b.seen) {
+	if c.DisplaceOrder != oneseat.DisplaceOldest && !a.seen.Equal(b.seen) {
 		return a.seen.Before(b.seen)
 	}
 	return a.created.Before(b.created)
@@ -167,7 +167,7 @@ func (o *oracle) ended(id oneseat.SessionID) *endingOf {
 func (o *oracle) end(s *seatOf, why oneseat.Reason, by oneseat.SessionID) {
 	o.seats = without(o.seats, s)
 	o.told = append(o.told, strings.Join([]string{"ended", string(s.id), string(why)}, " "))
-	byItself := why == oneseat.SignedOut || why == oneseat.IdleTimeout
+	byItself := why == oneseat.ReasonSignedOut || why == oneseat.ReasonIdleTimeout
 	if s.parent == "" || o.live(s.parent) != nil && !byItself {
 		o.ends = append(o.ends, endingOf{*s, why, o.now, by})
 		o.ends = o.ends[max(0, len(o.ends)-oneseat.MaxEndings):]
@@ -187,11 +187,11 @@ func (o *oracle) settle(c oneseat.Config, now time.Time) {
 		switch {
 		case !slices.Contains(o.seats, s):
 		case s.realmIsOver:
-			o.end(s, oneseat.RealmEnded, "")
+			o.end(s, oneseat.ReasonRealmEnded, "")
 		case s.parent == "" && over(s.created, c.Absolute):
-			o.end(s, oneseat.AbsoluteTimeout, "")
+			o.end(s, oneseat.ReasonAbsoluteTimeout, "")
 		case s.parent == "" && over(s.seen, c.Idle), s.parent != "" && over(s.seen, c.StreamIdle):
-			o.end(s, oneseat.IdleTimeout, "")
+			o.end(s, oneseat.ReasonIdleTimeout, "")
 		}
 	}
 	o.tickets = slices.DeleteFunc(o.tickets, func(t ticketOf) bool { return over(t.expires, 0) })
@@ -224,7 +224,7 @@ func (o *oracle) trim(c oneseat.Config) {
 	for _, limits := range [][]limitOf{sessions, streams} {
 		goes, _, _ := room(c, nil, o.counted(c), limits, func(*seatOf, limitOf) bool { return true })
 		for _, s := range goes {
-			o.would(c, s, oneseat.Revoked, "")
+			o.would(c, s, oneseat.ReasonRevoked, "")
 		}
 	}
 }
@@ -240,7 +240,7 @@ func (o *oracle) sameBrowser(token string) *seatOf {
 		}
 	}
 	for _, e := range o.ends {
-		if e.parent == "" && e.token == token && e.reason == oneseat.Renewed && o.now.Before(e.at.Add(time.Minute)) {
+		if e.parent == "" && e.token == token && e.reason == oneseat.ReasonRenewed && o.now.Before(e.at.Add(time.Minute)) {
 			if s := o.live(e.by); s != nil {
 				return s
 			}
@@ -278,11 +278,11 @@ func (o *oracle) admit(c oneseat.Config, n *seatOf, presented string, takeOver b
 	limits, streams := o.inForce(c)
 	policy := c.WhenFull
 	if n.parent != "" {
-		limits, policy = streams, oneseat.Ask
+		limits, policy = streams, oneseat.PolicyAsk
 	}
 	goes, full, ok := room(c, n, without(there, chosen...), limits, func(s *seatOf, l limitOf) bool {
 		idle := c.SeatIdle > 0 && s.parent == "" && o.now.Sub(s.seen) >= c.SeatIdle
-		return policy == oneseat.Displace || takeOver || l.ceiling || idle || renewed != nil && l.counts(renewed)
+		return policy == oneseat.PolicyDisplace || takeOver || l.ceiling || idle || renewed != nil && l.counts(renewed)
 	})
 	if !ok && !c.ObserveOnly {
 		if n.parent == "" {
@@ -297,11 +297,11 @@ func (o *oracle) admit(c oneseat.Config, n *seatOf, presented string, takeOver b
 		return v
 	}
 	if renewed != nil {
-		o.end(renewed, oneseat.Renewed, n.id)
+		o.end(renewed, oneseat.ReasonRenewed, n.id)
 	}
 	if ok {
 		for _, s := range append(chosen, goes...) {
-			o.would(c, s, oneseat.Displaced, n.id)
+			o.would(c, s, oneseat.ReasonDisplaced, n.id)
 		}
 	}
 	n.observed = !ok
@@ -374,7 +374,7 @@ func (o *oracle) stream(parent, id oneseat.SessionID) (*seatOf, verdict) {
 func (o *oracle) block(until time.Time) {
 	o.tickets = nil
 	for len(o.seats) > 0 {
-		o.end(o.seats[0], oneseat.AccountWasBlocked, "")
+		o.end(o.seats[0], oneseat.ReasonAccountBlocked, "")
 	}
 	o.blocked = &until
 }

@@ -12,11 +12,11 @@ import (
 func TestNoAnswerFromTheStoreMeansNo(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a, b, _ := following(t, oneseat.Config{Limit: 2})
-		gone, g := signIn(t, a, "ada", oneseat.Client{}), signIn(t, a, "ada", oneseat.Client{})
+		gone, g := signIn(t, a, "ada", oneseat.SignInRequest{}), signIn(t, a, "ada", oneseat.SignInRequest{})
 		if err := a.SignOut(t.Context(), string(gone.Token)); err != nil {
 			t.Fatal(err)
 		}
-		other := signIn(t, a, "grace", oneseat.Client{})
+		other := signIn(t, a, "grace", oneseat.SignInRequest{})
 		wantLive(t, b, g)
 		b.down()
 		time.Sleep(maxStale)
@@ -30,14 +30,14 @@ func TestNoAnswerFromTheStoreMeansNo(t *testing.T) {
 				wantError(t, err, oneseat.ErrStoreUnavailable)
 				wantError(t, err, errDown)
 			}
-			wantEnded(t, b, gone, oneseat.SignedOut) // recorded is final, however old the news
-			_, err := b.SignIn(t.Context(), "ada", oneseat.Client{})
+			wantEnded(t, b, gone, oneseat.ReasonSignedOut) // recorded is final, however old the news
+			_, err := b.SignIn(t.Context(), "ada", oneseat.SignInRequest{})
 			wantError(t, err, oneseat.ErrStoreUnavailable)
 			_, err = b.Rotate(t.Context(), string(g.Token))
 			wantError(t, err, oneseat.ErrStoreUnavailable)
 			_, err = b.Sessions(t.Context(), "ada")
 			wantError(t, err, oneseat.ErrStoreUnavailable)
-			_, err = b.EndAll(t.Context(), "ada", oneseat.Cause{})
+			_, err = b.EndAll(t.Context(), "ada", oneseat.EndOptions{})
 			wantError(t, err, oneseat.ErrStoreUnavailable)
 			wantError(t, b.SignOut(t.Context(), string(g.Token)), oneseat.ErrStoreUnavailable)
 			wantError(t, b.Ping(t.Context()), oneseat.ErrStoreUnavailable)
@@ -55,15 +55,15 @@ func TestNoAnswerFromTheStoreMeansNo(t *testing.T) {
 		time.Sleep(2 * time.Second)
 		wantLive(t, b, g)
 		fromMemory(t, b, g)
-		wantEnded(t, b, gone, oneseat.SignedOut)
+		wantEnded(t, b, gone, oneseat.ReasonSignedOut)
 	})
 }
 
 func TestDangerouslyAllowedMemoryGoesOnWhileTheStoreIsDown(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a, b, _ := following(t, oneseat.Config{DangerouslyAllowWhenStoreIsDown: true, Idle: 100 * time.Second, Absolute: 200 * time.Second})
-		g := signIn(t, a, "ada", oneseat.Client{})
-		unseen := signIn(t, a, "grace", oneseat.Client{})
+		g := signIn(t, a, "ada", oneseat.SignInRequest{})
+		unseen := signIn(t, a, "grace", oneseat.SignInRequest{})
 		time.Sleep(10*time.Second - time.Second/2)
 		wantLive(t, b, g)
 		b.down()
@@ -77,14 +77,14 @@ func TestDangerouslyAllowedMemoryGoesOnWhileTheStoreIsDown(t *testing.T) {
 		wantError(t, err, oneseat.ErrStoreUnavailable)
 		_, err = b.Check(t.Context(), forged("ada"))
 		wantError(t, err, oneseat.ErrStoreUnavailable)
-		_, err = b.SignIn(t.Context(), "ada", oneseat.Client{})
+		_, err = b.SignIn(t.Context(), "ada", oneseat.SignInRequest{})
 		wantError(t, err, oneseat.ErrStoreUnavailable)
 
 		// The switch is no reason to doubt what the store says when it answers.
-		signIn(t, a, "ada", oneseat.Client{})
+		signIn(t, a, "ada", oneseat.SignInRequest{})
 		wantLive(t, b, g)
 		b.up()
-		wantEnded(t, b, g, oneseat.Displaced)
+		wantEnded(t, b, g, oneseat.ReasonDisplaced)
 
 		// Nor does it outlive a timeout.
 		b.down()
@@ -97,14 +97,14 @@ func TestDangerouslyAllowedMemoryGoesOnWhileTheStoreIsDown(t *testing.T) {
 func TestWithoutTheSwitchAFailedUpdateForgetsNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a, b, _ := following(t, oneseat.Config{})
-		gone := signIn(t, a, "ada", oneseat.Client{})
-		g := signIn(t, a, "ada", oneseat.Client{})
+		gone := signIn(t, a, "ada", oneseat.SignInRequest{})
+		g := signIn(t, a, "ada", oneseat.SignInRequest{})
 		wantLive(t, b, g)
 		b.down()
-		_, err := b.SignIn(t.Context(), "ada", oneseat.Client{Token: string(g.Token)})
+		_, err := b.SignIn(t.Context(), "ada", oneseat.SignInRequest{Token: string(g.Token)})
 		wantError(t, err, oneseat.ErrStoreUnavailable)
 		wantError(t, b.SignOut(t.Context(), string(g.Token)), oneseat.ErrStoreUnavailable)
 		time.Sleep(10 * time.Second)
-		wantEnded(t, b, gone, oneseat.Displaced) // only an unknown outcome drops what is known
+		wantEnded(t, b, gone, oneseat.ReasonDisplaced) // only an unknown outcome drops what is known
 	})
 }

@@ -30,7 +30,7 @@ func (r *Registry) StartStream(ctx context.Context, s Session, p Player) (Stream
 	if err != nil {
 		return Stream{}, err
 	}
-	if is.Outcome == Asked && !is.admits() {
+	if is.Outcome == OutcomeAsked && !is.admits() {
 		return Stream{}, v.limitError(is, "")
 	}
 	started, err := v.admitted(is)

@@ -12,20 +12,20 @@ type Policy string
 
 // The policies.
 const (
-	Displace Policy = "displace" // another session gives way, see [WhoGoes]
-	Refuse   Policy = "refuse"   // the newcomer is refused
-	Ask      Policy = "ask"      // the newcomer is refused, with a [Ticket] to choose who goes
+	PolicyDisplace Policy = "displace" // another session gives way, see [DisplaceOrder]
+	PolicyRefuse   Policy = "refuse"   // the newcomer is refused
+	PolicyAsk      Policy = "ask"      // the newcomer is refused, with a [Ticket] to choose who goes
 )
 
 // WhoGoes says in which order sessions give way. A session on the newcomer's own
 // device goes first in any case; among equals the one that signed in first goes.
-type WhoGoes string
+type DisplaceOrder string
 
 // The orders.
 const (
-	Idlest    WhoGoes = "idlest"     // the one that was not used for longest
-	Oldest    WhoGoes = "oldest"     // the one that signed in first
-	SameClass WhoGoes = "same_class" // one of the newcomer's class of device, the idlest of these; then the idlest
+	DisplaceIdlest    DisplaceOrder = "idlest"     // the one that was not used for longest
+	DisplaceOldest    DisplaceOrder = "oldest"     // the one that signed in first
+	DisplaceSameClass DisplaceOrder = "same_class" // one of the newcomer's class of device, the idlest of these; then the idlest
 )
 
 // Unlimited, as a limit, admits up to [MaxSeats] sessions, or [MaxStreams]
@@ -98,16 +98,16 @@ type Source string
 
 // The sources, the most specific first.
 const (
-	FromSetLimit Source = "SetLimit" // stored with the account
-	FromLimitFor Source = "LimitFor" // the application's function
-	FromConfig   Source = "Config"   // for everybody
+	SourceSetLimit Source = "SetLimit" // stored with the account
+	SourceLimitFor Source = "LimitFor" // the application's function
+	SourceConfig   Source = "Config"   // for everybody
 )
 
 // Bound is one limit in force.
 type Bound struct {
-	Name  string `json:"name"`  // "total", "streams", or a class of device
-	Limit int    `json:"limit"` // how many there may be
-	From  Source `json:"from"`  // where it was set
+	Name   string `json:"name"`  // "total", "streams", or a class of device
+	Limit  int    `json:"limit"` // how many there may be
+	Source Source `json:"from"`  // where it was set
 }
 
 // The bounds that are not classes.
@@ -121,9 +121,9 @@ type Decision struct {
 	Outcome   Outcome
 	Renews    SessionID   // the session that is replaced silently
 	Displaces []SessionID // those that give way, in this order
-	Full      string      // the limit that decided: "total", "streams" or a class of device; "" if there was room
+	Bound     string      // the limit that decided: "total", "streams" or a class of device; "" if there was room
 	Limit     int         // that limit
-	From      Source      // and where it was set
+	Source    Source      // and where it was set
 	Observed  bool        // [Config.ObserveOnly]: everybody is let in, and nobody has to go
 
 	keeps   SessionID // the stream that the player has already
@@ -136,35 +136,35 @@ type Outcome string
 
 // The outcomes.
 const (
-	Admitted Outcome = "admitted"
-	Refused  Outcome = "refused" // the account is full
-	Asked    Outcome = "asked"   // the account is full: a ticket lets the newcomer choose who goes
-	Blocked  Outcome = "blocked" // the account is blocked
+	OutcomeAdmitted Outcome = "admitted"
+	OutcomeRefused  Outcome = "refused" // the account is full
+	OutcomeAsked    Outcome = "asked"   // the account is full: a ticket lets the newcomer choose who goes
+	OutcomeBlocked  Outcome = "blocked" // the account is blocked
 
-	already Outcome = "already" // an earlier try of this newcomer was committed
-	unknown Outcome = "unknown" // it may have been, and have been forgotten since
-	invalid Outcome = "invalid" // its ticket, or the session that it belongs to, is not good any more
+	outcomeAlready Outcome = "already" // an earlier try of this newcomer was committed
+	outcomeUnknown Outcome = "unknown" // it may have been, and have been forgotten since
+	outcomeInvalid Outcome = "invalid" // its ticket, or the session that it belongs to, is not good any more
 )
 
 // admits says whether the newcomer is let in.
-func (d Decision) admits() bool { return d.Outcome == Admitted || d.Observed }
+func (d Decision) admits() bool { return d.Outcome == OutcomeAdmitted || d.Observed }
 
 // full says that the newcomer found no room.
-func (d Decision) full() bool { return d.Outcome == Refused || d.Outcome == Asked }
+func (d Decision) full() bool { return d.Outcome == OutcomeRefused || d.Outcome == OutcomeAsked }
 
 // rule is the configuration as far as it decides: a plain value. Everything that
 // needs I/O was looked up before.
 type rule struct {
-	realm       string
-	limits      Limits // for everybody; Total and Streams are set
-	whenFull    Policy // of sessions; a stream is always asked about
-	whoGoes     WhoGoes
-	seatIdle    time.Duration // under Refuse and Ask, who is idle for longer gives way; 0: nobody does
-	streamIdle  time.Duration // how long a stream lives without a heartbeat
-	observeOnly bool          // limits are counted and reported, and let everybody in
-	idle        time.Duration // 0: sessions do not time out by idleness
-	absolute    time.Duration // 0: sessions do not time out by age
-	touchEvery  time.Duration // how exactly last-seen is kept
-	keepEndings time.Duration
-	adoptUntil  time.Time // until then sessions older than oneseat are seated; zero: none is
+	realm         string
+	limits        Limits // for everybody; Total and Streams are set
+	whenFull      Policy // of sessions; a stream is always asked about
+	displaceOrder DisplaceOrder
+	seatIdle      time.Duration // under Refuse and Ask, who is idle for longer gives way; 0: nobody does
+	streamIdle    time.Duration // how long a stream lives without a heartbeat
+	observeOnly   bool          // limits are counted and reported, and let everybody in
+	idle          time.Duration // 0: sessions do not time out by idleness
+	absolute      time.Duration // 0: sessions do not time out by age
+	touchEvery    time.Duration // how exactly last-seen is kept
+	keepEndings   time.Duration
+	adoptUntil    time.Time // until then sessions older than oneseat are seated; zero: none is
 }

@@ -18,7 +18,7 @@ func TestAProofDoesNotVouchForWhatWasCachedAfterItBegan(t *testing.T) {
 		a, b, store := following(t, oneseat.Config{})
 		b.mute()
 		time.Sleep(2 * maxStale)
-		g := signIn(t, a, "ada", oneseat.Client{})
+		g := signIn(t, a, "ada", oneseat.SignInRequest{})
 		slow := make(chan struct{}, 1) // a call is under way, from now to then
 		then, finish := gate(t)
 		b.set(func() {
@@ -62,7 +62,7 @@ func TestWhatWasReadBeforeAGapIsNeverProven(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				store := memstore.New()
 				a := newNode(t, store, oneseat.Config{})
-				g := signIn(t, a, "ada", oneseat.Client{})
+				g := signIn(t, a, "ada", oneseat.SignInRequest{})
 				f := &faulty{Store: store}
 				called := make(chan struct{})
 				answer, open := gate(t)
@@ -93,7 +93,7 @@ func TestWhatWasReadBeforeAGapIsNeverProven(t *testing.T) {
 				checked := make(chan struct{})
 				go func() { _, _ = b.Check(t.Context(), string(g.Token)); close(checked) }()
 				await(t, read)
-				signIn(t, a, "ada", oneseat.Client{}) // its entry is before where the log is found to end
+				signIn(t, a, "ada", oneseat.SignInRequest{}) // its entry is before where the log is found to end
 				gapIsKnown := func() { open(); synctest.Wait() }
 				if c.late {
 					gapIsKnown()
@@ -104,7 +104,7 @@ func TestWhatWasReadBeforeAGapIsNeverProven(t *testing.T) {
 					gapIsKnown()
 				}
 				time.Sleep(maxStale + tick)
-				wantEnded(t, b, g, oneseat.Displaced)
+				wantEnded(t, b, g, oneseat.ReasonDisplaced)
 			})
 		})
 	}
@@ -114,7 +114,7 @@ func TestWhatWasReadBeforeAGapIsNeverProven(t *testing.T) {
 func TestAGapSuspendsWhatWasCached(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a, b, store := following(t, oneseat.Config{})
-		g, other := signIn(t, a, "ada", oneseat.Client{}), signIn(t, a, "grace", oneseat.Client{})
+		g, other := signIn(t, a, "ada", oneseat.SignInRequest{}), signIn(t, a, "grace", oneseat.SignInRequest{})
 		wantLive(t, b, g)
 		wantLive(t, b, other)
 		time.Sleep(5 * time.Second)
@@ -142,7 +142,7 @@ func TestAGapSuspendsWhatWasCached(t *testing.T) {
 func TestOnlyTheEndOfTheLogIsAProof(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a, b, _ := following(t, oneseat.Config{})
-		g := signIn(t, a, "ada", oneseat.Client{})
+		g := signIn(t, a, "ada", oneseat.SignInRequest{})
 		wantLive(t, b, g)
 		b.mute()
 		var calls atomic.Int64
@@ -170,7 +170,7 @@ func TestAProofCountsAsOfItsBeginning(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a, b, store := following(t, oneseat.Config{})
 		b.mute()
-		g := signIn(t, a, "ada", oneseat.Client{})
+		g := signIn(t, a, "ada", oneseat.SignInRequest{})
 		fromStore(t, b, g)
 		time.Sleep(2 * maxStale)
 		fromMemory(t, b, g)

@@ -27,7 +27,7 @@ func TestEndRealmEndsEverythingBeforeAndNothingAfter(t *testing.T) {
 		a, b, store := following(t, oneseat.Config{Limit: 2})
 		var before []oneseat.Grant
 		for _, account := range []string{"ada", "ada", "grace"} {
-			g := signIn(t, a, account, oneseat.Client{Device: laptop})
+			g := signIn(t, a, account, oneseat.SignInRequest{Device: laptop})
 			wantLive(t, a, g)
 			wantLive(t, b, g)
 			before = append(before, g)
@@ -37,23 +37,23 @@ func TestEndRealmEndsEverythingBeforeAndNothingAfter(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer other.Close()
-		theirs := signIn(t, other, "ada", oneseat.Client{})
+		theirs := signIn(t, other, "ada", oneseat.SignInRequest{})
 
 		time.Sleep(time.Second)
 		endRealm(t, a, "support\x00 desk"+strings.Repeat("!", 200))
 		at := time.Now()
 		for _, g := range before {
-			ending := wantEnded(t, a, g, oneseat.RealmEnded) // at once where it was done
+			ending := wantEnded(t, a, g, oneseat.ReasonRealmEnded) // at once where it was done
 			if !ending.At.Equal(at) || ending.Device != laptop {
 				t.Errorf("the ending is %+v", ending)
 			}
 		}
-		after := signIn(t, a, "ada", oneseat.Client{})
+		after := signIn(t, a, "ada", oneseat.SignInRequest{})
 		wantLive(t, a, after)
 		wantLive(t, b, after)
 		synctest.Wait() // the news arrives
 		for _, g := range before {
-			wantEnded(t, b, g, oneseat.RealmEnded)
+			wantEnded(t, b, g, oneseat.ReasonRealmEnded)
 		}
 		wantLive(t, b, after)
 		wantLive(t, other, theirs)
@@ -64,11 +64,11 @@ func TestEndRealmEndsEverythingBeforeAndNothingAfter(t *testing.T) {
 			t.Errorf("live: %+v, %v", live, err)
 		}
 		events := logged(t, store, "")
-		if n := count(events, oneseat.RealmWasEnded); n != 1 {
+		if n := count(events, oneseat.EventRealmEnded); n != 1 {
 			t.Fatalf("%d events", n)
 		}
 		for _, e := range events {
-			if want := "support desk" + strings.Repeat("!", 36); e.Type == oneseat.RealmWasEnded && (e.Actor != want || e.Account != "") {
+			if want := "support desk" + strings.Repeat("!", 36); e.Type == oneseat.EventRealmEnded && (e.Actor != want || e.Account != "") {
 				t.Errorf("the event is %+v", e)
 			}
 		}
@@ -79,19 +79,19 @@ func TestEndRealmEndsEverythingBeforeAndNothingAfter(t *testing.T) {
 func TestEndRealmIsKnownWithinMaxStaleWhereTheLogIsBroken(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a, b, _ := following(t, oneseat.Config{})
-		g := signIn(t, a, "ada", oneseat.Client{})
+		g := signIn(t, a, "ada", oneseat.SignInRequest{})
 		b.deaf()
 		time.Sleep(2 * time.Second)
 		wantLive(t, b, g)
 		time.Sleep(time.Second / 2)
 		endRealm(t, a, "")
-		after := signIn(t, a, "grace", oneseat.Client{})
+		after := signIn(t, a, "grace", oneseat.SignInRequest{})
 		wantLive(t, b, after) // though its control record is stale
-		own := signIn(t, b, "alan", oneseat.Client{})
+		own := signIn(t, b, "alan", oneseat.SignInRequest{})
 		wantLive(t, b, own)
 		wantLive(t, a, own)
 		time.Sleep(time.Second + tick)
-		wantEnded(t, b, g, oneseat.RealmEnded)
+		wantEnded(t, b, g, oneseat.ReasonRealmEnded)
 	})
 }
 
@@ -99,29 +99,29 @@ func TestWhatTheRealmsEndTookIsNeitherRotatedNorCounted(t *testing.T) {
 	a, b, store := newSystem(t, oneseat.Config{Limit: 5})
 	var g []oneseat.Grant
 	for range 4 {
-		g = append(g, signIn(t, a, "ada", oneseat.Client{}))
+		g = append(g, signIn(t, a, "ada", oneseat.SignInRequest{}))
 	}
 	endRealm(t, a, "")
 	_, err := a.Rotate(t.Context(), string(g[0].Token))
-	if over, ok := errors.AsType[*oneseat.EndedError](err); !ok || over.Ending.Reason != oneseat.RealmEnded {
+	if over, ok := errors.AsType[*oneseat.EndedError](err); !ok || over.Ending.Reason != oneseat.ReasonRealmEnded {
 		t.Errorf("rotation: %v", err)
 	}
 	if err := a.SignOut(t.Context(), string(g[1].Token)); err != nil {
 		t.Error(err)
 	}
-	if n, err := a.End(t.Context(), "ada", oneseat.Cause{}, g[2].Session.ID); n != 0 || err != nil {
+	if n, err := a.End(t.Context(), "ada", oneseat.EndOptions{}, g[2].Session.ID); n != 0 || err != nil {
 		t.Errorf("%d were ended, %v", n, err)
 	}
-	if n, err := a.EndAll(t.Context(), "ada", oneseat.Cause{}); n != 0 || err != nil {
+	if n, err := a.EndAll(t.Context(), "ada", oneseat.EndOptions{}); n != 0 || err != nil {
 		t.Errorf("%d were ended, %v", n, err)
 	}
 	for i := range g {
 		_, err := b.Check(t.Context(), string(g[i].Token))
-		if over, ok := errors.AsType[*oneseat.EndedError](err); !ok || over.Ending.Reason != oneseat.RealmEnded {
+		if over, ok := errors.AsType[*oneseat.EndedError](err); !ok || over.Ending.Reason != oneseat.ReasonRealmEnded {
 			t.Errorf("session %d: %v, want realm_ended: P3, an ending is final", i, err)
 		}
 	}
-	if n := count(logged(t, store, "ada"), oneseat.SessionRotated); n != 0 {
+	if n := count(logged(t, store, "ada"), oneseat.EventSessionRotated); n != 0 {
 		t.Errorf("%d were rotated", n)
 	}
 }
@@ -129,15 +129,15 @@ func TestWhatTheRealmsEndTookIsNeitherRotatedNorCounted(t *testing.T) {
 func TestEndRealmTwiceEndsTwice(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a, b, _ := following(t, oneseat.Config{})
-		first := signIn(t, a, "ada", oneseat.Client{})
+		first := signIn(t, a, "ada", oneseat.SignInRequest{})
 		endRealm(t, a, "")
-		second := signIn(t, a, "grace", oneseat.Client{})
+		second := signIn(t, a, "grace", oneseat.SignInRequest{})
 		endRealm(t, b, "")
-		third := signIn(t, a, "alan", oneseat.Client{})
+		third := signIn(t, a, "alan", oneseat.SignInRequest{})
 		synctest.Wait()
 		for _, r := range []node{a, b} {
-			wantEnded(t, r, first, oneseat.RealmEnded)
-			wantEnded(t, r, second, oneseat.RealmEnded)
+			wantEnded(t, r, first, oneseat.ReasonRealmEnded)
+			wantEnded(t, r, second, oneseat.ReasonRealmEnded)
 			wantLive(t, r, third)
 		}
 	})
@@ -147,15 +147,15 @@ func TestEndRealmTwiceEndsTwice(t *testing.T) {
 func TestEndRealmWhoseReplyWasLostEndsOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a, b, store := following(t, oneseat.Config{})
-		before := signIn(t, a, "ada", oneseat.Client{})
+		before := signIn(t, a, "ada", oneseat.SignInRequest{})
 		time.Sleep(time.Second)
 		var between oneseat.Grant
-		a.loseReplies(oneseat.KeyOf(realm, ""), 1, func() { between = signIn(t, b, "grace", oneseat.Client{}) })
+		a.loseReplies(oneseat.KeyOf(realm, ""), 1, func() { between = signIn(t, b, "grace", oneseat.SignInRequest{}) })
 		endRealm(t, a, "")
-		wantEnded(t, a, before, oneseat.RealmEnded)
+		wantEnded(t, a, before, oneseat.ReasonRealmEnded)
 		wantLive(t, a, between)
 		wantLive(t, b, between)
-		if n := count(logged(t, store, ""), oneseat.RealmWasEnded); n != 1 {
+		if n := count(logged(t, store, ""), oneseat.EventRealmEnded); n != 1 {
 			t.Errorf("%d events, want one", n)
 		}
 
@@ -171,7 +171,7 @@ func TestEndRealmWhoseReplyWasLostEndsOnce(t *testing.T) {
 			}
 		})
 		endRealm(t, a, "")
-		wantEnded(t, a, between, oneseat.RealmEnded)
+		wantEnded(t, a, between, oneseat.ReasonRealmEnded)
 
 		a.loseReplies(oneseat.KeyOf(realm, ""), 99, nil)
 		wantError(t, a.EndRealm(t.Context(), ""), oneseat.ErrUnknownOutcome)
@@ -185,13 +185,13 @@ func TestEndRealmWhoseReplyWasLostEndsOnce(t *testing.T) {
 func TestEndRealmWhoseReplyWasLostCutsWhatIsHeldHere(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a, _, _ := following(t, oneseat.Config{})
-		g := signIn(t, a, "ada", oneseat.Client{})
+		g := signIn(t, a, "ada", oneseat.SignInRequest{})
 		ctx, stop := a.Hold(t.Context(), g.Session)
 		defer stop()
 		a.deaf()
 		a.loseReplies(oneseat.KeyOf(realm, ""), 1, nil)
 		endRealm(t, a, "")
-		wantEnding(t, context.Cause(ctx), g.Session.ID, oneseat.RealmEnded)
+		wantEnding(t, context.Cause(ctx), g.Session.ID, oneseat.ReasonRealmEnded)
 	})
 }
 
@@ -200,7 +200,7 @@ func TestEndRealmWhoseReplyWasLostCutsWhatIsHeldHere(t *testing.T) {
 func TestAnEpochThatTheStoreHasLostEndsNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a, b, store := following(t, oneseat.Config{Limit: 2, Idle: time.Hour, MaxStale: time.Minute})
-		used := signIn(t, a, "ada", oneseat.Client{})
+		used := signIn(t, a, "ada", oneseat.SignInRequest{})
 		before := stored(t, store, "")
 		if err := signOut(t, a, used); err != nil {
 			t.Fatal(err)
@@ -212,8 +212,8 @@ func TestAnEpochThatTheStoreHasLostEndsNothing(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		g := signIn(t, b, "ada", oneseat.Client{})
-		wantEnded(t, a, used, oneseat.SignedOut) // its use is noted
+		g := signIn(t, b, "ada", oneseat.SignInRequest{})
+		wantEnded(t, a, used, oneseat.ReasonSignedOut) // its use is noted
 		synctest.Wait()
 		if v := stored(t, store, "ada"); len(v.Roster.Seats) != 1 {
 			t.Fatalf("the roster is %+v", v.Roster)
@@ -226,7 +226,7 @@ func TestAnEpochThatTheStoreHasLostEndsNothing(t *testing.T) {
 func TestASignInDuringEndRealmIsOfOneEpochOrTheOther(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a, b, _ := following(t, oneseat.Config{Limit: 3})
-		signIn(t, a, "ada", oneseat.Client{})
+		signIn(t, a, "ada", oneseat.SignInRequest{})
 		var other oneseat.Grant
 		between := func(do func()) {
 			first := true
@@ -243,19 +243,19 @@ func TestASignInDuringEndRealmIsOfOneEpochOrTheOther(t *testing.T) {
 		// Somebody was admitted under the new epoch: so is this one.
 		between(func() {
 			endRealm(t, b, "")
-			other = signIn(t, b, "ada", oneseat.Client{})
+			other = signIn(t, b, "ada", oneseat.SignInRequest{})
 		})
-		g := signIn(t, a, "ada", oneseat.Client{})
+		g := signIn(t, a, "ada", oneseat.SignInRequest{})
 		for _, r := range []node{a, b} {
 			wantLive(t, r, g)
 			wantLive(t, r, other)
 		}
 		// Nobody was: this one counts as before the end.
 		between(func() { endRealm(t, b, "") })
-		g = signIn(t, a, "ada", oneseat.Client{})
+		g = signIn(t, a, "ada", oneseat.SignInRequest{})
 		synctest.Wait()
-		wantEnded(t, a, g, oneseat.RealmEnded)
-		wantEnded(t, b, g, oneseat.RealmEnded)
+		wantEnded(t, a, g, oneseat.ReasonRealmEnded)
+		wantEnded(t, b, g, oneseat.ReasonRealmEnded)
 	})
 }
 
@@ -263,7 +263,7 @@ func TestASignInDuringEndRealmIsOfOneEpochOrTheOther(t *testing.T) {
 func TestWithoutTheControlRecordNothingIssuedBeforeIsAccepted(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a, b, store := following(t, oneseat.Config{})
-		old := signIn(t, a, "ada", oneseat.Client{})
+		old := signIn(t, a, "ada", oneseat.SignInRequest{})
 		deleteRow(t, store, "")
 		time.Sleep(time.Minute + time.Second) // nothing is believed longer without a read
 		for _, r := range []node{a, b} {
@@ -274,13 +274,13 @@ func TestWithoutTheControlRecordNothingIssuedBeforeIsAccepted(t *testing.T) {
 			}
 		}
 		events := len(logged(t, store, ""))
-		g := signIn(t, a, "grace", oneseat.Client{}) // makes it anew
+		g := signIn(t, a, "grace", oneseat.SignInRequest{}) // makes it anew
 		if n := len(logged(t, store, "")) - events; n != 1 {
 			t.Errorf("%d events: the making of a control record is none", n)
 		}
 		for _, r := range []node{a, b} {
 			wantLive(t, r, g)
-			wantEnded(t, r, old, oneseat.RealmEnded)
+			wantEnded(t, r, old, oneseat.ReasonRealmEnded)
 		}
 	})
 }
@@ -289,7 +289,7 @@ func TestWithoutTheControlRecordNothingIssuedBeforeIsAccepted(t *testing.T) {
 func TestWithoutTheControlRecordNoStreamIsKept(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a, _, store := following(t, oneseat.Config{MaxStale: oneseat.FreshAlways})
-		g := signIn(t, a, "ada", oneseat.Client{})
+		g := signIn(t, a, "ada", oneseat.SignInRequest{})
 		stream := play(t, a, g.Session, "p")
 		deleteRow(t, store, "")
 		before := stored(t, store, "ada").Version
@@ -310,7 +310,7 @@ func TestTheControlRecordIsMadeOnce(t *testing.T) {
 	for i := range all {
 		wg.Go(func() {
 			var err error
-			if all[i], err = []node{a, b}[i%2].SignIn(t.Context(), fmt.Sprint("account ", i), oneseat.Client{}); err != nil {
+			if all[i], err = []node{a, b}[i%2].SignIn(t.Context(), fmt.Sprint("account ", i), oneseat.SignInRequest{}); err != nil {
 				t.Error(err)
 			}
 		})
@@ -320,7 +320,7 @@ func TestTheControlRecordIsMadeOnce(t *testing.T) {
 		wantLive(t, a, g)
 		wantLive(t, b, g)
 	}
-	if n := count(logged(t, store, ""), oneseat.RealmWasEnded); n != 0 {
+	if n := count(logged(t, store, ""), oneseat.EventRealmEnded); n != 0 {
 		t.Errorf("%d events say that the realm was ended", n)
 	}
 }
@@ -337,23 +337,23 @@ func TestASignInDuringEndsOfTheRealmIsNoPartialRestore(t *testing.T) {
 				if err := other.EndRealm(ctx, ""); err != nil {
 					t.Error(err)
 				}
-				signIn(t, other, "ada", oneseat.Client{})
+				signIn(t, other, "ada", oneseat.SignInRequest{})
 			}
 			return next(ctx, k, c)
 		}
 	})
-	wantLive(t, other, signIn(t, r, "ada", oneseat.Client{}))
+	wantLive(t, other, signIn(t, r, "ada", oneseat.SignInRequest{}))
 }
 
 // A restore that brought back an older control record beside newer rosters.
 func TestAPartialRestoreIsNoticedAndMendedByEndRealm(t *testing.T) {
 	a, b, store := newSystem(t, oneseat.Config{})
-	signIn(t, a, "grace", oneseat.Client{})
+	signIn(t, a, "grace", oneseat.SignInRequest{})
 	old := stored(t, store, "").View.Roster
 	endRealm(t, a, "")
-	g := signIn(t, a, "ada", oneseat.Client{})
+	g := signIn(t, a, "ada", oneseat.SignInRequest{})
 	_, err := store.Update(t.Context(), oneseat.KeyOf(realm, ""), func(oneseat.View) (oneseat.Change, error) {
-		return oneseat.Change{Roster: old, Events: []oneseat.Event{{Type: oneseat.RealmWasEnded, Realm: realm}}}, nil
+		return oneseat.Change{Roster: old, Events: []oneseat.Event{{Type: oneseat.EventRealmEnded, Realm: realm}}}, nil
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -361,21 +361,21 @@ func TestAPartialRestoreIsNoticedAndMendedByEndRealm(t *testing.T) {
 	c := newNode(t, store, oneseat.Config{})
 	_, err = c.Check(t.Context(), string(g.Token))
 	wantError(t, err, oneseat.ErrNoSession)
-	_, err = c.SignIn(t.Context(), "ada", oneseat.Client{})
+	_, err = c.SignIn(t.Context(), "ada", oneseat.SignInRequest{})
 	if format, ok := errors.AsType[*oneseat.FormatError](err); !ok || !strings.Contains(format.Problem, "EndRealm") {
 		t.Fatalf("got %v", err)
 	}
 	endRealm(t, b, "after the restore")
-	wantEnded(t, c, g, oneseat.RealmEnded)
-	wantLive(t, c, signIn(t, c, "ada", oneseat.Client{}))
+	wantEnded(t, c, g, oneseat.ReasonRealmEnded)
+	wantLive(t, c, signIn(t, c, "ada", oneseat.SignInRequest{}))
 }
 
 // A row under the wrong key is nobody's.
 func TestARosterOfAnotherAccountIsNotBelieved(t *testing.T) {
 	store := memstore.New()
 	r := newNode(t, store, oneseat.Config{})
-	g := signIn(t, r, "ada", oneseat.Client{})
-	grace := signIn(t, r, "grace", oneseat.Client{})
+	g := signIn(t, r, "ada", oneseat.SignInRequest{})
+	grace := signIn(t, r, "grace", oneseat.SignInRequest{})
 	swapped := stored(t, store, "ada").View.Roster
 	_, err := store.Update(t.Context(), oneseat.KeyOf(realm, "grace"), func(oneseat.View) (oneseat.Change, error) {
 		return oneseat.Change{Roster: swapped}, nil
@@ -390,7 +390,7 @@ func TestARosterOfAnotherAccountIsNotBelieved(t *testing.T) {
 	}
 	_, err = fresh.CheckID(t.Context(), "grace", g.Session.ID)
 	wantError(t, err, oneseat.ErrNoSession)
-	_, err = fresh.SignIn(t.Context(), "grace", oneseat.Client{})
+	_, err = fresh.SignIn(t.Context(), "grace", oneseat.SignInRequest{})
 	if _, ok := errors.AsType[*oneseat.FormatError](err); !ok {
 		t.Errorf("got %v", err)
 	}
@@ -407,7 +407,7 @@ func tokenLike(g oneseat.Grant, key oneseat.Key) string {
 // nothing, and changes nothing.
 func TestNobodyReachesTheControlRecordWithAToken(t *testing.T) {
 	r := newNode(t, memstore.New(), oneseat.Config{})
-	g := signIn(t, r, "ada", oneseat.Client{})
+	g := signIn(t, r, "ada", oneseat.SignInRequest{})
 	before, writes := stored(t, r.Store, ""), r.writes.Load()
 	for range 3 {
 		token := forged("")
@@ -427,7 +427,7 @@ func TestRealmsDoNotShareSessions(t *testing.T) {
 	store := memstore.New()
 	one := newRegistry(t, store, oneseat.Config{Realm: "one"})
 	two := newRegistry(t, store, oneseat.Config{Realm: "two"})
-	g := signIn(t, one, "ada", oneseat.Client{})
+	g := signIn(t, one, "ada", oneseat.SignInRequest{})
 	_, err := two.Check(t.Context(), string(g.Token))
 	wantError(t, err, oneseat.ErrNoSession)
 	_, err = two.CheckID(t.Context(), "ada", g.Session.ID)
@@ -437,7 +437,7 @@ func TestRealmsDoNotShareSessions(t *testing.T) {
 	if err == nil {
 		t.Error("it was rotated from another realm")
 	}
-	signIn(t, two, "ada", oneseat.Client{Token: string(g.Token)})
+	signIn(t, two, "ada", oneseat.SignInRequest{Token: string(g.Token)})
 	wantLive(t, one, g)
 }
 
@@ -453,7 +453,7 @@ func TestEndRealmIsKnownWithinMaxStaleWhereOnlyItsPartOfTheLogIsBroken(t *testin
 		for i := 0; oneseat.KeyOf(realm, account).Partition(8) == control; i++ {
 			account = fmt.Sprint("account ", i)
 		}
-		g := signIn(t, a, account, oneseat.Client{})
+		g := signIn(t, a, account, oneseat.SignInRequest{})
 		wantLive(t, b, g)
 		b.set(func() {
 			b.changes = func(ctx context.Context, p int, after oneseat.Cursor, next tailFunc) (oneseat.Tail, error) {
@@ -467,6 +467,6 @@ func TestEndRealmIsKnownWithinMaxStaleWhereOnlyItsPartOfTheLogIsBroken(t *testin
 			t.Fatal(err)
 		}
 		time.Sleep(maxStale + tick)
-		wantEnded(t, b, g, oneseat.RealmEnded)
+		wantEnded(t, b, g, oneseat.ReasonRealmEnded)
 	})
 }

@@ -35,16 +35,16 @@ func guarded(t testing.TB, f *faulty, account string, most int) {
 func TestTicketsRedeemedAtOnceLeaveAtMostTheLimit(t *testing.T) {
 	for _, limit := range []int{1, 3} {
 		for range 10 {
-			a, b, store := newSystem(t, oneseat.Config{Limit: limit, WhenFull: oneseat.Ask})
+			a, b, store := newSystem(t, oneseat.Config{Limit: limit, WhenFull: oneseat.PolicyAsk})
 			guarded(t, a.faulty, "ada", limit)
 			guarded(t, b.faulty, "ada", limit)
 			var there []oneseat.SessionID
 			for range limit {
-				there = append(there, signIn(t, a, "ada", oneseat.Client{}).Session.ID)
+				there = append(there, signIn(t, a, "ada", oneseat.SignInRequest{}).Session.ID)
 			}
 			var tickets []oneseat.Ticket
 			for range 8 {
-				tickets = append(tickets, refused(t, a, "ada", oneseat.Client{}).Ticket)
+				tickets = append(tickets, refused(t, a, "ada", oneseat.SignInRequest{}).Ticket)
 			}
 			var wg sync.WaitGroup
 			start := make(chan struct{})
@@ -52,7 +52,7 @@ func TestTicketsRedeemedAtOnceLeaveAtMostTheLimit(t *testing.T) {
 			for i := range 32 {
 				wg.Go(func() {
 					<-start
-					g, err := []node{a, b}[i%2].Redeem(t.Context(), tickets[i%8], oneseat.Client{}, there[i%limit])
+					g, err := []node{a, b}[i%2].Redeem(t.Context(), tickets[i%8], oneseat.SignInRequest{}, there[i%limit])
 					_, full := errors.AsType[*oneseat.LimitError](err)
 					_, used := errors.AsType[*oneseat.TicketError](err)
 					switch {
@@ -83,13 +83,13 @@ func TestTicketsRedeemedAtOnceLeaveAtMostTheLimit(t *testing.T) {
 // P1, STO: neither does a lost reply admit twice.
 func TestTicketsRedeemedAtOnceWithLostReplies(t *testing.T) {
 	for round := range 5 {
-		a, b, store := newSystem(t, oneseat.Config{Limit: 2, WhenFull: oneseat.Ask})
+		a, b, store := newSystem(t, oneseat.Config{Limit: 2, WhenFull: oneseat.PolicyAsk})
 		there := []oneseat.SessionID{
-			signIn(t, a, "ada", oneseat.Client{}).Session.ID, signIn(t, a, "ada", oneseat.Client{}).Session.ID,
+			signIn(t, a, "ada", oneseat.SignInRequest{}).Session.ID, signIn(t, a, "ada", oneseat.SignInRequest{}).Session.ID,
 		}
 		var tickets []oneseat.Ticket
 		for range 8 {
-			tickets = append(tickets, refused(t, a, "ada", oneseat.Client{}).Ticket)
+			tickets = append(tickets, refused(t, a, "ada", oneseat.SignInRequest{}).Ticket)
 		}
 		var calls atomic.Int64
 		for _, r := range []node{a, b} {
@@ -115,7 +115,7 @@ func TestTicketsRedeemedAtOnceWithLostReplies(t *testing.T) {
 		for i, ticket := range tickets {
 			wg.Go(func() {
 				<-start
-				g, err := []node{a, b}[i%2].Redeem(t.Context(), ticket, oneseat.Client{}, there[i/2%2])
+				g, err := []node{a, b}[i%2].Redeem(t.Context(), ticket, oneseat.SignInRequest{}, there[i/2%2])
 				_, full := errors.AsType[*oneseat.LimitError](err)
 				switch {
 				case err == nil:
@@ -132,7 +132,7 @@ func TestTicketsRedeemedAtOnceWithLostReplies(t *testing.T) {
 		if n := admitted.Load(); len(live) != 2 || n > 2 {
 			t.Errorf("%d live, %d admitted", len(live), n)
 		}
-		if created := count(logged(t, store, "ada"), oneseat.SessionCreated); created != 4 {
+		if created := count(logged(t, store, "ada"), oneseat.EventSessionCreated); created != 4 {
 			t.Errorf("%d sessions were made of 4", created)
 		}
 	}
@@ -140,10 +140,10 @@ func TestTicketsRedeemedAtOnceWithLostReplies(t *testing.T) {
 
 func TestALostReplyNeitherAdmitsTwiceNorLosesTheTicket(t *testing.T) {
 	r := newNode(t, memstore.New(), asking)
-	there := signIn(t, r, "ada", oneseat.Client{})
+	there := signIn(t, r, "ada", oneseat.SignInRequest{})
 	key := oneseat.KeyOf(realm, "ada")
 	r.loseReplies(key, 2, nil)
-	ticket := refused(t, r, "ada", oneseat.Client{}).Ticket
+	ticket := refused(t, r, "ada", oneseat.SignInRequest{}).Ticket
 	if n := len(stored(t, r.Store, "ada").Roster.Pending); n != 1 {
 		t.Errorf("%d tickets for one newcomer", n)
 	}
@@ -156,21 +156,21 @@ func TestALostReplyNeitherAdmitsTwiceNorLosesTheTicket(t *testing.T) {
 		t.Error("another ticket")
 	}
 	r.loseReplies(key, 2, nil)
-	got := redeem(t, r, ticket, oneseat.Client{}, there.Session.ID)
+	got := redeem(t, r, ticket, oneseat.SignInRequest{}, there.Session.ID)
 	wantIDs(t, r.Store, "ada", got.Session.ID)
-	if n := count(logged(t, r.Store.(oneseat.History), "ada"), oneseat.SessionCreated); n != 2 {
+	if n := count(logged(t, r.Store.(oneseat.History), "ada"), oneseat.EventSessionCreated); n != 2 {
 		t.Errorf("%d sessions were made", n)
 	}
 
 	// Ended before the reply came: it says so, and the ticket is used.
-	ticket = refused(t, r, "ada", oneseat.Client{}).Ticket
+	ticket = refused(t, r, "ada", oneseat.SignInRequest{}).Ticket
 	r.loseReplies(key, 1, func() {
-		if _, err := newNode(t, r.Store, asking).EndAll(t.Context(), "ada", oneseat.Cause{}); err != nil {
+		if _, err := newNode(t, r.Store, asking).EndAll(t.Context(), "ada", oneseat.EndOptions{}); err != nil {
 			t.Error(err)
 		}
 	})
-	_, err := r.Redeem(t.Context(), ticket, oneseat.Client{}, got.Session.ID)
-	if over, ok := errors.AsType[*oneseat.EndedError](err); !ok || over.Ending.Reason != oneseat.Revoked {
+	_, err := r.Redeem(t.Context(), ticket, oneseat.SignInRequest{}, got.Session.ID)
+	if over, ok := errors.AsType[*oneseat.EndedError](err); !ok || over.Ending.Reason != oneseat.ReasonRevoked {
 		t.Errorf("got %v", err)
 	}
 	wantIDs(t, r.Store, "ada")

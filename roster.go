@@ -102,9 +102,9 @@ func (s *seat) timeout(now time.Time, rule rule) (Reason, bool) {
 	absolute, idle := s.lifetimes(rule)
 	switch {
 	case absolute > 0 && !now.Before(s.Created.Add(absolute)):
-		return AbsoluteTimeout, true
+		return ReasonAbsoluteTimeout, true
 	case idle > 0 && !now.Before(s.LastSeen.Add(idle)):
-		return IdleTimeout, true
+		return ReasonIdleTimeout, true
 	}
 	return "", false
 }

@@ -107,7 +107,7 @@ func same(t *testing.T, what string, got, want any) {
 }
 
 func TestRecogniseTellsWhatATokenIs(t *testing.T) {
-	ro := aRoster(aSeat("a", rotated(0)), aSeat("b"), anEnding("c", Displaced, 0, "a"))
+	ro := aRoster(aSeat("a", rotated(0)), aSeat("b"), anEnding("c", ReasonDisplaced, 0, "a"))
 	for _, tt := range []struct {
 		token    string
 		now      time.Duration
@@ -164,7 +164,7 @@ func TestTheControlRecordIsNeverDue(t *testing.T) {
 func TestJudgeTable(t *testing.T) {
 	const tick = time.Microsecond
 	rule := plain
-	untold := anEnding("e", Displaced, 0, "a")
+	untold := anEnding("e", ReasonDisplaced, 0, "a")
 	told := untold
 	told.used = at(0)
 	replay := aSeat("a", rotated(-rotateGrace))
@@ -185,14 +185,14 @@ func TestJudgeTable(t *testing.T) {
 		{name: "live until just before it idles", ro: aRoster(aSeat("a")), now: time.Hour - tick, epoch: 1, want: verdictLive},
 		{name: "idle", ro: aRoster(aSeat("a")), now: time.Hour, epoch: 1, want: verdictExpired},
 		{name: "old", ro: aRoster(aSeat("a", seen(24*time.Hour))), now: 24 * time.Hour, epoch: 1, want: verdictExpired},
-		{name: "the realm was ended", ro: aRoster(aSeat("a")), epoch: 2, want: verdictEnded, reason: RealmEnded},
-		{name: "the realm was ended, and it idles too", ro: aRoster(aSeat("a")), now: time.Hour, epoch: 2, want: verdictEnded, reason: RealmEnded},
+		{name: "the realm was ended", ro: aRoster(aSeat("a")), epoch: 2, want: verdictEnded, reason: ReasonRealmEnded},
+		{name: "the realm was ended, and it idles too", ro: aRoster(aSeat("a")), now: time.Hour, epoch: 2, want: verdictEnded, reason: ReasonRealmEnded},
 		{name: "the control record was lost", ro: aRoster(aSeat("a")), epoch: 0, want: verdictNone},
-		{name: "ended", ro: aRoster(untold), secret: "e", epoch: 1, want: verdictEnded, reason: Displaced, report: true},
-		{name: "ended, reported just now", ro: aRoster(told), secret: "e", epoch: 1, want: verdictEnded, reason: Displaced},
-		{name: "ended, reported almost an hour ago", ro: aRoster(told), secret: "e", now: usedWindow - tick, epoch: 1, want: verdictEnded, reason: Displaced},
-		{name: "ended, reported an hour ago", ro: aRoster(told), secret: "e", now: usedWindow, epoch: 1, want: verdictEnded, reason: Displaced, report: true},
-		{name: "ended, whatever the epoch", ro: aRoster(told), secret: "e", epoch: 9, want: verdictEnded, reason: Displaced},
+		{name: "ended", ro: aRoster(untold), secret: "e", epoch: 1, want: verdictEnded, reason: ReasonDisplaced, report: true},
+		{name: "ended, reported just now", ro: aRoster(told), secret: "e", epoch: 1, want: verdictEnded, reason: ReasonDisplaced},
+		{name: "ended, reported almost an hour ago", ro: aRoster(told), secret: "e", now: usedWindow - tick, epoch: 1, want: verdictEnded, reason: ReasonDisplaced},
+		{name: "ended, reported an hour ago", ro: aRoster(told), secret: "e", now: usedWindow, epoch: 1, want: verdictEnded, reason: ReasonDisplaced, report: true},
+		{name: "ended, whatever the epoch", ro: aRoster(told), secret: "e", epoch: 9, want: verdictEnded, reason: ReasonDisplaced},
 		{name: "rotated away", ro: aRoster(replay), secret: "old a", epoch: 1, want: verdictNone, report: true},
 		{name: "rotated away, reported just now", ro: aRoster(replayed), secret: "old a", epoch: 1, want: verdictNone},
 		{name: "rotated away, reported almost an hour ago", ro: aRoster(replayed), secret: "old a", now: usedWindow - tick, epoch: 1, want: verdictNone},
@@ -216,7 +216,7 @@ func TestJudgeTable(t *testing.T) {
 	}
 	got := viewAt(aRoster(aSeat("a")), 0).judge(claim{id: "a"}, noon, 1_700_000_000_000_000, rule).ending
 	same(t, "the ending that the realm's end stands for", *got, Ending{
-		Session: "a", Reason: RealmEnded, At: time.UnixMicro(1_700_000_000_000_000).UTC(), Device: aSeat("a").Device,
+		Session: "a", Reason: ReasonRealmEnded, At: time.UnixMicro(1_700_000_000_000_000).UTC(), Device: aSeat("a").Device,
 	})
 	same(t, "the epoch without a control record", View{}.epoch(), uint64(0))
 }
@@ -235,11 +235,11 @@ func TestTimeoutsAndDeadlines(t *testing.T) {
 	}{
 		{"fresh", plain, 0, 0, "", time.Hour},
 		{"just before it idles", plain, time.Hour - tick, 0, "", time.Hour},
-		{"idle", plain, time.Hour, 0, IdleTimeout, time.Hour},
+		{"idle", plain, time.Hour, 0, ReasonIdleTimeout, time.Hour},
 		{"in use", plain, time.Hour, time.Minute, "", time.Hour + time.Minute},
 		{"in use until just before its age", plain, 24*time.Hour - tick, 24*time.Hour - tick, "", 24 * time.Hour},
-		{"in use, and of age", plain, 24 * time.Hour, 24 * time.Hour, AbsoluteTimeout, 24 * time.Hour},
-		{"idle and of age", plain, 24 * time.Hour, 0, AbsoluteTimeout, time.Hour},
+		{"in use, and of age", plain, 24 * time.Hour, 24 * time.Hour, ReasonAbsoluteTimeout, 24 * time.Hour},
+		{"idle and of age", plain, 24 * time.Hour, 0, ReasonAbsoluteTimeout, time.Hour},
 		{"no age limit", idleOnly, 24 * time.Hour, 24 * time.Hour, "", 25 * time.Hour},
 		{"no idle limit", ageOnly, 24*time.Hour - tick, 0, "", 24 * time.Hour},
 		{"no limit at all", never, 9999 * time.Hour, 0, "", -1},
@@ -257,8 +257,8 @@ func TestTimeoutsAndDeadlines(t *testing.T) {
 	never.keepEndings = time.Hour
 	same(t, "when an empty roster is due", aRoster().due(plain), time.Time{})
 	same(t, "when seats are due", aRoster(aSeat("a"), aSeat("b", seen(-time.Minute))).due(plain), at(59*time.Minute))
-	same(t, "when endings are due", aRoster(aSeat("a"), anEnding("b", Displaced, time.Minute, "a"), anEnding("c", Displaced, 2*time.Minute, "a")).due(never), at(61*time.Minute))
-	same(t, "when seats are due before endings", aRoster(aSeat("a"), anEnding("b", Displaced, time.Minute, "a")).due(plain), at(time.Hour))
+	same(t, "when endings are due", aRoster(aSeat("a"), anEnding("b", ReasonDisplaced, time.Minute, "a"), anEnding("c", ReasonDisplaced, 2*time.Minute, "a")).due(never), at(61*time.Minute))
+	same(t, "when seats are due before endings", aRoster(aSeat("a"), anEnding("b", ReasonDisplaced, time.Minute, "a")).due(plain), at(time.Hour))
 	same(t, "never and a time", earliest(time.Time{}, noon), noon)
 	same(t, "a time and never", earliest(noon, time.Time{}), noon)
 	same(t, "two times", earliest(at(1), noon), noon)

@@ -25,8 +25,8 @@ const grace = 10 * time.Second // as documented at Rotate
 
 func TestTheOldSecretChecksForTenSecondsAndDoesNothingElse(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		a, b, store := following(t, oneseat.Config{WhenFull: oneseat.Refuse, MaxStale: time.Minute})
-		old := signIn(t, a, "ada", oneseat.Client{})
+		a, b, store := following(t, oneseat.Config{WhenFull: oneseat.PolicyRefuse, MaxStale: time.Minute})
+		old := signIn(t, a, "ada", oneseat.SignInRequest{})
 		time.Sleep(time.Minute)
 		next := rotate(t, a, old)
 		if !next.Session.LastSeen.Equal(time.Now()) {
@@ -40,7 +40,7 @@ func TestTheOldSecretChecksForTenSecondsAndDoesNothingElse(t *testing.T) {
 				_, err := r.Rotate(t.Context(), string(old.Token))
 				wantError(t, err, oneseat.ErrNoSession)
 				wantError(t, r.SignOut(t.Context(), string(old.Token)), oneseat.ErrNoSession)
-				if _, err := r.SignIn(t.Context(), "ada", oneseat.Client{Token: string(old.Token)}); !isLimit(err) {
+				if _, err := r.SignIn(t.Context(), "ada", oneseat.SignInRequest{Token: string(old.Token)}); !isLimit(err) {
 					t.Errorf("it renews: %v", err)
 				}
 			}
@@ -58,17 +58,17 @@ func TestTheOldSecretChecksForTenSecondsAndDoesNothingElse(t *testing.T) {
 		}
 		synctest.Wait()
 		events := logged(t, store, "ada")
-		if n := count(events, oneseat.SessionUsedAfterEnd); n != 1 {
+		if n := count(events, oneseat.EventSessionUsedAfterEnd); n != 1 {
 			t.Errorf("%d events say so, want one", n)
 		}
-		if n := count(events, oneseat.SessionRotated); n != 1 {
+		if n := count(events, oneseat.EventSessionRotated); n != 1 {
 			t.Errorf("%d events tell of rotations, want one", n)
 		}
 		time.Sleep(time.Hour)
 		_, err := a.Check(t.Context(), string(old.Token))
 		wantError(t, err, oneseat.ErrNoSession)
 		synctest.Wait()
-		if n := count(logged(t, store, "ada"), oneseat.SessionUsedAfterEnd); n != 2 {
+		if n := count(logged(t, store, "ada"), oneseat.EventSessionUsedAfterEnd); n != 2 {
 			t.Errorf("an hour later %d events say so, want two", n)
 		}
 	})
@@ -76,7 +76,7 @@ func TestTheOldSecretChecksForTenSecondsAndDoesNothingElse(t *testing.T) {
 
 func TestTheSecretBeforeTheLastTwoRotationsIsForgotten(t *testing.T) {
 	r := newNode(t, memstore.New(), oneseat.Config{})
-	first := signIn(t, r, "ada", oneseat.Client{})
+	first := signIn(t, r, "ada", oneseat.SignInRequest{})
 	second := rotate(t, r, first)
 	third := rotate(t, r, second)
 	_, err := r.Check(t.Context(), string(first.Token))
@@ -88,7 +88,7 @@ func TestTheSecretBeforeTheLastTwoRotationsIsForgotten(t *testing.T) {
 func TestARotationIsKnownOnOtherNodes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a, b, _ := following(t, oneseat.Config{})
-		old := signIn(t, a, "ada", oneseat.Client{})
+		old := signIn(t, a, "ada", oneseat.SignInRequest{})
 		wantLive(t, b, old)
 		next := rotate(t, a, old)
 		wantLive(t, b, next) // at once: a no from memory is confirmed
@@ -103,10 +103,10 @@ func TestWhatHasEndedIsNotRotated(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store := memstore.New()
 		r := newNode(t, store, oneseat.Config{Idle: 100 * time.Second})
-		gone := signIn(t, r, "ada", oneseat.Client{})
-		signIn(t, r, "ada", oneseat.Client{})
+		gone := signIn(t, r, "ada", oneseat.SignInRequest{})
+		signIn(t, r, "ada", oneseat.SignInRequest{})
 		_, err := r.Rotate(t.Context(), string(gone.Token))
-		wantEnding(t, err, gone.Session.ID, oneseat.Displaced)
+		wantEnding(t, err, gone.Session.ID, oneseat.ReasonDisplaced)
 
 		for _, token := range []string{"", "x", forged("ada"), forged("nobody"), tokenOf(oneseat.KeyOf(realm, ""), [32]byte{1})} {
 			writes := r.writes.Load()
@@ -117,11 +117,11 @@ func TestWhatHasEndedIsNotRotated(t *testing.T) {
 			}
 		}
 
-		idler := signIn(t, r, "grace", oneseat.Client{})
+		idler := signIn(t, r, "grace", oneseat.SignInRequest{})
 		time.Sleep(100 * time.Second)
 		_, err = r.Rotate(t.Context(), string(idler.Token))
-		wantEnding(t, err, idler.Session.ID, oneseat.IdleTimeout)
-		if n := count(logged(t, store, "grace"), oneseat.SessionEnded); n != 1 {
+		wantEnding(t, err, idler.Session.ID, oneseat.ReasonIdleTimeout)
+		if n := count(logged(t, store, "grace"), oneseat.EventSessionEnded); n != 1 {
 			t.Errorf("%d endings are recorded", n)
 		}
 	})
@@ -130,12 +130,12 @@ func TestWhatHasEndedIsNotRotated(t *testing.T) {
 func TestARotationWhoseReplyWasLostHappensOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a, b, store := following(t, oneseat.Config{})
-		old := signIn(t, a, "ada", oneseat.Client{})
+		old := signIn(t, a, "ada", oneseat.SignInRequest{})
 		a.loseReplies(oneseat.KeyOf(realm, "ada"), 2, nil)
 		next := rotate(t, a, old)
 		wantLive(t, a, next)
 		wantLive(t, b, next)
-		if n := count(logged(t, store, "ada"), oneseat.SessionRotated); n != 1 {
+		if n := count(logged(t, store, "ada"), oneseat.EventSessionRotated); n != 1 {
 			t.Errorf("%d rotations", n)
 		}
 
@@ -152,9 +152,9 @@ func TestARotationWhoseReplyWasLostHappensOnce(t *testing.T) {
 func TestARotationLosesTheRaceAgainstAnEnd(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a, b, _ := following(t, oneseat.Config{})
-		old := signIn(t, a, "ada", oneseat.Client{})
+		old := signIn(t, a, "ada", oneseat.SignInRequest{})
 		a.loseReplies(oneseat.KeyOf(realm, "ada"), 1, func() {
-			if _, err := b.EndAll(t.Context(), "ada", oneseat.Cause{}); err != nil {
+			if _, err := b.EndAll(t.Context(), "ada", oneseat.EndOptions{}); err != nil {
 				t.Error(err)
 			}
 		})

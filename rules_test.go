@@ -53,7 +53,7 @@ func TestAnySequenceComesToWhatTheOracleSays(t *testing.T) {
 		}
 		other := newNode(t, w.store, oneseat.Config{})
 		defer other.Close()                                                                                                  //nolint:errcheck // likewise
-		hers := signIn(t, other, "grace", oneseat.Client{})                                                                  // whose ids are foreign
+		hers := signIn(t, other, "grace", oneseat.SignInRequest{})                                                           // whose ids are foreign
 		w.sessions = append(w.sessions, anySession{Session: hers.Session}, streamed(play(t, other, hers.Session, "player"))) //nolint:contextcheck // the test's
 		rt.Repeat(map[string]func(*rapid.T){"step": w.step(map[string]func(int){
 			"sign in": w.signIn, "sign in ": w.signIn, "sign in  ": w.signIn, "play": w.play, "play ": w.play, "play  ": w.play, "redeem": w.redeem, "redeem ": w.redeem,
@@ -109,11 +109,11 @@ func (w *wanderer) config() oneseat.Config {
 	l := w.limits("for everybody")
 	c := oneseat.Config{
 		Limit: l.Total, ClassLimits: l.Classes, Streams: l.Streams,
-		WhenFull:    anyOf([]oneseat.Policy{oneseat.Displace, oneseat.Refuse, oneseat.Ask, oneseat.Ask, oneseat.Ask}).Draw(w.T, "policy"),
-		WhoGoes:     anyOf([]oneseat.WhoGoes{oneseat.Idlest, oneseat.Oldest, oneseat.SameClass}).Draw(w.T, "who goes"),
-		SeatIdle:    anyOf([]time.Duration{0, 20 * time.Minute}).Draw(w.T, "seat idle"),
-		ObserveOnly: anyOf(numbers(5)).Draw(w.T, "observe only") == 0,
-		StreamIdle:  10 * time.Minute, Idle: time.Hour, Absolute: 5 * time.Hour, KeepEndings: 2 * time.Hour,
+		WhenFull:      anyOf([]oneseat.Policy{oneseat.PolicyDisplace, oneseat.PolicyRefuse, oneseat.PolicyAsk, oneseat.PolicyAsk, oneseat.PolicyAsk}).Draw(w.T, "policy"),
+		DisplaceOrder: anyOf([]oneseat.DisplaceOrder{oneseat.DisplaceIdlest, oneseat.DisplaceOldest, oneseat.DisplaceSameClass}).Draw(w.T, "who goes"),
+		SeatIdle:      anyOf([]time.Duration{0, 20 * time.Minute}).Draw(w.T, "seat idle"),
+		ObserveOnly:   anyOf(numbers(5)).Draw(w.T, "observe only") == 0,
+		StreamIdle:    10 * time.Minute, Idle: time.Hour, Absolute: 5 * time.Hour, KeepEndings: 2 * time.Hour,
 		MaxStale: oneseat.FreshAlways,
 		LimitFor: func(context.Context, string) (oneseat.Limits, error) { return w.oracle.plan, nil },
 	}
@@ -159,7 +159,7 @@ func (w *wanderer) watch(n node) {
 					}
 				}
 				for _, e := range did.Events {
-					if e.Type == oneseat.SessionEnded || e.Type == oneseat.StreamEnded {
+					if e.Type == oneseat.EventSessionEnded || e.Type == oneseat.EventStreamEnded {
 						w.gone[e.Session] = true
 					}
 				}
@@ -189,7 +189,7 @@ func (w *wanderer) step(actions map[string]func(i int)) func(*rapid.T) {
 
 // settle records what time alone did, should the step not have.
 func (w *wanderer) settle(i int) {
-	if _, err := w.nodes[i].End(w.ctx, "ada", oneseat.Cause{}); err != nil {
+	if _, err := w.nodes[i].End(w.ctx, "ada", oneseat.EndOptions{}); err != nil {
 		w.Fatal(err)
 	}
 }
@@ -206,9 +206,9 @@ func (w *wanderer) compare() {
 	var told []string
 	for _, r := range slices.Backward(records[:len(records)-w.events]) {
 		switch r.Type {
-		case oneseat.SessionEnded, oneseat.StreamEnded:
+		case oneseat.EventSessionEnded, oneseat.EventStreamEnded:
 			told = append(told, fmt.Sprintf("ended %s %s", r.Session, r.Reason))
-		case oneseat.SessionWouldEnd:
+		case oneseat.EventSessionWouldEnd:
 			told = append(told, fmt.Sprintf("would end %s %s", r.Session, r.Reason))
 		}
 	}
@@ -273,7 +273,7 @@ func (w *wanderer) said(what string, err error, v verdict) bool {
 	case "":
 		ok = err == nil
 	case "full":
-		ok = isFull && full.Full == v.limit.name && full.Limit == v.limit.most && slices.Equal(whoFills(*full), v.live)
+		ok = isFull && full.Bound == v.limit.name && full.Limit == v.limit.most && slices.Equal(whoFills(*full), v.live)
 	case "ended":
 		ok = isOver && over.Ending.Session == v.ended.id && over.Ending.Reason == v.ended.reason && over.Ending.By == v.ended.by
 	case "blocked":
@@ -300,17 +300,17 @@ func whoFills(full oneseat.LimitError) (ids []oneseat.SessionID) {
 	return ids
 }
 
-func (w *wanderer) from() oneseat.Client {
-	return oneseat.Client{
+func (w *wanderer) from() oneseat.SignInRequest {
+	return oneseat.SignInRequest{
 		Token:    anyOf(append([]string{"", "", "", "", "", "", forged("ada")}, w.tokens...)).Draw(w.T, "token"),
 		DeviceID: anyOf([]string{"", "x", "y"}).Draw(w.T, "device id"),
 		Device:   oneseat.Device{Class: anyOf(append([]oneseat.Class{"toaster"}, classesDrawn...)).Draw(w.T, "class")},
-		TakeOver: anyOf(numbers(6)).Draw(w.T, "take over") == 0,
+		Override: anyOf(numbers(6)).Draw(w.T, "take over") == 0,
 	}
 }
 
 // newcomer is the oracle's word for a client. Its id is known once it is admitted.
-func (w *wanderer) newcomer(from oneseat.Client, g oneseat.Grant) *seatOf {
+func (w *wanderer) newcomer(from oneseat.SignInRequest, g oneseat.Grant) *seatOf {
 	class := from.Device.Class
 	if class == "toaster" {
 		class = "other"
@@ -326,14 +326,14 @@ func (w *wanderer) admitted(g oneseat.Grant) {
 func (w *wanderer) signIn(i int) {
 	from := w.from()
 	g, err := w.nodes[i].SignIn(w.ctx, "ada", from)
-	v := w.oracle.signIn(w.configs[i], w.newcomer(from, g), from.Token, from.TakeOver)
+	v := w.oracle.signIn(w.configs[i], w.newcomer(from, g), from.Token, from.Override)
 	if w.said("sign in", err, v) {
 		w.admitted(g)
 		w.held(i, true, true)
 		return
 	}
 	if full, ok := errors.AsType[*oneseat.LimitError](err); ok {
-		if asks := w.configs[i].WhenFull == oneseat.Ask; asks != (full.Ticket != "") {
+		if asks := w.configs[i].WhenFull == oneseat.PolicyAsk; asks != (full.Ticket != "") {
 			w.Fatalf("asks: %v, a ticket: %v", asks, full.Ticket != "")
 		} else if asks {
 			w.tickets = append(w.tickets, full.Ticket)
@@ -362,7 +362,7 @@ func (w *wanderer) redeem(i int) {
 		w.oracle.settle(w.configs[i], w.now())
 	}
 	from := w.from()
-	from.TakeOver = false
+	from.Override = false
 	ticket := anyOf(append([]oneseat.Ticket{forgedTicket(realm, "ada")}, w.tickets[max(0, len(w.tickets)-3):]...)).Draw(w.T, "ticket")
 	for _, t := range w.oracle.tickets { // rather a good one
 		if rapid.Bool().Draw(w.T, "this") {
@@ -451,7 +451,7 @@ func (w *wanderer) stop(i int) {
 		w.Fatal(err)
 	}
 	if s, v := w.oracle.stream(parent.ID, stream.ID); v.why == "" {
-		w.oracle.end(s, oneseat.SignedOut, parent.ID)
+		w.oracle.end(s, oneseat.ReasonSignedOut, parent.ID)
 	}
 }
 
@@ -478,7 +478,7 @@ func (w *wanderer) signOut(i int) {
 	}
 	for _, s := range slices.Clone(w.oracle.seats) {
 		if s.parent == "" && s.token == token {
-			w.oracle.end(s, oneseat.SignedOut, s.id)
+			w.oracle.end(s, oneseat.ReasonSignedOut, s.id)
 		}
 	}
 }
@@ -502,8 +502,8 @@ func (w *wanderer) counts(n int, err error, want int) {
 
 func (w *wanderer) end(i int) {
 	ids := w.some()
-	n, err := w.nodes[i].End(w.ctx, "ada", oneseat.Cause{}, ids...)
-	w.counts(n, err, w.ends(oneseat.Revoked, func(s *seatOf) bool { return slices.Contains(ids, s.id) }))
+	n, err := w.nodes[i].End(w.ctx, "ada", oneseat.EndOptions{}, ids...)
+	w.counts(n, err, w.ends(oneseat.ReasonRevoked, func(s *seatOf) bool { return slices.Contains(ids, s.id) }))
 }
 
 // endEverything is one of those that leave little.
@@ -513,14 +513,14 @@ func (w *wanderer) endEverything(i int) {
 
 func (w *wanderer) endOthers(i int) {
 	keep := w.session("keep", false).ID
-	n, err := w.nodes[i].EndOthers(w.ctx, "ada", keep, oneseat.Cause{Reason: oneseat.CredentialsChanged})
-	w.counts(n, err, w.ends(oneseat.CredentialsChanged, func(s *seatOf) bool { return s.parent == "" && s.id != keep }))
+	n, err := w.nodes[i].EndOthers(w.ctx, "ada", keep, oneseat.EndOptions{Reason: oneseat.ReasonCredentialsChanged})
+	w.counts(n, err, w.ends(oneseat.ReasonCredentialsChanged, func(s *seatOf) bool { return s.parent == "" && s.id != keep }))
 	w.oracle.tickets = nil
 }
 
 func (w *wanderer) endAll(i int) {
-	n, err := w.nodes[i].EndAll(w.ctx, "ada", oneseat.Cause{})
-	w.counts(n, err, w.ends(oneseat.Revoked, func(s *seatOf) bool { return s.parent == "" }))
+	n, err := w.nodes[i].EndAll(w.ctx, "ada", oneseat.EndOptions{})
+	w.counts(n, err, w.ends(oneseat.ReasonRevoked, func(s *seatOf) bool { return s.parent == "" }))
 	w.oracle.tickets = nil
 }
 
@@ -547,7 +547,7 @@ func (w *wanderer) setLimit(i int) {
 }
 
 func (w *wanderer) refresh(i int) {
-	if err := w.nodes[i].Refresh(w.ctx, "ada"); err != nil {
+	if err := w.nodes[i].RefreshLimits(w.ctx, "ada"); err != nil {
 		w.Fatal(err)
 	}
 	w.oracle.trim(w.configs[i])

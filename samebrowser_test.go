@@ -14,11 +14,11 @@ import (
 
 func TestTheSameBrowserIsRenewedSilently(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r := newNode(t, memstore.New(), oneseat.Config{WhenFull: oneseat.Refuse})
-		first := signIn(t, r, "ada", oneseat.Client{Device: laptop})
+		r := newNode(t, memstore.New(), oneseat.Config{WhenFull: oneseat.PolicyRefuse})
+		first := signIn(t, r, "ada", oneseat.SignInRequest{Device: laptop})
 		time.Sleep(time.Minute)
-		second := signIn(t, r, "ada", oneseat.Client{Token: string(first.Token), Device: laptop})
-		ending := wantEnded(t, r, first, oneseat.Renewed)
+		second := signIn(t, r, "ada", oneseat.SignInRequest{Token: string(first.Token), Device: laptop})
+		ending := wantEnded(t, r, first, oneseat.ReasonRenewed)
 		if ending.By != second.Session.ID {
 			t.Errorf("the ending is %+v", ending)
 		}
@@ -39,19 +39,19 @@ func TestASecondSubmitReplacesTheFirstWithinAMinute(t *testing.T) {
 		after time.Duration
 		want  oneseat.Reason
 	}{
-		{0, oneseat.Renewed},
-		{time.Minute - time.Microsecond, oneseat.Renewed},
-		{time.Minute, oneseat.Displaced},
+		{0, oneseat.ReasonRenewed},
+		{time.Minute - time.Microsecond, oneseat.ReasonRenewed},
+		{time.Minute, oneseat.ReasonDisplaced},
 	} {
 		t.Run(tt.after.String(), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				r := newNode(t, memstore.New(), oneseat.Config{})
-				before := signIn(t, r, "ada", oneseat.Client{})
-				first := signIn(t, r, "ada", oneseat.Client{Token: string(before.Token)})
+				before := signIn(t, r, "ada", oneseat.SignInRequest{})
+				first := signIn(t, r, "ada", oneseat.SignInRequest{Token: string(before.Token)})
 				time.Sleep(tt.after)
-				second := signIn(t, r, "ada", oneseat.Client{Token: string(before.Token)})
+				second := signIn(t, r, "ada", oneseat.SignInRequest{Token: string(before.Token)})
 				wantEnded(t, r, first, tt.want)
-				wantEnded(t, r, before, oneseat.Renewed)
+				wantEnded(t, r, before, oneseat.ReasonRenewed)
 				wantLive(t, r, second)
 			})
 		})
@@ -59,16 +59,16 @@ func TestASecondSubmitReplacesTheFirstWithinAMinute(t *testing.T) {
 }
 
 func TestAnyOtherEndedTokenCountsAsNone(t *testing.T) {
-	r := newNode(t, memstore.New(), oneseat.Config{WhenFull: oneseat.Refuse})
-	gone := signIn(t, r, "ada", oneseat.Client{})
+	r := newNode(t, memstore.New(), oneseat.Config{WhenFull: oneseat.PolicyRefuse})
+	gone := signIn(t, r, "ada", oneseat.SignInRequest{})
 	if err := r.SignOut(t.Context(), string(gone.Token)); err != nil {
 		t.Fatal(err)
 	}
-	there := signIn(t, r, "ada", oneseat.Client{})
+	there := signIn(t, r, "ada", oneseat.SignInRequest{})
 	for name, token := range map[string]string{
 		"signed out": string(gone.Token), "of nobody": forged("ada"), "malformed": "oneseat_x", "none": "",
 	} {
-		if _, err := r.SignIn(t.Context(), "ada", oneseat.Client{Token: token}); !isLimit(err) {
+		if _, err := r.SignIn(t.Context(), "ada", oneseat.SignInRequest{Token: token}); !isLimit(err) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
@@ -77,10 +77,10 @@ func TestAnyOtherEndedTokenCountsAsNone(t *testing.T) {
 
 func TestTheSameDeviceGoesFirstAndIsTold(t *testing.T) {
 	r := newNode(t, memstore.New(), oneseat.Config{Limit: 2})
-	idler := signIn(t, r, "ada", oneseat.Client{DeviceID: "d-1"})
-	mine := signIn(t, r, "ada", oneseat.Client{DeviceID: "d-2"})
-	again := signIn(t, r, "ada", oneseat.Client{DeviceID: "d-2"})
-	ending := wantEnded(t, r, mine, oneseat.Displaced)
+	idler := signIn(t, r, "ada", oneseat.SignInRequest{DeviceID: "d-1"})
+	mine := signIn(t, r, "ada", oneseat.SignInRequest{DeviceID: "d-2"})
+	again := signIn(t, r, "ada", oneseat.SignInRequest{DeviceID: "d-2"})
+	ending := wantEnded(t, r, mine, oneseat.ReasonDisplaced)
 	if ending.By != again.Session.ID {
 		t.Errorf("the ending is %+v", ending)
 	}
@@ -91,9 +91,9 @@ func TestTheSameDeviceGoesFirstAndIsTold(t *testing.T) {
 }
 
 func TestACopiedDeviceIdBuysNothing(t *testing.T) {
-	r := newNode(t, memstore.New(), oneseat.Config{WhenFull: oneseat.Refuse})
-	mine := signIn(t, r, "ada", oneseat.Client{DeviceID: "d-1"})
-	if _, err := r.SignIn(t.Context(), "ada", oneseat.Client{DeviceID: "d-1"}); !isLimit(err) {
+	r := newNode(t, memstore.New(), oneseat.Config{WhenFull: oneseat.PolicyRefuse})
+	mine := signIn(t, r, "ada", oneseat.SignInRequest{DeviceID: "d-1"})
+	if _, err := r.SignIn(t.Context(), "ada", oneseat.SignInRequest{DeviceID: "d-1"}); !isLimit(err) {
 		t.Errorf("got %v, want a refusal", err)
 	}
 	wantLive(t, r, mine)
@@ -101,9 +101,9 @@ func TestACopiedDeviceIdBuysNothing(t *testing.T) {
 
 func TestSigningInAsAnotherEndsTheFirstAccountsSession(t *testing.T) {
 	a, b, store := newSystem(t, oneseat.Config{})
-	ada := signIn(t, a, "ada", oneseat.Client{})
-	grace := signIn(t, a, "grace", oneseat.Client{Token: string(ada.Token)})
-	wantEnded(t, a, ada, oneseat.SignedOut)
+	ada := signIn(t, a, "ada", oneseat.SignInRequest{})
+	grace := signIn(t, a, "grace", oneseat.SignInRequest{Token: string(ada.Token)})
+	wantEnded(t, a, ada, oneseat.ReasonSignedOut)
 	wantLive(t, a, grace)
 
 	// Where that fails, the sign-in stands and the operator hears of it.
@@ -119,7 +119,7 @@ func TestSigningInAsAnotherEndsTheFirstAccountsSession(t *testing.T) {
 			return next(ctx, k, c)
 		}
 	})
-	alan := signIn(t, c, "alan", oneseat.Client{Token: string(grace.Token)})
+	alan := signIn(t, c, "alan", oneseat.SignInRequest{Token: string(grace.Token)})
 	wantLive(t, c, alan)
 	wantLive(t, b, grace)
 	if !strings.Contains(heard.String(), "another account in the same browser was not ended") {
@@ -129,7 +129,7 @@ func TestSigningInAsAnotherEndsTheFirstAccountsSession(t *testing.T) {
 	// A token of nobody is nothing to speak of.
 	f.up()
 	heard.Reset()
-	signIn(t, c, "alan", oneseat.Client{Token: forged("ada")})
+	signIn(t, c, "alan", oneseat.SignInRequest{Token: forged("ada")})
 	if heard.Len() > 0 {
 		t.Errorf("the log says %q", &heard)
 	}

@@ -44,7 +44,7 @@ type Stream struct {
 }
 
 // Client is the browser, or program, that signs in.
-type Client struct {
+type SignInRequest struct {
 	// Token is what it presented, or "". The live token of the same account is
 	// renewed: its session is replaced silently. That of another account ends
 	// that account's session here.
@@ -59,7 +59,7 @@ type Client struct {
 
 	// TakeOver lets the newcomer in under Refuse too: the application has proof,
 	// fresher than a password that may be shared, that this is the owner.
-	TakeOver bool
+	Override bool
 }
 
 // Grant is a session and the token that proves it. The token cannot be had a
@@ -164,20 +164,20 @@ type Reason string
 
 // The reasons.
 const (
-	SignedOut          Reason = "signed_out"          // its owner signed out
-	Displaced          Reason = "displaced"           // a newer session took its seat
-	Renewed            Reason = "renewed"             // the same browser signed in again: nobody is told off
-	Revoked            Reason = "revoked"             // its owner, or an administrator, ended it from elsewhere
-	IdleTimeout        Reason = "idle_timeout"        // nothing was done with it for too long
-	AbsoluteTimeout    Reason = "absolute_timeout"    // it had lasted as long as one may
-	CredentialsChanged Reason = "credentials_changed" // the password, or another proof, was changed
-	AccountWasBlocked  Reason = "account_blocked"     // the account was blocked
-	RealmEnded         Reason = "realm_ended"         // every session of the realm was ended at once
+	ReasonSignedOut          Reason = "signed_out"          // its owner signed out
+	ReasonDisplaced          Reason = "displaced"           // a newer session took its seat
+	ReasonRenewed            Reason = "renewed"             // the same browser signed in again: nobody is told off
+	ReasonRevoked            Reason = "revoked"             // its owner, or an administrator, ended it from elsewhere
+	ReasonIdleTimeout        Reason = "idle_timeout"        // nothing was done with it for too long
+	ReasonAbsoluteTimeout    Reason = "absolute_timeout"    // it had lasted as long as one may
+	ReasonCredentialsChanged Reason = "credentials_changed" // the password, or another proof, was changed
+	ReasonAccountBlocked     Reason = "account_blocked"     // the account was blocked
+	ReasonRealmEnded         Reason = "realm_ended"         // every session of the realm was ended at once
 )
 
 // Cause is why sessions are ended from outside, for the record and for their
 // owner.
-type Cause struct {
+type EndOptions struct {
 	Reason Reason    // Revoked (the default), CredentialsChanged or SignedOut
 	By     SessionID // the session from which it was done, if one
 	Actor  string    // who did it, for example a member of staff; at most 48 bytes are kept

@@ -72,7 +72,7 @@ func signInAll(t testing.TB, r node, n int) []oneseat.Grant {
 	t.Helper()
 	var g []oneseat.Grant
 	for range n {
-		g = append(g, signIn(t, r, "ada", oneseat.Client{}))
+		g = append(g, signIn(t, r, "ada", oneseat.SignInRequest{}))
 		time.Sleep(time.Second)
 	}
 	return g
@@ -96,10 +96,10 @@ func TestALoweredStoredLimitTrimsAtOnce(t *testing.T) {
 		before := len(logged(t, store, "ada"))
 		setLimit(t, a, oneseat.Limits{Total: 2})
 		for _, gone := range g[1:3] {
-			if e := wantEnded(t, a, gone, oneseat.Revoked); e.Actor != "staff" || e.By != "" {
+			if e := wantEnded(t, a, gone, oneseat.ReasonRevoked); e.Actor != "staff" || e.By != "" {
 				t.Errorf("the ending is %+v", e)
 			}
-			wantEnded(t, b, gone, oneseat.Revoked)
+			wantEnded(t, b, gone, oneseat.ReasonRevoked)
 		}
 		wantIDs(t, store, "ada", idsOf(g[0], g[3])...)
 		synctest.Wait()
@@ -107,7 +107,7 @@ func TestALoweredStoredLimitTrimsAtOnce(t *testing.T) {
 		version := stored(t, store, "ada").Roster.Revision
 		var told []string
 		for _, e := range events {
-			if e.Type != oneseat.SessionUsedAfterEnd {
+			if e.Type != oneseat.EventSessionUsedAfterEnd {
 				told = append(told, fmt.Sprint(e.Type, " ", e.Session, " ", e.Actor, " ", e.Version == version, " ", e.Limits != nil && e.Limits.Total == 2))
 			}
 		}
@@ -124,16 +124,16 @@ func TestALoweredStoredLimitTrimsAtOnce(t *testing.T) {
 		if a.writes.Load() != writes {
 			t.Error("nothing changed, and it was written")
 		}
-		five := signIn(t, b, "ada", oneseat.Client{})
+		five := signIn(t, b, "ada", oneseat.SignInRequest{})
 		wantIDs(t, store, "ada", idsOf(g[0], five)...)
 		setLimit(t, a, oneseat.Limits{Total: 3})
-		six := signIn(t, b, "ada", oneseat.Client{})
+		six := signIn(t, b, "ada", oneseat.SignInRequest{})
 		wantIDs(t, store, "ada", idsOf(g[0], five, six)...)
 		setLimit(t, a, oneseat.Limits{}) // the configuration's four
-		seven := signIn(t, b, "ada", oneseat.Client{})
+		seven := signIn(t, b, "ada", oneseat.SignInRequest{})
 		wantIDs(t, store, "ada", idsOf(g[0], five, six, seven)...)
 		last := logged(t, store, "ada")
-		if e := last[len(last)-2]; e.Type != oneseat.LimitChanged || e.Limits == nil || !e.Limits.IsZero() {
+		if e := last[len(last)-2]; e.Type != oneseat.EventLimitChanged || e.Limits == nil || !e.Limits.IsZero() {
 			t.Errorf("the limit taken away is told as %+v", e)
 		}
 	})
@@ -152,7 +152,7 @@ func TestASetLimitIsNobodyElsesToChange(t *testing.T) {
 	if e, ok := errors.AsType[*oneseat.ConfigError](err); !ok || e.Field != "Total" {
 		t.Errorf("an impossible limit: %v", err)
 	}
-	for _, err := range []error{a.SetLimit(t.Context(), "", oneseat.Limits{Total: 1}, ""), a.Refresh(t.Context(), "")} {
+	for _, err := range []error{a.SetLimit(t.Context(), "", oneseat.Limits{Total: 1}, ""), a.RefreshLimits(t.Context(), "")} {
 		if _, ok := errors.AsType[*oneseat.AccountError](err); !ok {
 			t.Errorf("an account without a name: %v", err)
 		}
@@ -177,9 +177,9 @@ func TestASetLimitIsNobodyElsesToChange(t *testing.T) {
 func TestLimitsOfAnAccountAreKeptAsLongAsItHasThem(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newNode(t, memstore.New(), oneseat.Config{Idle: time.Hour, KeepEndings: time.Hour, MaxStale: time.Minute})
-		signIn(t, r, "grace", oneseat.Client{}) // the realm's record
+		signIn(t, r, "grace", oneseat.SignInRequest{}) // the realm's record
 		setLimit(t, r, oneseat.Limits{Total: 2})
-		one, two := signIn(t, r, "ada", oneseat.Client{}), signIn(t, r, "ada", oneseat.Client{})
+		one, two := signIn(t, r, "ada", oneseat.SignInRequest{}), signIn(t, r, "ada", oneseat.SignInRequest{})
 		time.Sleep(24 * time.Hour)
 		if ro := stored(t, r.Store, "ada").Roster; ro == nil || len(ro.Seats)+len(ro.Endings) > 0 || ro.Limits.Total != 2 {
 			t.Fatalf("kept is %+v", ro)
@@ -202,7 +202,7 @@ func TestLimitsOfAnAccountAreKeptAsLongAsItHasThem(t *testing.T) {
 // LIM-09: a limit that is lowered in the configuration, or by the application,
 // trims at the next sign-in under each policy, or when it is told to.
 func TestALoweredConfiguredLimitTrimsAtTheNextSignInOrRefresh(t *testing.T) {
-	for _, policy := range []oneseat.Policy{oneseat.Displace, oneseat.Refuse, oneseat.Ask} {
+	for _, policy := range []oneseat.Policy{oneseat.PolicyDisplace, oneseat.PolicyRefuse, oneseat.PolicyAsk} {
 		t.Run(string(policy), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				p := &plans{said: oneseat.Limits{Total: 4, Streams: 3}}
@@ -216,11 +216,11 @@ func TestALoweredConfiguredLimitTrimsAtTheNextSignInOrRefresh(t *testing.T) {
 				if live := liveIDs(t, r.Store, "ada"); len(live) != 7 {
 					t.Fatalf("live are %v", live)
 				}
-				newest, err := r.SignIn(t.Context(), "ada", oneseat.Client{})
-				if policy == oneseat.Displace {
+				newest, err := r.SignIn(t.Context(), "ada", oneseat.SignInRequest{})
+				if policy == oneseat.PolicyDisplace {
 					wantIDs(t, r.Store, "ada", g[3].Session.ID, streams[2], newest.Session.ID)
 					for _, gone := range g[:3] {
-						wantEnded(t, r, gone, oneseat.Displaced)
+						wantEnded(t, r, gone, oneseat.ReasonDisplaced)
 					}
 				} else {
 					if full, ok := errors.AsType[*oneseat.LimitError](err); !ok || full.Limit != 2 || len(full.Live) != 2 {
@@ -228,25 +228,25 @@ func TestALoweredConfiguredLimitTrimsAtTheNextSignInOrRefresh(t *testing.T) {
 					}
 					wantIDs(t, r.Store, "ada", g[2].Session.ID, g[3].Session.ID, streams[2])
 					for _, gone := range g[:2] {
-						wantEnded(t, r, gone, oneseat.Revoked)
+						wantEnded(t, r, gone, oneseat.ReasonRevoked)
 					}
 				}
 				for _, id := range streams[:2] {
-					wantEnding(t, r.Heartbeat(t.Context(), g[3].Session, id), id, oneseat.Revoked)
+					wantEnding(t, r.Heartbeat(t.Context(), g[3].Session, id), id, oneseat.ReasonRevoked)
 				}
 
 				p.say(oneseat.Limits{Total: 1})
-				if err := r.Refresh(t.Context(), "ada"); err != nil {
+				if err := r.RefreshLimits(t.Context(), "ada"); err != nil {
 					t.Fatal(err)
 				}
-				if ids := liveIDs(t, r.Store, "ada"); len(ids) != 1 && policy == oneseat.Displace || len(ids) != 2 && policy != oneseat.Displace {
+				if ids := liveIDs(t, r.Store, "ada"); len(ids) != 1 && policy == oneseat.PolicyDisplace || len(ids) != 2 && policy != oneseat.PolicyDisplace {
 					t.Errorf("live are %v", ids)
 				}
 				idlest := g[2]
-				if policy == oneseat.Displace {
+				if policy == oneseat.PolicyDisplace {
 					idlest = g[3]
 				}
-				if e := wantEnded(t, r, idlest, oneseat.Revoked); e.Actor != "" {
+				if e := wantEnded(t, r, idlest, oneseat.ReasonRevoked); e.Actor != "" {
 					t.Errorf("the ending is %+v", e)
 				}
 			})
@@ -260,10 +260,10 @@ func TestARenewalOverALoweredLimitIsNotRefused(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store := memstore.New()
 		g := signInAll(t, newNode(t, store, oneseat.Config{Limit: 3, MaxStale: time.Minute}), 3)
-		r := newNode(t, store, oneseat.Config{Limit: 2, WhenFull: oneseat.Refuse, MaxStale: time.Minute})
-		again := signIn(t, r, "ada", oneseat.Client{Token: string(g[0].Token)})
-		wantEnded(t, r, g[0], oneseat.Renewed)
-		wantEnded(t, r, g[1], oneseat.Displaced)
+		r := newNode(t, store, oneseat.Config{Limit: 2, WhenFull: oneseat.PolicyRefuse, MaxStale: time.Minute})
+		again := signIn(t, r, "ada", oneseat.SignInRequest{Token: string(g[0].Token)})
+		wantEnded(t, r, g[0], oneseat.ReasonRenewed)
+		wantEnded(t, r, g[1], oneseat.ReasonDisplaced)
 		wantIDs(t, store, "ada", idsOf(g[2], again)...)
 	})
 }
@@ -271,7 +271,7 @@ func TestARenewalOverALoweredLimitIsNotRefused(t *testing.T) {
 // LIM-02, LIM-14: plans, tiers and staff. Who is unlimited is so by name: an
 // application that says nothing of an account leaves it to the configuration.
 func TestAnExemptAccountIsUnlimitedByNameOnly(t *testing.T) {
-	r := newNode(t, memstore.New(), oneseat.Config{WhenFull: oneseat.Refuse, LimitFor: func(_ context.Context, account string) (oneseat.Limits, error) {
+	r := newNode(t, memstore.New(), oneseat.Config{WhenFull: oneseat.PolicyRefuse, LimitFor: func(_ context.Context, account string) (oneseat.Limits, error) {
 		switch account {
 		case "staff":
 			return oneseat.Limits{Total: oneseat.Unlimited}, nil
@@ -283,21 +283,21 @@ func TestAnExemptAccountIsUnlimitedByNameOnly(t *testing.T) {
 		return oneseat.Limits{}, nil
 	}})
 	for range 5 {
-		signIn(t, r, "staff", oneseat.Client{})
+		signIn(t, r, "staff", oneseat.SignInRequest{})
 	}
-	tv := oneseat.Client{Device: oneseat.Device{Class: "tv"}}
+	tv := oneseat.SignInRequest{Device: oneseat.Device{Class: "tv"}}
 	signIn(t, r, "family", tv)
-	if full := refused(t, r, "family", tv); full.Full != "tv" || full.Limit != 1 || len(full.Live) != 1 {
+	if full := refused(t, r, "family", tv); full.Bound != "tv" || full.Limit != 1 || len(full.Live) != 1 {
 		t.Errorf("it says %+v", full)
 	}
-	signIn(t, r, "family", oneseat.Client{})
-	signIn(t, r, "family", oneseat.Client{})
-	if full := refused(t, r, "family", oneseat.Client{}); full.Full != "total" || full.Limit != 3 || len(full.Live) != 3 {
+	signIn(t, r, "family", oneseat.SignInRequest{})
+	signIn(t, r, "family", oneseat.SignInRequest{})
+	if full := refused(t, r, "family", oneseat.SignInRequest{}); full.Bound != "total" || full.Limit != 3 || len(full.Live) != 3 {
 		t.Errorf("it says %+v", full)
 	}
 	for _, account := range []string{"ada", "tv only"} {
-		signIn(t, r, account, oneseat.Client{})
-		refused(t, r, account, oneseat.Client{})
+		signIn(t, r, account, oneseat.SignInRequest{})
+		refused(t, r, account, oneseat.SignInRequest{})
 	}
 }
 
@@ -305,13 +305,13 @@ func TestAnExemptAccountIsUnlimitedByNameOnly(t *testing.T) {
 func TestNoClassGetsPastTheTotal(t *testing.T) {
 	r := newNode(t, memstore.New(), oneseat.Config{Limit: 3, ClassLimits: map[oneseat.Class]int{"other": 2, "tv": oneseat.Unlimited}})
 	for i := range 50 {
-		signIn(t, r, "ada", oneseat.Client{Device: oneseat.Device{Class: oneseat.Class(fmt.Sprint("class ", i))}})
+		signIn(t, r, "ada", oneseat.SignInRequest{Device: oneseat.Device{Class: oneseat.Class(fmt.Sprint("class ", i))}})
 		if n := len(liveIDs(t, r.Store, "ada")); n > 2 {
 			t.Fatalf("%d live of a class of 2", n)
 		}
 	}
 	for _, class := range append(oneseat.Classes(), oneseat.Classes()...) {
-		signIn(t, r, "ada", oneseat.Client{Device: oneseat.Device{Class: class}})
+		signIn(t, r, "ada", oneseat.SignInRequest{Device: oneseat.Device{Class: class}})
 		if n := len(liveIDs(t, r.Store, "ada")); n > 3 {
 			t.Fatalf("%d live of 3", n)
 		}
@@ -322,9 +322,9 @@ func TestNoClassGetsPastTheTotal(t *testing.T) {
 // that cannot be.
 func TestWithoutALimitNobodyGetsIn(t *testing.T) {
 	p := &plans{said: oneseat.Limits{Total: 1}}
-	r := newNode(t, memstore.New(), oneseat.Config{WhenFull: oneseat.Ask, LimitFor: p.limitFor, AdoptUntil: time.Now().Add(time.Hour)})
-	there := signIn(t, r, "ada", oneseat.Client{})
-	ticket := refused(t, r, "ada", oneseat.Client{}).Ticket
+	r := newNode(t, memstore.New(), oneseat.Config{WhenFull: oneseat.PolicyAsk, LimitFor: p.limitFor, AdoptUntil: time.Now().Add(time.Hour)})
+	there := signIn(t, r, "ada", oneseat.SignInRequest{})
+	ticket := refused(t, r, "ada", oneseat.SignInRequest{}).Ticket
 	before := string(encode(t, stored(t, r.Store, "ada").Roster))
 	for name, broken := range map[string]func(){
 		"an error":           func() { p.fail(errDown) },
@@ -332,14 +332,14 @@ func TestWithoutALimitNobodyGetsIn(t *testing.T) {
 		"classes of nothing": func() { p.say(oneseat.Limits{Classes: map[oneseat.Class]int{"tv": 1}}) },
 	} {
 		broken()
-		_, signIn := r.SignIn(t.Context(), "ada", oneseat.Client{TakeOver: true})
-		_, renew := r.SignIn(t.Context(), "ada", oneseat.Client{Token: string(there.Token)})
-		_, redeem := r.Redeem(t.Context(), ticket, oneseat.Client{}, there.Session.ID)
+		_, signIn := r.SignIn(t.Context(), "ada", oneseat.SignInRequest{Override: true})
+		_, renew := r.SignIn(t.Context(), "ada", oneseat.SignInRequest{Token: string(there.Token)})
+		_, redeem := r.Redeem(t.Context(), ticket, oneseat.SignInRequest{}, there.Session.ID)
 		_, stream := r.StartStream(t.Context(), there.Session, oneseat.Player{ID: "p"})
-		_, adopt := r.Adopt(t.Context(), "ada", time.Now(), oneseat.Client{})
+		_, adopt := r.Adopt(t.Context(), "ada", time.Now(), oneseat.SignInRequest{})
 		for what, err := range map[string]error{
 			"sign-in": signIn, "renewal": renew, "redeem": redeem, "stream": stream, "adoption": adopt,
-			"SetLimit": r.SetLimit(t.Context(), "ada", oneseat.Limits{Streams: 3}, ""), "Refresh": r.Refresh(t.Context(), "ada"),
+			"SetLimit": r.SetLimit(t.Context(), "ada", oneseat.Limits{Streams: 3}, ""), "Refresh": r.RefreshLimits(t.Context(), "ada"),
 		} {
 			_, impossible := errors.AsType[*oneseat.ConfigError](err)
 			if err == nil || !errors.Is(err, errDown) && !impossible || !strings.Contains(err.Error(), "nothing was done") {
@@ -351,16 +351,16 @@ func TestWithoutALimitNobodyGetsIn(t *testing.T) {
 		}
 	}
 	p.fail(errors.New("nobody was to ask"))
-	for _, err := range []error{r.SetLimit(t.Context(), "", oneseat.Limits{}, ""), r.Refresh(t.Context(), "")} {
+	for _, err := range []error{r.SetLimit(t.Context(), "", oneseat.Limits{}, ""), r.RefreshLimits(t.Context(), "")} {
 		if _, ok := errors.AsType[*oneseat.AccountError](err); !ok {
 			t.Errorf("an account without a name: %v", err)
 		}
 	}
 	p.say(oneseat.Limits{Total: 2})
 	wantLive(t, r, there)
-	signIn(t, r, "ada", oneseat.Client{})
+	signIn(t, r, "ada", oneseat.SignInRequest{})
 	r.unreadable()
-	wantError(t, r.Refresh(t.Context(), "ada"), oneseat.ErrStoreUnavailable)
+	wantError(t, r.RefreshLimits(t.Context(), "ada"), oneseat.ErrStoreUnavailable)
 }
 
 // A limit from outside counts only if it was asked for after the last change.
@@ -368,7 +368,7 @@ func TestWithoutALimitNobodyGetsIn(t *testing.T) {
 func TestWhoAskedBeforeAChangeAsksAgain(t *testing.T) {
 	before, after := oneseat.Limits{Total: 3, Streams: 3}, oneseat.Limits{Total: 1, Streams: 1}
 	type act = func(r node, there oneseat.Grant) error
-	refreshed := func(other node) error { return other.Refresh(t.Context(), "ada") }
+	refreshed := func(other node) error { return other.RefreshLimits(t.Context(), "ada") }
 	stores := func(other node) error { return other.SetLimit(t.Context(), "ada", oneseat.Limits{Streams: 1}, "") }
 	for _, change := range []struct {
 		name string
@@ -380,7 +380,7 @@ func TestWhoAskedBeforeAChangeAsksAgain(t *testing.T) {
 			want int // seats afterwards
 		}{
 			{"a sign-in", func(r node, _ oneseat.Grant) error {
-				_, err := r.SignIn(t.Context(), "ada", oneseat.Client{})
+				_, err := r.SignIn(t.Context(), "ada", oneseat.SignInRequest{})
 				return err
 			}, 1},
 			{"a stream", func(r node, there oneseat.Grant) error {
@@ -390,17 +390,17 @@ func TestWhoAskedBeforeAChangeAsksAgain(t *testing.T) {
 			{"SetLimit", func(r node, _ oneseat.Grant) error {
 				return r.SetLimit(t.Context(), "ada", oneseat.Limits{Streams: 2}, "")
 			}, 1},
-			{"Refresh", func(r node, _ oneseat.Grant) error { return r.Refresh(t.Context(), "ada") }, 1},
+			{"Refresh", func(r node, _ oneseat.Grant) error { return r.RefreshLimits(t.Context(), "ada") }, 1},
 		} {
 			t.Run(tt.name+", "+change.name, func(t *testing.T) {
 				store := memstore.New()
 				p := &plans{said: before}
 				r, other := newNode(t, store, oneseat.Config{LimitFor: p.limitFor}), newNode(t, store, oneseat.Config{LimitFor: p.limitFor})
-				there := signIn(t, r, "ada", oneseat.Client{})
+				there := signIn(t, r, "ada", oneseat.SignInRequest{})
 				if tt.name == "a stream" {
 					play(t, r, there.Session, "p")
 				} else {
-					signIn(t, r, "ada", oneseat.Client{})
+					signIn(t, r, "ada", oneseat.SignInRequest{})
 				}
 				asked := p.asked.Load()
 				p.meanwhile(func() {
@@ -430,7 +430,7 @@ func TestAChangeIsNoticedWhereNothingWasStored(t *testing.T) {
 		name string
 		do   func(other node) error
 	}{
-		{"refreshed", func(other node) error { return other.Refresh(t.Context(), "ada") }},
+		{"refreshed", func(other node) error { return other.RefreshLimits(t.Context(), "ada") }},
 		{"stored and taken away", func(other node) error {
 			return errors.Join(other.SetLimit(t.Context(), "ada", oneseat.Limits{Total: 1}, ""), other.SetLimit(t.Context(), "ada", oneseat.Limits{}, ""))
 		}},
@@ -438,7 +438,7 @@ func TestAChangeIsNoticedWhereNothingWasStored(t *testing.T) {
 		store := memstore.New()
 		p := &plans{said: oneseat.Limits{Total: oneseat.Unlimited}}
 		r, other := newNode(t, store, oneseat.Config{LimitFor: p.limitFor}), newNode(t, store, oneseat.Config{LimitFor: p.limitFor})
-		signIn(t, other, "grace", oneseat.Client{})
+		signIn(t, other, "grace", oneseat.SignInRequest{})
 		asked := p.asked.Load()
 		var during int64
 		p.meanwhile(func() {
@@ -448,7 +448,7 @@ func TestAChangeIsNoticedWhereNothingWasStored(t *testing.T) {
 			}
 			during = p.asked.Load()
 		})
-		signIn(t, r, "ada", oneseat.Client{})
+		signIn(t, r, "ada", oneseat.SignInRequest{})
 		if n := p.asked.Load() - during; n != 1 || during == asked {
 			t.Errorf("%s: it asked %d times more", tt.name, n)
 		}
@@ -474,8 +474,8 @@ func TestLimitsThatKeepChangingAreNoAnswer(t *testing.T) {
 		p.meanwhile(again)
 	}
 	for name, do := range map[string]func() error{
-		"sign-in":  func() error { _, err := r.SignIn(t.Context(), "ada", oneseat.Client{}); return err },
-		"Refresh":  func() error { return r.Refresh(t.Context(), "ada") },
+		"sign-in":  func() error { _, err := r.SignIn(t.Context(), "ada", oneseat.SignInRequest{}); return err },
+		"Refresh":  func() error { return r.RefreshLimits(t.Context(), "ada") },
 		"SetLimit": func() error { return r.SetLimit(t.Context(), "ada", oneseat.Limits{Total: 9}, "") },
 	} {
 		n = 0
@@ -497,13 +497,13 @@ func TestARetryUnderOtherLimitsKnowsThatItIsOne(t *testing.T) {
 	store := memstore.New()
 	p := &plans{said: oneseat.Limits{Total: oneseat.Unlimited}}
 	r, other := newNode(t, store, oneseat.Config{LimitFor: p.limitFor}), newNode(t, store, oneseat.Config{LimitFor: p.limitFor})
-	signIn(t, other, "ada", oneseat.Client{})
+	signIn(t, other, "ada", oneseat.SignInRequest{})
 	r.loseReplies(oneseat.KeyOf(realm, "ada"), 1, func() {
-		if _, err := other.EndAll(t.Context(), "ada", oneseat.Cause{}); err != nil {
+		if _, err := other.EndAll(t.Context(), "ada", oneseat.EndOptions{}); err != nil {
 			t.Error(err)
 		}
 		for range oneseat.MaxEndings {
-			g, err := other.SignIn(t.Context(), "ada", oneseat.Client{})
+			g, err := other.SignIn(t.Context(), "ada", oneseat.SignInRequest{})
 			if err == nil {
 				err = other.SignOut(t.Context(), string(g.Token))
 			}
@@ -511,11 +511,11 @@ func TestARetryUnderOtherLimitsKnowsThatItIsOne(t *testing.T) {
 				t.Error(err)
 			}
 		}
-		if err := other.Refresh(t.Context(), "ada"); err != nil {
+		if err := other.RefreshLimits(t.Context(), "ada"); err != nil {
 			t.Error(err)
 		}
 	})
-	_, err := r.SignIn(t.Context(), "ada", oneseat.Client{})
+	_, err := r.SignIn(t.Context(), "ada", oneseat.SignInRequest{})
 	wantError(t, err, oneseat.ErrUnknownOutcome)
 	wantIDs(t, store, "ada")
 }
@@ -529,39 +529,39 @@ func TestSetLimitAndRefreshWhoseReplyWasLost(t *testing.T) {
 			c.LimitFor = p.limitFor
 		}
 		r := newNode(t, store, c)
-		signIn(t, r, "ada", oneseat.Client{})
-		signIn(t, r, "ada", oneseat.Client{})
+		signIn(t, r, "ada", oneseat.SignInRequest{})
+		signIn(t, r, "ada", oneseat.SignInRequest{})
 		r.loseReplies(oneseat.KeyOf(realm, "ada"), 1, nil)
 		setLimit(t, r, oneseat.Limits{Total: 1})
 		r.loseReplies(oneseat.KeyOf(realm, "ada"), 1, nil)
-		if err := r.Refresh(t.Context(), "ada"); err != nil {
+		if err := r.RefreshLimits(t.Context(), "ada"); err != nil {
 			t.Fatal(err)
 		}
 		events := logged(t, store, "ada")
-		if count(events, oneseat.LimitChanged) != 1 || count(events, oneseat.SessionEnded) != 1 || len(liveIDs(t, store, "ada")) != 1 {
+		if count(events, oneseat.EventLimitChanged) != 1 || count(events, oneseat.EventSessionEnded) != 1 || len(liveIDs(t, store, "ada")) != 1 {
 			t.Errorf("events: %+v", events)
 		}
 		r.down()
 		wantError(t, r.SetLimit(t.Context(), "ada", oneseat.Limits{}, ""), oneseat.ErrStoreUnavailable)
-		wantError(t, r.Refresh(t.Context(), "ada"), oneseat.ErrStoreUnavailable)
+		wantError(t, r.RefreshLimits(t.Context(), "ada"), oneseat.ErrStoreUnavailable)
 	}
 }
 
 // LIM-12: under refuse a session that nobody uses any more does not lock its owner
 // out, and neither does it under ask; one in use does.
 func TestAClosedLaptopDoesNotLockItsOwnerOut(t *testing.T) {
-	for _, policy := range []oneseat.Policy{oneseat.Refuse, oneseat.Ask} {
+	for _, policy := range []oneseat.Policy{oneseat.PolicyRefuse, oneseat.PolicyAsk} {
 		synctest.Test(t, func(t *testing.T) {
 			r := newNode(t, memstore.New(), oneseat.Config{WhenFull: policy, SeatIdle: time.Hour, MaxStale: time.Minute})
-			closed := signIn(t, r, "ada", oneseat.Client{})
+			closed := signIn(t, r, "ada", oneseat.SignInRequest{})
 			time.Sleep(30 * time.Minute)
 			wantLive(t, r, closed)
 			synctest.Wait() // it is seen
 			time.Sleep(time.Hour - time.Microsecond)
-			refused(t, r, "ada", oneseat.Client{})
+			refused(t, r, "ada", oneseat.SignInRequest{})
 			time.Sleep(time.Microsecond)
-			owner := signIn(t, r, "ada", oneseat.Client{Device: phone})
-			if e := wantEnded(t, r, closed, oneseat.Displaced); e.ByDevice != phone {
+			owner := signIn(t, r, "ada", oneseat.SignInRequest{Device: phone})
+			if e := wantEnded(t, r, closed, oneseat.ReasonDisplaced); e.ByDevice != phone {
 				t.Errorf("the ending is %+v", e)
 			}
 			wantLive(t, r, owner)
@@ -569,26 +569,26 @@ func TestAClosedLaptopDoesNotLockItsOwnerOut(t *testing.T) {
 	}
 	// Without a SeatIdle it stays, and it stays where there is room.
 	synctest.Test(t, func(t *testing.T) {
-		r := newNode(t, memstore.New(), oneseat.Config{WhenFull: oneseat.Refuse, MaxStale: time.Minute})
-		there := signIn(t, r, "ada", oneseat.Client{})
+		r := newNode(t, memstore.New(), oneseat.Config{WhenFull: oneseat.PolicyRefuse, MaxStale: time.Minute})
+		there := signIn(t, r, "ada", oneseat.SignInRequest{})
 		time.Sleep(24 * time.Hour)
-		refused(t, r, "ada", oneseat.Client{})
+		refused(t, r, "ada", oneseat.SignInRequest{})
 		wantLive(t, r, there)
 	})
 	// Nor does a stream lose its seat before it lapses.
 	synctest.Test(t, func(t *testing.T) {
 		r := newNode(t, memstore.New(), oneseat.Config{TouchEvery: time.Second, SeatIdle: 2 * time.Second, MaxStale: time.Minute})
-		there := signIn(t, r, "ada", oneseat.Client{})
+		there := signIn(t, r, "ada", oneseat.SignInRequest{})
 		playing := play(t, r, there.Session, "p")
 		time.Sleep(44 * time.Second)
 		fullOfStreams(t, r, there.Session, "q")
 		beat(t, r, there.Session, playing)
 	})
 	synctest.Test(t, func(t *testing.T) {
-		r := newNode(t, memstore.New(), oneseat.Config{Limit: 2, WhenFull: oneseat.Refuse, SeatIdle: time.Hour, MaxStale: time.Minute})
-		there := signIn(t, r, "ada", oneseat.Client{})
+		r := newNode(t, memstore.New(), oneseat.Config{Limit: 2, WhenFull: oneseat.PolicyRefuse, SeatIdle: time.Hour, MaxStale: time.Minute})
+		there := signIn(t, r, "ada", oneseat.SignInRequest{})
 		time.Sleep(24 * time.Hour)
-		signIn(t, r, "ada", oneseat.Client{})
+		signIn(t, r, "ada", oneseat.SignInRequest{})
 		wantLive(t, r, there)
 	})
 }

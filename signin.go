@@ -14,12 +14,12 @@ import (
 // was typed.
 //
 // It returns an *[AccountError] for what cannot name an account, a *[LimitError]
-// when the account is full under [Refuse] or [Ask], a *[BlockedError] when it is
+// when the account is full under [PolicyRefuse] or [PolicyAsk], a *[BlockedError] when it is
 // blocked, an *[EndedError] when the session was admitted and ended again before
 // the store's reply came, [ErrUnknownOutcome] when no reply came at all, and
 // [ErrStoreUnavailable] when the store did not answer and nothing was done. The
 // session is accepted on every node from the moment SignIn returns.
-func (r *Registry) SignIn(ctx context.Context, account string, from Client) (Grant, error) {
+func (r *Registry) SignIn(ctx context.Context, account string, from SignInRequest) (Grant, error) {
 	if err := checkAccount(account); err != nil {
 		return Grant{}, err
 	}
@@ -35,7 +35,7 @@ func (r *Registry) SignIn(ctx context.Context, account string, from Client) (Gra
 // It returns a *[TicketError] for a ticket that was altered or used, has
 // expired, or was given to another browser; the user then has to sign in again.
 // Other errors are those of [Registry.SignIn].
-func (r *Registry) Redeem(ctx context.Context, ticket Ticket, from Client, ids ...SessionID) (Grant, error) {
+func (r *Registry) Redeem(ctx context.Context, ticket Ticket, from SignInRequest, ids ...SessionID) (Grant, error) {
 	key, used, ok := decodeSecret(TicketPrefix, string(ticket))
 	if !ok || !intact(string(ticket)) {
 		return Grant{}, &TicketError{"it was altered"}
@@ -52,21 +52,21 @@ func (r *Registry) Redeem(ctx context.Context, ticket Ticket, from Client, ids .
 
 // signIn brings a newcomer in, by password or by the ticket that it was given
 // before.
-func (r *Registry) signIn(ctx context.Context, account string, from Client, c newcomer, ticket Ticket) (Grant, error) {
+func (r *Registry) signIn(ctx context.Context, account string, from SignInRequest, c newcomer, ticket Ticket) (Grant, error) {
 	key := KeyOf(r.config.Realm, account)
 	token, secret := newToken(key)
 	c = c.from(from, key, secret)
-	if r.rule.whenFull == Ask && ticket == "" {
+	if r.rule.whenFull == PolicyAsk && ticket == "" {
 		ticket, c.ticket = newTicket(key)
 	}
 	v, is, err := r.admit(ctx, account, c)
 	switch {
 	case err != nil:
 		return Grant{}, err
-	case is.Outcome == Asked && !is.admits():
+	case is.Outcome == OutcomeAsked && !is.admits():
 		r.stats.asked.Add(1)
 		return Grant{}, v.limitError(is, ticket)
-	case is.Outcome == Refused && !is.admits():
+	case is.Outcome == OutcomeRefused && !is.admits():
 		r.stats.refused.Add(1)
 		return Grant{}, v.limitError(is, "")
 	}
@@ -94,7 +94,7 @@ func (r *Registry) signIn(ctx context.Context, account string, from Client, c ne
 //
 // It returns [ErrNoSession] for one that gets no seat: the user has to sign in.
 // Other errors are those of SignIn.
-func (r *Registry) Adopt(ctx context.Context, account string, issued time.Time, from Client) (Grant, error) {
+func (r *Registry) Adopt(ctx context.Context, account string, issued time.Time, from SignInRequest) (Grant, error) {
 	if err := checkAccount(account); err != nil {
 		return Grant{}, err
 	}
@@ -111,7 +111,7 @@ func (r *Registry) Adopt(ctx context.Context, account string, issued time.Time, 
 	if err != nil {
 		return Grant{}, err
 	}
-	if is.Outcome == Refused && !is.admits() {
+	if is.Outcome == OutcomeRefused && !is.admits() {
 		return Grant{}, ErrNoSession
 	}
 	r.stats.decided(is)

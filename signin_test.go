@@ -22,11 +22,11 @@ var (
 
 func TestTheNewestSignInWinsAndTheOtherIsTold(t *testing.T) {
 	a, b, store := newSystem(t, oneseat.Config{})
-	first := signIn(t, a, "ada", oneseat.Client{Device: laptop})
+	first := signIn(t, a, "ada", oneseat.SignInRequest{Device: laptop})
 	wantLive(t, a, first)
 	wantLive(t, b, first)
-	second := signIn(t, a, "ada", oneseat.Client{Device: phone})
-	ending := wantEnded(t, a, first, oneseat.Displaced)
+	second := signIn(t, a, "ada", oneseat.SignInRequest{Device: phone})
+	ending := wantEnded(t, a, first, oneseat.ReasonDisplaced)
 	if ending.By != second.Session.ID || ending.Device != laptop || ending.ByDevice != phone || ending.Actor != "" {
 		t.Errorf("the ending is %+v", ending)
 	}
@@ -35,7 +35,7 @@ func TestTheNewestSignInWinsAndTheOtherIsTold(t *testing.T) {
 	}
 	wantLive(t, a, second)
 	wantLive(t, b, second)
-	other := signIn(t, b, "grace", oneseat.Client{})
+	other := signIn(t, b, "grace", oneseat.SignInRequest{})
 	wantLive(t, a, second)
 	wantLive(t, a, other)
 
@@ -48,7 +48,7 @@ func TestTheNewestSignInWinsAndTheOtherIsTold(t *testing.T) {
 	}
 	var told []string
 	for _, e := range logged(t, store, "ada") {
-		if e.Type != oneseat.SessionUsedAfterEnd { // in the background
+		if e.Type != oneseat.EventSessionUsedAfterEnd { // in the background
 			told = append(told, fmt.Sprint(e.Type, " ", e.Session == first.Session.ID, " ", e.Reason))
 		}
 	}
@@ -71,7 +71,7 @@ func TestSixtyFourSignInsAtOnceLeaveOneLive(t *testing.T) {
 			<-start
 			r := []node{a, b}[i%2]
 			var err error
-			if grants[i], err = r.SignIn(t.Context(), "ada", oneseat.Client{}); err != nil {
+			if grants[i], err = r.SignIn(t.Context(), "ada", oneseat.SignInRequest{}); err != nil {
 				t.Error(err)
 				return
 			}
@@ -79,7 +79,7 @@ func TestSixtyFourSignInsAtOnceLeaveOneLive(t *testing.T) {
 			// ones the account forgets its ending.
 			_, err = r.Check(t.Context(), string(grants[i].Token))
 			over, ok := errors.AsType[*oneseat.EndedError](err)
-			if err != nil && !errors.Is(err, oneseat.ErrNoSession) && (!ok || over.Ending.Reason != oneseat.Displaced) {
+			if err != nil && !errors.Is(err, oneseat.ErrNoSession) && (!ok || over.Ending.Reason != oneseat.ReasonDisplaced) {
 				t.Errorf("straight after its sign-in: %v", err)
 			}
 		})
@@ -94,7 +94,7 @@ func TestSixtyFourSignInsAtOnceLeaveOneLive(t *testing.T) {
 		switch {
 		case err == nil:
 			live++
-		case ok && over.Ending.Reason == oneseat.Displaced:
+		case ok && over.Ending.Reason == oneseat.ReasonDisplaced:
 			displaced++
 		case errors.Is(err, oneseat.ErrNoSession):
 			forgotten++
@@ -114,7 +114,7 @@ func TestSessionsAreListedNewestFirst(t *testing.T) {
 	r := newNode(t, memstore.New(), oneseat.Config{Limit: 3})
 	var want []oneseat.SessionID
 	for range 3 {
-		want = append([]oneseat.SessionID{signIn(t, r, "ada", oneseat.Client{}).Session.ID}, want...)
+		want = append([]oneseat.SessionID{signIn(t, r, "ada", oneseat.SignInRequest{}).Session.ID}, want...)
 	}
 	live, err := r.Sessions(t.Context(), "ada")
 	var got []oneseat.SessionID
@@ -132,24 +132,24 @@ func isLimit(err error) bool {
 }
 
 func TestTakeOverDisplacesUnderRefuse(t *testing.T) {
-	r := newNode(t, memstore.New(), oneseat.Config{WhenFull: oneseat.Refuse})
-	lost := signIn(t, r, "ada", oneseat.Client{})
-	owner := signIn(t, r, "ada", oneseat.Client{TakeOver: true})
-	wantEnded(t, r, lost, oneseat.Displaced)
+	r := newNode(t, memstore.New(), oneseat.Config{WhenFull: oneseat.PolicyRefuse})
+	lost := signIn(t, r, "ada", oneseat.SignInRequest{})
+	owner := signIn(t, r, "ada", oneseat.SignInRequest{Override: true})
+	wantEnded(t, r, lost, oneseat.ReasonDisplaced)
 	wantLive(t, r, owner)
 }
 
 func TestUnlimitedMeansTheCeilingWithTheIdlestGoing(t *testing.T) {
-	r := newNode(t, memstore.New(), oneseat.Config{Limit: oneseat.Unlimited, WhenFull: oneseat.Refuse})
+	r := newNode(t, memstore.New(), oneseat.Config{Limit: oneseat.Unlimited, WhenFull: oneseat.PolicyRefuse})
 	var all []oneseat.Grant
 	for range oneseat.MaxSeats {
-		all = append(all, signIn(t, r, "ada", oneseat.Client{}))
+		all = append(all, signIn(t, r, "ada", oneseat.SignInRequest{}))
 	}
 	for _, g := range all {
 		wantLive(t, r, g)
 	}
-	one := signIn(t, r, "ada", oneseat.Client{})
-	wantEnded(t, r, all[0], oneseat.Displaced)
+	one := signIn(t, r, "ada", oneseat.SignInRequest{})
+	wantEnded(t, r, all[0], oneseat.ReasonDisplaced)
 	wantLive(t, r, all[1])
 	wantLive(t, r, one)
 }
@@ -160,16 +160,16 @@ func TestALoweredLimitTrimsAtTheNextSignIn(t *testing.T) {
 		wide := newNode(t, store, oneseat.Config{Limit: 4})
 		var all []oneseat.Grant
 		for range 4 {
-			all = append(all, signIn(t, wide, "ada", oneseat.Client{}))
+			all = append(all, signIn(t, wide, "ada", oneseat.SignInRequest{}))
 			time.Sleep(time.Second)
 		}
 		narrow := newNode(t, store, oneseat.Config{Limit: 2})
 		for _, g := range all {
 			wantLive(t, narrow, g)
 		}
-		newest := signIn(t, narrow, "ada", oneseat.Client{})
+		newest := signIn(t, narrow, "ada", oneseat.SignInRequest{})
 		for _, g := range all[:3] {
-			wantEnded(t, narrow, g, oneseat.Displaced)
+			wantEnded(t, narrow, g, oneseat.ReasonDisplaced)
 		}
 		wantLive(t, narrow, all[3])
 		wantLive(t, narrow, newest)
@@ -177,10 +177,10 @@ func TestALoweredLimitTrimsAtTheNextSignIn(t *testing.T) {
 }
 
 func TestARefusalIsNeitherASessionNorAFailedSignIn(t *testing.T) {
-	r, b, store := newSystem(t, oneseat.Config{Limit: 2, WhenFull: oneseat.Refuse})
-	first := signIn(t, r, "ada", oneseat.Client{Device: laptop})
-	second := signIn(t, r, "ada", oneseat.Client{Device: phone})
-	g, err := r.SignIn(t.Context(), "ada", oneseat.Client{Device: phone})
+	r, b, store := newSystem(t, oneseat.Config{Limit: 2, WhenFull: oneseat.PolicyRefuse})
+	first := signIn(t, r, "ada", oneseat.SignInRequest{Device: laptop})
+	second := signIn(t, r, "ada", oneseat.SignInRequest{Device: phone})
+	g, err := r.SignIn(t.Context(), "ada", oneseat.SignInRequest{Device: phone})
 	refusal, ok := errors.AsType[*oneseat.LimitError](err)
 	if !ok || refusal.Limit != 2 || !slices.Equal(refusal.Live, []oneseat.Session{second.Session, first.Session}) {
 		t.Fatalf("got %+v", err)
@@ -198,7 +198,7 @@ func TestARefusalIsNeitherASessionNorAFailedSignIn(t *testing.T) {
 	}
 	events := logged(t, store, "ada")
 	last := events[len(events)-1]
-	if last.Type != oneseat.SignInRefused || last.Device != phone || count(events, oneseat.SessionCreated) != 2 {
+	if last.Type != oneseat.EventSignInRefused || last.Device != phone || count(events, oneseat.EventSessionCreated) != 2 {
 		t.Errorf("events: %+v", events)
 	}
 	if s := r.Stats(); s.Refused != 1 || s.SignIns != 2 {
@@ -219,7 +219,7 @@ func TestAPanicInAChangeIsAnErrorOfItsOwn(t *testing.T) {
 	r.set(func() {
 		r.update = func(context.Context, oneseat.Key, change, updateFunc) (oneseat.View, error) { return oneseat.View{}, p }
 	})
-	_, err = r.SignIn(t.Context(), "ada", oneseat.Client{})
+	_, err = r.SignIn(t.Context(), "ada", oneseat.SignInRequest{})
 	if _, ok := errors.AsType[*oneseat.PanicError](err); !ok || errors.Is(err, oneseat.ErrStoreUnavailable) {
 		t.Errorf("got %v", err)
 	}

@@ -24,7 +24,7 @@ type Stats struct {
 
 	Accounts int           // rosters in memory
 	Held     int           // sessions with requests in flight
-	Behind   time.Duration // since the last proof that the log was read to its end; below 0: never yet
+	LogLag   time.Duration // since the last proof that the log was read to its end; below 0: never yet
 }
 
 // counters are the running figures, each written with atomic operations.
@@ -57,10 +57,10 @@ func (r *Registry) Stats() Stats {
 	for i := range r.cache.parts {
 		p := r.cache.parts[i].proof.Load()
 		if p == nil {
-			s.Behind = -1
+			s.LogLag = -1
 			break
 		}
-		s.Behind = max(s.Behind, now.since(p.at))
+		s.LogLag = max(s.LogLag, now.since(p.at))
 	}
 	return s
 }

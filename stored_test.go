@@ -31,8 +31,8 @@ func TestTheStoredFormOfLimitsStaysTheSame(t *testing.T) {
 			{ID: "S2", Parent: "S1", Device: phone, Created: at(3), LastSeen: at(4), DeviceID: d5, Epoch: 7},
 		},
 		Endings: []record.Ended{
-			{Session: "S3", Reason: oneseat.Displaced, At: at(2), By: "S1", Device: laptop, ByDevice: phone, Secret: d6, Mark: "ab0001"},
-			{Session: "S4", Parent: "S1", Reason: oneseat.Revoked, At: at(3), Actor: "support", Device: phone, Mark: "010000"},
+			{Session: "S3", Reason: oneseat.ReasonDisplaced, At: at(2), By: "S1", Device: laptop, ByDevice: phone, Secret: d6, Mark: "ab0001"},
+			{Session: "S4", Parent: "S1", Reason: oneseat.ReasonRevoked, At: at(3), Actor: "support", Device: phone, Mark: "010000"},
 		},
 	}
 	wantStored(t, "testdata/limits.json", ro)
@@ -181,9 +181,9 @@ func TestARosterBeyondItsBoundsIsWorkedOn(t *testing.T) {
 	for _, text := range []string{
 		`"limits":{"total":-9,"streams":-9}`, `"limits":{"total":9999,"classes":{"toaster":1,"other":-3}}`, `"limits":{"classes":{"other":1}}`, `"block":{}`, `"block":{"until":1}`,
 	} {
-		for _, c := range []oneseat.Config{{WhenFull: oneseat.Ask}, {ObserveOnly: true}, {Limit: oneseat.Unlimited, Streams: oneseat.Unlimited}} {
+		for _, c := range []oneseat.Config{{WhenFull: oneseat.PolicyAsk}, {ObserveOnly: true}, {Limit: oneseat.Unlimited, Streams: oneseat.Unlimited}} {
 			r := newNode(t, memstore.New(), c)
-			signIn(t, r, "grace", oneseat.Client{})
+			signIn(t, r, "grace", oneseat.SignInRequest{})
 			epoch := stored(t, r.Store, "").Roster.Epoch
 			var seats strings.Builder
 			for i := range 300 { // 270 sessions, and 30 streams of the last, and one of nobody
@@ -202,10 +202,10 @@ func TestARosterBeyondItsBoundsIsWorkedOn(t *testing.T) {
 				t.Fatal(err)
 			}
 			for what, err := range map[string]error{
-				"sign-in": second(r.SignIn(t.Context(), "ada", oneseat.Client{})), "explain": second(r.Explain(t.Context(), "ada", oneseat.Client{})),
+				"sign-in": second(r.SignIn(t.Context(), "ada", oneseat.SignInRequest{})), "explain": second(r.Explain(t.Context(), "ada", oneseat.SignInRequest{})),
 				"stream":  second(r.StartStream(t.Context(), oneseat.Session{Account: "ada", ID: "S269"}, oneseat.Player{ID: "p"})),
-				"refresh": r.Refresh(t.Context(), "ada"), "limit": r.SetLimit(t.Context(), "ada", oneseat.Limits{Total: 1, Streams: 1}, ""),
-				"end": second(r.EndAll(t.Context(), "ada", oneseat.Cause{})), "block": r.Block(t.Context(), "ada", time.Time{}, ""),
+				"refresh": r.RefreshLimits(t.Context(), "ada"), "limit": r.SetLimit(t.Context(), "ada", oneseat.Limits{Total: 1, Streams: 1}, ""),
+				"end": second(r.EndAll(t.Context(), "ada", oneseat.EndOptions{})), "block": r.Block(t.Context(), "ada", time.Time{}, ""),
 			} {
 				if err != nil && strings.Contains(err.Error(), "panic") {
 					t.Errorf("%s, %+v: %s: %v", text, c, what, err)
@@ -221,11 +221,11 @@ func TestARosterBeyondItsBoundsIsWorkedOn(t *testing.T) {
 func TestTheLongestEndingsOfDevicesAndStreamsAreUnder16KiB(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store := memstore.New()
-		r := newNode(t, store, oneseat.Config{Limit: oneseat.MaxEndings + 2, Streams: oneseat.MaxEndings, WhenFull: oneseat.Ask, MaxStale: time.Minute})
+		r := newNode(t, store, oneseat.Config{Limit: oneseat.MaxEndings + 2, Streams: oneseat.MaxEndings, WhenFull: oneseat.PolicyAsk, MaxStale: time.Minute})
 		for name, character := range map[string]string{"plain": "a", "escaped": "<a", "apostrophe": "'", "wide": "é", "widest": "😀"} {
 			device := oneseat.Device{Label: strings.Repeat(character, 64), Class: "desktop", IP: "2001:db8:ffff::"}
 			actor := strings.Repeat(character, 128)
-			by := signIn(t, r, name, oneseat.Client{Device: device})
+			by := signIn(t, r, name, oneseat.SignInRequest{Device: device})
 			size := func() int {
 				ro := *stored(t, store, name).Roster
 				ro.Seats, ro.Pending = nil, nil
@@ -239,20 +239,20 @@ func TestTheLongestEndingsOfDevicesAndStreamsAreUnder16KiB(t *testing.T) {
 			var ended []oneseat.Grant
 			var streams []oneseat.SessionID
 			for i := range oneseat.MaxEndings {
-				ended = append(ended, signIn(t, r, name, oneseat.Client{Device: device, DeviceID: fmt.Sprint("device ", i)}))
+				ended = append(ended, signIn(t, r, name, oneseat.SignInRequest{Device: device, DeviceID: fmt.Sprint("device ", i)}))
 				streams = append(streams, play(t, r, by.Session, fmt.Sprint(i)).ID)
 			}
-			if n, err := r.End(t.Context(), name, oneseat.Cause{Reason: oneseat.CredentialsChanged, By: by.Session.ID, Actor: actor}, streams...); n != oneseat.MaxEndings || err != nil {
+			if n, err := r.End(t.Context(), name, oneseat.EndOptions{Reason: oneseat.ReasonCredentialsChanged, By: by.Session.ID, Actor: actor}, streams...); n != oneseat.MaxEndings || err != nil {
 				t.Fatal(n, err)
 			}
 			if n := size(); n >= 16<<10 {
 				t.Errorf("streams, %s: %d bytes", name, n)
 			}
-			if n, err := r.EndOthers(t.Context(), name, by.Session.ID, oneseat.Cause{Reason: oneseat.CredentialsChanged, By: by.Session.ID, Actor: actor}); n != oneseat.MaxEndings || err != nil {
+			if n, err := r.EndOthers(t.Context(), name, by.Session.ID, oneseat.EndOptions{Reason: oneseat.ReasonCredentialsChanged, By: by.Session.ID, Actor: actor}); n != oneseat.MaxEndings || err != nil {
 				t.Fatal(n, err)
 			}
 			for _, g := range ended {
-				wantEnded(t, r, g, oneseat.CredentialsChanged)
+				wantEnded(t, r, g, oneseat.ReasonCredentialsChanged)
 				synctest.Wait() // its use is noted
 			}
 			if n := size(); n >= 16<<10 {

@@ -40,7 +40,7 @@ func (d *draft) heartbeat(parent, stream SessionID) (Change, error) {
 // stopStream ends a session's stream, if it has that.
 func (d *draft) stopStream(parent, stream SessionID) Change {
 	if d.streaming(parent, stream) == nil {
-		d.end(stream, Ending{Reason: SignedOut, By: parent})
+		d.end(stream, Ending{Reason: ReasonSignedOut, By: parent})
 	}
 	return d.changed()
 }

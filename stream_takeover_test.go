@@ -21,7 +21,7 @@ import (
 func TestAViewerTakesOverFromAnother(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a, b, store := following(t, oneseat.Config{Limit: 2, MaxStale: time.Minute})
-		one, two := signIn(t, a, "ada", oneseat.Client{Device: laptop}), signIn(t, a, "ada", oneseat.Client{Device: phone})
+		one, two := signIn(t, a, "ada", oneseat.SignInRequest{Device: laptop}), signIn(t, a, "ada", oneseat.SignInRequest{Device: phone})
 		lost := play(t, a, one.Session, "p")
 		held, release := b.HoldStream(t.Context(), lost)
 		defer release()
@@ -33,12 +33,12 @@ func TestAViewerTakesOverFromAnother(t *testing.T) {
 		wantStreams(t, a, "ada", won.ID)
 		synctest.Wait()
 		for _, err := range []error{context.Cause(held), a.Heartbeat(t.Context(), one.Session, lost.ID)} {
-			if e := wantEnding(t, err, lost.ID, oneseat.Displaced); e.By != won.ID || e.ByDevice != phone || e.Parent != one.Session.ID {
+			if e := wantEnding(t, err, lost.ID, oneseat.ReasonDisplaced); e.By != won.ID || e.ByDevice != phone || e.Parent != one.Session.ID {
 				t.Errorf("the ending is %+v", e)
 			}
 		}
 		events := logged(t, store, "ada")[before:]
-		if len(events) != 2 || events[0].Type != oneseat.StreamEnded || events[0].By != won.ID || events[1].Type != oneseat.StreamStarted || events[1].Parent != two.Session.ID || events[0].Version != events[1].Version {
+		if len(events) != 2 || events[0].Type != oneseat.EventStreamEnded || events[0].By != won.ID || events[1].Type != oneseat.EventStreamStarted || events[1].Parent != two.Session.ID || events[0].Version != events[1].Version {
 			t.Errorf("events: %+v", events)
 		}
 		wantLive(t, a, one) // the session goes on
@@ -46,7 +46,7 @@ func TestAViewerTakesOverFromAnother(t *testing.T) {
 
 		// Who was named has stopped meanwhile, and another plays: nobody goes.
 		again := play(t, a, one.Session, "p", won.ID)
-		wantEnding(t, b.Heartbeat(t.Context(), two.Session, won.ID), won.ID, oneseat.Displaced)
+		wantEnding(t, b.Heartbeat(t.Context(), two.Session, won.ID), won.ID, oneseat.ReasonDisplaced)
 		if full := fullOfStreams(t, b, two.Session, "q", won.ID, lost.ID, one.Session.ID, "x"); !slices.Equal(full.Streams, []oneseat.Stream{again}) {
 			t.Errorf("it says %+v", full)
 		}
@@ -59,7 +59,7 @@ func TestAViewerTakesOverFromAnother(t *testing.T) {
 func TestAStreamThatFindsNoRoomIsNoEvent(t *testing.T) {
 	store := memstore.New()
 	r := newNode(t, store, oneseat.Config{Streams: 1})
-	one := signIn(t, r, "ada", oneseat.Client{})
+	one := signIn(t, r, "ada", oneseat.SignInRequest{})
 	s := play(t, r, one.Session, "p")
 	before := len(logged(t, store, "ada"))
 	fullOfStreams(t, r, one.Session, "q")
@@ -74,7 +74,7 @@ func TestTakeoversAtOnceLeaveTheLimit(t *testing.T) {
 		a, b, store := newSystem(t, oneseat.Config{Limit: 8, Streams: 2})
 		var sessions []oneseat.Session
 		for range 8 {
-			sessions = append(sessions, signIn(t, a, "ada", oneseat.Client{}).Session)
+			sessions = append(sessions, signIn(t, a, "ada", oneseat.SignInRequest{}).Session)
 		}
 		there := []oneseat.SessionID{play(t, a, sessions[0], "p").ID, play(t, a, sessions[1], "p").ID}
 		guarded(t, a.faulty, "ada", 10)
@@ -106,8 +106,8 @@ func TestTakeoversAtOnceLeaveTheLimit(t *testing.T) {
 // A session does nothing to another one's streams, but to take one over.
 func TestAStreamIsItsOwnSessions(t *testing.T) {
 	r := newNode(t, memstore.New(), oneseat.Config{Limit: 2, Streams: 3})
-	one, two := signIn(t, r, "ada", oneseat.Client{}), signIn(t, r, "ada", oneseat.Client{})
-	grace := signIn(t, r, "grace", oneseat.Client{})
+	one, two := signIn(t, r, "ada", oneseat.SignInRequest{}), signIn(t, r, "ada", oneseat.SignInRequest{})
+	grace := signIn(t, r, "grace", oneseat.SignInRequest{})
 	mine, other := play(t, r, one.Session, "p"), play(t, r, two.Session, "p")
 	hers := play(t, r, grace.Session, "p")
 	for _, id := range []oneseat.SessionID{mine.ID, hers.ID, one.Session.ID, two.Session.ID, "x", ""} {
@@ -125,7 +125,7 @@ func TestAStreamIsItsOwnSessions(t *testing.T) {
 
 	// Whose stream was taken over is its own session's to know.
 	play(t, r, two.Session, "q", mine.ID)
-	wantEnding(t, r.Heartbeat(t.Context(), one.Session, mine.ID), mine.ID, oneseat.Displaced)
+	wantEnding(t, r.Heartbeat(t.Context(), one.Session, mine.ID), mine.ID, oneseat.ReasonDisplaced)
 	wantError(t, r.Heartbeat(t.Context(), two.Session, mine.ID), oneseat.ErrNoSession)
 	wantError(t, r.Heartbeat(t.Context(), grace.Session, mine.ID), oneseat.ErrNoSession)
 }
@@ -134,7 +134,7 @@ func TestAStreamIsItsOwnSessions(t *testing.T) {
 func TestAStreamSignsNobodyIn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newNode(t, memstore.New(), oneseat.Config{Streams: 2, TouchEvery: time.Second, MaxStale: time.Minute})
-		g := signIn(t, r, "ada", oneseat.Client{})
+		g := signIn(t, r, "ada", oneseat.SignInRequest{})
 		s := play(t, r, g.Session, "p")
 		for range 2 { // from the store, and from memory
 			_, err := r.CheckID(t.Context(), "ada", s.ID)
@@ -163,36 +163,36 @@ func TestAStreamSignsNobodyIn(t *testing.T) {
 // anew by itself.
 func TestAStreamThatSomebodyEndedIsToldSo(t *testing.T) {
 	r := newNode(t, memstore.New(), oneseat.Config{Streams: 3})
-	g := signIn(t, r, "ada", oneseat.Client{})
+	g := signIn(t, r, "ada", oneseat.SignInRequest{})
 	s := play(t, r, g.Session, "p")
-	if n, err := r.End(t.Context(), "ada", oneseat.Cause{Actor: "staff", By: g.Session.ID}, s.ID, "x"); n != 1 || err != nil {
+	if n, err := r.End(t.Context(), "ada", oneseat.EndOptions{Actor: "staff", By: g.Session.ID}, s.ID, "x"); n != 1 || err != nil {
 		t.Fatal(n, err)
 	}
-	if e := wantEnding(t, r.Heartbeat(t.Context(), g.Session, s.ID), s.ID, oneseat.Revoked); e.Actor != "staff" || e.Parent != g.Session.ID {
+	if e := wantEnding(t, r.Heartbeat(t.Context(), g.Session, s.ID), s.ID, oneseat.ReasonRevoked); e.Actor != "staff" || e.Parent != g.Session.ID {
 		t.Errorf("the ending is %+v", e)
 	}
 	_, err := r.CheckID(t.Context(), "ada", s.ID)
-	wantEnding(t, err, s.ID, oneseat.Revoked)
+	wantEnding(t, err, s.ID, oneseat.ReasonRevoked)
 	wantLive(t, r, g)
 
 	// The others and their streams: those of the session that stays, stay.
 	mine := play(t, r, g.Session, "p")
-	if n, err := r.EndOthers(t.Context(), "ada", g.Session.ID, oneseat.Cause{}); n != 0 || err != nil {
+	if n, err := r.EndOthers(t.Context(), "ada", g.Session.ID, oneseat.EndOptions{}); n != 0 || err != nil {
 		t.Error(n, err)
 	}
 	wantStreams(t, r, "ada", mine.ID)
-	if n, err := r.EndAll(t.Context(), "ada", oneseat.Cause{}); n != 1 || err != nil {
+	if n, err := r.EndAll(t.Context(), "ada", oneseat.EndOptions{}); n != 1 || err != nil {
 		t.Error(n, err)
 	}
 	wantStreams(t, r, "ada")
-	wantEnding(t, r.Heartbeat(t.Context(), g.Session, mine.ID), g.Session.ID, oneseat.Revoked)
+	wantEnding(t, r.Heartbeat(t.Context(), g.Session, mine.ID), g.Session.ID, oneseat.ReasonRevoked)
 }
 
 // A hold on a stream is cut when it lapses, and not while its player beats.
 func TestAHoldOnAStreamIsCutWhenItLapses(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a, b, _ := following(t, oneseat.Config{})
-		g := signIn(t, a, "ada", oneseat.Client{})
+		g := signIn(t, a, "ada", oneseat.SignInRequest{})
 		s := play(t, a, g.Session, "p")
 		held, release := b.HoldStream(t.Context(), s)
 		defer release()
@@ -204,7 +204,7 @@ func TestAHoldOnAStreamIsCutWhenItLapses(t *testing.T) {
 			t.Fatalf("cut while it plays: %v", context.Cause(held))
 		}
 		time.Sleep(46 * time.Second)
-		wantEnding(t, context.Cause(held), s.ID, oneseat.IdleTimeout)
+		wantEnding(t, context.Cause(held), s.ID, oneseat.ReasonIdleTimeout)
 		held, release = b.HoldStream(t.Context(), s)
 		defer release()
 		wantError(t, context.Cause(held), oneseat.ErrNoSession)

@@ -32,8 +32,8 @@ func asSession(s oneseat.Stream) oneseat.Session {
 // LIM-07: a stream is a seat under a session's, and never a session itself.
 func TestAStreamOfNoSessionIsNone(t *testing.T) {
 	a, _, store := newSystem(t, oneseat.Config{Limit: 2})
-	mine := signIn(t, a, "ada", oneseat.Client{})
-	other := signIn(t, a, "grace", oneseat.Client{})
+	mine := signIn(t, a, "ada", oneseat.SignInRequest{})
+	other := signIn(t, a, "grace", oneseat.SignInRequest{})
 	stream := play(t, a, mine.Session, "p")
 	control, before := string(encode(t, stored(t, store, "").Roster)), string(encode(t, stored(t, store, "ada").Roster))
 	for name, s := range map[string]oneseat.Session{
@@ -78,7 +78,7 @@ func TestAStreamOfNoSessionIsNone(t *testing.T) {
 // device goes through the same sieve as a sign-in's.
 func TestAStreamKeepsOnlyInertCoarseFacts(t *testing.T) {
 	a, _, store := newSystem(t, oneseat.Config{})
-	s := signIn(t, a, "ada", oneseat.Client{Device: laptop}).Session
+	s := signIn(t, a, "ada", oneseat.SignInRequest{Device: laptop}).Session
 	s.Device = oneseat.Device{Label: "<b>\u202e", Class: "toaster", IP: "192.0.2.77"}
 	play(t, a, s, "p")
 	if got := stored(t, store, "ada").Roster.Seats[1].Device; got != (oneseat.Device{Label: "b", Class: "other", IP: "192.0.2.0"}) {
@@ -91,7 +91,7 @@ func fullOfStreams(t testing.TB, r node, s oneseat.Session, player string, inste
 	t.Helper()
 	got, err := r.StartStream(t.Context(), s, oneseat.Player{ID: player, Instead: instead})
 	full, ok := errors.AsType[*oneseat.LimitError](err)
-	if !ok || got != (oneseat.Stream{}) || full.Full != "streams" || full.Ticket != "" {
+	if !ok || got != (oneseat.Stream{}) || full.Bound != "streams" || full.Ticket != "" {
 		t.Fatalf("start of %s: %+v, %+v; want that the account plays as many as it may", player, got, err)
 	}
 	return full
@@ -119,7 +119,7 @@ func beat(t testing.TB, r node, s oneseat.Session, stream oneseat.Stream) {
 // A stream is a seat under a session's, listed and counted apart.
 func TestAStreamIsAChildOfItsSession(t *testing.T) {
 	a, b, store := newSystem(t, oneseat.Config{Limit: 2, Streams: 2})
-	one, two := signIn(t, a, "ada", oneseat.Client{Device: laptop}), signIn(t, a, "ada", oneseat.Client{Device: phone})
+	one, two := signIn(t, a, "ada", oneseat.SignInRequest{Device: laptop}), signIn(t, a, "ada", oneseat.SignInRequest{Device: phone})
 	s1 := play(t, a, one.Session, "p")
 	s2 := play(t, b, two.Session, "p") // of another session: another player
 	if s1.Session != one.Session.ID || s1.Account != "ada" || s1.Device != laptop || s1.ID == one.Session.ID || s1.Started.IsZero() || !s1.LastHeartbeat.Equal(s1.Started) {
@@ -135,7 +135,7 @@ func TestAStreamIsAChildOfItsSession(t *testing.T) {
 		t.Errorf("it says %+v", full)
 	}
 	// They take no seat of a sign-in, nor its class.
-	third := signIn(t, a, "ada", oneseat.Client{Device: laptop})
+	third := signIn(t, a, "ada", oneseat.SignInRequest{Device: laptop})
 	wantIDs(t, store, "ada", two.Session.ID, s2.ID, third.Session.ID)
 
 	before := len(logged(t, store, "ada"))
@@ -149,7 +149,7 @@ func TestAStreamIsAChildOfItsSession(t *testing.T) {
 	wantError(t, a.Heartbeat(t.Context(), two.Session, s2.ID), oneseat.ErrNoSession)
 	wantLive(t, a, two)
 	events := logged(t, store, "ada")[before:]
-	if len(events) != 1 || events[0].Type != oneseat.StreamEnded || events[0].Reason != oneseat.SignedOut || events[0].Session != s2.ID || events[0].Parent != two.Session.ID || events[0].By != two.Session.ID {
+	if len(events) != 1 || events[0].Type != oneseat.EventStreamEnded || events[0].Reason != oneseat.ReasonSignedOut || events[0].Session != s2.ID || events[0].Parent != two.Session.ID || events[0].By != two.Session.ID {
 		t.Errorf("events: %+v", events)
 	}
 	if s := a.Stats(); s.SignIns != 3 || s.Displaced != 1 || s.Refused+s.Asked != 0 {
@@ -165,7 +165,7 @@ func TestAStreamIsAChildOfItsSession(t *testing.T) {
 func TestTheSamePlayerReconnectingIsFree(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newNode(t, memstore.New(), oneseat.Config{Limit: 2, Streams: 2, MaxStale: time.Minute})
-		one, two := signIn(t, r, "ada", oneseat.Client{}), signIn(t, r, "ada", oneseat.Client{})
+		one, two := signIn(t, r, "ada", oneseat.SignInRequest{}), signIn(t, r, "ada", oneseat.SignInRequest{})
 		mine, other := play(t, r, one.Session, "mine"), play(t, r, two.Session, "other")
 		before := len(logged(t, r.Store.(oneseat.History), "ada"))
 		for range 10 {
@@ -192,7 +192,7 @@ func TestAHeartbeatKeepsTheStreamAndNeverTheSession(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store := memstore.New()
 		r := newNode(t, store, oneseat.Config{Idle: 10 * time.Minute, Streams: 2, MaxStale: time.Minute})
-		g := signIn(t, r, "ada", oneseat.Client{})
+		g := signIn(t, r, "ada", oneseat.SignInRequest{})
 		kept, missed := play(t, r, g.Session, "kept"), play(t, r, g.Session, "missed")
 		for range 3 {
 			time.Sleep(15 * time.Second)
@@ -207,8 +207,8 @@ func TestAHeartbeatKeepsTheStreamAndNeverTheSession(t *testing.T) {
 		wantError(t, r.Heartbeat(t.Context(), g.Session, missed.ID), oneseat.ErrNoSession)
 		play(t, r, g.Session, "another") // it has room
 		events := logged(t, store, "ada")
-		i := slices.IndexFunc(events, func(e oneseat.Event) bool { return e.Type == oneseat.StreamEnded })
-		if i < 0 || events[i].Session != missed.ID || events[i].Reason != oneseat.IdleTimeout || count(events, oneseat.StreamEnded) != 1 {
+		i := slices.IndexFunc(events, func(e oneseat.Event) bool { return e.Type == oneseat.EventStreamEnded })
+		if i < 0 || events[i].Session != missed.ID || events[i].Reason != oneseat.ReasonIdleTimeout || count(events, oneseat.EventStreamEnded) != 1 {
 			t.Errorf("events: %+v", events)
 		}
 
@@ -217,8 +217,8 @@ func TestAHeartbeatKeepsTheStreamAndNeverTheSession(t *testing.T) {
 			beat(t, r, g.Session, kept)
 			time.Sleep(15 * time.Second)
 		}
-		wantEnding(t, r.Heartbeat(t.Context(), g.Session, kept.ID), g.Session.ID, oneseat.IdleTimeout)
-		wantEnded(t, r, g, oneseat.IdleTimeout)
+		wantEnding(t, r.Heartbeat(t.Context(), g.Session, kept.ID), g.Session.ID, oneseat.ReasonIdleTimeout)
+		wantEnded(t, r, g, oneseat.ReasonIdleTimeout)
 		wantStreams(t, r, "ada")
 	})
 }
@@ -233,7 +233,7 @@ func TestAStreamLapsesExactlyAfterStreamIdle(t *testing.T) {
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			r := newNode(t, memstore.New(), oneseat.Config{StreamIdle: tt.idle, MaxStale: time.Minute})
-			g := signIn(t, r, "ada", oneseat.Client{})
+			g := signIn(t, r, "ada", oneseat.SignInRequest{})
 			s := play(t, r, g.Session, "p")
 			time.Sleep(tt.after)
 			if list, err := r.Streams(t.Context(), "ada"); err != nil || len(list) == 1 != tt.lives {
@@ -253,7 +253,7 @@ func TestAStreamLapsesExactlyAfterStreamIdle(t *testing.T) {
 func TestALapsedStreamIsSweptAway(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newNode(t, memstore.New(), oneseat.Config{MaxStale: time.Minute})
-		g := signIn(t, r, "ada", oneseat.Client{})
+		g := signIn(t, r, "ada", oneseat.SignInRequest{})
 		play(t, r, g.Session, "p")
 		if due := stored(t, r.Store, "ada").Roster.Due; !due.Equal(time.Now().Add(45 * time.Second).Truncate(time.Microsecond)) {
 			t.Errorf("due at %v", due)
@@ -268,7 +268,7 @@ func TestALapsedStreamIsSweptAway(t *testing.T) {
 func TestHeartbeatsAreNotAllWritten(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newNode(t, memstore.New(), oneseat.Config{StreamIdle: 100 * time.Second, MaxStale: time.Minute})
-		g := signIn(t, r, "ada", oneseat.Client{})
+		g := signIn(t, r, "ada", oneseat.SignInRequest{})
 		s := play(t, r, g.Session, "p")
 		events := len(logged(t, r.Store.(oneseat.History), "ada"))
 		writes := r.writes.Load()
@@ -310,48 +310,48 @@ func TestTheEndOfTheSessionEndsItsStreams(t *testing.T) {
 		end end
 		all bool // the other session's too
 	}{
-		{oneseat.SignedOut, func(t *testing.T, r node, g oneseat.Grant) { must(t, r.SignOut(t.Context(), string(g.Token))) }, false},
-		{oneseat.Displaced, func(t *testing.T, r node, _ oneseat.Grant) { signIn(t, r, "ada", oneseat.Client{}) }, false},
-		{oneseat.Renewed, func(t *testing.T, r node, g oneseat.Grant) {
-			signIn(t, r, "ada", oneseat.Client{Token: string(g.Token)})
+		{oneseat.ReasonSignedOut, func(t *testing.T, r node, g oneseat.Grant) { must(t, r.SignOut(t.Context(), string(g.Token))) }, false},
+		{oneseat.ReasonDisplaced, func(t *testing.T, r node, _ oneseat.Grant) { signIn(t, r, "ada", oneseat.SignInRequest{}) }, false},
+		{oneseat.ReasonRenewed, func(t *testing.T, r node, g oneseat.Grant) {
+			signIn(t, r, "ada", oneseat.SignInRequest{Token: string(g.Token)})
 		}, false},
-		{oneseat.Revoked, func(t *testing.T, r node, g oneseat.Grant) {
-			n, err := r.End(t.Context(), "ada", oneseat.Cause{Actor: "staff"}, g.Session.ID)
+		{oneseat.ReasonRevoked, func(t *testing.T, r node, g oneseat.Grant) {
+			n, err := r.End(t.Context(), "ada", oneseat.EndOptions{Actor: "staff"}, g.Session.ID)
 			if n != 1 {
 				t.Error(n)
 			}
 			must(t, err)
 		}, false},
-		{oneseat.CredentialsChanged, func(t *testing.T, r node, _ oneseat.Grant) {
-			_, err := r.EndAll(t.Context(), "ada", oneseat.Cause{Reason: oneseat.CredentialsChanged})
+		{oneseat.ReasonCredentialsChanged, func(t *testing.T, r node, _ oneseat.Grant) {
+			_, err := r.EndAll(t.Context(), "ada", oneseat.EndOptions{Reason: oneseat.ReasonCredentialsChanged})
 			must(t, err)
 		}, true},
-		{oneseat.AccountWasBlocked, func(t *testing.T, r node, _ oneseat.Grant) { block(t, r, time.Time{}, "") }, true},
-		{oneseat.RealmEnded, func(t *testing.T, r node, _ oneseat.Grant) {
+		{oneseat.ReasonAccountBlocked, func(t *testing.T, r node, _ oneseat.Grant) { block(t, r, time.Time{}, "") }, true},
+		{oneseat.ReasonRealmEnded, func(t *testing.T, r node, _ oneseat.Grant) {
 			must(t, r.EndRealm(t.Context(), ""))
-			signIn(t, r, "ada", oneseat.Client{}) // records it
+			signIn(t, r, "ada", oneseat.SignInRequest{}) // records it
 		}, true},
-		{oneseat.AbsoluteTimeout, func(t *testing.T, r node, g oneseat.Grant) {
+		{oneseat.ReasonAbsoluteTimeout, func(t *testing.T, r node, g oneseat.Grant) {
 			time.Sleep(10 * time.Minute)
-			wantEnded(t, r, g, oneseat.AbsoluteTimeout)
+			wantEnded(t, r, g, oneseat.ReasonAbsoluteTimeout)
 		}, false},
-		{oneseat.IdleTimeout, func(t *testing.T, r node, g oneseat.Grant) {
+		{oneseat.ReasonIdleTimeout, func(t *testing.T, r node, g oneseat.Grant) {
 			time.Sleep(20 * time.Minute)
-			wantEnded(t, r, g, oneseat.IdleTimeout)
+			wantEnded(t, r, g, oneseat.ReasonIdleTimeout)
 		}, false},
 	} {
 		t.Run(string(tt.why), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				a, b, store := following(t, oneseat.Config{Limit: 2, Streams: 3, StreamIdle: 2 * time.Hour, Idle: 30 * time.Minute, Absolute: time.Hour, MaxStale: time.Minute})
-				g := signIn(t, a, "ada", oneseat.Client{})
-				if tt.why == oneseat.AbsoluteTimeout {
+				g := signIn(t, a, "ada", oneseat.SignInRequest{})
+				if tt.why == oneseat.ReasonAbsoluteTimeout {
 					for range 2 { // in use
 						time.Sleep(20 * time.Minute)
 						g = rotate(t, a, g)
 					}
 				}
 				time.Sleep(10 * time.Minute)
-				other := signIn(t, a, "ada", oneseat.Client{})
+				other := signIn(t, a, "ada", oneseat.SignInRequest{})
 				s1, s2, s3 := play(t, a, g.Session, "1"), play(t, a, g.Session, "2"), play(t, a, other.Session, "3")
 				var held []context.Context
 				for _, s := range []oneseat.Stream{s1, s2} {
@@ -363,13 +363,13 @@ func TestTheEndOfTheSessionEndsItsStreams(t *testing.T) {
 				synctest.Wait()
 				ended := map[oneseat.SessionID]oneseat.Event{}
 				for _, e := range logged(t, store, "ada") {
-					if e.Type == oneseat.SessionEnded || e.Type == oneseat.StreamEnded {
+					if e.Type == oneseat.EventSessionEnded || e.Type == oneseat.EventStreamEnded {
 						ended[e.Session] = e
 					}
 				}
 				for i, s := range []oneseat.Stream{s1, s2} {
 					e := ended[s.ID]
-					if e.Type != oneseat.StreamEnded || e.Version != ended[g.Session.ID].Version || e.Reason != tt.why || e.Parent != g.Session.ID || e.By != ended[g.Session.ID].By {
+					if e.Type != oneseat.EventStreamEnded || e.Version != ended[g.Session.ID].Version || e.Reason != tt.why || e.Parent != g.Session.ID || e.By != ended[g.Session.ID].By {
 						t.Errorf("the event is %+v", e)
 					}
 					// A node that looked at the roster before it read the log finds the
@@ -399,32 +399,32 @@ func TestATimeoutThatAStreamIsToldOfIsRecorded(t *testing.T) {
 	clock := &skewed{}
 	store := memstore.NewAt(clock.now)
 	r := newNode(t, store, oneseat.Config{Idle: time.Hour, MaxStale: oneseat.FreshAlways})
-	g := signIn(t, r, "ada", oneseat.Client{})
+	g := signIn(t, r, "ada", oneseat.SignInRequest{})
 	clock.move(time.Hour)
 	_, err := r.StartStream(t.Context(), g.Session, oneseat.Player{ID: "p"})
-	wantEnding(t, err, g.Session.ID, oneseat.IdleTimeout)
+	wantEnding(t, err, g.Session.ID, oneseat.ReasonIdleTimeout)
 	clock.move(-time.Hour)
-	wantEnded(t, r, g, oneseat.IdleTimeout)
+	wantEnded(t, r, g, oneseat.ReasonIdleTimeout)
 	wantIDs(t, store, "ada")
 
 	// And so with what a full account is asked about.
 	three := newNode(t, store, oneseat.Config{Limit: 3, Idle: time.Hour, MaxStale: oneseat.FreshAlways})
 	clock.move(2 * time.Hour)
-	idle, busy := signIn(t, three, "ada", oneseat.Client{}), signIn(t, three, "ada", oneseat.Client{})
+	idle, busy := signIn(t, three, "ada", oneseat.SignInRequest{}), signIn(t, three, "ada", oneseat.SignInRequest{})
 	clock.move(time.Hour - 30*time.Second)
 	busy = rotate(t, three, busy)
 	play(t, three, busy.Session, "p")
 	clock.move(30 * time.Second)
 	fullOfStreams(t, three, busy.Session, "q")
 	clock.move(-time.Hour)
-	wantEnded(t, three, idle, oneseat.IdleTimeout)
+	wantEnded(t, three, idle, oneseat.ReasonIdleTimeout)
 }
 
 // P1: a player whose start was lost on the way has one stream, not two.
 func TestAStreamWhoseReplyWasLostPlaysOnce(t *testing.T) {
 	r := newNode(t, memstore.New(), oneseat.Config{Limit: 2})
 	key := oneseat.KeyOf(realm, "ada")
-	one, two := signIn(t, r, "ada", oneseat.Client{}), signIn(t, r, "ada", oneseat.Client{})
+	one, two := signIn(t, r, "ada", oneseat.SignInRequest{}), signIn(t, r, "ada", oneseat.SignInRequest{})
 	r.loseReplies(key, 2, nil)
 	s := play(t, r, one.Session, "p")
 	wantStreams(t, r, "ada", s.ID)
@@ -442,14 +442,14 @@ func TestAStreamWhoseReplyWasLostPlaysOnce(t *testing.T) {
 
 	// Taken over before the reply came: it says so. Ended by somebody, likewise, and
 	// it does not begin anew.
-	for _, why := range []oneseat.Reason{oneseat.Displaced, oneseat.Revoked} {
+	for _, why := range []oneseat.Reason{oneseat.ReasonDisplaced, oneseat.ReasonRevoked} {
 		r.loseReplies(key, 1, func() {
 			other := newNode(t, r.Store, oneseat.Config{Limit: 2})
 			list, err := other.Streams(t.Context(), "ada")
-			if err == nil && why == oneseat.Displaced {
+			if err == nil && why == oneseat.ReasonDisplaced {
 				_, err = other.StartStream(t.Context(), two.Session, oneseat.Player{ID: "q", Instead: []oneseat.SessionID{list[0].ID}})
 			} else if err == nil {
-				_, err = other.End(t.Context(), "ada", oneseat.Cause{}, list[0].ID)
+				_, err = other.End(t.Context(), "ada", oneseat.EndOptions{}, list[0].ID)
 			}
 			if err != nil {
 				t.Error(err)
@@ -483,19 +483,19 @@ func TestAStreamWhoseReplyWasLostPlaysOnce(t *testing.T) {
 // The realm's end is the end of a stream, too, recorded or not.
 func TestAHeartbeatIsToldOfTheRealmsEnd(t *testing.T) {
 	r := newNode(t, memstore.New(), oneseat.Config{})
-	g := signIn(t, r, "ada", oneseat.Client{})
+	g := signIn(t, r, "ada", oneseat.SignInRequest{})
 	s := play(t, r, g.Session, "p")
 	if err := r.EndRealm(t.Context(), ""); err != nil {
 		t.Fatal(err)
 	}
-	wantEnding(t, r.Heartbeat(t.Context(), g.Session, s.ID), g.Session.ID, oneseat.RealmEnded)
+	wantEnding(t, r.Heartbeat(t.Context(), g.Session, s.ID), g.Session.ID, oneseat.ReasonRealmEnded)
 	wantStreams(t, r, "ada")
 }
 
 // Unlimited streams are 64, and then the idlest gives way unasked.
 func TestUnlimitedStreamsHaveACeiling(t *testing.T) {
 	r := newNode(t, memstore.New(), oneseat.Config{Streams: oneseat.Unlimited})
-	g := signIn(t, r, "ada", oneseat.Client{})
+	g := signIn(t, r, "ada", oneseat.SignInRequest{})
 	var first oneseat.Stream
 	for i := range oneseat.MaxStreams {
 		if s := play(t, r, g.Session, fmt.Sprint(i)); i == 0 {
@@ -506,7 +506,7 @@ func TestUnlimitedStreamsHaveACeiling(t *testing.T) {
 	if list, err := r.Streams(t.Context(), "ada"); err != nil || len(list) != oneseat.MaxStreams || list[0].ID != last.ID {
 		t.Errorf("%d, %v", len(list), err)
 	}
-	if e := wantEnding(t, r.Heartbeat(t.Context(), g.Session, first.ID), first.ID, oneseat.Displaced); e.By != last.ID {
+	if e := wantEnding(t, r.Heartbeat(t.Context(), g.Session, first.ID), first.ID, oneseat.ReasonDisplaced); e.By != last.ID {
 		t.Errorf("the ending is %+v", e)
 	}
 }
@@ -516,8 +516,8 @@ func TestUnlimitedStreamsHaveACeiling(t *testing.T) {
 func TestACheckOfAStreamIsItsOwnSessions(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newNode(t, memstore.New(), oneseat.Config{Limit: 3, Streams: 2, TouchEvery: time.Second, MaxStale: time.Minute})
-		one, two := signIn(t, r, "ada", oneseat.Client{}), signIn(t, r, "ada", oneseat.Client{})
-		gone := signIn(t, r, "ada", oneseat.Client{})
+		one, two := signIn(t, r, "ada", oneseat.SignInRequest{}), signIn(t, r, "ada", oneseat.SignInRequest{})
+		gone := signIn(t, r, "ada", oneseat.SignInRequest{})
 		if err := r.SignOut(t.Context(), string(gone.Token)); err != nil {
 			t.Fatal(err)
 		}
@@ -532,7 +532,7 @@ func TestACheckOfAStreamIsItsOwnSessions(t *testing.T) {
 		}
 		for range 2 { // from the store, and from memory
 			wantError(t, check(one.Session, mine.ID), nil)
-			wantEnding(t, check(one.Session, lost.ID), lost.ID, oneseat.Displaced)
+			wantEnding(t, check(one.Session, lost.ID), lost.ID, oneseat.ReasonDisplaced)
 			for _, id := range []oneseat.SessionID{other.ID, one.Session.ID, two.Session.ID, gone.Session.ID, "x", ""} {
 				wantError(t, check(one.Session, id), oneseat.ErrNoSession)
 			}
@@ -553,7 +553,7 @@ func TestACheckOfAStreamIsItsOwnSessions(t *testing.T) {
 		if err := r.EndRealm(t.Context(), ""); err != nil {
 			t.Fatal(err)
 		}
-		wantEnding(t, check(one.Session, mine.ID), mine.ID, oneseat.RealmEnded)
+		wantEnding(t, check(one.Session, mine.ID), mine.ID, oneseat.ReasonRealmEnded)
 		if _, err := r.CheckStream(t.Context(), oneseat.Session{}, mine.ID); err == nil {
 			t.Error("an account without a name plays")
 		}

@@ -52,7 +52,7 @@ func (d *draft) takeover() bool {
 	returns := 0                         // how often one did
 	for i := range d.endings {
 		e := &d.endings[i]
-		if e.Reason != Displaced || e.Parent != "" || !d.now().Before(e.At.Add(takeoverWindow)) {
+		if e.Reason != ReasonDisplaced || e.Parent != "" || !d.now().Before(e.At.Add(takeoverWindow)) {
 			continue
 		}
 		var by deviceTag
@@ -79,6 +79,6 @@ func (d *draft) takeover() bool {
 func (d *draft) noticeTakeover() {
 	if !d.now().Before(d.takeoverAt.Add(takeoverWindow)) && d.takeover() {
 		d.takeoverAt = d.now()
-		d.note(TakeoverNoticed)
+		d.note(EventTakeoverNoticed)
 	}
 }

@@ -20,7 +20,7 @@ type scene struct {
 }
 
 func newScene(t *testing.T, limit int) *scene {
-	return &scene{T: t, rule: limited(limit, Displace), now: noon}
+	return &scene{T: t, rule: limited(limit, PolicyDisplace), now: noon}
 }
 
 // signIn signs a device in, after some time, and counts the takeovers that this
@@ -39,15 +39,15 @@ func (s *scene) signIn(device string, after time.Duration, with ...func(*newcome
 	}
 	v := View{Roster: s.ro, Version: s.version}.At(s.now)
 	change, d := settled(v, 1, s.rule).admit(c)
-	if d.Outcome != Admitted {
+	if d.Outcome != OutcomeAdmitted {
 		s.Fatalf("%s: %+v", device, d)
 	}
 	s.ro, s.version = change.Roster, v.Next()
 	notices := 0
 	for _, e := range change.Events {
-		if e.Type == TakeoverNoticed {
+		if e.Type == EventTakeoverNoticed {
 			notices++
-			same(s.T, "the notice", e, Event{Type: TakeoverNoticed, Realm: "r", Account: "ada", At: v.Now, Version: v.Next()})
+			same(s.T, "the notice", e, Event{Type: EventTakeoverNoticed, Realm: "r", Account: "ada", At: v.Now, Version: v.Next()})
 			same(s.T, "the roster shows it", s.ro.takeoverAt, v.Now)
 		}
 	}
@@ -132,7 +132,7 @@ func TestWhatIsNoTakeover(t *testing.T) {
 			same(t, "signed out in between", s.signIn(d, time.Second), 0)
 			v := View{Roster: s.ro, Version: s.version}.At(s.now)
 			d := settled(v, 1, s.rule)
-			d.end(d.seats[0].ID, Ending{Reason: SignedOut})
+			d.end(d.seats[0].ID, Ending{Reason: ReasonSignedOut})
 			s.ro, s.version = d.commit().Roster, v.Next()
 		}
 	}
@@ -185,7 +185,7 @@ func (s *scene) all2(devices ...string) (notices int) {
 // A newcomer that displaces several comes back once.
 func TestANewcomerThatDisplacesSeveralComesBackOnce(t *testing.T) {
 	ended := func(id, device, by string) ended {
-		e := anEnding(id, Displaced, 0, by)
+		e := anEnding(id, ReasonDisplaced, 0, by)
 		e.tag = deviceTag{device[0]}
 		return e
 	}

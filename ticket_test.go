@@ -21,10 +21,10 @@ import (
 	"github.com/oneseat/oneseat/store/memstore"
 )
 
-var asking = oneseat.Config{WhenFull: oneseat.Ask}
+var asking = oneseat.Config{WhenFull: oneseat.PolicyAsk}
 
 // refused signs in where there is no room.
-func refused(t testing.TB, r node, account string, from oneseat.Client) *oneseat.LimitError {
+func refused(t testing.TB, r node, account string, from oneseat.SignInRequest) *oneseat.LimitError {
 	t.Helper()
 	g, err := r.SignIn(t.Context(), account, from)
 	full, ok := errors.AsType[*oneseat.LimitError](err)
@@ -34,7 +34,7 @@ func refused(t testing.TB, r node, account string, from oneseat.Client) *oneseat
 	return full
 }
 
-func redeem(t testing.TB, r node, ticket oneseat.Ticket, from oneseat.Client, ids ...oneseat.SessionID) oneseat.Grant {
+func redeem(t testing.TB, r node, ticket oneseat.Ticket, from oneseat.SignInRequest, ids ...oneseat.SessionID) oneseat.Grant {
 	t.Helper()
 	g, err := r.Redeem(t.Context(), ticket, from, ids...)
 	if err != nil {
@@ -72,12 +72,12 @@ func wantIDs(t testing.TB, s oneseat.Store, account string, want ...oneseat.Sess
 // LIM-05: the newcomer gets to know who is there and a ticket that holds no seat;
 // with it, whom it chooses ends and it is admitted, in one step.
 func TestTheTicketLetsTheNewcomerChoose(t *testing.T) {
-	a, b, store := newSystem(t, oneseat.Config{Limit: 2, WhenFull: oneseat.Ask})
-	first := signIn(t, a, "ada", oneseat.Client{Device: laptop})
-	second := signIn(t, a, "ada", oneseat.Client{Device: phone})
-	from := oneseat.Client{Device: oneseat.Device{Label: "TV", Class: "tv"}, DeviceID: "d"}
+	a, b, store := newSystem(t, oneseat.Config{Limit: 2, WhenFull: oneseat.PolicyAsk})
+	first := signIn(t, a, "ada", oneseat.SignInRequest{Device: laptop})
+	second := signIn(t, a, "ada", oneseat.SignInRequest{Device: phone})
+	from := oneseat.SignInRequest{Device: oneseat.Device{Label: "TV", Class: "tv"}, DeviceID: "d"}
 	full := refused(t, a, "ada", from)
-	if full.Limit != 2 || full.Full != "total" || !slices.Equal(full.Live, []oneseat.Session{second.Session, first.Session}) || full.Ticket == "" {
+	if full.Limit != 2 || full.Bound != "total" || !slices.Equal(full.Live, []oneseat.Session{second.Session, first.Session}) || full.Ticket == "" {
 		t.Errorf("it says %+v", full)
 	}
 	if want := "oneseat: sign-in refused: 2 of 2 seats are taken: ask who is to go, and redeem the ticket"; full.Error() != want {
@@ -89,7 +89,7 @@ func TestTheTicketLetsTheNewcomerChoose(t *testing.T) {
 	}
 
 	got := redeem(t, b, full.Ticket, from, first.Session.ID)
-	ending := wantEnded(t, b, first, oneseat.Displaced)
+	ending := wantEnded(t, b, first, oneseat.ReasonDisplaced)
 	if ending.By != got.Session.ID || ending.ByDevice.Label != "TV" {
 		t.Errorf("the ending is %+v", ending)
 	}
@@ -103,7 +103,7 @@ func TestTheTicketLetsTheNewcomerChoose(t *testing.T) {
 	}
 	var told []string
 	for _, e := range logged(t, store, "ada")[2:] {
-		if e.Type != oneseat.SessionUsedAfterEnd {
+		if e.Type != oneseat.EventSessionUsedAfterEnd {
 			told = append(told, fmt.Sprint(e.Type, " ", e.Device.Label))
 		}
 	}
@@ -118,8 +118,8 @@ func TestTheTicketLetsTheNewcomerChoose(t *testing.T) {
 // LIM-05: a ticket passes no check, and no call that takes a token.
 func TestATicketIsNoToken(t *testing.T) {
 	r := newNode(t, memstore.New(), asking)
-	g := signIn(t, r, "ada", oneseat.Client{})
-	ticket := refused(t, r, "ada", oneseat.Client{}).Ticket
+	g := signIn(t, r, "ada", oneseat.SignInRequest{})
+	ticket := refused(t, r, "ada", oneseat.SignInRequest{}).Ticket
 	text := string(ticket)
 	if !strings.HasPrefix(text, oneseat.TicketPrefix) {
 		t.Fatal("it does not begin with its prefix")
@@ -132,14 +132,14 @@ func TestATicketIsNoToken(t *testing.T) {
 		for _, err := range []error{check, peek, rotate, enter, r.SignOut(t.Context(), spelt)} {
 			wantError(t, err, oneseat.ErrNoSession)
 		}
-		again := refused(t, r, "ada", oneseat.Client{Token: spelt}) // it renews nothing
+		again := refused(t, r, "ada", oneseat.SignInRequest{Token: spelt}) // it renews nothing
 		if len(again.Live) != 1 {
 			t.Errorf("live are %+v", again.Live)
 		}
 	}
 	token := string(g.Token)
 	for _, spelt := range []string{token, oneseat.TicketPrefix + token[len(oneseat.TokenPrefix):], ""} {
-		_, err := r.Redeem(t.Context(), oneseat.Ticket(spelt), oneseat.Client{}, g.Session.ID)
+		_, err := r.Redeem(t.Context(), oneseat.Ticket(spelt), oneseat.SignInRequest{}, g.Session.ID)
 		wantTicketError(t, "a token", err)
 	}
 	wantLive(t, r, g)
@@ -155,13 +155,13 @@ func forgedTicket(realm, account string) oneseat.Ticket {
 
 func TestABadTicketIsATypedErrorAndChangesNothing(t *testing.T) {
 	a, b, store := newSystem(t, asking)
-	mine := oneseat.Client{DeviceID: "mine"}
-	there := signIn(t, a, "ada", oneseat.Client{})
+	mine := oneseat.SignInRequest{DeviceID: "mine"}
+	there := signIn(t, a, "ada", oneseat.SignInRequest{})
 	ticket := refused(t, a, "ada", mine).Ticket
-	signIn(t, a, "grace", oneseat.Client{})
+	signIn(t, a, "grace", oneseat.SignInRequest{})
 	other := refused(t, a, "grace", mine).Ticket
-	elsewhere := newNode(t, store, oneseat.Config{WhenFull: oneseat.Ask, Realm: "another"})
-	signIn(t, elsewhere, "ada", oneseat.Client{})
+	elsewhere := newNode(t, store, oneseat.Config{WhenFull: oneseat.PolicyAsk, Realm: "another"})
+	signIn(t, elsewhere, "ada", oneseat.SignInRequest{})
 
 	raw := func(t oneseat.Ticket) []byte {
 		b, _ := base64.RawURLEncoding.DecodeString(string(t[len(oneseat.TicketPrefix):]))
@@ -172,7 +172,7 @@ func TestABadTicketIsATypedErrorAndChangesNothing(t *testing.T) {
 		return oneseat.Ticket(oneseat.TicketPrefix + base64.RawURLEncoding.EncodeToString(binary.BigEndian.AppendUint32(b, crc32.ChecksumIEEE(b))))
 	}
 	before := string(encode(t, stored(t, store, "ada").Roster))
-	refuse := func(what string, r node, ticket oneseat.Ticket, from oneseat.Client) {
+	refuse := func(what string, r node, ticket oneseat.Ticket, from oneseat.SignInRequest) {
 		t.Helper()
 		_, err := r.Redeem(t.Context(), ticket, from, there.Session.ID)
 		wantTicketError(t, what, err)
@@ -191,8 +191,8 @@ func TestABadTicketIsATypedErrorAndChangesNothing(t *testing.T) {
 	}
 	refuse("of another account, by its secret", b, spell(raw(ticket)[:16], raw(other)[16:48]), mine)
 	refuse("of another account, by its key", b, spell(raw(other)[:16], raw(ticket)[16:48]), mine)
-	refuse("of another device", b, ticket, oneseat.Client{DeviceID: "theirs"})
-	refuse("of a device without an id", b, ticket, oneseat.Client{})
+	refuse("of another device", b, ticket, oneseat.SignInRequest{DeviceID: "theirs"})
+	refuse("of a device without an id", b, ticket, oneseat.SignInRequest{})
 	refuse("of another realm", elsewhere, ticket, mine)
 	refuse("of nobody", b, forgedTicket(realm, "nobody"), mine)
 	refuse("of the realm's control record", b, forgedTicket(realm, ""), mine)
@@ -209,11 +209,11 @@ func TestATicketIsGoodForFiveMinutes(t *testing.T) {
 		good  bool
 	}{{5*time.Minute - time.Microsecond, true}, {5 * time.Minute, false}, {time.Hour, false}} {
 		synctest.Test(t, func(t *testing.T) {
-			r := newNode(t, memstore.New(), oneseat.Config{WhenFull: oneseat.Ask, MaxStale: time.Minute})
-			there := signIn(t, r, "ada", oneseat.Client{})
-			ticket := refused(t, r, "ada", oneseat.Client{}).Ticket
+			r := newNode(t, memstore.New(), oneseat.Config{WhenFull: oneseat.PolicyAsk, MaxStale: time.Minute})
+			there := signIn(t, r, "ada", oneseat.SignInRequest{})
+			ticket := refused(t, r, "ada", oneseat.SignInRequest{}).Ticket
 			time.Sleep(tt.after)
-			_, err := r.Redeem(t.Context(), ticket, oneseat.Client{}, there.Session.ID)
+			_, err := r.Redeem(t.Context(), ticket, oneseat.SignInRequest{}, there.Session.ID)
 			if !tt.good {
 				wantTicketError(t, tt.after.String(), err)
 				wantLive(t, r, there)
@@ -229,9 +229,9 @@ func TestATicketIsGoodForFiveMinutes(t *testing.T) {
 
 func TestTheSweepDropsTickets(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r := newNode(t, memstore.New(), oneseat.Config{WhenFull: oneseat.Ask, MaxStale: time.Minute})
-		signIn(t, r, "ada", oneseat.Client{})
-		refused(t, r, "ada", oneseat.Client{})
+		r := newNode(t, memstore.New(), oneseat.Config{WhenFull: oneseat.PolicyAsk, MaxStale: time.Minute})
+		signIn(t, r, "ada", oneseat.SignInRequest{})
+		refused(t, r, "ada", oneseat.SignInRequest{})
 		time.Sleep(5*time.Minute - time.Second)
 		if n := len(stored(t, r.Store, "ada").Roster.Pending); n != 1 {
 			t.Errorf("%d tickets are kept", n)
@@ -249,11 +249,11 @@ func TestTheSweepDropsTickets(t *testing.T) {
 func TestTicketsAreVoidedByWhatEndsEverything(t *testing.T) {
 	for name, void := range map[string]func(r node, keep oneseat.SessionID) error{
 		"end others": func(r node, keep oneseat.SessionID) error {
-			_, err := r.EndOthers(t.Context(), "ada", keep, oneseat.Cause{Reason: oneseat.CredentialsChanged})
+			_, err := r.EndOthers(t.Context(), "ada", keep, oneseat.EndOptions{Reason: oneseat.ReasonCredentialsChanged})
 			return err
 		},
 		"end all": func(r node, _ oneseat.SessionID) error {
-			_, err := r.EndAll(t.Context(), "ada", oneseat.Cause{})
+			_, err := r.EndAll(t.Context(), "ada", oneseat.EndOptions{})
 			return err
 		},
 		"block": func(r node, _ oneseat.SessionID) error {
@@ -264,13 +264,13 @@ func TestTicketsAreVoidedByWhatEndsEverything(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			// A session that idles out before the ticket expires: nothing but the ticket
 			// changes where nobody else is signed in.
-			a, b, store := newSystem(t, oneseat.Config{WhenFull: oneseat.Ask, Idle: time.Minute})
-			there := signIn(t, a, "ada", oneseat.Client{})
-			ticket := refused(t, a, "ada", oneseat.Client{}).Ticket
+			a, b, store := newSystem(t, oneseat.Config{WhenFull: oneseat.PolicyAsk, Idle: time.Minute})
+			there := signIn(t, a, "ada", oneseat.SignInRequest{})
+			ticket := refused(t, a, "ada", oneseat.SignInRequest{}).Ticket
 			if err := void(a, there.Session.ID); err != nil {
 				t.Fatal(err)
 			}
-			_, err := b.Redeem(t.Context(), ticket, oneseat.Client{}, there.Session.ID)
+			_, err := b.Redeem(t.Context(), ticket, oneseat.SignInRequest{}, there.Session.ID)
 			wantTicketError(t, name, err)
 			if ids := liveIDs(t, store, "ada"); slices.ContainsFunc(ids, func(id oneseat.SessionID) bool { return id != there.Session.ID }) {
 				t.Errorf("live are %v", ids)
@@ -278,33 +278,33 @@ func TestTicketsAreVoidedByWhatEndsEverything(t *testing.T) {
 		})
 	}
 	// What ends some does not.
-	r := newNode(t, memstore.New(), oneseat.Config{Limit: 2, WhenFull: oneseat.Ask})
-	there := signIn(t, r, "ada", oneseat.Client{})
-	signIn(t, r, "ada", oneseat.Client{})
-	ticket := refused(t, r, "ada", oneseat.Client{}).Ticket
-	if n, err := r.End(t.Context(), "ada", oneseat.Cause{}, there.Session.ID); n != 1 || err != nil {
+	r := newNode(t, memstore.New(), oneseat.Config{Limit: 2, WhenFull: oneseat.PolicyAsk})
+	there := signIn(t, r, "ada", oneseat.SignInRequest{})
+	signIn(t, r, "ada", oneseat.SignInRequest{})
+	ticket := refused(t, r, "ada", oneseat.SignInRequest{}).Ticket
+	if n, err := r.End(t.Context(), "ada", oneseat.EndOptions{}, there.Session.ID); n != 1 || err != nil {
 		t.Fatal(n, err)
 	}
-	redeem(t, r, ticket, oneseat.Client{})
+	redeem(t, r, ticket, oneseat.SignInRequest{})
 }
 
 // LIM-01, LIM-05: the choice is counted again at commit. An id that frees no seat
 // never lets anybody in over the limit, whoever's it is.
 func TestWhoIsNotThereFreesNoSeat(t *testing.T) {
-	a, _, store := newSystem(t, oneseat.Config{Limit: 2, WhenFull: oneseat.Ask, Streams: 1})
-	gone := signIn(t, a, "ada", oneseat.Client{})
+	a, _, store := newSystem(t, oneseat.Config{Limit: 2, WhenFull: oneseat.PolicyAsk, Streams: 1})
+	gone := signIn(t, a, "ada", oneseat.SignInRequest{})
 	if err := a.SignOut(t.Context(), string(gone.Token)); err != nil {
 		t.Fatal(err)
 	}
-	foreign := signIn(t, a, "grace", oneseat.Client{})
-	first, second := signIn(t, a, "ada", oneseat.Client{}), signIn(t, a, "ada", oneseat.Client{})
+	foreign := signIn(t, a, "grace", oneseat.SignInRequest{})
+	first, second := signIn(t, a, "ada", oneseat.SignInRequest{}), signIn(t, a, "ada", oneseat.SignInRequest{})
 	stream := play(t, a, first.Session, "p")
-	ticket := refused(t, a, "ada", oneseat.Client{}).Ticket
+	ticket := refused(t, a, "ada", oneseat.SignInRequest{}).Ticket
 	for name, ids := range map[string][]oneseat.SessionID{
 		"none": nil, "another account's": {foreign.Session.ID}, "one that has ended": {gone.Session.ID}, "nobody's": {"x", ""},
 		"a stream": {stream.ID}, "all of these": {foreign.Session.ID, gone.Session.ID, "x", stream.ID, foreign.Session.ID},
 	} {
-		_, err := a.Redeem(t.Context(), ticket, oneseat.Client{}, ids...)
+		_, err := a.Redeem(t.Context(), ticket, oneseat.SignInRequest{}, ids...)
 		full, ok := errors.AsType[*oneseat.LimitError](err)
 		if !ok || full.Ticket != ticket || len(full.Live) != 2 {
 			t.Errorf("%s: %v", name, err)
@@ -316,10 +316,10 @@ func TestWhoIsNotThereFreesNoSeat(t *testing.T) {
 		t.Errorf("stats: %+v", s)
 	}
 	// Besides one that is there they do no harm; named twice it ends once.
-	got := redeem(t, a, ticket, oneseat.Client{}, first.Session.ID, foreign.Session.ID, gone.Session.ID, stream.ID, first.Session.ID)
+	got := redeem(t, a, ticket, oneseat.SignInRequest{}, first.Session.ID, foreign.Session.ID, gone.Session.ID, stream.ID, first.Session.ID)
 	wantIDs(t, store, "ada", second.Session.ID, got.Session.ID)
 	wantLive(t, a, foreign)
-	if n := count(logged(t, store, "ada"), oneseat.SessionEnded); n != 2 {
+	if n := count(logged(t, store, "ada"), oneseat.EventSessionEnded); n != 2 {
 		t.Errorf("%d ends", n)
 	}
 }
@@ -328,22 +328,22 @@ func TestWhoIsNotThereFreesNoSeat(t *testing.T) {
 // is room.
 func TestAChosenSessionMayHaveEndedAlready(t *testing.T) {
 	r := newNode(t, memstore.New(), asking)
-	there := signIn(t, r, "ada", oneseat.Client{})
-	ticket := refused(t, r, "ada", oneseat.Client{}).Ticket
+	there := signIn(t, r, "ada", oneseat.SignInRequest{})
+	ticket := refused(t, r, "ada", oneseat.SignInRequest{}).Ticket
 	if err := r.SignOut(t.Context(), string(there.Token)); err != nil {
 		t.Fatal(err)
 	}
-	wantLive(t, r, redeem(t, r, ticket, oneseat.Client{}, there.Session.ID))
-	wantEnded(t, r, there, oneseat.SignedOut)
+	wantLive(t, r, redeem(t, r, ticket, oneseat.SignInRequest{}, there.Session.ID))
+	wantEnded(t, r, there, oneseat.ReasonSignedOut)
 
 	// Whom it chose goes even if there is room by now: that was said.
-	two := newNode(t, memstore.New(), oneseat.Config{Limit: 2, WhenFull: oneseat.Ask})
-	first, second := signIn(t, two, "ada", oneseat.Client{}), signIn(t, two, "ada", oneseat.Client{})
-	ticket = refused(t, two, "ada", oneseat.Client{}).Ticket
+	two := newNode(t, memstore.New(), oneseat.Config{Limit: 2, WhenFull: oneseat.PolicyAsk})
+	first, second := signIn(t, two, "ada", oneseat.SignInRequest{}), signIn(t, two, "ada", oneseat.SignInRequest{})
+	ticket = refused(t, two, "ada", oneseat.SignInRequest{}).Ticket
 	if err := two.SignOut(t.Context(), string(first.Token)); err != nil {
 		t.Fatal(err)
 	}
-	got := redeem(t, two, ticket, oneseat.Client{}, second.Session.ID)
+	got := redeem(t, two, ticket, oneseat.SignInRequest{}, second.Session.ID)
 	wantIDs(t, two.Store, "ada", got.Session.ID)
 }
 
@@ -351,19 +351,19 @@ func TestAChosenSessionMayHaveEndedAlready(t *testing.T) {
 // be chosen.
 func TestAllWhoHaveToGoAreChosenOrNobodyGoes(t *testing.T) {
 	store := memstore.New()
-	wide := newNode(t, store, oneseat.Config{Limit: 3, WhenFull: oneseat.Ask})
+	wide := newNode(t, store, oneseat.Config{Limit: 3, WhenFull: oneseat.PolicyAsk})
 	var g []oneseat.Grant
 	for range 3 {
-		g = append(g, signIn(t, wide, "ada", oneseat.Client{}))
+		g = append(g, signIn(t, wide, "ada", oneseat.SignInRequest{}))
 	}
-	ticket := refused(t, wide, "ada", oneseat.Client{}).Ticket
+	ticket := refused(t, wide, "ada", oneseat.SignInRequest{}).Ticket
 	if err := wide.SetLimit(t.Context(), "ada", oneseat.Limits{Total: 3, Classes: map[oneseat.Class]int{"other": 3, "tv": 1}}, ""); err != nil {
 		t.Fatal(err)
 	}
-	got := redeem(t, wide, ticket, oneseat.Client{}, g[2].Session.ID, g[1].Session.ID)
+	got := redeem(t, wide, ticket, oneseat.SignInRequest{}, g[2].Session.ID, g[1].Session.ID)
 	wantIDs(t, store, "ada", g[0].Session.ID, got.Session.ID)
 	for _, gone := range g[1:] {
-		wantEnded(t, wide, gone, oneseat.Displaced)
+		wantEnded(t, wide, gone, oneseat.ReasonDisplaced)
 	}
 }
 
@@ -371,22 +371,22 @@ func TestAllWhoHaveToGoAreChosenOrNobodyGoes(t *testing.T) {
 // with them.
 func TestAnAccountHasEightTicketsAtMost(t *testing.T) {
 	r := newNode(t, memstore.New(), asking)
-	there := signIn(t, r, "ada", oneseat.Client{})
+	there := signIn(t, r, "ada", oneseat.SignInRequest{})
 	var tickets []oneseat.Ticket
 	for range 10 {
-		tickets = append(tickets, refused(t, r, "ada", oneseat.Client{}).Ticket)
+		tickets = append(tickets, refused(t, r, "ada", oneseat.SignInRequest{}).Ticket)
 	}
 	if n := len(stored(t, r.Store, "ada").Roster.Pending); n != 8 {
 		t.Fatalf("%d tickets are kept", n)
 	}
 	for _, old := range tickets[:2] {
-		_, err := r.Redeem(t.Context(), old, oneseat.Client{}, there.Session.ID)
+		_, err := r.Redeem(t.Context(), old, oneseat.SignInRequest{}, there.Session.ID)
 		wantTicketError(t, "the ninth newest", err)
 	}
-	got := redeem(t, r, tickets[2], oneseat.Client{}, there.Session.ID)
+	got := redeem(t, r, tickets[2], oneseat.SignInRequest{}, there.Session.ID)
 	for _, ticket := range tickets[3:] {
-		next := redeem(t, r, ticket, oneseat.Client{}, got.Session.ID)
-		wantEnded(t, r, got, oneseat.Displaced)
+		next := redeem(t, r, ticket, oneseat.SignInRequest{}, got.Session.ID)
+		wantEnded(t, r, got, oneseat.ReasonDisplaced)
 		got = next
 	}
 	if n := len(stored(t, r.Store, "ada").Roster.Pending); n != 0 {
@@ -397,7 +397,7 @@ func TestAnAccountHasEightTicketsAtMost(t *testing.T) {
 // refusedTicket redeems a ticket without choosing anybody.
 func refusedTicket(t testing.TB, r node, ticket oneseat.Ticket) *oneseat.LimitError {
 	t.Helper()
-	_, err := r.Redeem(t.Context(), ticket, oneseat.Client{})
+	_, err := r.Redeem(t.Context(), ticket, oneseat.SignInRequest{})
 	full, ok := errors.AsType[*oneseat.LimitError](err)
 	if !ok {
 		t.Fatalf("redeemed for nobody: %v", err)
@@ -410,68 +410,68 @@ func refusedTicket(t testing.TB, r node, ticket oneseat.Ticket) *oneseat.LimitEr
 // nobody is asked.
 func TestWhoIsNotAsked(t *testing.T) {
 	store := memstore.New()
-	r := newNode(t, store, oneseat.Config{WhenFull: oneseat.Ask, AdoptUntil: time.Now().Add(time.Hour)})
-	first := signIn(t, r, "ada", oneseat.Client{})
-	second := signIn(t, r, "ada", oneseat.Client{Token: string(first.Token)})
-	wantEnded(t, r, first, oneseat.Renewed)
-	_, err := r.Adopt(t.Context(), "ada", time.Now().Add(-time.Hour), oneseat.Client{})
+	r := newNode(t, store, oneseat.Config{WhenFull: oneseat.PolicyAsk, AdoptUntil: time.Now().Add(time.Hour)})
+	first := signIn(t, r, "ada", oneseat.SignInRequest{})
+	second := signIn(t, r, "ada", oneseat.SignInRequest{Token: string(first.Token)})
+	wantEnded(t, r, first, oneseat.ReasonRenewed)
+	_, err := r.Adopt(t.Context(), "ada", time.Now().Add(-time.Hour), oneseat.SignInRequest{})
 	wantError(t, err, oneseat.ErrNoSession)
 	if n := len(stored(t, store, "ada").Roster.Pending); n != 0 {
 		t.Errorf("%d tickets", n)
 	}
-	signIn(t, r, "grace", oneseat.Client{}) // of whom nothing has ended
-	_, err = r.Adopt(t.Context(), "grace", time.Now().Add(-time.Hour), oneseat.Client{})
+	signIn(t, r, "grace", oneseat.SignInRequest{}) // of whom nothing has ended
+	_, err = r.Adopt(t.Context(), "grace", time.Now().Add(-time.Hour), oneseat.SignInRequest{})
 	wantError(t, err, oneseat.ErrNoSession)
 	if n := len(stored(t, store, "grace").Roster.Pending); n != 0 {
 		t.Errorf("%d tickets", n)
 	}
-	third := signIn(t, r, "ada", oneseat.Client{TakeOver: true})
-	wantEnded(t, r, second, oneseat.Displaced)
-	ticket := refused(t, r, "ada", oneseat.Client{}).Ticket
+	third := signIn(t, r, "ada", oneseat.SignInRequest{Override: true})
+	wantEnded(t, r, second, oneseat.ReasonDisplaced)
+	ticket := refused(t, r, "ada", oneseat.SignInRequest{}).Ticket
 
 	// A ticket outlives a change of the policy; nobody else gets one.
-	refusing := newNode(t, store, oneseat.Config{WhenFull: oneseat.Refuse})
-	if full := refused(t, refusing, "ada", oneseat.Client{}); full.Ticket != "" {
+	refusing := newNode(t, store, oneseat.Config{WhenFull: oneseat.PolicyRefuse})
+	if full := refused(t, refusing, "ada", oneseat.SignInRequest{}); full.Ticket != "" {
 		t.Error("a ticket, and nobody is asked")
 	}
 	if full := refusedTicket(t, refusing, ticket); full.Ticket != "" || refusing.Stats().Asked != 0 || refusing.Stats().Refused != 2 {
 		t.Errorf("it says %+v, %+v", full, refusing.Stats())
 	}
-	fourth := redeem(t, refusing, ticket, oneseat.Client{}, third.Session.ID)
-	wantEnded(t, refusing, third, oneseat.Displaced)
+	fourth := redeem(t, refusing, ticket, oneseat.SignInRequest{}, third.Session.ID)
+	wantEnded(t, refusing, third, oneseat.ReasonDisplaced)
 	wantLive(t, refusing, fourth)
 }
 
 // The browser is the account's now: who was signed in there before is not.
 func TestRedeemingInABrowserOfAnotherAccountEndsThatSession(t *testing.T) {
 	r := newNode(t, memstore.New(), asking)
-	grace := signIn(t, r, "grace", oneseat.Client{})
-	there := signIn(t, r, "ada", oneseat.Client{})
-	from := oneseat.Client{Token: string(grace.Token)}
+	grace := signIn(t, r, "grace", oneseat.SignInRequest{})
+	there := signIn(t, r, "ada", oneseat.SignInRequest{})
+	from := oneseat.SignInRequest{Token: string(grace.Token)}
 	ticket := refused(t, r, "ada", from).Ticket
 	wantLive(t, r, grace)
 	redeem(t, r, ticket, from, there.Session.ID)
-	wantEnded(t, r, grace, oneseat.SignedOut)
+	wantEnded(t, r, grace, oneseat.ReasonSignedOut)
 }
 
 // USR-05: whoever has no ticket learns nothing of an account by making one up,
 // costs one read, and reaches neither the store's writer nor the application.
 func TestForgedTicketsLearnNothing(t *testing.T) {
 	var asked atomic.Int64
-	r := newNode(t, memstore.New(), oneseat.Config{WhenFull: oneseat.Ask, LimitFor: func(context.Context, string) (oneseat.Limits, error) {
+	r := newNode(t, memstore.New(), oneseat.Config{WhenFull: oneseat.PolicyAsk, LimitFor: func(context.Context, string) (oneseat.Limits, error) {
 		asked.Add(1)
 		return oneseat.Limits{}, nil
 	}})
-	signIn(t, r, "signed in", oneseat.Client{})
-	signIn(t, r, "asked", oneseat.Client{})
-	refused(t, r, "asked", oneseat.Client{})
+	signIn(t, r, "signed in", oneseat.SignInRequest{})
+	signIn(t, r, "asked", oneseat.SignInRequest{})
+	refused(t, r, "asked", oneseat.SignInRequest{})
 	if err := r.Block(t.Context(), "blocked", time.Time{}, ""); err != nil {
 		t.Fatal(err)
 	}
 	updates, loads, before := r.updates.Load(), r.loads.Load(), asked.Load()
 	says := map[string]bool{}
 	for _, account := range []string{"signed in", "asked", "blocked", "nobody", ""} {
-		_, err := r.Redeem(t.Context(), forgedTicket(realm, account), oneseat.Client{}, "x")
+		_, err := r.Redeem(t.Context(), forgedTicket(realm, account), oneseat.SignInRequest{}, "x")
 		wantTicketError(t, account, err)
 		says[err.Error()] = true
 	}
@@ -484,14 +484,14 @@ func TestForgedTicketsLearnNothing(t *testing.T) {
 	mistyped := []byte(forgedTicket(realm, "asked"))
 	mistyped[30] ^= 1
 	for _, ticket := range []oneseat.Ticket{"oneseat_ticket_x", oneseat.Ticket(mistyped)} {
-		_, err := r.Redeem(t.Context(), ticket, oneseat.Client{})
+		_, err := r.Redeem(t.Context(), ticket, oneseat.SignInRequest{})
 		wantTicketError(t, "malformed", err)
 	}
 	if r.loads.Load() != loads+5 {
 		t.Error("a malformed ticket is looked for")
 	}
 	r.unreadable()
-	_, err := r.Redeem(t.Context(), forgedTicket(realm, "asked"), oneseat.Client{})
+	_, err := r.Redeem(t.Context(), forgedTicket(realm, "asked"), oneseat.SignInRequest{})
 	wantError(t, err, oneseat.ErrStoreUnavailable)
 }
 
@@ -499,10 +499,10 @@ func TestForgedTicketsLearnNothing(t *testing.T) {
 // has its hash only.
 func TestATicketIsShownByNothing(t *testing.T) {
 	var heard bytes.Buffer
-	r := newNode(t, memstore.New(), oneseat.Config{WhenFull: oneseat.Ask, Logger: slog.New(slog.NewJSONHandler(&heard, nil))})
-	signIn(t, r, "ada", oneseat.Client{})
-	full := refused(t, r, "ada", oneseat.Client{DeviceID: "canary-device-id"})
-	again := refused(t, r, "ada", oneseat.Client{})
+	r := newNode(t, memstore.New(), oneseat.Config{WhenFull: oneseat.PolicyAsk, Logger: slog.New(slog.NewJSONHandler(&heard, nil))})
+	signIn(t, r, "ada", oneseat.SignInRequest{})
+	full := refused(t, r, "ada", oneseat.SignInRequest{DeviceID: "canary-device-id"})
+	again := refused(t, r, "ada", oneseat.SignInRequest{})
 	var shown bytes.Buffer
 	for _, v := range []any{full, *full, full.Ticket, &full.Ticket, []oneseat.Ticket{full.Ticket}, map[string]oneseat.Ticket{"t": full.Ticket}} {
 		for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x"} {
@@ -517,7 +517,7 @@ func TestATicketIsShownByNothing(t *testing.T) {
 	if !strings.Contains(shown.String(), "oneseat_ticket_[secret]") {
 		t.Error("nothing says that there is a ticket")
 	}
-	_, used := r.Redeem(t.Context(), again.Ticket, oneseat.Client{DeviceID: "another"})
+	_, used := r.Redeem(t.Context(), again.Ticket, oneseat.SignInRequest{DeviceID: "another"})
 	wantTicketError(t, "another device", used)
 	roster := encode(t, stored(t, r.Store, "ada").Roster)
 	events, err := json.Marshal(logged(t, r.Store.(oneseat.History), ""))
@@ -547,7 +547,7 @@ func TestATicketIsShownByNothing(t *testing.T) {
 	for _, p := range stored(t, r.Store, "ada").Roster.Pending {
 		hash, _ := p.Secret.MarshalText()
 		for _, text := range []string{string(hash), oneseat.TicketPrefix + string(hash)} {
-			_, err := r.Redeem(t.Context(), oneseat.Ticket(text), oneseat.Client{})
+			_, err := r.Redeem(t.Context(), oneseat.Ticket(text), oneseat.SignInRequest{})
 			wantTicketError(t, "a hash", err)
 		}
 		if strings.Contains(places["the events"], string(hash)) {

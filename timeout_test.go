@@ -21,7 +21,7 @@ func peek(t testing.TB, r node, g oneseat.Grant) error {
 func TestASessionIdlesOutExactlyAtItsDeadline(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a, b, store := following(t, oneseat.Config{Idle: 100 * time.Second})
-		g := signIn(t, a, "ada", oneseat.Client{Device: laptop})
+		g := signIn(t, a, "ada", oneseat.SignInRequest{Device: laptop})
 		time.Sleep(100*time.Second - tick)
 		for _, r := range []node{a, b} {
 			if err := peek(t, r, g); err != nil {
@@ -29,7 +29,7 @@ func TestASessionIdlesOutExactlyAtItsDeadline(t *testing.T) {
 			}
 		}
 		time.Sleep(tick)
-		ending := wantEnded(t, a, g, oneseat.IdleTimeout)
+		ending := wantEnded(t, a, g, oneseat.ReasonIdleTimeout)
 		if !ending.At.Equal(time.Now()) || ending.Device != laptop || ending.By != "" {
 			t.Errorf("the ending is %+v", ending)
 		}
@@ -38,7 +38,7 @@ func TestASessionIdlesOutExactlyAtItsDeadline(t *testing.T) {
 			t.Error("it is not recorded")
 		}
 		time.Sleep(time.Second)
-		if again := wantEnded(t, b, g, oneseat.IdleTimeout); again != ending {
+		if again := wantEnded(t, b, g, oneseat.ReasonIdleTimeout); again != ending {
 			t.Errorf("another node says %+v, want %+v", again, ending)
 		}
 	})
@@ -49,7 +49,7 @@ func TestNothingTimesOutWhereNothingIsSaidTo(t *testing.T) {
 		var clock skewed
 		store := memstore.NewAt(clock.now)
 		r := newNode(t, store, oneseat.Config{Idle: oneseat.NoTimeout, Absolute: oneseat.NoTimeout})
-		g := signIn(t, r, "ada", oneseat.Client{})
+		g := signIn(t, r, "ada", oneseat.SignInRequest{})
 		clock.move(20 * 365 * 24 * time.Hour)
 		time.Sleep(2 * time.Second)
 		wantLive(t, r, g)
@@ -69,13 +69,13 @@ func TestTheDefaultsAreTwoWeeksAndNinetyDays(t *testing.T) {
 			clock.move(d - 2*time.Minute)
 			time.Sleep(2 * time.Minute)
 		}
-		g := signIn(t, r, "ada", oneseat.Client{})
+		g := signIn(t, r, "ada", oneseat.SignInRequest{})
 		pass(14*day - time.Second)
 		wantLive(t, r, g)
 		pass(14 * day)
-		wantEnded(t, r, g, oneseat.IdleTimeout)
+		wantEnded(t, r, g, oneseat.ReasonIdleTimeout)
 
-		g = signIn(t, r, "ada", oneseat.Client{})
+		g = signIn(t, r, "ada", oneseat.SignInRequest{})
 		for range 8 {
 			pass(10 * day)
 			wantLive(t, r, g)
@@ -83,7 +83,7 @@ func TestTheDefaultsAreTwoWeeksAndNinetyDays(t *testing.T) {
 		pass(10*day - 3*time.Minute)
 		wantLive(t, r, g)
 		pass(3*time.Minute + time.Second)
-		wantEnded(t, r, g, oneseat.AbsoluteTimeout)
+		wantEnded(t, r, g, oneseat.ReasonAbsoluteTimeout)
 	})
 }
 
@@ -93,7 +93,7 @@ func TestABackgroundTouchThatComesTooLateDoesNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store := memstore.New()
 		r := newNode(t, store, oneseat.Config{Idle: 100 * time.Second})
-		g := signIn(t, r, "ada", oneseat.Client{})
+		g := signIn(t, r, "ada", oneseat.SignInRequest{})
 		time.Sleep(50 * time.Second)
 		r.set(func() {
 			r.update = func(ctx context.Context, k oneseat.Key, c change, next updateFunc) (oneseat.View, error) {
@@ -106,7 +106,7 @@ func TestABackgroundTouchThatComesTooLateDoesNothing(t *testing.T) {
 		r.up()
 		time.Sleep(50 * time.Second)
 		synctest.Wait()
-		wantEnded(t, r, g, oneseat.IdleTimeout)
+		wantEnded(t, r, g, oneseat.ReasonIdleTimeout)
 	})
 }
 
@@ -116,13 +116,13 @@ func TestASignOutRecordsThatTheSessionHadTimedOut(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store := memstore.New()
 		r := newNode(t, store, oneseat.Config{Idle: time.Hour})
-		g := signIn(t, r, "ada", oneseat.Client{})
+		g := signIn(t, r, "ada", oneseat.SignInRequest{})
 		time.Sleep(time.Hour)
 		if err := signOut(t, r, g); err != nil {
 			t.Fatal(err)
 		}
 		ro := stored(t, store, "ada").Roster
-		if len(ro.Seats) != 0 || len(ro.Endings) != 1 || ro.Endings[0].Reason != oneseat.IdleTimeout {
+		if len(ro.Seats) != 0 || len(ro.Endings) != 1 || ro.Endings[0].Reason != oneseat.ReasonIdleTimeout {
 			t.Errorf("the roster is %+v", ro)
 		}
 	})
@@ -131,16 +131,16 @@ func TestASignOutRecordsThatTheSessionHadTimedOut(t *testing.T) {
 func TestATimeoutThatCannotBeRecordedIsNotAnswered(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a, b, _ := following(t, oneseat.Config{Idle: 100 * time.Second})
-		g := signIn(t, a, "ada", oneseat.Client{})
+		g := signIn(t, a, "ada", oneseat.SignInRequest{})
 		time.Sleep(100 * time.Second)
 		a.unwritable()
 		for _, ask := range []func(context.Context, string) (oneseat.Session, error){a.Check, a.Peek} {
 			_, err := ask(t.Context(), string(g.Token))
 			wantError(t, err, oneseat.ErrStoreUnavailable)
 		}
-		ending := wantEnded(t, b, g, oneseat.IdleTimeout)
+		ending := wantEnded(t, b, g, oneseat.ReasonIdleTimeout)
 		a.up()
-		if again := wantEnded(t, a, g, oneseat.IdleTimeout); again != ending {
+		if again := wantEnded(t, a, g, oneseat.ReasonIdleTimeout); again != ending {
 			t.Errorf("two endings: %+v and %+v", again, ending)
 		}
 	})
@@ -151,9 +151,9 @@ func TestATimeoutThatCannotBeRecordedIsNotAnswered(t *testing.T) {
 func TestATimedOutSessionHoldsNoSeat(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store := memstore.New()
-		r := newNode(t, store, oneseat.Config{Idle: 100 * time.Second, WhenFull: oneseat.Refuse})
+		r := newNode(t, store, oneseat.Config{Idle: 100 * time.Second, WhenFull: oneseat.PolicyRefuse})
 		r.set(func() { r.due = func(context.Context, string, int) ([]oneseat.Key, error) { return nil, nil } })
-		old := signIn(t, r, "ada", oneseat.Client{})
+		old := signIn(t, r, "ada", oneseat.SignInRequest{})
 		time.Sleep(100 * time.Second)
 		if live, err := r.Sessions(t.Context(), "ada"); err != nil || len(live) != 0 {
 			t.Errorf("live: %+v, %v", live, err)
@@ -161,10 +161,10 @@ func TestATimedOutSessionHoldsNoSeat(t *testing.T) {
 		if len(stored(t, store, "ada").Roster.Seats) != 1 {
 			t.Error("somebody swept")
 		}
-		g := signIn(t, r, "ada", oneseat.Client{})
+		g := signIn(t, r, "ada", oneseat.SignInRequest{})
 		wantLive(t, r, g)
-		wantEnded(t, r, old, oneseat.IdleTimeout)
-		if n, err := r.EndOthers(t.Context(), "ada", g.Session.ID, oneseat.Cause{}); n != 0 || err != nil {
+		wantEnded(t, r, old, oneseat.ReasonIdleTimeout)
+		if n, err := r.EndOthers(t.Context(), "ada", g.Session.ID, oneseat.EndOptions{}); n != 0 || err != nil {
 			t.Error(n, err)
 		}
 	})
@@ -174,16 +174,16 @@ func TestATimedOutSessionHoldsNoSeat(t *testing.T) {
 func TestAnEndingIsToldAsLongAsItIsKept(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newNode(t, memstore.New(), oneseat.Config{KeepEndings: time.Hour, MaxStale: time.Minute})
-		first := signIn(t, r, "ada", oneseat.Client{})
-		second := signIn(t, r, "ada", oneseat.Client{})
+		first := signIn(t, r, "ada", oneseat.SignInRequest{})
+		second := signIn(t, r, "ada", oneseat.SignInRequest{})
 		time.Sleep(30 * time.Minute)
-		third := signIn(t, r, "ada", oneseat.Client{})
+		third := signIn(t, r, "ada", oneseat.SignInRequest{})
 		time.Sleep(30*time.Minute - tick)
-		wantEnded(t, r, first, oneseat.Displaced)
+		wantEnded(t, r, first, oneseat.ReasonDisplaced)
 		time.Sleep(3 * time.Minute)
 		_, err := r.Check(t.Context(), string(first.Token))
 		wantError(t, err, oneseat.ErrNoSession)
-		wantEnded(t, r, second, oneseat.Displaced)
+		wantEnded(t, r, second, oneseat.ReasonDisplaced)
 		wantLive(t, r, third)
 	})
 }
@@ -198,7 +198,7 @@ func TestANodesOwnClockDecidesNothing(t *testing.T) {
 		slow.wall.Store(-int64(5 * time.Hour))
 		for account, c := range map[string]*clocks{"ada": fast, "grace": slow} {
 			r := newNode(t, store, oneseat.Config{Idle: 100 * time.Second, Clock: c.read})
-			g := signIn(t, r, account, oneseat.Client{})
+			g := signIn(t, r, account, oneseat.SignInRequest{})
 			if !g.Session.Created.Equal(time.Now()) {
 				t.Errorf("signed in at %v", g.Session.Created)
 			}
@@ -207,7 +207,7 @@ func TestANodesOwnClockDecidesNothing(t *testing.T) {
 				t.Fatal(err)
 			}
 			time.Sleep(tick)
-			wantEnding(t, peek(t, r, g), g.Session.ID, oneseat.IdleTimeout)
+			wantEnding(t, peek(t, r, g), g.Session.ID, oneseat.ReasonIdleTimeout)
 		}
 	})
 }
@@ -217,15 +217,15 @@ func TestTheStoresClockSetBackRevivesNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var clock skewed
 		r := newNode(t, memstore.NewAt(clock.now), oneseat.Config{Idle: 100 * time.Second})
-		old := signIn(t, r, "ada", oneseat.Client{})
+		old := signIn(t, r, "ada", oneseat.SignInRequest{})
 		time.Sleep(100 * time.Second)
-		ending := wantEnded(t, r, old, oneseat.IdleTimeout)
+		ending := wantEnded(t, r, old, oneseat.ReasonIdleTimeout)
 		clock.move(-3 * time.Hour)
 		time.Sleep(2 * time.Minute)
-		if again := wantEnded(t, r, old, oneseat.IdleTimeout); again != ending {
+		if again := wantEnded(t, r, old, oneseat.ReasonIdleTimeout); again != ending {
 			t.Errorf("got %+v, want %+v", again, ending)
 		}
-		g := signIn(t, r, "ada", oneseat.Client{})
+		g := signIn(t, r, "ada", oneseat.SignInRequest{})
 		if g.Session.Created.Before(ending.At) {
 			t.Errorf("signed in at %v, before the ending", g.Session.Created)
 		}
@@ -240,16 +240,16 @@ func TestATimeoutDoesNotTakeWhatTheRealmsEndHas(t *testing.T) {
 		for _, r := range []node{a, b} {
 			r.set(func() { r.due = func(context.Context, string, int) ([]oneseat.Key, error) { return nil, nil } })
 		}
-		g, other := signIn(t, a, "ada", oneseat.Client{}), signIn(t, a, "ada", oneseat.Client{})
+		g, other := signIn(t, a, "ada", oneseat.SignInRequest{}), signIn(t, a, "ada", oneseat.SignInRequest{})
 		if err := signOut(t, a, other); err != nil {
 			t.Fatal(err)
 		}
 		endRealm(t, a, "")
 		time.Sleep(time.Second)
-		wantEnded(t, b, g, oneseat.RealmEnded)
+		wantEnded(t, b, g, oneseat.ReasonRealmEnded)
 		time.Sleep(time.Hour)
-		wantEnded(t, b, other, oneseat.SignedOut) // its use is noted, and the roster settled
+		wantEnded(t, b, other, oneseat.ReasonSignedOut) // its use is noted, and the roster settled
 		synctest.Wait()
-		wantEnded(t, b, g, oneseat.RealmEnded)
+		wantEnded(t, b, g, oneseat.ReasonRealmEnded)
 	})
 }

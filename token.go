@@ -55,7 +55,7 @@ const TicketPrefix = "oneseat_ticket_"
 // Ticket lets a newcomer whose account was full choose who goes: see
 // [Registry.Redeem]. It stands for the password that was verified, so it is as
 // precious, but it holds no seat, works once, for five minutes, and only on the
-// device that got it, if that has an id (see [Client]).
+// device that got it, if that has an id (see [SignInRequest]).
 //
 // Printing, logging or marshalling a Ticket shows only that there is one.
 // string(ticket) is the secret itself.

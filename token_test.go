@@ -49,7 +49,7 @@ func wellFormed(s string) bool {
 
 func TestATokenIsSpeltAsDocumented(t *testing.T) {
 	r := newNode(t, memstore.New(), oneseat.Config{})
-	g := signIn(t, r, "ada", oneseat.Client{})
+	g := signIn(t, r, "ada", oneseat.SignInRequest{})
 	if !wellFormed(string(g.Token)) {
 		t.Fatal("it is not")
 	}
@@ -73,7 +73,7 @@ func TestTokensAndIdsAreNeverUsedTwice(t *testing.T) {
 		seen[s] = true
 	}
 	for range 500 {
-		g := signIn(t, r, "ada", oneseat.Client{})
+		g := signIn(t, r, "ada", oneseat.SignInRequest{})
 		add(string(g.Token))
 		add(string(g.Session.ID))
 		g, err := r.Rotate(t.Context(), string(g.Token))
@@ -87,7 +87,7 @@ func TestTokensAndIdsAreNeverUsedTwice(t *testing.T) {
 // What is not spelt as a token costs nothing: no read, no write, no entry.
 func TestMalformedTokensNeverReachTheStore(t *testing.T) {
 	r := newNode(t, memstore.New(), oneseat.Config{})
-	g := signIn(t, r, "ada", oneseat.Client{})
+	g := signIn(t, r, "ada", oneseat.SignInRequest{})
 	token := string(g.Token)
 	before := [3]int64{r.loads.Load(), r.updates.Load(), int64(r.Stats().Accounts)}
 	refuse := func(what, s string) {
@@ -155,7 +155,7 @@ func second[T any](_ T, err error) error { return err }
 func FuzzParseToken(f *testing.F) {
 	store := memstore.New()
 	r := newNode(f, store, oneseat.Config{})
-	g := signIn(f, r, "ada", oneseat.Client{})
+	g := signIn(f, r, "ada", oneseat.SignInRequest{})
 	for _, s := range []string{"", "oneseat_", "oneseat_x", forged("ada"), forged("nobody"), strings.Repeat("A", 78), tokenOf(oneseat.KeyOf(realm, ""), [32]byte{})} {
 		f.Add(s)
 	}
@@ -180,15 +180,15 @@ func TestASecretIsShownByNothing(t *testing.T) {
 	var heard bytes.Buffer
 	store := memstore.New()
 	f := &faulty{Store: store}
-	r := newRegistry(t, f, oneseat.Config{Limit: 2, WhenFull: oneseat.Refuse, Logger: slog.New(slog.NewJSONHandler(&heard, nil))})
+	r := newRegistry(t, f, oneseat.Config{Limit: 2, WhenFull: oneseat.PolicyRefuse, Logger: slog.New(slog.NewJSONHandler(&heard, nil))})
 	const deviceID = "canary-device-id"
-	first := signIn(t, r, "ada", oneseat.Client{DeviceID: deviceID})
+	first := signIn(t, r, "ada", oneseat.SignInRequest{DeviceID: deviceID})
 	next, err := r.Rotate(t.Context(), string(first.Token))
 	if err != nil {
 		t.Fatal(err)
 	}
-	other := signIn(t, r, "ada", oneseat.Client{})
-	_, refusal := r.SignIn(t.Context(), "ada", oneseat.Client{Token: forged("ada")})
+	other := signIn(t, r, "ada", oneseat.SignInRequest{})
+	_, refusal := r.SignIn(t.Context(), "ada", oneseat.SignInRequest{Token: forged("ada")})
 	if err := r.SignOut(t.Context(), string(other.Token)); err != nil {
 		t.Fatal(err)
 	}

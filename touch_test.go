@@ -14,7 +14,7 @@ import (
 func TestATouchMovesTheIdleDeadlineAndNotTheAbsoluteOne(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newNode(t, memstore.New(), oneseat.Config{Idle: time.Hour, Absolute: 3 * time.Hour, MaxStale: time.Minute})
-		g := signIn(t, r, "ada", oneseat.Client{})
+		g := signIn(t, r, "ada", oneseat.SignInRequest{})
 		signedIn := time.Now()
 		for time.Since(signedIn) < 3*time.Hour-tick {
 			wantLive(t, r, g)
@@ -22,10 +22,10 @@ func TestATouchMovesTheIdleDeadlineAndNotTheAbsoluteOne(t *testing.T) {
 		}
 		wantLive(t, r, g)
 		time.Sleep(tick)
-		wantEnded(t, r, g, oneseat.AbsoluteTimeout)
+		wantEnded(t, r, g, oneseat.ReasonAbsoluteTimeout)
 
 		// To sign in again begins anew.
-		g = signIn(t, r, "ada", oneseat.Client{Token: string(g.Token)})
+		g = signIn(t, r, "ada", oneseat.SignInRequest{Token: string(g.Token)})
 		time.Sleep(time.Hour - tick)
 		s := wantLive(t, r, g)
 		if !s.LastSeen.Equal(time.Now()) {
@@ -43,7 +43,7 @@ func TestATouchMovesTheIdleDeadlineAndNotTheAbsoluteOne(t *testing.T) {
 func TestAPeekIsNoActivity(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newNode(t, memstore.New(), oneseat.Config{Idle: time.Hour, MaxStale: time.Minute})
-		g := signIn(t, r, "ada", oneseat.Client{})
+		g := signIn(t, r, "ada", oneseat.SignInRequest{})
 		updates := r.updates.Load()
 		for range 59 {
 			time.Sleep(time.Minute)
@@ -55,14 +55,14 @@ func TestAPeekIsNoActivity(t *testing.T) {
 			t.Errorf("%d updates", n)
 		}
 		time.Sleep(time.Minute)
-		wantEnding(t, peek(t, r, g), g.Session.ID, oneseat.IdleTimeout)
+		wantEnding(t, peek(t, r, g), g.Session.ID, oneseat.ReasonIdleTimeout)
 	})
 }
 
 func TestCheckIDIsActivity(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newNode(t, memstore.New(), oneseat.Config{Idle: time.Hour, MaxStale: time.Minute})
-		g := signIn(t, r, "ada", oneseat.Client{})
+		g := signIn(t, r, "ada", oneseat.SignInRequest{})
 		for range 10 {
 			time.Sleep(50 * time.Minute)
 			if s, err := r.CheckID(t.Context(), "ada", g.Session.ID); err != nil || s.ID != g.Session.ID {
@@ -76,7 +76,7 @@ func TestCheckIDIsActivity(t *testing.T) {
 		wantError(t, err, oneseat.ErrNoSession)
 		time.Sleep(time.Hour)
 		_, err = r.CheckID(t.Context(), "ada", g.Session.ID)
-		wantEnding(t, err, g.Session.ID, oneseat.IdleTimeout)
+		wantEnding(t, err, g.Session.ID, oneseat.ReasonIdleTimeout)
 	})
 }
 
@@ -84,7 +84,7 @@ func TestCheckIDIsActivity(t *testing.T) {
 func TestASessionInUseIsWrittenOnceInATouchInterval(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a, b, store := following(t, oneseat.Config{Limit: 2, Idle: time.Hour, TouchEvery: 5 * time.Minute})
-		one, two := signIn(t, a, "ada", oneseat.Client{}), signIn(t, a, "ada", oneseat.Client{})
+		one, two := signIn(t, a, "ada", oneseat.SignInRequest{}), signIn(t, a, "ada", oneseat.SignInRequest{})
 		writes := func() int64 { synctest.Wait(); return a.writes.Load() + b.writes.Load() }
 		checks := func(n int) {
 			var wg sync.WaitGroup
@@ -142,7 +142,7 @@ func TestASessionInUseIsWrittenOnceInATouchInterval(t *testing.T) {
 func TestNearTheDeadlineNoTouchMeansNo(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newNode(t, memstore.New(), oneseat.Config{Idle: 100 * time.Second}) // an interval is ten
-		g := signIn(t, r, "ada", oneseat.Client{})
+		g := signIn(t, r, "ada", oneseat.SignInRequest{})
 		time.Sleep(89 * time.Second)
 		if err := peek(t, r, g); err != nil {
 			t.Fatal(err)
@@ -174,7 +174,7 @@ func TestNearTheDeadlineNoTouchMeansNo(t *testing.T) {
 func TestAReplyLostNearTheDeadlineIsAStoreWithoutAnswer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newNode(t, memstore.New(), oneseat.Config{Idle: 100 * time.Second})
-		g := signIn(t, r, "ada", oneseat.Client{})
+		g := signIn(t, r, "ada", oneseat.SignInRequest{})
 		time.Sleep(95 * time.Second)
 		r.set(func() {
 			r.update = func(context.Context, oneseat.Key, change, updateFunc) (oneseat.View, error) {
@@ -193,7 +193,7 @@ func TestAReplyLostNearTheDeadlineIsAStoreWithoutAnswer(t *testing.T) {
 func TestATouchThatCameFirstKeepsTheSession(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a, b, _ := following(t, oneseat.Config{Idle: 100 * time.Second, MaxStale: oneseat.FreshAlways})
-		g := signIn(t, a, "ada", oneseat.Client{})
+		g := signIn(t, a, "ada", oneseat.SignInRequest{})
 		time.Sleep(99 * time.Second)
 		a.set(func() { // a's touch and a's settling are under way for two seconds
 			a.update = func(ctx context.Context, k oneseat.Key, c change, next updateFunc) (oneseat.View, error) {
@@ -243,13 +243,13 @@ func TestWhatTouchesTooLateIsToldOfTheTimeout(t *testing.T) {
 				}
 			})
 		}
-		g := signIn(t, r, "ada", oneseat.Client{})
+		g := signIn(t, r, "ada", oneseat.SignInRequest{})
 		time.Sleep(99 * time.Second)
 		hold(func() { time.Sleep(time.Second) })
-		wantEnded(t, r, g, oneseat.IdleTimeout)
+		wantEnded(t, r, g, oneseat.ReasonIdleTimeout)
 
 		r.up()
-		g = signIn(t, r, "ada", oneseat.Client{})
+		g = signIn(t, r, "ada", oneseat.SignInRequest{})
 		time.Sleep(99 * time.Second)
 		hold(func() { deleteRow(t, store, "ada") })
 		_, err := r.Check(t.Context(), string(g.Token))
@@ -259,12 +259,12 @@ func TestWhatTouchesTooLateIsToldOfTheTimeout(t *testing.T) {
 		}
 
 		r.up()
-		g = signIn(t, r, "ada", oneseat.Client{})
+		g = signIn(t, r, "ada", oneseat.SignInRequest{})
 		time.Sleep(99 * time.Second)
 		hold(func() {
 			deleteRow(t, store, "ada")
 			other := newNode(t, store, oneseat.Config{})
-			signIn(t, other, "ada", oneseat.Client{})
+			signIn(t, other, "ada", oneseat.SignInRequest{})
 		})
 		_, err = r.Check(t.Context(), string(g.Token))
 		wantError(t, err, oneseat.ErrNoSession)

@@ -68,7 +68,7 @@ func (d *draft) rotate(old, secret digest) (Change, error) {
 		s := d.alter(i)
 		s.previous, s.secret, s.rotated, s.replayed = s.secret, secret, d.now(), time.Time{}
 		s.LastSeen = d.now()
-		d.noteSeat(SessionRotated, SessionRotated, s)
+		d.noteSeat(EventSessionRotated, EventSessionRotated, s)
 		return d.commit(), nil
 	}
 	if e := d.matchSecret(old, d.now()).ending; e != nil {
@@ -82,7 +82,7 @@ func (d *draft) rotate(old, secret digest) (Change, error) {
 func (d *draft) signOut(secret digest) (Change, error) {
 	switch m := d.matchSecret(secret, d.now()); {
 	case m.seat != nil && !m.previous:
-		d.end(m.seat.ID, Ending{Reason: SignedOut, By: m.seat.ID})
+		d.end(m.seat.ID, Ending{Reason: ReasonSignedOut, By: m.seat.ID})
 	case m.ending == nil:
 		return d.changed(), ErrNoSession
 	}
@@ -98,12 +98,12 @@ func (d *draft) reportUse(secret digest) Change {
 	case m.ending != nil && !m.ending.used.After(since):
 		d.endings = slices.Clone(d.endings)
 		d.endings[d.ending(m.ending.Session)].used = d.now()
-		e := d.note(SessionUsedAfterEnd)
+		e := d.note(EventSessionUsedAfterEnd)
 		e.Session, e.Device, e.Reason = m.ending.Session, m.ending.Device, m.ending.Reason
 		return d.commit()
 	case m.replayed != nil && !m.replayed.replayed.After(since):
 		d.alter(d.seat(m.replayed.ID)).replayed = d.now()
-		d.noteSeat(SessionUsedAfterEnd, SessionUsedAfterEnd, m.replayed)
+		d.noteSeat(EventSessionUsedAfterEnd, EventSessionUsedAfterEnd, m.replayed)
 		return d.commit()
 	}
 	return Change{}

@@ -147,9 +147,9 @@ func (r *Registry) endWatches(id watchKey, version uint64, cause error) {
 func (r *Registry) endWatchesOf(key Key, events []Event) {
 	for _, e := range events {
 		switch {
-		case e.Type == SessionEnded || e.Type == StreamEnded:
+		case e.Type == EventSessionEnded || e.Type == EventStreamEnded:
 			r.endWatches(watchKey{key, e.Session}, e.Version, &EndedError{e.Ending()})
-		case e.Type == RealmWasEnded && key == r.control:
+		case e.Type == EventRealmEnded && key == r.control:
 			r.endWatchesUnder(e.Version, Ending{At: e.At, Actor: e.Actor})
 		}
 	}
@@ -157,7 +157,7 @@ func (r *Registry) endWatchesOf(key Key, events []Event) {
 
 // endWatchesUnder ends the watches of sessions of an earlier epoch.
 func (r *Registry) endWatchesUnder(epoch uint64, how Ending) {
-	how.Reason = RealmEnded
+	how.Reason = ReasonRealmEnded
 	for _, d := range r.watches.list(func(d *watched) bool { return d.epoch != 0 && d.epoch < epoch }) {
 		how.Session = d.id
 		r.endWatches(d.watchKey, whenever, &EndedError{how})

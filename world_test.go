@@ -115,11 +115,11 @@ func (w *world) committed(c oneseat.Change, n int) {
 	}
 	for _, e := range c.Events {
 		switch e.Type {
-		case oneseat.SessionEnded:
+		case oneseat.EventSessionEnded:
 			end(e.Session)
-		case oneseat.RealmWasEnded:
+		case oneseat.EventRealmEnded:
 			w.epoch = e.Version
-		case oneseat.SessionCreated:
+		case oneseat.EventSessionCreated:
 			w.issued[e.Session] = record.Of(c.Roster).Seats[len(record.Of(c.Roster).Seats)-1].Epoch
 		}
 	}
@@ -197,7 +197,7 @@ func (w *world) judge(t *testing.T, n int, g oneseat.Grant, began moment, err er
 		t.Errorf("node %d said yes to a session that had ended %v before", n, began.at.Sub(began.committed))
 	case err == nil && !began.served.IsZero() && began.by == n && !began.doubtful:
 		t.Errorf("node %d said yes to a session that it had ended itself", n)
-	case isOver && (after.committed.IsZero() || over.Ending.Reason != oneseat.Displaced && over.Ending.Reason != oneseat.RealmEnded):
+	case isOver && (after.committed.IsZero() || over.Ending.Reason != oneseat.ReasonDisplaced && over.Ending.Reason != oneseat.ReasonRealmEnded):
 		t.Errorf("node %d says of a live session that it has ended: %v", n, err)
 	case err != nil && !isOver && !errors.Is(err, oneseat.ErrStoreUnavailable):
 		t.Errorf("node %d: %v", n, err)

@@ -33,7 +33,7 @@ func members(n int) (*oneseat.Registry, []string) {
 	seats := newRegistry(oneseat.Config{MaxStale: time.Minute, Clock: slowly()})
 	tokens := make([]string, n)
 	each(runtime.GOMAXPROCS(0), n, func(i int) {
-		g := must(seats.SignIn(context.Background(), fmt.Sprint("account ", i), oneseat.Client{}))
+		g := must(seats.SignIn(context.Background(), fmt.Sprint("account ", i), oneseat.SignInRequest{}))
 		tokens[i] = string(g.Token)
 	})
 	return seats, tokens
@@ -131,7 +131,7 @@ func peer() {
 		}},
 		side{"scs, which lets them add up", func() { enter(fmt.Sprint("account ", rand.IntN(n))) }},
 		side{"Registry.SignIn", func() {
-			must(seats.SignIn(ctx, fmt.Sprint("account ", rand.IntN(n)), oneseat.Client{}))
+			must(seats.SignIn(ctx, fmt.Sprint("account ", rand.IntN(n)), oneseat.SignInRequest{}))
 		}})
 }
 

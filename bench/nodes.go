@@ -27,13 +27,13 @@ func push(name string, bare func(), a, b *oneseat.Registry) {
 		bare()
 		alone = append(alone, time.Since(began))
 
-		old := must(a.SignIn(ctx, "pushed", oneseat.Client{}))
+		old := must(a.SignIn(ctx, "pushed", oneseat.SignInRequest{}))
 		held, release := b.Hold(ctx, must(b.Check(ctx, string(old.Token))))
 		events, conn := onB.open("/oneseat/events", string(old.Token))
 		var last time.Time
 		var browser sync.WaitGroup
 		browser.Go(func() { ended(events); last = time.Now() })
-		must(a.SignIn(ctx, "pushed", oneseat.Client{}))
+		must(a.SignIn(ctx, "pushed", oneseat.SignInRequest{}))
 		began = time.Now()
 		<-held.Done()
 		if _, err := b.Check(ctx, string(old.Token)); err == nil {
@@ -65,7 +65,7 @@ func contest(nodes ...*oneseat.Registry) {
 		all.Go(func() {
 			for time.Since(began) < turn {
 				start := time.Now()
-				must(nodes[c%len(nodes)].SignIn(context.Background(), "contested", oneseat.Client{}))
+				must(nodes[c%len(nodes)].SignIn(context.Background(), "contested", oneseat.SignInRequest{}))
 				took[c] = append(took[c], time.Since(start))
 			}
 		})
@@ -110,7 +110,7 @@ func brokenFeed() {
 	defer seats.Close()
 	tokens := make([]string, n)
 	each(callers, n, func(i int) {
-		tokens[i] = string(must(seats.SignIn(context.Background(), account(i), oneseat.Client{})).Token)
+		tokens[i] = string(must(seats.SignIn(context.Background(), account(i), oneseat.SignInRequest{})).Token)
 	})
 	fmt.Printf("A node's reads a second, %d sessions active, each several times a second, MaxStale 1 s\n", n)
 	var next atomic.Int64

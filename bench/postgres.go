@@ -61,8 +61,8 @@ type bareTransaction struct{ roster, events string }
 
 func newBareTransaction(n *pgNode) bareTransaction {
 	ctx := context.Background()
-	must(n.seats.SignIn(ctx, account(0), oneseat.Client{}))
-	must(n.seats.SignIn(ctx, account(0), oneseat.Client{})) // displaces: a roster, two events
+	must(n.seats.SignIn(ctx, account(0), oneseat.SignInRequest{}))
+	must(n.seats.SignIn(ctx, account(0), oneseat.SignInRequest{})) // displaces: a roster, two events
 	v := must(n.store.Load(ctx, oneseat.KeyOf("default", account(0))))[0]
 	var b bareTransaction
 	b.roster = string(must(json.Marshal(v.Roster)))
@@ -103,7 +103,7 @@ func postgres() {
 	for range pgRounds {
 		alone = append(alone, perSecond(64, pgTurn, func() { bare.write(a, account(1+mrand.IntN(pgAccounts))) }))
 		ours = append(ours, perSecond(64, pgTurn, func() {
-			must(a.seats.SignIn(context.Background(), account(1+mrand.IntN(pgAccounts)), oneseat.Client{}))
+			must(a.seats.SignIn(context.Background(), account(1+mrand.IntN(pgAccounts)), oneseat.SignInRequest{}))
 		}))
 	}
 	fmt.Println("Durable sign-ins on PostgreSQL, 64 callers, a pool of 16, two nodes that follow the log")

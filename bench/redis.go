@@ -84,7 +84,7 @@ func (n redisNode) close() {
 }
 
 func (n redisNode) signIn(i int) oneseat.Grant {
-	return must(n.seats.SignIn(context.Background(), account(i), oneseat.Client{}))
+	return must(n.seats.SignIn(context.Background(), account(i), oneseat.SignInRequest{}))
 }
 
 // redis compares sign-ins on Redis with the bare commands, what a node hears of

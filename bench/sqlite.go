@@ -31,7 +31,7 @@ func newDatabase(n int) *database {
 	d := &database{dir: dir, file: filepath.Join(dir, "oneseat.db"), n: n}
 	d.store = must(sqlitestore.Open(d.file))
 	d.seats = must(oneseat.New(d.store, oneseat.Config{Logger: quiet}))
-	must(d.seats.SignIn(context.Background(), account(0), oneseat.Client{}))
+	must(d.seats.SignIn(context.Background(), account(0), oneseat.SignInRequest{}))
 	d.fill()
 	return d
 }
@@ -73,7 +73,7 @@ func (d *database) fill() {
 // signIns is how many random accounts are signed in a second, by 64 callers.
 func (d *database) signIns(turn time.Duration) float64 {
 	return perSecond(64, turn, func() {
-		must(d.seats.SignIn(context.Background(), account(mrand.IntN(d.n)), oneseat.Client{}))
+		must(d.seats.SignIn(context.Background(), account(mrand.IntN(d.n)), oneseat.SignInRequest{}))
 	})
 }
 
@@ -89,7 +89,7 @@ type bareRows struct {
 func newBareRows(n int) *bareRows {
 	d := newDatabase(n)
 	b := &bareRows{database: d}
-	g := must(d.seats.SignIn(context.Background(), account(0), oneseat.Client{})) // displaces: a roster, two events
+	g := must(d.seats.SignIn(context.Background(), account(0), oneseat.SignInRequest{})) // displaces: a roster, two events
 	records := must(d.store.Events(context.Background(), oneseat.EventQuery{Realm: "default", Account: account(0), Limit: 2}))
 	for _, r := range records {
 		b.events = append(b.events, string(must(json.Marshal(r.Event))))

@@ -65,7 +65,7 @@ func (s *site) open(path, token string) (*bufio.Reader, net.Conn) {
 }
 
 func (s *site) signIn(account string) string {
-	return string(must(s.seats.SignIn(context.Background(), account, oneseat.Client{})).Token)
+	return string(must(s.seats.SignIn(context.Background(), account, oneseat.SignInRequest{})).Token)
 }
 
 // ended returns when a browser's event stream tells that its session has ended.

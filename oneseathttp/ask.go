@@ -30,7 +30,7 @@ type fullWords struct {
 }
 
 // RefuseSignIn answers a sign-in that came to an error of [Guard.SignIn]: 409 and
-// who holds the seats, with the choice who goes under [oneseat.Ask]; 403 if the
+// who holds the seats, with the choice who goes under [oneseat.PolicyAsk]; 403 if the
 // account is blocked; 503 if it could not be found out; and for a newcomer that
 // was ended in the same moment, what Require answers. A browser gets a page, a
 // program problem+json. next is where the browser wanted to go, a path of this
@@ -47,7 +47,7 @@ func (g *Guard) RefuseSignIn(w http.ResponseWriter, r *http.Request, err error, 
 		g.refuse(w, r, err)
 		return
 	}
-	said := words{Reason: string(oneseat.AccountWasBlocked), Title: "This account is blocked", Detail: "Nobody can sign in to it. Ask the people who look after this site."}
+	said := words{Reason: string(oneseat.ReasonAccountBlocked), Title: "This account is blocked", Detail: "Nobody can sign in to it. Ask the people who look after this site."}
 	if !blocked.Until.IsZero() {
 		said.Detail = "Nobody can sign in to it until " + blocked.Until.UTC().Format("2 January 2006, 15:04 UTC") + "."
 	}
@@ -76,7 +76,7 @@ func (g *Guard) ask(w http.ResponseWriter, r *http.Request, full *oneseat.LimitE
 	said := struct {
 		problem
 		fullWords
-	}{problem{"about:blank", http.StatusConflict, view.Said}, fullWords{Limit: full.Limit, Full: full.Full, Sessions: view.Sessions}}
+	}{problem{"about:blank", http.StatusConflict, view.Said}, fullWords{Limit: full.Limit, Full: full.Bound, Sessions: view.Sessions}}
 	if view.Choose {
 		said.Redeem = Path + "redeem"
 		if browser(r) {

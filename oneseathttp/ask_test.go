@@ -17,7 +17,7 @@ import (
 // has for a refused sign-in.
 func newAskingSite(t *testing.T, c oneseat.Config) *site {
 	t.Helper()
-	c.WhenFull = oneseat.Ask
+	c.WhenFull = oneseat.PolicyAsk
 	s := newSite(t, c, oneseathttp.Config{})
 	s.mux.HandleFunc("POST /enter", func(w http.ResponseWriter, r *http.Request) {
 		if _, err := s.guard.SignIn(w, r, r.FormValue("account")); err != nil {

@@ -166,7 +166,7 @@ func TestABearerTokenIsTakenFromOneHeaderOnly(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	grant, err := guard.SignInWith(httptest.NewRecorder(), httptest.NewRequest("POST", "/token", nil), oneseathttp.SignIn{Account: "ada"})
+	grant, err := guard.SignInWith(httptest.NewRecorder(), httptest.NewRequest("POST", "/token", nil), oneseathttp.SignInOptions{Account: "ada"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -197,7 +197,7 @@ func TestATokenInAURLIsNone(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			grant, err := guard.SignInWith(httptest.NewRecorder(), httptest.NewRequest("POST", "/login", nil), oneseathttp.SignIn{Account: "ada"})
+			grant, err := guard.SignInWith(httptest.NewRecorder(), httptest.NewRequest("POST", "/login", nil), oneseathttp.SignInOptions{Account: "ada"})
 			if err != nil {
 				t.Fatal(err)
 			}

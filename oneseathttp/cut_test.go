@@ -145,7 +145,7 @@ func TestAfterACutEveryWayToSendReturnsTheCauseAndPassesNothingOn(t *testing.T) 
 				before := passed.Load()
 				close(isCut)
 				err := <-tried
-				if over, ok := errors.AsType[*oneseat.EndedError](err); !ok || over.Ending.Reason != oneseat.Displaced {
+				if over, ok := errors.AsType[*oneseat.EndedError](err); !ok || over.Ending.Reason != oneseat.ReasonDisplaced {
 					t.Errorf("%v", err)
 				}
 				rest, err := io.ReadAll(resp.Body)

@@ -99,7 +99,7 @@ func ExampleGuard_SignInWith() {
 	guard, _ := oneseathttp.New(seats, oneseathttp.Config{SignInPath: "/login", Carrier: oneseathttp.Bearer()})
 
 	w, r := httptest.NewRecorder(), httptest.NewRequest("POST", "/token", nil)
-	grant, _ := guard.SignInWith(w, r, oneseathttp.SignIn{
+	grant, _ := guard.SignInWith(w, r, oneseathttp.SignInOptions{
 		Account: "ada",
 		Device:  oneseat.Device{Label: "nightly backup", Class: "api"},
 	})
@@ -129,7 +129,7 @@ func ExampleNew_wrongConfiguration() {
 // answer to a program.
 func ExampleNoticeOf() {
 	notice := oneseathttp.NoticeOf(oneseat.Ending{
-		Reason:   oneseat.Displaced,
+		Reason:   oneseat.ReasonDisplaced,
 		ByDevice: oneseat.Device{Label: "Safari on iPhone", Class: "mobile"},
 	})
 	fmt.Println(notice.Title)

@@ -168,7 +168,7 @@ var noStore = []string{"no-store"} // shared: never modified
 // serve runs one request from the check of its session to its end.
 func (g *Guard) serve(w http.ResponseWriter, r *http.Request, next func(http.ResponseWriter, *http.Request, *request)) {
 	q := g.begin(w, r)
-	ctx := oneseat.WithHolder(r.Context(), &q.holder)
+	ctx := oneseat.NewContext(r.Context(), &q.holder)
 	if token, ok := g.presented(w, r, q); ok {
 		w.Header()["Cache-Control"] = noStore
 		// Made before the session is entered, which may end at that moment.
@@ -191,7 +191,7 @@ func (g *Guard) serve(w http.ResponseWriter, r *http.Request, next func(http.Res
 		why := q.why
 		cancel(why)
 		q = g.begin(w, r) // another: a session of somebody else may still be ending the first
-		q.why, ctx = why, oneseat.WithHolder(r.Context(), &q.holder)
+		q.why, ctx = why, oneseat.NewContext(r.Context(), &q.holder)
 		if over, ok := errors.AsType[*oneseat.EndedError](why); ok {
 			q.holder.Ending = &over.Ending
 		}
@@ -244,7 +244,7 @@ func background(r *http.Request) bool {
 }
 
 func requestOf(ctx context.Context) *request {
-	h := oneseat.HolderFrom(ctx)
+	h := oneseat.FromContext(ctx)
 	if h == nil {
 		return nil
 	}

@@ -232,7 +232,7 @@ func TestASecondSignInEndsTheFirstAndItIsToldWhy(t *testing.T) {
 }
 
 func TestSignOutFreesTheSeatAndForgetsTheCookie(t *testing.T) {
-	s := newSite(t, oneseat.Config{WhenFull: oneseat.Refuse}, oneseathttp.Config{})
+	s := newSite(t, oneseat.Config{WhenFull: oneseat.PolicyRefuse}, oneseathttp.Config{})
 	first, second := s.browser(t, firefox), s.browser(t, iphone)
 	first.signIn("ada")
 	if resp := second.do("POST", "/login", url.Values{"account": {"ada"}}); resp.StatusCode != 409 {
@@ -470,7 +470,7 @@ func TestALateRefusalKeepsTheSitesHeadersOnly(t *testing.T) {
 	defer outer.Close()
 	b := s.browser(t, firefox)
 	b.signIn("ada")
-	go func() { <-begun; _, _ = s.seats.EndAll(t.Context(), "ada", oneseat.Cause{}) }()
+	go func() { <-begun; _, _ = s.seats.EndAll(t.Context(), "ada", oneseat.EndOptions{}) }()
 	b.site = &site{Server: outer}
 	resp := b.do("GET", "/", nil)
 	if resp.StatusCode != 401 || resp.Header.Get("Content-Security-Policy") == "" || resp.Header.Get("Set-Cookie") != "" {

@@ -120,7 +120,7 @@ func (g *Guard) endOne(w http.ResponseWriter, r *http.Request) {
 		g.ended(w, r, 1, g.config.SignInPath)
 		return
 	}
-	n, err := g.seats.End(r.Context(), mine.Account, oneseat.Cause{By: mine.ID}, id)
+	n, err := g.seats.End(r.Context(), mine.Account, oneseat.EndOptions{By: mine.ID}, id)
 	if err != nil {
 		g.refuse(w, r, err)
 		return
@@ -130,7 +130,7 @@ func (g *Guard) endOne(w http.ResponseWriter, r *http.Request) {
 
 func (g *Guard) endOthers(w http.ResponseWriter, r *http.Request) {
 	mine, _ := oneseat.SessionFrom(r.Context())
-	n, err := g.seats.EndOthers(r.Context(), mine.Account, mine.ID, oneseat.Cause{By: mine.ID})
+	n, err := g.seats.EndOthers(r.Context(), mine.Account, mine.ID, oneseat.EndOptions{By: mine.ID})
 	if err != nil {
 		g.refuse(w, r, err)
 		return

@@ -36,7 +36,7 @@ type request struct {
 	in      body
 	http1   bool // the connection carries one request at a time
 	guard   *Guard
-	holder  oneseat.Holder
+	holder  oneseat.RequestInfo
 	holding oneseat.Watch   // by the session; released, its end does not cut this request
 	also    func()          // releases what else cuts this request, see CutWith; nil: nothing does
 	account string          // who the application says it is, if it says so

@@ -67,7 +67,7 @@ func TestAStreamThatFlowsIsCutAndDoesNotLookComplete(t *testing.T) {
 			t.Fatal("the transfer looks complete")
 		}
 		over, ok := errors.AsType[*oneseat.EndedError](<-cause)
-		if !ok || over.Ending.Reason != oneseat.Displaced {
+		if !ok || over.Ending.Reason != oneseat.ReasonDisplaced {
 			t.Fatalf("the handler's cause: %v", over)
 		}
 	})

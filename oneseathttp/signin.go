@@ -16,22 +16,22 @@ import (
 // The rest of the request belongs to the new session: [oneseat.SessionFrom]
 // returns it, and the old one's end does not cut the request.
 func (g *Guard) SignIn(w http.ResponseWriter, r *http.Request, account string) (oneseat.Session, error) {
-	grant, err := g.SignInWith(w, r, SignIn{Account: account})
+	grant, err := g.SignInWith(w, r, SignInOptions{Account: account})
 	return grant.Session, err
 }
 
 // SignIn is a sign-in with more said about it than who it is.
-type SignIn struct {
+type SignInOptions struct {
 	Account  string
 	Device   oneseat.Device // the zero Device: as recognised
-	TakeOver bool           // see [oneseat.Client]
+	Override bool           // see [oneseat.SignInRequest]
 }
 
 // SignInWith is SignIn with more said about it. It returns the token as well,
 // for a program that carries it itself.
-func (g *Guard) SignInWith(w http.ResponseWriter, r *http.Request, in SignIn) (oneseat.Grant, error) {
+func (g *Guard) SignInWith(w http.ResponseWriter, r *http.Request, in SignInOptions) (oneseat.Grant, error) {
 	from, id := g.client(r)
-	from.TakeOver = in.TakeOver
+	from.Override = in.Override
 	if in.Device != (oneseat.Device{}) {
 		from.Device = in.Device
 	}
@@ -53,7 +53,7 @@ func (g *Guard) Redeem(w http.ResponseWriter, r *http.Request, ticket oneseat.Ti
 
 // client is who asks, with the device's id. The request's own session may end
 // by it.
-func (g *Guard) client(r *http.Request) (from oneseat.Client, device string) {
+func (g *Guard) client(r *http.Request) (from oneseat.SignInRequest, device string) {
 	g.detach(r)
 	device = g.device.get(r)
 	if len(device) < 16 || len(device) > 64 { // ours are 26 long
@@ -62,7 +62,7 @@ func (g *Guard) client(r *http.Request) (from oneseat.Client, device string) {
 			device = "" // a program that keeps no cookies
 		}
 	}
-	return oneseat.Client{Token: g.token(r), DeviceID: device, Device: g.deviceOf(r)}, device
+	return oneseat.SignInRequest{Token: g.token(r), DeviceID: device, Device: g.deviceOf(r)}, device
 }
 
 // granted gives the browser what came of a sign-in. One that was asked keeps its
@@ -152,7 +152,7 @@ func (g *Guard) adopt(w http.ResponseWriter, r *http.Request, account string) (s
 	if g.config.IssuedAt != nil {
 		issued = g.config.IssuedAt(r)
 	}
-	grant, err := g.seats.Adopt(r.Context(), account, issued, oneseat.Client{Device: g.deviceOf(r)})
+	grant, err := g.seats.Adopt(r.Context(), account, issued, oneseat.SignInRequest{Device: g.deviceOf(r)})
 	if err != nil {
 		return "", err
 	}

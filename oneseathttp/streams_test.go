@@ -82,7 +82,7 @@ func newWiredWithin(t *testing.T, c oneseat.Config, outside middleware) *wired {
 
 func (w *wired) signIn(account string) string {
 	w.t.Helper()
-	grant, err := w.seats.SignIn(context.Background(), account, oneseat.Client{})
+	grant, err := w.seats.SignIn(context.Background(), account, oneseat.SignInRequest{})
 	if err != nil {
 		w.t.Fatal(err)
 	}

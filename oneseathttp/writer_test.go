@@ -24,7 +24,7 @@ import (
 // handler panicked with. wrap is what the guard is given of the recorder.
 func direct(t *testing.T, seats *oneseat.Registry, guard *oneseathttp.Guard, wrap func(http.ResponseWriter) http.ResponseWriter, h http.HandlerFunc) (rec *httptest.ResponseRecorder, panicked any) {
 	t.Helper()
-	grant, err := seats.SignIn(t.Context(), "ada", oneseat.Client{})
+	grant, err := seats.SignIn(t.Context(), "ada", oneseat.SignInRequest{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -51,7 +51,7 @@ func newGuard(t *testing.T) (*oneseat.Registry, *oneseathttp.Guard) {
 // displace signs ada in, from a device without a browser. A handler calls it, and
 // its client may be gone before it returns.
 func displace(t *testing.T, seats *oneseat.Registry) {
-	if _, err := seats.SignIn(context.Background(), "ada", oneseat.Client{}); err != nil {
+	if _, err := seats.SignIn(context.Background(), "ada", oneseat.SignInRequest{}); err != nil {
 		t.Error(err)
 	}
 }

@@ -71,7 +71,7 @@ func parseDemo(args []string) (demoConfig, error) {
 	listen := fs.String("listen", "127.0.0.1:8080", "")
 	store := fs.String("store", "sqlite:oneseat-demo.db", "")
 	limit := fs.String("limit", "1", "")
-	policy := fs.String("policy", string(oneseat.Displace), "")
+	policy := fs.String("policy", string(oneseat.PolicyDisplace), "")
 	streams := fs.String("streams", "0", "")
 	if err := fs.Parse(args); err != nil {
 		return demoConfig{}, err
@@ -92,7 +92,7 @@ func parseDemo(args []string) (demoConfig, error) {
 	if c.limit, err = strconv.Atoi(*limit); err != nil || c.limit < 1 || c.limit > oneseat.MaxSeats {
 		bad("--limit: %q is not a number from 1 to %d", *limit, oneseat.MaxSeats)
 	}
-	if !slices.Contains([]oneseat.Policy{oneseat.Displace, oneseat.Refuse, oneseat.Ask}, c.policy) {
+	if !slices.Contains([]oneseat.Policy{oneseat.PolicyDisplace, oneseat.PolicyRefuse, oneseat.PolicyAsk}, c.policy) {
 		bad("--policy: %q is neither displace, refuse nor ask", *policy)
 	}
 	if c.streams, err = strconv.Atoi(*streams); err != nil || c.streams < 0 || c.streams > oneseat.MaxStreams {

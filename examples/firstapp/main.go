@@ -101,7 +101,7 @@ func (s *site) signOut(w http.ResponseWriter, r *http.Request) {
 // fail answers a request that could not be served.
 func fail(w http.ResponseWriter, r *http.Request, err error) {
 	if full, ok := errors.AsType[*oneseat.LimitError](err); ok {
-		http.Error(w, full.Error(), http.StatusConflict) // under oneseat.Refuse only
+		http.Error(w, full.Error(), http.StatusConflict) // under oneseat.PolicyRefuse only
 		return
 	}
 	if _, ok := errors.AsType[*oneseat.EndedError](err); ok {

@@ -66,7 +66,7 @@ func TestSignInGoesBackToThePageAndNowhereElse(t *testing.T) {
 }
 
 func TestSignOutFreesTheSeat(t *testing.T) {
-	s := open(t, oneseat.Config{WhenFull: oneseat.Refuse})
+	s := open(t, oneseat.Config{WhenFull: oneseat.PolicyRefuse})
 	laptop, phone := s.Browser(webtest.Laptop), s.Browser(webtest.Phone)
 	laptop.SignIn("ada")
 	phone.Post("/login", 409, "account", "ada", "password", "ada")

@@ -17,7 +17,7 @@ func (s *site) changePassword(w http.ResponseWriter, r *http.Request) {
 	}
 	// From here on all of it is done, even if the browser goes away.
 	r = r.WithContext(context.WithoutCancel(r.Context()))
-	cause := oneseat.Cause{Reason: oneseat.CredentialsChanged, By: session.ID}
+	cause := oneseat.EndOptions{Reason: oneseat.ReasonCredentialsChanged, By: session.ID}
 	if _, err := s.seats.EndOthers(r.Context(), session.Account, session.ID, cause); err != nil {
 		fail(w, r, err)
 		return

@@ -138,7 +138,7 @@ func (a *App) changePassword(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	r = r.WithContext(context.WithoutCancel(r.Context())) // all of it, even if the browser goes away
-	cause := oneseat.Cause{Reason: oneseat.CredentialsChanged, By: session.ID}
+	cause := oneseat.EndOptions{Reason: oneseat.ReasonCredentialsChanged, By: session.ID}
 	if _, err := a.seats.EndOthers(r.Context(), session.Account, session.ID, cause); err != nil {
 		fail(w, r, err)
 		return

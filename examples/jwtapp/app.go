@@ -68,7 +68,7 @@ func (a *App) signIn(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	device := oneseat.Device{Label: r.PostFormValue("device"), Class: "api"}
-	grant, err := a.seats.SignIn(r.Context(), account, oneseat.Client{Device: device})
+	grant, err := a.seats.SignIn(r.Context(), account, oneseat.SignInRequest{Device: device})
 	if err != nil {
 		a.refuse(w, err)
 		return
@@ -101,7 +101,7 @@ func (a *App) require(next http.Handler) http.Handler {
 		}
 		ctx, release := a.seats.Hold(r.Context(), session)
 		defer release()
-		ctx = oneseat.WithHolder(ctx, &oneseat.Holder{Session: &session}) // for SessionFrom
+		ctx = oneseat.NewContext(ctx, &oneseat.RequestInfo{Session: &session}) // for SessionFrom
 		next.ServeHTTP(w, r.WithContext(ctx))
 	})
 }
@@ -126,7 +126,7 @@ func (a *App) me(w http.ResponseWriter, r *http.Request) {
 
 func (a *App) signOut(w http.ResponseWriter, r *http.Request) {
 	session, _ := oneseat.SessionFrom(r.Context())
-	cause := oneseat.Cause{Reason: oneseat.SignedOut, By: session.ID}
+	cause := oneseat.EndOptions{Reason: oneseat.ReasonSignedOut, By: session.ID}
 	// The request is held by the session that it ends.
 	if _, err := a.seats.End(context.WithoutCancel(r.Context()), session.Account, cause, session.ID); err != nil {
 		a.refuse(w, err)

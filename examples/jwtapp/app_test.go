@@ -78,7 +78,7 @@ func TestWhatIsBeingAnsweredToADisplacedTokenIsCancelled(t *testing.T) {
 	asking.Go(func() { w.Browser("").Get("/slow", "Authorization", "Bearer "+first) })
 	<-begun
 	w.token(t, "ada")
-	if over, ok := errors.AsType[*oneseat.EndedError](<-cause); !ok || over.Ending.Reason != oneseat.Displaced || over.Ending.ByDevice.Class != "api" {
+	if over, ok := errors.AsType[*oneseat.EndedError](<-cause); !ok || over.Ending.Reason != oneseat.ReasonDisplaced || over.Ending.ByDevice.Class != "api" {
 		t.Fatalf("%+v", over)
 	}
 }

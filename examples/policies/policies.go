@@ -22,27 +22,27 @@ func Video() oneseat.Config {
 // Family has two phones and a television, and whatever else up to four.
 func Family() oneseat.Config {
 	return oneseat.Config{
-		Limit:       4,
-		ClassLimits: map[oneseat.Class]int{"mobile": 2, "tv": 1},
-		WhoGoes:     oneseat.SameClass,
+		Limit:         4,
+		ClassLimits:   map[oneseat.Class]int{"mobile": 2, "tv": 1},
+		DisplaceOrder: oneseat.DisplaceSameClass,
 	}
 }
 
 // Course lets a student use a laptop and a phone, and asks before it ends one.
 func Course() oneseat.Config {
-	return oneseat.Config{Limit: 2, WhenFull: oneseat.Ask}
+	return oneseat.Config{Limit: 2, WhenFull: oneseat.PolicyAsk}
 }
 
 // Exam lets the first device win: a second is refused until a proctor releases
 // the seat, with [Release]. Nobody is made to go by being idle.
 func Exam() oneseat.Config {
-	return oneseat.Config{WhenFull: oneseat.Refuse, Idle: 4 * time.Hour, Absolute: 4 * time.Hour}
+	return oneseat.Config{WhenFull: oneseat.PolicyRefuse, Idle: 4 * time.Hour, Absolute: 4 * time.Hour}
 }
 
 // Release is what the proctor's page does when a candidate's device has broken
 // down.
 func Release(ctx context.Context, seats *oneseat.Registry, candidate, proctor string) error {
-	_, err := seats.EndAll(ctx, candidate, oneseat.Cause{Actor: proctor})
+	_, err := seats.EndAll(ctx, candidate, oneseat.EndOptions{Actor: proctor})
 	return err
 }
 
@@ -50,7 +50,7 @@ func Release(ctx context.Context, seats *oneseat.Registry, candidate, proctor st
 // for half an hour keeps nobody out.
 func BackOffice() oneseat.Config {
 	return oneseat.Config{
-		WhenFull: oneseat.Refuse,
+		WhenFull: oneseat.PolicyRefuse,
 		SeatIdle: 30 * time.Minute,
 		Idle:     8 * time.Hour,
 		Absolute: 12 * time.Hour,
@@ -77,7 +77,7 @@ func Plans(planOf func(ctx context.Context, account string) (string, error)) one
 // APIKeys lets programs be signed in beside the people, without taking their
 // seats: they are a realm of their own.
 func APIKeys() oneseat.Config {
-	return oneseat.Config{Realm: "api", Limit: 10, WhenFull: oneseat.Refuse, Idle: oneseat.NoTimeout}
+	return oneseat.Config{Realm: "api", Limit: 10, WhenFull: oneseat.PolicyRefuse, Idle: oneseat.NoTimeout}
 }
 
 // AskFirst lets an existing site see what a limit would do, before it does.

@@ -21,11 +21,11 @@ func open(t *testing.T, c oneseat.Config) *oneseat.Registry {
 	return seats
 }
 
-func on(class oneseat.Class) oneseat.Client {
-	return oneseat.Client{Device: oneseat.Device{Class: class}}
+func on(class oneseat.Class) oneseat.SignInRequest {
+	return oneseat.SignInRequest{Device: oneseat.Device{Class: class}}
 }
 
-func in(t *testing.T, seats *oneseat.Registry, account string, from oneseat.Client) oneseat.Grant {
+func in(t *testing.T, seats *oneseat.Registry, account string, from oneseat.SignInRequest) oneseat.Grant {
 	t.Helper()
 	g, err := seats.SignIn(t.Context(), account, from)
 	if err != nil {
@@ -80,7 +80,7 @@ func TestAHouseholdSignsInOnFiveDevicesAndWatchesOnTwo(t *testing.T) {
 		seats := open(t, Video())
 		var all []oneseat.Grant
 		for range 5 {
-			all = append(all, in(t, seats, "ada", oneseat.Client{}))
+			all = append(all, in(t, seats, "ada", oneseat.SignInRequest{}))
 		}
 		if live(t, seats, all...) != 5 {
 			t.Fatal("five may be signed in")
@@ -118,14 +118,14 @@ func TestInACourseOneIsAsked(t *testing.T) {
 func TestInAnExamTheFirstDeviceWinsUntilAProctorReleasesIt(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		seats := open(t, Exam())
-		first := in(t, seats, "ada", oneseat.Client{})
+		first := in(t, seats, "ada", oneseat.SignInRequest{})
 		time.Sleep(2 * time.Hour)
-		_, err := seats.SignIn(t.Context(), "ada", oneseat.Client{})
+		_, err := seats.SignIn(t.Context(), "ada", oneseat.SignInRequest{})
 		full(t, err)
 		if err := Release(t.Context(), seats, "ada", "proctor 7"); err != nil {
 			t.Fatal(err)
 		}
-		in(t, seats, "ada", oneseat.Client{})
+		in(t, seats, "ada", oneseat.SignInRequest{})
 		_, err = seats.Check(t.Context(), string(first.Token))
 		if over, ok := errors.AsType[*oneseat.EndedError](err); !ok || over.Ending.Actor != "proctor 7" {
 			t.Error(err)
@@ -136,11 +136,11 @@ func TestInAnExamTheFirstDeviceWinsUntilAProctorReleasesIt(t *testing.T) {
 func TestInTheBackOfficeAClosedLaptopKeepsNobodyOut(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		seats := open(t, BackOffice())
-		first := in(t, seats, "ada", oneseat.Client{})
-		_, err := seats.SignIn(t.Context(), "ada", oneseat.Client{})
+		first := in(t, seats, "ada", oneseat.SignInRequest{})
+		_, err := seats.SignIn(t.Context(), "ada", oneseat.SignInRequest{})
 		full(t, err)
 		time.Sleep(31 * time.Minute)
-		second := in(t, seats, "ada", oneseat.Client{})
+		second := in(t, seats, "ada", oneseat.SignInRequest{})
 		if live(t, seats, first) != 0 || live(t, seats, second) != 1 {
 			t.Error("the idle one is still there")
 		}
@@ -159,13 +159,13 @@ func TestAPlanSaysHowManyAndStaffIsExempt(t *testing.T) {
 		for account, want := range map[string]int{"ada": 1, "grace": 4, "alan": 6} {
 			var all []oneseat.Grant
 			for range 6 {
-				all = append(all, in(t, seats, account, oneseat.Client{}))
+				all = append(all, in(t, seats, account, oneseat.SignInRequest{}))
 			}
 			if n := live(t, seats, all...); n != want {
 				t.Errorf("%s has %d of %d", account, n, want)
 			}
 		}
-		if _, err := seats.SignIn(t.Context(), "eve", oneseat.Client{}); !errors.Is(err, broken) {
+		if _, err := seats.SignIn(t.Context(), "eve", oneseat.SignInRequest{}); !errors.Is(err, broken) {
 			t.Error(err)
 		}
 	})
@@ -183,7 +183,7 @@ func TestProgramsTakeNoSeatOfPeople(t *testing.T) {
 			defer seats.Close()
 			both = append(both, seats)
 		}
-		person := in(t, both[0], "ada", oneseat.Client{})
+		person := in(t, both[0], "ada", oneseat.SignInRequest{})
 		key := in(t, both[1], "ada", on("api"))
 		time.Sleep(24 * time.Hour)
 		if live(t, both[0], person) != 1 || live(t, both[1], key) != 1 {
@@ -198,7 +198,7 @@ func TestProgramsTakeNoSeatOfPeople(t *testing.T) {
 func TestObservingEndsNobodyAndCounts(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		seats := open(t, AskFirst())
-		first, second := in(t, seats, "ada", oneseat.Client{}), in(t, seats, "ada", oneseat.Client{})
+		first, second := in(t, seats, "ada", oneseat.SignInRequest{}), in(t, seats, "ada", oneseat.SignInRequest{})
 		if live(t, seats, first, second) != 2 || seats.Stats().WouldDisplace != 1 {
 			t.Errorf("%+v", seats.Stats())
 		}
@@ -211,7 +211,7 @@ func TestThePrivilegedHaveThreeSessionsAndOthersTwo(t *testing.T) {
 		for account, want := range map[string]int{"ada": 2, "root": 3} {
 			var all []oneseat.Grant
 			for range 5 {
-				all = append(all, in(t, seats, account, oneseat.Client{}))
+				all = append(all, in(t, seats, account, oneseat.SignInRequest{}))
 			}
 			if n := live(t, seats, all...); n != want {
 				t.Errorf("%s has %d", account, n)
@@ -237,7 +237,7 @@ func TestTheTimeoutsAreThoseOfTheStandards(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				c.MaxStale = time.Minute // the log is looked at less often: hours go by faster
 				seats := open(t, c.Config)
-				left, used := in(t, seats, "ada", oneseat.Client{}), in(t, seats, "grace", oneseat.Client{})
+				left, used := in(t, seats, "ada", oneseat.SignInRequest{}), in(t, seats, "grace", oneseat.SignInRequest{})
 				time.Sleep(c.idle - time.Second)
 				if live(t, seats, used) != 1 {
 					t.Error("it ended early")

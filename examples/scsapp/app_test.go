@@ -323,7 +323,7 @@ func TestPromise14TheSurvivorsPublicIDPlantedAnywhereIsRefused(t *testing.T) {
 }
 
 func TestSignOutEndsBothAndFreesTheSeat(t *testing.T) {
-	overBoth(t, time.Now(), oneseat.Config{WhenFull: oneseat.Refuse}, func(t *testing.T, w *world) {
+	overBoth(t, time.Now(), oneseat.Config{WhenFull: oneseat.PolicyRefuse}, func(t *testing.T, w *world) {
 		laptop, phone := w.Browser(webtest.Laptop), w.Browser(webtest.Phone)
 		laptop.SignIn("ada")
 		phone.Post("/login", 409, "account", "ada", "password", "ada")

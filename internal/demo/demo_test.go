@@ -61,7 +61,7 @@ func TestAnybodyMayReadTheFrontPageAndFindsTheWayIn(t *testing.T) {
 }
 
 func TestOnlyTheMembersPageNamesTheAccountInAMeta(t *testing.T) {
-	f := newSite(t, oneseat.Config{WhenFull: oneseat.Refuse})
+	f := newSite(t, oneseat.Config{WhenFull: oneseat.PolicyRefuse})
 	member, stranger := f.browser(firefox).mustSignIn("ada"), f.browser(safari)
 	for what, a := range map[string]answer{
 		"front page":     stranger.get("/"),
@@ -110,7 +110,7 @@ func TestAWrongPasswordDisturbsNobody(t *testing.T) {
 }
 
 func TestUnderRefuseTheNewcomerIsToldWhichDeviceHasTheSeat(t *testing.T) {
-	f := newSite(t, oneseat.Config{WhenFull: oneseat.Refuse})
+	f := newSite(t, oneseat.Config{WhenFull: oneseat.PolicyRefuse})
 	first, second := f.browser(firefox).mustSignIn("ada"), f.browser(safari)
 	a := second.signIn("ada", "ada")
 	if a.status != http.StatusConflict || !a.has("Firefox on Windows", "a computer") || second.token() != "" {
@@ -346,7 +346,7 @@ func TestAFormPostedFromAnotherSiteDoesNothing(t *testing.T) {
 }
 
 func TestHostileUserAgentsAreInertText(t *testing.T) {
-	f := newSite(t, oneseat.Config{Limit: 16, WhenFull: oneseat.Refuse})
+	f := newSite(t, oneseat.Config{Limit: 16, WhenFull: oneseat.PolicyRefuse})
 	watcher := f.browser(firefox).mustSignIn("grace")
 	for name, agent := range map[string]string{
 		"script":   `"><script>alert(1)</script>`,

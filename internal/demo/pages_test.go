@@ -28,10 +28,10 @@ func TestNextLetsNobodyOffTheSite(t *testing.T) {
 }
 
 func TestWhoSignedInAgainIsNotToldOff(t *testing.T) {
-	if told := tell(oneseat.Ending{Reason: oneseat.Renewed}); told != nil {
+	if told := tell(oneseat.Ending{Reason: oneseat.ReasonRenewed}); told != nil {
 		t.Errorf("a renewal is told: %+v", told)
 	}
-	if told := tell(oneseat.Ending{Reason: oneseat.Displaced}); told == nil || told.Title == "" {
+	if told := tell(oneseat.Ending{Reason: oneseat.ReasonDisplaced}); told == nil || told.Title == "" {
 		t.Errorf("a takeover is not told: %+v", told)
 	}
 }
@@ -39,7 +39,7 @@ func TestWhoSignedInAgainIsNotToldOff(t *testing.T) {
 func TestTheRuleIsPutIntoWords(t *testing.T) {
 	seen := map[string]bool{}
 	for _, limit := range []int{1, 3} {
-		for _, policy := range []oneseat.Policy{oneseat.Displace, oneseat.Refuse, oneseat.Ask} {
+		for _, policy := range []oneseat.Policy{oneseat.PolicyDisplace, oneseat.PolicyRefuse, oneseat.PolicyAsk} {
 			for _, streams := range []int{0, 1, 2} {
 				seen[ruleWords(limit, streams, policy)] = true
 			}

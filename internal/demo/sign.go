@@ -95,7 +95,7 @@ func (f *front) signIn(w http.ResponseWriter, r *http.Request) {
 		http.Redirect(w, r, next, http.StatusSeeOther)
 		return
 	}
-	_, endErr := f.c.Registry.End(ctx, name, oneseat.Cause{Reason: oneseat.CredentialsChanged}, session.ID)
+	_, endErr := f.c.Registry.End(ctx, name, oneseat.EndOptions{Reason: oneseat.ReasonCredentialsChanged}, session.ID)
 	if err = errors.Join(err, endErr); err != nil {
 		f.fail(w, r, err)
 		return
@@ -181,7 +181,7 @@ func (f *front) changePassword(w http.ResponseWriter, r *http.Request) {
 	// out elsewhere, meanwhile.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), settle)
 	defer cancel()
-	cause := oneseat.Cause{Reason: oneseat.CredentialsChanged, By: session.ID}
+	cause := oneseat.EndOptions{Reason: oneseat.ReasonCredentialsChanged, By: session.ID}
 	if _, err := f.c.Registry.EndOthers(ctx, session.Account, session.ID, cause); err != nil {
 		f.fail(w, r, err)
 		return

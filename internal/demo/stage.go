@@ -87,7 +87,7 @@ func (f *front) stagePage(w http.ResponseWriter, r *http.Request) {
 	st := f.c.Stage
 	f.show(w, r, http.StatusOK, "stage", page{Title: "The stage", Stage: stageView{
 		Phone: st.origin(r, st.PhonePort), Laptop: st.origin(r, st.LaptopPort), Account: Names()[0], Rush: rushed,
-		Displaces: f.c.Limit == 1 && f.c.WhenFull != oneseat.Refuse,
+		Displaces: f.c.Limit == 1 && f.c.WhenFull != oneseat.PolicyRefuse,
 	}})
 }
 
@@ -213,7 +213,7 @@ func (f *front) rush(w http.ResponseWriter, r *http.Request) {
 		done.Go(func() {
 			ready.Done()
 			<-gate
-			_, errs[i] = f.c.Registry.SignIn(ctx, name, oneseat.Client{
+			_, errs[i] = f.c.Registry.SignIn(ctx, name, oneseat.SignInRequest{
 				Device: oneseat.Device{Label: fmt.Sprintf("program %d of %d", i+1, rushed), Class: "api"},
 			})
 		})
@@ -249,10 +249,10 @@ func (f *front) rush(w http.ResponseWriter, r *http.Request) {
 }
 
 // clear signs everybody out, so that the stage can be played again: under
-// oneseat.Refuse a rush would leave a seat that nobody can give back.
+// oneseat.PolicyRefuse a rush would leave a seat that nobody can give back.
 func (f *front) clear(w http.ResponseWriter, r *http.Request) {
 	for _, name := range Names() {
-		if _, err := f.c.Registry.EndAll(r.Context(), name, oneseat.Cause{Actor: "the stage"}); err != nil {
+		if _, err := f.c.Registry.EndAll(r.Context(), name, oneseat.EndOptions{Actor: "the stage"}); err != nil {
 			f.fail(w, r, err)
 			return
 		}

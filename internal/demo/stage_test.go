@@ -92,7 +92,7 @@ func TestADeviceOfTheStageIsKnownByWhereItStandsAndMayBeFramedByTheStageOnly(t *
 }
 
 func TestARushLeavesOneSurvivorAndEverybodyCanBeSignedOut(t *testing.T) {
-	for _, policy := range []oneseat.Policy{oneseat.Displace, oneseat.Refuse} {
+	for _, policy := range []oneseat.Policy{oneseat.PolicyDisplace, oneseat.PolicyRefuse} {
 		t.Run(string(policy), func(t *testing.T) {
 			f, _, _ := onStage(t, oneseat.Config{WhenFull: policy})
 			b := f.browser(firefox)
@@ -101,7 +101,7 @@ func TestARushLeavesOneSurvivorAndEverybodyCanBeSignedOut(t *testing.T) {
 				t.Fatalf("%d %s", a.status, a.body)
 			}
 			want := 64
-			if policy == oneseat.Refuse {
+			if policy == oneseat.PolicyRefuse {
 				want = 1
 			}
 			if came.Asked != 64 || came.Admitted != want || came.Refused != 64-want || came.Live != 1 {

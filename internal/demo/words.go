@@ -19,7 +19,7 @@ type told struct {
 // tell returns nil for an ending that is nobody's news: none at all, or the same
 // browser signed in again.
 func tell(e oneseat.Ending) *told {
-	if e.Reason == "" || e.Reason == oneseat.Renewed {
+	if e.Reason == "" || e.Reason == oneseat.ReasonRenewed {
 		return nil
 	}
 	return &told{oneseathttp.NoticeOf(e), e}
@@ -29,7 +29,7 @@ func tell(e oneseat.Ending) *told {
 func knownReason(word string) oneseat.Reason {
 	r := oneseat.Reason(word)
 	switch r {
-	case oneseat.SignedOut, oneseat.Displaced, oneseat.Revoked, oneseat.IdleTimeout, oneseat.AbsoluteTimeout, oneseat.CredentialsChanged, oneseat.AccountWasBlocked, oneseat.RealmEnded:
+	case oneseat.ReasonSignedOut, oneseat.ReasonDisplaced, oneseat.ReasonRevoked, oneseat.ReasonIdleTimeout, oneseat.ReasonAbsoluteTimeout, oneseat.ReasonCredentialsChanged, oneseat.ReasonAccountBlocked, oneseat.ReasonRealmEnded:
 		return r
 	}
 	return ""
@@ -64,9 +64,9 @@ func ruleWords(limit, streams int, full oneseat.Policy) string {
 	}
 	beyond := "A newer sign-in takes it, at once."
 	switch {
-	case full == oneseat.Refuse:
+	case full == oneseat.PolicyRefuse:
 		beyond = "While nothing is free, a further sign-in is refused."
-	case full == oneseat.Ask:
+	case full == oneseat.PolicyAsk:
 		beyond = "While nothing is free, a further sign-in chooses whose seat it takes."
 	case limit != 1:
 		beyond = "A further sign-in takes that of the device left alone the longest, at once."
@@ -78,30 +78,30 @@ func ruleWords(limit, streams int, full oneseat.Policy) string {
 func eventWords(e oneseat.Event) string {
 	on := "on " + deviceWords(e.Device)
 	switch e.Type {
-	case oneseat.SessionCreated:
+	case oneseat.EventSessionCreated:
 		return "signed in " + on
-	case oneseat.SessionRotated:
+	case oneseat.EventSessionRotated:
 		return "got a new secret " + on
-	case oneseat.SignInRefused:
+	case oneseat.EventSignInRefused:
 		return "was refused " + on + ": no seat is free"
-	case oneseat.SignInAsked:
+	case oneseat.EventSignInAsked:
 		return "was asked " + on + " who is to go: no seat is free"
-	case oneseat.StreamStarted:
+	case oneseat.EventStreamStarted:
 		return "began to watch " + on
-	case oneseat.StreamEnded:
-		if e.Reason == oneseat.Displaced {
+	case oneseat.EventStreamEnded:
+		if e.Reason == oneseat.ReasonDisplaced {
 			return "stopped watching " + on + ": " + deviceWords(e.ByDevice) + " watches instead"
 		}
 		return "stopped watching " + on
-	case oneseat.TakeoverNoticed:
+	case oneseat.EventTakeoverNoticed:
 		return "is used by devices that throw each other out in turn"
-	case oneseat.AccountBlocked:
+	case oneseat.EventAccountBlocked:
 		return "was blocked"
-	case oneseat.AccountUnblocked:
+	case oneseat.EventAccountUnblocked:
 		return "may sign in again"
-	case oneseat.SessionUsedAfterEnd:
+	case oneseat.EventSessionUsedAfterEnd:
 		return "asked again " + on + ", and was refused"
-	case oneseat.SessionEnded:
+	case oneseat.EventSessionEnded:
 		return endWords(e, on)
 	}
 	return string(e.Type)
@@ -109,15 +109,15 @@ func eventWords(e oneseat.Event) string {
 
 func endWords(e oneseat.Event, on string) string {
 	switch e.Reason {
-	case oneseat.SignedOut:
+	case oneseat.ReasonSignedOut:
 		return "signed out " + on
-	case oneseat.Renewed:
+	case oneseat.ReasonRenewed:
 		return "signed in again " + on
-	case oneseat.Displaced:
+	case oneseat.ReasonDisplaced:
 		return "was signed out " + on + ": " + deviceWords(e.ByDevice) + " took the seat"
-	case oneseat.CredentialsChanged:
+	case oneseat.ReasonCredentialsChanged:
 		return "was signed out " + on + ": the password was changed"
-	case oneseat.IdleTimeout, oneseat.AbsoluteTimeout:
+	case oneseat.ReasonIdleTimeout, oneseat.ReasonAbsoluteTimeout:
 		return "was signed out " + on + ": its time was over"
 	}
 	return "was signed out " + on + " from elsewhere"

@@ -61,7 +61,7 @@ func (h *history) since() int64 { return int64(time.Since(h.began)) }
 // goes are not tried together: of two sessions that were active in the same
 // microsecond the model does not know which one is the idler.
 func (h *history) whats() []string {
-	if h.limit > 1 && h.policy == oneseat.Displace {
+	if h.limit > 1 && h.policy == oneseat.PolicyDisplace {
 		return []string{"sign in", "sign in", "check", "check", "check", "hold", "sign out", "end"}
 	}
 	return []string{"sign in", "sign in", "check", "check", "check", "hold", "sign out", "rotate", "end"}

@@ -158,12 +158,12 @@ func (h *history) audit(s store) []string {
 		live, ended := map[oneseat.SessionID]bool{}, map[oneseat.SessionID]bool{}
 		for _, r := range records {
 			switch r.Type {
-			case oneseat.SessionCreated:
+			case oneseat.EventSessionCreated:
 				if live[r.Session] || ended[r.Session] {
 					found = append(found, fmt.Sprintf("session %s of %s is created twice", r.Session, h.account(i)))
 				}
 				live[r.Session] = true
-			case oneseat.SessionEnded:
+			case oneseat.EventSessionEnded:
 				if !live[r.Session] {
 					found = append(found, fmt.Sprintf("session %s of %s ends and is not there", r.Session, h.account(i)))
 				}

@@ -128,7 +128,7 @@ func do(seats *oneseat.Registry, q request, say func(answer)) answer {
 	var err error
 	switch q.What {
 	case "sign in":
-		g, err = seats.SignIn(ctx, q.Account, oneseat.Client{})
+		g, err = seats.SignIn(ctx, q.Account, oneseat.SignInRequest{})
 	case "check":
 		var s oneseat.Session
 		if s, err = seats.Check(ctx, q.Token); err == nil && s.Account != q.Account {
@@ -145,7 +145,7 @@ func do(seats *oneseat.Registry, q request, say func(answer)) answer {
 	case "rotate":
 		g, err = seats.Rotate(ctx, q.Token)
 	case "end":
-		n, err = seats.End(ctx, q.Account, oneseat.Cause{}, q.Session)
+		n, err = seats.End(ctx, q.Account, oneseat.EndOptions{}, q.Session)
 	case "end realm":
 		err = seats.EndRealm(ctx, "")
 	default:

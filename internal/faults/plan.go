@@ -54,12 +54,12 @@ const failover = "a master is killed"
 // befalls one node is twice as likely as what befalls the server.
 func newPlan(seed uint64, s *server) plan {
 	choices := rand.New(rand.NewPCG(seed, 0)) //nolint:gosec // choices of a test
-	p := plan{seed: seed, limit: 1, policy: oneseat.Displace, stale: oneseat.FreshAlways}
+	p := plan{seed: seed, limit: 1, policy: oneseat.PolicyDisplace, stale: oneseat.FreshAlways}
 	switch choices.IntN(4) {
 	case 1:
 		p.limit = 2
 	case 2:
-		p.limit, p.policy = 2, oneseat.Refuse
+		p.limit, p.policy = 2, oneseat.PolicyRefuse
 	case 3:
 		p.stale = time.Second
 	}

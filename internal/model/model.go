@@ -144,12 +144,12 @@ func (s state) step(c Call, r Reply, policy oneseat.Policy) (bool, state) {
 	case "set a limit":
 		s.limit = c.With
 		for len(s.live) > s.limit {
-			s = s.end(0, oneseat.Revoked, 0)
+			s = s.end(0, oneseat.ReasonRevoked, 0)
 		}
 		return r.Said == "yes", s
 	case "block":
 		for len(s.live) > 0 {
-			s = s.end(0, oneseat.AccountWasBlocked, 0)
+			s = s.end(0, oneseat.ReasonAccountBlocked, 0)
 		}
 		s.blocked, s.tickets = true, nil
 		return r.Said == "yes", s
@@ -165,8 +165,8 @@ func (s state) step(c Call, r Reply, policy oneseat.Policy) (bool, state) {
 		if renewed >= 0 {
 			excess--
 		}
-		if excess > 0 && policy != oneseat.Displace {
-			if policy == oneseat.Ask {
+		if excess > 0 && policy != oneseat.PolicyDisplace {
+			if policy == oneseat.PolicyAsk {
 				s.tickets = append(slices.Clone(s.tickets), c.Number)
 			}
 			return r.Said == "full" || r.Said == "unknown", s
@@ -176,10 +176,10 @@ func (s state) step(c Call, r Reply, policy oneseat.Policy) (bool, state) {
 			return false, s
 		}
 		if renewed >= 0 {
-			s = s.end(renewed, oneseat.Renewed, c.Number)
+			s = s.end(renewed, oneseat.ReasonRenewed, c.Number)
 		}
 		for range excess {
-			s = s.end(0, oneseat.Displaced, 0)
+			s = s.end(0, oneseat.ReasonDisplaced, 0)
 		}
 		s.live = append(slices.Clone(s.live), held{session: c.Number, token: c.Number})
 		return true, s
@@ -193,7 +193,7 @@ func (s state) step(c Call, r Reply, policy oneseat.Policy) (bool, state) {
 		if i < 0 {
 			return r.Said == "unknown" || (r.Said == "yes") == (s.leftBy(c.On) >= 0), s
 		}
-		return r.Said == "yes" || r.Said == "unknown", s.end(i, oneseat.SignedOut, 0)
+		return r.Said == "yes" || r.Said == "unknown", s.end(i, oneseat.ReasonSignedOut, 0)
 	case "rotate":
 		i := s.byToken(c.On)
 		if i < 0 {
@@ -207,13 +207,13 @@ func (s state) step(c Call, r Reply, policy oneseat.Policy) (bool, state) {
 		return true, s
 	case "end":
 		if i := slices.IndexFunc(s.streams, func(p playing) bool { return c.Stream != "" && p.id == c.Stream }); i >= 0 {
-			return r.Said == "unknown" || r.Count == 1, s.stop(i, oneseat.Revoked)
+			return r.Said == "unknown" || r.Count == 1, s.stop(i, oneseat.ReasonRevoked)
 		}
 		i := slices.IndexFunc(s.live, func(h held) bool { return h.session == c.On })
 		if i < 0 {
 			return r.Said == "unknown" || r.Count == 0, s
 		}
-		return r.Said == "unknown" || r.Count == 1, s.end(i, oneseat.Revoked, 0)
+		return r.Said == "unknown" || r.Count == 1, s.end(i, oneseat.ReasonRevoked, 0)
 	}
 	panic("no such operation: " + c.What)
 }
@@ -232,7 +232,7 @@ func (s state) answer(token int) Reply {
 // standsFor is the live session that a presented token renews, or -1.
 func (s state) standsFor(token int) int {
 	i := s.leftBy(token)
-	for i >= 0 && s.gone[i].reason == oneseat.Renewed {
+	for i >= 0 && s.gone[i].reason == oneseat.ReasonRenewed {
 		by := s.gone[i].renewedBy
 		if l := slices.IndexFunc(s.live, func(h held) bool { return h.session == by }); l >= 0 {
 			return l
@@ -282,7 +282,7 @@ func (s state) redeem(c Call, r Reply) (bool, state) {
 		return false, s
 	}
 	if chosen >= 0 {
-		s = s.end(chosen, oneseat.Displaced, 0)
+		s = s.end(chosen, oneseat.ReasonDisplaced, 0)
 	}
 	s.tickets = slices.Delete(slices.Clone(s.tickets), i, i+1)
 	s.live = append(slices.Clone(s.live), held{session: c.Number, token: c.Number})
@@ -305,7 +305,7 @@ func (s state) play(c Call, r Reply) (bool, state) {
 		if c.Stream == "" || s.streams[0].id != c.Stream {
 			return r.Said == "full" || r.Said == "unknown", s
 		}
-		s = s.stop(0, oneseat.Displaced)
+		s = s.stop(0, oneseat.ReasonDisplaced)
 	}
 	if r.Said != "yes" && r.Said != "unknown" && (!c.Unsure || r.Said != "ended") {
 		return false, s

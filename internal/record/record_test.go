@@ -34,10 +34,10 @@ func full() *record.Record {
 		},
 		Endings: []record.Ended{
 			{
-				Session: "GONE", Parent: "SEAT", Reason: oneseat.Displaced, At: at(), By: "STREAM", Actor: "staff", Device: device, ByDevice: device,
+				Session: "GONE", Parent: "SEAT", Reason: oneseat.ReasonDisplaced, At: at(), By: "STREAM", Actor: "staff", Device: device, ByDevice: device,
 				Secret: digest(), Mark: "0102ff", Used: at(),
 			},
-			{Session: "OTHER", Reason: oneseat.SignedOut, At: at()},
+			{Session: "OTHER", Reason: oneseat.ReasonSignedOut, At: at()},
 		},
 		Forgotten: at(),
 		Pending:   []record.Pending{{Secret: digest(), DeviceID: digest(), Epoch: 3, Expires: at()}, {Secret: digest(), Expires: at()}},

@@ -281,9 +281,9 @@ func (c *client) do(op *call) {
 	var err error
 	switch op.what {
 	case "sign in":
-		g, err = u.SignIn(ctx, account, oneseat.Client{Token: token, DeviceID: op.device, TakeOver: op.owner})
+		g, err = u.SignIn(ctx, account, oneseat.SignInRequest{Token: token, DeviceID: op.device, Override: op.owner})
 	case "redeem":
-		g, err = u.Redeem(ctx, op.ticket, oneseat.Client{Token: token, DeviceID: op.device}, op.chose...)
+		g, err = u.Redeem(ctx, op.ticket, oneseat.SignInRequest{Token: token, DeviceID: op.device}, op.chose...)
 	case "check":
 		s, err = u.Check(ctx, token)
 	case "peek":
@@ -305,9 +305,9 @@ func (c *client) do(op *call) {
 		for _, p := range op.also {
 			ids = append(ids, p.grant.Session.ID)
 		}
-		op.count, err = u.End(ctx, account, oneseat.Cause{}, ids...)
+		op.count, err = u.End(ctx, account, oneseat.EndOptions{}, ids...)
 	case "end others":
-		op.count, err = u.EndOthers(ctx, account, id, oneseat.Cause{Reason: oneseat.CredentialsChanged})
+		op.count, err = u.EndOthers(ctx, account, id, oneseat.EndOptions{Reason: oneseat.ReasonCredentialsChanged})
 	case "end realm":
 		err = u.EndRealm(ctx, "simulate")
 	case "hold":
@@ -316,9 +316,9 @@ func (c *client) do(op *call) {
 		err = u.SetLimit(ctx, account, op.limits, "simulate")
 	case "change plan":
 		w.changePlan(c.account, op.limits)
-		err = u.Refresh(ctx, account)
+		err = u.RefreshLimits(ctx, account)
 	case "refresh":
-		err = u.Refresh(ctx, account)
+		err = u.RefreshLimits(ctx, account)
 	case "block":
 		err = u.Block(ctx, account, op.until, "simulate")
 	case "unblock":

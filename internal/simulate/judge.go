@@ -129,7 +129,7 @@ func (w *world) used(c *call, s *session) {
 }
 
 func (w *world) judgeIdle(by *call, s *session, e oneseat.Ending) {
-	if e.Reason != oneseat.IdleTimeout || s.active == 0 || w.plan.mishaps(clockStep, restored) {
+	if e.Reason != oneseat.ReasonIdleTimeout || s.active == 0 || w.plan.mishaps(clockStep, restored) {
 		return // a touch may have been lost
 	}
 	every, after := w.plan.config.Idle/10, e.At.Sub(w.start)-s.active
@@ -174,7 +174,7 @@ func (w *world) judgeEnded(c *call, s *session, e oneseat.Ending, by moment) {
 			return
 		}
 	}
-	if e.Reason == oneseat.RealmEnded {
+	if e.Reason == oneseat.ReasonRealmEnded {
 		for _, r := range w.ledger.realm {
 			if r.before(by) && r.epoch > s.epoch {
 				return
@@ -250,10 +250,10 @@ func (w *world) judgeSignIn(c *call) {
 	case c.said == "blocked":
 		w.judgeBlocked(c)
 	case c.said == "full":
-		if w.plan.config.WhenFull == oneseat.Displace {
+		if w.plan.config.WhenFull == oneseat.PolicyDisplace {
 			w.violate(p2, c, "a sign-in is refused where the older session is to go")
 		}
-		if asked := c.full.Ticket != ""; asked != (w.plan.config.WhenFull == oneseat.Ask) || asked && w.ledger.tickets[digestOfSecret(oneseat.TicketPrefix, string(c.full.Ticket))] == nil {
+		if asked := c.full.Ticket != ""; asked != (w.plan.config.WhenFull == oneseat.PolicyAsk) || asked && w.ledger.tickets[digestOfSecret(oneseat.TicketPrefix, string(c.full.Ticket))] == nil {
 			w.violate(p2, c, "a sign-in is refused without a ticket that is good, or with one that nobody needs")
 		}
 		w.judgeFull(c)
@@ -449,7 +449,7 @@ func (w *world) lastLook() {
 				if refused && (ch.what != "created" || ch.on.parent != "" && ch.on.over.before(c.back) || ch.on.erased.before(c.back)) {
 					continue // a stream's end may leave no trace, and a deleted row leaves none: a retry cannot know
 				}
-				if ch.what == "created" || ch.why != "" && ch.why != oneseat.IdleTimeout && ch.why != oneseat.AbsoluteTimeout && ch.why != oneseat.RealmEnded {
+				if ch.what == "created" || ch.why != "" && ch.why != oneseat.ReasonIdleTimeout && ch.why != oneseat.ReasonAbsoluteTimeout && ch.why != oneseat.ReasonRealmEnded {
 					w.violate(p2, c, "%s said that nothing was done, and %s is %s", c.what, ch.on, ch.what)
 				}
 			}

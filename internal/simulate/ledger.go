@@ -214,10 +214,10 @@ func (l *ledger) created(e *effect, account int, s record.Seat, c oneseat.Change
 		l.w.violate(p1, e.by, "%s is admitted a second time", l.name(s.ID))
 	}
 	*old = session{id: s.ID, account: account, number: old.number, parent: s.Parent, epoch: s.Epoch, made: e.moment, by: e.by, endings: old.endings, created: s.Created.Time, lastSeen: s.LastSeen.Time}
-	event := oneseat.StreamStarted
+	event := oneseat.EventStreamStarted
 	if s.Parent == "" {
 		l.secret(old, s.Secret)
-		event = oneseat.SessionCreated
+		event = oneseat.EventSessionCreated
 	}
 	if !hasEvent(c, event, s.ID) {
 		l.w.violate(p4, e.by, "%s is admitted, and the log does not say so", l.name(s.ID))
@@ -264,7 +264,7 @@ func (l *ledger) went(e *effect, was, is record.Seat, after *record.Record, c on
 			s.endings = append(s.endings, recorded{e.moment, end})
 		}
 		*s = session{id: s.id, account: s.account, number: s.number, parent: s.parent, epoch: s.epoch, made: e.moment, by: e.by, endings: s.endings}
-		e.changes = append(e.changes, change{what: "ended", on: s, why: oneseat.IdleTimeout}, change{what: "created", on: s})
+		e.changes = append(e.changes, change{what: "ended", on: s, why: oneseat.ReasonIdleTimeout}, change{what: "created", on: s})
 	case is.Created != was.Created:
 		l.w.violate(p1, e.by, "%s is admitted a second time", s)
 	case is.LastSeen.Before(was.LastSeen.Time):
@@ -289,24 +289,24 @@ func (l *ledger) ended(e *effect, was record.Seat, after *record.Record, now tim
 		if end, ok = l.streamEnded(e, was, after, c); !ok {
 			return
 		}
-	} else if at < 0 || !hasEvent(c, oneseat.SessionEnded, was.ID) {
+	} else if at < 0 || !hasEvent(c, oneseat.EventSessionEnded, was.ID) {
 		l.w.violate(p3, e.by, "%s is gone without a record of its end", l.name(was.ID))
 		return
 	} else {
 		end = after.Endings[at].Ending()
 	}
 	over := map[oneseat.Reason]time.Time{
-		oneseat.IdleTimeout:     was.LastSeen.Add(l.w.plan.config.Idle),
-		oneseat.AbsoluteTimeout: was.Created.Add(l.w.plan.config.Absolute),
+		oneseat.ReasonIdleTimeout:     was.LastSeen.Add(l.w.plan.config.Idle),
+		oneseat.ReasonAbsoluteTimeout: was.Created.Add(l.w.plan.config.Absolute),
 	}
 	parent := slices.ContainsFunc(after.Seats, func(o record.Seat) bool { return o.ID == was.Parent })
 	if was.Parent != "" {
-		over[oneseat.IdleTimeout] = was.LastSeen.Add(l.w.plan.config.StreamIdle)
+		over[oneseat.ReasonIdleTimeout] = was.LastSeen.Add(l.w.plan.config.StreamIdle)
 	}
 	if deadline, timed := over[end.Reason]; timed && now.Before(deadline) && (was.Parent == "" || parent) {
 		l.w.violate(p2, e.by, "%s is ended, %s, and was last seen %v before", l.name(was.ID), end.Reason, now.Sub(was.LastSeen.Time))
 	}
-	if end.Reason == oneseat.RealmEnded && was.Epoch >= l.epoch && l.epoch != 0 && !s.vague && !l.wasUpset(e) {
+	if end.Reason == oneseat.ReasonRealmEnded && was.Epoch >= l.epoch && l.epoch != 0 && !s.vague && !l.wasUpset(e) {
 		l.w.violate(p2, e.by, "%s is ended with its realm, and was not of an earlier epoch", l.name(was.ID))
 	}
 	l.w.judgeIdle(e.by, s, end)

@@ -155,7 +155,7 @@ func (l *ledger) within(e *effect, account int, before, after *record.Record) {
 // gaveWay: nobody gives way while a seat is free, unless he was chosen, nor where
 // the newcomer is to be refused.
 func (l *ledger) gaveWay(e *effect, c change, left, limit int) {
-	if c.what != "ended" || c.why != oneseat.Displaced && c.why != oneseat.Revoked || e.by == nil {
+	if c.what != "ended" || c.why != oneseat.ReasonDisplaced && c.why != oneseat.ReasonRevoked || e.by == nil {
 		return
 	}
 	if e.by.what == "end" || e.by.what == "end stream" || slices.Contains(e.by.chose, c.on.id) || l.goneAlong(e, c.on) {
@@ -164,8 +164,8 @@ func (l *ledger) gaveWay(e *effect, c change, left, limit int) {
 	if left < limit {
 		l.w.violate(p2, e.by, "%s is %s, and %d of %d seats are taken", c.on, c.why, left, limit)
 	}
-	asked := c.on.parent != "" || l.w.plan.config.WhenFull != oneseat.Displace && !e.by.owner && e.by.on == nil
-	if c.why == oneseat.Displaced && asked {
+	asked := c.on.parent != "" || l.w.plan.config.WhenFull != oneseat.PolicyDisplace && !e.by.owner && e.by.on == nil
+	if c.why == oneseat.ReasonDisplaced && asked {
 		l.w.violate(p2, e.by, "%s is displaced, without being chosen", c.on)
 	}
 }
@@ -206,7 +206,7 @@ func (w *world) judgeFull(c *call) {
 	for _, s := range f.Live {
 		taken = append(taken, s.ID)
 	}
-	if f.Full == "streams" {
+	if f.Bound == "streams" {
 		sessions, taken = streams, nil
 		for _, s := range f.Streams {
 			taken = append(taken, s.ID)

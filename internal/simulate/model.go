@@ -130,9 +130,9 @@ type standing struct {
 }
 
 var hows = []string{
-	"live", "lost", string(oneseat.SignedOut), string(oneseat.Displaced), string(oneseat.Renewed), string(oneseat.Revoked),
-	string(oneseat.IdleTimeout), string(oneseat.AbsoluteTimeout), string(oneseat.CredentialsChanged), string(oneseat.RealmEnded),
-	string(oneseat.AccountWasBlocked),
+	"live", "lost", string(oneseat.ReasonSignedOut), string(oneseat.ReasonDisplaced), string(oneseat.ReasonRenewed), string(oneseat.ReasonRevoked),
+	string(oneseat.ReasonIdleTimeout), string(oneseat.ReasonAbsoluteTimeout), string(oneseat.ReasonCredentialsChanged), string(oneseat.ReasonRealmEnded),
+	string(oneseat.ReasonAccountBlocked),
 }
 
 func decode(state string) []standing {
@@ -188,7 +188,7 @@ func (q query) right(all []standing) bool {
 	case "live":
 		previous := q.place == s.place-1 // its grace is a matter of time
 		return q.said == "yes" && (newest || previous) || q.said == "none" && !newest
-	case string(oneseat.RealmEnded): // it may be recorded later, for another reason
+	case string(oneseat.ReasonRealmEnded): // it may be recorded later, for another reason
 		return q.said == "ended" || q.said == "none"
 	}
 	return q.said == "ended" && string(q.ending.Reason) == s.how || q.said == "none" // the latter where it is forgotten
@@ -225,11 +225,11 @@ func (c change) apply(all []standing) []standing {
 	case c.what == "rotated" && (s.how == "live" || s.how == "lost") && c.place == s.place+1:
 		s.place++
 	case c.what == "realm" && s.how == "live":
-		s.how = string(oneseat.RealmEnded)
+		s.how = string(oneseat.ReasonRealmEnded)
 	case c.what == "realm": // it was over before, for another reason
 	case c.what == "ended" && (s.how == "live" || s.how == "lost"):
 		s.how = string(c.why)
-	case c.what == "ended" && s.how == string(oneseat.RealmEnded):
+	case c.what == "ended" && s.how == string(oneseat.ReasonRealmEnded):
 	default:
 		return nil
 	}

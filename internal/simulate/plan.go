@@ -171,7 +171,7 @@ func draw(seed uint64) plan {
 	}
 	p.config = oneseat.Config{
 		Limit:       oneOf(d, 1, 1, 2, 3),
-		WhenFull:    oneOf(d, oneseat.Displace, oneseat.Displace, oneseat.Displace, oneseat.Refuse, oneseat.Ask, oneseat.Ask),
+		WhenFull:    oneOf(d, oneseat.PolicyDisplace, oneseat.PolicyDisplace, oneseat.PolicyDisplace, oneseat.PolicyRefuse, oneseat.PolicyAsk, oneseat.PolicyAsk),
 		Streams:     oneOf(d, 1, 1, 2),
 		StreamIdle:  oneOf(d, time.Second, time.Second, 2*time.Second, 5*time.Second),
 		Idle:        oneOf(d, 2*time.Second, 3*time.Second, 10*time.Second, oneseat.NoTimeout),

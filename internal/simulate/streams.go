@@ -81,7 +81,7 @@ func (c *client) doStream(ctx context.Context, op *call) (s oneseat.Stream, err 
 	case "stop":
 		err = u.StopStream(ctx, of, id)
 	case "end stream":
-		op.count, err = u.End(ctx, accountName(op.account), oneseat.Cause{}, id)
+		op.count, err = u.End(ctx, accountName(op.account), oneseat.EndOptions{}, id)
 	case "hold stream":
 		c.enterStream(ctx, op)
 	}
@@ -119,14 +119,14 @@ func (c *client) enterStream(ctx context.Context, op *call) {
 // streamEnded notes a stream that is no more, and returns its ending. It leaves a
 // trace if its player has to be told.
 func (l *ledger) streamEnded(e *effect, was record.Seat, after *record.Record, c oneseat.Change) (oneseat.Ending, bool) {
-	at := slices.IndexFunc(c.Events, func(e oneseat.Event) bool { return e.Type == oneseat.StreamEnded && e.Session == was.ID })
+	at := slices.IndexFunc(c.Events, func(e oneseat.Event) bool { return e.Type == oneseat.EventStreamEnded && e.Session == was.ID })
 	if at < 0 {
 		l.w.violate(p3, e.by, "%s is gone, and the log does not say so", l.name(was.ID))
 		return oneseat.Ending{}, false
 	}
 	end := c.Events[at].Ending()
 	parent := slices.ContainsFunc(after.Seats, func(s record.Seat) bool { return s.ID == was.Parent })
-	told := parent && end.Reason != oneseat.SignedOut && end.Reason != oneseat.IdleTimeout
+	told := parent && end.Reason != oneseat.ReasonSignedOut && end.Reason != oneseat.ReasonIdleTimeout
 	kept := slices.ContainsFunc(after.Endings, func(o record.Ended) bool { return o.Ending() == end })
 	if told && !kept && len(after.Endings) < oneseat.MaxEndings {
 		l.w.violate(p3, e.by, "%s is gone without a record of its end", l.name(was.ID))

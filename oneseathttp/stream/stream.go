@@ -135,7 +135,7 @@ func (s *Streams) stop(w http.ResponseWriter, r *http.Request) {
 }
 
 func (s *Streams) done(w http.ResponseWriter, r *http.Request, err error) {
-	if over, ok := errors.AsType[*oneseat.EndedError](err); ok && over.Ending.Parent != "" && over.Ending.Reason != oneseat.Displaced {
+	if over, ok := errors.AsType[*oneseat.EndedError](err); ok && over.Ending.Parent != "" && over.Ending.Reason != oneseat.ReasonDisplaced {
 		err = oneseat.ErrNoSession // it has lapsed or was stopped: no news but that there is none
 	}
 	if err != nil {

@@ -40,7 +40,7 @@ func write(events int) func(oneseat.View) (oneseat.Change, error) {
 	return func(v oneseat.View) (oneseat.Change, error) {
 		c := oneseat.Change{Roster: &oneseat.Roster{Realm: "r", Account: "ada", Due: v.Now.Add(time.Minute)}}
 		for range events {
-			c.Events = append(c.Events, oneseat.Event{Type: oneseat.SessionCreated, Realm: "r", Account: "ada", At: v.Now, Version: v.Next()})
+			c.Events = append(c.Events, oneseat.Event{Type: oneseat.EventSessionCreated, Realm: "r", Account: "ada", At: v.Now, Version: v.Next()})
 		}
 		return c, nil
 	}

@@ -60,7 +60,7 @@ func TestWhatWasAcknowledgedIsThereAfterTheServerWasKilled(t *testing.T) {
 		for _, e := range tail.Entries {
 			for _, ev := range e.Events {
 				var n int64
-				if _, err := fmt.Sscan(string(ev.Session), &n); err == nil && ev.Type == oneseat.SessionCreated {
+				if _, err := fmt.Sscan(string(ev.Session), &n); err == nil && ev.Type == oneseat.EventSessionCreated {
 					seen[ev.Account] = max(seen[ev.Account], n)
 				}
 			}

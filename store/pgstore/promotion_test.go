@@ -31,7 +31,7 @@ func TestWhatAPromotionRevivesEndRealmEnds(t *testing.T) {
 	}
 	enter := func(account string) oneseat.Token {
 		t.Helper()
-		g, err := here.SignIn(t.Context(), account, oneseat.Client{})
+		g, err := here.SignIn(t.Context(), account, oneseat.SignInRequest{})
 		if err != nil {
 			t.Fatal(err)
 		}

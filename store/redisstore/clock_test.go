@@ -32,7 +32,7 @@ func TestAServersClockThatIsSetUndoesNothing(t *testing.T) {
 	for i, ahead := range []time.Duration{0, time.Hour, 0, -time.Hour, time.Hour, -time.Hour, 0} {
 		set(ahead)
 		for _, n := range []*oneseat.Registry{nodes[i%2], nodes[1-i%2], nodes[i%2]} {
-			g, err := n.SignIn(t.Context(), "ada", oneseat.Client{})
+			g, err := n.SignIn(t.Context(), "ada", oneseat.SignInRequest{})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -60,7 +60,7 @@ func TestAServersClockThatIsSetUndoesNothing(t *testing.T) {
 					t.Fatalf("%v ahead: the newest: %v", ahead, err)
 				case !live && !ended:
 					t.Fatalf("%v ahead: sign-in %d of %d: %v, want that it has ended", ahead, n, len(grants), err)
-				case ended && (over.Ending.Reason == oneseat.SignedOut) != signedOut[g.Session.ID]:
+				case ended && (over.Ending.Reason == oneseat.ReasonSignedOut) != signedOut[g.Session.ID]:
 					t.Fatalf("%v ahead: %v", ahead, over)
 				}
 			}
@@ -107,7 +107,7 @@ func TestAServersClockThatIsSetTimesOutAccordingly(t *testing.T) {
 	a, b := node(), node()
 	in := func(account string) oneseat.Grant {
 		t.Helper()
-		g, err := a.SignIn(t.Context(), account, oneseat.Client{})
+		g, err := a.SignIn(t.Context(), account, oneseat.SignInRequest{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -118,7 +118,7 @@ func TestAServersClockThatIsSetTimesOutAccordingly(t *testing.T) {
 		for _, n := range []*oneseat.Registry{a, b} {
 			_, err := n.Check(t.Context(), string(g.Token))
 			over, is := errors.AsType[*oneseat.EndedError](err)
-			if is != want || is && over.Ending.Reason != oneseat.AbsoluteTimeout || !is && err != nil {
+			if is != want || is && over.Ending.Reason != oneseat.ReasonAbsoluteTimeout || !is && err != nil {
 				t.Errorf("%s: ended %v, want %v: %v", what, is, want, err)
 			}
 		}

@@ -30,7 +30,7 @@ func TestAnEntryIsThatOfE18747a(t *testing.T) {
 		t.Fatal(err)
 	}
 	all := whole(t)
-	want := oneseat.Entry{Key: oneseat.KeyOf("default", "ada"), Version: 1<<63 + 1, Events: []oneseat.Event{all, {Type: oneseat.SessionCreated, At: all.At}}}
+	want := oneseat.Entry{Key: oneseat.KeyOf("default", "ada"), Version: 1<<63 + 1, Events: []oneseat.Event{all, {Type: oneseat.EventSessionCreated, At: all.At}}}
 	if got := appendEntry(nil, want); string(got) != string(stored) {
 		t.Errorf("written as\n%x\nand was\n%x", got, stored)
 	}

@@ -238,7 +238,7 @@ func TestWhatAFailoverRevivesEndRealmEnds(t *testing.T) {
 		return seats
 	}
 	before := node(primary)
-	g, err := before.SignIn(t.Context(), "ada", oneseat.Client{})
+	g, err := before.SignIn(t.Context(), "ada", oneseat.SignInRequest{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -269,7 +269,7 @@ func TestWhatAFailoverRevivesEndRealmEnds(t *testing.T) {
 	if _, err := after.Check(t.Context(), string(g.Token)); err == nil {
 		t.Error("EndRealm leaves alive what the failover had revived")
 	}
-	if _, err := after.SignIn(t.Context(), "ada", oneseat.Client{}); err != nil {
+	if _, err := after.SignIn(t.Context(), "ada", oneseat.SignInRequest{}); err != nil {
 		t.Error(err)
 	}
 }

@@ -193,10 +193,10 @@ func verifyAccount(t *testing.T, s *sqlitestore.Store, v oneseat.View, n int) er
 	for step := max(1, n-11); step <= n; step++ {
 		l, e := after(step)
 		if step%3 != 1 {
-			want = append(want, fmt.Sprint(oneseat.SessionEnded, " ", e))
+			want = append(want, fmt.Sprint(oneseat.EventSessionEnded, " ", e))
 		}
 		if l != "" {
-			want = append(want, fmt.Sprint(oneseat.SessionCreated, " ", l))
+			want = append(want, fmt.Sprint(oneseat.EventSessionCreated, " ", l))
 		}
 	}
 	if !slices.Equal(got, want[max(0, len(want)-12):]) {

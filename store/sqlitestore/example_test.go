@@ -31,11 +31,11 @@ func ExampleOpen() {
 	defer seats.Close()
 
 	ctx := context.Background()
-	first, err := seats.SignIn(ctx, "ada", oneseat.Client{})
+	first, err := seats.SignIn(ctx, "ada", oneseat.SignInRequest{})
 	if err != nil {
 		log.Fatal(err)
 	}
-	if _, err := seats.SignIn(ctx, "ada", oneseat.Client{}); err != nil {
+	if _, err := seats.SignIn(ctx, "ada", oneseat.SignInRequest{}); err != nil {
 		log.Fatal(err)
 	}
 	_, err = seats.Check(ctx, string(first.Token))

@@ -14,7 +14,7 @@ func many(account string, n int) change {
 	return func(v oneseat.View) (oneseat.Change, error) {
 		c, err := seat(account, "S")(v)
 		for i := range n {
-			c.Events = append(c.Events, fixture.Event(v, oneseat.SignInRefused, oneseat.Session{ID: oneseat.SessionID(fmt.Sprint(i)), Account: account}))
+			c.Events = append(c.Events, fixture.Event(v, oneseat.EventSignInRefused, oneseat.Session{ID: oneseat.SessionID(fmt.Sprint(i)), Account: account}))
 		}
 		c.Events = c.Events[len(c.Events)-n:]
 		return c, err

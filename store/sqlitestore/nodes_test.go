@@ -126,7 +126,7 @@ func crowd(args []string, say func(string)) (err error) {
 		go func() {
 			errs <- func() error {
 				for n := range each {
-					g, err := r.SignIn(context.Background(), fmt.Sprint("account", (i+n)%crowdAccounts), oneseat.Client{})
+					g, err := r.SignIn(context.Background(), fmt.Sprint("account", (i+n)%crowdAccounts), oneseat.SignInRequest{})
 					if err != nil {
 						return err
 					}
@@ -179,10 +179,10 @@ func TestTwoProcessesNeverAdmitMoreThanTheLimit(t *testing.T) {
 					live[ev.Account] = seats
 				}
 				switch ev.Type {
-				case oneseat.SessionCreated:
+				case oneseat.EventSessionCreated:
 					seats[ev.Session] = true
 					delete(admitted, ev.Session)
-				case oneseat.SessionEnded:
+				case oneseat.EventSessionEnded:
 					delete(seats, ev.Session)
 				}
 			}

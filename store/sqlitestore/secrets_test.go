@@ -28,7 +28,7 @@ func TestACopyOfTheFilesSignsNobodyIn(t *testing.T) {
 	const device = "canary-device-id"
 	var tokens []string
 	for range 3 { // live, displaced, and rotated away
-		g, err := seats.SignIn(t.Context(), "ada", oneseat.Client{DeviceID: device})
+		g, err := seats.SignIn(t.Context(), "ada", oneseat.SignInRequest{DeviceID: device})
 		if err != nil {
 			t.Fatal(err)
 		}

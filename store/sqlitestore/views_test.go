@@ -81,7 +81,7 @@ func TestAPersonCanReadWhoIsSignedInWhereAndWhatHappened(t *testing.T) {
 	_, err := s.Update(t.Context(), key(""), func(v oneseat.View) (oneseat.Change, error) {
 		return oneseat.Change{
 			Roster: (&record.Record{Realm: realm, Epoch: v.Next()}).Roster(),
-			Events: []oneseat.Event{fixture.Event(v, oneseat.RealmWasEnded, oneseat.Session{})},
+			Events: []oneseat.Event{fixture.Event(v, oneseat.EventRealmEnded, oneseat.Session{})},
 		}, nil
 	})
 	if err != nil {

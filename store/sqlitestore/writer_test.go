@@ -143,9 +143,9 @@ func TestUpdatesOfOneAccountInOneBatchSeeEachOther(t *testing.T) {
 		version = e.Version
 		for _, ev := range e.Events {
 			switch {
-			case ev.Type == oneseat.SessionEnded && ev.Session == seated:
+			case ev.Type == oneseat.EventSessionEnded && ev.Session == seated:
 				seated = ""
-			case ev.Type == oneseat.SessionCreated && seated == "":
+			case ev.Type == oneseat.EventSessionCreated && seated == "":
 				seated = ev.Session
 			default:
 				t.Fatalf("%s of %s while %q was signed in", ev.Type, ev.Session, seated)

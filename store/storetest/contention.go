@@ -16,10 +16,10 @@ import (
 
 // contention is the rules under as much concurrency as an account can get.
 var contention = []promise{
-	{"64 sign-ins at once with one seat: one is live", func(t *testing.T, fresh Factory) { crowd(t, fresh, 1, oneseat.Displace) }},
-	{"64 sign-ins at once with three seats: three are live", func(t *testing.T, fresh Factory) { crowd(t, fresh, 3, oneseat.Displace) }},
-	{"64 sign-ins at once for one seat: one is admitted", func(t *testing.T, fresh Factory) { crowd(t, fresh, 1, oneseat.Refuse) }},
-	{"64 sign-ins at once for three seats: three are admitted", func(t *testing.T, fresh Factory) { crowd(t, fresh, 3, oneseat.Refuse) }},
+	{"64 sign-ins at once with one seat: one is live", func(t *testing.T, fresh Factory) { crowd(t, fresh, 1, oneseat.PolicyDisplace) }},
+	{"64 sign-ins at once with three seats: three are live", func(t *testing.T, fresh Factory) { crowd(t, fresh, 3, oneseat.PolicyDisplace) }},
+	{"64 sign-ins at once for one seat: one is admitted", func(t *testing.T, fresh Factory) { crowd(t, fresh, 1, oneseat.PolicyRefuse) }},
+	{"64 sign-ins at once for three seats: three are admitted", func(t *testing.T, fresh Factory) { crowd(t, fresh, 3, oneseat.PolicyRefuse) }},
 	{"one browser signing in many times at once has one session", doubleSubmit},
 	{"many accounts at once do not get in each other's way", manyAccounts},
 	{"one of many rotations at once succeeds", rotations},
@@ -61,7 +61,7 @@ func together(n int, f func(i int)) {
 func crowd(t *testing.T, fresh Factory, limit int, policy oneseat.Policy) {
 	ns, rs := registries(t, fresh, oneseat.Config{Limit: limit, WhenFull: policy})
 	for _, r := range rs { // so that nothing is left to be made but the sessions
-		signIn(t, r, fmt.Sprintf("somebody on %p", r), oneseat.Client{})
+		signIn(t, r, fmt.Sprintf("somebody on %p", r), oneseat.SignInRequest{})
 	}
 	f := follow(t, ns[0])
 	for _, account := range []string{"ada", "grace", "alan"} {
@@ -73,7 +73,7 @@ func crowd(t *testing.T, fresh Factory, limit int, policy oneseat.Policy) {
 func crowded(t *testing.T, ns []node, rs []*oneseat.Registry, account string, limit int, policy oneseat.Policy) {
 	const clients = 64
 	grants, errs := make([]oneseat.Grant, clients), make([]error, clients)
-	together(clients, func(i int) { grants[i], errs[i] = rs[i%3].SignIn(t.Context(), account, oneseat.Client{}) })
+	together(clients, func(i int) { grants[i], errs[i] = rs[i%3].SignIn(t.Context(), account, oneseat.SignInRequest{}) })
 	seats := live(t, rs[1], account)
 	if len(seats) != limit {
 		t.Errorf("%d sessions are live, want exactly %d", len(seats), limit)
@@ -85,7 +85,7 @@ func crowded(t *testing.T, ns []node, rs []*oneseat.Registry, account string, li
 	for i, err := range errs {
 		full, refused := errors.AsType[*oneseat.LimitError](err)
 		switch {
-		case refused && policy == oneseat.Refuse && full.Limit == limit && len(full.Live) == limit:
+		case refused && policy == oneseat.PolicyRefuse && full.Limit == limit && len(full.Live) == limit:
 			continue
 		case err != nil:
 			t.Errorf("sign-in %d: %v", i, err)
@@ -99,12 +99,12 @@ func crowded(t *testing.T, ns []node, rs []*oneseat.Registry, account string, li
 			case isLive(id) && (err != nil || s.ID != id):
 				t.Errorf("node %d refuses a live session: %v", at, err)
 			case !isLive(id) && !errors.Is(err, oneseat.ErrNoSession): // else its ending is forgotten, here at least
-				hasEnded(t, err, id, oneseat.Displaced)
+				hasEnded(t, err, id, oneseat.ReasonDisplaced)
 				told++
 			}
 		}
 	}
-	want := map[oneseat.Policy]int{oneseat.Displace: clients, oneseat.Refuse: limit}[policy]
+	want := map[oneseat.Policy]int{oneseat.PolicyDisplace: clients, oneseat.PolicyRefuse: limit}[policy]
 	if admitted != want {
 		t.Errorf("%d sign-ins succeeded, want %d", admitted, want)
 	}
@@ -113,7 +113,7 @@ func crowded(t *testing.T, ns []node, rs []*oneseat.Registry, account string, li
 	}
 	for _, e := range record.Of(ns[2].load(t, key(account)).Roster).Endings {
 		known := slices.ContainsFunc(grants, func(g oneseat.Grant) bool { return g.Session.ID == e.Session })
-		if !known || isLive(e.Session) || e.Reason != oneseat.Displaced {
+		if !known || isLive(e.Session) || e.Reason != oneseat.ReasonDisplaced {
 			t.Errorf("ending %+v: of a session that SignIn returned: %v, live: %v", e.Ending(), known, isLive(e.Session))
 		}
 	}
@@ -132,12 +132,12 @@ func neverMore(t *testing.T, f *follower, limit int) {
 		}
 		for _, e := range entry.Events {
 			switch e.Type {
-			case oneseat.SessionCreated:
+			case oneseat.EventSessionCreated:
 				if now[e.Session] || ended[e.Session] {
 					t.Errorf("version %d: session %s is created a second time", entry.Version, e.Session)
 				}
 				now[e.Session] = true
-			case oneseat.SessionEnded:
+			case oneseat.EventSessionEnded:
 				if !now[e.Session] {
 					t.Errorf("version %d: session %s ends, and was not live", entry.Version, e.Session)
 				}
@@ -155,10 +155,10 @@ func neverMore(t *testing.T, f *follower, limit int) {
 // the one before it, however many seats are free.
 func doubleSubmit(t *testing.T, fresh Factory) {
 	_, rs := registries(t, fresh, oneseat.Config{Limit: 5})
-	first := signIn(t, rs[0], "ada", oneseat.Client{})
+	first := signIn(t, rs[0], "ada", oneseat.SignInRequest{})
 	grants, errs := make([]oneseat.Grant, 16), make([]error, 16)
 	together(16, func(i int) {
-		grants[i], errs[i] = rs[i%3].SignIn(t.Context(), "ada", oneseat.Client{Token: string(first.Token)})
+		grants[i], errs[i] = rs[i%3].SignIn(t.Context(), "ada", oneseat.SignInRequest{Token: string(first.Token)})
 	})
 	seats := live(t, rs[1], "ada")
 	if err := errors.Join(errs...); err != nil || len(seats) != 1 {
@@ -166,7 +166,7 @@ func doubleSubmit(t *testing.T, fresh Factory) {
 	}
 	for _, g := range append(grants, first) {
 		if _, err := rs[2].Check(t.Context(), string(g.Token)); g.Session.ID != seats[0].ID {
-			hasEnded(t, err, g.Session.ID, oneseat.Renewed)
+			hasEnded(t, err, g.Session.ID, oneseat.ReasonRenewed)
 		} else if err != nil {
 			t.Errorf("the live session is refused: %v", err)
 		}
@@ -179,7 +179,7 @@ func manyAccounts(t *testing.T, fresh Factory) {
 	f := follow(t, ns[0])
 	account := func(i int) string { return fmt.Sprint("account ", i%accounts) }
 	grants, errs := make([]oneseat.Grant, accounts*each), make([]error, accounts*each)
-	together(accounts*each, func(i int) { grants[i], errs[i] = rs[i%3].SignIn(t.Context(), account(i), oneseat.Client{}) })
+	together(accounts*each, func(i int) { grants[i], errs[i] = rs[i%3].SignIn(t.Context(), account(i), oneseat.SignInRequest{}) })
 	if err := errors.Join(errs...); err != nil {
 		t.Fatal(err)
 	}
@@ -188,7 +188,7 @@ func manyAccounts(t *testing.T, fresh Factory) {
 	for i, g := range grants {
 		s, err := rs[(i+1)%3].Check(t.Context(), string(g.Token))
 		if err != nil {
-			hasEnded(t, err, g.Session.ID, oneseat.Displaced)
+			hasEnded(t, err, g.Session.ID, oneseat.ReasonDisplaced)
 			continue
 		}
 		alive++
@@ -203,7 +203,7 @@ func manyAccounts(t *testing.T, fresh Factory) {
 
 func rotations(t *testing.T, fresh Factory) {
 	ns, rs := registries(t, fresh, oneseat.Config{})
-	first := signIn(t, rs[0], "ada", oneseat.Client{})
+	first := signIn(t, rs[0], "ada", oneseat.SignInRequest{})
 	grants, errs := make([]oneseat.Grant, 16), make([]error, 16)
 	together(16, func(i int) { grants[i], errs[i] = rs[i%3].Rotate(t.Context(), string(first.Token)) })
 	won := 0
@@ -217,7 +217,7 @@ func rotations(t *testing.T, fresh Factory) {
 			t.Errorf("a rotation that came too late returned %v", err)
 		}
 	}
-	if won != 1 || count(t, ns[0], oneseat.SessionRotated, "") != 1 {
+	if won != 1 || count(t, ns[0], oneseat.EventSessionRotated, "") != 1 {
 		t.Errorf("%d rotations of one token succeeded", won)
 	}
 }
@@ -227,7 +227,7 @@ func rotations(t *testing.T, fresh Factory) {
 func endAgainstActivity(t *testing.T, fresh Factory) {
 	ns, rs := registries(t, fresh, oneseat.Config{Limit: 3, TouchEvery: time.Nanosecond})
 	for round := range 5 {
-		g := signIn(t, rs[round%3], "ada", oneseat.Client{})
+		g := signIn(t, rs[round%3], "ada", oneseat.SignInRequest{})
 		var hasReturned atomic.Bool // the End
 		var yes atomic.Int64
 		ctx, stop := context.WithCancel(t.Context())
@@ -256,7 +256,7 @@ func endAgainstActivity(t *testing.T, fresh Factory) {
 		for begun := time.Now(); yes.Load() < 30 && time.Since(begun) < patience; { // all are under way
 			touchesAreWritten(t, ns[0])
 		}
-		if n, err := rs[(round+1)%3].End(t.Context(), "ada", oneseat.Cause{}, g.Session.ID); n != 1 || err != nil {
+		if n, err := rs[(round+1)%3].End(t.Context(), "ada", oneseat.EndOptions{}, g.Session.ID); n != 1 || err != nil {
 			t.Errorf("End = %d, %v", n, err)
 		}
 		hasReturned.Store(true)
@@ -266,7 +266,7 @@ func endAgainstActivity(t *testing.T, fresh Factory) {
 			t.Fatalf("round %d: %v are live", round, ids(v))
 		}
 	}
-	if c, e := count(t, ns[0], oneseat.SessionCreated, ""), count(t, ns[0], oneseat.SessionEnded, ""); c != 5 || e != 5 {
+	if c, e := count(t, ns[0], oneseat.EventSessionCreated, ""), count(t, ns[0], oneseat.EventSessionEnded, ""); c != 5 || e != 5 {
 		t.Errorf("5 sessions were created %d times and ended %d times", c, e)
 	}
 }
@@ -324,9 +324,9 @@ func endInsideTouch(t *testing.T, fresh Factory) {
 	other := registry(t, ns[1], oneseat.Config{})
 	for i := range 3 {
 		account := fmt.Sprint("account ", i)
-		g := signIn(t, other, account, oneseat.Client{})
+		g := signIn(t, other, account, oneseat.SignInRequest{})
 		n := interrupted{node: ns[0], key: key(account), once: new(sync.Once), done: make(chan struct{}), meanwhile: func() {
-			if c, err := other.End(t.Context(), account, oneseat.Cause{}, g.Session.ID); c != 1 || err != nil {
+			if c, err := other.End(t.Context(), account, oneseat.EndOptions{}, g.Session.ID); c != 1 || err != nil {
 				t.Errorf("End = %d, %v", c, err)
 			}
 		}}
@@ -337,7 +337,7 @@ func endInsideTouch(t *testing.T, fresh Factory) {
 		await(t, n.done, "the touch")
 		for _, r := range []*oneseat.Registry{r, other} {
 			_, err := r.Check(t.Context(), string(g.Token))
-			hasEnded(t, err, g.Session.ID, oneseat.Revoked)
+			hasEnded(t, err, g.Session.ID, oneseat.ReasonRevoked)
 		}
 		seated(t, ns[1], account)
 	}
@@ -354,7 +354,7 @@ func endAllAgainstSignIn(t *testing.T, fresh Factory) {
 		var returned []oneseat.Grant
 		together(9, func(i int) {
 			if i < 8 {
-				g, err := rs[i%3].SignIn(t.Context(), account, oneseat.Client{})
+				g, err := rs[i%3].SignIn(t.Context(), account, oneseat.SignInRequest{})
 				if err != nil {
 					t.Errorf("SignIn: %v", err)
 				}
@@ -371,15 +371,15 @@ func endAllAgainstSignIn(t *testing.T, fresh Factory) {
 			mu.Lock()
 			before := slices.Clone(returned)
 			mu.Unlock()
-			if n, err := rs[round%3].EndAll(t.Context(), account, oneseat.Cause{Reason: oneseat.CredentialsChanged}); n < len(before) || err != nil {
+			if n, err := rs[round%3].EndAll(t.Context(), account, oneseat.EndOptions{Reason: oneseat.ReasonCredentialsChanged}); n < len(before) || err != nil {
 				t.Errorf("EndAll = %d, %v; %d had signed in", n, err, len(before))
 			}
 			for _, g := range before {
 				_, err := rs[(round+1)%3].Check(t.Context(), string(g.Token))
-				hasEnded(t, err, g.Session.ID, oneseat.CredentialsChanged)
+				hasEnded(t, err, g.Session.ID, oneseat.ReasonCredentialsChanged)
 			}
 		})
-		if _, err := rs[0].EndAll(t.Context(), account, oneseat.Cause{}); err != nil {
+		if _, err := rs[0].EndAll(t.Context(), account, oneseat.EndOptions{}); err != nil {
 			t.Error(err)
 		}
 		if s := live(t, rs[1], account); len(s) != 0 {

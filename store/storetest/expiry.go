@@ -62,7 +62,7 @@ func recorded(t *testing.T, ns []node, f *follower, g oneseat.Grant, reason ones
 	var told []oneseat.Event
 	for _, e := range f.read(t) {
 		for _, e := range e.Events {
-			if e.Type == oneseat.SessionEnded {
+			if e.Type == oneseat.EventSessionEnded {
 				told = append(told, e)
 			}
 		}
@@ -73,24 +73,24 @@ func recorded(t *testing.T, ns []node, f *follower, g oneseat.Grant, reason ones
 }
 
 func idleOut(t *testing.T, fresh Factory) {
-	timedOut(t, fresh, 2*time.Hour, 59*time.Minute+30*time.Second, time.Hour, oneseat.IdleTimeout)
+	timedOut(t, fresh, 2*time.Hour, 59*time.Minute+30*time.Second, time.Hour, oneseat.ReasonIdleTimeout)
 }
 
 func tooOld(t *testing.T, fresh Factory) {
 	ns := nodes(t, fresh, 2)
 	a, b := registry(t, ns[0], timeouts), registry(t, ns[1], timeouts)
 	f := follow(t, ns[1])
-	g := signIn(t, a, "ada", oneseat.Client{})
+	g := signIn(t, a, "ada", oneseat.SignInRequest{})
 	makeOlder(t, ns[0], g, 24*time.Hour-30*time.Second, 0)
 	if _, err := b.Check(t.Context(), string(g.Token)); err != nil {
 		t.Errorf("half a minute before its time the session is refused: %v", err)
 	}
 	makeOlder(t, ns[0], g, 24*time.Hour, 0)
 	_, err := b.Check(t.Context(), string(g.Token))
-	hasEnded(t, err, g.Session.ID, oneseat.AbsoluteTimeout)
-	recorded(t, ns, f, g, oneseat.AbsoluteTimeout)
+	hasEnded(t, err, g.Session.ID, oneseat.ReasonAbsoluteTimeout)
+	recorded(t, ns, f, g, oneseat.ReasonAbsoluteTimeout)
 	_, err = a.CheckID(t.Context(), "ada", g.Session.ID)
-	hasEnded(t, err, g.Session.ID, oneseat.AbsoluteTimeout)
+	hasEnded(t, err, g.Session.ID, oneseat.ReasonAbsoluteTimeout)
 }
 
 func timedOut(t *testing.T, fresh Factory, created, before, after time.Duration, reason oneseat.Reason) {
@@ -98,7 +98,7 @@ func timedOut(t *testing.T, fresh Factory, created, before, after time.Duration,
 	ns := nodes(t, fresh, 2)
 	a, b := registry(t, ns[0], timeouts), registry(t, ns[1], timeouts)
 	f := follow(t, ns[1])
-	g := signIn(t, a, "ada", oneseat.Client{})
+	g := signIn(t, a, "ada", oneseat.SignInRequest{})
 	makeOlder(t, ns[0], g, created, before)
 	if _, err := b.Peek(t.Context(), string(g.Token)); err != nil {
 		t.Errorf("half a minute before its time the session is refused: %v", err)
@@ -118,7 +118,7 @@ func recordedOnce(t *testing.T, fresh Factory) {
 	ns := nodes(t, fresh, 2)
 	f := follow(t, ns[1])
 	rs := []*oneseat.Registry{registry(t, ns[0], timeouts), registry(t, ns[1], timeouts)}
-	g := signIn(t, rs[0], "ada", oneseat.Client{})
+	g := signIn(t, rs[0], "ada", oneseat.SignInRequest{})
 	makeOlder(t, ns[0], g, 2*time.Hour, 61*time.Minute)
 	start := make(chan struct{})
 	errs := make([]error, 16)
@@ -131,10 +131,10 @@ func recordedOnce(t *testing.T, fresh Factory) {
 	}
 	close(start)
 	wg.Wait()
-	recorded(t, ns, f, g, oneseat.IdleTimeout)
+	recorded(t, ns, f, g, oneseat.ReasonIdleTimeout)
 	first, _ := errors.AsType[*oneseat.EndedError](errs[0])
 	for _, err := range errs {
-		hasEnded(t, err, g.Session.ID, oneseat.IdleTimeout)
+		hasEnded(t, err, g.Session.ID, oneseat.ReasonIdleTimeout)
 		if e, ok := errors.AsType[*oneseat.EndedError](err); ok && first != nil && !e.Ending.At.Equal(first.Ending.At) {
 			t.Errorf("one check says that it ended at %v, another at %v", e.Ending.At, first.Ending.At)
 		}
@@ -144,17 +144,17 @@ func recordedOnce(t *testing.T, fresh Factory) {
 func freesSeat(t *testing.T, fresh Factory) {
 	ns := nodes(t, fresh, 2)
 	c := timeouts
-	c.WhenFull, c.Limit = oneseat.Refuse, 2
+	c.WhenFull, c.Limit = oneseat.PolicyRefuse, 2
 	a, b := registry(t, ns[0], c), registry(t, ns[1], c)
-	first, second := signIn(t, a, "ada", oneseat.Client{}), signIn(t, b, "ada", oneseat.Client{})
-	_, err := b.SignIn(t.Context(), "ada", oneseat.Client{})
+	first, second := signIn(t, a, "ada", oneseat.SignInRequest{}), signIn(t, b, "ada", oneseat.SignInRequest{})
+	_, err := b.SignIn(t.Context(), "ada", oneseat.SignInRequest{})
 	if _, ok := errors.AsType[*oneseat.LimitError](err); !ok {
 		t.Fatalf("a third sign-in returned %v, want an *oneseat.LimitError", err)
 	}
 	makeOlder(t, ns[0], first, 2*time.Hour, 61*time.Minute)
-	third := signIn(t, b, "ada", oneseat.Client{})
+	third := signIn(t, b, "ada", oneseat.SignInRequest{})
 	_, err = a.Check(t.Context(), string(first.Token))
-	hasEnded(t, err, first.Session.ID, oneseat.IdleTimeout)
+	hasEnded(t, err, first.Session.ID, oneseat.ReasonIdleTimeout)
 	if s := live(t, a, "ada"); len(s) != 2 || s[0].ID != third.Session.ID || s[1].ID != second.Session.ID {
 		t.Errorf("live are %+v, want the third and the second", s)
 	}
@@ -163,7 +163,7 @@ func freesSeat(t *testing.T, fresh Factory) {
 func activity(t *testing.T, fresh Factory) {
 	ns := nodes(t, fresh, 2)
 	a, b := registry(t, ns[0], timeouts), registry(t, ns[1], timeouts)
-	g := signIn(t, a, "ada", oneseat.Client{})
+	g := signIn(t, a, "ada", oneseat.SignInRequest{})
 	f := follow(t, ns[1])
 	for i, since := range []time.Duration{
 		58 * time.Minute, // near the deadline: written before the answer
@@ -193,13 +193,13 @@ func activity(t *testing.T, fresh Factory) {
 	}
 	makeOlder(t, ns[0], g, 25*time.Hour, 0)
 	_, err := b.Check(context.WithoutCancel(t.Context()), string(g.Token))
-	hasEnded(t, err, g.Session.ID, oneseat.AbsoluteTimeout)
+	hasEnded(t, err, g.Session.ID, oneseat.ReasonAbsoluteTimeout)
 }
 
 func dueByRule(t *testing.T, fresh Factory) {
 	n := nodes(t, fresh, 1)[0]
 	r := registry(t, n, timeouts)
-	g := signIn(t, r, "ada", oneseat.Client{})
+	g := signIn(t, r, "ada", oneseat.SignInRequest{})
 	if at := n.load(t, key("ada")).Roster.Due; !at.Equal(g.Session.LastSeen.Add(time.Hour)) {
 		t.Errorf("a session of %v is due at %v, want an hour later", g.Session.LastSeen, at)
 	}

@@ -53,7 +53,7 @@ func seating(account string, id oneseat.SessionID) changeFunc {
 	return func(v oneseat.View) (oneseat.Change, error) {
 		ro := mine(v, account)
 		ro.Seats = append(ro.Seats, seat(id, v.Now))
-		return oneseat.Change{Roster: ro.Roster(), Events: []oneseat.Event{event(v, account, oneseat.SessionCreated, id)}}, nil
+		return oneseat.Change{Roster: ro.Roster(), Events: []oneseat.Event{event(v, account, oneseat.EventSessionCreated, id)}}, nil
 	}
 }
 
@@ -66,9 +66,9 @@ func ending(account string, id oneseat.SessionID) changeFunc {
 			return oneseat.Change{}, nil
 		}
 		ro.Seats = slices.Delete(ro.Seats, i, i+1)
-		ro.Endings = append(ro.Endings, record.Ended{Session: id, Reason: oneseat.Revoked, At: record.At(v.Now), Secret: digest(1)})
+		ro.Endings = append(ro.Endings, record.Ended{Session: id, Reason: oneseat.ReasonRevoked, At: record.At(v.Now), Secret: digest(1)})
 		ro.Endings = ro.Endings[max(0, len(ro.Endings)-oneseat.MaxEndings):]
-		return oneseat.Change{Roster: ro.Roster(), Events: []oneseat.Event{event(v, account, oneseat.SessionEnded, id)}}, nil
+		return oneseat.Change{Roster: ro.Roster(), Events: []oneseat.Event{event(v, account, oneseat.EventSessionEnded, id)}}, nil
 	}
 }
 
@@ -132,7 +132,7 @@ func full(account string) *record.Record {
 	for i := range oneseat.MaxEndings {
 		when := 1_700_000_000_000_000 + int64(i)*999_999_999_937
 		ro.Endings = append(ro.Endings, record.Ended{
-			Session: sessionID("GONE", i), Parent: sessionID("SEAT", i), Reason: oneseat.CredentialsChanged, At: micro(when), By: sessionID("SEAT", i),
+			Session: sessionID("GONE", i), Parent: sessionID("SEAT", i), Reason: oneseat.ReasonCredentialsChanged, At: micro(when), By: sessionID("SEAT", i),
 			Actor: strings.Repeat("€", 42) + "..", Device: device, ByDevice: device,
 			Secret: digest(3000 + i), Mark: fmt.Sprintf("0102%02x", i), Used: micro(when + 1),
 		})

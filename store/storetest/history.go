@@ -143,7 +143,7 @@ func write(t *testing.T, ns []node, n int) []oneseat.Event {
 		account := fmt.Sprint("account ", i%3)
 		e, err := ns[i%len(ns)].logged(t.Context(), key(account), func(v oneseat.View) (oneseat.Change, error) {
 			c := oneseat.Change{Roster: roster(account)}
-			for j, what := range []oneseat.EventType{oneseat.SessionEnded, oneseat.SessionCreated, oneseat.SessionUsedAfterEnd} {
+			for j, what := range []oneseat.EventType{oneseat.EventSessionEnded, oneseat.EventSessionCreated, oneseat.EventSessionUsedAfterEnd} {
 				e := event(v, account, what, sessionID("S", (i+j)%4))
 				e.Actor = fmt.Sprintf("update %d, event %d", i, j)
 				c.Events = append(c.Events, e)
@@ -207,7 +207,7 @@ func realmsApart(t *testing.T, fresh Factory) {
 	for _, in := range realms {
 		k := oneseat.KeyOf(in, "ada")
 		n.update(t, k, func(v oneseat.View) (oneseat.Change, error) {
-			e := event(v, "ada", oneseat.SessionCreated, oneseat.SessionID("of "+in))
+			e := event(v, "ada", oneseat.EventSessionCreated, oneseat.SessionID("of "+in))
 			e.Realm = in
 			return oneseat.Change{Roster: &oneseat.Roster{Realm: in, Account: "ada"}, Events: []oneseat.Event{e}}, nil
 		})
@@ -246,7 +246,7 @@ func pageLimits(t *testing.T, fresh Factory) {
 	ns[0].update(t, key("many"), func(v oneseat.View) (oneseat.Change, error) {
 		c := oneseat.Change{Roster: roster("many")}
 		for i := range 1100 {
-			c.Events = append(c.Events, event(v, "many", oneseat.SessionEnded, sessionID("S", i)))
+			c.Events = append(c.Events, event(v, "many", oneseat.EventSessionEnded, sessionID("S", i)))
 		}
 		return c, nil
 	})

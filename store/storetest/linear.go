@@ -47,14 +47,14 @@ type setting struct {
 }
 
 var settings = []setting{
-	{1, oneseat.Displace, []string{"sign in", "sign in", "check", "check", "check", "sign out", "rotate", "end"}},
+	{1, oneseat.PolicyDisplace, []string{"sign in", "sign in", "check", "check", "check", "sign out", "rotate", "end"}},
 	// Without rotations: of two sessions that were active in the same
 	// microsecond, the model does not know which one is the idler.
-	{2, oneseat.Displace, []string{"sign in", "sign in", "sign in", "check", "check", "check", "sign out", "end"}},
-	{2, oneseat.Refuse, []string{"sign in", "sign in", "sign in", "check", "check", "sign out", "rotate", "end"}},
-	{1, oneseat.Ask, []string{"sign in", "sign in", "redeem", "redeem", "redeem", "check", "check", "sign out", "block", "unblock"}},
-	{2, oneseat.Displace, []string{"sign in", "sign in", "sign in", "set a limit", "set a limit", "check", "check", "block", "unblock", "unblock"}},
-	{2, oneseat.Refuse, []string{"sign in", "sign in", "play", "play", "play", "beat", "beat", "beat", "sign out", "end"}},
+	{2, oneseat.PolicyDisplace, []string{"sign in", "sign in", "sign in", "check", "check", "check", "sign out", "end"}},
+	{2, oneseat.PolicyRefuse, []string{"sign in", "sign in", "sign in", "check", "check", "sign out", "rotate", "end"}},
+	{1, oneseat.PolicyAsk, []string{"sign in", "sign in", "redeem", "redeem", "redeem", "check", "check", "sign out", "block", "unblock"}},
+	{2, oneseat.PolicyDisplace, []string{"sign in", "sign in", "sign in", "set a limit", "set a limit", "check", "check", "block", "unblock", "unblock"}},
+	{2, oneseat.PolicyRefuse, []string{"sign in", "sign in", "play", "play", "play", "beat", "beat", "beat", "sign out", "end"}},
 }
 
 // again are calls that a lost reply makes happen again, which changes nothing
@@ -78,7 +78,7 @@ func histories(t *testing.T, fresh Factory, rounds uint64, troubles [][]fate) {
 		for j, n := range ns {
 			rs[j] = registry(t, unreliable{n}, oneseat.Config{Realm: fmt.Sprint("linear ", i), Limit: set.limit, WhenFull: set.policy, StreamIdle: time.Hour})
 		}
-		signIn(t, rs[0], "first", oneseat.Client{}) // makes the realm's control record
+		signIn(t, rs[0], "first", oneseat.SignInRequest{}) // makes the realm's control record
 		for round := range rounds {
 			h := &recorder{test: t, nodes: rs, realm: fmt.Sprint("linear ", i), setting: set, troubles: troubles, began: time.Now()}
 			h.seed, h.first = seed+uint64(i)*rounds+round, seed
@@ -166,7 +166,7 @@ func (h *recorder) call(client int, choices *rand.Rand) {
 	a := &h.accounts[choices.IntN(len(h.accounts))]
 	c := model.Call{Number: h.number, Account: a.name, What: h.setting.calls[choices.IntN(len(h.setting.calls))]}
 	most := oneseat.MaxEndings // the model forgets no ending
-	if h.setting.policy == oneseat.Ask {
+	if h.setting.policy == oneseat.PolicyAsk {
 		most = 8 // nor a ticket
 	}
 	if c.What == "sign in" {
@@ -219,7 +219,7 @@ func (h *recorder) call(client int, choices *rand.Rand) {
 	call := time.Since(h.began)
 	switch c.What {
 	case "sign in":
-		g, err = r.SignIn(ctx, a.name, oneseat.Client{Token: on.text})
+		g, err = r.SignIn(ctx, a.name, oneseat.SignInRequest{Token: on.text})
 	case "check":
 		if s, err = r.Check(ctx, on.text); err == nil && s.ID != on.id {
 			h.test.Errorf("the token of session %s is taken for one of %s", on.id, s.ID)
@@ -229,9 +229,9 @@ func (h *recorder) call(client int, choices *rand.Rand) {
 	case "rotate":
 		g, err = r.Rotate(ctx, on.text)
 	case "end":
-		n, err = r.End(ctx, a.name, oneseat.Cause{}, on.id)
+		n, err = r.End(ctx, a.name, oneseat.EndOptions{}, on.id)
 	case "redeem":
-		g, err = r.Redeem(ctx, redeems.text, oneseat.Client{}, chosen.id)
+		g, err = r.Redeem(ctx, redeems.text, oneseat.SignInRequest{}, chosen.id)
 	case "play":
 		started, err = r.StartStream(ctx, as, oneseat.Player{ID: fmt.Sprint(c.With), Instead: []oneseat.SessionID{plays.id}})
 	case "beat":

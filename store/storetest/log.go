@@ -171,8 +171,8 @@ func wholeLog(t *testing.T, fresh Factory) {
 			}
 			var es []oneseat.Event
 			for j := range 1 + i%3 {
-				e := event(v, "ada", oneseat.SessionEnded, sessionID("E", i*10+j))
-				e.Reason, e.By, e.Actor, e.Device, e.ByDevice = oneseat.Displaced, sessionID("S", i), "it's %s\\", device, device
+				e := event(v, "ada", oneseat.EventSessionEnded, sessionID("E", i*10+j))
+				e.Reason, e.By, e.Actor, e.Device, e.ByDevice = oneseat.ReasonDisplaced, sessionID("S", i), "it's %s\\", device, device
 				es = append(es, e)
 			}
 			return oneseat.Change{Roster: ro.Roster(), Events: es}, nil
@@ -209,7 +209,7 @@ func traffic(t *testing.T, ns []node, committed func(oneseat.Entry)) {
 					change = ending(account, sessionID(fmt.Sprint("W", i), j-1))
 				case 5:
 					change = func(v oneseat.View) (oneseat.Change, error) { // clears up, with an event
-						return oneseat.Change{Roster: roster(account), Events: []oneseat.Event{event(v, account, oneseat.RealmWasEnded, "")}}, nil
+						return oneseat.Change{Roster: roster(account), Events: []oneseat.Event{event(v, account, oneseat.EventRealmEnded, "")}}, nil
 					}
 				}
 				e, err := ns[i%len(ns)].logged(t.Context(), key(account), change)
@@ -321,7 +321,7 @@ func loggedIsStored(t *testing.T, fresh Factory) {
 	write := func(i int) error {
 		_, err := ns[0].Update(t.Context(), key("ada"), func(v oneseat.View) (oneseat.Change, error) {
 			id := sessionID("S", i)
-			return oneseat.Change{Roster: roster("ada", id), Events: []oneseat.Event{event(v, "ada", oneseat.SessionCreated, id)}}, nil
+			return oneseat.Change{Roster: roster("ada", id), Events: []oneseat.Event{event(v, "ada", oneseat.EventSessionCreated, id)}}, nil
 		})
 		return err
 	}
@@ -404,7 +404,7 @@ func longLog(t *testing.T, fresh Factory) {
 		e, err := ns[0].logged(t.Context(), key("ada"), func(v oneseat.View) (oneseat.Change, error) {
 			c := oneseat.Change{Roster: roster("ada")}
 			for j := range 50 {
-				c.Events = append(c.Events, event(v, "ada", oneseat.SessionCreated, sessionID("S", 100*i+j)))
+				c.Events = append(c.Events, event(v, "ada", oneseat.EventSessionCreated, sessionID("S", 100*i+j)))
 			}
 			return c, nil
 		})

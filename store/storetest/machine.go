@@ -27,7 +27,7 @@ func machine(t *testing.T, fresh Factory) {
 		limit  int
 		policy oneseat.Policy
 	}
-	settings := []setting{{1, oneseat.Displace}, {3, oneseat.Displace}, {1, oneseat.Refuse}, {2, oneseat.Refuse}}
+	settings := []setting{{1, oneseat.PolicyDisplace}, {3, oneseat.PolicyDisplace}, {1, oneseat.PolicyRefuse}, {2, oneseat.PolicyRefuse}}
 	all := make([][]*oneseat.Registry, len(settings))
 	for i, s := range settings {
 		for _, n := range ns {
@@ -50,7 +50,7 @@ func machine(t *testing.T, fresh Factory) {
 		for _, name := range []string{"ada", "grace"} {
 			name = fmt.Sprint(name, " ", runs) // of its own
 			w.names = append(w.names, name)
-			w.who[name] = &oracle{limit: settings[i].limit, refuse: settings[i].policy == oneseat.Refuse}
+			w.who[name] = &oracle{limit: settings[i].limit, refuse: settings[i].policy == oneseat.PolicyRefuse}
 		}
 		rt.Repeat(map[string]func(*rapid.T){
 			"sign in":        w.within(w.signIn),
@@ -111,13 +111,13 @@ func (w *walk) account(rt *rapid.T) (string, *oracle) {
 func (w *walk) signIn(rt *rapid.T) {
 	w.signIns++
 	name, o := w.account(rt)
-	from := oneseat.Client{
+	from := oneseat.SignInRequest{
 		Token:    w.anyToken(rt),
 		DeviceID: rapid.SampledFrom([]string{"", "phone", "laptop"}).Draw(rt, "device"),
-		TakeOver: rapid.IntRange(0, 9).Draw(rt, "take over") == 9,
+		Override: rapid.IntRange(0, 9).Draw(rt, "take over") == 9,
 	}
 	g, err := w.node(rt).SignIn(w.ctx, name, from)
-	want := o.signIn(&session{id: g.Session.ID, token: string(g.Token), device: from.DeviceID}, from.Token, from.TakeOver)
+	want := o.signIn(&session{id: g.Session.ID, token: string(g.Token), device: from.DeviceID}, from.Token, from.Override)
 	same(rt, "sign in", answer(err), want)
 	if err != nil {
 		return
@@ -125,7 +125,7 @@ func (w *walk) signIn(rt *rapid.T) {
 	w.tokens = append(w.tokens, string(g.Token))
 	for _, other := range w.who { // whoever was signed in in this browser is not any more
 		if s := other.byToken(from.Token); other != o && s != nil && s.reason == "" {
-			other.end(s, oneseat.SignedOut, s.id)
+			other.end(s, oneseat.ReasonSignedOut, s.id)
 		}
 	}
 }
@@ -134,7 +134,7 @@ func (w *walk) check(rt *rapid.T) {
 	token := w.anyToken(rt)
 	o := w.owner(token)
 	_, err := w.node(rt).Check(w.ctx, token)
-	if o.find(func(s *session) bool { return s.previous == token && s.reason == oneseat.RealmEnded }) != nil && errors.Is(err, oneseat.ErrNoSession) {
+	if o.find(func(s *session) bool { return s.previous == token && s.reason == oneseat.ReasonRealmEnded }) != nil && errors.Is(err, oneseat.ErrNoSession) {
 		return // of a session that ended, only the last token is remembered, once its ending is recorded
 	}
 	same(rt, "check", answer(err), o.check(token))
@@ -150,7 +150,7 @@ func (w *walk) signOut(rt *rapid.T) {
 		return
 	}
 	same(rt, "sign out", err, nil)
-	o.endWhere(oneseat.SignedOut, s.id, func(l *session) bool { return l == s })
+	o.endWhere(oneseat.ReasonSignedOut, s.id, func(l *session) bool { return l == s })
 }
 
 func (w *walk) rotate(rt *rapid.T) {
@@ -165,30 +165,30 @@ func (w *walk) rotate(rt *rapid.T) {
 func (w *walk) end(rt *rapid.T) {
 	name, o := w.account(rt)
 	id := w.anyID(rt, o)
-	n, err := w.node(rt).End(w.ctx, name, oneseat.Cause{}, id, id)
+	n, err := w.node(rt).End(w.ctx, name, oneseat.EndOptions{}, id, id)
 	same(rt, "end", err, nil)
-	equal(rt, "end", n, o.endWhere(oneseat.Revoked, "", func(s *session) bool { return s.id == id }))
+	equal(rt, "end", n, o.endWhere(oneseat.ReasonRevoked, "", func(s *session) bool { return s.id == id }))
 }
 
 func (w *walk) endOthers(rt *rapid.T) {
 	name, o := w.account(rt)
 	id := w.anyID(rt, o)
-	n, err := w.node(rt).EndOthers(w.ctx, name, id, oneseat.Cause{By: id})
+	n, err := w.node(rt).EndOthers(w.ctx, name, id, oneseat.EndOptions{By: id})
 	same(rt, "end others", err, nil)
-	equal(rt, "end others", n, o.endWhere(oneseat.Revoked, id, func(s *session) bool { return s.id != id }))
+	equal(rt, "end others", n, o.endWhere(oneseat.ReasonRevoked, id, func(s *session) bool { return s.id != id }))
 }
 
 func (w *walk) endAll(rt *rapid.T) {
 	name, o := w.account(rt)
-	n, err := w.node(rt).EndAll(w.ctx, name, oneseat.Cause{Reason: oneseat.CredentialsChanged})
+	n, err := w.node(rt).EndAll(w.ctx, name, oneseat.EndOptions{Reason: oneseat.ReasonCredentialsChanged})
 	same(rt, "end all", err, nil)
-	equal(rt, "end all", n, o.endWhere(oneseat.CredentialsChanged, "", func(*session) bool { return true }))
+	equal(rt, "end all", n, o.endWhere(oneseat.ReasonCredentialsChanged, "", func(*session) bool { return true }))
 }
 
 func (w *walk) endRealm(rt *rapid.T) {
 	same(rt, "end realm", w.node(rt).EndRealm(w.ctx, "the test"), nil)
 	for _, o := range w.who {
-		o.endWhere(oneseat.RealmEnded, "", func(*session) bool { return true })
+		o.endWhere(oneseat.ReasonRealmEnded, "", func(*session) bool { return true })
 	}
 }
 

@@ -50,11 +50,11 @@ func (o *oracle) signIn(s *session, presented string, takeOver bool) error {
 			return a.active - b.active
 		})
 		for _, other := range others[:excess] {
-			o.end(other, oneseat.Displaced, s.id)
+			o.end(other, oneseat.ReasonDisplaced, s.id)
 		}
 	}
 	for _, g := range gone {
-		o.end(g, oneseat.Renewed, s.id)
+		o.end(g, oneseat.ReasonRenewed, s.id)
 	}
 	o.clock++
 	s.active = o.clock
@@ -65,7 +65,7 @@ func (o *oracle) signIn(s *session, presented string, takeOver bool) error {
 // sameBrowser is the live session for which a presented token stands.
 func (o *oracle) sameBrowser(token string) *session {
 	s := o.byToken(token)
-	for s != nil && s.reason == oneseat.Renewed {
+	for s != nil && s.reason == oneseat.ReasonRenewed {
 		s = o.byID(s.by)
 	}
 	if s == nil || s.reason != "" {
@@ -122,7 +122,7 @@ func (o *oracle) check(token string) error {
 	s := o.byToken(token)
 	if s == nil {
 		s = o.find(func(s *session) bool {
-			return token != "" && s.previous == token && (s.reason == "" || s.reason == oneseat.RealmEnded)
+			return token != "" && s.previous == token && (s.reason == "" || s.reason == oneseat.ReasonRealmEnded)
 		})
 	}
 	return said(s)

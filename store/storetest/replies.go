@@ -49,7 +49,7 @@ func seated(t *testing.T, n node, account string, want ...oneseat.SessionID) {
 		t.Errorf("live are %v, want %v", got, want)
 	}
 	for _, id := range got {
-		if c := count(t, n, oneseat.SessionCreated, id); c != 1 {
+		if c := count(t, n, oneseat.EventSessionCreated, id); c != 1 {
 			t.Errorf("session %s was created %d times", id, c)
 		}
 	}
@@ -65,9 +65,9 @@ func signInOnce(t *testing.T, fresh Factory) {
 			{replyLost}, {requestLost}, {replyLost, replyLost}, {requestLost, replyLost, requestLost}, {rehearsed}, {replyLost, rehearsed},
 		} {
 			account := fmt.Sprint("account ", limit, " ", i)
-			before := []oneseat.Grant{signIn(t, r, account, oneseat.Client{})}
+			before := []oneseat.Grant{signIn(t, r, account, oneseat.SignInRequest{})}
 			tr := &trouble{key: key(account), fates: fates}
-			g, err := r.SignIn(tr.with(t.Context()), account, oneseat.Client{})
+			g, err := r.SignIn(tr.with(t.Context()), account, oneseat.SignInRequest{})
 			if err != nil {
 				t.Errorf("%v: SignIn returned %v", fates, err)
 				continue
@@ -81,7 +81,7 @@ func signInOnce(t *testing.T, fresh Factory) {
 			want := []oneseat.SessionID{g.Session.ID}
 			if limit > 1 {
 				want = append(want, before[0].Session.ID)
-			} else if c := count(t, ns[1], oneseat.SessionEnded, before[0].Session.ID); c != 1 {
+			} else if c := count(t, ns[1], oneseat.EventSessionEnded, before[0].Session.ID); c != 1 {
 				t.Errorf("%v: the session before it was ended %d times", fates, c)
 			}
 			seated(t, ns[1], account, want...)
@@ -91,9 +91,9 @@ func signInOnce(t *testing.T, fresh Factory) {
 
 func lastSeat(t *testing.T, fresh Factory) {
 	ns := nodes(t, fresh, 2)
-	r := registry(t, unreliable{ns[0]}, oneseat.Config{WhenFull: oneseat.Refuse})
+	r := registry(t, unreliable{ns[0]}, oneseat.Config{WhenFull: oneseat.PolicyRefuse})
 	tr := &trouble{key: key("ada"), fates: []fate{replyLost, replyLost}}
-	g, err := r.SignIn(tr.with(t.Context()), "ada", oneseat.Client{})
+	g, err := r.SignIn(tr.with(t.Context()), "ada", oneseat.SignInRequest{})
 	if err != nil {
 		t.Fatalf("SignIn returned %v", err)
 	}
@@ -108,9 +108,9 @@ func neverAnswered(t *testing.T, fresh Factory) {
 	r := registry(t, unreliable{ns[0]}, oneseat.Config{Limit: 3})
 	for fate, most := range map[fate]int{replyLost: 1, requestLost: 0} {
 		account := "account " + string(fate)
-		g := signIn(t, r, account, oneseat.Client{})
+		g := signIn(t, r, account, oneseat.SignInRequest{})
 		tr := &trouble{key: key(account), fates: always(fate)}
-		if _, err := r.SignIn(tr.with(t.Context()), account, oneseat.Client{}); !errors.Is(err, oneseat.ErrUnknownOutcome) {
+		if _, err := r.SignIn(tr.with(t.Context()), account, oneseat.SignInRequest{}); !errors.Is(err, oneseat.ErrUnknownOutcome) {
 			t.Errorf("%s: SignIn returned %v, want oneseat.ErrUnknownOutcome", fate, err)
 		}
 		got := ids(ns[1].load(t, key(account)))
@@ -125,13 +125,13 @@ func displacedBetween(t *testing.T, fresh Factory) {
 	ns := nodes(t, fresh, 2)
 	a, b := registry(t, unreliable{ns[0]}, oneseat.Config{}), registry(t, ns[1], oneseat.Config{})
 	var winner oneseat.Grant
-	tr := &trouble{key: key("ada"), fates: []fate{replyLost}, between: func() { winner = signIn(t, b, "ada", oneseat.Client{}) }}
-	_, err := a.SignIn(tr.with(t.Context()), "ada", oneseat.Client{})
-	if e, ok := errors.AsType[*oneseat.EndedError](err); !ok || e.Ending.Reason != oneseat.Displaced || e.Ending.By != winner.Session.ID {
+	tr := &trouble{key: key("ada"), fates: []fate{replyLost}, between: func() { winner = signIn(t, b, "ada", oneseat.SignInRequest{}) }}
+	_, err := a.SignIn(tr.with(t.Context()), "ada", oneseat.SignInRequest{})
+	if e, ok := errors.AsType[*oneseat.EndedError](err); !ok || e.Ending.Reason != oneseat.ReasonDisplaced || e.Ending.By != winner.Session.ID {
 		t.Errorf("SignIn returned %v, want an *oneseat.EndedError: displaced by %s", err, winner.Session.ID)
 	}
 	seated(t, ns[1], "ada", winner.Session.ID)
-	if c := count(t, ns[1], oneseat.SessionCreated, ""); c != 2 {
+	if c := count(t, ns[1], oneseat.EventSessionCreated, ""); c != 2 {
 		t.Errorf("%d sessions were created, want 2", c)
 	}
 }
@@ -142,14 +142,14 @@ func forgottenBetween(t *testing.T, fresh Factory) {
 	var winner oneseat.Grant
 	tr := &trouble{key: key("ada"), fates: []fate{replyLost}, between: func() {
 		for range oneseat.MaxEndings + 1 {
-			winner = signIn(t, b, "ada", oneseat.Client{})
+			winner = signIn(t, b, "ada", oneseat.SignInRequest{})
 		}
 	}}
-	if _, err := a.SignIn(tr.with(t.Context()), "ada", oneseat.Client{}); !errors.Is(err, oneseat.ErrUnknownOutcome) {
+	if _, err := a.SignIn(tr.with(t.Context()), "ada", oneseat.SignInRequest{}); !errors.Is(err, oneseat.ErrUnknownOutcome) {
 		t.Errorf("SignIn returned %v, want oneseat.ErrUnknownOutcome", err)
 	}
 	seated(t, ns[1], "ada", winner.Session.ID)
-	if c := count(t, ns[1], oneseat.SessionCreated, ""); c != oneseat.MaxEndings+2 {
+	if c := count(t, ns[1], oneseat.EventSessionCreated, ""); c != oneseat.MaxEndings+2 {
 		t.Errorf("%d sessions were created by %d sign-ins", c, oneseat.MaxEndings+2)
 	}
 }
@@ -157,24 +157,24 @@ func forgottenBetween(t *testing.T, fresh Factory) {
 func failsAfterwards(t *testing.T, fresh Factory) {
 	ns := nodes(t, fresh, 2)
 	r := registry(t, unreliable{ns[0]}, oneseat.Config{})
-	g := signIn(t, r, "ada", oneseat.Client{})
+	g := signIn(t, r, "ada", oneseat.SignInRequest{})
 	tr := &trouble{key: key("ada"), fates: append([]fate{replyLost}, always(noService)...)}
-	if _, err := r.SignIn(tr.with(t.Context()), "ada", oneseat.Client{}); !errors.Is(err, oneseat.ErrUnknownOutcome) {
+	if _, err := r.SignIn(tr.with(t.Context()), "ada", oneseat.SignInRequest{}); !errors.Is(err, oneseat.ErrUnknownOutcome) {
 		t.Errorf("SignIn, committed without a reply, returned %v, want oneseat.ErrUnknownOutcome", err)
 	}
 	_, err := r.Check(t.Context(), string(g.Token))
-	hasEnded(t, err, g.Session.ID, oneseat.Displaced)
+	hasEnded(t, err, g.Session.ID, oneseat.ReasonDisplaced)
 }
 
 func notTaken(t *testing.T, fresh Factory) {
 	ns := nodes(t, fresh, 2)
 	r := registry(t, unreliable{ns[0]}, oneseat.Config{})
-	g := signIn(t, r, "ada", oneseat.Client{})
+	g := signIn(t, r, "ada", oneseat.SignInRequest{})
 	before := ns[1].load(t, key("ada"))
 	ctx := func() *trouble { return &trouble{key: key("ada"), fates: always(noService)} }
 	for name, call := range map[string]func() error{
 		"SignIn": func() error {
-			_, err := r.SignIn(ctx().with(t.Context()), "ada", oneseat.Client{})
+			_, err := r.SignIn(ctx().with(t.Context()), "ada", oneseat.SignInRequest{})
 			return err
 		},
 		"SignOut": func() error { return r.SignOut(ctx().with(t.Context()), string(g.Token)) },
@@ -183,7 +183,7 @@ func notTaken(t *testing.T, fresh Factory) {
 			return err
 		},
 		"EndAll": func() error {
-			_, err := r.EndAll(ctx().with(t.Context()), "ada", oneseat.Cause{})
+			_, err := r.EndAll(ctx().with(t.Context()), "ada", oneseat.EndOptions{})
 			return err
 		},
 	} {
@@ -204,26 +204,26 @@ func endOnce(t *testing.T, fresh Factory) {
 	for i, fates := range [][]fate{{replyLost}, {requestLost}, {replyLost, replyLost, requestLost}} {
 		for how, end := range map[string]func(*trouble, oneseat.Grant) (int, error){
 			"End": func(tr *trouble, g oneseat.Grant) (int, error) {
-				return r.End(tr.with(t.Context()), g.Session.Account, oneseat.Cause{}, g.Session.ID)
+				return r.End(tr.with(t.Context()), g.Session.Account, oneseat.EndOptions{}, g.Session.ID)
 			},
 			"EndAll": func(tr *trouble, g oneseat.Grant) (int, error) {
-				return r.EndAll(tr.with(t.Context()), g.Session.Account, oneseat.Cause{})
+				return r.EndAll(tr.with(t.Context()), g.Session.Account, oneseat.EndOptions{})
 			},
 			"EndOthers": func(tr *trouble, g oneseat.Grant) (int, error) {
-				return r.EndOthers(tr.with(t.Context()), g.Session.Account, "", oneseat.Cause{})
+				return r.EndOthers(tr.with(t.Context()), g.Session.Account, "", oneseat.EndOptions{})
 			},
 			"SignOut": func(tr *trouble, g oneseat.Grant) (int, error) {
 				return 1, r.SignOut(tr.with(t.Context()), string(g.Token))
 			},
 		} {
 			account := fmt.Sprint(how, " ", i)
-			g := signIn(t, r, account, oneseat.Client{})
+			g := signIn(t, r, account, oneseat.SignInRequest{})
 			tr := &trouble{key: key(account), fates: fates}
 			if n, err := end(tr, g); n != 1 || err != nil {
 				t.Errorf("%s, %v: %d, %v; want 1 and no error", how, fates, n, err)
 			}
 			seated(t, ns[1], account)
-			if c := count(t, ns[1], oneseat.SessionEnded, g.Session.ID); c != 1 {
+			if c := count(t, ns[1], oneseat.EventSessionEnded, g.Session.ID); c != 1 {
 				t.Errorf("%s, %v: the session was ended %d times", how, fates, c)
 			}
 			if n, err := end(&trouble{}, g); how != "SignOut" && n != 0 || err != nil {
@@ -238,7 +238,7 @@ func rotateOnce(t *testing.T, fresh Factory) {
 	r := registry(t, unreliable{ns[0]}, oneseat.Config{})
 	for i, fates := range [][]fate{{replyLost}, {requestLost}, {replyLost, replyLost, requestLost}} {
 		account := fmt.Sprint("account ", i)
-		g := signIn(t, r, account, oneseat.Client{})
+		g := signIn(t, r, account, oneseat.SignInRequest{})
 		tr := &trouble{key: key(account), fates: fates}
 		next, err := r.Rotate(tr.with(t.Context()), string(g.Token))
 		if err != nil || next.Session.ID != g.Session.ID {
@@ -251,7 +251,7 @@ func rotateOnce(t *testing.T, fresh Factory) {
 		if _, err := r.Rotate(t.Context(), string(g.Token)); !errors.Is(err, oneseat.ErrNoSession) {
 			t.Errorf("%v: the old token rotates once more: %v", fates, err)
 		}
-		if c := count(t, ns[1], oneseat.SessionRotated, g.Session.ID); c != 1 {
+		if c := count(t, ns[1], oneseat.EventSessionRotated, g.Session.ID); c != 1 {
 			t.Errorf("%v: rotated %d times", fates, c)
 		}
 		seated(t, ns[1], account, g.Session.ID)
@@ -261,9 +261,9 @@ func rotateOnce(t *testing.T, fresh Factory) {
 func endRealmOnce(t *testing.T, fresh Factory) {
 	ns := nodes(t, fresh, 2)
 	a, b := registry(t, unreliable{ns[0]}, oneseat.Config{}), registry(t, ns[1], oneseat.Config{})
-	old := signIn(t, b, "ada", oneseat.Client{})
+	old := signIn(t, b, "ada", oneseat.SignInRequest{})
 	var later oneseat.Grant
-	tr := &trouble{key: key(""), fates: []fate{requestLost, replyLost}, between: func() { later = signIn(t, b, "grace", oneseat.Client{}) }}
+	tr := &trouble{key: key(""), fates: []fate{requestLost, replyLost}, between: func() { later = signIn(t, b, "grace", oneseat.SignInRequest{}) }}
 	if err := a.EndRealm(tr.with(t.Context()), "storetest"); err != nil {
 		t.Fatalf("EndRealm returned %v", err)
 	}
@@ -272,12 +272,12 @@ func endRealmOnce(t *testing.T, fresh Factory) {
 	}
 	for _, r := range []*oneseat.Registry{a, b} {
 		_, err := r.Check(t.Context(), string(old.Token))
-		hasEnded(t, err, old.Session.ID, oneseat.RealmEnded)
+		hasEnded(t, err, old.Session.ID, oneseat.ReasonRealmEnded)
 		if _, err := r.Check(t.Context(), string(later.Token)); err != nil {
 			t.Errorf("who signed in after the end was committed: %v", err)
 		}
 	}
-	if c := count(t, ns[1], oneseat.RealmWasEnded, ""); c != 1 {
+	if c := count(t, ns[1], oneseat.EventRealmEnded, ""); c != 1 {
 		t.Errorf("the realm was ended %d times", c)
 	}
 }
@@ -286,25 +286,25 @@ func endRealmOnce(t *testing.T, fresh Factory) {
 // without locks after a conflict. Only the last run counts.
 func rerun(t *testing.T, fresh Factory) {
 	ns := nodes(t, fresh, 2)
-	a, b := registry(t, unreliable{ns[0]}, oneseat.Config{WhenFull: oneseat.Refuse}), registry(t, ns[1], oneseat.Config{WhenFull: oneseat.Refuse})
-	g := signIn(t, b, "ada", oneseat.Client{})
+	a, b := registry(t, unreliable{ns[0]}, oneseat.Config{WhenFull: oneseat.PolicyRefuse}), registry(t, ns[1], oneseat.Config{WhenFull: oneseat.PolicyRefuse})
+	g := signIn(t, b, "ada", oneseat.SignInRequest{})
 	end := func() {
-		if n, err := b.EndAll(t.Context(), "ada", oneseat.Cause{}); n != 1 || err != nil {
+		if n, err := b.EndAll(t.Context(), "ada", oneseat.EndOptions{}); n != 1 || err != nil {
 			t.Errorf("EndAll = %d, %v", n, err)
 		}
 	}
 	tr := &trouble{key: key("ada"), fates: []fate{rehearsed}, between: end}
-	if n, err := a.End(tr.with(t.Context()), "ada", oneseat.Cause{}, g.Session.ID); n != 0 || err != nil {
+	if n, err := a.End(tr.with(t.Context()), "ada", oneseat.EndOptions{}, g.Session.ID); n != 0 || err != nil {
 		t.Errorf("End = %d, %v; another node had ended the session", n, err)
 	}
-	g = signIn(t, b, "ada", oneseat.Client{})
+	g = signIn(t, b, "ada", oneseat.SignInRequest{})
 	tr = &trouble{key: key("ada"), fates: []fate{rehearsed}, between: end}
 	if _, err := a.Rotate(tr.with(t.Context()), string(g.Token)); err == nil {
 		t.Error("Rotate succeeded; another node had ended the session")
 	}
-	first := signIn(t, b, "ada", oneseat.Client{})
+	first := signIn(t, b, "ada", oneseat.SignInRequest{})
 	tr = &trouble{key: key("ada"), fates: []fate{rehearsed}, between: end}
-	second, err := a.SignIn(tr.with(t.Context()), "ada", oneseat.Client{}) // the first run was a refusal
+	second, err := a.SignIn(tr.with(t.Context()), "ada", oneseat.SignInRequest{}) // the first run was a refusal
 	if err != nil {
 		t.Fatalf("SignIn returned %v; another node had ended the session %s", err, first.Session.ID)
 	}

@@ -164,7 +164,7 @@ func registry(t *testing.T, s oneseat.Store, c oneseat.Config) *oneseat.Registry
 }
 
 // signIn signs in where that has to succeed.
-func signIn(t *testing.T, r *oneseat.Registry, account string, from oneseat.Client) oneseat.Grant {
+func signIn(t *testing.T, r *oneseat.Registry, account string, from oneseat.SignInRequest) oneseat.Grant {
 	t.Helper()
 	g, err := r.SignIn(t.Context(), account, from)
 	if err != nil {

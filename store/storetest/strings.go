@@ -114,7 +114,7 @@ func hostileRealms(t *testing.T, fresh Factory) {
 	for i, in := range realms {
 		account := realms[len(realms)-1-i] // so that realm and account trade places
 		n.update(t, oneseat.KeyOf(in, account), func(v oneseat.View) (oneseat.Change, error) {
-			e := event(v, account, oneseat.SessionCreated, sessionID("S", i))
+			e := event(v, account, oneseat.EventSessionCreated, sessionID("S", i))
 			e.Realm = in
 			return oneseat.Change{Roster: &oneseat.Roster{Realm: in, Account: account, Due: v.Now}, Events: []oneseat.Event{e}}, nil
 		})
@@ -141,10 +141,10 @@ func badAccounts(t *testing.T, fresh Factory) {
 		"", "\x00", "ada\x00", "\x00' OR 1=1 --", "line\nbreak", "\r\n*1\r\n$8\r\nFLUSHALL\r\n", "\x7f", "\u0085", "\xff", "ada\xc3", "\xed\xa0\x80", strings.Repeat("a", 257), strings.Repeat("é", 129),
 	} {
 		for name, call := range map[string]func(context.Context) error{
-			"SignIn":   func(ctx context.Context) error { _, err := r.SignIn(ctx, a, oneseat.Client{}); return err },
+			"SignIn":   func(ctx context.Context) error { _, err := r.SignIn(ctx, a, oneseat.SignInRequest{}); return err },
 			"CheckID":  func(ctx context.Context) error { _, err := r.CheckID(ctx, a, "x"); return err },
 			"Sessions": func(ctx context.Context) error { _, err := r.Sessions(ctx, a); return err },
-			"EndAll":   func(ctx context.Context) error { _, err := r.EndAll(ctx, a, oneseat.Cause{}); return err },
+			"EndAll":   func(ctx context.Context) error { _, err := r.EndAll(ctx, a, oneseat.EndOptions{}); return err },
 		} {
 			if err := call(t.Context()); err == nil {
 				t.Errorf("%s of account %q succeeded", name, a)
@@ -167,7 +167,7 @@ func hostileSignIns(t *testing.T, fresh Factory) {
 	accounts := corpus
 	grants := make([]oneseat.Grant, len(accounts))
 	for i, name := range accounts {
-		grants[i] = signIn(t, a, name, oneseat.Client{Token: name, DeviceID: name, Device: oneseat.Device{Label: name, Class: oneseat.Class(name), IP: name}})
+		grants[i] = signIn(t, a, name, oneseat.SignInRequest{Token: name, DeviceID: name, Device: oneseat.Device{Label: name, Class: oneseat.Class(name), IP: name}})
 	}
 	for i, name := range accounts {
 		s, err := b.Check(t.Context(), string(grants[i].Token))
@@ -177,16 +177,16 @@ func hostileSignIns(t *testing.T, fresh Factory) {
 		if _, err := b.Check(t.Context(), name); !errors.Is(err, oneseat.ErrNoSession) {
 			t.Errorf("%q was taken for a token: %v", name, err)
 		}
-		if n, err := b.End(t.Context(), name, oneseat.Cause{Actor: name}, oneseat.SessionID(name), "%", grants[(i+1)%len(grants)].Session.ID); n != 0 || err != nil {
+		if n, err := b.End(t.Context(), name, oneseat.EndOptions{Actor: name}, oneseat.SessionID(name), "%", grants[(i+1)%len(grants)].Session.ID); n != 0 || err != nil {
 			t.Errorf("account %q: other ids ended %d sessions, %v", name, n, err)
 		}
 	}
 	for i, name := range accounts {
-		if n, err := a.EndAll(t.Context(), name, oneseat.Cause{Actor: fmt.Sprint(name, "\x00\n")}); n != 1 || err != nil {
+		if n, err := a.EndAll(t.Context(), name, oneseat.EndOptions{Actor: fmt.Sprint(name, "\x00\n")}); n != 1 || err != nil {
 			t.Errorf("account %q: EndAll = %d, %v", name, n, err)
 		}
 		_, err := b.Check(t.Context(), string(grants[i].Token))
-		if e, ok := errors.AsType[*oneseat.EndedError](err); !ok || e.Ending.Reason != oneseat.Revoked {
+		if e, ok := errors.AsType[*oneseat.EndedError](err); !ok || e.Ending.Reason != oneseat.ReasonRevoked {
 			t.Errorf("account %q: after its end Check returned %v", name, err)
 		}
 	}

@@ -100,7 +100,7 @@ func everyField(t *testing.T, fresh Factory) {
 		{Realm: realm, Account: "grace", Seats: []record.Seat{seat("only", time.UnixMicro(1_700_000_000_000_000))}},
 		{Realm: realm, Account: "empty"},
 		{Realm: realm, Account: "", Epoch: 1<<64 - 1}, // the realm's control record
-		{Realm: realm, Account: "ended", Endings: []record.Ended{{Session: "x", Reason: oneseat.SignedOut, At: record.At(time.UnixMicro(1))}}},
+		{Realm: realm, Account: "ended", Endings: []record.Ended{{Session: "x", Reason: oneseat.ReasonSignedOut, At: record.At(time.UnixMicro(1))}}},
 	} {
 		v := ns[0].put(t, want.Roster())
 		for who, got := range map[string]*oneseat.Roster{"Update returned": v.Roster, "another node loads": ns[1].load(t, v.Key).Roster} {
@@ -120,8 +120,8 @@ func largest(t *testing.T, fresh Factory) {
 	ns[0].update(t, key(account), func(v oneseat.View) (oneseat.Change, error) {
 		events = nil
 		for _, s := range ro.Seats {
-			e := event(v, account, oneseat.SessionEnded, s.ID)
-			e.Reason, e.By, e.Actor = oneseat.CredentialsChanged, ro.Endings[0].By, ro.Endings[0].Actor
+			e := event(v, account, oneseat.EventSessionEnded, s.ID)
+			e.Reason, e.By, e.Actor = oneseat.ReasonCredentialsChanged, ro.Endings[0].By, ro.Endings[0].Actor
 			e.Device, e.ByDevice = s.Device, s.Device
 			events = append(events, e)
 		}
@@ -187,7 +187,7 @@ func upgraded(t *testing.T, fresh Factory) {
 		return fmt.Sprint(f.Format, f.Plan)
 	}
 	rs := []*oneseat.Registry{registry(t, ns[0], oneseat.Config{}), registry(t, ns[1], oneseat.Config{})}
-	last := signIn(t, rs[0], "ada", oneseat.Client{})
+	last := signIn(t, rs[0], "ada", oneseat.SignInRequest{})
 	ns[1].update(t, key("ada"), func(v oneseat.View) (oneseat.Change, error) { // as the newer node does
 		b, err := json.Marshal(v.Roster)
 		if err != nil {
@@ -202,7 +202,7 @@ func upgraded(t *testing.T, fresh Factory) {
 		if _, err := r.Check(t.Context(), string(last.Token)); err != nil {
 			t.Fatalf("node %d does not know the session of the other's format: %v", i%2, err)
 		}
-		next := signIn(t, r, "ada", oneseat.Client{})
+		next := signIn(t, r, "ada", oneseat.SignInRequest{})
 		if _, err := rs[1-i%2].Check(t.Context(), string(last.Token)); err == nil {
 			t.Fatalf("node %d accepts what node %d has displaced", 1-i%2, i%2)
 		}
@@ -211,7 +211,7 @@ func upgraded(t *testing.T, fresh Factory) {
 			t.Fatalf("after a sign-in on node %d the roster is of format %s, want that which it was in, with its field", i%2, got)
 		}
 	}
-	signIn(t, rs[1], "grace", oneseat.Client{})
+	signIn(t, rs[1], "grace", oneseat.SignInRequest{})
 	if got := format("grace"); got != "1" {
 		t.Errorf("a new roster is of format %s, want the old one until told", got)
 	}

@@ -128,46 +128,46 @@ func rules(t *testing.T, s Store, was story) {
 		t.Errorf("grace plays %+v, %v; it was one stream of %s", playing, err, was.Live[1].Session)
 	}
 
-	_, err = one.SignIn(ctx, "mallory", oneseat.Client{})
+	_, err = one.SignIn(ctx, "mallory", oneseat.SignInRequest{})
 	until := time.Date(2150, 1, 1, 0, 0, 0, 0, time.UTC)
 	if blocked, ok := errors.AsType[*oneseat.BlockedError](err); !ok || !blocked.Until.Equal(until) {
 		t.Errorf("mallory: %v; the account was blocked until %v", err, until)
 	}
-	if _, err := one.SignIn(ctx, "eve", oneseat.Client{}); err != nil {
+	if _, err := one.SignIn(ctx, "eve", oneseat.SignInRequest{}); err != nil {
 		t.Errorf("eve: %v; the account was not blocked any more", err)
 	}
 
-	refuse := registry(t, s, oneseat.Config{WhenFull: oneseat.Refuse})
-	_, err = refuse.SignIn(ctx, "erin", oneseat.Client{Device: oneseat.Device{Class: "tv"}})
-	if full, ok := errors.AsType[*oneseat.LimitError](err); !ok || full.Full != "tv" || full.Limit != 1 {
+	refuse := registry(t, s, oneseat.Config{WhenFull: oneseat.PolicyRefuse})
+	_, err = refuse.SignIn(ctx, "erin", oneseat.SignInRequest{Device: oneseat.Device{Class: "tv"}})
+	if full, ok := errors.AsType[*oneseat.LimitError](err); !ok || full.Bound != "tv" || full.Limit != 1 {
 		t.Errorf("erin: %v; one television was allowed", err)
 	}
 	for n := range 2 {
-		if _, err := refuse.SignIn(ctx, "erin", oneseat.Client{Device: oneseat.Device{Class: "mobile"}}); err != nil {
+		if _, err := refuse.SignIn(ctx, "erin", oneseat.SignInRequest{Device: oneseat.Device{Class: "mobile"}}); err != nil {
 			t.Errorf("erin, mobile session %d: %v; the account's limit was 3", n+1, err)
 		}
 	}
-	_, err = refuse.SignIn(ctx, "erin", oneseat.Client{Device: oneseat.Device{Class: "mobile"}})
+	_, err = refuse.SignIn(ctx, "erin", oneseat.SignInRequest{Device: oneseat.Device{Class: "mobile"}})
 	if full, ok := errors.AsType[*oneseat.LimitError](err); !ok || full.Limit != 3 {
 		t.Errorf("erin: %v; the account's limit was 3", err)
 	}
 
 	dave := was.Live[slices.IndexFunc(was.Live, func(l session) bool { return l.Account == was.Ticket.Account })]
-	ask := registry(t, s, oneseat.Config{WhenFull: oneseat.Ask})
-	if _, err := ask.Redeem(ctx, was.Ticket.Ticket, oneseat.Client{DeviceID: "another"}, dave.Session); err == nil {
+	ask := registry(t, s, oneseat.Config{WhenFull: oneseat.PolicyAsk})
+	if _, err := ask.Redeem(ctx, was.Ticket.Ticket, oneseat.SignInRequest{DeviceID: "another"}, dave.Session); err == nil {
 		t.Error("the ticket of dave was good for another device")
 	}
-	if _, err := ask.Redeem(ctx, was.Ticket.Ticket, oneseat.Client{DeviceID: was.Ticket.DeviceID}, dave.Session); err != nil {
+	if _, err := ask.Redeem(ctx, was.Ticket.Ticket, oneseat.SignInRequest{DeviceID: was.Ticket.DeviceID}, dave.Session); err != nil {
 		t.Errorf("the ticket of dave: %v", err)
 	}
-	ada, err := one.SignIn(ctx, "ada", oneseat.Client{})
+	ada, err := one.SignIn(ctx, "ada", oneseat.SignInRequest{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, l := range []session{dave, was.Live[0]} {
 		_, err := one.Check(ctx, l.Token)
 		over, ok := errors.AsType[*oneseat.EndedError](err)
-		if !ok || over.Ending.Reason != oneseat.Displaced || l.Account == "ada" && over.Ending.By != ada.Session.ID {
+		if !ok || over.Ending.Reason != oneseat.ReasonDisplaced || l.Account == "ada" && over.Ending.By != ada.Session.ID {
 			t.Errorf("%s: %v; another session has taken its place", l.Account, err)
 		}
 	}
