@@ -14,18 +14,28 @@ func (c *EndOptions) check() error {
 	if !slices.Contains([]Reason{ReasonRevoked, ReasonCredentialsChanged, ReasonSignedOut}, c.Reason) {
 		return fmt.Errorf("oneseat: %q is not a reason to give: use Revoked, CredentialsChanged or SignedOut", string(c.Reason))
 	}
+	setDefault(&c.By, c.As)
 	c.Actor = sanitize(c.Actor, maxActor)
 	return nil
 }
 
 // End ends some of an account's sessions, or streams, and returns how many of
 // them were live. Ids that are not the account's are ignored.
+//
+// With options.As it ends nothing unless that session is live in the same step,
+// and returns an *[EndedError], or [ErrNoSession], if it is not: somebody who has
+// been signed out does not sign others out. Without As the caller vouches for it.
 func (r *Registry) End(ctx context.Context, account string, cause EndOptions, ids ...SessionID) (int, error) {
 	return r.endWhere(ctx, account, endRequest{how: cause, ids: ids})
 }
 
 // EndOthers ends all of an account's sessions but one, and returns how many.
 // Tickets that were given to newcomers are good no more.
+//
+// It rests on the session that it keeps: if that is not live in the same step,
+// nothing is ended, and EndOthers returns an *[EndedError] or [ErrNoSession]. To end
+// all sessions whoever is live, as after a change of password, call
+// [Registry.EndAll].
 func (r *Registry) EndOthers(ctx context.Context, account string, keep SessionID, cause EndOptions) (int, error) {
 	return r.endWhere(ctx, account, endRequest{how: cause, others: true, keep: keep})
 }
@@ -33,14 +43,14 @@ func (r *Registry) EndOthers(ctx context.Context, account string, keep SessionID
 // EndAll ends all of an account's sessions and returns how many. Tickets that
 // were given to newcomers are good no more.
 func (r *Registry) EndAll(ctx context.Context, account string, cause EndOptions) (int, error) {
-	return r.EndOthers(ctx, account, "", cause)
+	return r.endWhere(ctx, account, endRequest{how: cause, others: true})
 }
 
 func (r *Registry) endWhere(ctx context.Context, account string, e endRequest) (int, error) {
 	if err := e.how.check(); err != nil {
 		return 0, err
 	}
-	err := r.change(ctx, account, func(d *draft) (Change, error) { return d.endWhere(&e), nil })
+	err := r.change(ctx, account, func(d *draft) (Change, error) { return d.endWhere(&e) })
 	if err != nil {
 		return 0, err
 	}

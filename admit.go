@@ -112,12 +112,7 @@ func (d *draft) entitled(c newcomer) error {
 		return d.redeemable(c)
 	}
 	if p := c.seat.parent; p != "" {
-		switch m := d.matchID(p); {
-		case m.ending != nil:
-			return &EndedError{m.ending.Ending}
-		case m.seat == nil || m.seat.parent != "":
-			return ErrNoSession
-		}
+		return d.over(p)
 	}
 	return nil
 }
@@ -269,21 +264,28 @@ func (d *draft) overCeiling(newcomer *seat) []SessionID {
 // sameBrowser finds the session that a browser's token stands for: the token's
 // own, or its live successor if it was renewed within the last minute.
 func (d *draft) sameBrowser(presented digest) SessionID {
-	if i := d.bySecret(presented); i >= 0 {
-		return d.seats[i].ID
-	}
-	e := d.matchSecret(presented, d.now()).ending
-	for range d.endings { // each step leads to a later session
-		if e == nil || e.Reason != ReasonRenewed || !d.now().Before(e.At.Add(renewWindow)) {
-			break
-		}
-		m := d.matchID(e.By)
-		if m.seat != nil {
-			return m.seat.ID
-		}
-		e = m.ending
+	if m := d.standsFor(presented); m.seat != nil && !m.previous {
+		return m.seat.ID
 	}
 	return ""
+}
+
+// standsFor is matchSecret for a browser that may not have heard of a renewal: a
+// token that was renewed within the last minute stands for its successor.
+func (d *draft) standsFor(secret digest) match {
+	m := d.matchSecret(secret, d.now())
+	for range d.endings { // each step leads to a later session
+		if m.ending == nil || m.ending.Reason != ReasonRenewed || !d.now().Before(m.ending.At.Add(renewWindow)) {
+			break
+		}
+		next := d.matchID(m.ending.By)
+		if next == (match{}) { // forgotten
+			break
+		}
+		next.previous = m.previous
+		m = next
+	}
+	return m
 }
 
 // refusal is the error of a newcomer that may not ask for a seat; nil if it may.

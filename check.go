@@ -45,7 +45,8 @@ func (r *Registry) checkID(ctx context.Context, account string, c claim) (*seat,
 	if m, answered, err := r.checkMemory(c, true); answered {
 		return m.seat, err
 	}
-	return r.checkStore(ctx, c, true)
+	j, err := r.checkStore(ctx, c, true)
+	return j.seat, err
 }
 
 func (r *Registry) checkToken(ctx context.Context, token string, active bool) (Session, error) {
@@ -56,17 +57,17 @@ func (r *Registry) checkToken(ctx context.Context, token string, active bool) (S
 	}
 	c := claim{key: key, secret: secret}
 	m, answered, err := r.checkMemory(c, active)
-	s := m.seat
+	j := m.judgement
 	if !answered {
 		if !intact(token) {
 			return Session{}, ErrNoSession
 		}
-		s, err = r.checkStore(ctx, c, active)
+		j, err = r.checkStore(ctx, c, active)
 	}
 	if err != nil {
 		return Session{}, err
 	}
-	return *s.session(), nil
+	return *j.session(), nil
 }
 
 // memory is what the cache knows of a claim.
@@ -118,43 +119,43 @@ func (r *Registry) checkMemory(c claim, active bool) (m memory, answered bool, e
 }
 
 // checkStore answers a claim that the cache could not answer.
-func (r *Registry) checkStore(ctx context.Context, c claim, active bool) (*seat, error) {
-	s, err := r.checkFresh(ctx, c, active)
+func (r *Registry) checkStore(ctx context.Context, c claim, active bool) (judgement, error) {
+	j, err := r.checkFresh(ctx, c, active)
 	if errors.Is(err, ErrUnknownOutcome) { // of recording a timeout, or a touch: it is asked again
 		err = fmt.Errorf("%w: %w", ErrStoreUnavailable, err)
 	}
 	if err != nil && r.config.DangerouslyAllowWhenStoreIsDown && errors.Is(err, ErrStoreUnavailable) {
 		if m := r.recollect(c, r.now()); m.verdict == verdictLive {
-			return m.seat, nil
+			return m.judgement, nil
 		}
 	}
-	return s, err
+	return j, err
 }
 
 // checkFresh answers a claim from a read that began after it was made.
-func (r *Registry) checkFresh(ctx context.Context, c claim, active bool) (*seat, error) {
+func (r *Registry) checkFresh(ctx context.Context, c claim, active bool) (judgement, error) {
 	begun := r.cache.beginLoad(c.key)
 	defer r.cache.endLoad(c.key)
 	v, control, began, err := r.load(ctx, c.key)
 	if err != nil {
-		return nil, err
+		return judgement{}, err
 	}
 	epoch := control.epoch()
 	j := v.judge(c, v.Now, epoch, r.rule)
 	if j.verdict == verdictExpired {
 		if v, j, err = r.settled(ctx, c, epoch); err != nil {
-			return nil, err
+			return judgement{}, err
 		}
 	} else if j.verdict != verdictNone {
 		r.cache.keep(v, began, begun) // only where what was presented matched
 	}
 	if j.verdict != verdictLive {
-		return nil, r.refuse(c, j)
+		return judgement{}, r.refuse(c, j)
 	}
 	if active && !r.noteUse(c.key, j, v.Now) {
-		return r.touch(ctx, c, j.session().ID, epoch)
+		return r.touch(ctx, c, j, epoch)
 	}
-	return j.seat, nil
+	return j, nil
 }
 
 // settled records what has timed out in a claim's roster, and judges the claim
@@ -168,13 +169,14 @@ func (r *Registry) settled(ctx context.Context, c claim, epoch uint64) (View, ju
 // touch moves a session's last-seen forward before the check of it is answered.
 // If the session has ended, or times out at this moment, that is recorded and
 // returned instead.
-func (r *Registry) touch(ctx context.Context, c claim, id SessionID, epoch uint64) (*seat, error) {
+func (r *Registry) touch(ctx context.Context, c claim, j judgement, epoch uint64) (judgement, error) {
 	r.stats.touches.Add(1)
+	id := j.session().ID
 	v, err := r.edit(ctx, c.key, premises{epoch: epoch}, func(d *draft) (Change, error) { return d.touchBefore(id), nil })
-	if err != nil {
-		return nil, err
+	if err == nil {
+		j.seat, err = v.seated(id)
 	}
-	return v.seated(id)
+	return j, err
 }
 
 // refuse is the error of a claim that is not live. That it was made is reported

@@ -80,6 +80,7 @@ type endingJSON struct {
 	Device   Device    `json:"device,omitzero"`
 	ByDevice Device    `json:"by_device,omitzero"`
 	Secret   digest    `json:"secret,omitzero"`
+	Previous digest    `json:"previous,omitzero"`
 	Mark     deviceTag `json:"mark,omitzero"`
 	Used     micros    `json:"used,omitzero"`
 
@@ -127,7 +128,7 @@ func (ro *Roster) MarshalJSON() ([]byte, error) {
 	for i, e := range ro.endings {
 		j.Endings[i] = endingJSON{
 			Session: e.Session, Parent: e.Parent, Reason: e.Reason, At: toMicros(e.At), By: e.By, Actor: e.Actor,
-			Device: e.Device, ByDevice: e.ByDevice, Secret: e.secret, Mark: e.tag, Used: toMicros(e.used), extra: e.extra,
+			Device: e.Device, ByDevice: e.ByDevice, Secret: e.secret, Previous: e.previous, Mark: e.tag, Used: toMicros(e.used), extra: e.extra,
 		}
 	}
 	return j.marshal()
@@ -164,7 +165,7 @@ func (ro *Roster) UnmarshalJSON(b []byte) error {
 	for i, e := range j.Endings {
 		ro.endings[i] = ended{
 			Ending: Ending{Session: e.Session, Parent: e.Parent, Reason: e.Reason, At: e.At.time(), By: e.By, Actor: e.Actor, Device: e.Device, ByDevice: e.ByDevice},
-			secret: e.Secret, tag: e.Mark, used: e.Used.time(), extra: e.extra,
+			secret: e.Secret, previous: e.Previous, tag: e.Mark, used: e.Used.time(), extra: e.extra,
 		}
 	}
 	return nil

@@ -2,7 +2,7 @@ package oneseat
 
 import "context"
 
-// Holder is what a request knows of who is asking, as a context. An HTTP layer
+// RequestInfo is what a request knows of who is asking, as a context. An HTTP layer
 // makes one of the request's context with [NewContext] and changes it when the
 // request signs in or out, so that [SessionFrom] sees the session of now. The
 // request's goroutine owns it.
@@ -10,18 +10,19 @@ type RequestInfo struct {
 	context.Context
 	Session *Session // nil: nobody is signed in. Shared: never modified
 	Ending  *Ending  // how the presented session ended; nil: that is not known
+	Rotated bool     // the session was found by the token before its last rotation: it checks and signs out, nothing else
 	Request any      // the HTTP layer's own
 }
 
 type requestInfoKey struct{}
 
-// WithHolder makes h a context over ctx, and returns it.
+// NewContext makes h a context over ctx, and returns it.
 func NewContext(ctx context.Context, h *RequestInfo) context.Context {
 	h.Context = ctx
 	return h
 }
 
-// Value finds the holder itself, and what the context below it carries.
+// Value finds the info itself, and what the context below it carries.
 func (h *RequestInfo) Value(key any) any {
 	if key == (requestInfoKey{}) {
 		return h

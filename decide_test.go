@@ -287,7 +287,7 @@ func TestNoRosterEverHoldsMoreThanTheLimit(t *testing.T) {
 				case what == "sign out":
 					c, _ = d.signOut(token)
 				case what == "end others":
-					c = d.endWhere(&endRequest{how: EndOptions{Reason: ReasonRevoked}, others: true, keep: d.seats[i].ID})
+					c, _ = d.endWhere(&endRequest{how: EndOptions{Reason: ReasonRevoked}, others: true, keep: d.seats[i].ID})
 				case what == "lower":
 					c = d.setLimit(Limits{Total: 1}, "")
 				case what == "block":

@@ -126,7 +126,11 @@ func (d *draft) end(id SessionID, how Ending) {
 	how.Session, how.Parent, how.Device, how.At = s.ID, s.parent, s.Device, d.now()
 	d.seats = slices.Concat(d.seats[:i], d.seats[i+1:])
 	if s.parent == "" || d.seat(s.parent) >= 0 && how.Reason != ReasonSignedOut && how.Reason != ReasonIdleTimeout {
-		d.endings = append(slices.Clip(d.endings), ended{Ending: how, secret: s.secret, tag: s.tag()})
+		e := ended{Ending: how, secret: s.secret, tag: s.tag()}
+		if d.now().Before(s.grace()) { // its browser may not have heard of the new token
+			e.previous = s.previous
+		}
+		d.endings = append(slices.Clip(d.endings), e)
 	}
 	if len(d.endings) > MaxEndings {
 		d.forget()

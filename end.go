@@ -23,8 +23,18 @@ func (e *endRequest) selects(s *seat) bool {
 	return slices.Contains(e.ids, s.ID)
 }
 
-// endWhere ends the sessions that e selects.
-func (d *draft) endWhere(e *endRequest) Change {
+// authority is the session that the request rests on; "": it rests on none.
+func (e *endRequest) authority() SessionID {
+	if e.others {
+		return e.keep
+	}
+	return e.how.As
+}
+
+// endWhere ends the sessions that e selects, if the session that it rests on is
+// live in this very version: what has ended ends nobody. An earlier try of the
+// same request, which was committed, counts as done.
+func (d *draft) endWhere(e *endRequest) (Change, error) {
 	if d.given.try > e.try {
 		e.tried, e.try = append(e.tried, e.ended...), d.given.try
 	}
@@ -38,6 +48,14 @@ func (d *draft) endWhere(e *endRequest) Change {
 			e.ended = append(e.ended, old.Session)
 		}
 	}
+	if as := e.authority(); as != "" {
+		if err := d.over(as); err != nil {
+			if len(e.ended) > 0 {
+				err = nil
+			}
+			return d.changed(), err
+		}
+	}
 	if e.others {
 		d.tickets = nil
 	}
@@ -47,5 +65,5 @@ func (d *draft) endWhere(e *endRequest) Change {
 			e.ended = append(e.ended, s.ID)
 		}
 	}
-	return d.changed()
+	return d.changed(), nil
 }

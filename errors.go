@@ -12,6 +12,10 @@ var (
 	// remembered. It is malformed, forged, or its ending has been forgotten.
 	ErrNoSession = errors.New("oneseat: no such session: ask the user to sign in")
 
+	// ErrRotated: the token was replaced a moment ago, by another request of the
+	// same browser. That request's answer brings the new token: try again with it.
+	ErrRotated = errors.New("oneseat: this session's token was replaced a moment ago: try again with the new one")
+
 	// ErrStoreUnavailable: the store gave no answer, and without one the answer
 	// is no. The cause is wrapped. Try again; nothing was lost.
 	ErrStoreUnavailable = errors.New("oneseat: the store did not answer: try again, and see that it is reachable and writable")

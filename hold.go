@@ -27,6 +27,7 @@ type Watch struct {
 	of         *watched
 	prev, next *Watch
 	by         Watcher // taken when it is told, or the watch is stopped: it is told once at most
+	rotated    bool    // see Rotated
 }
 
 // Stop ends the watch. After that the watcher is not told any more, unless that
@@ -37,6 +38,11 @@ func (w *Watch) Stop() {
 		w.in.take(w)
 	}
 }
+
+// Rotated says that the session was found by the token before its last rotation,
+// which has seconds left: it checks and signs out, and must not be let do anything
+// else. What it watches ends with those seconds, with [ErrNoSession].
+func (w *Watch) Rotated() bool { return w.rotated }
 
 // Hold returns a context that is cancelled when the session ends, on whichever
 // node, or when it can no longer be verified. Its cause (context.Cause) is then
@@ -93,19 +99,19 @@ func (r *Registry) CheckAndWatch(ctx context.Context, token string, active bool,
 	}
 	c := claim{key: key, secret: secret}
 	m, answered, err := r.checkMemory(c, active)
-	s := m.seat
 	if !answered {
 		if !intact(token) {
 			return nil, ErrNoSession
 		}
 		m = memory{}
-		s, err = r.checkStore(ctx, c, active)
+		m.judgement, err = r.checkStore(ctx, c, active)
 	}
 	if err != nil {
 		return nil, err
 	}
-	r.watch(ctx, claim{key: key, id: s.session().ID}, w, by, m)
-	return s.session(), nil
+	w.rotated = m.rotated
+	r.watch(ctx, m.watched(c), w, by, m)
+	return m.session(), nil
 }
 
 // watch has a session watched, and tells the watcher at once if the session cannot

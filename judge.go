@@ -51,6 +51,7 @@ type judgement struct {
 	verdict verdict
 	seat    *seat
 	ending  *Ending // of one that has ended; shared, never modified
+	rotated bool    // live, by the token before the last rotation, within its grace
 	report  bool    // somebody uses what has ended, or was rotated away
 }
 
@@ -65,7 +66,9 @@ func (v View) judge(c claim, now time.Time, epoch uint64, rule rule) judgement {
 	case m.seat == nil:
 		return judgement{}
 	}
-	return m.seat.judge(now, epoch, rule)
+	j := m.seat.judge(now, epoch, rule)
+	j.rotated = m.previous
+	return j
 }
 
 // judge says whether a seat is live at a time, under an epoch of the realm.
@@ -100,7 +103,20 @@ type term struct {
 }
 
 func (j judgement) term(rule rule) term {
-	return term{j.seat.parent, j.seat.epoch, j.seat.deadline(rule)}
+	t := term{j.seat.parent, j.seat.epoch, j.seat.deadline(rule)}
+	if j.rotated {
+		t.deadline = earliest(t.deadline, j.seat.grace())
+	}
+	return t
+}
+
+// watched is the claim under which what the claim c has just begun is watched: by
+// the session's id, or, for a token that is about to lose its grace, by that.
+func (j judgement) watched(c claim) claim {
+	if j.rotated {
+		return claim{key: c.key, id: j.seat.ID, secret: c.secret}
+	}
+	return claim{key: c.key, id: j.seat.ID}
 }
 
 // trace says whether a claim is seated, and, if that is remembered, how it ended.

@@ -28,6 +28,8 @@ type seatOf struct {
 	id, parent            oneseat.SessionID
 	token, device, class  string
 	created, seen         time.Time
+	previous              string // its token before the last rotation
+	rotated               time.Time
 	observed, realmIsOver bool
 }
 
@@ -250,6 +252,21 @@ func (o *oracle) sameBrowser(token string) *seatOf {
 		}
 	}
 	return nil
+}
+
+// standsFor is sameBrowser, or the session that rotated a token away just now.
+func (o *oracle) standsFor(token string) *seatOf {
+	for _, s := range o.seats {
+		if s.parent == "" && s.previous != "" && s.previous == token && o.now.Before(s.rotated.Add(10*time.Second)) {
+			return s
+		}
+	}
+	for _, e := range o.ends {
+		if e.previous != "" && e.previous == token && e.at.Before(e.rotated.Add(10*time.Second)) {
+			return o.sameBrowser(e.token)
+		}
+	}
+	return o.sameBrowser(token)
 }
 
 // verdict is what a newcomer comes to: "", or why not.

@@ -106,9 +106,7 @@ func TestWhatTheRealmsEndTookIsNeitherRotatedNorCounted(t *testing.T) {
 	if over, ok := errors.AsType[*oneseat.EndedError](err); !ok || over.Ending.Reason != oneseat.ReasonRealmEnded {
 		t.Errorf("rotation: %v", err)
 	}
-	if err := a.SignOut(t.Context(), string(g[1].Token)); err != nil {
-		t.Error(err)
-	}
+	wantEnding(t, a.SignOut(t.Context(), string(g[1].Token)), g[1].Session.ID, oneseat.ReasonRealmEnded)
 	if n, err := a.End(t.Context(), "ada", oneseat.EndOptions{}, g[2].Session.ID); n != 0 || err != nil {
 		t.Errorf("%d were ended, %v", n, err)
 	}

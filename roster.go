@@ -60,9 +60,10 @@ type seat struct {
 // ended is a remembered ending and what recognises its old browser.
 type ended struct {
 	Ending
-	secret digest
-	tag    deviceTag // of the device's random id
-	used   time.Time // when the session was last reported as used after its end
+	secret   digest
+	previous digest    // of the token before the last rotation, if the session ended within that token's grace
+	tag      deviceTag // of the device's random id
+	used     time.Time // when the session was last reported as used after its end
 
 	extra map[string]json.RawMessage
 }
@@ -173,6 +174,9 @@ func earliest(a, b time.Time) time.Time {
 	return a
 }
 
+// grace is until when the token before the last rotation stands for the seat.
+func (s *seat) grace() time.Time { return s.rotated.Add(rotateGrace) }
+
 // inOnePlace returns ro with its seat, if it has only one, in the place given.
 func (ro *Roster) inOnePlace(place *[1]seat) *Roster {
 	if len(ro.seats) == 1 {
@@ -188,7 +192,7 @@ type match struct {
 	seat     *seat  // live, or timed out and not yet recorded
 	ending   *ended // remembered
 	replayed *seat  // the secret is the one before the last rotation, after its grace
-	previous bool   // the secret is the one before the last rotation, within its grace
+	previous bool   // the secret is the one before the last rotation, within its grace, or within that when the session ended
 }
 
 // matchSecret finds a session by its secret. It compares the digest with every
@@ -199,7 +203,7 @@ func (ro *Roster) matchSecret(d digest, now time.Time) match {
 	}
 	for i := range ro.seats {
 		if s := &ro.seats[i]; s.previous.Equal(d) {
-			if now.Before(s.rotated.Add(rotateGrace)) {
+			if now.Before(s.grace()) {
 				return match{seat: s, previous: true}
 			}
 			return match{replayed: s}
@@ -207,8 +211,9 @@ func (ro *Roster) matchSecret(d digest, now time.Time) match {
 	}
 	var m match
 	for i := range ro.endings {
-		if ro.endings[i].secret.Equal(d) {
-			m.ending = &ro.endings[i]
+		e := &ro.endings[i]
+		if previous := e.previous.Equal(d); previous || e.secret.Equal(d) {
+			m = match{ending: e, previous: previous}
 		}
 	}
 	return m

@@ -461,6 +461,7 @@ func (w *wanderer) rotate(i int) {
 	for _, s := range w.oracle.seats {
 		if s.parent == "" && s.token == token {
 			w.said("rotate", err, verdict{})
+			s.previous, s.rotated = s.token, w.now()
 			s.token, s.seen = string(g.Token), w.now()
 			w.tokens = append(w.tokens, s.token)
 			return
@@ -473,13 +474,12 @@ func (w *wanderer) rotate(i int) {
 
 func (w *wanderer) signOut(i int) {
 	token := anyOf(append([]string{forged("ada")}, w.tokens...)).Draw(w.T, "token")
-	if err := w.nodes[i].SignOut(w.ctx, token); err != nil && !errors.Is(err, oneseat.ErrNoSession) {
-		w.Fatal(err)
-	}
-	for _, s := range slices.Clone(w.oracle.seats) {
-		if s.parent == "" && s.token == token {
-			w.oracle.end(s, oneseat.ReasonSignedOut, s.id)
-		}
+	s := w.oracle.standsFor(token)
+	switch err := w.nodes[i].SignOut(w.ctx, token); {
+	case s != nil && err != nil, s == nil && err == nil:
+		w.Fatalf("sign-out: %v; by the oracle it ends %+v", err, s)
+	case s != nil:
+		w.oracle.end(s, oneseat.ReasonSignedOut, s.id)
 	}
 }
 
@@ -514,6 +514,12 @@ func (w *wanderer) endEverything(i int) {
 func (w *wanderer) endOthers(i int) {
 	keep := w.session("keep", false).ID
 	n, err := w.nodes[i].EndOthers(w.ctx, "ada", keep, oneseat.EndOptions{Reason: oneseat.ReasonCredentialsChanged})
+	if s := w.oracle.live(keep); s == nil || s.parent != "" { // what is over ends nobody
+		if n != 0 || err == nil {
+			w.Fatalf("%d were ended, %v, for a session that is over", n, err)
+		}
+		return
+	}
 	w.counts(n, err, w.ends(oneseat.ReasonCredentialsChanged, func(s *seatOf) bool { return s.parent == "" && s.id != keep }))
 	w.oracle.tickets = nil
 }

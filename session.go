@@ -179,7 +179,8 @@ const (
 // owner.
 type EndOptions struct {
 	Reason Reason    // Revoked (the default), CredentialsChanged or SignedOut
-	By     SessionID // the session from which it was done, if one
+	By     SessionID // the session from which it was done, if one: for the record
+	As     SessionID // the session on whose authority it is done; "": on the application's own
 	Actor  string    // who did it, for example a member of staff; at most 48 bytes are kept
 }
 

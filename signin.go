@@ -79,7 +79,7 @@ func (r *Registry) signIn(ctx context.Context, account string, from SignInReques
 	if k, _, ok := parseToken(from.Token); ok && k != key {
 		// The browser is another account's now. Should this fail, nobody holds
 		// that session's token any more: it times out.
-		if err := r.SignOut(ctx, from.Token); err != nil && !errors.Is(err, ErrNoSession) {
+		if err := r.SignOut(ctx, from.Token); err != nil && !isOver(err) {
 			r.log.Warn("the session of another account in the same browser was not ended", "error", err)
 		}
 	}
@@ -137,8 +137,9 @@ func (r *Registry) admit(ctx context.Context, account string, c newcomer) (View,
 
 // Rotate gives a session a new token and leaves its id, as after a change of
 // password. For ten seconds the old token still checks, for requests that were
-// on their way, but it may not rotate, end or list. Errors are those of Check;
-// [ErrUnknownOutcome] leaves either token in force.
+// on their way, and signs out; nothing else. Rotate returns [ErrRotated] for such a
+// token: of several requests that rotate at once one succeeds. Other errors are
+// those of Check; [ErrUnknownOutcome] leaves either token in force.
 func (r *Registry) Rotate(ctx context.Context, token string) (Grant, error) {
 	key, old, ok := parseToken(token)
 	if !ok {
@@ -152,9 +153,12 @@ func (r *Registry) Rotate(ctx context.Context, token string) (Grant, error) {
 	return Grant{*v.holder(secret), next}, nil
 }
 
-// SignOut ends the session of a token. It returns nil also if that had ended
-// before, [ErrNoSession] for a token that is none or was rotated away, and
-// [ErrStoreUnavailable] when nothing was done.
+// SignOut ends the session of a token. A token that was rotated away within the
+// last ten seconds, or renewed within the last minute, stands for the session that
+// the browser has now.
+//
+// It returns an *[EndedError] if the session had ended before, [ErrNoSession] for
+// a token of no session, and [ErrStoreUnavailable] when nothing was done.
 func (r *Registry) SignOut(ctx context.Context, token string) error {
 	key, secret, ok := parseToken(token)
 	if !ok {
@@ -162,4 +166,10 @@ func (r *Registry) SignOut(ctx context.Context, token string) error {
 	}
 	_, err := r.changeNow(ctx, key, "", func(d *draft) (Change, error) { return d.signOut(secret) })
 	return err
+}
+
+// isOver says that an error means that there is no live session.
+func isOver(err error) bool {
+	_, ended := errors.AsType[*EndedError](err)
+	return ended || errors.Is(err, ErrNoSession)
 }

@@ -118,9 +118,7 @@ func TestASignOutRecordsThatTheSessionHadTimedOut(t *testing.T) {
 		r := newNode(t, store, oneseat.Config{Idle: time.Hour})
 		g := signIn(t, r, "ada", oneseat.SignInRequest{})
 		time.Sleep(time.Hour)
-		if err := signOut(t, r, g); err != nil {
-			t.Fatal(err)
-		}
+		wantEnding(t, signOut(t, r, g), g.Session.ID, oneseat.ReasonIdleTimeout)
 		ro := stored(t, store, "ada").Roster
 		if len(ro.Seats) != 0 || len(ro.Endings) != 1 || ro.Endings[0].Reason != oneseat.ReasonIdleTimeout {
 			t.Errorf("the roster is %+v", ro)

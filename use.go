@@ -58,35 +58,58 @@ func (j judgement) touchDue(at time.Time, rule rule) touchDue {
 }
 
 // rotate gives the session that old is the secret of another secret, once: a
-// second try finds it done. It returns an *[EndedError] if the session has
-// ended, and [ErrNoSession] if old is not its secret in force.
+// second try finds it done. It returns an *[EndedError] if the session has ended,
+// [ErrRotated] if old was the secret until a moment ago, and [ErrNoSession] for any
+// other secret.
 func (d *draft) rotate(old, secret digest) (Change, error) {
 	if d.bySecret(secret) >= 0 {
 		return Change{}, nil
 	}
-	if i := d.bySecret(old); i >= 0 {
-		s := d.alter(i)
+	m := d.matchSecret(old, d.now())
+	switch {
+	case m.previous && m.seat != nil:
+		return d.changed(), ErrRotated
+	case m.seat != nil:
+		s := d.alter(d.seat(m.seat.ID))
 		s.previous, s.secret, s.rotated, s.replayed = s.secret, secret, d.now(), time.Time{}
 		s.LastSeen = d.now()
 		d.noteSeat(EventSessionRotated, EventSessionRotated, s)
 		return d.commit(), nil
-	}
-	if e := d.matchSecret(old, d.now()).ending; e != nil {
-		return d.changed(), &EndedError{e.Ending}
+	case m.ending != nil:
+		return d.changed(), &EndedError{m.ending.Ending}
 	}
 	return d.changed(), ErrNoSession
 }
 
-// signOut ends the session that a secret in force belongs to. One that has ended
-// before counts as signed out; that it timed out is recorded before it is said.
+// signOut ends the session that a secret stands for: the secret in force, or one
+// that the browser may not have seen replaced. It returns an *[EndedError] if that
+// session has ended, but for an end by an earlier try of the same sign-out. That it
+// timed out is recorded before it is said.
 func (d *draft) signOut(secret digest) (Change, error) {
-	switch m := d.matchSecret(secret, d.now()); {
-	case m.seat != nil && !m.previous:
+	m := d.standsFor(secret)
+	if m.seat != nil {
 		d.end(m.seat.ID, Ending{Reason: ReasonSignedOut, By: m.seat.ID})
-	case m.ending == nil:
-		return d.changed(), ErrNoSession
+		return d.changed(), nil
 	}
-	return d.changed(), nil
+	if m.ending != nil && d.given.try > 0 && m.ending.Reason == ReasonSignedOut && m.ending.By == m.ending.Session {
+		return d.changed(), nil
+	}
+	if own := d.matchSecret(secret, d.now()).ending; own != nil {
+		return d.changed(), &EndedError{own.Ending}
+	}
+	return d.changed(), ErrNoSession
+}
+
+// over returns why a session cannot act: an *[EndedError] if it has ended, and
+// [ErrNoSession] if it is not known, or is a stream; nil if it is live.
+func (d *draft) over(id SessionID) error {
+	switch m := d.matchID(id); {
+	case m.ending != nil:
+		return &EndedError{m.ending.Ending}
+	case m.seat == nil || m.seat.parent != "":
+		return ErrNoSession
+	}
+	return nil
 }
 
 // reportUse records that a secret was presented after its session ended, or

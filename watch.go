@@ -39,15 +39,18 @@ type watched struct {
 }
 
 type watchKey struct {
-	key Key
-	id  SessionID
+	key    Key
+	id     SessionID
+	secret digest // zero, but for what a rotated token has begun: that ends with its grace
 }
 
 // whenever is a version after all, for what has ended whatever was seen before.
 const whenever = math.MaxUint64
 
 // claim is what the session claims to be.
-func (d *watched) claim() claim { return claim{key: d.key, id: d.id, parent: d.parent} }
+func (d *watched) claim() claim {
+	return claim{key: d.key, id: d.id, secret: d.secret, parent: d.parent}
+}
 
 // noteLive records by which cached entries a session was seen live. The caller
 // holds the lock.
@@ -68,7 +71,7 @@ func (w *watches) shard(k Key) *watchShard {
 // find returns a watched session, or nil. The caller holds the lock.
 func (s *watchShard) find(id watchKey) *watched {
 	d := s.accounts[id.key]
-	for d != nil && d.id != id.id {
+	for d != nil && (d.id != id.id || d.secret != id.secret) {
 		d = d.other
 	}
 	return d
@@ -76,7 +79,7 @@ func (s *watchShard) find(id watchKey) *watched {
 
 // add puts w on the list of its session. The caller holds the lock.
 func (s *watchShard) add(c claim, w *Watch, by Watcher) *watched {
-	id := watchKey{c.key, c.id}
+	id := watchKey{c.key, c.id, c.secret}
 	d := s.find(id)
 	if d == nil {
 		d = &watched{watchKey: id, term: term{parent: c.parent}, other: s.accounts[id.key]}
@@ -131,7 +134,10 @@ func (r *Registry) endWatches(id watchKey, version uint64, cause error) {
 	s := r.watches.shard(id.key)
 	var told []Watcher
 	s.mu.Lock()
-	if d := s.find(id); d != nil && (d.entry == nil || d.entry.Version < version) {
+	for d := s.accounts[id.key]; d != nil; d = d.other {
+		if d.id != id.id || d.entry != nil && d.entry.Version >= version || id.secret != (digest{}) && d.secret != id.secret {
+			continue
+		}
 		for d.first != nil {
 			told = append(told, s.unlink(d.first))
 		}
@@ -148,7 +154,7 @@ func (r *Registry) endWatchesOf(key Key, events []Event) {
 	for _, e := range events {
 		switch {
 		case e.Type == EventSessionEnded || e.Type == EventStreamEnded:
-			r.endWatches(watchKey{key, e.Session}, e.Version, &EndedError{e.Ending()})
+			r.endWatches(watchKey{key: key, id: e.Session}, e.Version, &EndedError{e.Ending()})
 		case e.Type == EventRealmEnded && key == r.control:
 			r.endWatchesUnder(e.Version, Ending{At: e.At, Actor: e.Actor})
 		}
@@ -246,7 +252,7 @@ func (r *Registry) noteLive(c claim, e *entry, t term, control uint64) {
 	s := r.watches.shard(c.key)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	d := s.find(watchKey{c.key, c.id})
+	d := s.find(watchKey{c.key, c.id, c.secret})
 	if d == nil {
 		return
 	}

@@ -225,6 +225,7 @@ func (g *Guard) presented(w http.ResponseWriter, r *http.Request, q *request) (s
 // enter finds the session of a token and ties the request to it.
 func (g *Guard) enter(r *http.Request, q *request, token string) (*oneseat.Session, error) {
 	s, err := g.seats.CheckAndWatch(r.Context(), token, !background(r), &q.holding, q)
+	q.holder.Rotated = q.holding.Rotated()
 	if err == nil && q.account != "" && s.Account != q.account {
 		q.holding.Stop()
 		return nil, oneseat.ErrNoSession

@@ -44,10 +44,10 @@ func (g *Guard) Handler() http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("GET "+Path+"events", g.Wrap(http.HandlerFunc(g.events)))
 	mux.Handle("GET "+Path+"session", g.Require(http.HandlerFunc(g.whoami)))
-	mux.Handle("GET "+Path+"sessions", g.Require(http.HandlerFunc(g.list)))
-	mux.Handle("POST "+Path+"sessions/{id}/end", g.Require(http.HandlerFunc(g.endOne)))
-	mux.Handle("POST "+Path+"sessions/end-others", g.Require(http.HandlerFunc(g.endOthers)))
-	mux.Handle("GET "+Path+"devices", g.Require(http.HandlerFunc(g.devices)))
+	mux.Handle("GET "+Path+"sessions", g.current(g.list))
+	mux.Handle("POST "+Path+"sessions/{id}/end", g.current(g.endOne))
+	mux.Handle("POST "+Path+"sessions/end-others", g.current(g.endOthers))
+	mux.Handle("GET "+Path+"devices", g.current(g.devices))
 	mux.Handle("POST "+Path+"redeem", g.Wrap(http.HandlerFunc(g.redeem)))
 	mux.HandleFunc("GET "+Path+"oneseat.js", asset("text/javascript; charset=utf-8", script))
 	mux.HandleFunc("GET "+Path+"devices.css", asset("text/css; charset=utf-8", devicesCSS))
@@ -55,6 +55,18 @@ func (g *Guard) Handler() http.Handler {
 		http.Error(w, "oneseat: there is nothing here. guard.Handler() serves "+Path+"events, sessions, devices and oneseat.js: mount it with mux.Handle(\""+Path+"\", guard.Handler()), without StripPrefix.", http.StatusNotFound)
 	})
 	return http.NewCrossOriginProtection().Handler(mux)
+}
+
+// current serves requests of a live session by the token in force. A token that
+// was rotated away has seconds left, and those only to check and to sign out.
+func (g *Guard) current(next http.HandlerFunc) http.Handler {
+	return g.Require(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if oneseat.FromContext(r.Context()).Rotated {
+			g.refuse(w, r, oneseat.ErrRotated)
+			return
+		}
+		next(w, r)
+	}))
 }
 
 func asset(contentType string, body []byte) http.HandlerFunc {
@@ -120,7 +132,7 @@ func (g *Guard) endOne(w http.ResponseWriter, r *http.Request) {
 		g.ended(w, r, 1, g.config.SignInPath)
 		return
 	}
-	n, err := g.seats.End(r.Context(), mine.Account, oneseat.EndOptions{By: mine.ID}, id)
+	n, err := g.seats.End(r.Context(), mine.Account, oneseat.EndOptions{As: mine.ID}, id)
 	if err != nil {
 		g.refuse(w, r, err)
 		return

@@ -55,7 +55,7 @@ type request struct {
 
 // now notes whose request it is from here on.
 func (q *request) now(s *oneseat.Session, token string) {
-	q.holder.Session, q.holder.Ending, q.why = s, nil, nil
+	q.holder.Session, q.holder.Ending, q.holder.Rotated, q.why = s, nil, false, nil
 	q.changed, q.token = true, token
 }
 

@@ -47,6 +47,12 @@ func (g *Guard) refuse(w http.ResponseWriter, r *http.Request, why error) {
 	h := w.Header()
 	h.Set("Cache-Control", "no-store")
 	h.Add("Vary", "Accept, Cookie, Sec-Fetch-Dest")
+	if errors.Is(why, oneseat.ErrRotated) { // the browser has a newer token by now
+		h.Set("Retry-After", "1")
+		writeProblem(w, http.StatusConflict, problem{"about:blank", http.StatusConflict, words{Reason: "rotated",
+			Title: "This page was a moment behind", Detail: "Load it again. You are still signed in."}})
+		return
+	}
 	if why != nil && !isRefusal(why) {
 		h.Set("Retry-After", "2")
 		writeProblem(w, http.StatusServiceUnavailable, problem{"about:blank", http.StatusServiceUnavailable, words{Reason: "store_unavailable",

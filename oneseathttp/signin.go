@@ -82,22 +82,42 @@ func (g *Guard) granted(w http.ResponseWriter, r *http.Request, grant oneseat.Gr
 	return grant, nil
 }
 
-// SignOut ends the request's session and has the browser drop its token. It
-// returns nil if there was none, and [oneseat.ErrStoreUnavailable] if nothing
-// was done. The request itself finishes.
+// SignOut ends the request's session, or the one that took its place in this
+// browser meanwhile, and has the browser drop its token. It returns nil if there was
+// none, and [oneseat.ErrStoreUnavailable] if nothing was done. The request itself
+// finishes.
+//
+// The browser keeps its cookie where nothing was ended: the answer may arrive after
+// a newer sign-in.
 func (g *Guard) SignOut(w http.ResponseWriter, r *http.Request) error {
 	g.detach(r)
-	if token := g.token(r); token != "" {
-		if err := g.seats.SignOut(r.Context(), token); err != nil && !isRefusal(err) {
-			return err
-		}
+	w.Header()["Cache-Control"] = noStore
+	err := error(oneseat.ErrNoSession)
+	if q := requestOf(r.Context()); q != nil && q.holder.Session != nil { // by its id, whatever its token is by now
+		mine := q.holder.Session
+		_, err = g.seats.End(r.Context(), mine.Account, oneseat.EndOptions{Reason: oneseat.ReasonSignedOut, As: mine.ID}, mine.ID)
 	}
-	g.forget(w, r)
-	return nil
+	if token := g.token(r); token != "" && isRefusal(err) {
+		err = g.seats.SignOut(r.Context(), token)
+	}
+	switch {
+	case err == nil:
+		g.forget(w, r)
+		return nil
+	case isRefusal(err):
+		if q := requestOf(r.Context()); q != nil {
+			q.now(nil, "")
+		}
+		return nil
+	}
+	return err
 }
 
 // Rotate gives the browser a new secret for the session that it has, as after a
-// change of password. Errors are those of [oneseat.Registry.Rotate].
+// change of password. Of several requests that rotate at once one succeeds, and the
+// others get [oneseat.ErrRotated]: answer them as if they had succeeded, the browser
+// has the new secret from the first. Other errors are those of
+// [oneseat.Registry.Rotate].
 func (g *Guard) Rotate(w http.ResponseWriter, r *http.Request) (oneseat.Session, error) {
 	grant, err := g.seats.Rotate(r.Context(), g.token(r))
 	if err != nil {

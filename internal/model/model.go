@@ -69,7 +69,7 @@ func (c Call) String() string {
 
 // Reply is what came back.
 type Reply struct {
-	Said   string // yes, none, full, ended, blocked, no ticket, or unknown
+	Said   string // yes, none, rotated, full, ended, blocked, no ticket, or unknown
 	Reason oneseat.Reason
 	Count  int
 	Stream oneseat.SessionID
@@ -93,6 +93,8 @@ func ReplyOf(err error) (Reply, bool) {
 		return Reply{Said: "blocked"}, true
 	case noTicket:
 		return Reply{Said: "no ticket"}, true
+	case errors.Is(err, oneseat.ErrRotated):
+		return Reply{Said: "rotated"}, true
 	case errors.Is(err, oneseat.ErrNoSession):
 		return Reply{Said: "none"}, true
 	case errors.Is(err, oneseat.ErrUnknownOutcome):
@@ -128,9 +130,9 @@ type takenOver struct {
 type held struct{ session, token, previous int }
 
 type left struct {
-	session, token int
-	reason         oneseat.Reason
-	renewedBy      int // what else took its place matters to no answer, and would make states many
+	session, token, previous int
+	reason                   oneseat.Reason
+	renewedBy                int // what else took its place matters to no answer, and would make states many
 }
 
 func (s state) step(c Call, r Reply, policy oneseat.Policy) (bool, state) {
@@ -187,19 +189,30 @@ func (s state) step(c Call, r Reply, policy oneseat.Policy) (bool, state) {
 		if i := s.byPrevious(c.On); i >= 0 {
 			return r.Said == "yes" || r.Said == "none", s // its grace is a matter of time
 		}
-		return r == s.answer(c.On), s
+		return s.answers(r, c.On), s
 	case "sign out":
-		i := s.byToken(c.On)
-		if i < 0 {
-			return r.Said == "unknown" || (r.Said == "yes") == (s.leftBy(c.On) >= 0), s
+		i := max(s.standsFor(c.On), s.byPrevious(c.On))
+		if g := slices.IndexFunc(s.gone, func(g left) bool { return c.On != 0 && g.previous == c.On }); i < 0 && g >= 0 {
+			i = s.standsFor(s.gone[g].token) // it may stand for the successor of its session
+			if i >= 0 && r == (Reply{Said: "ended", Reason: s.gone[g].reason}) || r.Said == "none" {
+				return true, s
+			}
+		}
+		switch {
+		case i < 0: // what another sign-out has done meanwhile may be taken for its own
+			own := c.Unsure && r.Said == "yes" && slices.ContainsFunc(s.gone, func(g left) bool { return g.token == c.On || g.previous == c.On })
+			return r.Said == "unknown" || own || s.answers(r, c.On), s
+		case r.Said == "none" && s.byPrevious(c.On) >= 0: // its grace is over
+			return true, s
 		}
 		return r.Said == "yes" || r.Said == "unknown", s.end(i, oneseat.ReasonSignedOut, 0)
 	case "rotate":
 		i := s.byToken(c.On)
 		if i < 0 {
-			return r.Said == "unknown" || r == s.answer(c.On) || c.Unsure && r.Said == "none", s
+			return r.Said == "unknown" || s.answers(r, c.On) || c.Unsure && r.Said == "none" ||
+				s.byPrevious(c.On) >= 0 && (r.Said == "rotated" || r.Said == "none"), s
 		}
-		if r.Said != "yes" && r.Said != "unknown" && (!c.Unsure || r.Said != "none") {
+		if r.Said != "yes" && r.Said != "unknown" && (!c.Unsure || r.Said != "none" && r.Said != "ended" && r.Said != "rotated") {
 			return false, s
 		}
 		h := held{s.live[i].session, c.Number, c.On}
@@ -227,6 +240,13 @@ func (s state) answer(token int) Reply {
 		return Reply{Said: "ended", Reason: s.gone[i].reason}
 	}
 	return Reply{Said: "none"}
+}
+
+// answers says whether a reply may be the answer to a token, not that of a live
+// session before its last rotation.
+func (s state) answers(r Reply, token int) bool {
+	i := slices.IndexFunc(s.gone, func(g left) bool { return token != 0 && g.previous == token })
+	return r == s.answer(token) || i >= 0 && r == Reply{Said: "ended", Reason: s.gone[i].reason}
 }
 
 // standsFor is the live session that a presented token renews, or -1.
@@ -258,7 +278,7 @@ func (s state) leftBy(token int) int {
 func (s state) end(i int, reason oneseat.Reason, renewedBy int) state {
 	h := s.live[i]
 	s.live = slices.Delete(slices.Clone(s.live), i, i+1)
-	s.gone = append(slices.Clone(s.gone), left{h.session, h.token, reason, renewedBy})
+	s.gone = append(slices.Clone(s.gone), left{h.session, h.token, h.previous, reason, renewedBy})
 	s.streams = slices.DeleteFunc(slices.Clone(s.streams), func(p playing) bool { return p.session == h.session })
 	slices.SortFunc(s.gone, func(a, b left) int { return cmp.Compare(a.session, b.session) })
 	return s

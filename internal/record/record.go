@@ -61,6 +61,7 @@ type Ended struct {
 	Device   oneseat.Device    `json:"device,omitzero"`
 	ByDevice oneseat.Device    `json:"by_device,omitzero"`
 	Secret   Digest            `json:"secret,omitzero"`
+	Previous Digest            `json:"previous,omitzero"`
 	Mark     string            `json:"mark,omitzero"` // six hexadecimal digits
 	Used     Time              `json:"used,omitzero"`
 }

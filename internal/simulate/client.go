@@ -359,6 +359,8 @@ func (c *call) answer() {
 		c.said, c.until = "blocked", out.Until
 	case ticket:
 		c.said = "bad ticket"
+	case errors.Is(c.err, oneseat.ErrRotated):
+		c.said = "rotated"
 	case errors.Is(c.err, oneseat.ErrNoSession):
 		c.said = "none"
 	case errors.Is(c.err, oneseat.ErrUnknownOutcome) && !errors.Is(c.err, oneseat.ErrStoreUnavailable):

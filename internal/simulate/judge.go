@@ -281,6 +281,12 @@ func (w *world) judgeEnd(c *call) {
 		}
 		return
 	}
+	if c.said == "rotated" {
+		if sec := w.ledger.bySecret[c.on.digest]; c.what != "rotate" || sec != nil && sec.until.seq == 0 {
+			w.violate(p2, c, "%s is told that its token was rotated away, and it was not", c.what)
+		}
+		return
+	}
 	if c.said != "yes" {
 		return
 	}
@@ -356,7 +362,10 @@ func (w *world) judgeCut(h *hold) {
 		w.judgeEnded(h.call, h.on, over.Ending, h.cut)
 		w.told(h.up, h.on, h.cut)
 	case errors.Is(h.cause, oneseat.ErrNoSession):
-		if h.on.lost.seq == 0 && !h.on.vague && !h.on.over.before(h.cut) {
+		sec := w.ledger.bySecret[h.call.on.digest]
+		rotated := sec != nil && sec.until.seq != 0 && // its grace is over, or it was rotated away twice
+			(h.cut.at >= sec.until.at+rotateGrace-oneseat.MaxUpdateAge || sec.place < len(sec.secrets)-2)
+		if h.on.lost.seq == 0 && !h.on.vague && !h.on.over.before(h.cut) && !rotated && !w.plan.mishaps(clockStep) {
 			w.violate(p2, h.call, "work of %s is cut on node %d as if it had no session", h.on, h.up.number)
 		}
 	case errors.Is(h.cause, oneseat.ErrClosed):

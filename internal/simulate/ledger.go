@@ -309,6 +309,11 @@ func (l *ledger) ended(e *effect, was record.Seat, after *record.Record, now tim
 	if end.Reason == oneseat.ReasonRealmEnded && was.Epoch >= l.epoch && l.epoch != 0 && !s.vague && !l.wasUpset(e) {
 		l.w.violate(p2, e.by, "%s is ended with its realm, and was not of an earlier epoch", l.name(was.ID))
 	}
+	if by := e.by; by != nil && by.what == "end others" && by.on != nil && end.Reason == oneseat.ReasonCredentialsChanged {
+		if author := l.byID[by.on.grant.Session.ID]; author != nil && author.account == s.account && author.over.seq != 0 && author.over.before(e.moment) && !author.vague {
+			l.w.violate(p3, by, "%s ends %s, and had ended itself", author, s)
+		}
+	}
 	l.w.judgeIdle(e.by, s, end)
 	s.endings = append(s.endings, recorded{e.moment, end})
 	if s.over.seq == 0 {

@@ -93,6 +93,10 @@ func (s *Streams) start(w http.ResponseWriter, r *http.Request) {
 		player.Instead = append(player.Instead, oneseat.SessionID(stream))
 	}
 	mine, _ := oneseat.SessionFrom(r.Context())
+	if oneseat.FromContext(r.Context()).Rotated {
+		s.refuse(w, r, oneseat.ErrRotated)
+		return
+	}
 	stream, err := s.seats.StartStream(r.Context(), mine, player)
 	if err != nil {
 		s.refuse(w, r, err)
@@ -185,6 +189,8 @@ func (s *Streams) refuse(w http.ResponseWriter, r *http.Request, err error) {
 			Reason: string(over.Ending.Reason), Title: n.Title, Detail: n.Detail, At: over.Ending.At,
 			Device: over.Ending.ByDevice.Label, Reference: over.Ending.Reference(),
 		})
+	case errors.Is(err, oneseat.ErrRotated):
+		answer(w, http.StatusConflict, said{Reason: "rotated", Title: "This page was a moment behind", Detail: "Try again."})
 	case errors.Is(err, oneseat.ErrNoSession):
 		answer(w, http.StatusNotFound, said{Reason: "no_stream", Title: "No stream", Detail: "It has lapsed, or was stopped. Start one."})
 	default:

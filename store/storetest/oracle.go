@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/oneseat/oneseat"
 )
@@ -27,6 +28,7 @@ type session struct {
 	device   string
 	active   int
 	reason   oneseat.Reason // it has ended
+	rotated  time.Time      // when previous was its token
 	by       oneseat.SessionID
 }
 
@@ -109,11 +111,31 @@ func (o *oracle) endWhere(reason oneseat.Reason, by oneseat.SessionID, which fun
 // rotate gives the session of a token another one.
 func (o *oracle) rotate(token, next string) error {
 	s := o.byToken(token)
+	if s == nil { // the ten seconds of a token before the last rotation are not over here
+		if s = o.byPrevious(token); s != nil && s.reason == "" {
+			return oneseat.ErrRotated
+		}
+	}
 	if s == nil || s.reason != "" {
 		return said(s)
 	}
 	o.clock++
-	s.previous, s.token, s.active = s.token, next, o.clock
+	s.previous, s.token, s.active, s.rotated = s.token, next, o.clock, time.Now()
+	return nil
+}
+
+// signOut ends the session that a token stands for.
+func (o *oracle) signOut(token string) error {
+	s := o.sameBrowser(token)
+	if s == nil {
+		if s = o.byPrevious(token); s != nil && s.reason != "" {
+			s = o.sameBrowser(s.token)
+		}
+	}
+	if s == nil || s.reason != "" {
+		return o.check(token)
+	}
+	o.end(s, oneseat.ReasonSignedOut, s.id)
 	return nil
 }
 
@@ -121,11 +143,20 @@ func (o *oracle) rotate(token, next string) error {
 func (o *oracle) check(token string) error {
 	s := o.byToken(token)
 	if s == nil {
-		s = o.find(func(s *session) bool {
-			return token != "" && s.previous == token && (s.reason == "" || s.reason == oneseat.ReasonRealmEnded)
-		})
+		s = o.byPrevious(token)
 	}
 	return said(s)
+}
+
+// late says that a token was rotated away so long ago that its grace may be over.
+func (o *oracle) late(token string) bool {
+	s := o.byPrevious(token)
+	return s != nil && time.Since(s.rotated) > 5*time.Second
+}
+
+// byPrevious is the session that had a token before its last rotation.
+func (o *oracle) byPrevious(token string) *session {
+	return o.find(func(s *session) bool { return token != "" && s.previous == token })
 }
 
 // said is the answer of which session s is the subject, in words that answer
