@@ -1,7 +1,6 @@
 package testservers
 
 import (
-	"math/rand/v2"
 	"net"
 	"os"
 	"path/filepath"
@@ -29,8 +28,10 @@ func FreePort(t testing.TB) int {
 		t.Fatal(err)
 	}
 	_ = os.Chmod(dir, 0o777) //nolint:gosec // as above; the umask may have narrowed it
-	for _, at := range rand.Perm(lastPort - firstPort + 1) {
-		if port := firstPort + at; reserve(dir, port) && free(t, port) {
+	const ports = lastPort - firstPort + 1
+	begin := os.Getpid() * 97 // so that processes look in different places
+	for i := range ports {
+		if port := firstPort + (begin+i)%ports; reserve(dir, port) && free(t, port) {
 			return port
 		}
 	}

@@ -3,7 +3,6 @@ package pgstore_test
 import (
 	"errors"
 	"fmt"
-	"log/slog"
 	"slices"
 	"strings"
 	"testing"
@@ -43,7 +42,7 @@ func TestWhatAPromotionRevivesEndRealmEnds(t *testing.T) {
 	if got := rowsOf(t, standby.URL, "SELECT account FROM oneseat_signed_in ORDER BY account"); !slices.Equal(got, []string{"ada", "grace"}) {
 		t.Fatalf("the standby has %q", got)
 	}
-	_, err := pgstore.Open(t.Context(), pool(t, standby.URL), pgstore.Options{})
+	_, err := pgstore.Open(t.Context(), pool(t, standby.URL), pgstore.Options{Logger: quiet})
 	wantFailure(t, err, oneseat.FailureReadOnly)
 	if text := fmt.Sprint(err); !strings.Contains(text, standby.Addr) || !strings.Contains(text, "connect to the primary") {
 		t.Errorf("of a standby it says %q", text)
@@ -126,7 +125,7 @@ func caughtUp(t *testing.T, primary, standby *testservers.Postgres) {
 // node is a registry as it is set up by default.
 func node(t *testing.T, to string) *oneseat.Registry {
 	t.Helper()
-	seats, err := oneseat.New(open(t, to), oneseat.Config{Logger: slog.New(slog.DiscardHandler)})
+	seats, err := oneseat.New(open(t, to), oneseat.Config{Logger: quiet})
 	if err != nil {
 		t.Fatal(err)
 	}
