@@ -131,15 +131,15 @@ func TestThePagesNameTargetsAndFilesThatExist(t *testing.T) {
 	for _, m := range target.FindAllStringSubmatch(readTop(t, "Makefile"), -1) {
 		targets[m[1]] = true
 	}
-	pages, err := filepath.Glob(filepath.Join("..", "..", "*.md"))
-	if err != nil {
-		t.Fatal(err)
+	var pages []string
+	for _, pattern := range []string{"*.md", "docs/*.md", "docs/*/*.md"} {
+		some, err := filepath.Glob(filepath.Join("..", "..", filepath.FromSlash(pattern)))
+		if err != nil || len(some) == 0 {
+			t.Fatalf("no pages are found at %s: %v", pattern, err)
+		}
+		pages = append(pages, some...)
 	}
-	more, err := filepath.Glob(filepath.Join("..", "..", "docs", "*.md"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, page := range append(pages, more...) {
+	for _, page := range pages {
 		text, err := os.ReadFile(page)
 		if err != nil {
 			t.Fatal(err)
