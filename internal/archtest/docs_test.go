@@ -1,6 +1,7 @@
 package archtest
 
 import (
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/cookiejar"
@@ -157,5 +158,48 @@ func TestThePagesNameTargetsAndFilesThatExist(t *testing.T) {
 	}
 	if !strings.Contains(readTop(t, ".ci/run"), "make test") {
 		t.Error(".ci/run does not run the tests")
+	}
+}
+
+// What an application that imports the root and the guard gets, besides: see
+// docs/dependencies.md.
+func TestDependenciesSaysWhatAnApplicationGets(t *testing.T) {
+	dir := t.TempDir()
+	root, err := filepath.Abs(filepath.Join("..", ".."))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, text := range map[string]string{
+		"go.mod":  fmt.Sprintf("module example.com/app\n\ngo 1.26\n\nrequire %[1]s v0.0.0\n\nreplace %[1]s => %[2]s\n", module, root),
+		"go.sum":  readTop(t, "go.sum"),
+		"main.go": "package main\n\nimport (\n\t_ \"" + module + "\"\n\t_ \"" + module + "/oneseathttp\"\n\t_ \"" + module + "/store/memstore\"\n)\n\nfunc main() {}\n",
+	} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	list := func(args ...string) []string {
+		cmd := exec.CommandContext(t.Context(), "go", append([]string{"list", "-mod=mod"}, args...)...)
+		cmd.Dir = dir
+		var stderr strings.Builder
+		cmd.Stderr = &stderr
+		out, err := cmd.Output()
+		if err != nil {
+			t.Fatalf("go list: %v\n%s", err, stderr.String())
+		}
+		return strings.Fields(string(out))
+	}
+	for _, compiled := range list("-deps", "-f", "{{with .Module}}{{.Path}}{{end}}", ".") {
+		if compiled != module && compiled != "example.com/app" {
+			t.Errorf("%s is compiled into the application", compiled)
+		}
+	}
+	page := readTop(t, "docs/dependencies.md")
+	more := len(list("-m", "-f", "{{.Path}}", "all")) - 1
+	pgx := list("-m", "-f", "{{.Version}}", "github.com/jackc/pgx/v5")[0]
+	for _, words := range []string{fmt.Sprintf("names %d modules more: oneseat and the %d modules", more, more-1), "is raised to " + pgx} {
+		if !strings.Contains(page, words) {
+			t.Errorf("docs/dependencies.md does not say %q", words)
+		}
 	}
 }
