@@ -26,6 +26,7 @@ test: ## everything: format, vet, linters, all tests with the race detector
 	@ONESEAT_REQUIRE_SERVERS=1 go test -race -shuffle=on ./...
 	@go test -run '^TestAllocs' . ./oneseathttp
 	@go -C examples test -race -shuffle=on ./...
+	@go -C examples/frameworks test -race -shuffle=on ./...
 	@$(MAKE) --no-print-directory e2e
 	@echo "all tests passed"
 
@@ -36,9 +37,9 @@ e2e: ## the program in Chromium: what it promises, from end to end
 	@go -C e2e test -race -count=1 -timeout 30m ./...
 
 .PHONY: mutants
-mutants: ## break the rules one at a time, see each mistake caught (slow); ARGS='-mutants="name,name"' for some
+mutants: ## break the root package in thousands of ways, one at a time, see each caught (slow); ARGS='-mutants="limit.go;(*draft).end"' for some
 	@scripts/prepare go
-	@go test ./internal/mutants -count=1 -v -timeout=3h -parallel=2 -mutants=all $(ARGS)
+	@go test ./internal/mutants -count=1 -v -timeout=3h -run='^TestEveryMutantIsCaught$$' -mutants=all $(ARGS)
 
 .PHONY: crash
 crash: ## kill -9 a process that writes to SQLite, 10000 times, and look for all it had acknowledged (slow)
@@ -58,12 +59,12 @@ lint: ## format, vet, staticcheck, govulncheck, go mod tidy and go fix, without 
 	@bad=$$(gofmt -l .); [ -z "$$bad" ] || { echo "not formatted (make fmt):"; echo "$$bad"; exit 1; }
 	@go vet ./...
 	@go -C tools vet ./...
-	@for m in e2e examples bench; do go -C $$m vet ./... || exit 1; done
+	@for m in e2e examples examples/frameworks bench; do go -C $$m vet ./... || exit 1; done
 	@$(tool) staticcheck ./...
 	@scripts/vulncheck
 	@go mod tidy -diff
 	@go -C tools mod tidy -diff
-	@for m in e2e examples bench; do go -C $$m mod tidy -diff || exit 1; done
+	@for m in e2e examples examples/frameworks bench; do go -C $$m mod tidy -diff || exit 1; done
 	@go fix -diff ./...
 
 .PHONY: bench

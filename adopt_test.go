@@ -249,3 +249,37 @@ func TestAnAdoptionWhoseReplyWasLostAdmitsOnce(t *testing.T) {
 		wantError(t, err, oneseat.ErrStoreUnavailable)
 	})
 }
+
+// What ended before an older session was issued says nothing about that session;
+// what ended at that moment might.
+func TestAnOlderSessionMayHaveBeenIssuedAfterAnEnd(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		seats := adopting(t, oneseat.Config{Limit: 5})
+		g := signIn(t, seats, "ada", oneseat.SignInRequest{})
+		if err := seats.SignOut(t.Context(), string(g.Token)); err != nil {
+			t.Fatal(err)
+		}
+		ended := time.Now()
+		time.Sleep(time.Minute)
+		_, err := seats.Adopt(t.Context(), "ada", ended, oneseat.SignInRequest{})
+		wantError(t, err, oneseat.ErrNoSession)
+		if _, err := seats.Adopt(t.Context(), "ada", ended.Add(time.Microsecond), oneseat.SignInRequest{}); err != nil {
+			t.Errorf("issued after the end: %v", err)
+		}
+	})
+}
+
+// An adoption is no sign-in: nobody has given a password, so neither the token of
+// the same browser nor the word of the application makes room for it.
+func TestAnOlderSessionTakesNoSeatByATokenOrByTakingOver(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		seats := adopting(t, oneseat.Config{WhenFull: oneseat.PolicyRefuse})
+		g := signIn(t, seats, "ada", oneseat.SignInRequest{})
+		time.Sleep(time.Minute)
+		for _, from := range []oneseat.SignInRequest{{Token: string(g.Token)}, {Override: true}} {
+			_, err := seats.Adopt(t.Context(), "ada", time.Now().Add(-time.Second), from)
+			wantError(t, err, oneseat.ErrNoSession)
+		}
+		wantLive(t, seats, g)
+	})
+}

@@ -109,12 +109,10 @@ func (r *Registry) settle(ctx context.Context, key Key, epoch uint64) (View, err
 // Nothing waits for it: what has timed out counts as gone before.
 func (r *Registry) sweep() {
 	for {
-		wait := time.NewTimer(sweepEvery/2 + rand.N(sweepEvery))
 		select {
 		case <-r.life.Done():
-			wait.Stop()
 			return
-		case <-wait.C:
+		case <-time.After(sweepEvery/2 + rand.N(sweepEvery)):
 		}
 		if err := r.sweepOnce(r.life); err != nil && r.life.Err() == nil {
 			r.log.Warn("sweeping stopped; it begins again in a minute", "error", err)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -361,6 +362,99 @@ func TestTheSweepKnowsOfTheRealmsEnd(t *testing.T) {
 		endings := stored(t, store, "ada").Roster.Endings
 		if len(endings) != 1 || endings[0].Reason != oneseat.ReasonRealmEnded {
 			t.Errorf("endings: %+v", endings)
+		}
+	})
+}
+
+// Sweeps of all nodes come at times of their own, once a minute or so, and ask for
+// a hundred rosters at a time.
+func TestASweepComesOnceAMinuteAndReadsPages(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newNode(t, memstore.New(), oneseat.Config{MaxStale: time.Minute})
+		var sweeps atomic.Int64
+		r.set(func() {
+			r.due = func(_ context.Context, _ string, limit int) ([]oneseat.Key, error) {
+				if sweeps.Add(1); limit != 100 {
+					t.Errorf("it asked for %d", limit)
+				}
+				return nil, nil
+			}
+		})
+		time.Sleep(10 * time.Hour)
+		if n := sweeps.Load(); n < 500 || n > 700 {
+			t.Errorf("%d sweeps in 600 minutes", n)
+		}
+	})
+}
+
+// Rosters that stay due, as those that cannot be read, are passed over: the same
+// sweep reaches all that are behind them.
+func TestASweepReadsPastWhatStaysDue(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := memstore.New()
+		r := newNode(t, store, oneseat.Config{Idle: time.Hour, MaxStale: time.Minute})
+		const accounts = 500
+		for i := range accounts {
+			signIn(t, r, fmt.Sprint("account ", i), oneseat.SignInRequest{})
+		}
+		var stay []oneseat.Key
+		for i := range 50 {
+			stay = append(stay, oneseat.KeyOf(realm, fmt.Sprint("nobody ", i)))
+		}
+		r.set(func() {
+			r.due = func(ctx context.Context, realm string, limit int) ([]oneseat.Key, error) {
+				keys, err := store.Due(ctx, realm, limit)
+				keys = append(slices.Clip(stay), keys...)
+				return keys[:min(limit, len(keys))], err
+			}
+		})
+		time.Sleep(time.Hour + 91*time.Second) // three sweeps at most
+		for i := range accounts {
+			if v := stored(t, store, fmt.Sprint("account ", i)); len(v.Roster.Seats) != 0 {
+				t.Fatalf("account %d is still seated", i)
+			}
+		}
+	})
+}
+
+// What is written in the background takes two of the store's connections at most,
+// and is counted.
+func TestBackgroundWritesAreTwoAtATime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newNode(t, memstore.New(), oneseat.Config{Idle: time.Hour, MaxStale: time.Minute})
+		var all []oneseat.Grant
+		for i := range 10 {
+			all = append(all, signIn(t, r, fmt.Sprint("account ", i), oneseat.SignInRequest{}))
+		}
+		time.Sleep(5 * time.Minute)
+		letGo := r.holdUpdates(t)
+		updates, touches := r.updates.Load(), r.Stats().Touches
+		for _, g := range all {
+			wantLive(t, r, g)
+		}
+		synctest.Wait()
+		if n := r.Stats().Touches - touches; n != 2 {
+			t.Errorf("%d touches under way, want two", n)
+		}
+		letGo()
+		synctest.Wait()
+		if n, touched := r.updates.Load()-updates, r.Stats().Touches-touches; n != 10 || touched != 10 {
+			t.Errorf("%d updates, %d touches, want ten", n, touched)
+		}
+	})
+}
+
+// The report of a use after the end is no touch.
+func TestAReportIsNoTouch(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newNode(t, memstore.New(), oneseat.Config{MaxStale: time.Minute})
+		g := signIn(t, r, "ada", oneseat.SignInRequest{})
+		signIn(t, r, "ada", oneseat.SignInRequest{})
+		touches, updates := r.Stats().Touches, r.updates.Load()
+		wantEnded(t, r, g, oneseat.ReasonDisplaced)
+		synctest.Wait()
+		if n := r.updates.Load() - updates; n != 1 || r.Stats().Touches != touches {
+			t.Errorf("%d updates, %d touches", n, r.Stats().Touches-touches)
 		}
 	})
 }

@@ -18,6 +18,12 @@ func limited(limit int, policy Policy) rule {
 	return r
 }
 
+// adopting is a rule under which older sessions are seated still.
+func adopting(r rule) rule {
+	r.adoptUntil = at(time.Hour)
+	return r
+}
+
 // full is a roster of so many sessions, the idlest in the middle.
 func full(n int) *Roster {
 	ro := aRoster()
@@ -71,6 +77,19 @@ func TestDecideTable(t *testing.T) {
 		{
 			name: "a lowered limit trims at a renewal, but not who is renewed", ro: three(), rule: limited(2, PolicyDisplace),
 			c: newcomer{presented: dig("b")}, want: Decision{Renews: "b", Displaces: []SessionID{"c"}},
+		},
+		{name: "an older session after its day", ro: aRoster(), rule: plain, c: newcomer{adopted: true}, want: Decision{Outcome: OutcomeRefused}},
+		{
+			name: "an older session under ask: nobody is there to be asked", ro: aRoster(aSeat("a", created(-time.Hour))),
+			rule: adopting(limited(1, PolicyAsk)), c: newcomer{adopted: true, issued: at(-time.Minute)}, want: Decision{Outcome: OutcomeRefused},
+		},
+		{
+			name: "an older session displaces an older one", ro: aRoster(aSeat("a", created(-time.Hour))),
+			rule: adopting(plain), c: newcomer{adopted: true, issued: at(-time.Minute)}, want: Decision{Displaces: []SessionID{"a"}},
+		},
+		{
+			name: "an older session does not displace a later sign-in", ro: aRoster(aSeat("a", created(-time.Minute))),
+			rule: adopting(plain), c: newcomer{adopted: true, issued: at(-time.Hour)}, want: Decision{Outcome: OutcomeRefused},
 		},
 		{name: "full under refuse", ro: three(), rule: limited(3, PolicyRefuse), want: Decision{Outcome: OutcomeRefused}},
 		{name: "full under refuse, on one's own device", ro: aRoster(aSeat("a", device("d"))), rule: limited(1, PolicyRefuse), c: newcomer{seat: aSeat("new", device("d"))}, want: Decision{Outcome: OutcomeRefused}},
@@ -351,4 +370,14 @@ func TestWhenAnOlderSessionWasIssuedIsComparedInMicroseconds(t *testing.T) {
 	} {
 		same(t, "issued", newcomer{issued: tt.issued}.issuedAt(at(time.Hour)), tt.want)
 	}
+}
+
+// The ceiling holds where limits are only observed, in the same order.
+func TestAtTheCeilingTheNewcomersOwnDeviceGoesFirst(t *testing.T) {
+	rule := limited(1, PolicyDisplace)
+	rule.observeOnly = true
+	ro := full(MaxSeats)
+	ro.seats[200].deviceID = deviceDigest("d")
+	c := aSeat("new", device("d"))
+	same(t, "who goes", draftOf(ro, time.Minute, rule).overCeiling(&c), []SessionID{ro.seats[200].ID})
 }

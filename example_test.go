@@ -42,7 +42,8 @@ func ExampleRegistry_Hold() {
 	defer stop()
 
 	_, _ = seats.SignIn(ctx, "ada", oneseat.SignInRequest{})
-	if over, ok := errors.AsType[*oneseat.EndedError](context.Cause(stream)); ok { // and stream.Done() is closed
+	<-stream.Done()
+	if over, ok := errors.AsType[*oneseat.EndedError](context.Cause(stream)); ok {
 		fmt.Println("the stream was cut:", over.Ending.Reason)
 	}
 	// Output: the stream was cut: displaced

@@ -31,11 +31,14 @@ type (
 
 // faulty stands between a registry and its store, counts what passes, and lets
 // a test put itself in the way of each call. A hook gets the call that it stands
-// in for as next.
+// in for as next. When set has returned, no call reaches the store past the hooks
+// that it set, not even one that had begun before. The store beneath must answer
+// at once: set waits for the calls that are passing.
 type faulty struct {
 	oneseat.Store
 
-	mu      sync.Mutex // guards the hooks
+	mu      sync.RWMutex // guards the hooks; a call without a hook holds it for reading while it passes
+	waking  sync.Mutex   // guards wake too: a store wakes from within an update, which holds mu
 	load    func(ctx context.Context, keys []oneseat.Key, next loadFunc) ([]oneseat.View, error)
 	update  func(ctx context.Context, key oneseat.Key, c change, next updateFunc) (oneseat.View, error)
 	changes func(ctx context.Context, p int, after oneseat.Cursor, next tailFunc) (oneseat.Tail, error)
@@ -51,22 +54,22 @@ type faulty struct {
 func (f *faulty) set(hooks func()) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	f.waking.Lock()
+	defer f.waking.Unlock()
 	hooks()
-}
-
-func hook[T any](f *faulty, of *T) T {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	return *of
 }
 
 func (f *faulty) Load(ctx context.Context, keys ...oneseat.Key) ([]oneseat.View, error) {
 	f.loads.Add(1)
 	f.keys.Add(int64(len(keys)))
-	if h := hook(f, &f.load); h != nil {
-		return h(ctx, keys, f.Store.Load)
+	f.mu.RLock()
+	h := f.load
+	if h == nil {
+		defer f.mu.RUnlock()
+		return f.Store.Load(ctx, keys...)
 	}
-	return f.Store.Load(ctx, keys...)
+	f.mu.RUnlock()
+	return h(ctx, keys, f.Store.Load)
 }
 
 func (f *faulty) Update(ctx context.Context, key oneseat.Key, c change) (oneseat.View, error) {
@@ -79,10 +82,13 @@ func (f *faulty) Update(ctx context.Context, key oneseat.Key, c change) (oneseat
 	}
 	var v oneseat.View
 	var err error
-	if h := hook(f, &f.update); h != nil {
+	f.mu.RLock()
+	if h := f.update; h != nil {
+		f.mu.RUnlock()
 		v, err = h(ctx, key, counted, f.Store.Update)
 	} else {
 		v, err = f.Store.Update(ctx, key, counted)
+		f.mu.RUnlock()
 	}
 	if wrote && err == nil {
 		f.writes.Add(1)
@@ -91,24 +97,41 @@ func (f *faulty) Update(ctx context.Context, key oneseat.Key, c change) (oneseat
 }
 
 func (f *faulty) Changes(ctx context.Context, p int, after oneseat.Cursor) (oneseat.Tail, error) {
-	if h := hook(f, &f.changes); h != nil {
-		return h(ctx, p, after, f.Store.Changes)
+	f.mu.RLock()
+	h := f.changes
+	if h == nil {
+		defer f.mu.RUnlock()
+		return f.Store.Changes(ctx, p, after)
 	}
-	return f.Store.Changes(ctx, p, after)
+	f.mu.RUnlock()
+	return h(ctx, p, after, f.Store.Changes)
 }
 
 func (f *faulty) Wake(ctx context.Context, wake func(int)) error {
-	if h := hook(f, &f.wake); h != nil {
+	f.mu.RLock()
+	h := f.wake
+	f.mu.RUnlock()
+	if h != nil {
 		return h(ctx, wake, f.Store.Wake)
 	}
-	return f.Store.Wake(ctx, wake)
+	return f.Store.Wake(ctx, func(p int) { // for as long as no hook is set
+		f.waking.Lock()
+		defer f.waking.Unlock()
+		if f.wake == nil {
+			wake(p)
+		}
+	})
 }
 
 func (f *faulty) Due(ctx context.Context, realm string, limit int) ([]oneseat.Key, error) {
-	if h := hook(f, &f.due); h != nil {
-		return h(ctx, realm, limit)
+	f.mu.RLock()
+	h := f.due
+	if h == nil {
+		defer f.mu.RUnlock()
+		return f.Store.Due(ctx, realm, limit)
 	}
-	return f.Store.Due(ctx, realm, limit)
+	f.mu.RUnlock()
+	return h(ctx, realm, limit)
 }
 
 // deaf breaks the log and the push: the node hears of nothing any more.
@@ -121,11 +144,13 @@ func (f *faulty) deaf() {
 	})
 }
 
-// mute breaks the push: the node has to read the log on time.
+// mute breaks the push: the node has to read the log on time. What had woken it
+// before has been read when mute returns. It is for a bubble.
 func (f *faulty) mute() {
 	f.set(func() {
 		f.wake = func(ctx context.Context, _ func(int), _ wakeFunc) error { <-ctx.Done(); return ctx.Err() }
 	})
+	synctest.Wait()
 }
 
 // unreadable breaks reads only.

@@ -76,11 +76,9 @@ func (r *Registry) readLog(p int, wake <-chan struct{}) {
 
 // pause waits, or returns at once when the registry is closed.
 func (r *Registry) pause(d time.Duration) {
-	t := time.NewTimer(d)
-	defer t.Stop()
 	select {
 	case <-r.life.Done():
-	case <-t.C:
+	case <-time.After(d):
 	}
 }
 

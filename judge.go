@@ -86,13 +86,8 @@ func (s *seat) judge(now time.Time, epoch uint64, rule rule) judgement {
 	return judgement{verdict: verdictLive, seat: s}
 }
 
-// session is the live session that a judgement found, or nil.
-func (j judgement) session() *Session {
-	if j.verdict != verdictLive {
-		return nil
-	}
-	return &j.seat.Session
-}
+// session is the live session that a judgement found.
+func (j judgement) session() *Session { return &j.seat.Session }
 
 // term is how long a live seat is certain to go on, if nothing is committed: what
 // somebody who watches it has to know.

@@ -58,19 +58,21 @@ func (d *draft) sessionBounds() (bounds []bound) {
 				bounds = append(bounds, newBound(string(class), n, l.from))
 			}
 		}
-		return append(bounds, newBound(boundTotal, l.Total, l.from))
+		bounds = append(bounds, newBound(boundTotal, l.Total, l.from))
+		break
 	}
-	return nil
+	return bounds
 }
 
 // streamBounds are those in force for the account's streams.
-func (d *draft) streamBounds() []bound {
+func (d *draft) streamBounds() (bounds []bound) {
 	for _, l := range d.said() {
 		if l.Streams != 0 {
-			return []bound{newBound(boundStreams, l.Streams, l.from)}
+			bounds = append(bounds, newBound(boundStreams, l.Streams, l.from))
+			break
 		}
 	}
-	return nil
+	return bounds
 }
 
 // overflow returns the seats that have to go for all bounds to hold with the

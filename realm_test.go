@@ -468,3 +468,37 @@ func TestEndRealmIsKnownWithinMaxStaleWhereOnlyItsPartOfTheLogIsBroken(t *testin
 		wantEnded(t, b, g, oneseat.ReasonRealmEnded)
 	})
 }
+
+// An end of the realm that another overtakes ends the realm once more: somebody
+// may have signed in between.
+func TestAnEndOfTheRealmThatIsOvertakenEndsItToo(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a, b, _ := following(t, oneseat.Config{})
+		signIn(t, b, "grace", oneseat.SignInRequest{})
+		var between oneseat.Grant
+		a.set(func() {
+			a.update = func(ctx context.Context, k oneseat.Key, c change, next updateFunc) (oneseat.View, error) {
+				if between.Token == "" {
+					endRealm(t, b, "")
+					between = signIn(t, b, "ada", oneseat.SignInRequest{})
+				}
+				return next(ctx, k, c)
+			}
+		})
+		endRealm(t, a, "")
+		wantEnded(t, a, between, oneseat.ReasonRealmEnded)
+	})
+}
+
+// Whether the realm has been ended by a try without a reply is told by what there
+// was before. Who cannot know that ends nothing.
+func TestWithoutARecordToReadTheRealmIsNotEnded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a, _, _ := following(t, oneseat.Config{})
+		g := signIn(t, a, "ada", oneseat.SignInRequest{})
+		a.unreadable()
+		wantError(t, a.EndRealm(t.Context(), ""), oneseat.ErrStoreUnavailable)
+		a.up()
+		wantLive(t, a, g)
+	})
+}

@@ -295,3 +295,24 @@ func TestTheDisplacedEndNobody(t *testing.T) {
 		})
 	}
 }
+
+// A request that was committed and whose reply was lost has been done, although its
+// author is over by the time it is tried again.
+func TestWhatItsAuthorHadDoneCountsThoughHeIsOverByTheRetry(t *testing.T) {
+	r := newNode(t, memstore.New(), oneseat.Config{Limit: 3})
+	other := newNode(t, r.Store, oneseat.Config{Limit: 3})
+	gone, author := signIn(t, r, "ada", oneseat.SignInRequest{}), signIn(t, r, "ada", oneseat.SignInRequest{})
+	r.loseReplies(oneseat.KeyOf(realm, "ada"), 1, func() { _ = other.SignOut(t.Context(), string(author.Token)) })
+	n, err := r.EndOthers(t.Context(), "ada", author.Session.ID, oneseat.EndOptions{By: author.Session.ID})
+	if n != 1 || err != nil {
+		t.Errorf("%d were ended, %v", n, err)
+	}
+	wantEnded(t, r, gone, oneseat.ReasonRevoked)
+
+	author, last := signIn(t, r, "ada", oneseat.SignInRequest{}), signIn(t, r, "ada", oneseat.SignInRequest{})
+	r.loseReplies(oneseat.KeyOf(realm, "ada"), 1, nil)
+	if err := r.SignOut(t.Context(), string(author.Token)); err != nil {
+		t.Errorf("a sign-out whose reply was lost: %v", err)
+	}
+	wantLive(t, r, last)
+}

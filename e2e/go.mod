@@ -7,6 +7,7 @@ replace github.com/oneseat/oneseat => ../
 require (
 	github.com/chromedp/cdproto v0.159.0
 	github.com/chromedp/chromedp v0.23.0
+	github.com/oneseat/oneseat v0.0.0-00010101000000-000000000000
 	modernc.org/sqlite v1.62.0
 )
 

@@ -327,3 +327,39 @@ func TestAHijackedConnectionHasTheHalvesThatItHad(t *testing.T) {
 		t.Error("a half that the connection beneath has not")
 	}
 }
+
+func TestARefusalInThePlaceOfAnAnswerHasTheHeadersThatStoodAroundTheGuard(t *testing.T) {
+	around := func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			h := w.Header()
+			h.Set("Access-Control-Allow-Origin", "https://app.example")
+			h.Set("Content-Encoding", "rot13")
+			h.Set("X-Frame-Options", "DENY")
+			http.SetCookie(w, &http.Cookie{Name: "around", Value: "x"})
+			next.ServeHTTP(w, r)
+		})
+	}
+	overBothWithin(t, around, func(t *testing.T, s *site) {
+		s.mux.Handle("GET /slow", s.guard.Require(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			h := w.Header()
+			h.Set("Access-Control-Allow-Origin", "*")
+			h.Set("Content-Encoding", "of the handler")
+			h.Set("X-Secret", "of the session that ended")
+			h.Set("Referrer-Policy", "no-referrer")
+			http.SetCookie(w, &http.Cookie{Name: "inside", Value: "x"})
+			displace(t, s.seats)
+		})))
+		s.mux.Handle("GET /bare", s.guard.Require(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { displace(t, s.seats) })))
+		b := s.browser(t, firefox)
+		for _, path := range []string{"/slow", "/bare"} {
+			b.signIn("ada")
+			h := b.do("GET", path, nil).Header
+			if h.Get("Access-Control-Allow-Origin") != "https://app.example" || h.Get("Content-Encoding") != "rot13" || h.Get("X-Frame-Options") != "DENY" {
+				t.Errorf("%s: what stood around it is not there: %v", path, h)
+			}
+			if h.Get("X-Secret") != "" || path == "/slow" && (h.Get("Set-Cookie") != "" || h.Get("Referrer-Policy") != "no-referrer") {
+				t.Errorf("%s: what the handler set: %v", path, h)
+			}
+		}
+	})
+}

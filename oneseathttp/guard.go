@@ -144,7 +144,7 @@ func (g *Guard) around(next func(http.ResponseWriter, *http.Request, *request)) 
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if q := requestOf(r.Context()); q != nil && q.guard == g {
 			if !q.out.leads(w) { // an adapter has lost it
-				w = &writer{w, q}
+				w = &writer{below: w, q: q}
 			}
 			next(w, r, q)
 			return
@@ -202,7 +202,7 @@ func (g *Guard) serve(w http.ResponseWriter, r *http.Request, next func(http.Res
 // begin makes the record of a request of which nothing is known yet.
 func (g *Guard) begin(w http.ResponseWriter, r *http.Request) *request {
 	q := &request{guard: g, http1: r.ProtoMajor == 1}
-	q.out = writer{w, q}
+	q.out = writer{below: w, q: q}
 	q.holder.Request = q
 	return q
 }

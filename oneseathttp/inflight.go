@@ -84,7 +84,7 @@ func (q *request) advance(to state) {
 		return
 	}
 	q.state = to
-	if q.held != nil && !reaches(q.out.below) && q.held.Value(http.ServerContextKey) != nil {
+	if q.held != nil && !reaches(q.out.below) && q.held.Value(http.LocalAddrContextKey) != nil {
 		q.guard.hidden(q.out.below) // at the first answer, before it matters
 	}
 }
@@ -120,13 +120,15 @@ func (q *request) SessionEnded(cause error) {
 		return
 	}
 	past, c := time.Unix(1, 0), http.NewResponseController(q.out.below)
+	var read, write error
 	if q.in.ReadCloser != nil || q.state == sent {
-		_ = c.SetReadDeadline(past)
+		read = c.SetReadDeadline(past)
 	}
-	if q.state == sent || q.http1 { // HTTP/2 and 3 could not send the refusal any more
-		if err := c.SetWriteDeadline(past); err != nil {
-			q.guard.hidden(q.out.below)
-		}
+	if q.state == sent || q.http1 { // else HTTP/2 and 3 could not send the refusal any more
+		write = c.SetWriteDeadline(past)
+	}
+	if read != nil || write != nil {
+		q.guard.hidden(q.out.below)
 	}
 }
 
@@ -172,7 +174,10 @@ func (q *request) finish(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	broken := state == sent || past
-	if q.http1 && !broken { // End's deadline was for what might pass the guard
+	switch {
+	case broken && r.ProtoMajor == 3:
+		leaveUnfinished(w)
+	case !broken && q.http1: // End's deadline was for what might go past the guard
 		_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(refuseWithin))
 	}
 	switch p := recover(); {
@@ -183,11 +188,7 @@ func (q *request) finish(w http.ResponseWriter, r *http.Request) {
 	case p != nil && p != http.ErrAbortHandler:
 		panic(p)
 	}
-	for name := range w.Header() {
-		if !slices.Contains(siteHeaders, name) {
-			w.Header().Del(name)
-		}
-	}
+	q.out.restore()
 	if q.in.ReadCloser != nil && q.http1 {
 		w.Header().Set("Connection", "close") // its reading deadline has passed for good
 	}
@@ -195,14 +196,6 @@ func (q *request) finish(w http.ResponseWriter, r *http.Request) {
 }
 
 const refuseWithin = 10 * time.Second // a client that takes longer to read a refusal is dropped
-
-// siteHeaders are what a site says of itself on every answer: they stay on a
-// refusal that comes instead of the handler's answer. All others go, for they may
-// be about the session.
-var siteHeaders = []string{
-	"Content-Security-Policy", "Cross-Origin-Opener-Policy", "Cross-Origin-Resource-Policy", "Permissions-Policy",
-	"Referrer-Policy", "Strict-Transport-Security", "X-Content-Type-Options", "X-Frame-Options",
-}
 
 // breakOff panics, for the server to leave the answer without its proper end. A
 // middleware may recover from that and return, and then the server would end an
@@ -213,6 +206,16 @@ func breakOff(p any) {
 	defer panic(p)
 	if ofServer() {
 		runtime.Goexit()
+	}
+}
+
+// leaveUnfinished begins a part of an answer over HTTP/3 that cannot be sent, for
+// the deadline has passed. quic-go resets a stream with an unfinished part,
+// whatever happens to the panic.
+func leaveUnfinished(w http.ResponseWriter) {
+	w = innermost(w)
+	if http.NewResponseController(w).SetWriteDeadline(time.Unix(1, 0)) == nil {
+		_, _ = w.Write(make([]byte, piece))
 	}
 }
 

@@ -6,8 +6,10 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"math"
 	"net/http"
+	"slices"
 	"syscall"
 	"time"
 )
@@ -19,8 +21,10 @@ import (
 //
 // It is used by the handler's goroutine, as any ResponseWriter.
 type writer struct {
-	below http.ResponseWriter
-	q     *request
+	below  http.ResponseWriter
+	q      *request
+	around http.Header // what was there before the handler's, once that has asked
+	asked  bool
 }
 
 // piece is how much is passed on at a time: the request may be cut between two
@@ -29,7 +33,37 @@ type writer struct {
 const piece = 128 << 10
 
 // Header is the answer's header.
-func (w *writer) Header() http.Header { return w.below.Header() }
+func (w *writer) Header() http.Header {
+	h := w.below.Header()
+	if !w.asked && w.q.held != nil {
+		w.asked = true
+		if _, ours := h["Cache-Control"]; len(h) > 1 || !ours {
+			w.around = maps.Clone(h)
+		}
+	}
+	return h
+}
+
+// restore makes the header what it was before the handler, for a refusal in the
+// place of its answer: the handler's may be about the session. What stood around
+// the guard stays (a cross-origin permission, a compression), and so does what a
+// site says of itself on every answer. A cookie does not: it may be of the session
+// that has ended.
+func (w *writer) restore() {
+	if !w.asked {
+		return
+	}
+	h := w.below.Header()
+	maps.DeleteFunc(h, func(name string, _ []string) bool { return !slices.Contains(siteHeaders, name) })
+	maps.Copy(h, w.around)
+	h.Del("Set-Cookie")
+}
+
+// siteHeaders are what a site says of itself on every answer.
+var siteHeaders = []string{
+	"Content-Security-Policy", "Cross-Origin-Opener-Policy", "Cross-Origin-Resource-Policy", "Permissions-Policy",
+	"Referrer-Policy", "Strict-Transport-Security", "X-Content-Type-Options", "X-Frame-Options",
+}
 
 // WriteHeader sends the header, unless the request is over. What is sent before
 // it (1xx, but for a switch of protocols) is no answer yet: the refusal may still
@@ -221,6 +255,14 @@ func unwrapped(w http.ResponseWriter) http.ResponseWriter {
 	return nil
 }
 
+// innermost is the writer beneath all others, as far as they let one look.
+func innermost(w http.ResponseWriter) http.ResponseWriter {
+	for next := unwrapped(w); next != nil; next = unwrapped(w) {
+		w = next
+	}
+	return w
+}
+
 // reaches says that deadlines can be set through a writer.
 func reaches(w http.ResponseWriter) bool {
 	for ; w != nil; w = unwrapped(w) {
@@ -248,9 +290,7 @@ func written(w http.ResponseWriter) bool {
 // do not take part. Only for a request that was cut: net/http logs the second
 // case as a superfluous WriteHeader.
 func begun(w http.ResponseWriter) (yes bool) {
-	for next := unwrapped(w); next != nil; next = unwrapped(w) {
-		w = next
-	}
+	w = innermost(w)
 	switch fmt.Sprintf("%T", w) {
 	case "*http.response", "*http.http2responseWriter", "*http2.responseWriter", "*http3.responseWriter", "*httptest.ResponseRecorder":
 	default:
@@ -282,11 +322,8 @@ func (b *body) Read(p []byte) (int, error) {
 // hidden says once that a connection cannot be reached.
 func (g *Guard) hidden(w http.ResponseWriter) {
 	g.hides.Do(func() {
-		for next := unwrapped(w); next != nil; next = unwrapped(w) {
-			w = next
-		}
 		g.seats.Config().Logger.Warn("a middleware around the guard hides the connection: a request that is cut while it waits in a write or read goes on waiting there. "+
-			"Give its ResponseWriter a method Unwrap() http.ResponseWriter, or put it inside of the guard", "writer", fmt.Sprintf("%T", w))
+			"Give its ResponseWriter a method Unwrap() http.ResponseWriter, or put it inside of the guard", "writer", fmt.Sprintf("%T", innermost(w)))
 	})
 }
 

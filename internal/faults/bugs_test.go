@@ -16,7 +16,8 @@ var planted = flag.String("bugs", "sample", `planted bugs that have to be caught
 
 // bug is a mistake that breaks a promise on a store.
 type bug struct {
-	name, store, file, old, new string
+	name, store string
+	plant       func(root, dir string) (overlay string, err error)
 }
 
 // within is in how many rounds a planted bug has to show.
@@ -26,27 +27,42 @@ const within = "60"
 const sample = "Redis: a commit does not compare versions"
 
 var bugs = []bug{
-	{sample, "redis", "store/redisstore/commit.lua",
+	{sample, "redis", text("store/redisstore/commit.lua",
 		"local stale = held ~= ARGV[1] or now > tonumber(ARGV[2])",
-		"local stale = false"},
-	{"Redis: a reply that never came is called a refusal", "redis", "store/redisstore/update.go",
-		`return fmt.Errorf("%w: %w", oneseat.ErrUnknownOutcome, s.explain(ctx, err))`,
-		`return fmt.Errorf("%w", s.explain(ctx, err))`},
-	{"PostgreSQL: a commit does not compare versions", "postgres", "store/pgstore/update.go",
+		"local stale = false")},
+	{"Redis: a reply that never came is called a refusal", "redis", mistake("store/redisstore",
+		`return fmt.Errorf("%w: %w", oneseat.ErrUnknownOutcome, $explained)`,
+		`return fmt.Errorf("%w", $explained)`)},
+	{"PostgreSQL: a commit does not compare versions", "postgres", text("store/pgstore/update.go",
 		"WHERE key = $1 AND version = $5 AND",
-		"WHERE key = $1 AND $5::bigint >= 0 AND"},
-	{"PostgreSQL: a reply that never came is called a refusal", "postgres", "store/pgstore/update.go",
-		`fmt.Errorf("%w: %w", oneseat.ErrUnknownOutcome, s.explain(err))`,
-		`fmt.Errorf("%w", s.explain(err))`},
-	{"a retry admits twice", "redis", "admit.go",
-		"	if d.matchID(c.seat.ID) != (match{}) {\n",
-		"	if false {\n"},
-	{"memory is believed ten times as long", "redis", "cache.go",
-		"return e != nil && now.since(c.freshAsOf(e)) <= c.maxStale &&",
-		"return e != nil && now.since(c.freshAsOf(e)) <= 10*c.maxStale &&"},
-	{"what the log says cuts nothing", "redis", "watch.go",
-		"			r.endWatches(watchKey{key, e.Session}, e.Version, &EndedError{e.Ending()})\n",
-		""},
+		"WHERE key = $1 AND $5::bigint >= 0 AND")},
+	{"PostgreSQL: a reply that never came is called a refusal", "postgres", mistake("store/pgstore",
+		`return $view, $done, fmt.Errorf("%w: %w", oneseat.ErrUnknownOutcome, $explained)`,
+		`return $view, $done, fmt.Errorf("%w", $explained)`)},
+	{"a retry admits twice", "redis", named("a retry admits twice")},
+	{"memory is believed ten times as long", "redis", named("memory is believed ten times as long")},
+	{"what the log says cuts nothing", "redis", named("what the log says cuts nothing")},
+}
+
+// text is a mistake in a script or a query.
+func text(file, old, instead string) func(root, dir string) (string, error) {
+	return func(root, dir string) (string, error) { return mutants.PlantText(root, dir, file, old, instead) }
+}
+
+// mistake is one in the Go of a store.
+func mistake(dir, find, with string) func(root, dir string) (string, error) {
+	return mutants.Mistake{Name: find, Dir: dir, Edits: []mutants.Edit{{Find: find, With: with}}}.Plant
+}
+
+// named is one of those in the root package.
+func named(name string) func(root, dir string) (string, error) {
+	return func(root, dir string) (string, error) {
+		m, err := mutants.Named(name)
+		if err != nil {
+			return "", err
+		}
+		return m.Plant(root, dir)
+	}
 }
 
 // TestPlantedBugsAreCaught is that the harness can fail.
@@ -55,7 +71,7 @@ func TestPlantedBugsAreCaught(t *testing.T) {
 	for _, b := range chosen(t) {
 		t.Run(b.name, func(t *testing.T) {
 			dir := t.TempDir()
-			overlay, err := mutants.Plant(filepath.Join("..", ".."), dir, b.file, b.old, b.new)
+			overlay, err := b.plant(filepath.Join("..", ".."), dir)
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -10,7 +10,6 @@ import (
 	"bytes"
 	"context"
 	"fmt"
-	"net"
 	"os"
 	"os/exec"
 	"os/user"
@@ -92,17 +91,6 @@ func folder(t testing.TB, account *syscall.Credential) string {
 	return dir
 }
 
-// FreePort is a loopback port that nobody listened on a moment ago.
-func FreePort(t testing.TB) int {
-	t.Helper()
-	l, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port
-}
-
 // start runs a program until the test ends.
 func start(t testing.TB, account *syscall.Credential, path string, args ...string) *Process {
 	t.Helper()
@@ -170,12 +158,16 @@ func (p *Process) signal(s syscall.Signal) {
 	}
 }
 
-// await waits until ready says nil, at most 30 seconds, and fails the test with
-// all that the process said if it never does.
+// patience is how long is waited for what a server should do soon. Only one that
+// never does it is waited for that long: a busy machine takes its time.
+const patience = 2 * time.Minute
+
+// await waits until ready says nil, and fails the test with all that the process
+// said if it never does.
 func (p *Process) await(ready func(context.Context) error) {
 	p.t.Helper()
 	var err error
-	for end := time.Now().Add(30 * time.Second); time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
+	for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
 		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 		err = ready(ctx)
 		cancel()
@@ -183,7 +175,7 @@ func (p *Process) await(ready func(context.Context) error) {
 			return
 		}
 	}
-	p.t.Fatalf("%s is not ready after 30 s: %v\n%s", p.path, err, p.said)
+	p.t.Fatalf("%s is not ready after %v: %v\n%s", p.path, patience, err, p.said)
 }
 
 // run runs a program to its end.

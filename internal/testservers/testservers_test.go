@@ -30,33 +30,46 @@ func TestAServerIsKilledPausedAndStartedAgain(t *testing.T) {
 }
 
 func comesAndGoes(t *testing.T, s server, addr, question string) {
-	answers := func() bool {
-		ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+	answers := func(within time.Duration) bool {
+		ctx, cancel := context.WithTimeout(t.Context(), within)
 		defer cancel()
 		conn, err := (&net.Dialer{}).DialContext(ctx, "tcp", addr)
 		if err != nil {
 			return false
 		}
 		defer conn.Close()
-		_ = conn.SetDeadline(time.Now().Add(300 * time.Millisecond))
+		_ = conn.SetDeadline(time.Now().Add(within))
 		_, _ = conn.Write([]byte(question))
 		n, _ := conn.Read(make([]byte, 16))
 		return n > 0
 	}
 	s.Pause()
-	if answers() {
+	if answers(300 * time.Millisecond) {
 		t.Error("it answers though it is paused")
 	}
 	s.Continue()
 	s.Await()
 	s.Kill()
-	if answers() {
+	if answers(300 * time.Millisecond) {
 		t.Error("it answers though it was killed")
 	}
 	s.Start()
 	s.Await()
-	if !answers() {
+	if !answers(patience) {
 		t.Error("it does not answer after it was started again")
+	}
+}
+
+// TestAPortIsGivenOnce: also while nothing listens on it yet. That it is nobody
+// else's is known by a lock, so it makes no difference which process asks.
+func TestAPortIsGivenOnce(t *testing.T) {
+	given := make(map[int]bool)
+	for range 200 {
+		port := FreePort(t)
+		if given[port] {
+			t.Fatalf("%d was given twice", port)
+		}
+		given[port] = true
 	}
 }
 
@@ -70,7 +83,7 @@ func TestAPausedServerHasNoChildThatGoesOn(t *testing.T) {
 		}
 		p.Pause()
 		for _, pid := range family(p.cmd.Process.Pid) {
-			for deadline := time.Now().Add(5 * time.Second); !still(pid); { // it has been told to
+			for deadline := time.Now().Add(patience); !still(pid); { // it has been told to
 				if time.Now().After(deadline) {
 					t.Fatalf("process %d of a paused server goes on", pid)
 				}

@@ -158,7 +158,7 @@ func TestManyNodesMayMakeTheDatabaseAtOnceAndKeepNoLock(t *testing.T) {
 	for i := range 6 {
 		p := pool(t, with(t, to, "pool_max_conns=2"))
 		wg.Go(func() {
-			s, err := pgstore.Open(t.Context(), p, pgstore.Options{})
+			s, err := pgstore.Open(t.Context(), p, pgstore.Options{Logger: quiet})
 			if err != nil {
 				t.Error(err)
 				return
@@ -184,12 +184,12 @@ func TestADatabaseOfANewerReleaseOrOfAnotherProgramIsRefused(t *testing.T) {
 	t.Parallel()
 	_, to := fresh(t)
 	run(t, connect(t, to), "INSERT INTO oneseat_migrations VALUES (99, '0099_future.sql')")
-	_, err := pgstore.Open(t.Context(), pool(t, to), pgstore.Options{})
+	_, err := pgstore.Open(t.Context(), pool(t, to), pgstore.Options{Logger: quiet})
 	wantFailure(t, err, oneseat.FailureNewer)
 
 	to = database(t)
 	run(t, connect(t, to), "CREATE TABLE oneseat_rosters (theirs int)")
-	_, err = pgstore.Open(t.Context(), pool(t, to), pgstore.Options{})
+	_, err = pgstore.Open(t.Context(), pool(t, to), pgstore.Options{Logger: quiet})
 	wantFailure(t, err, oneseat.FailureForeign)
 	if got := rowsOf(t, to, "SELECT count(*) FROM information_schema.tables WHERE table_schema = 'public'"); got[0] != "1" {
 		t.Errorf("%s tables", got[0])

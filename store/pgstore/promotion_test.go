@@ -3,7 +3,6 @@ package pgstore_test
 import (
 	"errors"
 	"fmt"
-	"log/slog"
 	"slices"
 	"strings"
 	"testing"
@@ -39,10 +38,11 @@ func TestWhatAPromotionRevivesEndRealmEnds(t *testing.T) {
 	}
 
 	ada, grace := enter("ada"), enter("grace")
-	waitUntil(t, func() bool { // for both: grace was the last
-		return slices.Equal(rowsOf(t, standby.URL, "SELECT account FROM oneseat_signed_in WHERE account = 'grace'"), []string{"grace"})
-	}, func() string { return "the standby is behind" })
-	_, err := pgstore.Open(t.Context(), pool(t, standby.URL), pgstore.Options{})
+	caughtUp(t, primary, standby)
+	if got := rowsOf(t, standby.URL, "SELECT account FROM oneseat_signed_in ORDER BY account"); !slices.Equal(got, []string{"ada", "grace"}) {
+		t.Fatalf("the standby has %q", got)
+	}
+	_, err := pgstore.Open(t.Context(), pool(t, standby.URL), pgstore.Options{Logger: quiet})
 	wantFailure(t, err, oneseat.FailureReadOnly)
 	if text := fmt.Sprint(err); !strings.Contains(text, standby.Addr) || !strings.Contains(text, "connect to the primary") {
 		t.Errorf("of a standby it says %q", text)
@@ -113,10 +113,19 @@ func TestWhatAPromotionRevivesEndRealmEnds(t *testing.T) {
 	}
 }
 
+// caughtUp waits until a standby has all that its primary has now. Before, it may
+// not even have the tables.
+func caughtUp(t *testing.T, primary, standby *testservers.Postgres) {
+	t.Helper()
+	written := rowsOf(t, primary.URL, "SELECT pg_current_wal_lsn()::text")[0]
+	has := "SELECT coalesce(pg_last_wal_replay_lsn() >= '" + written + "', false)"
+	waitUntil(t, func() bool { return rowsOf(t, standby.URL, has)[0] == "true" }, func() string { return "the standby is behind" })
+}
+
 // node is a registry as it is set up by default.
 func node(t *testing.T, to string) *oneseat.Registry {
 	t.Helper()
-	seats, err := oneseat.New(open(t, to), oneseat.Config{Logger: slog.New(slog.DiscardHandler)})
+	seats, err := oneseat.New(open(t, to), oneseat.Config{Logger: quiet})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -17,7 +17,7 @@ func TestAServersClockThatIsSetUndoesNothing(t *testing.T) {
 	r, set := testservers.StartRedisWithAClock(t)
 	s, other := open(t, r.URL, redisstore.Options{}), open(t, r.URL, redisstore.Options{})
 	node := func(s *redisstore.Store) *oneseat.Registry {
-		seats, err := oneseat.New(s, oneseat.Config{MaxStale: oneseat.FreshAlways})
+		seats, err := oneseat.New(s, oneseat.Config{MaxStale: oneseat.FreshAlways, Logger: quiet})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -96,7 +96,7 @@ func TestAServersClockThatIsSetTimesOutAccordingly(t *testing.T) {
 	r, set := testservers.StartRedisWithAClock(t)
 	node := func() *oneseat.Registry {
 		seats, err := oneseat.New(open(t, r.URL, redisstore.Options{}), oneseat.Config{
-			MaxStale: oneseat.FreshAlways, Idle: oneseat.NoTimeout, Absolute: 2 * time.Hour,
+			MaxStale: oneseat.FreshAlways, Idle: oneseat.NoTimeout, Absolute: 2 * time.Hour, Logger: quiet,
 		})
 		if err != nil {
 			t.Fatal(err)

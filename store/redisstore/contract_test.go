@@ -3,7 +3,6 @@ package redisstore_test
 import (
 	"crypto/rand"
 	"testing"
-	"time"
 
 	"github.com/oneseat/oneseat"
 	"github.com/oneseat/oneseat/internal/testservers"
@@ -16,7 +15,8 @@ func TestStoreContract(t *testing.T) {
 }
 
 func TestStoreContractOnACluster(t *testing.T) {
-	contract(t, testservers.StartRedisCluster(t).URL)
+	// Nobody fails here: a master that a busy machine keeps waiting is not replaced.
+	contract(t, testservers.StartRedisCluster(t, "--cluster-node-timeout", "60000").URL)
 }
 
 // contract gives every database of the suite a prefix of its own.
@@ -25,7 +25,7 @@ func contract(t *testing.T, url string) {
 		prefix := "test-" + rand.Text() + ":"
 		t.Cleanup(func() { remove(t, url, prefix) })
 		return func() oneseat.Store {
-			return open(t, url, redisstore.Options{Prefix: prefix, Timeout: 20 * time.Second})
+			return open(t, url, redisstore.Options{Prefix: prefix})
 		}
 	})
 }

@@ -78,7 +78,7 @@ func TestAStoreOfAnotherProgramOrANewerReleaseIsRefused(t *testing.T) {
 		"theirs": oneseat.FailureForeign, "oneseat 1 partitions 64": oneseat.FailureNewer, "oneseat 2": oneseat.FailureNewer,
 	} {
 		run(t, sh, "SET", "oneseat:store", value)
-		_, err := redisstore.Open(t.Context(), r.URL, redisstore.Options{})
+		_, err := redisstore.Open(t.Context(), r.URL, redisstore.Options{Timeout: patience})
 		wantFailure(t, err, want)
 		if got, _ := run(t, sh, "GET", "oneseat:store").ToString(); got != value {
 			t.Errorf("%q is now %q", value, got)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"path/filepath"
 	"strconv"
 	"sync"
@@ -115,7 +116,7 @@ func crowd(args []string, say func(string)) (err error) {
 	if err != nil {
 		return err
 	}
-	r, err := oneseat.New(s, oneseat.Config{Realm: realm, Limit: crowdLimit})
+	r, err := oneseat.New(s, oneseat.Config{Realm: realm, Limit: crowdLimit, Logger: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		return err
 	}
@@ -126,7 +127,14 @@ func crowd(args []string, say func(string)) (err error) {
 		go func() {
 			errs <- func() error {
 				for n := range each {
-					g, err := r.SignIn(context.Background(), fmt.Sprint("account", (i+n)%crowdAccounts), oneseat.SignInRequest{})
+					var g oneseat.Grant
+					var err error
+					for end := time.Now().Add(patience); ; { // what was too slow for people has done nothing
+						g, err = r.SignIn(context.Background(), fmt.Sprint("account", (i+n)%crowdAccounts), oneseat.SignInRequest{})
+						if !errors.Is(err, oneseat.ErrStoreUnavailable) || time.Now().After(end) {
+							break
+						}
+					}
 					if err != nil {
 						return err
 					}

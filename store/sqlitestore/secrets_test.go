@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/base64"
 	"fmt"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"testing"
@@ -20,7 +21,7 @@ func TestACopyOfTheFilesSignsNobodyIn(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer store.Close()
-	seats, err := oneseat.New(store, oneseat.Config{Limit: 2})
+	seats, err := oneseat.New(store, oneseat.Config{Limit: 2, Logger: slog.New(slog.NewTextHandler(t.Output(), nil))})
 	if err != nil {
 		t.Fatal(err)
 	}

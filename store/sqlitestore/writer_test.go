@@ -244,7 +244,7 @@ func TestADecisionThatIsTooOldIsMadeAgain(t *testing.T) {
 		}
 		return seat("ada", "A")(v)
 	})
-	if err != nil || len(nows) != 2 || nows[1].Sub(nows[0]) < oneseat.MaxUpdateAge {
+	if err != nil || len(nows) < 2 || nows[1].Sub(nows[0]) < oneseat.MaxUpdateAge {
 		t.Errorf("%v; decided at %v", err, nows)
 	}
 	wantLive(t, s, "ada", "A")

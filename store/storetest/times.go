@@ -18,49 +18,64 @@ var times = []promise{
 // nowAfterLock has a second update begin while the change of a first one takes
 // its time. The second comes after the first, so its Now does too: had it been
 // read before waiting, timeouts would be decided by a time long gone.
+//
+// Where nothing is locked the second may read while the first runs and, on a busy
+// machine, be kept waiting until that has ended, without having waited for it.
+// That is no fault, and does not happen time after time.
 func nowAfterLock(t *testing.T, fresh Factory) {
 	ns := nodes(t, fresh, 2)
+	const tries = 5
 	for _, writes := range []bool{false, true} {
-		var first, second oneseat.View
-		var ended, begun time.Time // the last run of the first change ended, that of the second began
-		var took time.Duration
-		done := make(chan struct{})
-		started := false
-		committed := ns[0].update(t, key("ada"), func(v oneseat.View) (oneseat.Change, error) {
-			began := time.Now()
-			first = v
-			if !started {
-				started = true
-				calling := make(chan struct{})
-				go func() {
-					defer close(done)
-					close(calling)
-					_, err := ns[1].Update(t.Context(), key("ada"), func(v oneseat.View) (oneseat.Change, error) {
-						begun, second = time.Now(), v
-						return touching(v)
-					})
-					if err != nil {
-						t.Errorf("Update: %v", err)
-					}
-				}()
-				<-calling
+		for try := 1; ; try++ {
+			took, lag, waited := secondAfterFirst(t, ns, writes)
+			if !waited || lag >= took/2 {
+				break
 			}
-			occupy(60 * time.Millisecond)
-			ended = time.Now()
-			took = ended.Sub(began)
-			if !writes {
-				return oneseat.Change{}, nil
+			if try == tries {
+				t.Errorf("the first update held the roster for %v, and the second, which came after it, was shown a time only %v later", took, lag)
+				break
 			}
-			return seating("ada", "s")(v)
-		})
-		await(t, done, "the second update")
-		if begun.Before(ended) && (!writes || second.Version < committed.Version) {
-			continue // without a lock the second may have come first
-		}
-		if lag := second.Now.Sub(first.Now); lag < took/2 {
-			t.Errorf("the first update held the roster for %v, and the second, which came after it, was shown a time only %v later", took, lag)
 		}
 	}
+}
+
+// secondAfterFirst says how long the change of a first update took, how much later
+// the time is that a second one was shown, and whether the second came after it.
+func secondAfterFirst(t *testing.T, ns []node, writes bool) (took, lag time.Duration, waited bool) {
+	var first, second oneseat.View
+	var ended, begun time.Time // the last run of the first change ended, that of the second began
+	done := make(chan struct{})
+	started := false
+	committed := ns[0].update(t, key("ada"), func(v oneseat.View) (oneseat.Change, error) {
+		began := time.Now()
+		first = v
+		if !started {
+			started = true
+			calling := make(chan struct{})
+			go func() {
+				defer close(done)
+				close(calling)
+				_, err := ns[1].Update(t.Context(), key("ada"), func(v oneseat.View) (oneseat.Change, error) {
+					begun, second = time.Now(), v
+					return touching(v)
+				})
+				if err != nil {
+					t.Errorf("Update: %v", err)
+				}
+			}()
+			<-calling
+		}
+		occupy(60 * time.Millisecond)
+		ended = time.Now()
+		took = ended.Sub(began)
+		if !writes {
+			return oneseat.Change{}, nil
+		}
+		return seating("ada", "s")(v)
+	})
+	await(t, done, "the second update")
+	early := begun.Before(ended) && (!writes || second.Version < committed.Version) // possible without a lock
+	return took, second.Now.Sub(first.Now), !early
 }
 
 // occupy takes time, as a change does on a loaded machine.

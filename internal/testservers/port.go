@@ -1,0 +1,64 @@
+package testservers
+
+import (
+	"net"
+	"os"
+	"path/filepath"
+	"strconv"
+	"syscall"
+	"testing"
+)
+
+// Ports from here to there are given to servers. The system gives none of them to
+// a connection that goes out, or to a listener that asks for any: with one of
+// those a port could be taken between the moment it was chosen and the moment a
+// server listens on it, or while a server that was killed is not started again.
+const (
+	firstPort = 20000
+	lastPort  = 31999
+)
+
+// FreePort returns a loopback port on which nothing listens. It belongs to the
+// test's process until that ends: FreePort does not return it again, here or in
+// another process.
+func FreePort(t testing.TB) int {
+	t.Helper()
+	dir := filepath.Join(os.TempDir(), "oneseat-ports")
+	if err := os.MkdirAll(dir, 0o777); err != nil { //nolint:gosec // every user's tests take their ports here
+		t.Fatal(err)
+	}
+	_ = os.Chmod(dir, 0o777) //nolint:gosec // as above; the umask may have narrowed it
+	const ports = lastPort - firstPort + 1
+	begin := os.Getpid() * 97 // so that processes look in different places
+	for i := range ports {
+		if port := firstPort + (begin+i)%ports; reserve(dir, port) && free(t, port) {
+			return port
+		}
+	}
+	t.Fatalf("no port of %d to %d is free", firstPort, lastPort)
+	return 0
+}
+
+// reserve says that a port belongs to this process from now on. The lock on the
+// port's file says so to others; its descriptor is closed with the process.
+func reserve(dir string, port int) bool {
+	fd, err := syscall.Open(filepath.Join(dir, strconv.Itoa(port)), syscall.O_RDONLY|syscall.O_CREAT|syscall.O_CLOEXEC, 0o666)
+	if err != nil {
+		return false
+	}
+	if err := syscall.Flock(fd, syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+		_ = syscall.Close(fd)
+		return false
+	}
+	return true
+}
+
+// free says that nothing listens on a port that is not a test's own server.
+func free(t testing.TB, port int) bool {
+	t.Helper()
+	l, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", loopback(port))
+	if err != nil {
+		return false
+	}
+	return l.Close() == nil
+}
