@@ -98,7 +98,6 @@ func (r *Registry) CheckAndWatch(ctx context.Context, token string, active bool,
 		if !intact(token) {
 			return nil, ErrNoSession
 		}
-		m = memory{}
 		s, err = r.checkStore(ctx, c, active)
 	}
 	if err != nil {
