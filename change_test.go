@@ -161,6 +161,9 @@ func TestCommitErasesARosterWithNothingLeftToKnow(t *testing.T) {
 	control := &Roster{Realm: "r", realmEpoch: 1}
 	same(t, "the control record", draftOf(control, 0, plain).commit(), Change{Roster: control})
 	same(t, "the control record, settled", draftOf(control, 0, plain).changed(), Change{})
+	until := plain
+	until.adoptUntil = at(0)
+	same(t, "nobody is adopted any more", draftOf(aRoster(), 0, until).commit(), Change{Erase: true})
 	told := draftOf(aRoster(), 0, plain)
 	told.note(EventSignInRefused)
 	for name, c := range map[string]Change{

@@ -84,7 +84,7 @@ func (r *Registry) recollect(c claim, now instant) (m memory) {
 	if m.entry = r.cache.get(c.key); m.entry == nil {
 		return m
 	}
-	m.at = after(m.entry.Now, now.since(m.entry.loaded))
+	m.at = m.entry.Now.Add(now.since(m.entry.loaded))
 	var epoch uint64
 	if m.control = r.controlEntry(); m.control != nil {
 		epoch = m.control.epoch()
@@ -115,7 +115,7 @@ func (r *Registry) checkMemory(c claim, active bool) (m memory, answered bool, e
 		r.stats.cached.Add(1)
 		return m, true, nil
 	}
-	return m, false, nil
+	return memory{}, false, nil
 }
 
 // checkStore answers a claim that the cache could not answer.
@@ -124,7 +124,7 @@ func (r *Registry) checkStore(ctx context.Context, c claim, active bool) (judgem
 	if errors.Is(err, ErrUnknownOutcome) { // of recording a timeout, or a touch: it is asked again
 		err = fmt.Errorf("%w: %w", ErrStoreUnavailable, err)
 	}
-	if err != nil && r.config.DangerouslyAllowWhenStoreIsDown && errors.Is(err, ErrStoreUnavailable) {
+	if r.config.DangerouslyAllowWhenStoreIsDown && errors.Is(err, ErrStoreUnavailable) {
 		if m := r.recollect(c, r.now()); m.verdict == verdictLive {
 			return m.judgement, nil
 		}

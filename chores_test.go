@@ -84,6 +84,11 @@ func TestUseAfterTheEndIsReportedOnceAnHour(t *testing.T) {
 		if n := used(); n != 1 {
 			t.Fatalf("%d events, want one", n)
 		}
+		sent := a.updates.Load() + b.updates.Load()
+		use()
+		if n := a.updates.Load() + b.updates.Load() - sent; n != 0 {
+			t.Errorf("%d updates for what is reported already", n)
+		}
 		events := logged(t, store, "ada")
 		if e := events[len(events)-1]; e.Session != old.Session.ID || e.Reason != oneseat.ReasonDisplaced || e.Device != laptop {
 			t.Errorf("the event is %+v", e)

@@ -28,11 +28,3 @@ func (r *Registry) now() instant {
 	w, m := r.config.Clock()
 	return instant{time.Duration(w.UnixNano()), m}
 }
-
-// after is t carried forward by d, which may be forever.
-func after(t time.Time, d time.Duration) time.Time {
-	if d == forever {
-		return t.AddDate(1000, 0, 0)
-	}
-	return t.Add(d)
-}

@@ -69,7 +69,7 @@ func (v View) draft(p premises, rule rule) *draft {
 	if v.Roster == nil {
 		d.Account = p.account
 	}
-	for _, s := range slices.Clone(d.seats) {
+	for _, s := range d.seats {
 		reason, over := s.timeout(v.Now, rule)
 		if s.epoch < d.given.epoch {
 			reason, over = ReasonRealmEnded, true
@@ -136,7 +136,7 @@ func (d *draft) end(id SessionID, how Ending) {
 		d.forget()
 	}
 	d.noteSeat(EventSessionEnded, EventStreamEnded, &s).tell(how)
-	for _, child := range slices.Clone(d.seats) {
+	for _, child := range d.seats {
 		if child.parent == id {
 			d.end(child.ID, how)
 		}

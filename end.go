@@ -59,7 +59,7 @@ func (d *draft) endWhere(e *endRequest) (Change, error) {
 	if e.others {
 		d.tickets = nil
 	}
-	for _, s := range slices.Clone(d.seats) {
+	for _, s := range d.seats {
 		if e.selects(&s) && d.seat(s.ID) >= 0 { // else it ended with its parent
 			d.end(s.ID, how)
 			e.ended = append(e.ended, s.ID)

@@ -1,6 +1,7 @@
 package oneseat_test
 
 import (
+	"context"
 	"fmt"
 	"strings"
 	"testing"
@@ -113,6 +114,79 @@ func TestEndWhoseReplyWasLostCountsWhatItEnded(t *testing.T) {
 		}
 		if got := count(logged(t, store, "ada"), oneseat.EventSessionEnded); got != 5 {
 			t.Errorf("%d events", got)
+		}
+	})
+}
+
+// What an earlier try of an end has ended counts, although its reply was lost: but
+// only what that very end did.
+func TestAnEndCountsWhatItEndedItself(t *testing.T) {
+	for name, other := range map[string]oneseat.EndOptions{
+		"the same":       {Reason: oneseat.ReasonRevoked, Actor: "support"},
+		"another reason": {Reason: oneseat.ReasonCredentialsChanged, Actor: "support"},
+		"another actor":  {Reason: oneseat.ReasonRevoked, Actor: "somebody"},
+		"another author": {Reason: oneseat.ReasonRevoked, Actor: "support", By: "x"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				a, b, store := following(t, oneseat.Config{})
+				g := signIn(t, a, "ada", oneseat.SignInRequest{})
+				tries := 0
+				a.set(func() {
+					a.update = func(ctx context.Context, k oneseat.Key, c change, next updateFunc) (oneseat.View, error) {
+						if tries++; tries > 1 {
+							return next(ctx, k, c)
+						}
+						// It decides, and is not committed; somebody else is quicker.
+						views, err := store.Load(ctx, k)
+						if err != nil {
+							return oneseat.View{}, err
+						}
+						_, _ = c(views[0])
+						if _, err := b.End(ctx, "ada", other, g.Session.ID); err != nil {
+							return oneseat.View{}, err
+						}
+						return oneseat.View{}, oneseat.ErrUnknownOutcome
+					}
+				})
+				n, err := a.End(t.Context(), "ada", oneseat.EndOptions{Reason: oneseat.ReasonRevoked, Actor: "support"}, g.Session.ID)
+				want := 0
+				if name == "the same" {
+					want = 1 // nobody can tell the two apart
+				}
+				if n != want || err != nil {
+					t.Errorf("got %d, %v, want %d", n, err, want)
+				}
+			})
+		})
+	}
+}
+
+// A change may run again because somebody else was quicker. What it would have
+// ended then is no lost try.
+func TestAnEndThatIsDecidedAgainHasNoEarlierTry(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a, b, store := following(t, oneseat.Config{})
+		g := signIn(t, a, "ada", oneseat.SignInRequest{})
+		first := true
+		a.set(func() {
+			a.update = func(ctx context.Context, k oneseat.Key, c change, next updateFunc) (oneseat.View, error) {
+				if first {
+					first = false
+					views, err := store.Load(ctx, k)
+					if err != nil {
+						return oneseat.View{}, err
+					}
+					_, _ = c(views[0])
+					if _, err := b.End(ctx, "ada", oneseat.EndOptions{}, g.Session.ID); err != nil {
+						return oneseat.View{}, err
+					}
+				}
+				return next(ctx, k, c)
+			}
+		})
+		if n, err := a.End(t.Context(), "ada", oneseat.EndOptions{}, g.Session.ID); n != 0 || err != nil {
+			t.Errorf("got %d, %v, want none", n, err)
 		}
 	})
 }

@@ -15,3 +15,13 @@ func (r *Registry) CheckAndWatchLate(ctx context.Context, token string, w *Watch
 	r.watch(ctx, claim{key: key, id: m.session().ID}, w, by, m)
 	return true
 }
+
+// LoadsUnderWay counts the loads that are registered in the cache.
+func (r *Registry) LoadsUnderWay() (n int) {
+	for i := range r.cache.shards {
+		for _, l := range r.cache.shards[i].loads {
+			n += l.loads
+		}
+	}
+	return n
+}

@@ -438,3 +438,81 @@ func TestAPushThatBreaksIsTakenUpAgain(t *testing.T) {
 		wantEnded(t, r, g, oneseat.ReasonDisplaced)
 	})
 }
+
+// The log is read four times in MaxStale though nothing wakes its reader, and four
+// times a second where memory is never believed.
+func TestTheLogIsReadFourTimesInMaxStale(t *testing.T) {
+	for stale, pulse := range map[time.Duration]time.Duration{8 * time.Second: 2 * time.Second, oneseat.FreshAlways: time.Second / 4} {
+		synctest.Test(t, func(t *testing.T) {
+			r := newNode(t, memstore.New(), oneseat.Config{MaxStale: stale})
+			synctest.Wait()
+			var calls atomic.Int64
+			r.set(func() {
+				r.changes = func(ctx context.Context, p int, after oneseat.Cursor, next tailFunc) (oneseat.Tail, error) {
+					calls.Add(1)
+					return next(ctx, p, after)
+				}
+			})
+			time.Sleep(100*pulse + pulse/2)
+			if n := calls.Load(); n != 100 {
+				t.Errorf("MaxStale %v: it was read %d times in %v", stale, n, 100*pulse)
+			}
+		})
+	}
+}
+
+// A log that cannot be read is tried again after 20 ms, and then after twice as
+// long each time, up to a second. The next outage begins with 20 ms again.
+func TestABrokenLogIsTriedLessAndLess(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var heard safeBuffer
+		f := &faulty{Store: memstore.New()}
+		r := node{newRegistry(t, f, oneseat.Config{MaxStale: time.Minute, Logger: slog.New(slog.NewTextHandler(&heard, nil))}), f}
+		synctest.Wait()
+		for range 2 {
+			var mu sync.Mutex // guards both
+			var tries []time.Duration
+			var began time.Time
+			r.set(func() {
+				r.changes = func(context.Context, int, oneseat.Cursor, tailFunc) (oneseat.Tail, error) {
+					mu.Lock()
+					defer mu.Unlock()
+					if began.IsZero() {
+						began = time.Now()
+					}
+					tries = append(tries, time.Since(began))
+					return oneseat.Tail{}, errDown
+				}
+			})
+			time.Sleep(2 * time.Minute)
+			r.up()
+			mu.Lock()
+			const ms = time.Millisecond
+			want := []time.Duration{0, 20 * ms, 60 * ms, 140 * ms, 300 * ms, 620 * ms, 1260 * ms, 2260 * ms, 3260 * ms}
+			if len(tries) < len(want) || !slices.Equal(tries[:len(want)], want) {
+				t.Errorf("it was tried after %v", tries[:min(len(tries), len(want))])
+			}
+			mu.Unlock()
+			time.Sleep(2 * time.Minute)
+		}
+		if broken, again := strings.Count(heard.String(), "cannot be read"), strings.Count(heard.String(), "can be read again"); broken != 2 || again != 2 {
+			t.Errorf("it was told of %d outages and %d ends of one: %s", broken, again, heard.String())
+		}
+	})
+}
+
+// A registry that is closed has nothing to say about that.
+func TestCloseWarnsOfNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var heard safeBuffer
+		r, err := oneseat.New(memstore.New(), oneseat.Config{Logger: slog.New(slog.NewTextHandler(&heard, nil))})
+		if err != nil {
+			t.Fatal(err)
+		}
+		signIn(t, r, "ada", oneseat.SignInRequest{})
+		synctest.Wait()
+		if err := r.Close(); err != nil || heard.String() != "" {
+			t.Errorf("%v; it said %s", err, heard.String())
+		}
+	})
+}

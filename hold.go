@@ -103,7 +103,6 @@ func (r *Registry) CheckAndWatch(ctx context.Context, token string, active bool,
 		if !intact(token) {
 			return nil, ErrNoSession
 		}
-		m = memory{}
 		m.judgement, err = r.checkStore(ctx, c, active)
 	}
 	if err != nil {

@@ -197,3 +197,40 @@ func TestAnAccountInJSON(t *testing.T) {
 		t.Errorf("%s", b)
 	}
 }
+
+// What is read of an account is the reader's: it may change it.
+func TestTheLimitsOfAnAccountAreTheReaders(t *testing.T) {
+	r := newNode(t, memstore.New(), oneseat.Config{})
+	limits := oneseat.Limits{Total: 3, Classes: map[oneseat.Class]int{"tv": 1}}
+	if err := r.SetLimit(t.Context(), "ada", limits, ""); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		a, err := r.Account(t.Context(), "ada")
+		if err != nil || !a.Limits.Equal(limits) {
+			t.Fatalf("got %+v, %v", a.Limits, err)
+		}
+		a.Limits.Classes["tv"] = 2
+	}
+}
+
+func TestAnAccountShowsWhenItsDevicesAlternated(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := memstore.New()
+		r := newNode(t, store, oneseat.Config{MaxStale: time.Minute})
+		for i := range 8 {
+			signIn(t, r, "ada", oneseat.SignInRequest{DeviceID: fmt.Sprintf("a device with the number %d", i%2)})
+			time.Sleep(time.Second)
+		}
+		var noticed time.Time
+		for _, e := range logged(t, store, "ada") {
+			if e.Type == oneseat.EventTakeoverNoticed {
+				noticed = e.At
+			}
+		}
+		a, err := r.Account(t.Context(), "ada")
+		if err != nil || noticed.IsZero() || !a.Takeover.Equal(noticed) {
+			t.Errorf("got %v, %v, want %v", a.Takeover, err, noticed)
+		}
+	})
+}

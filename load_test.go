@@ -288,3 +288,32 @@ func TestOneBadRosterDoesNotFailTheOthersOfItsBatch(t *testing.T) {
 		wg.Wait()
 	})
 }
+
+// Whatever becomes of a read, it is not under way for ever: what is registered
+// costs memory, and keeps changes from being forgotten.
+func TestNoLoadIsUnderWayWhenAllIsDone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a, b, _ := following(t, oneseat.Config{Idle: time.Hour, WhenFull: oneseat.PolicyAsk})
+		g := signIn(t, a, "ada", oneseat.SignInRequest{})
+		for _, r := range []node{a, b} {
+			wantLive(t, r, g)
+			_, _ = r.CheckID(t.Context(), "nobody", "nobody")
+			_, _ = r.Sessions(t.Context(), "ada")
+			_, _ = r.SignIn(t.Context(), "ada", oneseat.SignInRequest{})
+			_, cancel := r.Hold(t.Context(), g.Session)
+			cancel()
+			r.unreadable()
+			_, _ = r.Check(t.Context(), string(g.Token))
+			r.up()
+			r.unwritable()
+			_, _ = r.EndAll(t.Context(), "ada", oneseat.EndOptions{})
+			r.up()
+		}
+		time.Sleep(time.Hour)
+		_, _ = a.Check(t.Context(), string(g.Token)) // which has timed out
+		synctest.Wait()
+		if n := a.LoadsUnderWay() + b.LoadsUnderWay(); n != 0 {
+			t.Errorf("%d are still under way", n)
+		}
+	})
+}

@@ -108,3 +108,18 @@ func TestWithoutTheSwitchAFailedUpdateForgetsNothing(t *testing.T) {
 		wantEnded(t, b, gone, oneseat.ReasonDisplaced) // only an unknown outcome drops what is known
 	})
 }
+
+// The switch named Dangerously is for a store that does not answer. An answer is
+// an answer.
+func TestANoOfTheStoreIsNoWhateverTheSwitch(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a, b, store := following(t, oneseat.Config{DangerouslyAllowWhenStoreIsDown: true})
+		g := signIn(t, a, "ada", oneseat.SignInRequest{})
+		wantLive(t, b, g)
+		b.deaf()
+		time.Sleep(2 * maxStale)
+		deleteRow(t, store, "ada")
+		_, err := b.Check(t.Context(), string(g.Token))
+		wantError(t, err, oneseat.ErrNoSession)
+	})
+}

@@ -149,7 +149,22 @@ func TestClaimByIdOrBySecret(t *testing.T) {
 	same(t, "an absent roster", viewAt(nil, 0).match(claim{id: "a"}, noon), match{})
 	same(t, "by id", viewAt(ro, 0).match(claim{id: "a"}, noon).seat.ID, SessionID("a"))
 	same(t, "by secret", viewAt(ro, 0).match(claim{secret: dig("a")}, noon).seat.ID, SessionID("a"))
+	parts := viewAt(aRoster(aSeat("a"), aSeat("stream", under("a")), anEnding("e", ReasonSignedOut, 0, "e")), 0)
+	same(t, "a stream of its session", parts.match(claim{id: "stream", parent: "a"}, noon).seat.ID, SessionID("stream"))
+	same(t, "a stream of another session, which has ended", parts.match(claim{id: "stream", parent: "e"}, noon), match{})
+	same(t, "a stream as a session", parts.match(claim{id: "stream"}, noon), match{})
+	same(t, "a stream of a session that has ended", parts.match(claim{id: "gone", parent: "e"}, noon).ending.Parent, SessionID("e"))
+	seated, _ := viewAt(ro, time.Second).trace(claim{secret: dig("old a")})
+	same(t, "a trace by the secret before, within its grace", seated, true)
+	seated, _ = viewAt(ro, time.Hour).trace(claim{secret: dig("old a")})
+	same(t, "a trace by the secret before, after its grace", seated, false)
 	same(t, "a secret counts and an id beside it does not", viewAt(ro, 0).match(claim{secret: dig("x"), id: "a"}, noon), match{})
+}
+
+// The realm's end says of a stream whose it was.
+func TestTheRealmsEndSaysWhoseAStreamWas(t *testing.T) {
+	s := aSeat("stream", under("a"))
+	same(t, "ending", *s.judge(noon, 2, plain).ending, Ending{Session: "stream", Parent: "a", Reason: ReasonRealmEnded, At: micros(2).time(), Device: s.Device})
 }
 
 // Nothing in it times out, and it is needed for ever.

@@ -40,7 +40,10 @@ func TestEveryOperationJudgesEverySecretAlike(t *testing.T) {
 		},
 		{
 			name: "rotated later", check: "none", signOut: "none", rotate: "none",
-			make: func(t *testing.T, s *scene) { s.now = rotate(t, s.node, s.held); time.Sleep(10*time.Second + time.Millisecond) },
+			make: func(t *testing.T, s *scene) {
+				s.now = rotate(t, s.node, s.held)
+				time.Sleep(10*time.Second + time.Millisecond)
+			},
 		},
 		{
 			name: "renewed within a minute", check: "renewed", rotate: "renewed", others: "renewed", renews: true,

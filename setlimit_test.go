@@ -592,3 +592,15 @@ func TestAClosedLaptopDoesNotLockItsOwnerOut(t *testing.T) {
 		wantLive(t, r, there)
 	})
 }
+
+// Nobody is admitted by a change of limits, so that works too while the control
+// record is lost.
+func TestLimitsAreSetWithoutTheControlRecord(t *testing.T) {
+	store := memstore.New()
+	r := newRegistry(t, store, oneseat.Config{})
+	signIn(t, r, "ada", oneseat.SignInRequest{})
+	deleteRow(t, store, "")
+	if err := r.SetLimit(t.Context(), "ada", oneseat.Limits{Total: 2}, "support"); err != nil {
+		t.Error(err)
+	}
+}

@@ -370,7 +370,7 @@ func (r *Registry) recheckOnce() {
 	doubtful := r.watches.list(func(d *watched) bool {
 		return d.doubt || r.provenAgo(d, now) > r.watchStale()/2 || now.since(d.entry.loaded) > reloadAfter ||
 			d.control != nil && now.since(d.control.loaded) > reloadAfter ||
-			!d.deadline.IsZero() && !after(d.entry.Now, now.since(d.entry.loaded)).Before(d.deadline)
+			!d.deadline.IsZero() && !d.entry.Now.Add(now.since(d.entry.loaded)).Before(d.deadline)
 	})
 	// What has timed out comes last: it takes an update, and while that fails the
 	// others must not wait.
@@ -401,7 +401,7 @@ func (r *Registry) provenAgo(d *watched, now instant) time.Duration {
 		ago = max(ago, now.since(r.cache.freshAsOf(d.control)))
 	}
 	if !d.deadline.IsZero() {
-		ago = max(ago, after(d.entry.Now, now.since(d.entry.loaded)).Sub(d.deadline))
+		ago = max(ago, d.entry.Now.Add(now.since(d.entry.loaded)).Sub(d.deadline))
 	}
 	return ago
 }

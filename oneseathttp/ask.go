@@ -3,12 +3,14 @@ package oneseathttp
 import (
 	_ "embed"
 	"errors"
-	"fmt"
 	"html/template"
 	"net/http"
+	"strconv"
 	"time"
 
 	"github.com/oneseat/oneseat"
+	"github.com/oneseat/oneseat/internal/words"
+	"github.com/oneseat/oneseat/oneseathttp/internal/answer"
 )
 
 //go:embed assets/ask.html
@@ -16,27 +18,18 @@ var askHTML string
 
 var askPage = template.Must(template.New("ask").Parse(askHTML))
 
-// askFor is how long a browser keeps its ticket: as long as one is good.
+// askFor is how long a browser keeps its ticket, which is good for that time.
 const askFor = 5 * time.Minute
 
-// fullWords are what a program is told, besides, of a sign-in that found the
-// account full: the same as the page shows.
-type fullWords struct {
-	Limit    int          `json:"limit"`
-	Full     string       `json:"full"`             // what it is of: "total" or a class of device
-	Sessions []ownSession `json:"sessions"`         // who holds the seats
-	Ticket   string       `json:"ticket,omitempty"` // to choose who goes; a browser has it in a cookie
-	Redeem   string       `json:"redeem,omitempty"` // where to post it, as "ticket", with "end", a session's id
-}
-
-// RefuseSignIn answers a sign-in that came to an error of [Guard.SignIn]: 409 and
-// who holds the seats, with the choice who goes under [oneseat.PolicyAsk]; 403 if the
-// account is blocked; 503 if it could not be found out; and for a newcomer that
-// was ended in the same moment, what Require answers. A browser gets a page, a
-// program problem+json. next is where the browser wanted to go, a path of this
-// site, or "".
+// RefuseSignIn answers a sign-in for which [Guard.SignIn] returned an error. It
+// answers 409 with the sessions that hold the seats, and under
+// [oneseat.PolicyAsk] with the choice which of them ends; 403 if the account is
+// blocked; 503 if the store did not answer; and, to a newcomer that was displaced
+// in the same moment, what Require answers. A browser gets a page, a program
+// problem+json. next is where the browser wanted to go, a path of this site, or
+// "".
 //
-// None of these is a failed authentication: count none as one (LIM-08).
+// None of these is a failed authentication: do not count it as one.
 func (g *Guard) RefuseSignIn(w http.ResponseWriter, r *http.Request, err error, next string) {
 	if full, ok := errors.AsType[*oneseat.LimitError](err); ok {
 		g.ask(w, r, full, next)
@@ -47,36 +40,31 @@ func (g *Guard) RefuseSignIn(w http.ResponseWriter, r *http.Request, err error, 
 		g.refuse(w, r, err)
 		return
 	}
-	said := words{Reason: string(oneseat.ReasonAccountBlocked), Title: "This account is blocked", Detail: "Nobody can sign in to it. Ask the people who look after this site."}
+	said := g.problem(string(oneseat.ReasonAccountBlocked), "refused.blocked")
 	if !blocked.Until.IsZero() {
-		said.Detail = "Nobody can sign in to it until " + blocked.Until.UTC().Format("2 January 2006, 15:04 UTC") + "."
+		said = g.problem(said.Reason, "refused.blocked_until", "time", blocked.Until.UTC().Format("2 January 2006, 15:04 UTC"))
 	}
-	g.turnAway(w, r, http.StatusForbidden, problem{"about:blank", http.StatusForbidden, said}, askView{Said: said})
+	g.turnAway(w, r, http.StatusForbidden, said, askView{})
 }
 
 // askView is what the page shows.
 type askView struct {
-	Said     words
-	Sessions []ownSession
-	Choose   bool
-	Path     string
-	Back     string
-	Next     string
+	words.Language
+	Said   answer.Problem
+	Choose bool
+	Path   string
+	Back   string
+	Next   string
 }
 
-// ask shows who holds the seats, and lets a newcomer that has a ticket choose.
+// ask shows the sessions that hold the seats. A newcomer that has a ticket may
+// choose which of them ends.
 func (g *Guard) ask(w http.ResponseWriter, r *http.Request, full *oneseat.LimitError, next string) {
-	view := askView{Said: wordsForFull(full), Choose: full.Ticket != "", Path: Path}
+	said := g.problemOfFull(full)
+	view := askView{Choose: full.Ticket != ""}
 	if LocalPath(next) {
 		view.Next = next
 	}
-	for _, s := range full.Live {
-		view.Sessions = append(view.Sessions, ownSession{s.ID, false, s.Device, s.Created, s.LastSeen})
-	}
-	said := struct {
-		problem
-		fullWords
-	}{problem{"about:blank", http.StatusConflict, view.Said}, fullWords{Limit: full.Limit, Full: full.Bound, Sessions: view.Sessions}}
 	if view.Choose {
 		said.Redeem = Path + "redeem"
 		if browser(r) {
@@ -89,40 +77,38 @@ func (g *Guard) ask(w http.ResponseWriter, r *http.Request, full *oneseat.LimitE
 }
 
 // turnAway answers with the page, or, to a program, with the same as JSON.
-func (g *Guard) turnAway(w http.ResponseWriter, r *http.Request, status int, said any, view askView) {
+func (g *Guard) turnAway(w http.ResponseWriter, r *http.Request, status int, said answer.Problem, view askView) {
 	w.Header()["Cache-Control"] = noStore
 	if !browser(r) {
-		writeProblem(w, status, said)
+		answer.Refuse(w, status, said)
 		return
 	}
-	view.Back = g.config.SignInPath
+	view.Language, view.Said, view.Path, view.Back = g.words, said, Path, g.config.SignInPath
 	g.page(w, status, askPage, view)
 }
 
-// wordsForFull says what it is that is full, and what can be done.
-func wordsForFull(full *oneseat.LimitError) words {
-	said := words{Reason: "limit"}
+// problemOfFull says that an account is full, and what its owner can do.
+func (g *Guard) problemOfFull(full *oneseat.LimitError) (p answer.Problem) {
+	const reason = "limit"
 	switch n := len(full.Live); {
 	case n == 1 && full.Ticket != "":
-		said.Title = "This account is in use on another device"
-		said.Detail = "Sign out there and continue here, or leave it as it is."
+		p = g.problem(reason, "full.ask_about_one")
 	case full.Ticket != "":
-		said.Title = "Which device shall make room?"
-		said.Detail = fmt.Sprintf("This account is signed in on %d devices, as many as it may be. The one that you choose is signed out.", n)
+		p = g.problem(reason, "full.ask_about_several", "count", strconv.Itoa(n))
 	default:
-		said.Title = "All seats of this account are taken"
-		said.Detail = "Sign out on one of these devices first, then sign in here."
+		p = g.problem(reason, "full.refused")
 	}
-	return said
+	p.Limit, p.Bound, p.Sessions = full.Limit, full.Bound, answer.Sessions(full.Live, "")
+	return p
 }
 
-// redeem takes the choice of who was asked: "end" names a session, or several;
-// "cancel" gives up. The ticket is the browser's cookie, or, from a program, the
-// field "ticket".
+// redeem takes the choice of a newcomer that was asked: "end" names a session, or
+// several; "cancel" gives up. The ticket is in the browser's cookie, or, from a
+// program, in the field "ticket".
 func (g *Guard) redeem(w http.ResponseWriter, r *http.Request) {
 	r.Body = http.MaxBytesReader(w, r.Body, 64<<10)
 	if err := r.ParseForm(); err != nil {
-		writeProblem(w, http.StatusBadRequest, problem{"about:blank", http.StatusBadRequest, words{Reason: "bad_form", Title: "That form could not be read", Detail: "Post it as application/x-www-form-urlencoded."}})
+		answer.Refuse(w, http.StatusBadRequest, g.problem("bad_form", "refused.bad_form"))
 		return
 	}
 	ticket := oneseat.Ticket(r.PostForm.Get("ticket"))
@@ -147,7 +133,11 @@ func (g *Guard) redeem(w http.ResponseWriter, r *http.Request) {
 	case err != nil:
 		g.RefuseSignIn(w, r, err, next)
 	case !browser(r):
-		writeJSON(w, map[string]any{"session": grant.Session.ID, "account": grant.Session.Account})
+		said := map[string]any{"session": grant.Session.ID, "account": grant.Session.Account}
+		if g.carrier.InAnswer {
+			said["token"] = string(grant.Token)
+		}
+		answer.JSON(w, said)
 	case LocalPath(next):
 		http.Redirect(w, r, next, http.StatusSeeOther)
 	default:

@@ -4,22 +4,37 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"slices"
 	"strings"
 	"time"
+
+	"github.com/oneseat/oneseat"
 )
 
-// Carrier is where a token travels between the browser, or program, and the
-// application. Get returns "" for none. Set and Clear are called before the
-// handler writes; life is how long the token can be good.
+// Carrier moves a token between the application and its client, a browser or a
+// program. Its functions are called on requests' goroutines, concurrently.
 type Carrier struct {
-	Get   func(r *http.Request) string
-	Set   func(w http.ResponseWriter, r *http.Request, token string, life time.Duration)
+	// Get returns the token that a request brings, or "".
+	Get func(r *http.Request) string
+
+	// Set makes the client keep a token. It is called before the handler writes.
+	// life is how long the client has to keep the token: as long as the session
+	// can last, and then for as long as its ending can be told.
+	Set func(w http.ResponseWriter, r *http.Request, token string, life time.Duration)
+
+	// Clear makes the client drop the token. It is called before the handler
+	// writes.
 	Clear func(w http.ResponseWriter, r *http.Request)
+
+	// InAnswer says that Set cannot reach the client, which takes its token from
+	// the body of an answer. The answer of /oneseat/redeem to a program then has
+	// the token, as "token". Default: it has not.
+	InAnswer bool
 }
 
 // Bearer carries tokens in "Authorization: Bearer", for programs. The
 // application sends the token itself, in the body of its answer to a sign-in:
-// see [Guard.SignInWith]. More than one such header is none.
+// see [Guard.SignInWith]. A request with two such headers brings no token.
 func Bearer() Carrier {
 	return Carrier{
 		Get: func(r *http.Request) string {
@@ -33,8 +48,9 @@ func Bearer() Carrier {
 			}
 			return token
 		},
-		Set:   func(http.ResponseWriter, *http.Request, string, time.Duration) {},
-		Clear: func(http.ResponseWriter, *http.Request) {},
+		Set:      func(http.ResponseWriter, *http.Request, string, time.Duration) {},
+		Clear:    func(http.ResponseWriter, *http.Request) {},
+		InAnswer: true,
 	}
 }
 
@@ -62,10 +78,12 @@ func (c cookie) name(r *http.Request) (name string, secure bool) {
 	return c.host, true
 }
 
-// get returns what the request carries, or "". The name counts to the letter,
-// and two cookies of that name that differ are none: somebody planted one
-// (WEB-03). Only our own plain values are looked for, so nothing is unquoted, and
-// nothing allocated: this runs for every request.
+// get returns the cookie's value, or "" for none. The name is compared byte by
+// byte. Two cookies of that name with different values are none: somebody else
+// set one of them (WEB-03).
+//
+// This runs for every request, so it allocates nothing. It only looks for values
+// that set has written, so it unquotes nothing.
 func (c cookie) get(r *http.Request) string {
 	lines := r.Header["Cookie"]
 	if len(lines) == 0 {
@@ -75,7 +93,7 @@ func (c cookie) get(r *http.Request) string {
 	found, value := false, ""
 	for _, line := range lines {
 		for pair := range strings.SplitSeq(line, ";") {
-			k, v, _ := strings.Cut(strings.TrimSpace(pair), "=")
+			k, v, _ := strings.Cut(trim(pair), "=")
 			switch {
 			case k != name:
 			case found && v != value:
@@ -86,6 +104,21 @@ func (c cookie) get(r *http.Request) string {
 		}
 	}
 	return value
+}
+
+// trim returns s without the spaces and tabs around it, as browsers and net/http
+// read a cookie. strings.TrimSpace would drop U+0085, U+00A0, U+2000 and others
+// too. To a browser those are part of a name, so a sibling host may set a cookie
+// "\u2000__Host-oneseat": the browser does not see a name with the prefix
+// "__Host-", which only this host could set.
+func trim(s string) string {
+	for s != "" && (s[0] == ' ' || s[0] == '\t') {
+		s = s[1:]
+	}
+	for s != "" && (s[len(s)-1] == ' ' || s[len(s)-1] == '\t') {
+		s = s[:len(s)-1]
+	}
+	return s
 }
 
 // set makes the browser keep a value for a time. Clearing uses the same name
@@ -103,22 +136,94 @@ func (c cookie) set(w http.ResponseWriter, r *http.Request, value string, life t
 	})
 }
 
-// development says that a browser talks to this process directly, by plain http
-// on a loopback address: as no site is ever used. With a proxy in between, which
-// says so in its headers, the cookie is a Secure one.
-func development(r *http.Request) bool {
-	if r.TLS != nil || !loopback(r.Host) || !loopback(r.RemoteAddr) {
-		return false
+// cookieLife is how long a client has to keep a token: as long as its session can
+// last, and then for as long as its ending can be told.
+func cookieLife(c oneseat.Config) time.Duration {
+	if c.Absolute == oneseat.NoTimeout {
+		return longest
 	}
-	for _, h := range forwarding {
-		if _, ok := r.Header[h]; ok {
-			return false
-		}
-	}
-	return true
+	return c.Absolute + c.KeepEndings
 }
 
-var forwarding = []string{"Forwarded", "X-Forwarded-For", "X-Forwarded-Proto", "X-Forwarded-Host", "X-Real-Ip", "Via"}
+// visitAfter is how long a session was not used when its next request begins
+// another visit.
+const visitAfter = time.Hour
+
+// keep has the answer to a request set our cookie anew, if the session may last
+// longer than a browser keeps the cookie. It does so at the beginning of a visit
+// only: an answer may arrive after that of a sign-in in another tab, and undo it.
+func (g *Guard) keep(w http.ResponseWriter, r *http.Request, q *request, token string) {
+	if !g.fades || r.Method != http.MethodGet || background(r) {
+		return
+	}
+	if now, _ := g.seats.Config().Clock(); now.Sub(q.holder.Session.LastSeen) < visitAfter {
+		return
+	}
+	q.mu.Lock() // the session may be ending, which looks at the writer
+	defer q.mu.Unlock()
+	q.out.below = &atHeader{ResponseWriter: w, do: func() {
+		// The handler may have given the browser another token, or an answer that
+		// caches may keep, where no token belongs.
+		if !q.changed && slices.Equal(w.Header()["Cache-Control"], noStore) {
+			g.carrier.Set(w, r, token, longest)
+		}
+	}}
+}
+
+// atHeader does something once, right before the header of an answer goes out.
+type atHeader struct {
+	http.ResponseWriter
+	do func() // nil: done
+}
+
+func (w *atHeader) once() {
+	if w.do != nil {
+		w.do()
+		w.do = nil
+	}
+}
+
+func (w *atHeader) WriteHeader(status int) {
+	if status >= http.StatusOK {
+		w.once()
+	}
+	w.ResponseWriter.WriteHeader(status)
+}
+
+func (w *atHeader) Write(b []byte) (int, error) {
+	w.once()
+	return w.ResponseWriter.Write(b)
+}
+
+func (w *atHeader) FlushError() error {
+	w.once()
+	return http.NewResponseController(w.ResponseWriter).Flush()
+}
+
+func (w *atHeader) Unwrap() http.ResponseWriter { return w.ResponseWriter }
+
+// development says that a browser talks to this process directly, by plain http
+// on a loopback address, as no visitor of a site does. A proxy in between shows
+// in the headers that it adds, or in HTTP/1.0, which no browser speaks: then the
+// cookie is a Secure one.
+func development(r *http.Request) bool {
+	if r.TLS != nil || !r.ProtoAtLeast(1, 1) || !loopback(r.Host) || !loopback(r.RemoteAddr) {
+		return false
+	}
+	return forwarded(r) == ""
+}
+
+// forwarded names a header by which a proxy says on whose behalf it asks, or "".
+func forwarded(r *http.Request) string {
+	for _, h := range forwarding {
+		if _, ok := r.Header[h]; ok {
+			return h
+		}
+	}
+	return ""
+}
+
+var forwarding = []string{"X-Forwarded-For", "X-Forwarded-Proto", "X-Forwarded-Host", "Forwarded", "X-Real-Ip", "Via"}
 
 // loopback says whether a host, with or without a port, is this machine.
 func loopback(hostport string) bool {

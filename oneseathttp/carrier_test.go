@@ -2,6 +2,8 @@ package oneseathttp_test
 
 import (
 	"bytes"
+	"encoding/json"
+	"io"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -210,5 +212,114 @@ func TestATokenInAURLIsNone(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// A program has no cookies: its ticket and its token travel in the bodies of
+// answers.
+func TestAProgramThatChoosesWhoGoesGetsItsTokenInTheAnswerWhereTheCarrierCannotSetIt(t *testing.T) {
+	s := newSite(t, oneseat.Config{WhenFull: oneseat.PolicyAsk}, oneseathttp.Config{Carrier: oneseathttp.Bearer()})
+	s.mux.HandleFunc("POST /token", func(w http.ResponseWriter, r *http.Request) {
+		grant, err := s.guard.SignInWith(w, r, oneseathttp.SignInOptions{Account: r.FormValue("account")})
+		if err != nil {
+			s.guard.RefuseSignIn(w, r, err, "")
+			return
+		}
+		_, _ = io.WriteString(w, string(grant.Token))
+	})
+	post := func(path string, form url.Values) []byte {
+		t.Helper()
+		resp := s.browser(t, "ShopApp/3.1").do("POST", path, form, "Accept", program) // another installation each time
+		body, err := io.ReadAll(resp.Body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return body
+	}
+	tablet := string(post("/token", form("ada")))
+	var asked asked
+	if err := json.Unmarshal(post("/token", form("ada")), &asked); err != nil || asked.Ticket == "" {
+		t.Fatal(asked, err)
+	}
+	var phone struct{ Token, Account string }
+	body := post(asked.Redeem, url.Values{"ticket": {asked.Ticket}, "end": {string(asked.Sessions[0].ID)}})
+	if err := json.Unmarshal(body, &phone); err != nil || phone.Account != "ada" {
+		t.Fatalf("%s, %v", body, err)
+	}
+	me := func(token string) int {
+		status, _ := s.browser(t, "ShopApp/3.1").get("/me", "Authorization", "Bearer "+token)
+		return status
+	}
+	if now, before := me(phone.Token), me(tablet); now != 200 || before != 401 {
+		t.Errorf("the phone %d, the tablet %d", now, before)
+	}
+}
+
+func TestTheTokenIsInNoAnswerWhereACookieCarriesIt(t *testing.T) {
+	s := newAskingSite(t, oneseat.Config{})
+	s.browser(t, iphone).signIn("ada")
+	b := s.browser(t, firefox)
+	asked := b.asked()
+	status, body := b.answer("POST", asked.Redeem, url.Values{"ticket": {asked.Ticket}, "end": {string(asked.Sessions[0].ID)}}, program)
+	if status != 200 || strings.Contains(body, oneseat.TokenPrefix) || strings.Contains(body, "token") {
+		t.Errorf("%d %s", status, body)
+	}
+}
+
+func TestAProxyOfWhichNobodyKnowsIsSaidOnceAndNotBelieved(t *testing.T) {
+	for name, c := range map[string]struct {
+		peer, header, value string
+		said                int
+	}{
+		"not named":           {"192.0.2.9:1", "X-Forwarded-For", "203.0.113.7", 1},
+		"not named, protocol": {"192.0.2.9:1", "X-Forwarded-Proto", "https", 1},
+		"not named, standard": {"192.0.2.9:1", "Forwarded", "for=203.0.113.7", 1},
+		"on this machine":     {"127.0.0.1:1", "X-Forwarded-For", "203.0.113.7", 1},
+		"named":               {"10.0.0.5:1", "X-Forwarded-For", "203.0.113.7", 0},
+		"no proxy":            {"192.0.2.9:1", "Accept", "text/html", 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var log bytes.Buffer
+			seats, err := oneseat.New(memstore.New(), oneseat.Config{Logger: slog.New(slog.NewTextHandler(&log, nil))})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer seats.Close()
+			guard, err := oneseathttp.New(seats, oneseathttp.Config{SignInPath: "/login", TrustedProxies: prefixes("10.0.0.5/32")})
+			if err != nil {
+				t.Fatal(err)
+			}
+			for range 3 {
+				r := httptest.NewRequest("POST", "https://members.example/login", nil)
+				r.RemoteAddr = c.peer
+				r.Header.Set(c.header, c.value)
+				if _, err := guard.SignIn(httptest.NewRecorder(), r, "ada"); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if n := strings.Count(log.String(), "TrustedProxies"); n != c.said {
+				t.Errorf("said %d times, want %d: %s", n, c.said, &log)
+			}
+			if strings.Contains(log.String(), c.value) && c.said > 0 {
+				t.Errorf("what a client wrote is in the log: %s", &log)
+			}
+		})
+	}
+}
+
+func TestANginxThatAddsNoHeadersIsNotTakenForABrowserOnThisMachine(t *testing.T) {
+	guard, err := oneseathttp.New(registry(t), oneseathttp.Config{SignInPath: "/login"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, w := httptest.NewRequest("POST", "http://127.0.0.1:8080/login", nil), httptest.NewRecorder()
+	r.RemoteAddr, r.Proto, r.ProtoMinor = "127.0.0.1:1", "HTTP/1.0", 0 // as its proxy_pass asks, by default
+	if _, err := guard.SignIn(w, r, "ada"); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range w.Result().Cookies() {
+		if !c.Secure || !strings.HasPrefix(c.Name, "__Host-") {
+			t.Errorf("cookie %s", c.Raw)
+		}
 	}
 }

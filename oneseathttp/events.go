@@ -91,7 +91,7 @@ func (g *Guard) events(w http.ResponseWriter, r *http.Request) {
 			// Closed, or unconfirmed because the store is down: the browser comes
 			// back in a second and is told then.
 			if ended, is := errors.AsType[*oneseat.EndedError](cause); is {
-				if news, err := ServerSentEvent("ended", g.wordsFor(ended.Ending)); err == nil {
+				if news, err := ServerSentEvent("ended", g.problemOf(ended.Ending)); err == nil {
 					_ = e.Send(news) // an error is the client's connection
 				}
 			}

@@ -136,7 +136,7 @@ func ExampleNoticeOf() {
 	fmt.Println(notice.Detail)
 	// Output:
 	// This account signed in on another device
-	// It was Safari on iPhone. Only so many devices can be signed in at a time, so this one was signed out.
+	// It was Safari on iPhone. This account can be signed in on a limited number of devices, so this one was signed out.
 }
 
 // Where to go after the sign-in comes with the request: anybody can have made it.

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/oneseat/oneseat"
+	"github.com/oneseat/oneseat/internal/words"
 )
 
 // Config is what a [Guard] goes by. In every field but SignInPath zero means
@@ -46,8 +47,9 @@ type Config struct {
 	// shows how a page tells the two apart.
 	Device func(r *http.Request, recognised oneseat.Device) oneseat.Device
 
-	// TrustedProxies may say on whose behalf they ask (X-Forwarded-For,
-	// X-Forwarded-Proto). Default: none, and those headers are ignored.
+	// TrustedProxies are the addresses of proxies whose X-Forwarded-For is believed.
+	// Default: none, so that devices are shown with the address that connects. Name
+	// your own proxies only.
 	TrustedProxies []netip.Prefix
 
 	// OnSignIn is called after a sign-in was admitted, before SignIn returns.
@@ -65,7 +67,10 @@ type Guard struct {
 	carrier Carrier
 	device  cookie
 	ticket  cookie
+	words   words.Language
+	fades   bool      // a session may last longer than browsers keep our cookie
 	plain   sync.Once // says that development cookies are in use
+	proxied sync.Once // says that a proxy is not trusted
 	hides   sync.Once // says that a connection cannot be reached
 	loses   sync.Once // says that an adapter keeps a writer of its own
 	streams streams
@@ -104,10 +109,11 @@ func New(seats *oneseat.Registry, c Config) (*Guard, error) {
 	if err := errors.Join(errs...); err != nil {
 		return nil, err
 	}
-	g := &Guard{seats: seats, config: c, carrier: c.Carrier}
+	g := &Guard{seats: seats, config: c, carrier: c.Carrier, words: words.English()}
 	g.device, g.ticket = newCookie(g, c.CookieName+"-device"), newCookie(g, c.CookieName+"-ticket")
 	if g.carrier.Get == nil {
 		g.carrier = newCookie(g, c.CookieName).carrier()
+		g.fades = cookieLife(seats.Config()) >= longest
 	}
 	return g, nil
 }
@@ -179,6 +185,7 @@ func (g *Guard) serve(w http.ResponseWriter, r *http.Request, next func(http.Res
 		}
 		q.holder.Session, q.why = g.enter(r, q, token)
 		if q.why == nil {
+			g.keep(w, r, q, token)
 			defer cancel(context.Canceled)
 			defer q.finish(w, r)
 			r = r.WithContext(held)

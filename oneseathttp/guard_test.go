@@ -42,10 +42,15 @@ func newSite(t *testing.T, c oneseat.Config, hc oneseathttp.Config) *site {
 
 func unstarted(t *testing.T, c oneseat.Config, hc oneseathttp.Config) *site {
 	t.Helper()
+	return unstartedOn(t, memstore.New(), c, hc)
+}
+
+func unstartedOn(t *testing.T, store oneseat.Store, c oneseat.Config, hc oneseathttp.Config) *site {
+	t.Helper()
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.NewTextHandler(t.Output(), nil))
 	}
-	seats, err := oneseat.New(memstore.New(), c)
+	seats, err := oneseat.New(store, c)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -2,12 +2,12 @@ package oneseathttp
 
 import (
 	_ "embed"
-	"encoding/json"
 	"html/template"
 	"net/http"
-	"time"
 
 	"github.com/oneseat/oneseat"
+	"github.com/oneseat/oneseat/internal/words"
+	"github.com/oneseat/oneseat/oneseathttp/internal/answer"
 )
 
 // Path is where [Guard.Handler] is mounted.
@@ -32,14 +32,14 @@ var devicesPage = template.Must(template.New("devices").Parse(devicesHTML))
 //	POST /oneseat/sessions/{id}/end   end one of them
 //	POST /oneseat/sessions/end-others end all but this one
 //	GET  /oneseat/devices             the same as a page, which needs no script
-//	POST /oneseat/redeem              the choice of who was asked, see [Guard.RefuseSignIn]
-//	GET  /oneseat/oneseat.js          the script that tells an open page of its end
+//	POST /oneseat/redeem              the choice of a newcomer that was asked, see [Guard.RefuseSignIn]
+//	GET  /oneseat/oneseat.js          the script that tells an open page when its session ends
 //
-// Mount it with mux.Handle(oneseathttp.Path, guard.Handler()). Requests of other
-// sites that would change something, or hold a stream open, get 403. A session
-// has at most 32 streams open; a reader that is stuck for 10 seconds is dropped.
-// Nothing here counts as more than a session's own business: ids of other accounts
-// do nothing.
+// Mount it with mux.Handle(oneseathttp.Path, guard.Handler()). A request of
+// another site that would change something, or keep an event stream open, gets
+// 403. A session has at most 32 event streams open; one whose client takes more
+// than 10 seconds to read a part is closed. Every endpoint acts on the caller's
+// own account. IDs of other accounts are ignored.
 func (g *Guard) Handler() http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("GET "+Path+"events", g.Wrap(http.HandlerFunc(g.events)))
@@ -49,7 +49,7 @@ func (g *Guard) Handler() http.Handler {
 	mux.Handle("POST "+Path+"sessions/end-others", g.current(g.endOthers))
 	mux.Handle("GET "+Path+"devices", g.current(g.devices))
 	mux.Handle("POST "+Path+"redeem", g.Wrap(http.HandlerFunc(g.redeem)))
-	mux.HandleFunc("GET "+Path+"oneseat.js", asset("text/javascript; charset=utf-8", script))
+	mux.HandleFunc("GET "+Path+"oneseat.js", asset("text/javascript; charset=utf-8", g.words.Fill(script, "script.")))
 	mux.HandleFunc("GET "+Path+"devices.css", asset("text/css; charset=utf-8", devicesCSS))
 	mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) {
 		http.Error(w, "oneseat: there is nothing here. guard.Handler() serves "+Path+"events, sessions, devices and oneseat.js: mount it with mux.Handle(\""+Path+"\", guard.Handler()), without StripPrefix.", http.StatusNotFound)
@@ -78,47 +78,46 @@ func asset(contentType string, body []byte) http.HandlerFunc {
 	}
 }
 
-// ownSession is a session as its owner sees it.
-type ownSession struct {
-	ID       oneseat.SessionID `json:"id"`
-	Current  bool              `json:"current"`
-	Device   oneseat.Device    `json:"device"`
-	Created  time.Time         `json:"created"`
-	LastSeen time.Time         `json:"last_seen"`
-}
-
 // own lists the sessions of the request's account. It answers the request
 // itself when that cannot be done.
-func (g *Guard) own(w http.ResponseWriter, r *http.Request) (mine oneseat.Session, all []ownSession, ok bool) {
+func (g *Guard) own(w http.ResponseWriter, r *http.Request) (mine oneseat.Session, all []answer.Session, ok bool) {
 	mine, _ = oneseat.SessionFrom(r.Context())
 	live, err := g.seats.Sessions(r.Context(), mine.Account)
 	if err != nil {
 		g.refuse(w, r, err)
 		return mine, nil, false
 	}
-	for _, s := range live {
-		all = append(all, ownSession{s.ID, s.ID == mine.ID, s.Device, s.Created, s.LastSeen})
-	}
-	return mine, all, true
+	return mine, answer.Sessions(live, mine.ID), true
 }
 
 func (g *Guard) whoami(w http.ResponseWriter, r *http.Request) {
 	mine, _ := oneseat.SessionFrom(r.Context())
-	writeJSON(w, map[string]any{"session": mine.ID, "account": mine.Account})
+	answer.JSON(w, map[string]any{"session": mine.ID, "account": mine.Account})
 }
 
 func (g *Guard) list(w http.ResponseWriter, r *http.Request) {
 	if mine, all, ok := g.own(w, r); ok {
-		writeJSON(w, map[string]any{"account": mine.Account, "sessions": all})
+		answer.JSON(w, map[string]any{"account": mine.Account, "sessions": all})
 	}
 }
 
+// devicesView is what the devices page shows.
+type devicesView struct {
+	words.Language
+	Account  string
+	Sessions []answer.Session
+	Path     string
+}
+
+// Strong puts emphasis on a text.
+func (devicesView) Strong(text string) template.HTML {
+	return template.HTML("<strong>" + template.HTMLEscapeString(text) + "</strong>") //nolint:gosec // it is escaped
+}
+
 func (g *Guard) devices(w http.ResponseWriter, r *http.Request) {
-	mine, all, ok := g.own(w, r)
-	if !ok {
-		return
+	if mine, all, ok := g.own(w, r); ok {
+		g.page(w, http.StatusOK, devicesPage, devicesView{g.words, mine.Account, all, Path})
 	}
-	g.page(w, http.StatusOK, devicesPage, map[string]any{"Account": mine.Account, "Sessions": all, "Others": len(all) > 1, "Path": Path})
 }
 
 func (g *Guard) endOne(w http.ResponseWriter, r *http.Request) {
@@ -156,10 +155,5 @@ func (g *Guard) ended(w http.ResponseWriter, r *http.Request, n int, page string
 		http.Redirect(w, r, page, http.StatusSeeOther)
 		return
 	}
-	writeJSON(w, map[string]int{"ended": n})
-}
-
-func writeJSON(w http.ResponseWriter, v any) {
-	w.Header().Set("Content-Type", "application/json")
-	_ = json.NewEncoder(w).Encode(v) // an error is the client's connection
+	answer.JSON(w, map[string]int{"ended": n})
 }

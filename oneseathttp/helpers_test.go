@@ -3,6 +3,7 @@ package oneseathttp_test
 import (
 	"log/slog"
 	"net/netip"
+	"net/url"
 	"testing"
 
 	"github.com/oneseat/oneseat"
@@ -16,6 +17,11 @@ func prefixes(all ...string) []netip.Prefix {
 	}
 	return out
 }
+
+// form is what a browser posts to sign in.
+func form(account string) url.Values { return url.Values{"account": {account}} }
+
+func memory() oneseat.Store { return memstore.New() }
 
 // registry is one over an empty store, closed when the test ends.
 func registry(t *testing.T) *oneseat.Registry {

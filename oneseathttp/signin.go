@@ -129,11 +129,7 @@ func (g *Guard) Rotate(w http.ResponseWriter, r *http.Request) (oneseat.Session,
 
 // hand gives the browser what it was granted.
 func (g *Guard) hand(w http.ResponseWriter, r *http.Request, grant oneseat.Grant) {
-	life := g.seats.Config().Absolute
-	if life == oneseat.NoTimeout {
-		life = longest
-	}
-	g.carrier.Set(w, r, string(grant.Token), life)
+	g.carrier.Set(w, r, string(grant.Token), cookieLife(g.seats.Config()))
 	w.Header()["Cache-Control"] = noStore
 	if q := requestOf(r.Context()); q != nil {
 		q.now(&grant.Session, string(grant.Token))

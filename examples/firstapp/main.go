@@ -16,6 +16,7 @@ import (
 	"errors"
 	"log"
 	"net/http"
+	"time"
 
 	"github.com/oneseat/oneseat"
 	"github.com/oneseat/oneseat/examples/internal/accounts"
@@ -38,8 +39,12 @@ func main() {
 	if err != nil {
 		log.Fatal(err)
 	}
+	server := &http.Server{
+		Addr: "127.0.0.1:8080", Handler: site,
+		ReadTimeout: 10 * time.Second, WriteTimeout: 30 * time.Second, IdleTimeout: 2 * time.Minute,
+	}
 	log.Print("http://127.0.0.1:8080")
-	log.Print(http.ListenAndServe("127.0.0.1:8080", site))
+	log.Print(server.ListenAndServe())
 }
 
 // site is what the handlers work with.

@@ -3,9 +3,9 @@
 // (net/http/httputil). When a session ends, what the application is sending to
 // it stops, and so does the application's own request.
 //
-// The application is told who is asking in the header X-Account. It has to
-// listen where only this proxy reaches it: whoever else does can say they are
-// anybody.
+// The application reads the account from the header X-Account. Nobody but this
+// proxy may reach the application: anybody else who does can claim to be any
+// account.
 package proxyapp
 
 import (
@@ -13,14 +13,20 @@ import (
 	"net/http/httputil"
 	"net/netip"
 	"net/url"
+	"slices"
 	"strings"
+	"unicode"
 
 	"github.com/oneseat/oneseat"
 	"github.com/oneseat/oneseat/oneseathttp"
 )
 
-// New returns the proxy. proxies are the addresses of those that stand in front
-// of it in turn, if any does. Its sign-in believes everybody: yours verifies a
+// ours are the headers that the application believes, because this proxy sets
+// them.
+var ours = []string{"X-Account", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto"}
+
+// New returns the proxy. proxies are the addresses of other proxies in front of
+// this one, if there are any. The sign-in here verifies nothing: yours verifies a
 // password first.
 func New(seats *oneseat.Registry, upstream *url.URL, proxies ...netip.Prefix) (http.Handler, error) {
 	guard, err := oneseathttp.New(seats, oneseathttp.Config{
@@ -42,17 +48,39 @@ func New(seats *oneseat.Registry, upstream *url.URL, proxies ...netip.Prefix) (h
 	mux.Handle("/", guard.Require(&httputil.ReverseProxy{
 		Rewrite: func(p *httputil.ProxyRequest) {
 			p.SetURL(upstream)
+			dropLookalikes(p.Out.Header)
 			p.SetXForwarded()
 			session, _ := oneseat.SessionFrom(p.In.Context())
-			p.Out.Header.Set("X-Account", session.Account) // whatever the browser put there
+			p.Out.Header.Set("X-Account", session.Account)
 			dropToken(p.Out)
 		},
 	}))
 	return http.NewCrossOriginProtection().Handler(guard.Wrap(mux)), nil
 }
 
+// dropLookalikes takes out of a request what a client may have sent in the place
+// of ours. CGI, PHP and WSGI read "X_Account" and "X-Account" as one name, so every
+// spelling goes: only letters and digits are compared.
+func dropLookalikes(h http.Header) {
+	for name := range h {
+		if slices.ContainsFunc(ours, func(o string) bool { return letters(o) == letters(name) }) {
+			delete(h, name)
+		}
+	}
+}
+
+// letters are the letters and digits of a name, in lower case.
+func letters(name string) string {
+	return strings.Map(func(c rune) rune {
+		if unicode.IsLetter(c) || unicode.IsDigit(c) {
+			return unicode.ToLower(c)
+		}
+		return -1
+	}, name)
+}
+
 // dropToken takes oneseat's cookies out of a request: the application has no
-// use for the secret.
+// use for the token.
 func dropToken(r *http.Request) {
 	cookies := r.Cookies()
 	r.Header.Del("Cookie")

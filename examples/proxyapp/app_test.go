@@ -6,12 +6,16 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/http/cgi"
 	"net/http/httptest"
 	"net/http/httputil"
 	"net/netip"
 	"net/url"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
+	"unicode"
 
 	"github.com/oneseat/oneseat"
 	"github.com/oneseat/oneseat/examples/internal/webtest"
@@ -33,21 +37,32 @@ func upstream(t *testing.T) (at *url.URL, stopped chan struct{}) {
 		_ = http.NewResponseController(w).Flush()
 		<-r.Context().Done()
 	})
-	server := httptest.NewServer(mux)
+	return serve(t, mux), stopped
+}
+
+func serve(t *testing.T, app http.Handler) *url.URL {
+	t.Helper()
+	server := httptest.NewServer(app)
 	t.Cleanup(func() { server.CloseClientConnections(); server.Close() })
 	at, err := url.Parse(server.URL)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return at, stopped
+	return at
 }
 
 func open(t *testing.T, proxies ...netip.Prefix) (*webtest.Site, chan struct{}) {
 	t.Helper()
 	at, stopped := upstream(t)
+	return before(t, at, proxies...), stopped
+}
+
+// before is the proxy before an application.
+func before(t *testing.T, app *url.URL, proxies ...netip.Prefix) *webtest.Site {
+	t.Helper()
 	return webtest.Open(t, memstore.New(), oneseat.Config{}, func(seats *oneseat.Registry) (http.Handler, error) {
-		return New(seats, at, proxies...)
-	}), stopped
+		return New(seats, app, proxies...)
+	})
 }
 
 // wantCut reads a stream of which one picture has to arrive, ends its session by
@@ -81,6 +96,67 @@ func TestTheUpstreamLearnsTheAccountAndNeverTheToken(t *testing.T) {
 	b.Plant("theme", "dark")
 	if status, body := b.Get("/", "X-Account", "grace"); status != 200 || body != "account [ada], cookies [theme=dark]" {
 		t.Fatalf("%d %s", status, body)
+	}
+}
+
+// folding is an application that reads headers as a WSGI application does, or PHP:
+// under names in which everything but letters and digits is "_", several lines
+// joined. It answers with the account, and with where the request comes from.
+func folding(w http.ResponseWriter, r *http.Request) {
+	env := map[string][]string{}
+	for name, values := range r.Header {
+		folded := strings.Map(func(c rune) rune {
+			if unicode.IsLetter(c) || unicode.IsDigit(c) {
+				return unicode.ToUpper(c)
+			}
+			return '_'
+		}, name)
+		env[folded] = append(env[folded], values...)
+	}
+	fmt.Fprintf(w, "%s from %s", strings.Join(env["X_ACCOUNT"], ","), strings.Join(env["X_FORWARDED_FOR"], ","))
+}
+
+// script is an application that a web server runs by CGI.
+const script = `#!/bin/sh
+printf 'Content-Type: text/plain\n\n%s from %s' "$HTTP_X_ACCOUNT" "$HTTP_X_FORWARDED_FOR"
+`
+
+func TestAnApplicationThatFoldsNamesReadsTheAccountFromTheProxyOnly(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "app.cgi")
+	if err := os.WriteFile(path, []byte(script), 0o700); err != nil { //nolint:gosec // it is to be run
+		t.Fatal(err)
+	}
+	for name, app := range map[string]http.Handler{
+		"folding": http.HandlerFunc(folding),
+		"CGI":     &cgi.Handler{Path: path, Root: "/"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := before(t, serve(t, app)).Browser(webtest.Laptop)
+			b.SignIn("ada")
+			for what, header := range map[string][]string{
+				"nothing":          nil,
+				"the name":         {"X-Account", "admin"},
+				"lower case":       {"x-account", "admin"},
+				"twice":            {"X-Account", "admin", "X-Account", "root"},
+				"underscore":       {"X_Account", "admin"},
+				"upper case":       {"X_ACCOUNT", "admin"},
+				"dot":              {"X.Account", "admin"},
+				"other marks":      {"X~Account", "admin", "X!Account", "root", "X|Account", "toor"},
+				"doubled":          {"X--Account", "admin", "X__Account", "root", "X_-Account", "toor"},
+				"at the ends":      {"_X_Account_", "admin"},
+				"all at once":      {"X-Account", "a", "X_Account", "b", "X.Account", "c", "x_account", "d"},
+				"as a hop's":       {"Connection", "X-Account", "X-Account", "admin"},
+				"as a hop's, all":  {"Connection", "close, x-account, X-Forwarded-For, X_Account, Cookie"},
+				"another address":  {"X_Forwarded_For", "6.6.6.6", "X.Forwarded.For", "7.7.7.7"},
+				"another protocol": {"X_Forwarded_Proto", "https", "X.Forwarded.Host", "evil.example"},
+			} {
+				for range 5 { // where a map is walked, the order is another each time
+					if status, body := b.Get("/", header...); status != 200 || body != "ada from 127.0.0.1" {
+						t.Fatalf("%s: %d %q", what, status, body)
+					}
+				}
+			}
+		})
 	}
 }
 

@@ -79,17 +79,19 @@ type room struct {
 // a whole stands for all of them.
 var rooms = []room{
 	{match: "."},
-	{match: "oneseathttp", own: []string{".", "internal/device"}},
-	{match: "oneseathttp/stream", own: []string{".", "oneseathttp"}},
+	{match: "oneseathttp", own: []string{".", "internal/device", "internal/words", "oneseathttp/internal/answer"}},
+	{match: "oneseathttp/internal/answer", own: []string{"."}},
+	{match: "oneseathttp/stream", own: []string{".", "internal/words", "oneseathttp", "oneseathttp/internal/answer"}},
 	{match: "store/storetest", own: []string{".", "internal/model", "internal/record"}, foreign: true, never: []string{"database/sql", "net/http", "modernc.org/"}},
 	{match: "store/memstore", own: []string{"."}, never: []string{"net/http", "database/sql"}},
 	{match: "store/internal/fixture", own: []string{".", "internal/record"}},
 	{match: "store/internal/*", own: []string{"."}},
 	{match: "store/*", own: []string{".", "store/internal/turns", "store/internal/decoded"}, foreign: true, never: []string{"net/http"}},
-	{match: "internal/demo", own: []string{".", "oneseathttp", "oneseathttp/stream"}, foreign: true, never: []string{"modernc.org/", "flag", "os"}},
+	{match: "internal/demo", own: []string{".", "internal/words", "oneseathttp", "oneseathttp/stream"}, foreign: true, never: []string{"modernc.org/", "flag", "os"}},
 	{match: "internal/archtest"},
 	{match: "internal/record", own: []string{"."}},
 	{match: "internal/device", own: []string{"."}},
+	{match: "internal/words"},
 	{match: "internal/*", own: []string{"*"}, foreign: true},
 	{match: "cmd/oneseat", own: []string{"*"}, foreign: true, never: []string{module + "/internal/record"}},
 }

@@ -11,6 +11,9 @@
 // One tab, the leader, holds the one stream (a browser allows six connections
 // to a site over HTTP/1.1); it tells the others. When it closes, another leads.
 
+const words = {}; // filled in by the server
+const say = (key, places = {}) => (words[key] ?? key).replace(/{(\w+)}/g, (_, place) => places[place]);
+
 const base = new URL("./", import.meta.url);
 const name = "oneseat " + base.host;
 const tabs = "BroadcastChannel" in self ? new BroadcastChannel(name) : null;
@@ -121,14 +124,14 @@ function warn(detail) {
   const part = (to, tag, text, set = {}) => to.appendChild(Object.assign(document.createElement(tag), { textContent: text, ...set }));
   part(dialog, "h2", detail.title, { id: "oneseat-title" });
   part(dialog, "p", detail.detail);
-  if (detail.not_you) part(dialog, "p", "Was that not you? Sign in and change your password.");
-  part(dialog, "p", "What you were writing has not been sent. Copy it before you go on.");
-  const facts = [detail.at && new Date(detail.at).toLocaleString(undefined, { dateStyle: "medium", timeStyle: "medium" }), detail.reference && "Reference " + detail.reference];
+  if (detail.not_you) part(dialog, "p", say("script.not_you"));
+  part(dialog, "p", say("script.unsent"));
+  const facts = [detail.at && new Date(detail.at).toLocaleString(undefined, { dateStyle: "medium", timeStyle: "medium" }), detail.reference && say("script.reference", detail)];
   const when = part(dialog, "p", "", { className: "oneseat-when" });
   for (const fact of facts.filter(Boolean)) part(when, "span", fact);
   const choice = part(dialog, "div", "");
-  part(choice, "button", "Sign in", { type: "button", autofocus: true }).onclick = () => leave(detail);
-  part(choice, "button", "Stay on this page", { type: "button" }).onclick = () => dialog.close();
+  part(choice, "button", say("script.sign_in"), { type: "button", autofocus: true }).onclick = () => leave(detail);
+  part(choice, "button", say("script.stay"), { type: "button" }).onclick = () => dialog.close();
   dialog.onclose = () => dialog.remove();
   document.body.append(dialog);
   dialog.showModal();

@@ -10,13 +10,14 @@ package stream
 import (
 	"context"
 	_ "embed"
-	"encoding/json"
 	"errors"
 	"net/http"
 	"time"
 
 	"github.com/oneseat/oneseat"
+	"github.com/oneseat/oneseat/internal/words"
 	"github.com/oneseat/oneseat/oneseathttp"
+	"github.com/oneseat/oneseat/oneseathttp/internal/answer"
 )
 
 // Path is where [Streams.Handler] is mounted: beneath that of the guard's own.
@@ -30,10 +31,13 @@ var script []byte
 type Streams struct {
 	seats *oneseat.Registry
 	guard *oneseathttp.Guard // over seats
+	words words.Language
 }
 
 // New returns the streams of a registry, behind a guard over the same.
-func New(seats *oneseat.Registry, guard *oneseathttp.Guard) *Streams { return &Streams{seats, guard} }
+func New(seats *oneseat.Registry, guard *oneseathttp.Guard) *Streams {
+	return &Streams{seats, guard, words.English()}
+}
 
 // Handler serves the player's side, for requests with a session:
 //
@@ -54,11 +58,12 @@ func (s *Streams) Handler() http.Handler {
 	mux.Handle("POST "+Path+"start", s.guard.Require(http.HandlerFunc(s.start)))
 	mux.Handle("POST "+Path+"{id}/beat", s.guard.Require(http.HandlerFunc(s.beat)))
 	mux.Handle("POST "+Path+"{id}/stop", s.guard.Require(http.HandlerFunc(s.stop)))
+	player := s.words.Fill(script, "player.", "device.")
 	mux.HandleFunc("GET "+Path+"stream.js", func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "text/javascript; charset=utf-8")
 		w.Header().Set("Cache-Control", "no-cache")
 		w.Header().Set("X-Content-Type-Options", "nosniff")
-		_, _ = w.Write(script) // an error is the client's connection
+		_, _ = w.Write(player) // an error is the client's connection
 	})
 	return http.NewCrossOriginProtection().Handler(mux)
 }
@@ -85,7 +90,7 @@ func (s *Streams) start(w http.ResponseWriter, r *http.Request) {
 	err := r.ParseForm()
 	id := r.PostForm.Get("player")
 	if err != nil || len(id) < 16 || len(id) > 64 {
-		answer(w, http.StatusBadRequest, said{Reason: "bad_player", Title: "No player", Detail: `Post "player", a random id of 16 to 64 bytes that the player keeps.`})
+		answer.Refuse(w, http.StatusBadRequest, s.problem("bad_player", "stream.bad_player"))
 		return
 	}
 	player := oneseat.Player{ID: id}
@@ -102,8 +107,7 @@ func (s *Streams) start(w http.ResponseWriter, r *http.Request) {
 		s.refuse(w, r, err)
 		return
 	}
-	w.Header().Set("Content-Type", "application/json")
-	_ = json.NewEncoder(w).Encode(map[string]any{"stream": stream.ID, "beat_ms": s.every().Milliseconds()}) // an error is the client's connection
+	answer.JSON(w, map[string]any{"stream": stream.ID, "beat_ms": s.every().Milliseconds()})
 }
 
 // beat is answered when the next one is due, or at once when the stream ends, so
@@ -149,28 +153,6 @@ func (s *Streams) done(w http.ResponseWriter, r *http.Request, err error) {
 	w.WriteHeader(http.StatusNoContent)
 }
 
-// said is the body of an answer that is not the one hoped for (RFC 9457).
-type said struct {
-	Type      string    `json:"type"`
-	Status    int       `json:"status"`
-	Reason    string    `json:"reason"`
-	Title     string    `json:"title"`
-	Detail    string    `json:"detail"`
-	At        time.Time `json:"at,omitzero"`
-	Device    string    `json:"device,omitzero"`
-	Reference string    `json:"reference,omitzero"`
-	Limit     int       `json:"limit,omitzero"`
-	Streams   []playing `json:"streams,omitempty"`
-}
-
-// playing is a stream as its account's owner sees it.
-type playing struct {
-	ID      oneseat.SessionID `json:"id"`
-	Device  oneseat.Device    `json:"device"`
-	Created time.Time         `json:"created"`
-	Here    bool              `json:"here"` // of the session that asks
-}
-
 // refuse answers a player that has no stream, or has one no longer.
 func (s *Streams) refuse(w http.ResponseWriter, r *http.Request, err error) {
 	full, isFull := errors.AsType[*oneseat.LimitError](err)
@@ -178,30 +160,28 @@ func (s *Streams) refuse(w http.ResponseWriter, r *http.Request, err error) {
 	switch {
 	case isFull:
 		mine, _ := oneseat.SessionFrom(r.Context())
-		no := said{Reason: "limit", Limit: full.Limit, Title: "This account is playing elsewhere", Detail: "Stop it there to play here."}
-		for _, p := range full.Streams {
-			no.Streams = append(no.Streams, playing{p.ID, p.Device, p.Started, p.Session == mine.ID})
-		}
-		answer(w, http.StatusConflict, no)
+		p := s.problem("limit", "stream.full")
+		p.Limit, p.Streams = full.Limit, answer.Streams(full.Streams, mine.ID)
+		answer.Refuse(w, http.StatusConflict, p)
 	case isOver:
 		n := oneseathttp.NoticeOf(over.Ending)
-		answer(w, http.StatusGone, said{
+		answer.Refuse(w, http.StatusGone, answer.Problem{
 			Reason: string(over.Ending.Reason), Title: n.Title, Detail: n.Detail, At: over.Ending.At,
 			Device: over.Ending.ByDevice.Label, Reference: over.Ending.Reference(),
 		})
 	case errors.Is(err, oneseat.ErrRotated):
-		answer(w, http.StatusConflict, said{Reason: "rotated", Title: "This page was a moment behind", Detail: "Try again."})
+		answer.Refuse(w, http.StatusConflict, s.problem("rotated", "refused.rotated"))
 	case errors.Is(err, oneseat.ErrNoSession):
-		answer(w, http.StatusNotFound, said{Reason: "no_stream", Title: "No stream", Detail: "It has lapsed, or was stopped. Start one."})
+		answer.Refuse(w, http.StatusNotFound, s.problem("no_stream", "stream.none"))
 	default:
 		w.Header().Set("Retry-After", "2")
-		answer(w, http.StatusServiceUnavailable, said{Reason: "store_unavailable", Title: "Streams cannot be checked at the moment", Detail: "Try again in a few seconds."})
+		answer.Refuse(w, http.StatusServiceUnavailable, s.problem("store_unavailable", "stream.no_answer"))
 	}
 }
 
-func answer(w http.ResponseWriter, status int, no said) {
-	no.Type, no.Status = "about:blank", status
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.WriteHeader(status)
-	_ = json.NewEncoder(w).Encode(no) // an error is the client's connection
+// problem is a refusal. key is that of its words.
+func (s *Streams) problem(reason, key string) (p answer.Problem) {
+	p.Reason = reason
+	p.Title, p.Detail = s.words.Pair(key)
+	return p
 }

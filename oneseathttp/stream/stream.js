@@ -11,6 +11,9 @@
 // this one over, a panel over the element says so and offers to play here
 // instead. A reload, a seek or another quality keeps the stream.
 
+const words = {}; // filled in by the server
+const say = (key, places = {}) => (words[key] ?? key).replace(/{(\w+)}/g, (_, place) => places[place]);
+
 const base = new URL("./", import.meta.url);
 
 export function watch(element, { play, stop }) {
@@ -79,10 +82,10 @@ export function watch(element, { play, stop }) {
     const panel = show(element, said);
     const list = part(panel, "div", "", "oneseat-choices");
     for (const other of others) {
-      const where = other.here ? "in another window here" : "on " + (other.device.label || "another device");
-      part(list, "button", `Stop it ${where} and play here`).onclick = () => start(other.id);
+      const stop = other.here ? say("player.stop_here") : say("player.stop_there", { device: other.device.label || say("device.another") });
+      part(list, "button", stop).onclick = () => start(other.id);
     }
-    if (others.length === 0) part(list, "button", "Play here again").onclick = () => start();
+    if (others.length === 0) part(list, "button", say("player.again")).onclick = () => start();
     list.querySelector("button").focus({ preventScroll: true });
   }
 }

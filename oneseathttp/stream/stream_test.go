@@ -6,10 +6,12 @@ import (
 	"errors"
 	"io"
 	"log/slog"
+	"maps"
 	"net/http"
 	"net/http/cookiejar"
 	"net/http/httptest"
 	"net/url"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -300,4 +302,35 @@ func TestBadPlayersAndStrangersGetNoStream(t *testing.T) {
 	if resp.StatusCode != http.StatusForbidden {
 		t.Errorf("from another site: %d", resp.StatusCode)
 	}
+}
+
+func TestEveryAnswerToAPlayerHasTheKeysThatPlayersKnow(t *testing.T) {
+	s := newSite(t, oneseat.Config{})
+	first, second := s.viewer(t, "one"), s.viewer(t, "two")
+	want := func(what string, v *viewer, path string, form url.Values, contentType, keys string) (said map[string]any) {
+		t.Helper()
+		resp, err := v.PostForm(s.URL+path, form)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer resp.Body.Close()
+		if err := json.NewDecoder(resp.Body).Decode(&said); err != nil {
+			t.Fatal(err)
+		}
+		if got := strings.Join(slices.Sorted(maps.Keys(said)), " "); got != keys {
+			t.Errorf("%s: %s, want %s", what, got, keys)
+		}
+		if h := resp.Header; h.Get("Content-Type") != contentType || h.Get("X-Content-Type-Options") != "nosniff" || h.Get("Cache-Control") != "no-store" {
+			t.Errorf("%s: headers %v", what, h)
+		}
+		return said
+	}
+	const problem, refused = "application/problem+json", "detail reason status title type"
+	want("no player", first, stream.Path+"start", nil, problem, refused)
+	started := want("a start", first, stream.Path+"start", url.Values{"player": {first.player}}, "application/json", "beat_ms stream")
+	want("full", second, stream.Path+"start", url.Values{"player": {second.player}}, problem, "detail limit reason status streams title type")
+	want("no stream", second, stream.Path+"NONE/beat", nil, problem, refused)
+	id := started["stream"].(string)
+	second.mustStart(id)
+	want("displaced", first, stream.Path+id+"/beat", nil, problem, "at detail device reason reference status title type")
 }

@@ -1,0 +1,6 @@
+package oneseathttp
+
+import "net/http"
+
+// TokenOf is the token that a guard reads from a request.
+func TokenOf(g *Guard, r *http.Request) string { return g.carrier.Get(r) }

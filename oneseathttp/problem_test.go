@@ -1,0 +1,122 @@
+package oneseathttp_test
+
+import (
+	"encoding/json"
+	"io"
+	"maps"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/oneseat/oneseat"
+	"github.com/oneseat/oneseat/oneseathttp"
+)
+
+// keysOf are the keys of a JSON object, sorted.
+func keysOf(t *testing.T, body []byte) (keys string, object map[string]any) {
+	t.Helper()
+	if err := json.Unmarshal(body, &object); err != nil {
+		t.Fatalf("%v: %s", err, body)
+	}
+	return strings.Join(slices.Sorted(maps.Keys(object)), " "), object
+}
+
+// wantProblem reads a refusal to a program and compares its status, its reason,
+// its keys and the headers that all of them have.
+func wantProblem(t *testing.T, what string, resp *http.Response, status int, reason, keys string) {
+	t.Helper()
+	body, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, said := keysOf(t, body)
+	if resp.StatusCode != status || said["reason"] != reason || got != keys || said["type"] != "about:blank" || said["status"] != float64(status) {
+		t.Errorf("%s: %d with %s, want %d %q with %s\n%s", what, resp.StatusCode, got, status, reason, keys, body)
+	}
+	h := resp.Header
+	if h.Get("Content-Type") != "application/problem+json" || h.Get("X-Content-Type-Options") != "nosniff" || h.Get("Cache-Control") != "no-store" {
+		t.Errorf("%s: headers %v", what, h)
+	}
+}
+
+const (
+	refused    = "detail reason status title type"
+	refusedOut = "detail reason sign_in status title type"
+	told       = "at class detail device not_you reason reference session sign_in"
+)
+
+func TestEveryRefusalToAProgramHasTheKeysThatProgramsKnow(t *testing.T) {
+	s := newAskingSite(t, oneseat.Config{})
+	first, second := s.browser(t, firefox), s.browser(t, iphone)
+	asJSON := []string{"Accept", program}
+	wantProblem(t, "nobody signed in", first.do("GET", "/me", nil, asJSON...), 401, "no_session", refusedOut)
+	first.signIn("ada")
+	ada := url.Values{"account": {"ada"}}
+	wantProblem(t, "asked", second.do("POST", "/enter", ada, asJSON...), 409, "limit", "detail full limit reason redeem sessions status ticket title type")
+	wantProblem(t, "a ticket that is none", second.do("POST", "/oneseat/redeem", url.Values{"ticket": {"x"}}, asJSON...), 401, "bad_ticket", refusedOut)
+	broken, err := http.NewRequestWithContext(t.Context(), "POST", s.URL+"/oneseat/redeem", strings.NewReader("end=%zz"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	broken.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	resp, err := second.Do(broken)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	wantProblem(t, "a form that is none", resp, 400, "bad_form", refused)
+	if _, err := s.seats.SignIn(t.Context(), "ada", oneseat.SignInRequest{Override: true, Device: oneseat.Device{Label: "a box", Class: oneseat.ClassTV}}); err != nil {
+		t.Fatal(err)
+	}
+	wantProblem(t, "displaced", first.do("GET", "/me", nil, asJSON...), 401, "displaced", told+" status title type")
+	if _, data := first.events().next(); strings.Join(slices.Sorted(maps.Keys(data)), " ") != told+" title" {
+		t.Errorf("the event: %v", data)
+	}
+	if err := s.seats.Block(t.Context(), "ada", time.Now().Add(time.Hour), "support"); err != nil {
+		t.Fatal(err)
+	}
+	wantProblem(t, "blocked", second.do("POST", "/enter", ada, asJSON...), 403, "account_blocked", refused)
+	third := s.browser(t, iphone)
+	third.signIn("grace")
+	if err := s.seats.Close(); err != nil {
+		t.Fatal(err)
+	}
+	wantProblem(t, "no answer from the store", third.do("GET", "/me", nil, asJSON...), 503, "store_unavailable", refused)
+}
+
+func TestARefusedSignInHasTheKeysThatProgramsKnow(t *testing.T) {
+	s := newSite(t, oneseat.Config{WhenFull: oneseat.PolicyRefuse}, oneseathttp.Config{})
+	s.mux.HandleFunc("POST /enter", func(w http.ResponseWriter, r *http.Request) {
+		_, err := s.guard.SignIn(w, r, r.FormValue("account"))
+		s.guard.RefuseSignIn(w, r, err, "")
+	})
+	s.browser(t, firefox).signIn("ada")
+	resp := s.browser(t, iphone).do("POST", "/enter", url.Values{"account": {"ada"}}, "Accept", program)
+	wantProblem(t, "full", resp, 409, "limit", "detail full limit reason sessions status title type")
+}
+
+func TestTheGuardsJSONIsTakenForNothingElseAndKeptByNoCache(t *testing.T) {
+	s := newSite(t, oneseat.Config{Limit: 2}, oneseathttp.Config{})
+	b := s.browser(t, firefox)
+	b.signIn("ada")
+	s.elsewhere(t)
+	for path, keys := range map[string]string{
+		"GET /oneseat/session": "account session", "GET /oneseat/sessions": "account sessions", "POST /oneseat/sessions/end-others": "ended",
+	} {
+		method, at, _ := strings.Cut(path, " ")
+		resp := b.do(method, at, nil, "Accept", program)
+		body, err := io.ReadAll(resp.Body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, _ := keysOf(t, body); resp.StatusCode != 200 || got != keys {
+			t.Errorf("%s: %d %s", path, resp.StatusCode, body)
+		}
+		if h := resp.Header; h.Get("Content-Type") != "application/json" || h.Get("X-Content-Type-Options") != "nosniff" || h.Get("Cache-Control") != "no-store" {
+			t.Errorf("%s: %v", path, h)
+		}
+	}
+}
