@@ -43,6 +43,8 @@ Flags:
 	                   ask: the newcomer chooses whose seat it takes
 	--streams N        on how many devices an account may watch at a time, 1 to 64
 	                   (default: wherever it is signed in)
+	--hosts NAMES      host names, with commas between them, under which the stage is
+	                   shown too (default: only those of this machine, and that of --listen)
 
 The first line printed has the site's address, the second that of the stage. Interrupt (Ctrl-C) ends it.
 `
@@ -60,7 +62,8 @@ type demoConfig struct {
 	store   storeSpec
 	limit   int
 	policy  oneseat.Policy
-	streams int // 0: not counted
+	streams int      // 0: not counted
+	hosts   []string // of the stage
 }
 
 // parseDemo reads the flags. What is wrong with their values comes back
@@ -73,6 +76,7 @@ func parseDemo(args []string) (demoConfig, error) {
 	limit := fs.String("limit", "1", "")
 	policy := fs.String("policy", string(oneseat.PolicyDisplace), "")
 	streams := fs.String("streams", "0", "")
+	hosts := fs.String("hosts", "", "")
 	if err := fs.Parse(args); err != nil {
 		return demoConfig{}, err
 	}
@@ -80,12 +84,21 @@ func parseDemo(args []string) (demoConfig, error) {
 	c := demoConfig{listen: *listen, policy: oneseat.Policy(*policy)}
 	var errs []error
 	bad := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
-	if _, port, err := net.SplitHostPort(c.listen); err != nil {
+	host, port, err := net.SplitHostPort(c.listen)
+	if err != nil {
 		bad("--listen: %q is not an address with a port, such as 127.0.0.1:8080", c.listen)
 	} else if _, err := strconv.ParseUint(port, 10, 16); err != nil {
 		bad("--listen: port %q is not a number from 0 to 65535", port)
 	}
-	var err error
+	if host != "" && host != "0.0.0.0" && host != "::" { // those are all addresses, and the name of none
+		c.hosts = append(c.hosts, host)
+	}
+	for name := range strings.FieldsFuncSeq(*hosts, func(c rune) bool { return c == ',' || c == ' ' }) {
+		if strings.ContainsAny(name, ":/[]") && !isAddress(name) {
+			bad("--hosts: %q is not a host name: write it without a scheme and without a port", name)
+		}
+		c.hosts = append(c.hosts, name)
+	}
 	if c.store, err = parseStore(*store); err != nil {
 		errs = append(errs, err)
 	}
@@ -102,6 +115,11 @@ func parseDemo(args []string) (demoConfig, error) {
 		bad("%q is not a flag", arg)
 	}
 	return c, errors.Join(errs...)
+}
+
+func isAddress(s string) bool {
+	_, err := netip.ParseAddr(s)
+	return err == nil
 }
 
 // runDemo is "oneseat demo".
@@ -169,7 +187,7 @@ func serveDemo(ctx context.Context, c demoConfig, stdout, stderr io.Writer) (err
 		}),
 		ReadHeaderTimeout: 10 * time.Second,
 		IdleTimeout:       2 * time.Minute,
-		ErrorLog:          slog.NewLogLogger(logger.Handler(), slog.LevelWarn),
+		ErrorLog:          slog.NewLogLogger(demo.Seldom(logger.Handler()), slog.LevelWarn), // which clients can fill
 	}
 	server.RegisterOnShutdown(site.Close)
 	return serve(ctx, server, listeners.site, listeners.phone, listeners.laptop)
@@ -195,7 +213,7 @@ func newSite(seats *oneseat.Registry, users *demo.Users, c demoConfig, at demoLi
 		Limit: c.limit, WhenFull: c.policy, Streams: c.streams, Logger: logger,
 		Stage: &demo.Stage{
 			Phone: guards[1], Laptop: guards[2],
-			SitePort: portOf(at.site), PhonePort: portOf(at.phone), LaptopPort: portOf(at.laptop),
+			Hosts: c.hosts, SitePort: portOf(at.site), PhonePort: portOf(at.phone), LaptopPort: portOf(at.laptop),
 		},
 	})
 }

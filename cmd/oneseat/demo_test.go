@@ -270,7 +270,7 @@ func TestEachWrongFlagIsUsage(t *testing.T) {
 		{"--listen", ""}, {"--listen", "localhost"}, {"--listen", "127.0.0.1:99999"}, {"--listen", "127.0.0.1:http"}, {"--listen", "127.0.0.1:-1"},
 		{"--store", ""}, {"--store", "sqlite:"}, {"--store", "memory"}, {"--store", "demo.db"},
 		{"--limit", "0"}, {"--limit", "-1"}, {"--limit", "257"}, {"--limit", "1.5"}, {"--limit", ""},
-		{"--policy", ""}, {"--policy", "Displace"}, {"--unknown"}, {"--limit"},
+		{"--policy", ""}, {"--policy", "Displace"}, {"--unknown"}, {"--limit"}, {"--hosts", "http://demo.example"}, {"--hosts", "demo.example:8080"},
 	} {
 		var stdout, stderr bytes.Buffer
 		if code := run(t.Context(), append([]string{"demo"}, args...), &stdout, &stderr); code != exitUsage || stderr.Len() == 0 || stdout.Len() != 0 {

@@ -29,20 +29,12 @@ type fixture struct {
 	server *httptest.Server
 	store  oneseat.Store
 	hashes demo.Hashes
+	hosts  []string // of the stage
 }
 
 func newSite(t *testing.T, c oneseat.Config, with ...any) *fixture {
 	t.Helper()
-	f := &fixture{t: t, store: memstore.New(), hashes: demo.MemoryHashes()}
-	for _, w := range with {
-		switch w := w.(type) {
-		case oneseat.Store:
-			f.store = w
-		case demo.Hashes:
-			f.hashes = w
-		}
-	}
-	c.Logger = slog.New(slog.NewTextHandler(t.Output(), nil))
+	f, c := made(t, c, with)
 	seats, err := oneseat.New(f.store, c)
 	if err != nil {
 		t.Fatal(err)
@@ -55,11 +47,6 @@ func newSite(t *testing.T, c oneseat.Config, with ...any) *fixture {
 	guard, err := oneseathttp.New(seats, oneseathttp.Config{SignInPath: demo.SignInPath})
 	if err != nil {
 		t.Fatal(err)
-	}
-	for name, hash := range firstHashes() {
-		if _, err := f.hashes.Replace(t.Context(), name, "", hash); err != nil {
-			t.Fatal(err)
-		}
 	}
 	users, err := demo.NewUsers(t.Context(), f.hashes)
 	if err != nil {
@@ -78,6 +65,32 @@ func newSite(t *testing.T, c oneseat.Config, with ...any) *fixture {
 		f.server.Close()
 	})
 	return f
+}
+
+// made is a fixture without a site, of what a test brings, and the configuration
+// that goes with it.
+func made(t *testing.T, c oneseat.Config, with []any) (*fixture, oneseat.Config) {
+	t.Helper()
+	f := &fixture{t: t, store: memstore.New(), hashes: demo.MemoryHashes()}
+	c.Logger = slog.New(slog.NewTextHandler(t.Output(), nil))
+	for _, w := range with {
+		switch w := w.(type) {
+		case oneseat.Store:
+			f.store = w
+		case demo.Hashes:
+			f.hashes = w
+		case *slog.Logger:
+			c.Logger = w
+		case []string:
+			f.hosts = w
+		}
+	}
+	for name, hash := range firstHashes() {
+		if _, err := f.hashes.Replace(t.Context(), name, "", hash); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return f, c
 }
 
 // firstHashes are those of a new demo. They are computed once for all tests,

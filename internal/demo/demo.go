@@ -37,7 +37,8 @@ type Config struct {
 	// Stage adds the page /stage. Default: there is none.
 	Stage *Stage
 
-	// Logger gets what a visitor is not told. Default slog.Default().
+	// Logger gets what a visitor is not told, once a kind and second. Default
+	// slog.Default().
 	Logger *slog.Logger
 }
 
@@ -62,6 +63,7 @@ func New(c Config) (*Site, error) {
 	if c.Logger == nil {
 		c.Logger = slog.Default()
 	}
+	c.Logger = slog.New(Seldom(c.Logger.Handler()))
 	s := &Site{c: c}
 	s.life, s.end = context.WithCancel(context.Background())
 	s.stage.init()

@@ -38,10 +38,10 @@ func (f *front) routes() http.Handler {
 	mux.Handle("GET "+oneseathttp.Path, own)
 	mux.Handle("POST "+oneseathttp.Path, own)
 	if f.hasStage() {
-		mux.HandleFunc("GET /stage", f.stagePage)
-		mux.Handle("GET /stage/events", f.untilClose(http.HandlerFunc(f.stageEvents)))
-		mux.HandleFunc("POST /stage/rush", f.rush)
-		mux.HandleFunc("POST /stage/clear", f.clear)
+		mux.Handle("GET /stage", f.onStage(f.stagePage))
+		mux.Handle("GET /stage/events", f.untilClose(f.onStage(f.stageEvents)))
+		mux.Handle("POST /stage/rush", f.onStage(f.rush))
+		mux.Handle("POST /stage/clear", f.onStage(f.clear))
 	}
 	mux.HandleFunc("GET /", f.notFound)
 

@@ -126,7 +126,7 @@ func (ps *pages) assets() http.Handler {
 // show writes a page, with the scripts that it needs and leave to run them. It is
 // rendered first, so that a defect is a clean error and not half a page.
 func (f *front) show(w http.ResponseWriter, r *http.Request, status int, name string, p page) {
-	p.Assets, p.Limit, p.Rule, p.HasStage = f.pages.assetPath, f.pages.limit, f.pages.rule, f.hasStage()
+	p.Assets, p.Limit, p.Rule, p.HasStage = f.pages.assetPath, f.pages.limit, f.pages.rule, f.hasStage() && f.c.Stage.shown(r)
 	switch name {
 	case "members", "password":
 		p.Follows = true

@@ -221,19 +221,15 @@ func after(next string) string {
 	return "/"
 }
 
-// fail answers a request that could not be served for a reason that is not the
-// visitor's, and logs the reason.
+// fail answers a request that could not be served although the visitor did
+// nothing wrong, and logs why. The visitor may try again.
 func (f *front) fail(w http.ResponseWriter, r *http.Request, err error) {
 	if r.Context().Err() != nil {
 		return // nobody waits for the answer, or the guard gives it
 	}
-	status, p := http.StatusInternalServerError, page{Title: "Something went wrong", Text: "It has been noted. Please try again."}
-	if errors.Is(err, oneseat.ErrStoreUnavailable) || errors.Is(err, oneseat.ErrUnknownOutcome) {
-		status, p = http.StatusServiceUnavailable, page{Title: "Not now", Text: "The site cannot reach its records at this moment. Please try again."}
-		w.Header().Set("Retry-After", "2")
-	}
-	f.c.Logger.ErrorContext(r.Context(), "request failed", "method", r.Method, "path", r.URL.Path, "status", status, "error", err)
-	f.show(w, r, status, "error", p)
+	f.c.Logger.ErrorContext(r.Context(), r.Pattern+" failed", "path", r.URL.Path, "error", err)
+	w.Header().Set("Retry-After", "2")
+	f.show(w, r, http.StatusServiceUnavailable, "error", page{Title: "Not now", Text: "The site cannot reach its records at this moment. Please try again."})
 }
 
 func (f *front) notFound(w http.ResponseWriter, r *http.Request) {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"net/netip"
 	"slices"
 	"strings"
 	"sync"
@@ -28,6 +29,42 @@ type Stage struct {
 	// Where the site, and what Phone and Laptop of [Site] return, are served, on
 	// one host.
 	SitePort, PhonePort, LaptopPort string
+
+	// Hosts are the names under which the stage is shown, besides those of this
+	// machine itself (localhost, 127.0.0.1, [::1]). Anybody who reaches the stage
+	// may use it. A page of another site could reach it from a visitor's browser, by
+	// a name that its owner has pointed at this machine; such a name is not here.
+	Hosts []string
+}
+
+// shown says whether the stage is shown under the host of a request.
+func (st *Stage) shown(r *http.Request) bool {
+	host := hostOf(r)
+	if a, err := netip.ParseAddr(host); err == nil && a.Unmap().IsLoopback() {
+		return true
+	}
+	return strings.EqualFold(host, "localhost") || slices.ContainsFunc(st.Hosts, func(h string) bool { return strings.EqualFold(h, host) })
+}
+
+// hostOf is the host by which a browser came, without the port.
+func hostOf(r *http.Request) string {
+	host, _, err := net.SplitHostPort(r.Host)
+	if err != nil {
+		host = strings.Trim(r.Host, "[]")
+	}
+	return host
+}
+
+// onStage serves next under the hosts of the stage only.
+func (f *front) onStage(next http.HandlerFunc) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if !f.c.Stage.shown(r) {
+			f.show(w, r, http.StatusForbidden, "error", page{Title: "Not under this name",
+				Text: "The stage is shown on this machine only. To show it under another name, start the demo with --hosts and that name."})
+			return
+		}
+		next(w, r)
+	})
 }
 
 // StagePhone is the Device function of the phone's guard: both devices are the
@@ -45,10 +82,7 @@ func StageLaptop(_ *http.Request, d oneseat.Device) oneseat.Device {
 
 // origin is a port of the stage's on the host by which the browser came.
 func (st *Stage) origin(r *http.Request, port string) string {
-	host, _, err := net.SplitHostPort(r.Host)
-	if err != nil {
-		host = strings.Trim(r.Host, "[]")
-	}
+	host := hostOf(r)
 	// It goes into a header and a page, so it has to be a host and nothing else.
 	if host == "" || strings.ContainsFunc(host, func(c rune) bool {
 		return !strings.ContainsRune("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.:-", c)
@@ -132,7 +166,12 @@ func (f *front) stageEvents(w http.ResponseWriter, r *http.Request) {
 	defer all.Close()
 	roster, err := f.roster(ctx)
 	to, ok := oneseathttp.NewEndless(w, r, "text/event-stream", append([]byte("retry: 1000\n\n"), roster...))
-	for ok && err == nil { // else the watcher comes back in a second
+	defer func() {
+		if err != nil && ctx.Err() == nil { // the watcher comes back in a second
+			f.c.Logger.ErrorContext(ctx, "the stage cannot tell what happens", "error", err)
+		}
+	}()
+	for ok && err == nil {
 		select {
 		case <-ctx.Done():
 			return
@@ -225,6 +264,7 @@ func (f *front) rush(w http.ResponseWriter, r *http.Request) {
 	took := time.Since(began)
 
 	var in, refused int
+	var failed error // one of those that could not be answered
 	for _, err := range errs {
 		_, full := errors.AsType[*oneseat.LimitError](err)
 		_, ended := errors.AsType[*oneseat.EndedError](err) // by the next one, before it was told that it was in
@@ -234,11 +274,11 @@ func (f *front) rush(w http.ResponseWriter, r *http.Request) {
 		case err == nil || ended:
 			in++
 		default:
-			f.c.Logger.ErrorContext(ctx, "rush", "error", err)
+			failed = err
 		}
 	}
 	live, err := f.c.Registry.Sessions(ctx, name)
-	if err != nil {
+	if err = errors.Join(failed, err); err != nil {
 		f.fail(w, r, err)
 		return
 	}

@@ -12,13 +12,13 @@ import (
 	"github.com/oneseat/oneseat"
 	"github.com/oneseat/oneseat/internal/demo"
 	"github.com/oneseat/oneseat/oneseathttp"
-	"github.com/oneseat/oneseat/store/memstore"
 )
 
 // onStage is a site with a stage. Its phone and laptop are servers of their own.
-func onStage(t *testing.T, c oneseat.Config) (site, phone, laptop *fixture) {
+func onStage(t *testing.T, c oneseat.Config, with ...any) (site, phone, laptop *fixture) {
 	t.Helper()
-	seats, err := oneseat.New(memstore.New(), c)
+	f, c := made(t, c, with)
+	seats, err := oneseat.New(f.store, c)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -34,21 +34,15 @@ func onStage(t *testing.T, c oneseat.Config) (site, phone, laptop *fixture) {
 		}
 		return g
 	}
-	hashes := demo.MemoryHashes()
-	for name, hash := range firstHashes() {
-		if _, err := hashes.Replace(t.Context(), name, "", hash); err != nil {
-			t.Fatal(err)
-		}
-	}
-	users, err := demo.NewUsers(t.Context(), hashes)
+	users, err := demo.NewUsers(t.Context(), f.hashes)
 	if err != nil {
 		t.Fatal(err)
 	}
 	s, err := demo.New(demo.Config{
-		Registry: seats, Guard: guard("oneseat", nil), Users: users, Limit: 1, WhenFull: c.WhenFull,
+		Registry: seats, Guard: guard("oneseat", nil), Users: users, Limit: 1, WhenFull: c.WhenFull, Logger: c.Logger,
 		Stage: &demo.Stage{
 			Phone: guard("oneseat-phone", demo.StagePhone), Laptop: guard("oneseat-laptop", demo.StageLaptop),
-			SitePort: "1001", PhonePort: "1002", LaptopPort: "1003",
+			Hosts: f.hosts, SitePort: "1001", PhonePort: "1002", LaptopPort: "1003",
 		},
 	})
 	if err != nil {
