@@ -12,7 +12,7 @@ import (
 func (c *EndOptions) check() error {
 	setDefault(&c.Reason, ReasonRevoked)
 	if !slices.Contains([]Reason{ReasonRevoked, ReasonCredentialsChanged, ReasonSignedOut}, c.Reason) {
-		return fmt.Errorf("oneseat: %q is not a reason to give: use Revoked, CredentialsChanged or SignedOut", string(c.Reason))
+		return fmt.Errorf("oneseat: %q is not a reason to give: use ReasonRevoked, ReasonCredentialsChanged or ReasonSignedOut", string(c.Reason))
 	}
 	setDefault(&c.By, c.As)
 	c.Actor = sanitize(c.Actor, maxActor)
@@ -100,7 +100,7 @@ func (r *Registry) SetLimit(ctx context.Context, account string, limits Limits, 
 	return err
 }
 
-// Refresh asks [Config.LimitFor] for the account's limits again, as after a
+// RefreshLimits asks [Config.LimitFor] for the account's limits again, as after a
 // change of plan, and ends in one step what is over those in force now. Sign-ins
 // under way that had asked before ask again.
 func (r *Registry) RefreshLimits(ctx context.Context, account string) error {

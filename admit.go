@@ -11,10 +11,10 @@ import (
 type newcomer struct {
 	seat       seat        // a stream's if it has a parent
 	presented  digest      // of the token that the browser came with
-	ticket     digest      // under Ask: of the ticket that it gets if it has to be asked
+	ticket     digest      // under PolicyAsk: of the ticket that it gets if it has to be asked
 	ticketUsed digest      // of the ticket that it brings, if any
 	chosen     []SessionID // who was chosen to go
-	override   bool        // the application vouches for the owner: displace even under Refuse
+	override   bool        // the application vouches for the owner: displace even under PolicyRefuse
 	adopted    bool        // not a sign-in: the application's own session, older than oneseat
 	issued     time.Time   // when that was issued; zero: not known, so before everything
 }

@@ -50,7 +50,7 @@ type Config struct {
 	// [PolicyDisplace].
 	WhenFull Policy
 
-	// WhoGoes says who gives way. Default [DisplaceIdlest].
+	// DisplaceOrder says which session gives way. Default [DisplaceIdlest].
 	DisplaceOrder DisplaceOrder
 
 	// SeatIdle lets a newcomer displace, under [PolicyRefuse] and [PolicyAsk] too, a session
@@ -179,9 +179,9 @@ func (c *Config) problems() (errs []error) {
 		reject(true, field, "%s", p.Problem)
 	}
 	reject(!slices.Contains([]Policy{PolicyDisplace, PolicyRefuse, PolicyAsk}, c.WhenFull),
-		"WhenFull", "%q is neither Displace, Refuse nor Ask", string(c.WhenFull))
+		"WhenFull", "%q is neither PolicyDisplace, PolicyRefuse nor PolicyAsk", string(c.WhenFull))
 	reject(!slices.Contains([]DisplaceOrder{DisplaceIdlest, DisplaceOldest, DisplaceSameClass}, c.DisplaceOrder),
-		"WhoGoes", "%q is neither Idlest, Oldest nor SameClass", string(c.DisplaceOrder))
+		"DisplaceOrder", "%q is neither DisplaceIdlest, DisplaceOldest nor DisplaceSameClass", string(c.DisplaceOrder))
 	reject(c.StreamIdle < time.Second,
 		"StreamIdle", "%v is less than a second", c.StreamIdle)
 	reject(c.Idle != NoTimeout && c.Idle < time.Second,

@@ -49,7 +49,7 @@ func EndingFrom(ctx context.Context) (Ending, bool) {
 	return Ending{}, false
 }
 
-// HolderFrom returns what [NewContext] put into ctx, or nil.
+// FromContext returns what [NewContext] put into ctx, or nil.
 func FromContext(ctx context.Context) *RequestInfo {
 	h, _ := ctx.Value(requestInfoKey{}).(*RequestInfo)
 	return h

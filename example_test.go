@@ -112,7 +112,7 @@ func ExampleNew_wrongConfiguration() {
 	fmt.Println(err)
 	// Output:
 	// oneseat: Config.Limit: -5 is not 1 to 256, nor Unlimited; to keep an account out, block it
-	// oneseat: Config.WhenFull: "maybe" is neither Displace, Refuse nor Ask
+	// oneseat: Config.WhenFull: "maybe" is neither PolicyDisplace, PolicyRefuse nor PolicyAsk
 }
 
 func ExampleRegistry_EndOthers() {

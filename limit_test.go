@@ -364,7 +364,7 @@ func TestLimitsInTheConfiguration(t *testing.T) {
 	_, err := Config{
 		Limit: -2, ClassLimits: classes("tv", 0, "toaster", 1), Streams: MaxStreams + 1, DisplaceOrder: "youngest", StreamIdle: time.Second - 1, SeatIdle: 10*time.Minute - 1,
 	}.withDefaults()
-	for _, field := range []string{"Limit", "ClassLimits[tv]", "ClassLimits", "Streams", "WhoGoes", "StreamIdle", "SeatIdle"} {
+	for _, field := range []string{"Limit", "ClassLimits[tv]", "ClassLimits", "Streams", "DisplaceOrder", "StreamIdle", "SeatIdle"} {
 		if !strings.Contains(fmt.Sprint(err), "Config."+field+": ") {
 			t.Errorf("nothing about %s: %v", field, err)
 		}

@@ -17,7 +17,7 @@ const (
 	PolicyAsk      Policy = "ask"      // the newcomer is refused, with a [Ticket] to choose who goes
 )
 
-// WhoGoes says in which order sessions give way. A session on the newcomer's own
+// DisplaceOrder says in which order sessions give way. A session on the newcomer's own
 // device goes first in any case; among equals the one that signed in first goes.
 type DisplaceOrder string
 
@@ -159,7 +159,7 @@ type rule struct {
 	limits        Limits // for everybody; Total and Streams are set
 	whenFull      Policy // of sessions; a stream is always asked about
 	displaceOrder DisplaceOrder
-	seatIdle      time.Duration // under Refuse and Ask, who is idle for longer gives way; 0: nobody does
+	seatIdle      time.Duration // under PolicyRefuse and PolicyAsk, a session that is idle for longer gives way; 0: none does
 	streamIdle    time.Duration // how long a stream lives without a heartbeat
 	observeOnly   bool          // limits are counted and reported, and let everybody in
 	idle          time.Duration // 0: sessions do not time out by idleness

@@ -43,7 +43,7 @@ type Stream struct {
 	LastHeartbeat time.Time `json:"last_heartbeat"`  // to within a tenth of [Config.StreamIdle]
 }
 
-// Client is the browser, or program, that signs in.
+// SignInRequest is the browser, or program, that signs in.
 type SignInRequest struct {
 	// Token is what it presented, or "". The live token of the same account is
 	// renewed: its session is replaced silently. That of another account ends
@@ -57,7 +57,7 @@ type SignInRequest struct {
 	// Device is what is known of the device.
 	Device Device
 
-	// TakeOver lets the newcomer in under Refuse too: the application has proof,
+	// Override lets the newcomer in under [PolicyRefuse] too: the application has proof,
 	// fresher than a password that may be shared, that this is the owner.
 	Override bool
 }
@@ -175,10 +175,10 @@ const (
 	ReasonRealmEnded         Reason = "realm_ended"         // every session of the realm was ended at once
 )
 
-// Cause is why sessions are ended from outside, for the record and for their
+// EndOptions say why sessions are ended from outside, for the record and for their
 // owner.
 type EndOptions struct {
-	Reason Reason    // Revoked (the default), CredentialsChanged or SignedOut
+	Reason Reason    // ReasonRevoked (the default), ReasonCredentialsChanged or ReasonSignedOut
 	By     SessionID // the session from which it was done, if one: for the record
 	As     SessionID // the session on whose authority it is done; "": on the application's own
 	Actor  string    // who did it, for example a member of staff; at most 48 bytes are kept
