@@ -56,7 +56,7 @@ func TestEndingsBeyondTheMostDropTheOldest(t *testing.T) {
 	})
 	same(t, "the newest that was dropped", worked.forgotten, at(0))
 	worked.forgotten = at(time.Hour)
-	worked.forget()
+	worked.forget(0)
 	same(t, "which never goes back", worked.forgotten, at(time.Hour))
 
 	ro.endings = ro.endings[:MaxEndings-1]

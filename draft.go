@@ -81,7 +81,7 @@ func (v View) draft(p premises, rule rule) *draft {
 	d.expireTickets()
 	d.expireBlock()
 	for len(d.endings) > 0 && !v.Now.Before(d.endings[0].At.Add(rule.keepEndings)) {
-		d.forget()
+		d.forget(0)
 	}
 	return d
 }
@@ -133,7 +133,7 @@ func (d *draft) end(id SessionID, how Ending) {
 		d.endings = append(slices.Clip(d.endings), e)
 	}
 	if len(d.endings) > MaxEndings {
-		d.forget()
+		d.forget(d.oldest(how))
 	}
 	d.noteSeat(EventSessionEnded, EventStreamEnded, &s).tell(how)
 	for _, child := range d.seats {
@@ -143,10 +143,33 @@ func (d *draft) end(id SessionID, how Ending) {
 	}
 }
 
-// forget drops the oldest ending and remembers that there was one.
-func (d *draft) forget() {
-	d.forgotten = latest(d.forgotten, d.endings[0].At)
-	d.endings = d.endings[1:]
+// oldest is the ending that goes when there is one too many, how being the newest.
+// What one browser does to itself (renewals, streams that take each other's place)
+// pushes out its own endings first: else it would push out the ending of somebody
+// whom it displaced, and who has to be told. An ending of the last minute stays, for
+// its token stands for a successor, unless half of all endings are such.
+func (d *draft) oldest(how Ending) int {
+	if how.Reason != ReasonRenewed && how.Parent == "" {
+		return 0
+	}
+	own, first := 0, -1
+	for i, e := range d.endings {
+		if (e.Reason == how.Reason || how.Parent != "" && e.Parent != "") && (e.Parent != "") == (how.Parent != "") {
+			if own++; first < 0 {
+				first = i
+			}
+		}
+	}
+	if first >= 0 && (own > MaxEndings/2 || !d.now().Before(d.endings[first].At.Add(renewWindow))) {
+		return first
+	}
+	return 0
+}
+
+// forget drops an ending and remembers that there was one.
+func (d *draft) forget(i int) {
+	d.forgotten = latest(d.forgotten, d.endings[i].At)
+	d.endings = slices.Concat(d.endings[:i], d.endings[i+1:])
 }
 
 // changed returns the change that the draft came to: none, if nothing was done

@@ -172,13 +172,31 @@ func (o *oracle) end(s *seatOf, why oneseat.Reason, by oneseat.SessionID) {
 	byItself := why == oneseat.ReasonSignedOut || why == oneseat.ReasonIdleTimeout
 	if s.parent == "" || o.live(s.parent) != nil && !byItself {
 		o.ends = append(o.ends, endingOf{*s, why, o.now, by})
-		o.ends = o.ends[max(0, len(o.ends)-oneseat.MaxEndings):]
+		if len(o.ends) > oneseat.MaxEndings {
+			o.ends = slices.Delete(o.ends, o.tooMany(o.ends[len(o.ends)-1]), o.tooMany(o.ends[len(o.ends)-1])+1)
+		}
 	}
 	for _, child := range slices.Clone(o.seats) {
 		if child.parent == s.id {
 			o.end(child, why, by)
 		}
 	}
+}
+
+// tooMany is the ending that goes: the oldest, or of what a browser does to itself
+// the oldest of these.
+func (o *oracle) tooMany(newest endingOf) int {
+	var alike []int
+	for i, e := range o.ends {
+		renewal := e.reason == oneseat.ReasonRenewed && newest.reason == oneseat.ReasonRenewed && e.parent == "" && newest.parent == ""
+		if renewal || e.parent != "" && newest.parent != "" {
+			alike = append(alike, i)
+		}
+	}
+	if len(alike) > 0 && (len(alike) > oneseat.MaxEndings/2 || !o.now.Before(o.ends[alike[0]].at.Add(time.Minute))) {
+		return alike[0]
+	}
+	return 0
 }
 
 // settle is what time alone does.

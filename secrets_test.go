@@ -319,3 +319,42 @@ func TestWhatItsAuthorHadDoneCountsThoughHeIsOverByTheRetry(t *testing.T) {
 	}
 	wantLive(t, r, last)
 }
+
+// W18: what one browser does to itself pushes out no ending of somebody whom it
+// displaced.
+func TestWhoWasDisplacedIsToldWhateverTheOtherBrowserDoesToItself(t *testing.T) {
+	for name, often := range map[string]func(t *testing.T, r node, g *oneseat.Grant, i int){
+		"renewals": func(t *testing.T, r node, g *oneseat.Grant, _ int) {
+			*g = signIn(t, r, "ada", oneseat.SignInRequest{Token: string(g.Token)})
+		},
+		"streams that take each other's place": func(t *testing.T, r node, g *oneseat.Grant, i int) {
+			playing, err := r.Streams(t.Context(), "ada")
+			if err != nil {
+				t.Fatal(err)
+			}
+			var ids []oneseat.SessionID
+			for _, s := range playing {
+				ids = append(ids, s.ID)
+			}
+			play(t, r, g.Session, fmt.Sprint("player ", i%2), ids...)
+		},
+	} {
+		for _, every := range []time.Duration{time.Millisecond, 2 * time.Minute} {
+			t.Run(fmt.Sprint(name, " every ", every), func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					r := newNode(t, memstore.New(), oneseat.Config{Streams: 1, StreamIdle: time.Hour})
+					out := signIn(t, r, "ada", oneseat.SignInRequest{Device: phone})
+					g := signIn(t, r, "ada", oneseat.SignInRequest{Device: laptop})
+					for i := range 3 * oneseat.MaxEndings {
+						time.Sleep(every)
+						often(t, r, &g, i)
+					}
+					wantEnded(t, r, out, oneseat.ReasonDisplaced)
+					if n := len(stored(t, r.Store, "ada").Roster.Endings); n > oneseat.MaxEndings {
+						t.Errorf("%d endings are kept", n)
+					}
+				})
+			})
+		}
+	}
+}

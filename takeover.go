@@ -34,12 +34,13 @@ func (t *deviceTag) UnmarshalText(b []byte) error {
 // tag is that of the seat's device id; zero if it has none.
 func (s *seat) tag() deviceTag { return deviceTag(s.deviceID[:len(deviceTag{})]) }
 
-// tag is t, or, for a device without an id, is made of what is known of it.
+// tag is t, or, for a device without an id, is made of what is known of it. Its
+// network is not: one phone changes that between Wi-Fi and mobile (W19).
 func (d Device) tag(t deviceTag) deviceTag {
 	if t != (deviceTag{}) {
 		return t
 	}
-	sum := sha256.Sum256([]byte(d.Label + "\x00" + string(d.Class) + "\x00" + d.IP))
+	sum := sha256.Sum256([]byte(d.Label + "\x00" + string(d.Class)))
 	return deviceTag(sum[:len(t)])
 }
 
