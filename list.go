@@ -121,6 +121,28 @@ func (r *Registry) Events(ctx context.Context, q EventQuery) ([]Record, error) {
 	return records, nil
 }
 
+// Count returns how much is signed in. The figures are exact, as of the last
+// sweep, which comes about once a minute: what has timed out since is still
+// counted. The cost does not grow with the number of accounts.
+//
+// It returns an error that wraps [errors.ErrUnsupported] if the store is no
+// [History].
+func (r *Registry) Count(ctx context.Context) (Count, error) {
+	h, ok := r.store.(History)
+	if !ok {
+		return Count{}, errNoHistory
+	}
+	epoch, _, err := r.currentEpoch(ctx)
+	if err != nil {
+		return Count{}, err
+	}
+	c, err := h.Count(ctx, r.config.Realm, epoch)
+	if err != nil {
+		return Count{}, r.noAnswer(err)
+	}
+	return c, nil
+}
+
 // Place is a place in the log, between two events. It holds no secret, and is the
 // store's own: it means nothing to another store.
 type Place string

@@ -171,9 +171,47 @@ func TestAStoreWithoutHistorySaysSo(t *testing.T) {
 	wantError(t, err, errors.ErrUnsupported)
 	_, err = r.Events(t.Context(), oneseat.EventQuery{})
 	wantError(t, err, errors.ErrUnsupported)
+	_, err = r.Count(t.Context())
+	wantError(t, err, errors.ErrUnsupported)
 	if a, err := r.Account(t.Context(), "ada"); err != nil || len(a.Sessions) != 1 {
 		t.Errorf("one account needs no history: %+v, %v", a, err)
 	}
+}
+
+// What has timed out is counted until the sweep, and what the realm's end has ended
+// not even until then.
+func TestTheCountIsExactAsOfTheLastSweep(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := memstore.New()
+		r := newRegistry(t, store, oneseat.Config{Limit: 3, Streams: 2, Idle: time.Hour, StreamIdle: 24 * time.Hour})
+		want := func(when string, want oneseat.Count) {
+			t.Helper()
+			if got, err := r.Count(t.Context()); err != nil || got != want {
+				t.Errorf("%s: %+v, %v; want %+v", when, got, err, want)
+			}
+		}
+		want("at first", oneseat.Count{})
+		g := signIn(t, r, "ada", oneseat.SignInRequest{})
+		signIn(t, r, "ada", oneseat.SignInRequest{})
+		if _, err := r.StartStream(t.Context(), g.Session, oneseat.Player{ID: "p"}); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(30 * time.Minute)
+		signIn(t, r, "grace", oneseat.SignInRequest{})
+		want("two accounts", oneseat.Count{Accounts: 2, Sessions: 3, Streams: 1})
+		time.Sleep(30 * time.Minute)
+		want("timed out just now", oneseat.Count{Accounts: 2, Sessions: 3, Streams: 1})
+		time.Sleep(2 * time.Minute)
+		want("after a sweep", oneseat.Count{Accounts: 1, Sessions: 1})
+		if err := r.EndRealm(t.Context(), ""); err != nil {
+			t.Fatal(err)
+		}
+		want("after the realm's end", oneseat.Count{})
+		b, err := json.Marshal(oneseat.Count{Accounts: 1, Sessions: 2, Streams: 3})
+		if err != nil || string(b) != `{"accounts":1,"sessions":2,"streams":3}` {
+			t.Errorf("in JSON: %s, %v", b, err)
+		}
+	})
 }
 
 // What is shown to people has names in JSON, and no secret.

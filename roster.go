@@ -95,6 +95,27 @@ func (ro *Roster) bySecret(d digest) int {
 	return at
 }
 
+// Count returns how many sessions and streams the roster holds, whether or not they
+// have timed out, and the epoch of the realm under which they were admitted. That
+// is one epoch, because a commit ends the seats of earlier ones. Accounts is 1 if
+// there is a session, else 0. A nil roster counts nothing.
+func (ro *Roster) Count() (epoch uint64, c Count) {
+	if ro == nil {
+		return 0, Count{}
+	}
+	for i := range ro.seats {
+		s := &ro.seats[i]
+		if s.parent == "" {
+			c.Sessions++
+		} else {
+			c.Streams++
+		}
+		epoch = max(epoch, s.epoch)
+	}
+	c.Accounts = min(c.Sessions, 1)
+	return epoch, c
+}
+
 // empty says that nobody is signed in, was lately, or is about to choose.
 func (ro *Roster) empty() bool { return len(ro.seats)+len(ro.endings)+len(ro.tickets) == 0 }
 
@@ -256,6 +277,29 @@ func (v View) epoch() uint64 {
 		return 0
 	}
 	return v.Roster.realmEpoch
+}
+
+// CountChanges returns by how much a change of v alters the sums that a [History]
+// keeps of its realm: those of no epoch, of one, or of two, the lower one first.
+// It is for stores.
+func (v View) CountChanges(c Change) []CountChange {
+	if c.Roster == nil && !c.Erase {
+		return nil
+	}
+	from, was := v.Roster.Count()
+	to, is := c.Roster.Count()
+	minus := Count{-was.Accounts, -was.Sessions, -was.Streams}
+	switch by := is.Plus(minus); {
+	case was == Count{} && is == Count{}, from == to && by == Count{}:
+		return nil
+	case is == Count{}:
+		return []CountChange{{from, by}}
+	case was == Count{} || from == to:
+		return []CountChange{{to, by}}
+	case from < to:
+		return []CountChange{{from, minus}, {to, is}}
+	}
+	return []CountChange{{to, is}, {from, minus}}
 }
 
 // newerThan says whether a session was issued under a later epoch.

@@ -70,6 +70,30 @@ type History interface {
 	// Events returns committed events of a realm, the newest first, at most
 	// Limit.
 	Events(ctx context.Context, q EventQuery) ([]Record, error)
+
+	// Count returns the sum of what [Roster.Count] said of every roster of a
+	// realm, as far as it was said of this epoch. Its cost does not grow with the
+	// number of rosters. The sum is exact: it is committed with the rosters, see
+	// [View.CountChanges].
+	Count(ctx context.Context, realm string, epoch uint64) (Count, error)
+}
+
+// Count is how much is signed in.
+type Count struct {
+	Accounts int `json:"accounts"` // with at least one session
+	Sessions int `json:"sessions"`
+	Streams  int `json:"streams"`
+}
+
+// Plus returns the sum of both.
+func (c Count) Plus(d Count) Count {
+	return Count{c.Accounts + d.Accounts, c.Sessions + d.Sessions, c.Streams + d.Streams}
+}
+
+// CountChange is by how much an update changes the sum of one epoch.
+type CountChange struct {
+	Epoch uint64
+	By    Count // may be negative
 }
 
 // RosterQuery selects rosters. A zero field does not restrict.

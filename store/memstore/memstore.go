@@ -7,6 +7,7 @@
 package memstore
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"fmt"
@@ -30,7 +31,8 @@ type Store struct {
 
 	mu      sync.RWMutex // guards all below; held while a change runs, so a change is one step
 	rosters map[oneseat.Key]row
-	floor   uint64 // the highest version that was erased
+	floor   uint64                   // the highest version that was erased
+	sums    map[sumKey]oneseat.Count // of all rosters; one that is zero is left out
 	log     []record
 	dropped int // entries cut from the front of log
 	seq     uint64
@@ -40,6 +42,12 @@ type Store struct {
 type row struct {
 	roster  *oneseat.Roster
 	version uint64
+}
+
+// sumKey names a sum: what is counted in a realm under one of its epochs.
+type sumKey struct {
+	realm string
+	epoch uint64
 }
 
 type record struct {
@@ -61,6 +69,7 @@ func NewAt(clock func() time.Time) *Store {
 		incarnation: rand.Text(),
 		clock:       clock,
 		rosters:     make(map[oneseat.Key]row),
+		sums:        make(map[sumKey]oneseat.Count),
 		wakes:       make(map[*func(int)]struct{}),
 	}
 }
@@ -112,6 +121,7 @@ func (s *Store) update(ctx context.Context, key oneseat.Key, change func(oneseat
 		if ctx.Err() != nil || s.clock().Sub(v.Now) > oneseat.MaxUpdateAge {
 			continue
 		}
+		s.count(v, c)
 		switch {
 		case c.Erase:
 			s.floor = max(s.floor, v.Version)
@@ -126,6 +136,18 @@ func (s *Store) update(ctx context.Context, key oneseat.Key, change func(oneseat
 			}
 		}
 		return v, logged, nil
+	}
+}
+
+// count adds to the sums what a change of v alters.
+func (s *Store) count(v oneseat.View, c oneseat.Change) {
+	ro := cmp.Or(c.Roster, v.Roster)
+	for _, change := range v.CountChanges(c) {
+		k := sumKey{ro.Realm, change.Epoch}
+		s.sums[k] = s.sums[k].Plus(change.By)
+		if s.sums[k] == (oneseat.Count{}) {
+			delete(s.sums, k)
+		}
 	}
 }
 
@@ -247,4 +269,14 @@ func (s *Store) Events(ctx context.Context, q oneseat.EventQuery) ([]oneseat.Rec
 		}
 	}
 	return out, nil
+}
+
+// Count implements [oneseat.History].
+func (s *Store) Count(ctx context.Context, realm string, epoch uint64) (oneseat.Count, error) {
+	if err := ctx.Err(); err != nil {
+		return oneseat.Count{}, err
+	}
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return s.sums[sumKey{realm, epoch}], nil
 }

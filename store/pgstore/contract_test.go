@@ -57,7 +57,7 @@ func contract(t *testing.T, way func(to string) string) {
 
 // empty makes a database as good as new. Its log is another.
 func empty(t *testing.T, p *pgxpool.Pool) {
-	_, err := p.Exec(context.WithoutCancel(t.Context()), `DELETE FROM oneseat_rosters; DELETE FROM oneseat_events;
+	_, err := p.Exec(context.WithoutCancel(t.Context()), `DELETE FROM oneseat_rosters; DELETE FROM oneseat_counts; DELETE FROM oneseat_events;
 		UPDATE oneseat_meta SET incarnation = gen_random_uuid()::text, floor = 0, trimmed = '0'`)
 	if err != nil {
 		t.Error(err)

@@ -22,6 +22,9 @@ const (
 	eventsSQL = `SELECT id, events FROM oneseat_events WHERE realm = $1::text AND id <= $2
 		AND ($3::text = '' OR account = $3::text) AND ($4::text = '' OR position($4::text IN events) > 0)
 		ORDER BY id DESC LIMIT $5`
+
+	sumSQL = `SELECT coalesce(sum(accounts), 0)::bigint, coalesce(sum(sessions), 0)::bigint, coalesce(sum(streams), 0)::bigint
+		FROM oneseat_counts WHERE realm = $1 AND epoch = $2`
 )
 
 // placeBits is how much of Record.Seq is an event's place in its update.
@@ -119,4 +122,13 @@ func (s *Store) Events(ctx context.Context, q oneseat.EventQuery) ([]oneseat.Rec
 		return nil
 	})
 	return records, s.explain(err)
+}
+
+// Count implements [oneseat.History].
+func (s *Store) Count(ctx context.Context, realm string, epoch uint64) (c oneseat.Count, err error) {
+	if err := s.ready(ctx); err != nil {
+		return c, err
+	}
+	err = s.pool.QueryRow(ctx, sumSQL, realm, int64(epoch)).Scan(&c.Accounts, &c.Sessions, &c.Streams)
+	return c, s.explain(err)
 }

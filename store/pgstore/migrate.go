@@ -31,7 +31,8 @@ func (s *Store) migrate(ctx context.Context) error {
 	if err != nil || n == len(files) {
 		return errors.Join(err, s.restored(ctx))
 	}
-	return pgx.BeginFunc(ctx, s.pool, func(tx pgx.Tx) error {
+	// Each statement sees what was committed before it: the locks come first.
+	return pgx.BeginTxFunc(ctx, s.pool, pgx.TxOptions{IsoLevel: pgx.ReadCommitted}, func(tx pgx.Tx) error {
 		if _, err := tx.Exec(ctx, fmt.Sprintf("SELECT pg_advisory_xact_lock(%d)", migrationLock)); err != nil {
 			return err
 		}

@@ -40,11 +40,27 @@ const (
 			UPDATE oneseat_meta SET floor = greatest(floor, (SELECT max(version) FROM gone)) WHERE EXISTS (SELECT 1 FROM gone)
 		)
 		SELECT count(*) FROM gone`
+
+	// The sums of an epoch that is over, once they are zero. What is deleted was
+	// added up under its lock, so that nothing is lost that was counted meanwhile.
+	uncountSQL = `WITH spent AS (
+			SELECT realm, epoch FROM oneseat_counts AS c GROUP BY realm, epoch
+			HAVING sum(accounts) = 0 AND sum(sessions) = 0 AND sum(streams) = 0
+			AND epoch < (SELECT max(epoch) FROM oneseat_counts AS l WHERE l.realm = c.realm)
+			ORDER BY realm, epoch LIMIT $1
+		), held AS (
+			SELECT c.* FROM oneseat_counts AS c JOIN spent USING (realm, epoch) ORDER BY c.realm, c.epoch, c.slot FOR UPDATE OF c
+		), zero AS (
+			SELECT realm, epoch FROM held GROUP BY realm, epoch
+			HAVING sum(accounts) = 0 AND sum(sessions) = 0 AND sum(streams) = 0
+		)
+		DELETE FROM oneseat_counts AS c USING held, zero
+		WHERE (c.realm, c.epoch) = (zero.realm, zero.epoch) AND (c.realm, c.epoch, c.slot) = (held.realm, held.epoch, held.slot)`
 )
 
-// trim is the goroutine that deletes old events, and what is left of erased
-// rosters, until Close. It can wait: what is in its way is left for the next
-// look, and will be reported by what the store is asked to do.
+// trim is the goroutine that deletes old events, what is left of erased rosters,
+// and the sums of earlier epochs, until Close. It can wait: what is in its way is
+// left for the next look, and will be reported by what the store is asked to do.
 func (s *Store) trim() {
 	tick := time.NewTicker(trimEvery)
 	defer tick.Stop()
@@ -69,4 +85,7 @@ func (s *Store) trimAll(ctx context.Context) {
 			cancel()
 		}
 	}
+	bite, cancel := context.WithTimeout(ctx, trimEvery)
+	defer cancel()
+	_, _ = s.pool.Exec(bite, uncountSQL, trimBite)
 }

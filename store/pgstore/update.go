@@ -13,28 +13,61 @@ import (
 )
 
 // Each is one statement, and so one transaction: the row that was read is
-// replaced, and the events come with it, or nothing happens. The clock is looked
-// at twice, because the first time is before the row's lock is waited for.
+// replaced, and the events and the sums come with it, or nothing happens. The clock
+// is read again after each lock, because the lock may have been waited for.
+//
+// Last comes a slot of each sum that changes. No transaction takes a roster's lock
+// after that of a slot, and every one takes slots in the same order. A connection
+// has eight slots of its own, as far as there are enough of them: so connections do
+// not wait for each other, and a transaction that stays open somewhere, which keeps
+// VACUUM away, does not leave all that a connection writes in one row's history.
+var (
+	// By how many sums change.
+	updateSQL = [...]string{updateRow + andEvents + isMade, updateRow + andEvents + andSum + isMade, updateRow + andEvents + andSums + isMade}
+	insertSQL = [...]string{insertRow + andEvents + isMade, insertRow + andEvents + andSum + isMade, insertRow + andEvents + andSums + isMade}
+)
+
 const (
-	updateSQL = `WITH u AS (
+	updateRow = `WITH u AS (
 			UPDATE oneseat_rosters SET version = $2, due = $3, roster = $4
 			WHERE key = $1 AND version = $5 AND clock_timestamp() < $6::timestamptz
-			RETURNING CASE WHEN clock_timestamp() < $6::timestamptz THEN true ELSE oneseat_late() END AS ok
-		)` + andEvents
+			RETURNING ` + inTime + `
+		)`
 
-	insertSQL = `WITH u AS (
+	insertRow = `WITH u AS (
 			INSERT INTO oneseat_rosters (key, version, due, roster, realm, account)
 			SELECT $1::bytea, $2::bigint, $3::timestamptz, $4::text, $7::text, $8::text
 			WHERE $5::bigint >= 0 AND clock_timestamp() < $6::timestamptz
 			ON CONFLICT (key) DO NOTHING
-			RETURNING CASE WHEN clock_timestamp() < $6::timestamptz THEN true ELSE oneseat_late() END AS ok
-		)` + andEvents
+			RETURNING ` + inTime + `
+		)`
 
 	andEvents = `, e AS (
 			INSERT INTO oneseat_events (key, version, realm, account, events)
 			SELECT $1::bytea, $2::bigint, $7::text, $8::text, $9::text FROM u WHERE $9::text IS NOT NULL
-		)
-		SELECT count(u.ok) FROM u`
+		)`
+
+	andSum = `, n AS (
+			INSERT INTO oneseat_counts AS c (realm, epoch, slot, accounts, sessions, streams)
+			SELECT $7::text, $10::bigint, ` + slot + `, $11::bigint, $12::bigint, $13::bigint FROM u` + addedUp + `
+		)`
+
+	andSums = `, n AS (
+			INSERT INTO oneseat_counts AS c (realm, epoch, slot, accounts, sessions, streams)
+			SELECT $7::text, d.epoch, ` + slot + `, d.accounts, d.sessions, d.streams
+			FROM u CROSS JOIN (VALUES ($10::bigint, $11::bigint, $12::bigint, $13::bigint), ($14::bigint, $15::bigint, $16::bigint, $17::bigint))
+				AS d (epoch, accounts, sessions, streams)
+			ORDER BY d.epoch` + addedUp + `
+		)`
+
+	slot    = `pg_backend_pid() % 32 * 8 + $2::bigint % 8`
+	addedUp = `
+			ON CONFLICT (realm, epoch, slot) DO UPDATE SET
+				accounts = c.accounts + excluded.accounts, sessions = c.sessions + excluded.sessions, streams = c.streams + excluded.streams
+			RETURNING ` + inTime
+
+	inTime = `CASE WHEN clock_timestamp() < $6::timestamptz THEN true ELSE oneseat_late() END AS ok`
+	isMade = ` SELECT count(u.ok) FROM u`
 )
 
 const (
@@ -206,15 +239,14 @@ func (r row) propose(ctx context.Context, change changeFunc) (p proposal, err er
 	}
 	p.view = r.View
 	var roster, events, due any
-	var realm, account string
+	about := r.Roster
 	switch {
 	case c.Erase && r.Roster == nil, !c.Erase && c.Roster == nil:
 		return p, nil
 	case c.Erase:
 		p.view.Roster = nil // its row stays, with a version that no decision on it has seen
 	default:
-		p.view.Roster = c.Roster
-		realm, account = c.Roster.Realm, c.Roster.Account
+		p.view.Roster, about = c.Roster, c.Roster
 		if roster, events, err = encode(c); err != nil {
 			return p, err
 		}
@@ -223,11 +255,15 @@ func (r row) propose(ctx context.Context, change changeFunc) (p proposal, err er
 		}
 	}
 	p.view.Version, p.logged = r.Next(), events != nil
-	p.query = insertSQL
-	if r.there {
-		p.query = updateSQL
+	p.args = []any{r.Key[:], int64(p.view.Version), due, roster, int64(r.Version), r.clock.Add(oneseat.MaxUpdateAge), about.Realm, about.Account, events}
+	sums := r.CountChanges(c)
+	for _, sum := range sums {
+		p.args = append(p.args, int64(sum.Epoch), sum.By.Accounts, sum.By.Sessions, sum.By.Streams)
 	}
-	p.args = []any{r.Key[:], int64(p.view.Version), due, roster, int64(r.Version), r.clock.Add(oneseat.MaxUpdateAge), realm, account, events}
+	p.query = insertSQL[len(sums)]
+	if r.there {
+		p.query = updateSQL[len(sums)]
+	}
 	return p, nil
 }
 

@@ -64,6 +64,12 @@ func (n *names) due(p int, realm string) string { return n.tagged[p] + "due:" + 
 // accounts is a sorted set of a realm's accounts, in the order of their bytes.
 func (n *names) accounts(p int, realm string) string { return n.tagged[p] + "accounts:" + realm }
 
+// counts is a hash: "EPOCH accounts", "EPOCH sessions" and "EPOCH streams" are a
+// realm's sums of what the rosters of a partition count under an epoch; one that is
+// zero is left out. "counted" says of which rosters: "+" of all, "=" and an account
+// of those up to it; without it, of none yet.
+func (n *names) counts(p int, realm string) string { return n.tagged[p] + "counts:" + realm }
+
 // claim finds the store under the prefix, or makes it.
 func (s *Store) claim(ctx context.Context) error {
 	short, cancel := s.trip(ctx)

@@ -123,6 +123,9 @@ func TestTheRightsInTheDocsAreEnoughAndTLSWorks(t *testing.T) {
 	}
 	closing(t, s)
 	everything(t, s)
+	signIn(t, s, "ada", "A")
+	dropSums(t, shell(t, r.URL))
+	wantSums(t, s)
 	everything(t, open(t, "redis://oneseat:hunter2@"+r.Addr, redisstore.Options{}))
 }
 
@@ -157,7 +160,8 @@ func everything(t *testing.T, s *redisstore.Store) {
 	_, due := s.Due(t.Context(), realm, 10)
 	vs, rosters := s.Rosters(t.Context(), oneseat.RosterQuery{Realm: realm})
 	rs, events := s.Events(t.Context(), oneseat.EventQuery{Realm: realm, Before: 1 << 62})
-	if err := errors.Join(due, rosters, events); err != nil || len(vs) != 1 || len(rs) < 3 {
+	_, sums := s.Count(t.Context(), realm, 0)
+	if err := errors.Join(due, rosters, events, sums); err != nil || len(vs) != 1 || len(rs) < 3 {
 		t.Errorf("%d rosters, %d events, %v", len(vs), len(rs), err)
 	}
 	interfered := false

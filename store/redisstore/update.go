@@ -93,8 +93,10 @@ func (s *Store) commit(ctx context.Context, h held, c oneseat.Change) (v oneseat
 		read, strconv.FormatInt(h.clock+oneseat.MaxUpdateAge.Microseconds(), 10), value, due,
 		rueidis.BinaryString(h.Key[:]), strconv.Itoa(len(c.Events)), entry, keepEntries,
 	}
-	if (read == "" || c.Erase) && ro.Account != "" {
-		keys, args = append(keys, s.names.accounts(p, ro.Realm)), append(args, ro.Account)
+	sums := countFields(h.CountChanges(c))
+	if (read == "" || c.Erase || sums != nil) && ro.Account != "" {
+		keys = append(keys, s.names.accounts(p, ro.Realm), s.names.counts(p, ro.Realm))
+		args = append(append(args, ro.Account), sums...)
 	}
 	short, cancel := s.trip(ctx)
 	defer cancel()

@@ -33,6 +33,8 @@ var Queries = map[string]string{
 	"update":            updateSQL,
 	"erase":             eraseSQL,
 	"trim":              trimSQL,
+	"count in":          countSQL,
+	"count":             sumSQL,
 	"rosters":           rostersSQL,
 	"events of account": eventsOfAccountSQL + newestFirst,
 }

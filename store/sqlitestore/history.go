@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"encoding/json"
+	"errors"
 	"math"
 
 	"github.com/oneseat/oneseat"
@@ -20,6 +21,23 @@ const (
 	andSession         = ` AND session = ?`
 	newestFirst        = ` ORDER BY id DESC LIMIT ?`
 )
+
+const sumSQL = `SELECT accounts, sessions, streams FROM oneseat_counts WHERE realm = ? AND epoch = ?`
+
+// Count implements [oneseat.History].
+func (s *Store) Count(ctx context.Context, realm string, epoch uint64) (oneseat.Count, error) {
+	f, err := s.open()
+	if err != nil {
+		return oneseat.Count{}, err
+	}
+	defer s.mu.RUnlock()
+	var c oneseat.Count
+	err = f.db.QueryRowContext(ctx, sumSQL, realm, int64(epoch)).Scan(&c.Accounts, &c.Sessions, &c.Streams)
+	if errors.Is(err, sql.ErrNoRows) {
+		err = nil
+	}
+	return c, explain(s.path, err)
+}
 
 // Rosters implements [oneseat.History].
 func (s *Store) Rosters(ctx context.Context, q oneseat.RosterQuery) ([]oneseat.View, error) {

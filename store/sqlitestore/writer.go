@@ -1,6 +1,7 @@
 package sqlitestore
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"encoding/json"
@@ -21,6 +22,10 @@ const (
 	eraseSQL  = `DELETE FROM oneseat_rosters WHERE key = ?`
 	floorSQL  = `UPDATE oneseat_meta SET floor = max(floor, ?) RETURNING floor`
 	eventSQL  = `INSERT INTO oneseat_events (key, version, realm, account, session, event) VALUES (?, ?, ?, ?, ?, ?)`
+	countSQL  = `INSERT INTO oneseat_counts AS c (realm, epoch, accounts, sessions, streams) VALUES (?, ?, ?, ?, ?)
+		ON CONFLICT (realm, epoch) DO UPDATE SET accounts = c.accounts + excluded.accounts, sessions = c.sessions + excluded.sessions, streams = c.streams + excluded.streams
+		RETURNING accounts = 0 AND sessions = 0 AND streams = 0`
+	uncountSQL = `DELETE FROM oneseat_counts WHERE realm = ? AND epoch = ?`
 )
 
 // update is one call of Update on its way through the writer.
@@ -92,11 +97,19 @@ type writer struct {
 
 	begin, commit, rollback, load       *sql.Stmt
 	insert, update, erase, floor, event *sql.Stmt
+	count, uncount                      *sql.Stmt
 	overdue, trim, trimmed              *sql.Stmt // see trim.go
 
-	batch  []*update             // taken, in the order in which they run
-	fresh  map[oneseat.Key]entry // what the open transaction has written
-	logged bool                  // it has written events
+	batch  []*update                // taken, in the order in which they run
+	fresh  map[oneseat.Key]entry    // what the open transaction has written
+	sums   map[sumKey]oneseat.Count // by which it alters them
+	logged bool                     // it has written events
+}
+
+// sumKey names a row of oneseat_counts.
+type sumKey struct {
+	realm string
+	epoch uint64
 }
 
 // entry is a roster as the open transaction has left it.
@@ -224,7 +237,7 @@ func (w *writer) runAll() error {
 			return err
 		}
 	}
-	return nil
+	return w.writeSums()
 }
 
 // change makes one update in the open transaction. What it returns has spoilt
@@ -276,6 +289,7 @@ func (w *writer) eraseRoster(v oneseat.View) (oneseat.View, error) {
 	if _, err := w.erase.Exec(v.Key[:]); err != nil {
 		return v, err
 	}
+	w.countIn(v, oneseat.Change{Erase: true})
 	v.Roster = nil
 	err := w.floor.QueryRow(int64(v.Version)).Scan(&v.Version)
 	w.fresh[v.Key] = entry{View: v}
@@ -318,9 +332,38 @@ func (w *writer) replace(v oneseat.View, c oneseat.Change, t texts) (oneseat.Vie
 		}
 		w.logged = true
 	}
+	w.countIn(v, c)
 	v.Roster, v.Version = c.Roster, uint64(version)
 	w.fresh[v.Key] = entry{v, len(t.roster)}
 	return v, err
+}
+
+// countIn notes by how much a change of v alters the sums.
+func (w *writer) countIn(v oneseat.View, c oneseat.Change) {
+	ro := cmp.Or(c.Roster, v.Roster)
+	for _, change := range v.CountChanges(c) {
+		k := sumKey{ro.Realm, change.Epoch}
+		w.sums[k] = w.sums[k].Plus(change.By)
+	}
+}
+
+// writeSums writes what was noted of the sums: one row an epoch, however many
+// updates the transaction has.
+func (w *writer) writeSums() error {
+	for k, by := range w.sums {
+		if by == (oneseat.Count{}) {
+			continue
+		}
+		var zero bool
+		err := w.count.QueryRow(k.realm, int64(k.epoch), by.Accounts, by.Sessions, by.Streams).Scan(&zero)
+		if err == nil && zero {
+			_, err = w.uncount.Exec(k.realm, int64(k.epoch))
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // end commits what the transaction has written, if anything.
@@ -353,6 +396,7 @@ func (w *writer) undo() error {
 // forget empties what was noted of a transaction.
 func (w *writer) forget() {
 	clear(w.fresh)
+	clear(w.sums)
 	w.logged = false
 }
 
@@ -410,7 +454,7 @@ func (w *writer) connect() error {
 	if w.db, w.conn, err = connect(ctx, w.s.path, "rw", 0); err != nil {
 		return err
 	}
-	w.file, w.fresh = f, make(map[oneseat.Key]entry)
+	w.file, w.fresh, w.sums = f, make(map[oneseat.Key]entry), make(map[sumKey]oneseat.Count)
 	if err = prepare(ctx, w.conn, w.statements()); err != nil {
 		w.disconnect()
 	}
@@ -421,6 +465,7 @@ func (w *writer) statements() map[**sql.Stmt]string {
 	return map[**sql.Stmt]string{
 		&w.begin: "BEGIN IMMEDIATE", &w.commit: "COMMIT", &w.rollback: "ROLLBACK", &w.load: loadSQL,
 		&w.insert: insertSQL, &w.update: updateSQL, &w.erase: eraseSQL, &w.floor: floorSQL, &w.event: eventSQL,
+		&w.count: countSQL, &w.uncount: uncountSQL,
 		&w.overdue: overdueSQL, &w.trim: trimSQL, &w.trimmed: trimmedSQL,
 	}
 }

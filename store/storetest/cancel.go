@@ -38,6 +38,7 @@ func endedBefore(t *testing.T, fresh Factory) {
 			"Due":     func() error { _, err := n.Due(ctx, realm, 1); return err },
 			"Rosters": func() error { _, err := n.Rosters(ctx, oneseat.RosterQuery{Realm: realm}); return err },
 			"Events":  func() error { _, err := n.Events(ctx, oneseat.EventQuery{Realm: realm}); return err },
+			"Count":   func() error { _, err := n.Count(ctx, realm, 1); return err },
 		}
 		for name, call := range calls {
 			if err := call(); !errors.Is(err, want) {

@@ -41,6 +41,10 @@ func (p patient) Events(ctx context.Context, q oneseat.EventQuery) ([]oneseat.Re
 	return unlessBusy(ctx, func() ([]oneseat.Record, error) { return p.History.Events(ctx, q) })
 }
 
+func (p patient) Count(ctx context.Context, realm string, epoch uint64) (oneseat.Count, error) {
+	return unlessBusy(ctx, func() (oneseat.Count, error) { return p.History.Count(ctx, realm, epoch) })
+}
+
 // unlessBusy makes a call until the store is not too busy for it.
 func unlessBusy[T any](ctx context.Context, call func() (T, error)) (T, error) {
 	for end := time.Now().Add(patience); ; time.Sleep(time.Millisecond) {
@@ -57,24 +61,24 @@ func unlessBusy[T any](ctx context.Context, call func() (T, error)) (T, error) {
 // gives a read two seconds and an update six, because people wait for them; here
 // it is a busy machine that makes them slow. A call whose caller has gone away
 // ends as ever.
-type unhurried struct{ oneseat.Store }
+type unhurried struct{ backend }
 
 func (u unhurried) Load(ctx context.Context, ks ...oneseat.Key) ([]oneseat.View, error) {
 	ctx, done := withoutDeadline(ctx)
 	defer done()
-	return u.Store.Load(ctx, ks...)
+	return u.backend.Load(ctx, ks...)
 }
 
 func (u unhurried) Update(ctx context.Context, k oneseat.Key, change changeFunc) (oneseat.View, error) {
 	ctx, done := withoutDeadline(ctx)
 	defer done()
-	return u.Store.Update(ctx, k, change)
+	return u.backend.Update(ctx, k, change)
 }
 
 func (u unhurried) Changes(ctx context.Context, partition int, after oneseat.Cursor) (oneseat.Tail, error) {
 	ctx, done := withoutDeadline(ctx)
 	defer done()
-	return u.Store.Changes(ctx, partition, after)
+	return u.backend.Changes(ctx, partition, after)
 }
 
 // withoutDeadline returns a context that is cancelled with ctx, but not by its

@@ -30,6 +30,7 @@ type (
 	dueFunc     = func(context.Context, string, int) ([]oneseat.Key, error)
 	rostersFunc = func(context.Context, oneseat.RosterQuery) ([]oneseat.View, error)
 	eventsFunc  = func(context.Context, oneseat.EventQuery) ([]oneseat.Record, error)
+	countFunc   = func(context.Context, string, uint64) (oneseat.Count, error)
 )
 
 // handle is a node's handle on a memstore with one fault in it: the methods
@@ -42,6 +43,8 @@ type handle struct {
 	due     dueFunc
 	rosters rostersFunc
 	events  eventsFunc
+	count   countFunc
+	sums    *sums // of the database, for plants that keep sums of their own
 }
 
 func (h *handle) Update(ctx context.Context, k oneseat.Key, c changeFunc) (oneseat.View, error) {
@@ -68,12 +71,16 @@ func (h *handle) Events(ctx context.Context, q oneseat.EventQuery) ([]oneseat.Re
 	return h.events(ctx, q)
 }
 
+func (h *handle) Count(ctx context.Context, realm string, epoch uint64) (oneseat.Count, error) {
+	return h.count(ctx, realm, epoch)
+}
+
 // factory makes databases whose handles all have the plant.
 func factory(p plant) storetest.Factory {
 	return func(*testing.T) func() oneseat.Store {
-		s := memstore.New()
+		s, own := memstore.New(), &sums{of: make(map[string]oneseat.Count)}
 		return func() oneseat.Store {
-			h := &handle{Store: s, update: s.Update, load: s.Load, changes: s.Changes, due: s.Due, rosters: s.Rosters, events: s.Events}
+			h := &handle{Store: s, update: s.Update, load: s.Load, changes: s.Changes, due: s.Due, rosters: s.Rosters, events: s.Events, count: s.Count, sums: own}
 			if p.sow != nil {
 				p.sow(h)
 			}
@@ -106,7 +113,9 @@ type plant struct {
 	breaks []string
 }
 
-var plants = []plant{
+var plants = slices.Concat(storePlants, countPlants)
+
+var storePlants = []plant{
 	{"check then insert", func(h *handle) {
 		h.update = func(ctx context.Context, k oneseat.Key, change changeFunc) (oneseat.View, error) {
 			_, c, err := h.before(ctx, k, change)

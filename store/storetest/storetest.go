@@ -53,6 +53,7 @@ func Run(t *testing.T, fresh Factory) {
 		{"Cancellation", cancellation},
 		{"Strings", hostile},
 		{"History", history},
+		{"Counts", counts},
 		{"Expiry", expiry},
 		{"LostReplies", lostReplies},
 		{"Contention", contention},
@@ -81,7 +82,13 @@ type promise struct {
 // one that never does is waited for that long: a busy machine takes its time.
 const patience = 2 * time.Minute
 
-// node is one node's handle: all that a store has to be.
+// backend is all that a store has to be.
+type backend interface {
+	oneseat.Store
+	oneseat.History
+}
+
+// node is one node's handle.
 type node struct {
 	oneseat.Store
 	oneseat.History
@@ -142,7 +149,7 @@ func (n node) erase(t *testing.T, k oneseat.Key) oneseat.View {
 
 // registry opens a registry of the test's realm on a handle. Unless c says
 // otherwise it reads the store on every check.
-func registry(t *testing.T, s oneseat.Store, c oneseat.Config) *oneseat.Registry {
+func registry(t *testing.T, s backend, c oneseat.Config) *oneseat.Registry {
 	t.Helper()
 	if c.Realm == "" {
 		c.Realm = realm

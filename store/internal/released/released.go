@@ -115,7 +115,34 @@ func Check(t *testing.T, s Store, file string) {
 			t.Errorf("%s of %s ended by %+v; it was %+v", e.Account, e.Realm, got, e)
 		}
 	}
+	sums(t, s)
 	rules(t, s, was)
+	sums(t, s)
+}
+
+// sums fails the test unless the store counts what its rosters do. e18747a kept no
+// sums.
+func sums(t *testing.T, s Store) {
+	t.Helper()
+	for _, realm := range []string{"default", "observed", "over"} {
+		views, err := s.Rosters(t.Context(), oneseat.RosterQuery{Realm: realm, Limit: 1000})
+		if err != nil {
+			t.Fatal(err)
+		}
+		want := map[uint64]oneseat.Count{}
+		for _, v := range views {
+			epoch, c := v.Roster.Count()
+			want[epoch] = want[epoch].Plus(c)
+		}
+		if len(want) == 0 {
+			t.Errorf("%s has no rosters", realm)
+		}
+		for epoch, c := range want {
+			if got, err := s.Count(t.Context(), realm, epoch); err != nil || got != c {
+				t.Errorf("%s, epoch %d: Count says %+v, %v; the rosters %+v", realm, epoch, got, err, c)
+			}
+		}
+	}
 }
 
 // rules holds what is stored of streams, blocks, limits and tickets against what
