@@ -186,6 +186,19 @@ func TestGoingBackShowsNoPageOfASessionThatHasEnded(t *testing.T) {
 	b.told("displaced")
 }
 
+func TestWithScriptsOffGoingBackAfterTheRefusalShowsNoPageOfTheSessionThatHasEnded(t *testing.T) {
+	p := start(t)
+	b := newProfile(t).tab()
+	if _, err := chromedp.Call(b.ctx, emulation.SetScriptExecutionDisabled, emulation.SetScriptExecutionDisabledParams{Value: true}); err != nil {
+		t.Fatal(err)
+	}
+	b.signIn(p.url, "ada").open(p.url + "/").has("Signed in as")
+	p.person().mustSignIn("ada")
+	b.open(p.url + "/password").told("displaced")
+	b.do("back", chromedp.NavigateBack()) // a page from memory would not load
+	b.told("displaced")
+}
+
 func TestPromise15InABrowserSigningInAsAnotherSendsTheFirstAccountsTabsAway(t *testing.T) {
 	p := start(t)
 	home := newProfile(t)

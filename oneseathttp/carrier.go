@@ -159,13 +159,29 @@ func (g *Guard) keep(w http.ResponseWriter, r *http.Request, q *request, token s
 	if now, _ := g.seats.Config().Clock(); now.Sub(q.holder.Session.LastSeen) < visitAfter {
 		return
 	}
+	q.setLate(w, func() { g.carrier.Set(w, r, token, longest) })
+}
+
+// evict has the sign-in page set the device's cookie anew in a browser whose
+// session has ended. Chromium keeps a page that was left for three minutes, for the
+// Back button, also if that page is marked "no-store"; but not when a cookie that
+// scripts cannot read has changed since. A page of ours with scripts looks after
+// itself.
+func (g *Guard) evict(w http.ResponseWriter, r *http.Request, q *request) {
+	if id := g.device.get(r); id != "" && r.Method == http.MethodGet && r.URL.Path == g.config.SignInPath {
+		q.setLate(w, func() { g.device.set(w, r, id, longest) })
+	}
+}
+
+// setLate has a cookie set right before the header of the answer goes out. It is
+// not set where the handler has given the browser another token, nor in an answer
+// that a cache may keep, where it would reach everybody.
+func (q *request) setLate(w http.ResponseWriter, set func()) {
 	q.mu.Lock() // the session may be ending, which looks at the writer
 	defer q.mu.Unlock()
 	q.out.below = &atHeader{ResponseWriter: w, do: func() {
-		// The handler may have given the browser another token, or an answer that
-		// caches may keep, where no token belongs.
 		if !q.changed && slices.Equal(w.Header()["Cache-Control"], noStore) {
-			g.carrier.Set(w, r, token, longest)
+			set()
 		}
 	}}
 }

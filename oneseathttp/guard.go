@@ -201,6 +201,7 @@ func (g *Guard) serve(w http.ResponseWriter, r *http.Request, next func(http.Res
 		q.why, ctx = why, oneseat.NewContext(r.Context(), &q.holder)
 		if over, ok := errors.AsType[*oneseat.EndedError](why); ok {
 			q.holder.Ending = &over.Ending
+			g.evict(w, r, q)
 		}
 	}
 	next(&q.out, r.WithContext(ctx), q)

@@ -120,3 +120,40 @@ func TestACookieIsSetAnewByNoAnswerThatACacheMayKeepOrThatChangesWhoseItIs(t *te
 		t.Errorf("a refusal: %s, %v", resp.Status, resp.Cookies())
 	}
 }
+
+// What Chromium needs, so that Back does not show a page of a session that has
+// ended: see the test in e2e.
+func TestTheSignInPageSetsTheDevicesCookieAnewInABrowserWhoseSessionHasEnded(t *testing.T) {
+	s := newSite(t, oneseat.Config{}, oneseathttp.Config{})
+	cache := ""
+	s.mux.HandleFunc("GET /login", func(w http.ResponseWriter, _ *http.Request) {
+		if cache != "" {
+			w.Header().Set("Cache-Control", cache)
+		}
+		_, _ = io.WriteString(w, "sign in")
+	})
+	b := s.browser(t, firefox)
+	b.signIn("ada")
+	if resp := b.do("GET", "/login", nil); len(resp.Cookies()) != 0 {
+		t.Errorf("with a live session: %v", resp.Cookies())
+	}
+	s.elsewhere(t)
+	device := func(resp *http.Response) string {
+		for _, c := range resp.Cookies() {
+			if c.Name == "oneseat-device" && c.HttpOnly {
+				return c.Value
+			}
+		}
+		return ""
+	}
+	if id := device(b.do("GET", "/login", nil)); len(id) != 26 {
+		t.Errorf("the device's id: %q", id)
+	}
+	if cookies := b.do("GET", "/me", nil).Cookies(); len(cookies) != 0 {
+		t.Errorf("the refusal itself: %v", cookies)
+	}
+	cache = "public, max-age=60"
+	if resp := b.do("GET", "/login", nil); len(resp.Cookies()) != 0 {
+		t.Errorf("in a page that caches may keep: %v", resp.Cookies())
+	}
+}
