@@ -1,6 +1,7 @@
 package oneseathttp_test
 
 import (
+	"errors"
 	"io"
 	"net/http"
 	"sync/atomic"
@@ -155,5 +156,29 @@ func TestTheSignInPageSetsTheDevicesCookieAnewInABrowserWhoseSessionHasEnded(t *
 	cache = "public, max-age=60"
 	if resp := b.do("GET", "/login", nil); len(resp.Cookies()) != 0 {
 		t.Errorf("in a page that caches may keep: %v", resp.Cookies())
+	}
+}
+
+// W6: a sign-in whose token cannot reach the browser any more is an error and takes
+// no seat.
+func TestASignInAfterTheHeaderTakesNoSeat(t *testing.T) {
+	s := unstarted(t, oneseat.Config{}, oneseathttp.Config{})
+	got := make(chan error, 1)
+	s.mux.HandleFunc("POST /late", func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.WriteString(w, "welcome")
+		_, err := s.guard.SignIn(w, r, "ada")
+		got <- err
+	})
+	s.Start()
+	resp, err := http.Post(s.URL+"/late", "text/plain", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = resp.Body.Close()
+	if err := <-got; !errors.Is(err, oneseathttp.ErrHeaderSent) {
+		t.Errorf("it returned %v", err)
+	}
+	if live, err := s.seats.Sessions(t.Context(), "ada"); err != nil || len(live) != 0 {
+		t.Errorf("seated are %v, %v", live, err)
 	}
 }

@@ -30,6 +30,9 @@ type SignInOptions struct {
 // SignInWith is SignIn with more said about it. It returns the token as well,
 // for a program that carries it itself.
 func (g *Guard) SignInWith(w http.ResponseWriter, r *http.Request, in SignInOptions) (oneseat.Grant, error) {
+	if tooLate(r) {
+		return oneseat.Grant{}, ErrHeaderSent
+	}
 	from, id := g.client(r)
 	from.Override = in.Override
 	if in.Device != (oneseat.Device{}) {
@@ -43,12 +46,30 @@ func (g *Guard) SignInWith(w http.ResponseWriter, r *http.Request, in SignInOpti
 // application with a page of its own for that. The ticket is that of the
 // [oneseat.LimitError].
 func (g *Guard) Redeem(w http.ResponseWriter, r *http.Request, ticket oneseat.Ticket, ids ...oneseat.SessionID) (oneseat.Grant, error) {
+	if tooLate(r) {
+		return oneseat.Grant{}, ErrHeaderSent
+	}
 	from, id := g.client(r)
 	grant, err := g.seats.Redeem(r.Context(), ticket, from, ids...)
 	if err == nil && g.ticket.get(r) != "" {
 		g.ticket.set(w, r, "", -time.Second)
 	}
 	return g.granted(w, r, grant, id, err)
+}
+
+// ErrHeaderSent is returned by SignIn and Redeem when the header of the answer is on
+// its way already: the browser could not be given its token, so no session is made.
+var ErrHeaderSent = errors.New("oneseathttp: nobody was signed in, because the answer's header was sent before: sign in before anything is written")
+
+// tooLate says that the header of the answer is on its way.
+func tooLate(r *http.Request) bool {
+	q := requestOf(r.Context())
+	if q == nil {
+		return false
+	}
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.state >= sent
 }
 
 // client is who asks, with the device's id. The request's own session may end
