@@ -14,7 +14,6 @@ import (
 
 // A secret of every kind is judged alike by every operation (W1 to W5).
 func TestEveryOperationJudgesEverySecretAlike(t *testing.T) {
-	const device = "the device of ada"
 	type scene struct {
 		node
 		held  oneseat.Grant     // the secret under test

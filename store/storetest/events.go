@@ -52,8 +52,8 @@ func set(t *testing.T, v reflect.Value, n *int) {
 	case v.Type() == reflect.TypeFor[map[oneseat.Class]int]():
 		v.Set(reflect.ValueOf(map[oneseat.Class]int{"tv": *n, "mobile": -*n}))
 	case v.Kind() == reflect.Struct:
-		for i := range v.NumField() {
-			set(t, v.Field(i), n)
+		for _, field := range v.Fields() {
+			set(t, field, n)
 		}
 	default:
 		t.Fatalf("an event has a %s: say here how one is set", v.Type())
