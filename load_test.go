@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -314,6 +315,91 @@ func TestNoLoadIsUnderWayWhenAllIsDone(t *testing.T) {
 		synctest.Wait()
 		if n := a.LoadsUnderWay() + b.LoadsUnderWay(); n != 0 {
 			t.Errorf("%d are still under way", n)
+		}
+	})
+}
+
+// Somebody who has gone away before a read begins causes none.
+func TestWhoHasGoneAwayCausesNoRead(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newNode(t, memstore.New(), oneseat.Config{})
+		g := signIn(t, newNode(t, r.Store, oneseat.Config{}), "ada", oneseat.SignInRequest{})
+		synctest.Wait()
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		loads := r.loads.Load()
+		for range 20 {
+			_, err := r.Check(ctx, string(g.Token))
+			wantError(t, err, context.Canceled)
+		}
+		synctest.Wait()
+		if n := r.loads.Load() - loads; n != 0 {
+			t.Errorf("%d reads", n)
+		}
+	})
+}
+
+// A sign-in reads the control record only, and does not wait for the reads of
+// checks. Those wait for one read, and are one read themselves.
+func TestChecksAreReadTogetherAndHoldUpNoSignIn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := memstore.New()
+		r, other := newNode(t, store, oneseat.Config{}), newNode(t, store, oneseat.Config{})
+		var all []oneseat.Grant
+		for i := range 100 {
+			all = append(all, signIn(t, other, fmt.Sprint("account ", i), oneseat.SignInRequest{}))
+		}
+		synctest.Wait()
+		held, letGo := gate(t)
+		r.set(func() {
+			r.load = func(ctx context.Context, keys []oneseat.Key, next loadFunc) ([]oneseat.View, error) {
+				if len(keys) > 1 {
+					<-held
+				}
+				return next(ctx, keys...)
+			}
+		})
+		var checks sync.WaitGroup
+		check := func(g oneseat.Grant) {
+			checks.Go(func() { wantLive(t, r, g) })
+			synctest.Wait()
+		}
+		check(all[0])
+		loads := r.loads.Load()
+		for _, g := range all[1:] {
+			check(g)
+		}
+		began := time.Now()
+		signIn(t, r, "ada", oneseat.SignInRequest{})
+		if took := time.Since(began); took > 0 {
+			t.Errorf("the sign-in waited for %v", took)
+		}
+		letGo()
+		checks.Wait()
+		if n := r.loads.Load() - loads; n != 2 { // the sign-in's, and one for 99 checks
+			t.Errorf("%d reads", n)
+		}
+	})
+}
+
+// A roster that cannot be read is an error for those who ask for it, not an absent
+// one.
+func TestABadRosterIsAnErrorForWhoAsksForIt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newNode(t, memstore.New(), oneseat.Config{})
+		g := signIn(t, newNode(t, r.Store, oneseat.Config{}), "ada", oneseat.SignInRequest{})
+		bad := oneseat.KeyOf(realm, "ada")
+		r.set(func() {
+			r.load = func(ctx context.Context, keys []oneseat.Key, next loadFunc) ([]oneseat.View, error) {
+				if slices.Contains(keys, bad) {
+					return nil, &oneseat.FormatError{Problem: "it cannot be read"}
+				}
+				return next(ctx, keys...)
+			}
+		})
+		_, err := r.Check(t.Context(), string(g.Token))
+		if _, ok := errors.AsType[*oneseat.FormatError](err); !ok {
+			t.Errorf("got %v", err)
 		}
 	})
 }
