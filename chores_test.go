@@ -463,3 +463,66 @@ func TestAReportIsNoTouch(t *testing.T) {
 		}
 	})
 }
+
+// What stops a sweep, and what does not, is in the operator's log: rosters that
+// cannot be read are named at its end, and absent ones are nothing to report.
+func TestTheOperatorHearsWhatASweepFound(t *testing.T) {
+	damaged := &oneseat.FormatError{Problem: "it is damaged"}
+	for name, tt := range map[string]struct {
+		fails map[string]error // by account
+		due   error
+		told  []string // in this order; none: nothing is said
+		swept bool     // whether the last account is reached
+	}{
+		"nothing":             {swept: true},
+		"an absent roster":    {fails: map[string]error{"a": oneseat.ErrNoSession}, swept: true},
+		"two damaged rosters": {fails: map[string]error{"a": damaged, "b": damaged}, told: []string{"it is damaged", "it is damaged"}, swept: true},
+		"a store that fails":  {fails: map[string]error{"a": errDown}, told: []string{"the store is down"}},
+		"a list that fails":   {due: errDown, told: []string{"the store did not answer", "the store is down"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				var heard safeBuffer
+				store := memstore.New()
+				f := &faulty{Store: store}
+				r := node{newRegistry(t, f, oneseat.Config{MaxStale: time.Minute, Logger: slog.New(slog.NewTextHandler(&heard, nil))}), f}
+				for _, account := range []string{"a", "b", "c"} {
+					signIn(t, r, account, oneseat.SignInRequest{})
+				}
+				heard.Reset()
+				reached := false
+				r.set(func() {
+					r.due = func(context.Context, string, int) ([]oneseat.Key, error) {
+						return []oneseat.Key{oneseat.KeyOf(realm, "a"), oneseat.KeyOf(realm, "b"), oneseat.KeyOf(realm, "c")}, tt.due
+					}
+					r.update = func(ctx context.Context, k oneseat.Key, c change, next updateFunc) (oneseat.View, error) {
+						for account, err := range tt.fails {
+							if k == oneseat.KeyOf(realm, account) {
+								return oneseat.View{}, err
+							}
+						}
+						reached = true
+						return next(ctx, k, c)
+					}
+				})
+				time.Sleep(91 * time.Second)
+				r.up()
+				said, _, _ := strings.Cut(heard.String(), "\n") // of the first sweep
+				if len(tt.told) == 0 && said != "" {
+					t.Errorf("it says %s", said)
+				}
+				rest := said
+				for _, words := range tt.told {
+					_, after, ok := strings.Cut(rest, words)
+					if !ok {
+						t.Errorf("it says %s", said)
+					}
+					rest = after
+				}
+				if reached != tt.swept {
+					t.Errorf("the last account was reached: %v", reached)
+				}
+			})
+		})
+	}
+}

@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -88,11 +89,14 @@ func (s *suite) record(t *testing.T) {
 	slices.SortFunc(s.tests, func(a, b ran) int { return cmp.Compare(a.took, b.took) })
 }
 
-// atOnce does n things, two at a time.
+// hands are how many things are done at once: as many as there are processors.
+var hands = runtime.NumCPU()
+
+// atOnce does n things, some at a time.
 func atOnce(n int, do func(int)) {
 	var all sync.WaitGroup
 	next := make(chan int)
-	for range 2 {
+	for range hands {
 		all.Go(func() {
 			for i := range next {
 				do(i)
