@@ -283,3 +283,15 @@ func TestAnOlderSessionTakesNoSeatByATokenOrByTakingOver(t *testing.T) {
 		wantLive(t, seats, g)
 	})
 }
+
+// Where nobody is adopted, a request to be costs nothing.
+func TestWithoutADayNobodyAsksTheStore(t *testing.T) {
+	r := newNode(t, memstore.New(), oneseat.Config{MaxStale: time.Minute})
+	signIn(t, r, "ada", oneseat.SignInRequest{})
+	loads, updates := r.loads.Load(), r.updates.Load()
+	_, err := r.Adopt(t.Context(), "ada", time.Now(), oneseat.SignInRequest{})
+	wantError(t, err, oneseat.ErrNoSession)
+	if r.loads.Load() != loads || r.updates.Load() != updates {
+		t.Error("the store was asked")
+	}
+}

@@ -1,6 +1,9 @@
 package oneseat
 
 import (
+	"context"
+	"errors"
+	"fmt"
 	"testing"
 	"time"
 )
@@ -40,4 +43,35 @@ func TestTheCacheKeepsWhatMayStillBeUsed(t *testing.T) {
 	same(t, "kept at the last moment", trim(last) == e, true)
 	same(t, "usable afterwards", c.usable(e, late), false)
 	same(t, "kept afterwards", trim(late) == nil, true)
+}
+
+// What is wrong with a record or a change, and what the caller's context says, is
+// no failure of the store.
+func TestWhatTheStoreSaysStaysWhatItIs(t *testing.T) {
+	r := &Registry{life: context.Background()}
+	for _, err := range []error{&FormatError{"x"}, &PanicError{Value: 1}, ErrNoSession, context.Canceled} {
+		if got := r.noAnswer(fmt.Errorf("in a store: %w", err)); errors.Is(got, ErrStoreUnavailable) {
+			t.Errorf("got %v", got)
+		}
+	}
+	down := errors.New("down")
+	if got := r.noAnswer(down); !errors.Is(got, ErrStoreUnavailable) || !errors.Is(got, down) {
+		t.Errorf("got %v", got)
+	}
+}
+
+// Nothing is kept of an account whose last subscription has ended.
+func TestSubscriptionsThatEndedLeaveNothing(t *testing.T) {
+	var all subscriptions
+	all.init()
+	var two [2]*Subscription
+	all.by["ada"] = map[*Subscription]struct{}{}
+	for i := range two {
+		two[i] = &Subscription{all: &all, account: "ada", events: make(chan Event)}
+		all.by["ada"][two[i]] = struct{}{}
+	}
+	two[0].Close()
+	same(t, "one is left", len(all.by["ada"]), 1)
+	two[1].Close()
+	same(t, "accounts with subscriptions", len(all.by), 0)
 }

@@ -205,3 +205,35 @@ func TestVersionsNeverRestart(t *testing.T) {
 		same(t, fmt.Sprintf("%+v: next", tt), v.Next(), uint64(tt.next))
 	}
 }
+
+// Between the decision to touch and the update somebody else may have touched.
+func TestATouchThatIsNotDueAnyMoreIsNotWritten(t *testing.T) {
+	rule := plain
+	rule.touchEvery = time.Minute
+	ro := func() *Roster {
+		ro := aRoster(aSeat("a", seen(time.Hour-30*time.Second)), aSeat("b"))
+		ro.Due = ro.due(rule)
+		return ro
+	}
+	for name, touch := range map[string]func(*draft, SessionID) Change{"before": (*draft).touchBefore, "later": (*draft).touchLater} {
+		d := draftOf(ro(), 59*time.Minute, rule)
+		same(t, name+": touched meanwhile", touch(d, "a"), Change{})
+		d = draftOf(ro(), 59*time.Minute, rule)
+		same(t, name+": nobody", touch(d, "nobody"), Change{})
+		c := touch(draftOf(ro(), 59*time.Minute, rule), "b")
+		same(t, name+": last seen", []time.Time{c.Roster.seats[0].LastSeen, c.Roster.seats[1].LastSeen}, []time.Time{at(time.Hour - 30*time.Second), at(59 * time.Minute)})
+	}
+}
+
+func TestTheOldestTicketGoesFirst(t *testing.T) {
+	ro := aRoster()
+	for i := range maxTickets {
+		ro.tickets = append(ro.tickets, pending{secret: dig(fmt.Sprint(i)), expires: at(time.Hour)})
+	}
+	d := draftOf(ro, 0, plain)
+	d.issueTicket(newcomer{ticket: dig("new")})
+	same(t, "how many are kept", len(d.tickets), maxTickets)
+	same(t, "the oldest and the newest", []digest{d.tickets[0].secret, d.tickets[maxTickets-1].secret}, []digest{dig("1"), dig("new")})
+	d.issueTicket(newcomer{ticket: dig("new")})
+	same(t, "the same ticket again", d.tickets[0].secret, dig("1"))
+}

@@ -303,6 +303,10 @@ func TestNoLoadIsUnderWayWhenAllIsDone(t *testing.T) {
 			_, _ = r.SignIn(t.Context(), "ada", oneseat.SignInRequest{})
 			_, cancel := r.Hold(t.Context(), g.Session)
 			cancel()
+			r.deaf()
+			time.Sleep(2 * maxStale)
+			_, cancel = r.Hold(t.Context(), g.Session) // which memory cannot verify
+			cancel()
 			r.unreadable()
 			_, _ = r.Check(t.Context(), string(g.Token))
 			r.up()
@@ -383,23 +387,49 @@ func TestChecksAreReadTogetherAndHoldUpNoSignIn(t *testing.T) {
 }
 
 // A roster that cannot be read is an error for those who ask for it, not an absent
-// one.
+// one. Without the control record nobody can be answered.
 func TestABadRosterIsAnErrorForWhoAsksForIt(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		r := newNode(t, memstore.New(), oneseat.Config{})
-		g := signIn(t, newNode(t, r.Store, oneseat.Config{}), "ada", oneseat.SignInRequest{})
-		bad := oneseat.KeyOf(realm, "ada")
-		r.set(func() {
-			r.load = func(ctx context.Context, keys []oneseat.Key, next loadFunc) ([]oneseat.View, error) {
-				if slices.Contains(keys, bad) {
-					return nil, &oneseat.FormatError{Problem: "it cannot be read"}
+	for _, account := range []string{"ada", ""} {
+		synctest.Test(t, func(t *testing.T) {
+			r := newNode(t, memstore.New(), oneseat.Config{})
+			g := signIn(t, newNode(t, r.Store, oneseat.Config{}), "ada", oneseat.SignInRequest{})
+			bad := oneseat.KeyOf(realm, account)
+			r.set(func() {
+				r.load = func(ctx context.Context, keys []oneseat.Key, next loadFunc) ([]oneseat.View, error) {
+					if slices.Contains(keys, bad) {
+						return nil, &oneseat.FormatError{Problem: "it cannot be read"}
+					}
+					return next(ctx, keys...)
 				}
-				return next(ctx, keys...)
+			})
+			_, err := r.Check(t.Context(), string(g.Token))
+			if _, ok := errors.AsType[*oneseat.FormatError](err); !ok || errors.Is(err, oneseat.ErrStoreUnavailable) {
+				t.Errorf("%q: got %v", account, err)
 			}
 		})
-		_, err := r.Check(t.Context(), string(g.Token))
-		if _, ok := errors.AsType[*oneseat.FormatError](err); !ok {
-			t.Errorf("got %v", err)
-		}
-	})
+	}
+}
+
+// While a read looks for the roster that cannot be read, the store may fail. Then
+// nobody whose roster was not read is told that there is none.
+func TestAStoreThatFailsInTheMiddleOfAReadHasNotAnswered(t *testing.T) {
+	for _, control := range []bool{true, false} { // which half fails
+		synctest.Test(t, func(t *testing.T) {
+			r := newNode(t, memstore.New(), oneseat.Config{})
+			g := signIn(t, newNode(t, r.Store, oneseat.Config{}), "ada", oneseat.SignInRequest{})
+			r.set(func() {
+				r.load = func(ctx context.Context, keys []oneseat.Key, next loadFunc) ([]oneseat.View, error) {
+					switch {
+					case len(keys) > 1:
+						return nil, &oneseat.FormatError{Problem: "one of them cannot be read"}
+					case (keys[0] == oneseat.KeyOf(realm, "")) == control:
+						return nil, errDown
+					}
+					return next(ctx, keys...)
+				}
+			})
+			_, err := r.Check(t.Context(), string(g.Token))
+			wantError(t, err, oneseat.ErrStoreUnavailable)
+		})
+	}
 }

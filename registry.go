@@ -258,7 +258,6 @@ func (r *Registry) update(ctx context.Context, key Key, change func(v View, try 
 		began := r.now()
 		var last Change
 		v, err := r.store.Update(ctx, key, func(v View) (Change, error) {
-			last = Change{}
 			if err := r.checkOwner(key, v.Roster); err != nil {
 				return Change{}, err
 			}

@@ -280,3 +280,39 @@ func TestTimeoutsAndDeadlines(t *testing.T) {
 	same(t, "two times, the other way", earliest(noon, at(1)), noon)
 	same(t, "never twice", earliest(time.Time{}, time.Time{}), time.Time{})
 }
+
+// A roster is due when the first of all that is in it is.
+func TestARosterIsDueWhenItsFirstPartIs(t *testing.T) {
+	rule := plain
+	rule.keepEndings = time.Hour
+	times := []time.Duration{10 * time.Minute, 20 * time.Minute, 30 * time.Minute, 40 * time.Minute}
+	for range len(times) {
+		ro := aRoster(aSeat("a", seen(times[0]-time.Hour)), aSeat("b", seen(times[1]-time.Hour)), anEnding("z", ReasonSignedOut, times[2]-time.Hour, "z"))
+		ro.tickets = []pending{{secret: dig("ticket"), epoch: 1, expires: at(times[3])}}
+		same(t, fmt.Sprint("of ", times), ro.due(rule), at(10*time.Minute))
+		ro.blocked = &block{until: at(5 * time.Minute)}
+		same(t, "with a block that ends before", ro.due(rule), at(5*time.Minute))
+		ro.blocked = &block{until: at(time.Hour)}
+		same(t, "with a block that ends later", ro.due(rule), at(10*time.Minute))
+		ro.blocked = &block{}
+		same(t, "with a block without an end", ro.due(rule), at(10*time.Minute))
+		times = append(times[1:], times[0])
+	}
+	rule.adoptUntil = at(time.Hour)
+	ro := aRoster()
+	ro.limitsRev = uint64(at(2 * time.Hour).UnixMicro())
+	same(t, "nothing but a revision", ro.due(rule), at(2*time.Hour+revisionKept))
+	ro.limitsRev = uint64(at(0).UnixMicro())
+	same(t, "nothing but a revision, and adoption goes on", ro.due(rule), at(time.Hour))
+}
+
+func TestAnAddressIsReducedToItsNetwork(t *testing.T) {
+	for ip, want := range map[string]string{
+		"203.0.113.255": "203.0.113.0", "::ffff:203.0.113.255": "203.0.113.0", "2001:db8:1:ffff::1": "2001:db8:1::", "fe80:0:1:ffff::1%eth0": "fe80:0:1::",
+		"": "", "localhost": "", "203.0.113.255:80": "",
+	} {
+		if got := network(ip); got != want {
+			t.Errorf("%q: got %q", ip, got)
+		}
+	}
+}

@@ -152,11 +152,7 @@ func network(ip string) string {
 	if a.Is4() {
 		bits = 24
 	}
-	p, err := a.Prefix(bits)
-	if err != nil {
-		return ""
-	}
-	return p.Addr().String()
+	return netip.PrefixFrom(a, bits).Masked().Addr().String()
 }
 
 // Reason says why a session ended.

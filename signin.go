@@ -20,9 +20,6 @@ import (
 // [ErrStoreUnavailable] when the store did not answer and nothing was done. The
 // session is accepted on every node from the moment SignIn returns.
 func (r *Registry) SignIn(ctx context.Context, account string, from SignInRequest) (Grant, error) {
-	if err := checkAccount(account); err != nil {
-		return Grant{}, err
-	}
 	return r.signIn(ctx, account, from, newcomer{}, "")
 }
 
@@ -111,11 +108,8 @@ func (r *Registry) Adopt(ctx context.Context, account string, issued time.Time, 
 	if err != nil {
 		return Grant{}, err
 	}
-	if is.Outcome == OutcomeRefused && !is.admits() {
-		return Grant{}, ErrNoSession
-	}
 	r.stats.decided(is)
-	s, err := v.admitted(is)
+	s, err := v.admitted(is) // one that was refused has no seat
 	if err != nil {
 		return Grant{}, err
 	}

@@ -31,12 +31,16 @@ func TestFiguresCountWhatHappens(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
+		if lag := r.Stats().LogLag; lag < 0 {
+			t.Errorf("the log lags by %v", lag)
+		}
 		for _, tt := range []struct {
 			name string
 			do   func()
 			want oneseat.Stats
 		}{
 			{"a sign-in", func() { signIn(t, r, "grace", oneseat.SignInRequest{}) }, oneseat.Stats{SignIns: 1, Updates: 1, Loads: 1}},
+			{"a renewal", func() { ada = signIn(t, r, "ada", oneseat.SignInRequest{Token: string(ada.Token)}) }, oneseat.Stats{SignIns: 1, Updates: 1, Loads: 1}},
 			{"a check from memory", func() { fromMemory(t, r, ada) }, oneseat.Stats{Checks: 1, Cached: 1}},
 			{"a check by id from memory", func() { _, _ = r.CheckID(t.Context(), "ada", ada.Session.ID) }, oneseat.Stats{Checks: 1, Cached: 1}},
 			{"a peek from memory", func() { _, _ = r.Peek(t.Context(), string(ada.Token)) }, oneseat.Stats{Checks: 1, Cached: 1}},

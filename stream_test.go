@@ -559,3 +559,15 @@ func TestACheckOfAStreamIsItsOwnSessions(t *testing.T) {
 		}
 	})
 }
+
+// A session whose id is not known has no streams, not all that have no session.
+func TestWithoutASessionThereIsNoStream(t *testing.T) {
+	r := newNode(t, memstore.New(), oneseat.Config{})
+	g := signIn(t, r, "ada", oneseat.SignInRequest{})
+	nobody := oneseat.Session{Account: "ada"}
+	wantError(t, r.Heartbeat(t.Context(), nobody, g.Session.ID), oneseat.ErrNoSession)
+	if err := r.StopStream(t.Context(), nobody, g.Session.ID); err != nil {
+		t.Error(err)
+	}
+	wantLive(t, r, g)
+}

@@ -64,9 +64,7 @@ func (d *draft) spendTicket(secret digest) {
 }
 
 func (d *draft) expireTickets() {
-	if len(d.tickets) > 0 {
-		d.tickets = slices.DeleteFunc(slices.Clone(d.tickets), func(p pending) bool {
-			return !d.now().Before(p.expires) || p.epoch < d.given.epoch
-		})
-	}
+	d.tickets = slices.DeleteFunc(slices.Clone(d.tickets), func(p pending) bool {
+		return !d.now().Before(p.expires) || p.epoch < d.given.epoch
+	})
 }

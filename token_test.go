@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"hash/crc32"
 	"log/slog"
+	"slices"
 	"strings"
 	"testing"
 
@@ -274,6 +275,19 @@ func TestTheKeyOfAnAccountStaysTheSame(t *testing.T) {
 	} {
 		if got := oneseat.KeyOf(pair[0], pair[1]).String(); got != want {
 			t.Errorf("KeyOf(%q, %q) = %s, want %s", pair[0], pair[1], got, want)
+		}
+	}
+}
+
+// What is shown instead of a secret says what it was.
+func TestWhatIsShownInsteadOfASecret(t *testing.T) {
+	for want, secret := range map[string]any{"oneseat_[secret]": oneseat.Token("secret"), "oneseat_ticket_[secret]": oneseat.Ticket("secret")} {
+		var logged strings.Builder
+		slog.New(slog.NewTextHandler(&logged, nil)).Info("a", "secret", secret)
+		b, err := json.Marshal(secret)
+		got := []string{fmt.Sprintf("%v", secret), fmt.Sprintf("%#v", secret), string(b)}
+		if !slices.Equal(got, []string{want, want, `"` + want + `"`}) || err != nil || !strings.Contains(logged.String(), "secret="+want) {
+			t.Errorf("%q, %v, %s", got, err, logged.String())
 		}
 	}
 }

@@ -11,10 +11,8 @@ import (
 
 // visit notes what may become of a node, and returns whether to go on below it.
 func (g *generator) visit(n ast.Node, above []ast.Node) bool {
-	if len(above) > 0 {
-		if up, ok := above[len(above)-1].(*ast.IfStmt); ok && up.Cond == n && g.onlyWords(up) {
-			return false
-		}
+	if len(above) > 0 && g.skips(above[len(above)-1], n, above) {
+		return false
 	}
 	if statement, ok := n.(ast.Stmt); ok && inList(n, above) {
 		g.mark(statement)
@@ -77,6 +75,23 @@ func (g *generator) visit(n ast.Node, above []ast.Node) bool {
 		g.negate(e, above)
 	}
 	return true
+}
+
+// skips says that nothing is to become of what stands below up.
+func (g *generator) skips(up, n ast.Node, above []ast.Node) bool {
+	switch up := up.(type) {
+	case *ast.IfStmt:
+		return up.Cond == n && g.onlyWords(up)
+	case *ast.ReturnStmt: // nobody looks at what comes with an error
+		results := g.resultsOf(above)
+		last := len(up.Results) - 1
+		return last > 0 && n != up.Results[last] && results.Len() == len(up.Results) &&
+			isError(results.At(last).Type()) && !g.info.Types[up.Results[last]].IsNil()
+	case *ast.CallExpr: // room that is reserved
+		id, ok := up.Fun.(*ast.Ident)
+		return ok && id.Name == "make"
+	}
+	return false
 }
 
 // inList says whether a statement stands in a list of them, where another may
@@ -287,22 +302,14 @@ func (g *generator) known(n *ast.CallExpr, f *ast.SelectorExpr) {
 
 // returned notes what a function may return instead.
 func (g *generator) returned(n *ast.ReturnStmt, above []ast.Node) {
-	results := g.results
-	for _, up := range slices.Backward(above) {
-		if literal, ok := up.(*ast.FuncLit); ok {
-			results = g.info.TypeOf(literal).(*types.Signature).Results()
-			break
-		}
-	}
+	results := g.resultsOf(above)
 	if results.Len() != len(n.Results) {
 		return
 	}
-	last := len(n.Results) - 1
-	withError := last > 0 && isError(results.At(last).Type()) && !g.info.Types[n.Results[last]].IsNil()
 	for i, e := range n.Results {
 		t := results.At(i).Type()
-		if withError && i < last {
-			continue // nobody looks at what comes with an error
+		if g.skips(n, e, above) {
+			continue
 		}
 		if isBool(t) {
 			if !isConstant(g.info.Types[e], false) {
@@ -317,6 +324,16 @@ func (g *generator) returned(n *ast.ReturnStmt, above []ast.Node) {
 			g.zero(e, t, "zero result")
 		}
 	}
+}
+
+// resultsOf are those of the function literal around a node, or of the function.
+func (g *generator) resultsOf(above []ast.Node) *types.Tuple {
+	for _, up := range slices.Backward(above) {
+		if literal, ok := up.(*ast.FuncLit); ok {
+			return g.info.TypeOf(literal).(*types.Signature).Results()
+		}
+	}
+	return g.results
 }
 
 // passesOn says that a function returns the error that a condition has just found:
@@ -376,6 +393,9 @@ func (g *generator) fields(n *ast.CompositeLit) {
 // zero notes that a value may be the zero value of its type t.
 func (g *generator) zero(e ast.Expr, t types.Type, operator string) {
 	tv := g.info.Types[e]
+	if tv.Value != nil && types.Identical(t, types.Typ[types.String]) {
+		return // words for people
+	}
 	if tv.IsNil() || tv.Value != nil && (isZero(tv.Value) || operator == "zero value" || operator == "zero argument") {
 		return // there is nothing to lose, or it is a number, of which others take care
 	}
@@ -463,15 +483,8 @@ func (g *generator) constant(n ast.Expr, above []ast.Node) bool {
 		return false
 	}
 	if len(above) > 0 {
-		switch up := above[len(above)-1].(type) {
-		case *ast.CallExpr:
-			if id, ok := up.Fun.(*ast.Ident); ok && id.Name == "make" {
-				return true // room that is reserved
-			}
-		case *ast.KeyValueExpr:
-			if up.Key == n {
-				return true
-			}
+		if up, ok := above[len(above)-1].(*ast.KeyValueExpr); ok && up.Key == n {
+			return true
 		}
 	}
 	name, ok := g.typeName(tv.Type)
