@@ -81,6 +81,7 @@ func (l *lab) startChromium() (context.Context, error) {
 		chromedp.Flag("disable-quic", true), chromedp.Flag("disable-background-networking", true),
 		chromedp.Flag("disable-component-update", true), chromedp.Flag("disable-sync", true),
 		chromedp.Flag("disable-dev-shm-usage", true), chromedp.Flag("lang", "en-GB"),
+		chromedp.Flag("host-resolver-rules", "MAP *.members.test 127.0.0.1"), // hosts of one site
 	)
 	ctx, cancel := chromedp.NewContext(alloc)
 	l.close = append(l.close, stop, cancel)
