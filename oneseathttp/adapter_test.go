@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"fmt"
 	"io"
+	"log"
 	"log/slog"
 	"net"
 	"net/http"
@@ -271,7 +272,7 @@ func TestAProxiedConnectionIsClosedByHalves(t *testing.T) {
 			defer upstream.Close()
 			to, _ := url.Parse(upstream.URL)
 			s := unstarted(t, oneseat.Config{}, oneseathttp.Config{})
-			s.mux.Handle("GET /far", s.guard.Require(&httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) { r.SetURL(to) }}))
+			s.mux.Handle("GET /far", s.guard.Require(&httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) { r.SetURL(to) }, ErrorLog: log.New(t.Output(), "", 0)}))
 			if secure {
 				s.StartTLS()
 			} else {

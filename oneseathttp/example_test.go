@@ -49,10 +49,10 @@ func Example() {
 		_, _ = io.WriteString(w, "hello, "+session.Account)
 	})))
 	mux.Handle(oneseathttp.Path, guard.Handler())
-	site := httptest.NewServer(http.NewCrossOriginProtection().Handler(guard.Wrap(mux)))
+	site := httptest.NewTLSServer(http.NewCrossOriginProtection().Handler(guard.Wrap(mux)))
 	defer site.Close()
 
-	first, second := newVisitor("Firefox/140.0 Windows"), newVisitor("Safari/605.1 iPhone")
+	first, second := newVisitor(site, "Firefox/140.0 Windows"), newVisitor(site, "Safari/605.1 iPhone")
 	fmt.Println("first: ", first.post(site.URL+"/login", "ada"))
 	fmt.Println("second:", second.post(site.URL+"/login", "ada"))
 	fmt.Println("first: ", first.get(site.URL))
@@ -79,10 +79,10 @@ func ExampleGuard_Require() {
 		<-r.Context().Done() // as a long query would
 		why <- context.Cause(r.Context())
 	})))
-	site := httptest.NewServer(guard.Wrap(mux))
+	site := httptest.NewTLSServer(guard.Wrap(mux))
 	defer site.Close()
 
-	first, second := newVisitor("Firefox/140.0 Windows"), newVisitor("Safari/605.1 iPhone")
+	first, second := newVisitor(site, "Firefox/140.0 Windows"), newVisitor(site, "Safari/605.1 iPhone")
 	first.post(site.URL+"/login", "ada")
 	go first.get(site.URL + "/report")
 	<-begun
@@ -157,9 +157,9 @@ type visitor struct {
 	client *http.Client
 }
 
-func newVisitor(agent string) visitor {
+func newVisitor(site *httptest.Server, agent string) visitor {
 	jar, _ := cookiejar.New(nil) // never fails
-	return visitor{agent, &http.Client{Jar: jar}}
+	return visitor{agent, &http.Client{Jar: jar, Transport: site.Client().Transport}}
 }
 
 func (v visitor) get(address string) string { return v.send(http.MethodGet, address, nil) }

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -298,7 +299,9 @@ func TestAReverseProxyStopsItsUpstream(t *testing.T) {
 		}))
 		defer upstream.Close()
 		to, _ := url.Parse(upstream.URL)
-		s.mux.Handle("GET /far", s.guard.Require(&httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) { r.SetURL(to) }, FlushInterval: -1}))
+		s.mux.Handle("GET /far", s.guard.Require(&httputil.ReverseProxy{
+			Rewrite: func(r *httputil.ProxyRequest) { r.SetURL(to) }, FlushInterval: -1, ErrorLog: log.New(t.Output(), "", 0),
+		}))
 		b := s.browser(t, firefox)
 		b.signIn("ada")
 		resp := b.do("GET", "/far", nil)

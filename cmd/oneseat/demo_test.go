@@ -18,6 +18,10 @@ import (
 	"time"
 )
 
+// patience is how long is waited for what should come soon. Only what never comes
+// is waited for that long: a busy machine takes its time.
+const patience = 2 * time.Minute
+
 // program is a run of oneseat in a goroutine, with its output.
 type program struct {
 	t      *testing.T
@@ -107,7 +111,7 @@ func newClient(t *testing.T) *http.Client {
 
 func do(t *testing.T, c *http.Client, method, target string, form url.Values) *http.Response {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	t.Cleanup(cancel)
 	req, err := http.NewRequestWithContext(ctx, method, target, strings.NewReader(form.Encode()))
 	if err != nil {
@@ -169,7 +173,7 @@ func nothingLeft(t *testing.T, before int) {
 	t.Helper()
 	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()
-	deadline := time.After(10 * time.Second)
+	deadline := time.After(patience)
 	for runtime.NumGoroutine() > before {
 		select {
 		case <-tick.C:

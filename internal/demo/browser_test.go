@@ -149,8 +149,9 @@ func (a answer) has(words ...string) bool {
 	return true
 }
 
-// patience is how long anything may take before a test is told that it hangs.
-const patience = time.Minute
+// patience is how long anything may take before a test is told that it hangs: a
+// busy machine takes its time.
+const patience = 2 * time.Minute
 
 func (b *browser) request(method, path string, form url.Values) *http.Request {
 	b.f.t.Helper()

@@ -18,6 +18,9 @@ import (
 	"github.com/oneseat/oneseat/store/memstore"
 )
 
+// moments is how a page says that something happened while a test ran.
+var moments = regexp.MustCompile(`just now|[0-9]+ (seconds|minutes) ago`)
+
 func TestASecondSignInPutsTheFirstBrowserOutAndStopsItsPicture(t *testing.T) {
 	f := newSite(t, oneseat.Config{})
 	first, second := f.browser(firefox).mustSignIn("ada"), f.browser(safari)
@@ -34,8 +37,11 @@ func TestASecondSignInPutsTheFirstBrowserOutAndStopsItsPicture(t *testing.T) {
 		t.Errorf("GET / after the ending: %d to %q, want 303 to /login", a.status, a.location)
 	}
 	a := first.get("/login")
-	if a.status != http.StatusOK || !a.has(`data-reason="displaced"`, "signed in on another device", "Safari on iPhone", "a phone", "just now", "Reference", "change your password", `name="username"`) {
+	if a.status != http.StatusOK || !a.has(`data-reason="displaced"`, "signed in on another device", "Safari on iPhone", "a phone", "Reference", "change your password", `name="username"`) {
 		t.Errorf("GET /login does not say what happened: %d\n%s", a.status, a.body)
+	}
+	if !moments.MatchString(a.body) {
+		t.Errorf("GET /login does not say when it happened:\n%s", a.body)
 	}
 	if got := second.account(); got != "ada" {
 		t.Errorf("the second browser sees the page of %q", got)

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/oneseat/oneseat"
@@ -51,6 +52,10 @@ func TestTheRuleIsPutIntoWords(t *testing.T) {
 }
 
 func TestAgesReadNaturally(t *testing.T) {
+	synctest.Test(t, agesReadNaturally) // where no time passes between the event and the look at it
+}
+
+func agesReadNaturally(t *testing.T) {
 	for age, want := range map[time.Duration]string{
 		-time.Hour: "just now", time.Second: "just now", 30 * time.Second: "30 seconds ago", 5 * time.Minute: "5 minutes ago",
 		119 * time.Minute: "119 minutes ago", 3 * time.Hour: "3 hours ago", 100 * time.Hour: "4 days ago",

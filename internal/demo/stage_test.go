@@ -6,8 +6,8 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync"
 	"testing"
-	"time"
 
 	"github.com/oneseat/oneseat"
 	"github.com/oneseat/oneseat/internal/demo"
@@ -122,7 +122,15 @@ func TestTheStageTellsOfARushWhileItIsWatched(t *testing.T) {
 	if lines.Scan(); !strings.HasPrefix(lines.Text(), "retry: ") {
 		t.Errorf("it begins with %q", lines.Text())
 	}
-	go f.browser(firefox).post("/stage/rush")
+	other := f.browser(firefox)
+	rush := other.request(http.MethodPost, "/stage/rush", nil)
+	var rushed sync.WaitGroup
+	defer rushed.Wait()
+	rushed.Go(func() {
+		if a, err := other.try(rush); err != nil || a.status != http.StatusOK {
+			t.Errorf("the rush: %d, %v", a.status, err)
+		}
+	})
 	for in, out := 0, 0; in < 64 || out < 63; {
 		if !lines.Scan() {
 			t.Fatalf("it ended after %d and %d: %v", in, out, lines.Err())
@@ -158,7 +166,7 @@ func TestHEADOfWhatIsEndlessEndsAndLeavesTheConnectionUsable(t *testing.T) {
 	b := f.browser(firefox)
 	one := &http.Transport{MaxConnsPerHost: 1} // whoever does not end keeps the next one waiting
 	t.Cleanup(one.CloseIdleConnections)
-	b.client.Transport, b.client.Timeout = one, 30*time.Second
+	b.client.Transport, b.client.Timeout = one, patience
 	b.mustSignIn("ada")
 	for _, path := range []string{"/stage/events", "/oneseat/events", "/live"} {
 		if a := b.do(b.request(http.MethodHead, path, nil)); a.status != http.StatusOK || a.body != "" {
