@@ -140,6 +140,13 @@ func (b *tab) has(words ...string) *tab {
 	return b
 }
 
+// hasJustHappened waits until the page says that something happened since the
+// test began.
+func (b *tab) hasJustHappened() *tab {
+	b.t.Helper()
+	return b.wait(`/just now|[0-9]+ (seconds|minutes) ago/.test(document.body.innerText)`)
+}
+
 // at waits until the page is the one at a path.
 func (b *tab) at(path string) *tab {
 	b.t.Helper()

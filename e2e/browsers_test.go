@@ -16,7 +16,7 @@ func TestPromise10TheFirstDeviceIsSentToTheSignInPageByItselfAndToldWhenAndByWha
 	p := start(t)
 	first := newProfile(t).tab().signIn(p.url, "ada")
 	newProfile(t).tab().as(iPhone).signIn(p.url, "ada")
-	first.told("displaced").has("signed in on another device", "Safari on iPhone", "a phone", "just now", "Reference", "change your password")
+	first.told("displaced").has("signed in on another device", "Safari on iPhone", "a phone", "Reference", "change your password").hasJustHappened()
 	first.wait(`document.querySelector("time[datetime]") && document.querySelector("#username")`)
 }
 

@@ -17,7 +17,7 @@ import (
 
 // patience is how long anything may take before a test is told that it hangs:
 // long, because the machine may be busy; nothing waits for it to pass.
-const patience = 40 * time.Second
+const patience = 2 * time.Minute
 
 var screenshots = flag.String("screenshots", "", "write pictures of all pages to this directory")
 
@@ -76,7 +76,7 @@ func (l *lab) startChromium() (context.Context, error) {
 		return nil, errors.New("there is no chromium: make e2e installs it where it may, and else says how to")
 	}
 	alloc, stop := chromedp.NewExecAllocator(context.Background(),
-		chromedp.ExecPath(path), chromedp.UserDataDir(filepath.Join(l.scratch, "chromium")),
+		chromedp.ExecPath(path), chromedp.WSURLReadTimeout(patience), chromedp.UserDataDir(filepath.Join(l.scratch, "chromium")),
 		chromedp.Headless, chromedp.NoSandbox, chromedp.DisableGPU, chromedp.NoFirstRun,
 		chromedp.Flag("disable-quic", true), chromedp.Flag("disable-background-networking", true),
 		chromedp.Flag("disable-component-update", true), chromedp.Flag("disable-sync", true),

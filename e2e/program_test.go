@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"database/sql"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/cookiejar"
@@ -17,6 +18,8 @@ import (
 	"time"
 
 	_ "modernc.org/sqlite" // to do to the demo's file what operators do
+
+	"github.com/oneseat/oneseat/internal/testservers"
 )
 
 // program is a running "oneseat demo".
@@ -32,9 +35,10 @@ type program struct {
 }
 
 // start runs the program on a new database and a free port, until the test ends.
+// The port is still free when it is started again.
 func start(t *testing.T, args ...string) *program {
 	t.Helper()
-	return restart(t, filepath.Join(t.TempDir(), "demo.db"), "127.0.0.1:0", args...)
+	return restart(t, filepath.Join(t.TempDir(), "demo.db"), fmt.Sprint("127.0.0.1:", testservers.FreePort(t)), args...)
 }
 
 // restart runs it on a database and at an address.
@@ -111,7 +115,7 @@ func (p *program) sql(statements ...string) {
 
 func (p *program) open() *sql.DB {
 	p.t.Helper()
-	db, err := sql.Open("sqlite", p.file+"?_pragma=busy_timeout(10000)")
+	db, err := sql.Open("sqlite", p.file+"?_pragma=busy_timeout(120000)")
 	if err != nil {
 		p.t.Fatal(err)
 	}

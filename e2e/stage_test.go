@@ -42,7 +42,7 @@ func TestTheStageShowsAtOnceWhatOneSeatMeans(t *testing.T) {
 
 	laptop.click("main form button")
 	laptop.watches("ada")
-	phone.told("displaced").has("signed in on another device", "It was the laptop", "a computer", "just now", "change your password", "Reference")
+	phone.told("displaced").has("signed in on another device", "It was the laptop", "a computer", "change your password", "Reference").hasJustHappened()
 	stage.wait(`document.querySelectorAll("#roster .seat").length === 1 && document.querySelector("#roster .seat").textContent.includes("the laptop")`)
 	stage.wait(`document.querySelector("#events li.session_ended[data-reason=displaced]").innerText.includes("the laptop took the seat")`)
 	stage.wait(`document.querySelector("#spoken").textContent.includes("took the seat")`)

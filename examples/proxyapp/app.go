@@ -9,6 +9,7 @@
 package proxyapp
 
 import (
+	"log/slog"
 	"net/http"
 	"net/http/httputil"
 	"net/netip"
@@ -54,6 +55,7 @@ func New(seats *oneseat.Registry, upstream *url.URL, proxies ...netip.Prefix) (h
 			p.Out.Header.Set("X-Account", session.Account)
 			dropToken(p.Out)
 		},
+		ErrorLog: slog.NewLogLogger(seats.Config().Logger.Handler(), slog.LevelInfo), // an answer that was cut is one, and no error
 	}))
 	return http.NewCrossOriginProtection().Handler(guard.Wrap(mux)), nil
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log"
 	"net/http"
 	"net/http/cgi"
 	"net/http/httptest"
@@ -163,12 +164,15 @@ func TestAnApplicationThatFoldsNamesReadsTheAccountFromTheProxyOnly(t *testing.T
 func TestBehindAProxyThatEndsTLS(t *testing.T) {
 	app, stopped := open(t, netip.MustParsePrefix("127.0.0.0/8"))
 	s := app.Behind(func(to *url.URL) http.Handler {
-		return &httputil.ReverseProxy{Rewrite: func(p *httputil.ProxyRequest) {
-			p.SetURL(to)
-			p.Out.Host = p.In.Host
-			p.Out.Header.Set("X-Forwarded-For", "203.0.113.77") // as if the browser came from there
-			p.Out.Header.Set("X-Forwarded-Proto", "https")
-		}}
+		return &httputil.ReverseProxy{
+			Rewrite: func(p *httputil.ProxyRequest) {
+				p.SetURL(to)
+				p.Out.Host = p.In.Host
+				p.Out.Header.Set("X-Forwarded-For", "203.0.113.77") // as if the browser came from there
+				p.Out.Header.Set("X-Forwarded-Proto", "https")
+			},
+			ErrorLog: log.New(t.Output(), "", 0),
+		}
 	})
 	first := s.Browser(webtest.Laptop)
 	wantCut(t, first, s.Browser(webtest.Phone))

@@ -105,7 +105,7 @@ func TestASecondSignInEndsTheFirstAndItIsToldWhy(t *testing.T) {
 }
 
 func TestPromise06AnOlderSessionIsSeatedOnItsFirstRequest(t *testing.T) {
-	overBoth(t, time.Now().Add(time.Minute), oneseat.Config{}, func(t *testing.T, w *world) {
+	overBoth(t, time.Now().Add(time.Hour), oneseat.Config{}, func(t *testing.T, w *world) {
 		laptop, phone, copied := w.Browser(webtest.Laptop), w.Browser(webtest.Phone), w.Browser(webtest.Phone)
 		laptop.Visit(w.before)
 		laptop.SignIn("ada")
@@ -128,7 +128,7 @@ func TestPromise06AnOlderSessionIsSeatedOnItsFirstRequest(t *testing.T) {
 }
 
 func TestAnOlderSessionNeverEndsALaterSignIn(t *testing.T) {
-	overBoth(t, time.Now().Add(time.Minute), oneseat.Config{}, func(t *testing.T, w *world) {
+	overBoth(t, time.Now().Add(time.Hour), oneseat.Config{}, func(t *testing.T, w *world) {
 		laptop, phone := w.Browser(webtest.Laptop), w.Browser(webtest.Phone)
 		laptop.Visit(w.before)
 		laptop.SignIn("ada")
@@ -142,7 +142,7 @@ func TestAnOlderSessionNeverEndsALaterSignIn(t *testing.T) {
 }
 
 func TestTheNewerOfTwoOlderSessionsHasTheSeat(t *testing.T) {
-	overBoth(t, time.Now().Add(time.Minute), oneseat.Config{}, func(t *testing.T, w *world) {
+	overBoth(t, time.Now().Add(time.Hour), oneseat.Config{}, func(t *testing.T, w *world) {
 		laptop, phone := w.Browser(webtest.Laptop), w.Browser(webtest.Phone)
 		for _, b := range []*webtest.Browser{laptop, phone} {
 			b.Visit(w.before)
@@ -171,7 +171,7 @@ func TestAfterItsDayNoOlderSessionIsSeated(t *testing.T) {
 // elsewhere. It takes no notice, and scs writes its session after that: by the
 // handler itself, and once more with the answer.
 func TestPromise14ALateWriteOfAnEndedSessionNeverBringsItBack(t *testing.T) {
-	overBoth(t, time.Now().Add(time.Minute), oneseat.Config{}, func(t *testing.T, w *world) {
+	overBoth(t, time.Now().Add(time.Hour), oneseat.Config{}, func(t *testing.T, w *world) {
 		begun, goOn := make(chan struct{}), make(chan struct{})
 		w.app.mux.HandleFunc("GET /slow", func(rw http.ResponseWriter, r *http.Request) {
 			close(begun)
@@ -211,7 +211,7 @@ func TestPromise14ALateWriteOfAnEndedSessionNeverBringsItBack(t *testing.T) {
 }
 
 func TestALateWriteDoesNotUndoASignOut(t *testing.T) {
-	overBoth(t, time.Now().Add(time.Minute), oneseat.Config{}, func(t *testing.T, w *world) {
+	overBoth(t, time.Now().Add(time.Hour), oneseat.Config{}, func(t *testing.T, w *world) {
 		b := w.Browser(webtest.Laptop)
 		b.SignIn("ada")
 		old := b.Cookie("session")
@@ -265,7 +265,7 @@ func TestALateWriteOfTheSameBrowserCostsItNothing(t *testing.T) {
 }
 
 func TestTabsThatComeAtOnceWithAnOlderSessionShareItsSeat(t *testing.T) {
-	w := ownCookie(t, time.Now().Add(time.Minute))
+	w := ownCookie(t, time.Now().Add(time.Hour))
 	b := w.Browser(webtest.Laptop)
 	b.Visit(w.before)
 	b.SignIn("ada")
@@ -290,7 +290,7 @@ func TestTabsThatComeAtOnceWithAnOlderSessionShareItsSeat(t *testing.T) {
 }
 
 func TestPromise14TheSurvivorsPublicIDPlantedAnywhereIsRefused(t *testing.T) {
-	overBoth(t, time.Now().Add(time.Minute), oneseat.Config{}, func(t *testing.T, w *world) {
+	overBoth(t, time.Now().Add(time.Hour), oneseat.Config{}, func(t *testing.T, w *world) {
 		w.app.mux.HandleFunc("POST /keep", func(rw http.ResponseWriter, r *http.Request) { // an application that keeps anything
 			w.sessions.Put(r.Context(), r.PostFormValue("key"), r.PostFormValue("value"))
 		})

@@ -171,7 +171,7 @@ func (b *Browser) HeadEnds(path string) {
 	one := b.Transport.(*http.Transport).Clone()
 	one.MaxConnsPerHost = 1 // whoever does not end keeps the next one waiting
 	defer one.CloseIdleConnections()
-	same := &Browser{Device: b.Device, site: b.site, Client: &http.Client{Jar: b.Jar, Transport: one, Timeout: 30 * time.Second}}
+	same := &Browser{Device: b.Device, site: b.site, Client: &http.Client{Jar: b.Jar, Transport: one, Timeout: 2 * time.Minute}}
 	if resp := same.Do(http.MethodHead, path, nil); resp.StatusCode != http.StatusOK {
 		b.site.t.Fatalf("HEAD %s: %s", path, resp.Status)
 	}
