@@ -42,8 +42,7 @@ func ExampleRegistry_Hold() {
 	defer stop()
 
 	_, _ = seats.SignIn(ctx, "ada", oneseat.SignInRequest{})
-	<-stream.Done()
-	if over, ok := errors.AsType[*oneseat.EndedError](context.Cause(stream)); ok {
+	if over, ok := errors.AsType[*oneseat.EndedError](context.Cause(stream)); ok { // and stream.Done() is closed
 		fmt.Println("the stream was cut:", over.Ending.Reason)
 	}
 	// Output: the stream was cut: displaced

@@ -1,7 +1,9 @@
 package oneseat_test
 
 import (
+	"context"
 	"errors"
+	"fmt"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -31,6 +33,58 @@ func TestAnEndBetweenTheCheckAndTheTieIsNotMissed(t *testing.T) {
 				wantEnding(t, q.cause(t), g.Session.ID, reason)
 			})
 		})
+	}
+}
+
+// On the node that served it, an operation returns when what it has ended has been
+// told: also where the log came before the operation's own reply, and is not done
+// telling.
+func TestAnOperationReturnsWhenWhatTheLogHasBegunToTellIsTold(t *testing.T) {
+	for name, end := range map[string]func(testing.TB, node, oneseat.Grant){
+		"SignIn":   func(t testing.TB, r node, _ oneseat.Grant) { signIn(t, r, "ada", oneseat.SignInRequest{}) },
+		"EndRealm": func(t testing.TB, r node, _ oneseat.Grant) { endRealm(t, r, "") },
+		"SignOut": func(t testing.TB, r node, g oneseat.Grant) {
+			if err := signOut(t, r, g); err != nil {
+				t.Error(err)
+			}
+		},
+	} {
+		for _, never := range []bool{false, true} { // a watcher that blocks, against its promise
+			t.Run(fmt.Sprint(name, ", never told ", never), func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					r, _, _ := following(t, oneseat.Config{})
+					g := signIn(t, r, "ada", oneseat.SignInRequest{})
+					synctest.Wait()
+					telling, told := make(chan struct{}), make(chan struct{})
+					r.AfterEnd(t.Context(), g.Session, func(error) { close(telling); <-told })
+					r.set(func() {
+						r.update = func(ctx context.Context, k oneseat.Key, c change, next updateFunc) (oneseat.View, error) {
+							v, err := next(ctx, k, c)
+							<-telling // by the log
+							return v, err
+						}
+					})
+					began, over := time.Now(), make(chan struct{})
+					go func() { end(t, r, g); close(over) }()
+					synctest.Wait()
+					select {
+					case <-over:
+						t.Error("it returned before")
+					default:
+					}
+					if !never {
+						close(told)
+					}
+					<-over
+					if took := time.Since(began); took > 5*time.Second {
+						t.Errorf("it took %v", took)
+					}
+					if never {
+						close(told)
+					}
+				})
+			})
+		}
 	}
 }
 

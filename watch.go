@@ -36,7 +36,14 @@ type watched struct {
 	doubt   bool     // something newer is known: look again
 	first   *Watch   // a list of its watchers; a session without any is swept by the recheck
 	other   *watched // the next of the same account
+
+	// Closed when all that were taken off the list have been told; nil: none was.
+	told chan struct{}
 }
+
+// tellPatience bounds how long whoever ends watches waits for others to have told
+// the watchers that they took. None should need it: SessionEnded must not block.
+const tellPatience = time.Second
 
 type watchKey struct {
 	key    Key
@@ -127,25 +134,55 @@ func (s *watchShard) tell(w *Watch, cause error) {
 }
 
 // endWatches tells everybody who watches a session that it is over, as it was in a
-// version of its roster. A session that was seen live in that version, or in a
-// later one, is another: a stream that had lapsed and was started again under its
-// id, by the retry of a start whose reply was lost.
+// version of its roster. When it returns they have been told, also those whom
+// another goroutine had begun to tell: an operation must not return before, only
+// because the log was quicker than its own reply.
+//
+// A session that was seen live in that version, or in a later one, is another: a
+// stream that had lapsed and was started again under its id, by the retry of a
+// start whose reply was lost.
 func (r *Registry) endWatches(id watchKey, version uint64, cause error) {
 	s := r.watches.shard(id.key)
-	var told []Watcher
+	var tell []Watcher
+	var before chan struct{}
 	s.mu.Lock()
 	for d := s.accounts[id.key]; d != nil; d = d.other {
 		if d.id != id.id || d.entry != nil && d.entry.Version >= version || id.secret != (digest{}) && d.secret != id.secret {
 			continue
 		}
 		for d.first != nil {
-			told = append(told, s.unlink(d.first))
+			tell = append(tell, s.unlink(d.first))
+		}
+		if before = d.told; len(tell) > 0 {
+			d.told = make(chan struct{})
+			defer close(d.told)
 		}
 	}
 	s.mu.Unlock()
-	r.stats.cut.Add(uint64(len(told)))
-	for _, by := range told {
+	r.stats.cut.Add(uint64(len(tell)))
+	for _, by := range tell {
 		by.SessionEnded(cause)
+	}
+	if untold(before) {
+		late := time.NewTimer(tellPatience)
+		defer late.Stop()
+		select {
+		case <-before:
+		case <-late.C:
+		}
+	}
+}
+
+// untold says that watchers are being told, who were taken off their list.
+func untold(told <-chan struct{}) bool {
+	if told == nil {
+		return false
+	}
+	select {
+	case <-told:
+		return false
+	default:
+		return true
 	}
 }
 
@@ -297,13 +334,13 @@ func (w *watches) count() int {
 	return len(w.list(func(*watched) bool { return true }))
 }
 
-// each calls f for an account's watched sessions, and forgets those without
-// watchers. The caller holds the lock.
+// each calls f for an account's watched sessions, and forgets those that have no
+// watchers, all told. The caller holds the lock.
 func (s *watchShard) each(k Key, f func(*watched)) {
 	first := s.accounts[k]
 	for at := &first; *at != nil; {
 		d := *at
-		if d.first == nil {
+		if d.first == nil && !untold(d.told) {
 			*at = d.other
 			continue
 		}
