@@ -187,7 +187,8 @@ func TestCloseNotifyTellsOfACutAndOfAClientThatHasGone(t *testing.T) {
 	overBoth(t, func(t *testing.T, s *site) {
 		told := make(chan bool)
 		s.mux.Handle("GET /old", s.guard.Wrap(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-			gone := w.(http.CloseNotifier).CloseNotify() //nolint:staticcheck // as old libraries ask
+			//lint:ignore SA1019 old libraries ask like this
+			gone := w.(http.CloseNotifier).CloseNotify()
 			_ = http.NewResponseController(w).Flush()
 			told <- <-gone
 		})))

@@ -246,7 +246,8 @@ func TestAHandlerInsideThatUnwrapsGetsNothingElse(t *testing.T) {
 			t.Error("it can be unwrapped")
 		}
 		_, push := w.(http.Pusher)
-		_, notify := w.(http.CloseNotifier) //nolint:staticcheck // gin asks for it
+		//lint:ignore SA1019 gin asks for it
+		_, notify := w.(http.CloseNotifier)
 		if !push || !notify {
 			t.Error("Push, CloseNotify:", push, notify)
 		}

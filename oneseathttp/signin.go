@@ -20,7 +20,7 @@ func (g *Guard) SignIn(w http.ResponseWriter, r *http.Request, account string) (
 	return grant.Session, err
 }
 
-// SignIn is a sign-in with more said about it than who it is.
+// SignInOptions are a sign-in with more said about it than who it is.
 type SignInOptions struct {
 	Account  string
 	Device   oneseat.Device // the zero Device: as recognised
