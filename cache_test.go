@@ -130,6 +130,29 @@ func TestFreshAlwaysReadsEveryTime(t *testing.T) {
 	})
 }
 
+func TestCheckFreshReadsWhateverMemoryMaySay(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a, b, _ := following(t, oneseat.Config{})
+		g := signIn(t, a, "ada", oneseat.SignInRequest{})
+		fromStore(t, b, g)
+		fromMemory(t, b, g)
+		if s, err := b.CheckFresh(t.Context(), string(g.Token)); err != nil || s.ID != g.Session.ID {
+			t.Error(s, err)
+		}
+		b.deaf()
+		signIn(t, a, "ada", oneseat.SignInRequest{})
+		fromMemory(t, b, g) // it has not heard
+		_, err := b.CheckFresh(t.Context(), string(g.Token))
+		if over, ok := errors.AsType[*oneseat.EndedError](err); !ok || over.Ending.Reason != oneseat.ReasonDisplaced {
+			t.Error(err)
+		}
+		for _, token := range []string{"", "no token", string(g.Token)[:20], string(g.Token[:len(g.Token)-1]) + "~"} {
+			_, err := b.CheckFresh(t.Context(), token)
+			wantError(t, err, oneseat.ErrNoSession)
+		}
+	})
+}
+
 // Somebody may have deleted rows behind the log's back.
 func TestHoweverWellProvenMemoryIsLoadedAnewAfterAMinute(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -23,6 +23,21 @@ func (r *Registry) Peek(ctx context.Context, token string) (Session, error) {
 	return r.checkToken(ctx, token, false)
 }
 
+// CheckFresh is Check by a read that begins now, whatever [Config.MaxStale]
+// allows: for work that is admitted once and then goes on to its end.
+func (r *Registry) CheckFresh(ctx context.Context, token string) (Session, error) {
+	r.stats.checks.Add(1)
+	key, secret, ok := decodeToken(token)
+	if !ok || !intact(token) {
+		return Session{}, ErrNoSession
+	}
+	s, err := r.checkStore(ctx, claim{key: key, secret: secret}, true)
+	if err != nil {
+		return Session{}, err
+	}
+	return *s.session(), nil
+}
+
 // CheckID is Check for an application that already knows who is asking, from
 // what it signed or keeps itself (a JWT with sub and sid, a session on the
 // server). It believes its caller: an id is no secret, and must never be taken

@@ -1,6 +1,7 @@
 package oneseat_test
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -212,6 +213,44 @@ func TestTheCountIsExactAsOfTheLastSweep(t *testing.T) {
 			t.Errorf("in JSON: %s, %v", b, err)
 		}
 	})
+}
+
+// unableToCount is a store that fails to read, or to count.
+type unableToCount struct {
+	*memstore.Store
+	load, count error
+}
+
+func (s *unableToCount) Load(ctx context.Context, keys ...oneseat.Key) ([]oneseat.View, error) {
+	if s.load != nil {
+		return nil, s.load
+	}
+	return s.Store.Load(ctx, keys...)
+}
+
+func (s *unableToCount) Count(ctx context.Context, realm string, epoch uint64) (oneseat.Count, error) {
+	if s.count != nil {
+		return oneseat.Count{Accounts: 7}, s.count
+	}
+	return s.Store.Count(ctx, realm, epoch)
+}
+
+// Without an answer from the store there is no count.
+func TestACountThatFailsIsNoCount(t *testing.T) {
+	s := &unableToCount{Store: memstore.New()}
+	r := newRegistry(t, s, oneseat.Config{})
+	signIn(t, r, "ada", oneseat.SignInRequest{})
+	if c, err := r.Count(t.Context()); err != nil || c.Accounts != 1 {
+		t.Errorf("got %+v, %v", c, err)
+	}
+	for _, fail := range []*error{&s.load, &s.count} {
+		*fail = errDown
+		c, err := r.Count(t.Context())
+		if wantError(t, err, oneseat.ErrStoreUnavailable); c != (oneseat.Count{}) || !errors.Is(err, errDown) {
+			t.Errorf("got %+v, %v", c, err)
+		}
+		*fail = nil
+	}
 }
 
 // What is shown to people has names in JSON, and no secret.

@@ -290,7 +290,7 @@ func (v View) CountChanges(c Change) []CountChange {
 	to, is := c.Roster.Count()
 	minus := Count{-was.Accounts, -was.Sessions, -was.Streams}
 	switch by := is.Plus(minus); {
-	case was == Count{} && is == Count{}, from == to && by == Count{}:
+	case from == to && by == Count{}:
 		return nil
 	case is == Count{}:
 		return []CountChange{{from, by}}

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"reflect"
+	"slices"
 	"testing"
 	"time"
 )
@@ -313,6 +314,42 @@ func TestAnAddressIsReducedToItsNetwork(t *testing.T) {
 	} {
 		if got := network(ip); got != want {
 			t.Errorf("%q: got %q", ip, got)
+		}
+	}
+}
+
+// TestAnUpdateAltersTheSumsOfItsRoster: what a store adds to its sums, one epoch
+// after the other, the lower one first.
+func TestAnUpdateAltersTheSumsOfItsRoster(t *testing.T) {
+	stream := func(s *seat) { s.parent = "a" }
+	ro := func(seats ...seat) *Roster { return &Roster{Realm: "r", Account: "ada", seats: seats} }
+	a, b, a2, b2 := aSeat("a"), aSeat("b"), aSeat("a", epoch(2)), aSeat("b", epoch(2))
+	play, play2 := aSeat("p", stream), aSeat("p", stream, epoch(2))
+	for name, c := range map[string]struct {
+		was  *Roster
+		now  Change
+		want []CountChange
+	}{
+		"nothing is written":                 {ro(a), Change{}, nil},
+		"nothing was there, nothing is":      {nil, Change{Roster: ro()}, nil},
+		"what was not there is erased":       {nil, Change{Erase: true}, nil},
+		"somebody comes":                     {nil, Change{Roster: ro(a)}, []CountChange{{1, Count{1, 1, 0}}}},
+		"somebody comes to an empty roster":  {ro(), Change{Roster: ro(a2)}, []CountChange{{2, Count{1, 1, 0}}}},
+		"another one comes":                  {ro(a), Change{Roster: ro(a, b)}, []CountChange{{1, Count{0, 1, 0}}}},
+		"one takes the place of another":     {ro(a), Change{Roster: ro(b)}, nil},
+		"a session plays":                    {ro(a), Change{Roster: ro(a, play)}, []CountChange{{1, Count{0, 0, 1}}}},
+		"a stream takes a session's place":   {ro(a, b), Change{Roster: ro(a, play)}, []CountChange{{1, Count{0, -1, 1}}}},
+		"somebody goes":                      {ro(a, b, play), Change{Roster: ro(a)}, []CountChange{{1, Count{0, -1, -1}}}},
+		"the last one goes":                  {ro(a, play), Change{Roster: ro()}, []CountChange{{1, Count{-1, -1, -1}}}},
+		"all is erased":                      {ro(a2, b2), Change{Erase: true}, []CountChange{{2, Count{-1, -2, 0}}}},
+		"an empty roster is erased":          {ro(), Change{Erase: true}, nil},
+		"the realm has ended":                {ro(a, b), Change{Roster: ro(b2)}, []CountChange{{1, Count{-1, -2, 0}}, {2, Count{1, 1, 0}}}},
+		"as many as before, of another time": {ro(a), Change{Roster: ro(a2)}, []CountChange{{1, Count{-1, -1, 0}}, {2, Count{1, 1, 0}}}},
+		"a record of before comes back":      {ro(a2, play2), Change{Roster: ro(a)}, []CountChange{{1, Count{1, 1, 0}}, {2, Count{-1, -1, -1}}}},
+		"of two epochs, the later counts":    {nil, Change{Roster: ro(a2, b)}, []CountChange{{2, Count{1, 2, 0}}}},
+	} {
+		if got := (View{Roster: c.was}).CountChanges(c.now); !slices.Equal(got, c.want) {
+			t.Errorf("%s: %+v, want %+v", name, got, c.want)
 		}
 	}
 }

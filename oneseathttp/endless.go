@@ -41,8 +41,13 @@ type Endless struct {
 
 // NewEndless sends the header of an endless answer, and its opening. It returns
 // false if the handler has nothing left to do: for HEAD, which wants no more than
-// the header, and when the opening could not be sent.
+// the header, when the opening could not be sent, and under [Guard.Finish], where
+// it answers 500.
 func NewEndless(w http.ResponseWriter, r *http.Request, contentType string, opening []byte) (*Endless, bool) {
+	if requestOf(r.Context()).finishes() {
+		http.Error(w, ErrInsideFinish.Error(), http.StatusInternalServerError)
+		return nil, false
+	}
 	h := w.Header()
 	h.Set("Content-Type", contentType)
 	h.Set("X-Accel-Buffering", "no") // nginx would keep the news to itself

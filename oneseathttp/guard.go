@@ -52,6 +52,10 @@ type Config struct {
 	// your own proxies only.
 	TrustedProxies []netip.Prefix
 
+	// FinishWithin is how long a handler under [Guard.Finish] may take. Default: a
+	// minute.
+	FinishWithin time.Duration
+
 	// OnSignIn is called after a sign-in was admitted, before SignIn returns.
 	OnSignIn func(r *http.Request, s oneseat.Session)
 
@@ -100,6 +104,12 @@ func New(seats *oneseat.Registry, c Config) (*Guard, error) {
 	}
 	if c.IssuedAt != nil && c.Account == nil {
 		bad("Config.IssuedAt: there is nothing to ask it about without Account")
+	}
+	if c.FinishWithin == 0 {
+		c.FinishWithin = finishWithin
+	}
+	if c.FinishWithin < 0 {
+		bad("Config.FinishWithin: %v is no time to finish in", c.FinishWithin)
 	}
 	for _, p := range c.TrustedProxies {
 		if !p.IsValid() || p.Bits() == 0 {
@@ -179,7 +189,7 @@ func (g *Guard) serve(w http.ResponseWriter, r *http.Request, next func(http.Res
 		w.Header()["Cache-Control"] = noStore
 		// Made before the session is entered, which may end at that moment.
 		held, cancel := context.WithCancelCause(ctx)
-		q.held, q.cancel = held, cancel
+		q.cancel = cancel
 		if r.Body != nil && r.Body != http.NoBody {
 			q.in = body{r.Body, q}
 		}

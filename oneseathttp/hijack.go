@@ -14,13 +14,17 @@ func (w *writer) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	if err := q.pass(open); err != nil {
 		return nil, nil, err
 	}
+	if q.finishes() {
+		return nil, nil, ErrInsideFinish
+	}
 	conn, rw, err := http.NewResponseController(w.below).Hijack()
 	if err != nil {
 		return nil, nil, q.because(err)
 	}
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	q.state, q.conn = hijacked, conn
+	q.state = hijacked
+	q.seldom().conn = conn
 	if q.over != nil {
 		_ = conn.Close()
 		return nil, nil, q.over
@@ -63,27 +67,42 @@ func (c halfConn) CloseWrite() error { return c.half.CloseWrite() }
 // false if the request has no session that could end.
 func OnCut(r *http.Request, f func(cause error)) bool {
 	q := requestOf(r.Context())
-	if q == nil || q.held == nil {
+	if q == nil || q.cancel == nil {
 		return false
 	}
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	q.before = f
+	q.seldom().before = f
 	return true
+}
+
+// rare is what few requests need.
+type rare struct {
+	conn   net.Conn      // the handler's; nil: it has taken over none
+	before func(error)   // what the handler wants done before conn is closed; nil: nothing
+	gone   []chan<- bool // told once of a cut
+}
+
+// seldom is what few requests need. The caller holds the lock.
+func (q *request) seldom() *rare {
+	if q.rare == nil {
+		q.rare = new(rare)
+	}
+	return q.rare
 }
 
 // closeGrace bounds what OnCut's function may take: the connection is closed
 // then in any case.
 const closeGrace = time.Second
 
-// closeAfter closes a hijacked connection, after what the handler wants done
-// first. An error of the connection means that it is closed already.
-func closeAfter(conn net.Conn, before func(error), cause error) {
-	_ = conn.SetDeadline(time.Now().Add(closeGrace))
-	if before != nil {
-		timer := time.AfterFunc(closeGrace, func() { _ = conn.Close() })
-		before(cause)
+// closeAfter closes the connection, after what the handler wants done first. An
+// error of the connection means that it is closed already.
+func (h rare) closeAfter(cause error) {
+	_ = h.conn.SetDeadline(time.Now().Add(closeGrace))
+	if h.before != nil {
+		timer := time.AfterFunc(closeGrace, func() { _ = h.conn.Close() })
+		h.before(cause)
 		timer.Stop()
 	}
-	_ = conn.Close()
+	_ = h.conn.Close()
 }

@@ -3,7 +3,6 @@ package oneseathttp
 import (
 	"context"
 	"errors"
-	"net"
 	"net/http"
 	"runtime"
 	"slices"
@@ -34,23 +33,24 @@ var errReturned = errors.New("oneseathttp: the handler of this request has retur
 type request struct {
 	out     writer
 	in      body
-	http1   bool // the connection carries one request at a time
 	guard   *Guard
 	holder  oneseat.RequestInfo
-	holding oneseat.Watch   // by the session; released, its end does not cut this request
-	also    func()          // releases what else cuts this request, see CutWith; nil: nothing does
-	account string          // who the application says it is, if it says so
-	why     error           // why there is no session, if the request presented a token
-	held    context.Context // the handler's, cancelled with the request; nil: no session could end
-	cancel  context.CancelCauseFunc
-	token   string // what the browser holds now, if this request changed that
-	changed bool   // it has: signed in or out, or rotated
+	holding oneseat.Watch           // by the session; released, its end does not cut this request
+	also    func()                  // releases what else cuts this request, see CutWith; nil: nothing does
+	account string                  // who the application says it is, if it says so
+	why     error                   // why there is no session, if the request presented a token
+	cancel  context.CancelCauseFunc // of the handler's context; nil: no session could end
+	token   string                  // what the browser holds now, if this request changed that
+	changed bool                    // it has: signed in or out, or rotated
+	http1   bool                    // the connection carries one request at a time
+	asked   bool                    // the handler has asked for the header
+	encoded bool                    // something around the guard compresses the answer
 
-	mu     sync.Mutex
-	state  state
-	over   error       // why nothing passes any more: the cut's cause, or errReturned; nil: everything passes
-	conn   net.Conn    // the handler's, once state is hijacked
-	before func(error) // what the handler wants done before conn is closed
+	state state // this and what follows is under mu
+	kept  bool  // it ends as its handler says, see Finish: no session's end cuts it
+	over  error // why nothing passes any more: the cut's cause, or errReturned; nil: everything passes
+	rare  *rare // what few requests need; nil: nothing
+	mu    sync.Mutex
 }
 
 // now notes whose request it is from here on.
@@ -84,7 +84,7 @@ func (q *request) advance(to state) {
 		return
 	}
 	q.state = to
-	if q.held != nil && !reaches(q.out.below) && q.held.Value(http.LocalAddrContextKey) != nil {
+	if q.cancel != nil && !reaches(q.out.below) && q.holder.Value(http.LocalAddrContextKey) != nil {
 		q.guard.hidden(q.out.below) // at the first answer, before it matters
 	}
 }
@@ -102,21 +102,33 @@ func (q *request) because(err error) error {
 }
 
 // SessionEnded implements [oneseat.Watcher]: the session has ended, or cannot be
-// verified
-// any longer.
-//
-// Nothing passes from here on. What is in a write or a read at this moment is
-// stopped by a deadline, where the connection can be reached.
+// verified any longer.
 func (q *request) SessionEnded(cause error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
+	if !q.kept {
+		q.cut(cause)
+	}
+}
+
+// cut ends the request: nothing passes from here on. What is in a write or a read
+// at this moment is stopped by a deadline, where the connection can be reached.
+// The caller holds the lock.
+func (q *request) cut(cause error) {
 	if q.over != nil {
 		return
 	}
 	q.over = cause
-	q.cancel(cause)
+	if q.cancel != nil { // else the session came with the request's own sign-in
+		q.cancel(cause)
+	}
+	if q.rare != nil {
+		for _, gone := range q.rare.gone {
+			gone <- true
+		}
+	}
 	if q.state == hijacked {
-		go closeAfter(q.conn, q.before, cause)
+		go q.rare.closeAfter(cause)
 		return
 	}
 	past, c := time.Unix(1, 0), http.NewResponseController(q.out.below)
@@ -142,11 +154,16 @@ func (q *request) release() {
 
 // CutWith has the request cut also when s ends, a stream that its session plays.
 // Call it before anything is written. It does nothing for a request without a
-// session.
-func (g *Guard) CutWith(r *http.Request, s oneseat.Stream) {
-	if q := requestOf(r.Context()); q != nil && q.held != nil && q.also == nil {
+// session, and returns [ErrInsideFinish] for one that is not to be cut.
+func (g *Guard) CutWith(r *http.Request, s oneseat.Stream) error {
+	q := requestOf(r.Context())
+	if q.finishes() {
+		return ErrInsideFinish
+	}
+	if q != nil && q.cancel != nil && q.also == nil {
 		q.also = g.seats.AfterStreamEnd(r.Context(), s, q.SessionEnded)
 	}
+	return nil
 }
 
 // finish ends a request whose handler has returned, or panicked. If it was cut,
@@ -188,7 +205,7 @@ func (q *request) finish(w http.ResponseWriter, r *http.Request) {
 	case p != nil && p != http.ErrAbortHandler:
 		panic(p)
 	}
-	q.out.restore()
+	q.out.strip()
 	if q.in.ReadCloser != nil && q.http1 {
 		w.Header().Set("Connection", "close") // its reading deadline has passed for good
 	}

@@ -37,6 +37,10 @@ func (g *Guard) refuse(w http.ResponseWriter, r *http.Request, why error) {
 		answer.Refuse(w, http.StatusConflict, g.problem("rotated", "refused.rotated"))
 		return
 	}
+	if errors.Is(why, errTooLong) { // no Retry-After: nothing should do it again by itself
+		answer.Refuse(w, http.StatusServiceUnavailable, g.problem("took_too_long", "refused.too_long"))
+		return
+	}
 	if why != nil && !isRefusal(why) {
 		h.Set("Retry-After", "2")
 		answer.Refuse(w, http.StatusServiceUnavailable, g.problem("store_unavailable", "refused.no_answer"))

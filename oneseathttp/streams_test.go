@@ -47,6 +47,7 @@ func (l *wires) Addr() net.Addr { return &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1)
 type wired struct {
 	t     *testing.T
 	seats *oneseat.Registry
+	guard *oneseathttp.Guard
 	l     *wires
 	left  chan time.Time // when an answer was over
 }
@@ -65,6 +66,7 @@ func newWiredWithin(t *testing.T, c oneseat.Config, outside middleware) *wired {
 	if err != nil {
 		t.Fatal(err)
 	}
+	w.guard = guard
 	h := outside(guard.Handler())
 	server := &http.Server{ReadHeaderTimeout: time.Minute, Protocols: new(http.Protocols), Handler: http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
 		defer func() { w.left <- time.Now() }()

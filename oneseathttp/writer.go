@@ -21,10 +21,8 @@ import (
 //
 // It is used by the handler's goroutine, as any ResponseWriter.
 type writer struct {
-	below  http.ResponseWriter
-	q      *request
-	around http.Header // what was there before the handler's, once that has asked
-	asked  bool
+	below http.ResponseWriter
+	q     *request
 }
 
 // piece is how much is passed on at a time: the request may be cut between two
@@ -35,34 +33,26 @@ const piece = 128 << 10
 // Header is the answer's header.
 func (w *writer) Header() http.Header {
 	h := w.below.Header()
-	if !w.asked && w.q.held != nil {
-		w.asked = true
-		if _, ours := h["Cache-Control"]; len(h) > 1 || !ours {
-			w.around = maps.Clone(h)
-		}
+	if q := w.q; !q.asked {
+		q.asked = true
+		_, q.encoded = h["Content-Encoding"]
 	}
 	return h
 }
 
-// restore makes the header what it was before the handler, for a refusal in the
-// place of its answer: the handler's may be about the session. What stood around
-// the guard stays (a cross-origin permission, a compression), and so does what a
-// site says of itself on every answer. A cookie does not: it may be of the session
-// that has ended.
-func (w *writer) restore() {
-	if !w.asked {
-		return
-	}
-	h := w.below.Header()
-	maps.DeleteFunc(h, func(name string, _ []string) bool { return !slices.Contains(siteHeaders, name) })
-	maps.Copy(h, w.around)
-	h.Del("Set-Cookie")
+// strip takes from the header what the handler may have said of its session, for
+// a refusal in the place of its answer.
+func (w *writer) strip() {
+	maps.DeleteFunc(w.below.Header(), func(name string, _ []string) bool {
+		return !slices.Contains(siteHeaders, name) && !(name == "Content-Encoding" && (w.q.encoded || !w.q.asked))
+	})
 }
 
-// siteHeaders are what a site says of itself on every answer.
+// siteHeaders are what a site says on every answer, or of the request's origin.
 var siteHeaders = []string{
+	"Access-Control-Allow-Credentials", "Access-Control-Allow-Origin", "Access-Control-Expose-Headers",
 	"Content-Security-Policy", "Cross-Origin-Opener-Policy", "Cross-Origin-Resource-Policy", "Permissions-Policy",
-	"Referrer-Policy", "Strict-Transport-Security", "X-Content-Type-Options", "X-Frame-Options",
+	"Referrer-Policy", "Strict-Transport-Security", "Vary", "X-Content-Type-Options", "X-Frame-Options",
 }
 
 // WriteHeader sends the header, unless the request is over. What is sent before
@@ -228,12 +218,16 @@ func (w *writer) Push(target string, opts *http.PushOptions) error {
 // CloseNotify tells once when the client has gone, or the request is over: for
 // libraries that were written before requests had contexts.
 func (w *writer) CloseNotify() <-chan bool {
-	gone := make(chan bool, 1)
-	ctx := w.q.held
-	if ctx == nil {
-		ctx = w.q.holder.Context
+	gone := make(chan bool, 2) // the client goes, and the request is cut
+	q := w.q
+	context.AfterFunc(q.holder.Context, func() { gone <- true })
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.over != nil {
+		gone <- true
+	} else {
+		q.seldom().gone = append(q.seldom().gone, gone)
 	}
-	context.AfterFunc(ctx, func() { gone <- true })
 	return gone
 }
 

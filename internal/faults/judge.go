@@ -194,3 +194,29 @@ func (h *history) audit(s store) []string {
 	}
 	return found
 }
+
+// miscounted are the sums that are not those of the rosters. It looks again for a
+// while: an update whose caller has given up may still be on its way.
+func (h *history) miscounted(s store) []string {
+	var found []string
+	for end := time.Now().Add(3 * time.Second); ; time.Sleep(50 * time.Millisecond) {
+		found = nil
+		views, err := s.Rosters(context.Background(), oneseat.RosterQuery{Realm: h.realm, Limit: 1000})
+		if err != nil {
+			return []string{"Rosters: " + err.Error()}
+		}
+		want := map[uint64]oneseat.Count{}
+		for _, v := range views {
+			epoch, c := v.Roster.Count()
+			want[epoch] = want[epoch].Plus(c)
+		}
+		for epoch, c := range want {
+			if got, err := s.Count(context.Background(), h.realm, epoch); err != nil || got != c {
+				found = append(found, fmt.Sprintf("Count says %+v, %v, of epoch %d; the rosters are %+v", got, err, epoch, c))
+			}
+		}
+		if len(found) == 0 || time.Now().After(end) {
+			return found
+		}
+	}
+}

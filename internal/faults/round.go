@@ -125,6 +125,7 @@ func run(p plan, s *server) (Result, error) {
 		v.violations = append(v.violations, h.audit(kept)...)
 	}
 	v.violations = append(v.violations, after.uncut(nodes, kept)...)
+	v.violations = append(v.violations, h.miscounted(kept)...)
 	r.Calls, r.Undecided, r.Violations = v.calls, v.undecided, append(r.Violations, v.violations...)
 	return r, nil
 }

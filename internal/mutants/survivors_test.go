@@ -20,6 +20,7 @@ var survivors = list{
 		"drop operand 5": "likewise",
 		"drop operand 6": "likewise, and the digest of what is no token equals none",
 	},
+	"View.CountChanges": {"shift comparison 1": "one epoch is one sum: a case before has it"},
 	"(*draft).admit":    {"drop operand 1": "settling what has timed out may be left to the next operation"},
 	"(*draft).standing": {"shift comparison 1": "a stream is never the first seat: its session is before it", "raise number 1": "likewise"},
 }

@@ -80,7 +80,10 @@ func (s *Streams) Require(next http.Handler) http.Handler {
 			s.refuse(w, r, err)
 			return
 		}
-		s.guard.CutWith(r, stream)
+		if err := s.guard.CutWith(r, stream); err != nil {
+			http.Error(w, err.Error(), http.StatusInternalServerError)
+			return
+		}
 		next.ServeHTTP(w, r)
 	}))
 }

@@ -138,8 +138,14 @@ func rosterContent(t *testing.T, fresh Factory) {
 // sessions, and returns all events, the oldest first.
 func write(t *testing.T, ns []node, n int) []oneseat.Event {
 	t.Helper()
+	return writeFrom(t, ns, 0, n)
+}
+
+// writeFrom is write for updates that are numbered from first on.
+func writeFrom(t *testing.T, ns []node, first, n int) []oneseat.Event {
+	t.Helper()
 	var all []oneseat.Event
-	for i := range n {
+	for i := first; i < first+n; i++ {
 		account := fmt.Sprint("account ", i%3)
 		e, err := ns[i%len(ns)].logged(t.Context(), key(account), func(v oneseat.View) (oneseat.Change, error) {
 			c := oneseat.Change{Roster: roster(account)}

@@ -153,6 +153,10 @@ var storePlants = []plant{
 	}, []string{
 		"Log/what is committed is in the log, whole and in order",
 		"Log/what many nodes commit at once is in the log, in commit order",
+		"EventsSince/reading from the end returns what was committed since, the oldest first",
+		"EventsSince/a place is good on every node, after a restart, and more than once",
+		"EventsSince/a long log comes in pages that fit together",
+		"EventsSince/nothing is missed of what many nodes commit at once",
 	}},
 	{"a version that restarts", func(h *handle) {
 		forget := func(v oneseat.View) oneseat.View {
@@ -267,6 +271,7 @@ var storePlants = []plant{
 			return t, err
 		}
 	}, []string{
+		"EventsSince/a place of another log is a gap, and what is no place is an error",
 		"Log/a cursor of another log is a gap",
 		"Log/no cursor hides what comes after it",
 	}},

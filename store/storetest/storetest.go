@@ -54,6 +54,7 @@ func Run(t *testing.T, fresh Factory) {
 		{"Strings", hostile},
 		{"History", history},
 		{"Counts", counts},
+		{"EventsSince", since},
 		{"Expiry", expiry},
 		{"LostReplies", lostReplies},
 		{"Contention", contention},

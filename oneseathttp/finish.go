@@ -1,0 +1,80 @@
+package oneseathttp
+
+import (
+	"errors"
+	"net/http"
+	"time"
+)
+
+// finishWithin is how long a handler under Finish may take, unless the
+// configuration says otherwise.
+const finishWithin = time.Minute
+
+// ErrInsideFinish is returned for what has no place inside of [Guard.Finish]: a
+// connection of the handler's own, a stream, an answer without an end.
+var ErrInsideFinish = errors.New("oneseathttp: a handler under Finish takes over no connection, plays no stream and sends no endless answer: it could go on without its session. Serve that under Require")
+
+// errTooLong is why a handler under Finish was cut.
+var errTooLong = errors.New("oneseathttp: a handler under Finish took longer than Config.FinishWithin")
+
+// Finish serves next to requests with a session, as Require does, and lets next
+// finish: neither the session's end nor the registry's cuts it any more. It is for
+// what must not be answered with a refusal once it is done, a payment or a change
+// of password.
+//
+// The request is admitted once, by a check that begins now and reads the store,
+// whatever [oneseat.Config.MaxStale] allows. next has [Config.FinishWithin] for all
+// that it does, reading the request's body as well; then it is cut. What rests on
+// the session (a rotation, ending other sessions) still fails once that has ended.
+// The client's going away cancels the request's context, as ever.
+//
+// Inside, nothing can take over the connection, play a stream or send an answer
+// without an end: see [ErrInsideFinish].
+func (g *Guard) Finish(next http.Handler) http.Handler {
+	return g.Require(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		q := requestOf(r.Context())
+		if q.finishes() {
+			next.ServeHTTP(w, r)
+			return
+		}
+		if !q.keep() {
+			return // cut already: the refusal follows
+		}
+		if _, err := g.seats.CheckFresh(r.Context(), g.token(r)); err != nil {
+			g.refuse(w, r, err)
+			return
+		}
+		bound := time.AfterFunc(g.config.FinishWithin, q.tookTooLong)
+		defer bound.Stop()
+		next.ServeHTTP(w, r)
+	}))
+}
+
+// keep has the request end as its handler says. It returns false for one that has
+// been cut.
+func (q *request) keep() bool {
+	q.mu.Lock()
+	q.kept = q.over == nil
+	kept := q.kept
+	q.mu.Unlock()
+	if kept {
+		q.release()
+	}
+	return kept
+}
+
+// finishes says that a request ends as its handler says.
+func (q *request) finishes() bool {
+	if q == nil {
+		return false
+	}
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.kept
+}
+
+func (q *request) tookTooLong() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.cut(errTooLong)
+}
