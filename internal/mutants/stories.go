@@ -128,7 +128,7 @@ var ByHand = []Mistake{
 		With: `Ending{Reason: ReasonRenewed, By: $id, ByDevice: $device}`,
 	}}},
 	{Name: "the newest ending is forgotten first", Edits: []Edit{{
-		Find: `$d.endings = $d.endings[1:]`,
+		Find: `$d.endings = slices.Concat($d.endings[:$i], $d.endings[$i+1:])`,
 		With: `$d.endings = $d.endings[:len($d.endings)-1]`,
 	}}},
 	{Name: "heartbeats keep a stream after its session", Edits: []Edit{{

@@ -35,7 +35,7 @@ func full() *record.Record {
 		Endings: []record.Ended{
 			{
 				Session: "GONE", Parent: "SEAT", Reason: oneseat.ReasonDisplaced, At: at(), By: "STREAM", Actor: "staff", Device: device, ByDevice: device,
-				Secret: digest(), Mark: "0102ff", Used: at(),
+				Secret: digest(), Previous: digest(), Mark: "0102ff", Used: at(),
 			},
 			{Session: "OTHER", Reason: oneseat.ReasonSignedOut, At: at()},
 		},
