@@ -237,3 +237,15 @@ func TestTheOldestTicketGoesFirst(t *testing.T) {
 	d.issueTicket(newcomer{ticket: dig("new")})
 	same(t, "the same ticket again", d.tickets[0].secret, dig("1"))
 }
+
+// A renewal among endings of others pushes out the oldest of all: there is no older
+// renewal of more than a minute.
+func TestARenewalAmongOthersPushesOutTheOldest(t *testing.T) {
+	ro := aRoster(aSeat("a"))
+	for i := range MaxEndings {
+		ro.endings = append(ro.endings, anEnding(fmt.Sprint(i), ReasonDisplaced, time.Duration(i)*time.Second, ""))
+	}
+	d := draftOf(ro, time.Hour, plain)
+	d.end("a", Ending{Reason: ReasonRenewed, By: "b"})
+	same(t, "what is left", []any{len(d.endings), d.endings[0].Session, d.endings[MaxEndings-1].Session, d.forgotten}, []any{MaxEndings, SessionID("1"), SessionID("a"), at(0)})
+}
