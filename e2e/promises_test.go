@@ -219,7 +219,7 @@ func TestPromise06AnAccountNeverSeenAndSessionsOlderThanTheInstallationWork(t *t
 	h.expect("alan")
 	p.stop()
 	// Accounts and cookies there were before; oneseat's tables there were not.
-	p.sql(`DROP VIEW IF EXISTS signed_in`, `DROP VIEW IF EXISTS history`)
+	p.sql(`DROP VIEW IF EXISTS signed_in`, `DROP VIEW IF EXISTS history`, `DROP VIEW IF EXISTS oneseat_recount`)
 	db := p.open()
 	rows, err := db.QueryContext(t.Context(), `SELECT name FROM sqlite_master WHERE type = 'table' AND name LIKE 'oneseat_%'`)
 	if err != nil {

@@ -111,6 +111,7 @@ func (b *tab) look(name string) {
 		}
 		b.do("size", chromedp.EmulateViewport(v.width, v.height))
 		b.settle()
+		b.wait(`document.getAnimations().every((a) => a.playState !== "running" || a.effect.getComputedTiming().endTime === Infinity)`) // what arrives has arrived
 		var found []string
 		if err := b.eval(flaws, &found); err != nil {
 			b.t.Fatal(err)
