@@ -55,7 +55,12 @@ func New(seats *oneseat.Registry, users *accounts.Table) *fiber.App {
 		return c.SendStreamWriter(func(w *bufio.Writer) {
 			ctx, cancel := seats.Hold(context.Background(), session)
 			defer cancel()
-			defer context.AfterFunc(ctx, func() { _ = conn.Close() })() // or the answer would look complete
+			defer context.AfterFunc(ctx, func() { _ = conn.Close() })() // a write may be waiting
+			defer func() {
+				if ctx.Err() != nil {
+					_ = conn.Close() // before fiber writes the end of the answer, or it would look complete
+				}
+			}()
 			for n := 1; ctx.Err() == nil; n++ {
 				fmt.Fprintf(w, "picture %d\n", n)
 				if w.Flush() != nil {
