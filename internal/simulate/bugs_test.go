@@ -44,7 +44,7 @@ var bugs = []string{
 }
 
 // within is in how many histories a planted bug has to show.
-const within = 50000
+const within = 200000
 
 // TestPlantedBugsAreCaught is that the simulator can fail.
 func TestPlantedBugsAreCaught(t *testing.T) {

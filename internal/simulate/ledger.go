@@ -223,13 +223,19 @@ func (l *ledger) created(e *effect, account int, s record.Seat, c oneseat.Change
 		l.w.violate(p4, e.by, "%s is admitted, and the log does not say so", l.name(s.ID))
 	}
 	e.changes = append(e.changes, change{what: "created", on: old})
+	l.bornLate(e, old)
+}
+
+// bornLate notes that a session was admitted under an epoch that was over by then:
+// the realm was ended meanwhile, or its record was deleted, or brought back.
+func (l *ledger) bornLate(e *effect, s *session) {
 	switch {
-	case l.epoch == 0 || s.Epoch > l.epoch || s.Epoch < l.epoch && !l.toldSince(s.Epoch): // its realm's record was deleted, or brought back, meanwhile
-		old.lost = loss{e.moment, rememberedFor}
-		e.changes = append(e.changes, change{what: "lost", on: old})
-	case s.Epoch < l.epoch: // the realm was ended meanwhile
-		old.over = e.moment
-		e.changes = append(e.changes, change{what: "realm", on: old})
+	case l.epoch == 0 || s.epoch > l.epoch || s.epoch < l.epoch && !l.toldSince(s.epoch):
+		s.lost = loss{e.moment, rememberedFor}
+		e.changes = append(e.changes, change{what: "lost", on: s})
+	case s.epoch < l.epoch:
+		s.over = e.moment
+		e.changes = append(e.changes, change{what: "realm", on: s})
 	}
 }
 
@@ -263,8 +269,9 @@ func (l *ledger) went(e *effect, was, is record.Seat, after *record.Record, c on
 		if end, ok := l.streamEnded(e, was, after, c); ok {
 			s.endings = append(s.endings, recorded{e.moment, end})
 		}
-		*s = session{id: s.id, account: s.account, number: s.number, parent: s.parent, epoch: s.epoch, made: e.moment, by: e.by, endings: s.endings}
+		*s = session{id: s.id, account: s.account, number: s.number, parent: s.parent, epoch: is.Epoch, made: e.moment, by: e.by, endings: s.endings, created: is.Created.Time, lastSeen: is.LastSeen.Time}
 		e.changes = append(e.changes, change{what: "ended", on: s, why: oneseat.ReasonIdleTimeout}, change{what: "created", on: s})
+		l.bornLate(e, s)
 	case is.Created != was.Created:
 		l.w.violate(p1, e.by, "%s is admitted a second time", s)
 	case is.LastSeen.Before(was.LastSeen.Time):
@@ -310,7 +317,7 @@ func (l *ledger) ended(e *effect, was record.Seat, after *record.Record, now tim
 		l.w.violate(p2, e.by, "%s is ended with its realm, and was not of an earlier epoch", l.name(was.ID))
 	}
 	if by := e.by; by != nil && by.what == "end others" && by.on != nil && end.Reason == oneseat.ReasonCredentialsChanged {
-		if author := l.byID[by.on.grant.Session.ID]; author != nil && author.account == s.account && author.over.seq != 0 && author.over.before(e.moment) && !author.vague {
+		if author := l.byID[by.on.grant.Session.ID]; author != nil && author.account == s.account && !author.vague && author.lost.seq == 0 && author.hadEnded(by, e) {
 			l.w.violate(p3, by, "%s ends %s, and had ended itself", author, s)
 		}
 	}
@@ -320,6 +327,13 @@ func (l *ledger) ended(e *effect, was record.Seat, after *record.Record, now tim
 		s.over = e.moment
 	}
 	e.changes = append(e.changes, change{what: "ended", on: s, why: end.Reason})
+}
+
+// hadEnded says that a session had ended before an effect of a call, so that the
+// call had to know: its roster said so, or its realm had ended when the call began.
+// The realm may end between a call's look at it and its commit to a roster.
+func (s *session) hadEnded(c *call, e *effect) bool {
+	return s.over.before(c.began) || slices.ContainsFunc(s.endings, func(r recorded) bool { return r.before(e.moment) })
 }
 
 // forgotten: an ending goes when it is old, or one of too many, and leaves its

@@ -50,7 +50,7 @@ func (w *world) limitFor(_ context.Context, account string) (oneseat.Limits, err
 	l := t.plans[len(t.plans)-1].Limits
 	var late time.Duration
 	if w.plans.percent(30) {
-		late = w.plans.upTo(100 * time.Millisecond)
+		late = w.plans.upTo(time.Second)
 	}
 	w.mu.Unlock()
 	if late > 0 && !w.quiet.Load() {
