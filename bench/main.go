@@ -35,6 +35,7 @@ var sections = []section{
 	{"holds", holds},
 	{"sqlite", sqlite},
 	{"require", require},
+	{"file", file},
 	{"takeover", takeover},
 	{"streams", streams},
 	{"feed", brokenFeed},

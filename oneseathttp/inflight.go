@@ -45,6 +45,7 @@ type request struct {
 	http1   bool                    // the connection carries one request at a time
 	asked   bool                    // the handler has asked for the header
 	encoded bool                    // something around the guard compresses the answer
+	reached bool                    // the answer has begun, and a deadline stops its writes
 
 	state state // this and what follows is under mu
 	kept  bool  // it ends as its handler says, see Finish: no session's end cuts it
@@ -84,9 +85,18 @@ func (q *request) advance(to state) {
 		return
 	}
 	q.state = to
-	if q.cancel != nil && !reaches(q.out.below) && q.holder.Value(http.LocalAddrContextKey) != nil {
+	q.reached = q.cancel == nil || reaches(q.out.below)
+	if !q.reached && q.holder.Value(http.LocalAddrContextKey) != nil {
 		q.guard.hidden(q.out.below) // at the first answer, before it matters
 	}
+}
+
+// piece is how much is passed on at a time of an answer that has begun.
+func (q *request) piece() int {
+	if q.reached {
+		return largePiece
+	}
+	return piece
 }
 
 // because is the error of what was sent or read: the cause, if the request is

@@ -25,10 +25,13 @@ type writer struct {
 	q     *request
 }
 
-// piece is how much is passed on at a time: the request may be cut between two
-// pieces. Where the connection cannot be reached, the piece that is being written
-// at that moment is all that still passes. Smaller ones cost time.
-const piece = 128 << 10
+// What is written is passed on in pieces, because the request may be cut between
+// two of them. Where a deadline stops a write, pieces are large, for small ones take
+// time. Where none does, the piece that is being written is all that still passes.
+const (
+	piece      = 128 << 10
+	largePiece = 1 << 20
+)
 
 // Header is the answer's header.
 func (w *writer) Header() http.Header {
@@ -81,7 +84,7 @@ func write[T []byte | string](w *writer, b T, pass func(io.Writer, T) (int, erro
 		if err := w.q.pass(sent); err != nil {
 			return n, err
 		}
-		part := b[n:min(len(b), n+piece)]
+		part := b[n:min(len(b), n+w.q.piece())]
 		m, err := pass(w.below, part)
 		n += m
 		if err == nil && m < len(part) {
