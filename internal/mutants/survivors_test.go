@@ -20,7 +20,26 @@ var survivors = list{
 		"drop operand 5": "likewise",
 		"drop operand 6": "likewise, and the digest of what is no token equals none",
 	},
-	"View.CountChanges": {"shift comparison 1": "one epoch is one sum: a case before has it"},
 	"(*draft).admit":    {"drop operand 1": "settling what has timed out may be left to the next operation"},
 	"(*draft).standing": {"shift comparison 1": "a stream is never the first seat: its session is before it", "raise number 1": "likewise"},
+	"(*Registry).controlEntry": {
+		"condition never 1": "the pointer saves a look-up, and the look-up finds the same",
+		"zero value 1":      "likewise",
+		"zero argument 2":   "likewise",
+		"drop statement 1":  "likewise",
+	},
+	"(*Roster).inOnePlace": {
+		"condition never 1": "where a seat lies decides how fast it is read, and nothing else",
+		"drop statement 2":  "likewise",
+	},
+	"earliest":         {"shift comparison 1": "of two equal times either is the earlier"},
+	"latest":           {"shift comparison 1": "of two equal times either is the later"},
+	"(*cache).step":    {"raise number 1": "steps are only compared"},
+	"(*Registry).Ping": {"zero argument 1": "the control record is read with any other"},
+	"(*Registry).join": {
+		"condition never 2": "a key that is asked for twice may be read twice",
+		"drop loop 1":       "likewise",
+	},
+	"(*draft).issueTicket": {"drop copy 1": "a draft that was settled has tickets of its own"},
+	"(*draft).spendTicket": {"drop copy 1": "a draft that was settled has tickets of its own"},
 }
