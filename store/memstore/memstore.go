@@ -1,9 +1,9 @@
-// Package memstore keeps rosters in memory: one process, lost when it ends. It
-// is the executable specification of [oneseat.Store]: the shortest program that
-// passes storetest, and the store of tests and trials.
+// Package memstore keeps rosters in the memory of one process. They are lost when
+// the process ends. It is the executable specification of [oneseat.Store]: the
+// shortest program that passes storetest. Use it for tests and trials.
 //
-// It owns a map, a log and a lock, and no rule. Nodes of one system in one
-// process share one *Store.
+// It owns a map, a log and a lock. It holds no rule. Several registries in one
+// process are nodes of one system when they share one *Store.
 package memstore
 
 import (
@@ -20,8 +20,8 @@ import (
 	"github.com/oneseat/oneseat"
 )
 
-// keepLog is how many entries of the log are kept. A reader that is further
-// behind is told of a gap.
+// keepLog is the least number of entries that the log keeps. A reader that is
+// further behind gets a gap.
 const keepLog = 1 << 16
 
 // Store is an in-memory [oneseat.Store] and [oneseat.History]. Use New.
@@ -29,10 +29,10 @@ type Store struct {
 	incarnation string
 	clock       func() time.Time
 
-	mu      sync.RWMutex // guards all below; held while a change runs, so a change is one step
+	mu      sync.RWMutex // guards all fields below; held while a change runs, so that an update is one step
 	rosters map[oneseat.Key]row
 	floor   uint64                   // the highest version that was erased
-	sums    map[sumKey]oneseat.Count // of all rosters; one that is zero is left out
+	sums    map[sumKey]oneseat.Count // of all rosters; a sum of zero is left out
 	log     []record
 	dropped int // entries cut from the front of log
 	seq     uint64
@@ -44,7 +44,7 @@ type row struct {
 	version uint64
 }
 
-// sumKey names a sum: what is counted in a realm under one of its epochs.
+// sumKey names a sum: of a realm, under one of its epochs.
 type sumKey struct {
 	realm string
 	epoch uint64
@@ -96,8 +96,8 @@ func (s *Store) view(k oneseat.Key) oneseat.View {
 	return v.At(s.clock())
 }
 
-// Update implements [oneseat.Store]. A change that calls the store deadlocks:
-// it is to be pure.
+// Update implements [oneseat.Store]. change must not call the store: it would wait
+// for itself.
 func (s *Store) Update(ctx context.Context, key oneseat.Key, change func(oneseat.View) (oneseat.Change, error)) (oneseat.View, error) {
 	v, logged, err := s.update(ctx, key, change)
 	if logged {
@@ -139,7 +139,7 @@ func (s *Store) update(ctx context.Context, key oneseat.Key, change func(oneseat
 	}
 }
 
-// count adds to the sums what a change of v alters.
+// count adds to the sums what the change c of v alters.
 func (s *Store) count(v oneseat.View, c oneseat.Change) {
 	ro := cmp.Or(c.Roster, v.Roster)
 	for _, change := range v.CountChanges(c) {

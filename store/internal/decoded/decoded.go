@@ -1,8 +1,10 @@
-// Package decoded remembers what stores that keep rosters as JSON have decoded, or
-// encoded, lately: reading the JSON costs more than reading the row.
+// Package decoded remembers rosters that a store has decoded or encoded recently.
+// It is for stores that keep rosters as JSON, because decoding costs more than
+// reading the row.
 //
-// It owns memory only. The row is still read every time, and a version is never
-// given to two rosters, so nothing here can be stale.
+// It owns memory only. A store still reads the row every time and asks for the
+// row's version. No two rosters of one key have the same version, so a remembered
+// roster is never stale.
 package decoded
 
 import (
@@ -11,12 +13,13 @@ import (
 	"github.com/oneseat/oneseat"
 )
 
-// Rosters has two generations; what is asked for moves to the younger, and when
-// that is full the older is dropped. Safe for concurrent use.
+// Rosters keeps two generations of rosters. A roster that is asked for moves to the
+// younger one. When the younger one is full, the older one is dropped. It is safe
+// for concurrent use.
 type Rosters struct {
-	mu         sync.Mutex // guards all below
+	mu         sync.Mutex // guards all fields below
 	young, old map[oneseat.Key]roster
-	size       int // bytes of JSON that made young
+	size       int // of the JSON of all rosters in young, in bytes
 }
 
 type roster struct {
@@ -25,14 +28,14 @@ type roster struct {
 	size    int
 }
 
-// generation bounds either generation, in bytes of JSON. Decoded it is about
-// three times as much.
+// generation is the most that a generation holds, in bytes of JSON. Decoded rosters
+// take about three times as much memory.
 const generation = 4 << 20
 
-// New remembers nothing yet.
+// New returns Rosters that remember nothing yet.
 func New() *Rosters { return &Rosters{young: make(map[oneseat.Key]roster)} }
 
-// Add remembers a roster that so many bytes of JSON made, or were made of.
+// Add remembers a roster whose JSON has this size in bytes.
 func (d *Rosters) Add(k oneseat.Key, ro *oneseat.Roster, version uint64, size int) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -47,8 +50,9 @@ func (d *Rosters) put(k oneseat.Key, r roster) {
 	d.young[k] = r
 }
 
-// Get returns the roster that a row holds, decoding it if it is not known. What
-// cannot be decoded is a *[oneseat.FormatError].
+// Get returns the roster that a row holds. It decodes the text unless it remembers
+// the roster. For a text that cannot be decoded it returns a
+// *[oneseat.FormatError].
 func (d *Rosters) Get(k oneseat.Key, version uint64, text []byte) (*oneseat.Roster, error) {
 	if ro := d.find(k, version); ro != nil {
 		return ro, nil

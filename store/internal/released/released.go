@@ -1,8 +1,8 @@
-// Package released holds databases as earlier states of the code left them, and
-// finds out whether a store that was opened on one still knows all that is in it.
+// Package released holds databases that earlier commits wrote. It tests that a
+// store which opens one of them still knows everything in it.
 //
-// It is for tests, and knows no store. testdata/e18747a has the program that made
-// its files.
+// It is for tests only and knows no store. The program that wrote the files is in
+// testdata/e18747a.
 package released
 
 import (
@@ -31,13 +31,13 @@ func File(t testing.TB, name string) []byte {
 	return b
 }
 
-// Store is a store with its history.
+// Store is a store that keeps a history.
 type Store interface {
 	oneseat.Store
 	oneseat.History
 }
 
-// session is one that was live or had ended, with its token.
+// session is a session that was live, or had ended, and its token.
 type session struct {
 	Realm   string            `json:"realm"`
 	Account string            `json:"account"`
@@ -45,7 +45,7 @@ type session struct {
 	Token   string            `json:"token"`
 }
 
-// story is what is known of a store's content beside the store.
+// story is what the store contained, noted when it was written.
 type story struct {
 	Live  []session `json:"live"`
 	Ended []struct {
@@ -64,9 +64,9 @@ type story struct {
 	Events []json.RawMessage `json:"events"`
 }
 
-// Check fails the test unless a store, opened on what e18747a stored, knows
-// every session, ending, ticket, limit, block, stream and event of it, and can
-// change them. file tells what was stored.
+// Check fails the test unless a store that was opened on data of e18747a knows
+// every session, ending, ticket, limit, block, stream and event, and can change
+// them. file is the story of that data.
 func Check(t *testing.T, s Store, file string) {
 	var was story
 	if err := json.Unmarshal(File(t, file), &was); err != nil {
@@ -120,8 +120,7 @@ func Check(t *testing.T, s Store, file string) {
 	sums(t, s)
 }
 
-// sums fails the test unless the store counts what its rosters do. e18747a kept no
-// sums.
+// sums fails the test unless Count agrees with the rosters. e18747a kept no sums.
 func sums(t *testing.T, s Store) {
 	t.Helper()
 	for _, realm := range []string{"default", "observed", "over"} {
@@ -145,8 +144,8 @@ func sums(t *testing.T, s Store) {
 	}
 }
 
-// rules holds what is stored of streams, blocks, limits and tickets against what
-// can be done.
+// rules tests that stored streams, blocks, limits and tickets still decide what is
+// allowed.
 func rules(t *testing.T, s Store, was story) {
 	ctx := t.Context()
 	one := registry(t, s, oneseat.Config{})
@@ -200,7 +199,7 @@ func rules(t *testing.T, s Store, was story) {
 	}
 }
 
-// registry makes one that is closed when the test ends.
+// registry opens a registry that is closed when the test ends.
 func registry(t *testing.T, s oneseat.Store, c oneseat.Config) *oneseat.Registry {
 	t.Helper()
 	c.Logger = slog.New(slog.DiscardHandler)
@@ -216,7 +215,7 @@ func registry(t *testing.T, s oneseat.Store, c oneseat.Config) *oneseat.Registry
 	return r
 }
 
-// text is JSON with its fields in alphabetical order.
+// text returns v as JSON with its fields in alphabetical order.
 func text(t *testing.T, v any) string {
 	t.Helper()
 	b, err := json.Marshal(v)
@@ -233,8 +232,9 @@ func text(t *testing.T, v any) string {
 	return string(b)
 }
 
-// Names fails the test if a name that e18747a stored under is missing. A name
-// is told by any text, and what is under it, such as its type, by another.
+// Names fails the test if a name under which e18747a stored something is missing.
+// Each map has names and, for each, a description of what is stored under it, such
+// as a type.
 func Names(t *testing.T, old, now map[string]string) {
 	t.Helper()
 	if len(old) == 0 {

@@ -1,7 +1,7 @@
-// Package turns lets the updates of one roster run one at a time in a process,
-// as [oneseat.Store] promises, for stores whose engine would let them conflict.
+// Package turns makes the updates of one roster run one at a time in a process, as
+// [oneseat.Store] promises. It is for stores whose engine would let them conflict.
 //
-// It owns the waiting, and nothing of what is waited for.
+// It owns the waiting. It does not know what the updates do.
 package turns
 
 import (
@@ -11,20 +11,20 @@ import (
 	"github.com/oneseat/oneseat"
 )
 
-// Turns gives turns by key, in the order in which they were asked for. The zero
-// value is ready. Safe for concurrent use.
+// Turns gives out turns by key, in the order in which callers asked. The zero value
+// is ready to use. It is safe for concurrent use.
 type Turns struct {
-	mu  sync.Mutex // guards all, and who is counted in its turns
+	mu  sync.Mutex // guards all and every wanted
 	all map[oneseat.Key]*turn
 }
 
 type turn struct {
 	held   chan struct{} // full while an update of the key runs
-	wanted int           // updates that have it or wait for it
+	wanted int           // how many updates run or wait
 }
 
-// Take waits for the key's turn, or for the end of ctx, whose error it returns.
-// Whoever got the turn calls give.
+// Take waits for the key's turn. If ctx ends first, Take returns ctx's error. A
+// caller that got the turn calls give when it is done.
 func (t *Turns) Take(ctx context.Context, k oneseat.Key) (give func(), err error) {
 	t.mu.Lock()
 	if t.all == nil {
