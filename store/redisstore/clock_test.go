@@ -10,8 +10,8 @@ import (
 	"github.com/oneseat/oneseat/store/redisstore"
 )
 
-// TestAServersClockThatIsSetUndoesNothing: by an hour either way, between the
-// sign-ins of one account on two nodes.
+// TestAServersClockThatIsSetUndoesNothing sets the clock by an hour, forward and
+// back, between sign-ins of one account on two nodes.
 func TestAServersClockThatIsSetUndoesNothing(t *testing.T) {
 	t.Parallel()
 	r, set := testservers.StartRedisWithAClock(t)
@@ -65,7 +65,7 @@ func TestAServersClockThatIsSetUndoesNothing(t *testing.T) {
 				}
 			}
 		}
-		// What a reader has not read yet comes, in the order of the versions.
+		// The rest of the log comes in the order of versions.
 		es, gap, to := read(t, other, "ada", next)
 		all, gapOfAll, _ := read(t, s, "ada", from)
 		if gap || gapOfAll || len(es) == 0 {
@@ -88,9 +88,9 @@ func TestAServersClockThatIsSetUndoesNothing(t *testing.T) {
 	}
 }
 
-// TestAServersClockThatIsSetTimesOutAccordingly is what docs/operations.md says:
-// early by as much as the clock went ahead; late by as much as it went back, and
-// no later.
+// TestAServersClockThatIsSetTimesOutAccordingly tests what docs/operations.md says.
+// A session times out earlier by as much as the clock was set forward, and later by
+// as much as it was set back.
 func TestAServersClockThatIsSetTimesOutAccordingly(t *testing.T) {
 	t.Parallel()
 	r, set := testservers.StartRedisWithAClock(t)
@@ -123,7 +123,8 @@ func TestAServersClockThatIsSetTimesOutAccordingly(t *testing.T) {
 			}
 		}
 	}
-	// Ahead by an hour, and back: what was issued meanwhile has an hour more.
+	// The clock goes forward an hour and back: what was issued in between lasts an
+	// hour longer.
 	set(time.Hour)
 	g := in("ada")
 	set(0)
@@ -134,7 +135,7 @@ func TestAServersClockThatIsSetTimesOutAccordingly(t *testing.T) {
 	set(2*time.Hour + moment)
 	ended("two hours", h, true)
 	ended("issued an hour ahead", g, false)
-	set(0) // what has ended stays that
+	set(0) // what has ended stays ended
 	ended("set back", h, true)
 	set(3*time.Hour - moment)
 	ended("three hours, less a moment", g, false)
@@ -142,8 +143,8 @@ func TestAServersClockThatIsSetTimesOutAccordingly(t *testing.T) {
 	ended("three hours", g, true)
 	set(0)
 	ended("set back again", g, true)
-	// The account's time is not before what it has been through: what is issued
-	// now has its two hours from there.
+	// The account's time is never before its last update, so the new session has
+	// its two hours from there.
 	again := in("ada")
 	set(5*time.Hour - moment)
 	ended("from where its account stands", again, false)

@@ -1,22 +1,24 @@
--- Commits one update of one roster, if nobody else has written it since it was
--- read and that was not too long ago. Versions are compared as 20 digits, as
--- strings: a number of Lua has 53 bits. Times in microseconds have 51.
+-- Commits one update of one roster. It does nothing if another node has written the
+-- roster since it was read, or if that was too long ago. Versions are compared as
+-- texts of 20 digits, because a number of Lua has 53 bits. Times in microseconds
+-- need 51.
 --
 -- KEYS 1 roster, 2 log, 3 due, 4 floor
---      5 accounts, 6 counts: if the roster comes, goes, or alters sums, and is no
---      control record
--- ARGV 1 the version that was read, '' for none
---      2 the latest time at which it may be committed
---      3 what is stored, its version first; '' erases
---      4 when it is due, '' for never
---      5 the key's 16 bytes
---      6 how many events there are
---      7 their entry
+--      5 accounts, 6 counts: both only if the roster is new, is erased or changes
+--      sums, and is not the control record
+-- ARGV 1 the version that was read; '' if there was no roster
+--      2 the latest time at which the commit is allowed
+--      3 the new value, which begins with its version; '' erases the roster
+--      4 when the roster is due; '' for never
+--      5 the 16 bytes of the key
+--      6 the number of events
+--      7 the log entry with those events
 --      8 how many entries the log keeps
---      9 the account, where there is a key 5
---      10 and 11, and so on: a field of counts, and what is added to it
+--      9 the account, with KEYS 5
+--      from 10 on pairs: a field of counts, and what to add to it
 --
--- Returns 1, or what is stored now: roster, floor, and TIME's two numbers.
+-- Returns 1, or what is stored now: the roster, the floor, and the two numbers of
+-- TIME.
 local clock = redis.call('TIME')
 local now = clock[1] * 1000000 + clock[2]
 local held = redis.call('GETRANGE', KEYS[1], 0, 19)
@@ -28,8 +30,8 @@ if stale then
 	return {redis.call('GET', KEYS[1]), redis.call('GET', KEYS[4]), clock[1], clock[2]}
 end
 
--- Whether one text comes before another, or is the same, byte by byte: what Lua
--- takes for the order of texts depends on the server's locale.
+-- Returns whether a is before b in byte order, or equal to it. The order that Lua
+-- itself uses depends on the locale of the server.
 local function upTo(a, b)
 	for i = 1, math.min(#a, #b) do
 		local x, y = string.byte(a, i), string.byte(b, i)
@@ -40,9 +42,10 @@ local function upTo(a, b)
 	return #a <= #b
 end
 
--- What the sums become. They are those of all rosters, or, while those of an
--- earlier release are being counted, of the accounts up to one. Where neither is
--- said, nothing has been counted yet, or there is nothing.
+-- Computes the new sums. The field "counted" says which rosters they include: all,
+-- or, while the rosters of an earlier release are being counted, those of the
+-- accounts up to one. Without that field nothing has been counted yet, unless there
+-- are no accounts.
 local sums, spent = {KEYS[6]}, {KEYS[6]}
 if KEYS[6] then
 	local ask = {KEYS[6], 'counted'}
@@ -71,7 +74,7 @@ if KEYS[6] then
 	end
 end
 
--- It cannot fail any more, and comes with the roster.
+-- Writes the sums. This cannot fail, and is done together with writing the roster.
 local function writeSums()
 	if #sums > 1 then
 		redis.call('HSET', unpack(sums))
@@ -94,8 +97,9 @@ if ARGV[3] == '' then
 	return 1
 end
 
--- What can fail, because somebody else has used a name of ours, comes first, and
--- the roster last: an index that is too early does no harm.
+-- Commands that may fail come first, because another program may have used one of
+-- our names. The roster comes last: an index entry that is there too early does no
+-- harm.
 if ARGV[4] == '' then
 	redis.call('ZREM', KEYS[3], ARGV[5])
 else
@@ -106,12 +110,12 @@ if KEYS[5] and held == '' then
 end
 local events = tonumber(ARGV[6])
 if events > 0 then
-	-- Every event has a position of its own, the time if it can be, and its entry
-	-- that of the last one.
+	-- Every event has its own position, if possible the time. The entry has the
+	-- position of its last event.
 	local at = string.format('%.0f-0', now + events - 1)
 	local added = redis.pcall('XADD', KEYS[2], 'MAXLEN', '~', ARGV[8], at, 'e', ARGV[7])
 	if type(added) == 'table' then
-		-- The clock was set back, or there were many events a moment ago.
+		-- The clock was set back, or a moment ago there were many events.
 		local about = redis.call('XINFO', 'STREAM', KEYS[2])
 		for i = 1, #about, 2 do
 			if about[i] == 'last-generated-id' then

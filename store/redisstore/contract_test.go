@@ -15,11 +15,12 @@ func TestStoreContract(t *testing.T) {
 }
 
 func TestStoreContractOnACluster(t *testing.T) {
-	// Nobody fails here: a master that a busy machine keeps waiting is not replaced.
+	// No server fails here. A long timeout keeps a master from being replaced on a
+	// busy machine.
 	contract(t, testservers.StartRedisCluster(t, "--cluster-node-timeout", "60000").URL)
 }
 
-// contract gives every database of the suite a prefix of its own.
+// contract gives every database of the suite its own prefix.
 func contract(t *testing.T, url string) {
 	storetest.Run(t, func(t *testing.T) func() oneseat.Store {
 		prefix := "test-" + rand.Text() + ":"

@@ -18,15 +18,15 @@ var countLua string
 var countScript = rueidis.NewLuaScript(countLua)
 
 const (
-	// allCounted is how far the sums of a partition go that hold every roster.
+	// allCounted says that the sums of a partition include every roster.
 	allCounted = "+"
-	// countPage is how many rosters are taken into the sums at a time.
+	// countPage is how many rosters are added to the sums in one step.
 	countPage = 200
 )
 
-// Count implements [oneseat.History]. It takes a round trip to each partition, all
-// at once. Rosters that were written by e18747a, which kept no sums, are counted by
-// the first call, which takes as long as reading them all.
+// Count implements [oneseat.History]. It takes one round trip to each partition,
+// all at the same time. The first call for a realm of e18747a, which kept no sums,
+// counts all its rosters, and takes as long as reading them.
 func (s *Store) Count(ctx context.Context, realm string, epoch uint64) (oneseat.Count, error) {
 	if err := s.begin(ctx); err != nil {
 		return oneseat.Count{}, err
@@ -43,7 +43,8 @@ func (s *Store) Count(ctx context.Context, realm string, epoch uint64) (oneseat.
 	return c, s.explain(ctx, err)
 }
 
-// countOf reads the sum of one partition, when it is there.
+// countOf returns the sum of one partition. It first counts rosters that are not
+// counted yet.
 func (s *Store) countOf(ctx context.Context, p int, realm string, epoch uint64) (c oneseat.Count, err error) {
 	e := strconv.FormatUint(epoch, 10)
 	for more := true; more && err == nil; {
@@ -65,14 +66,14 @@ func (s *Store) countOf(ctx context.Context, p int, realm string, epoch uint64) 
 	return c, err
 }
 
-// What a field of counts is named by, after the epoch.
+// The fields of counts are named by the epoch and one of these.
 const (
 	accountsField = " accounts"
 	sessionsField = " sessions"
 	streamsField  = " streams"
 )
 
-// countFields are the fields that a change of sums changes, each with what is added
+// countFields returns the fields that changes alter, each followed by what is added
 // to it.
 func countFields(changes []oneseat.CountChange) (fields []string) {
 	for _, c := range changes {
@@ -89,7 +90,8 @@ func countFields(changes []oneseat.CountChange) (fields []string) {
 	return fields
 }
 
-// readCounts reads how far the sums of a partition go, and those of an epoch.
+// readCounts returns which rosters the sums of a partition include, and the sums of
+// one epoch.
 func readCounts(found []rueidis.RedisMessage) (upTo string, c oneseat.Count, err error) {
 	if len(found) != 4 {
 		return "", c, errors.New("HMGET answered something else")
@@ -111,8 +113,8 @@ func readCounts(found []rueidis.RedisMessage) (upTo string, c oneseat.Count, err
 	return upTo, c, nil
 }
 
-// countNext takes some rosters into the sums, which hold those of the accounts up
-// to upTo, and says whether there was one, or another node was faster.
+// countNext adds the next rosters to the sums. upTo says which are included
+// already. It returns false if the partition has no rosters of the realm.
 func (s *Store) countNext(ctx context.Context, p int, realm, upTo string) (more bool, err error) {
 	short, cancel := s.trip(ctx)
 	defer cancel()
@@ -153,8 +155,8 @@ func (s *Store) countNext(ctx context.Context, p int, realm, upTo string) (more 
 	return true, countScript.Exec(short, s.client, keys, args).Error()
 }
 
-// countValue reads what is stored of a roster, and what that counts. A roster that
-// is gone, or cannot be read, counts nothing.
+// countValue returns the version of a stored roster and what the roster counts. One
+// that is absent or cannot be read counts nothing.
 func countValue(m rueidis.RedisMessage) (version string, epoch uint64, c oneseat.Count) {
 	text, err := m.ToString()
 	if err != nil {

@@ -1,15 +1,15 @@
--- Takes rosters into a realm's sums that are not in them yet: those of the accounts
--- that follow. Nothing is done if one of them was written since it was read, or
--- somebody else has counted them.
+-- Adds rosters to a realm's sums that are not included yet: those of the next
+-- accounts. It does nothing if one of them was written since it was read, or if
+-- another node has counted them.
 --
--- KEYS 1 accounts, 2 counts, and from 3 on the rosters
--- ARGV 1 up to which account the sums went, as it is in counts: '' for none
---      2 up to which they go then: '+' for all, or '=' and an account
+-- KEYS 1 accounts, 2 counts, from 3 on the rosters
+-- ARGV 1 the field "counted" when it was read; '' if there was none
+--      2 its new value: '+' for all accounts, or '=' and the last of these accounts
 --      from 3 on, for each roster: its account, and the version that was read, ''
 --      for none
---      and then pairs: a field of counts, and what is added to it
+--      then pairs: a field of counts, and what to add to it
 --
--- Returns 1, or 0 if nothing was done.
+-- Returns 1, or 0 if it did nothing.
 if (redis.call('HGET', KEYS[2], 'counted') or '') ~= ARGV[1] then
 	return 0
 end

@@ -16,7 +16,7 @@ import (
 	"github.com/oneseat/oneseat/store/redisstore"
 )
 
-// inPartition names accounts of one partition.
+// inPartition returns names of accounts that are all in one partition.
 func inPartition(p, n int) (accounts []string) {
 	for i := 0; len(accounts) < n; i++ {
 		if a := fmt.Sprint("account ", i); key(a).Partition(16) == p {
@@ -26,7 +26,7 @@ func inPartition(p, n int) (accounts []string) {
 	return accounts
 }
 
-// dropSums leaves a store as e18747a would have: without any sum.
+// dropSums deletes all sums, as e18747a would have left the store.
 func dropSums(t *testing.T, sh rueidis.Client) {
 	t.Helper()
 	for p := range 16 {
@@ -34,7 +34,7 @@ func dropSums(t *testing.T, sh rueidis.Client) {
 	}
 }
 
-// wantSums fails the test unless Count says what the rosters do.
+// wantSums fails the test unless Count agrees with the rosters.
 func wantSums(t *testing.T, s *redisstore.Store) {
 	t.Helper()
 	var want oneseat.Count
@@ -56,8 +56,8 @@ func wantSums(t *testing.T, s *redisstore.Store) {
 	}
 }
 
-// TestRostersWithoutSumsAreCountedWhileTheyAreUsed: whatever is written meanwhile is
-// counted once, whether or not its turn has come.
+// TestRostersWithoutSumsAreCountedWhileTheyAreUsed writes rosters while they are
+// counted. Each is counted once, whether the write or the counting comes first.
 func TestRostersWithoutSumsAreCountedWhileTheyAreUsed(t *testing.T) {
 	t.Parallel()
 	r := testservers.StartRedis(t)
@@ -65,7 +65,7 @@ func TestRostersWithoutSumsAreCountedWhileTheyAreUsed(t *testing.T) {
 	a, b := open(t, r.URL, redisstore.Options{}), open(t, r.URL, redisstore.Options{})
 	accounts := append(inPartition(3, 900), inPartition(5, 10)...)
 	for i, name := range accounts {
-		if i%3 > 0 { // the others come later
+		if i%3 > 0 { // the others sign in later
 			signIn(t, a, name, "A")
 		}
 	}
@@ -87,7 +87,7 @@ func TestRostersWithoutSumsAreCountedWhileTheyAreUsed(t *testing.T) {
 				}
 			})
 		}
-		for written.Load() < 50 && !t.Failed() { // they are under way
+		for written.Load() < 50 && !t.Failed() { // until the writers are under way
 		}
 		for range 5 {
 			for _, s := range []*redisstore.Store{a, b} {

@@ -7,8 +7,8 @@ import (
 	"github.com/oneseat/oneseat"
 )
 
-// An entry of the log is a byte that says in which form, the key, the version,
-// and then its events, each as its length and its compact form.
+// An entry of the log begins with a byte for its form, the key and the version. Its
+// events follow, each as its length and its compact form.
 const (
 	entryForm = 1
 	entryHead = 1 + len(oneseat.Key{}) + 8
@@ -29,7 +29,8 @@ func appendEntry(b []byte, e oneseat.Entry) []byte {
 	return b
 }
 
-// readHead reads the key and the version of an entry, and not the rest.
+// readHead returns the key and the version of an entry. It does not read the
+// events.
 func readHead(b string) (k oneseat.Key, version uint64, ok bool) {
 	if len(b) < entryHead || b[0] != entryForm {
 		return k, 0, false
@@ -38,7 +39,7 @@ func readHead(b string) (k oneseat.Key, version uint64, ok bool) {
 	return k, binary.BigEndian.Uint64([]byte(b[entryHead-8 : entryHead])), true
 }
 
-// readEntry reads an entry. Its texts are parts of b.
+// readEntry returns an entry. The texts of its events share the memory of b.
 func readEntry(b string) (e oneseat.Entry, err error) {
 	var ok bool
 	if e.Key, e.Version, ok = readHead(b); !ok {

@@ -9,7 +9,7 @@ import (
 	"github.com/oneseat/oneseat"
 )
 
-// whole is the event of ../../testdata/e18747a in which every field is set.
+// whole returns the event of ../../testdata/e18747a, in which every field is set.
 func whole(t testing.TB) (e oneseat.Event) {
 	t.Helper()
 	text, err := os.ReadFile("../../testdata/e18747a/event.json")
@@ -22,8 +22,9 @@ func whole(t testing.TB) (e oneseat.Event) {
 	return e
 }
 
-// testdata/e18747a.entry is what e18747a wrote of the event in which every field
-// is set, and of another. Nodes of that release read what is written now.
+// testdata/e18747a.entry is an entry that e18747a wrote: the event in which every
+// field is set, and another one. Nodes of e18747a have to read the entries that we
+// write.
 func TestAnEntryIsThatOfE18747a(t *testing.T) {
 	stored, err := os.ReadFile("testdata/e18747a.entry")
 	if err != nil {
@@ -45,7 +46,7 @@ func TestAnEntryIsThatOfE18747a(t *testing.T) {
 	}
 }
 
-// FuzzEntry: whatever is in the log, reading it is an entry or an error, and an
+// FuzzEntry tests that reading any bytes returns an entry or an error, and that an
 // entry is written as it was read.
 func FuzzEntry(f *testing.F) {
 	f.Add(string(appendEntry(nil, oneseat.Entry{Version: 7, Events: []oneseat.Event{whole(f), {}}})))

@@ -13,7 +13,7 @@ import (
 	"github.com/redis/rueidis"
 )
 
-// problems say what can be wrong with a server, and what to do.
+// problems say what is wrong, and what to do.
 var problems = map[oneseat.StoreFailure]string{
 	oneseat.FailureOther:       "Redis failed",
 	oneseat.FailureAddress:     "not the URL of a server: it is spelt redis://user:password@host:6379/0, rediss:// with TLS, redis-cluster://host:6379,host:6379 for a cluster",
@@ -29,17 +29,19 @@ var problems = map[oneseat.StoreFailure]string{
 	oneseat.FailureNotDurable:  "the server may lose what it acknowledged",
 }
 
-// failed is an error of a store. where is not a URL, which may have a password.
+// failed returns an error of a store. where must not be a URL, which may hold a
+// password.
 func failed(f oneseat.StoreFailure, where string, err error) error {
 	return &oneseat.StoreError{Store: "redisstore", Where: where, Failure: f, Problem: problems[f], Err: err}
 }
 
-// failed is an error of this store.
+// failed returns an error of this store.
 func (s *Store) failed(f oneseat.StoreFailure, err error) error {
 	return failed(f, s.addr(), err)
 }
 
-// addr names the servers, as far as they are known.
+// addr returns the addresses of the servers, as far as they are known, at most
+// eight.
 func (s *Store) addr() string {
 	var all []string
 	for a := range s.client.Nodes() {
@@ -51,9 +53,9 @@ func (s *Store) addr() string {
 	return strings.Join(all, ", ")
 }
 
-// explain makes of what a call returned what our caller is told. What is not
-// about the server stays as it is: the caller's own context, one unreadable
-// roster.
+// explain returns what the caller of the store gets for an error. An error that is
+// not about the server stays as it is: that of the caller's context, or of one
+// unreadable roster.
 func (s *Store) explain(ctx context.Context, err error) error {
 	_, done := errors.AsType[*oneseat.StoreError](err)
 	_, format := errors.AsType[*oneseat.FormatError](err)
@@ -72,14 +74,14 @@ func (s *Store) explain(ctx context.Context, err error) error {
 	return s.failed(failureOf(err), err)
 }
 
-// overdue says that a context's deadline has come, which a connection may know a
-// moment before the context does.
+// overdue reports whether a context's deadline has passed. A connection may notice
+// that a moment before the context does.
 func overdue(ctx context.Context) bool {
 	end, ok := ctx.Deadline()
 	return ok && !time.Now().Before(end)
 }
 
-// answers are the first words of what Redis answers when it has refused.
+// answers are the words with which Redis begins an answer that refuses a command.
 var answers = map[oneseat.StoreFailure][]string{
 	oneseat.FailureDenied:   {"NOAUTH", "NOPERM", "WRONGPASS"},
 	oneseat.FailureReadOnly: {"READONLY"},
@@ -90,8 +92,8 @@ var answers = map[oneseat.StoreFailure][]string{
 	oneseat.FailureForeign:  {"WRONGTYPE"},
 }
 
-// deniedInScript is how it begins when a script may not do what it is to do: in
-// Redis 7.0, and in later ones and Valkey.
+// deniedInScript are the beginnings of the answer when a user may not do what a
+// script does: of Redis 7.0, and of later releases and Valkey.
 var deniedInScript = []string{"The user executing the script can't", "ACL failure in script"}
 
 func failureOf(err error) oneseat.StoreFailure {
@@ -113,7 +115,7 @@ func failureOf(err error) oneseat.StoreFailure {
 	return oneseat.FailureOther
 }
 
-// neverSent says that a command cannot have reached a server.
+// neverSent reports whether a command cannot have reached a server.
 func neverSent(err error) bool {
 	op, ok := errors.AsType[*net.OpError](err)
 	return ok && op.Op == "dial"

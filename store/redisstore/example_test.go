@@ -8,8 +8,8 @@ import (
 	"github.com/oneseat/oneseat/store/redisstore"
 )
 
-// A server that may lose what it acknowledged is refused. Close the registry, then
-// the store.
+// The store refuses a server that may lose what it acknowledged. At the end close
+// the registry first, then the store.
 func ExampleOpen() {
 	ctx := context.Background()
 	store, err := redisstore.Open(ctx, "redis://redis.example:6379", redisstore.Options{RequireDurable: true})

@@ -59,7 +59,7 @@ func TestWhatWasAcknowledgedSurvivesKill9OfTheServer(t *testing.T) {
 				}
 				return err
 			})
-			// One more may have been committed, and its answer was lost.
+			// One more update may have been committed although its answer was lost.
 			if last != acknowledged[i] && last != acknowledged[i]+1 {
 				t.Fatalf("round %d: %s had step %d acknowledged, and has %d", round, account, acknowledged[i], last)
 			}
@@ -69,8 +69,8 @@ func TestWhatWasAcknowledgedSurvivesKill9OfTheServer(t *testing.T) {
 	t.Logf("steps acknowledged: %v", acknowledged)
 }
 
-// TestAServerThatStandsStillIsRefusedWithinTheDeadline also loses an answer: the
-// server stops between an update's two trips.
+// TestAServerThatStandsStillIsRefusedWithinTheDeadlineAndAllRecovers also loses an
+// answer: it stops the server between the two round trips of an update.
 func TestAServerThatStandsStillIsRefusedWithinTheDeadlineAndAllRecovers(t *testing.T) {
 	t.Parallel()
 	r := testservers.StartRedis(t)
@@ -85,7 +85,7 @@ func TestAServerThatStandsStillIsRefusedWithinTheDeadlineAndAllRecovers(t *testi
 	closing(t, s)
 	paused := false
 	var err error
-	for !paused { // until its first trip is in time
+	for !paused { // again, if the first round trip was too late
 		_, err = s.Update(t.Context(), key("ada"), func(v oneseat.View) (oneseat.Change, error) {
 			r.Pause()
 			paused = true
@@ -152,17 +152,17 @@ func TestWhatTheServerRefusesIsNotUnknown(t *testing.T) {
 		wantLive(t, s, "ada", "A")
 	}
 	run(t, sh, "SCRIPT", "FLUSH")
-	signIn(t, s, "ada", "C") // it is loaded again
+	signIn(t, s, "ada", "C") // the script has to be loaded again
 	wantLive(t, s, "ada", "C")
 }
 
-// TestAMasterThatIsGoneIsReplacedAndAllRecovers, as a user that has the rights of
-// docs/operations.md.
+// TestAMasterThatIsGoneIsReplacedAndAllRecovers uses a user with exactly the rights
+// of docs/operations.md.
 func TestAMasterThatIsGoneIsReplacedAndAllRecovers(t *testing.T) {
 	t.Parallel()
 	c := testservers.StartRedisCluster(t, "--appendonly", "yes")
 	var moved error
-	for _, n := range c.Nodes { // behind a plain URL one of them is not enough
+	for _, n := range c.Nodes { // a plain URL names one server, and a cluster needs all
 		one, err := redisstore.Open(t.Context(), n.URL, redisstore.Options{Timeout: patience, Logger: quiet})
 		if err == nil {
 			_, err = one.Load(t.Context(), key("0"), key("1"), key("2"), key("3"), key("4"), key("5"), key("6"), key("7"))
@@ -186,7 +186,7 @@ func TestAMasterThatIsGoneIsReplacedAndAllRecovers(t *testing.T) {
 	ctx, stop := context.WithCancel(t.Context())
 	woken := make(chan struct{}, 1)
 	var wg sync.WaitGroup
-	wg.Go(func() { // as a registry does
+	wg.Go(func() { // as a registry does it
 		for ctx.Err() == nil {
 			_ = other.Wake(ctx, func(int) {
 				select {
@@ -232,8 +232,8 @@ func TestAMasterThatIsGoneIsReplacedAndAllRecovers(t *testing.T) {
 	wg.Wait()
 }
 
-// TestWhatAFailoverRevivesEndRealmEnds promotes a replica that had not yet heard
-// of an ending that was acknowledged.
+// TestWhatAFailoverRevivesEndRealmEnds promotes a replica that had not received an
+// ending which was acknowledged.
 func TestWhatAFailoverRevivesEndRealmEnds(t *testing.T) {
 	t.Parallel()
 	primary := testservers.StartRedis(t)
@@ -259,7 +259,7 @@ func TestWhatAFailoverRevivesEndRealmEnds(t *testing.T) {
 		}
 		return errors.New("it is behind")
 	})
-	replica.Ask("REPLICAOF 127.0.0.1 1") // it has lost its link, and keeps what it has
+	replica.Ask("REPLICAOF 127.0.0.1 1") // the replica loses its link and keeps its data
 	if err := before.SignOut(t.Context(), string(g.Token)); err != nil {
 		t.Fatal(err)
 	}
@@ -284,7 +284,7 @@ func TestWhatAFailoverRevivesEndRealmEnds(t *testing.T) {
 	}
 }
 
-// offset is a number of a server's INFO replication.
+// offset returns a number from a server's INFO replication.
 func offset(r *testservers.Redis, name string) string {
 	for line := range strings.Lines(r.Ask("INFO replication")) {
 		if v, ok := strings.CutPrefix(strings.TrimSpace(line), name+":"); ok {

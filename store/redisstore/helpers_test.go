@@ -18,8 +18,8 @@ import (
 const (
 	realm = fixture.Realm
 
-	// patience is how long is waited for what should come soon. Only what never
-	// comes is waited for that long: a busy machine takes its time.
+	// patience is the longest that a test waits for a condition. Only a condition
+	// that never comes true takes that long: a busy machine is slow.
 	patience = 2 * time.Minute
 )
 
@@ -48,7 +48,7 @@ func closing(t testing.TB, s *redisstore.Store) {
 	})
 }
 
-// shell is a client as anybody may have one.
+// shell returns a client such as any user may have.
 func shell(t testing.TB, url string) rueidis.Client {
 	t.Helper()
 	o, err := rueidis.ParseURL(url)
@@ -75,12 +75,12 @@ func run(t testing.TB, c rueidis.Client, words ...string) rueidis.RedisResult {
 	return r
 }
 
-// remove removes the keys of a store that is not needed any more, from a server
-// that may go on.
+// remove deletes the keys of a store that is not needed any more, from a server
+// that other tests may still use.
 func remove(t testing.TB, url, prefix string) {
 	t.Helper()
 	if strings.Contains(url, "-cluster") {
-		return // it is about to end
+		return // the cluster ends with its test
 	}
 	c := shell(t, url)
 	for cursor := uint64(0); ; {
@@ -97,7 +97,7 @@ func remove(t testing.TB, url, prefix string) {
 	}
 }
 
-// Rosters made by hand.
+// Rosters are made by hand.
 var (
 	key, seat        = fixture.Key, fixture.Seat
 	signIn, wantLive = fixture.SignIn, fixture.WantLive
@@ -105,8 +105,8 @@ var (
 
 func erase(oneseat.View) (oneseat.Change, error) { return oneseat.Change{Erase: true}, nil }
 
-// wantFailure fails the test unless err is a failure of this store, and its
-// outcome is known.
+// wantFailure fails the test unless err is this failure of the store, with a known
+// outcome.
 func wantFailure(t testing.TB, err error, want oneseat.StoreFailure) {
 	t.Helper()
 	fixture.WantFailure("redisstore")(t, err, want)
@@ -130,7 +130,7 @@ func read(t testing.TB, s *redisstore.Store, account string, from oneseat.Cursor
 	}
 }
 
-// eventually waits until something is so.
+// eventually waits until so returns no error.
 func eventually(t testing.TB, what string, so func() error) {
 	t.Helper()
 	tick := time.NewTicker(20 * time.Millisecond)

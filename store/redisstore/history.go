@@ -42,12 +42,12 @@ func (s *Store) Rosters(ctx context.Context, q oneseat.RosterQuery) ([]oneseat.V
 		keys[i] = oneseat.KeyOf(q.Realm, a)
 	}
 	views, err := s.Load(ctx, keys...)
-	// One may have been erased meanwhile.
+	// A roster may have been erased since its account was listed.
 	return slices.DeleteFunc(views, func(v oneseat.View) bool { return v.Roster == nil }), err
 }
 
-// beyond is the first text that comes after all that begin with prefix, if there
-// is one.
+// beyond returns the first text after all texts that begin with prefix. It returns
+// false if there is none.
 func beyond(prefix string) (string, bool) {
 	b := []byte(prefix)
 	for n := len(b); n > 0; n-- {
@@ -59,8 +59,8 @@ func beyond(prefix string) (string, bool) {
 	return "", false
 }
 
-// Events implements [oneseat.History]. It knows what the log still has. With an
-// account it reads one partition of it at most, otherwise all.
+// Events implements [oneseat.History]. It finds what the log still holds. A query
+// for one account reads one partition, any other query reads all.
 func (s *Store) Events(ctx context.Context, q oneseat.EventQuery) ([]oneseat.Record, error) {
 	if err := s.begin(ctx); err != nil {
 		return nil, err
@@ -82,7 +82,7 @@ func (s *Store) Events(ctx context.Context, q oneseat.EventQuery) ([]oneseat.Rec
 	return all[:min(oneseat.PageLimit(q.Limit), len(all))], nil
 }
 
-// eventsOf reads the newest events that a query asks for from one partition.
+// eventsOf returns the newest events of one partition that match a query.
 func (s *Store) eventsOf(ctx context.Context, p int, q oneseat.EventQuery) (found []oneseat.Record, err error) {
 	var key oneseat.Key
 	if q.Account != "" {
@@ -97,10 +97,10 @@ func (s *Store) eventsOf(ctx context.Context, p int, q oneseat.EventQuery) (foun
 			}
 			e, err := readEntry(l.entry)
 			if err != nil {
-				continue // Changes announces it
+				continue // Changes reports it as a gap
 			}
 			for i, ev := range slices.Backward(e.Events) {
-				// Unlike in every other partition, and rising in this one.
+				// It is unique over all partitions and rises within this one.
 				seq := (l.at-uint64(len(e.Events)-1-i))*partitions + uint64(p)
 				if ev.Realm == q.Realm && (q.Account == "" || ev.Account == q.Account) &&
 					(q.Session == "" || ev.Session == q.Session) && (q.Before == 0 || seq < q.Before) {
@@ -116,8 +116,8 @@ func (s *Store) eventsOf(ctx context.Context, p int, q oneseat.EventQuery) (foun
 	return found[:min(limit, len(found))], err
 }
 
-// newest reads where the events before a Seq begin: with the entry that may
-// have events on both sides of it.
+// newest reads the first page of the events before a Seq. It begins with the entry
+// that may have events before and after that Seq.
 func (s *Store) newest(ctx context.Context, p int, before uint64) (entries []logged, upTo string, err error) {
 	if before == 0 {
 		return s.before(ctx, p, "+")
@@ -131,8 +131,8 @@ func (s *Store) newest(ctx context.Context, p int, before uint64) (entries []log
 	return entries, from + "-0", err
 }
 
-// before reads a page of entries, the newest first, up to an id, and the id up
-// to which the next page is; "" when there is none.
+// before returns a page of entries up to an id, the newest first, and the id up to
+// which the next page goes. That id is "" when there is no next page.
 func (s *Store) before(ctx context.Context, p int, upTo string) (entries []logged, next string, err error) {
 	b := s.client.B()
 	short, cancel := s.trip(ctx)

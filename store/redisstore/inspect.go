@@ -11,8 +11,8 @@ import (
 	"github.com/redis/rueidis"
 )
 
-// inspect looks at what the servers are set to do with what they acknowledge,
-// and warns of it, or refuses it.
+// inspect looks at the settings of the servers. If they may lose what they
+// acknowledge, it logs a warning, or returns an error if require is set.
 func (s *Store) inspect(ctx context.Context, require bool) error {
 	var found []string
 	for addr, node := range s.client.Nodes() {
@@ -44,7 +44,7 @@ func (s *Store) inspect(ctx context.Context, require bool) error {
 	return nil
 }
 
-// risks says what a server's settings put at risk.
+// risks returns what may be lost under a server's settings.
 func risks(set map[string]string) (found []string) {
 	if set["maxmemory"] != "0" && strings.HasPrefix(set["maxmemory-policy"], "allkeys-") {
 		found = append(found, fmt.Sprintf("evicts keys when its memory is full (maxmemory-policy %s), and then signs out whom it happens to hit and lets in whom it had refused: set it to noeviction", set["maxmemory-policy"]))

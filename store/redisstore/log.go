@@ -16,9 +16,9 @@ import (
 // page is how many entries Changes reads at a time.
 const page = 512
 
-// place is where a reader of a log stands: at an entry, which is still there, or
-// something is missing. Another log has no such entry, and a log that has lost
-// its end does not have it any more.
+// place is where a reader stands in a log: at an entry that it has read. If that
+// entry is not there any more, something may be missing. Another log has no such
+// entry, and nor has a log that lost its end.
 type place struct {
 	at, version uint64 // of that entry
 }
@@ -35,14 +35,14 @@ func (p place) cursor() oneseat.Cursor {
 	return oneseat.Cursor(strconv.FormatUint(p.at, 10) + "." + strconv.FormatUint(p.version, 10))
 }
 
-// logged is an entry of a stream as it was read.
+// logged is an entry of the stream with its position.
 type logged struct {
 	at    uint64 // its position
 	entry string
 }
 
-// Changes implements [oneseat.Store]. An entry that somebody has made unreadable
-// is left out, and a gap.
+// Changes implements [oneseat.Store]. An entry that was made unreadable is left out
+// and reported as a gap.
 func (s *Store) Changes(ctx context.Context, partition int, after oneseat.Cursor) (oneseat.Tail, error) {
 	if err := s.begin(ctx); err != nil {
 		return oneseat.Tail{}, err
@@ -83,7 +83,7 @@ func (s *Store) tail(ctx context.Context, p int, after oneseat.Cursor) (oneseat.
 	return t, nil
 }
 
-// logEnd is the end of a log, which is begun if need be.
+// logEnd returns the end of a log. It begins the log if there is none.
 func (s *Store) logEnd(ctx context.Context, p int, gap bool) (oneseat.Tail, error) {
 	short, cancel := s.trip(ctx)
 	defer cancel()
@@ -106,7 +106,7 @@ func (s *Store) logEnd(ctx context.Context, p int, gap bool) (oneseat.Tail, erro
 		if err == nil {
 			continue
 		}
-		// Somebody was faster, or has emptied it.
+		// Another node began the log first, or the stream was emptied.
 		about, err := s.client.Do(short, b.XinfoStream().Key(s.names.log(p)).Build()).AsMap()
 		if err != nil {
 			return oneseat.Tail{}, err
@@ -125,7 +125,7 @@ func (s *Store) logEnd(ctx context.Context, p int, gap bool) (oneseat.Tail, erro
 	}
 }
 
-// readList reads the answer to XRANGE.
+// readList returns the entries of an answer to XRANGE.
 func (s *Store) readList(p int, answer rueidis.RedisResult) ([]logged, error) {
 	messages, err := answer.ToArray()
 	if err != nil {
@@ -140,7 +140,7 @@ func (s *Store) readList(p int, answer rueidis.RedisResult) ([]logged, error) {
 	return list, nil
 }
 
-// readLogged reads an entry of a stream, as commit.lua writes it.
+// readLogged returns one entry of a stream, as commit.lua writes it.
 func readLogged(m rueidis.RedisMessage) (l logged, err error) {
 	pair, err := m.ToArray()
 	if err != nil || len(pair) != 2 {
@@ -162,7 +162,8 @@ func readLogged(m rueidis.RedisMessage) (l logged, err error) {
 	return l, err
 }
 
-// place is that of an entry; of one that is none of ours, where there is nothing.
+// place returns the place of an entry. For a foreign entry that is a place that no
+// entry has.
 func (l logged) place() place {
 	_, version, _ := readHead(l.entry)
 	return place{l.at, version}

@@ -11,17 +11,17 @@ import (
 	"github.com/redis/rueidis"
 )
 
-// partitions is how many a new store has. A cluster shares the work between as
-// many masters at most. It is written down in the store, for ever, because the
-// names of all keys depend on it.
+// partitions is the number of partitions of a store. A cluster shares the work
+// between at most this many masters. The store records the number, and it never
+// changes, because the names of all keys depend on it.
 const partitions = 16
 
-// stored is what the store's own key holds. Another release that names keys or
-// spells values in another way changes the number.
+// stored is the value of the key that marks a store. A release that names keys or
+// writes values in another way changes the number after "oneseat".
 var stored = fmt.Sprintf("oneseat 1 partitions %d", partitions)
 
-// names are the names of our keys. What belongs to a roster has the number of
-// its partition as hash tag, and so shares its slot.
+// names builds the names of our keys. The keys of a roster have the number of its
+// partition as hash tag, so that they share a slot.
 type names struct {
 	prefix string
 	tagged [partitions]string // prefix{0}: and so on
@@ -38,10 +38,10 @@ func newNames(prefix string) (names, error) {
 	return n, nil
 }
 
-// store is the key that says which store this is.
+// store is the key that marks a store and says of which form it is.
 func (n *names) store() string { return n.prefix + "store" }
 
-// wake is the channel of the push.
+// wake is the channel on which nodes announce commits.
 func (n *names) wake() string { return n.prefix + "wake" }
 
 // roster is a string: the version in 20 digits, then the roster's JSON.
@@ -52,25 +52,26 @@ func (n *names) roster(k oneseat.Key) string {
 // floor is a string: the highest version of a roster that was erased.
 func (n *names) floor(p int) string { return n.tagged[p] + "floor" }
 
-// log is a stream: an entry has one field, see appendEntry, and the position of
-// its last event as the first part of its id. A log that begins has an entry
-// without events, so that there always is one for a cursor to stand on.
+// log is a stream. An entry has one field, see appendEntry. The first part of its
+// id is the position of its last event. A new log begins with an entry without
+// events, so that a cursor always has an entry to stand at.
 func (n *names) log(p int) string { return n.tagged[p] + "log" }
 
-// due is a sorted set of a realm's keys, 16 bytes each, by when they are due, in
-// microseconds since 1970.
+// due is a sorted set of the keys of a realm's rosters, 16 bytes each. The score is
+// when the roster is due, in microseconds since 1970.
 func (n *names) due(p int, realm string) string { return n.tagged[p] + "due:" + realm }
 
-// accounts is a sorted set of a realm's accounts, in the order of their bytes.
+// accounts is a sorted set of a realm's accounts in byte order.
 func (n *names) accounts(p int, realm string) string { return n.tagged[p] + "accounts:" + realm }
 
-// counts is a hash: "EPOCH accounts", "EPOCH sessions" and "EPOCH streams" are a
-// realm's sums of what the rosters of a partition count under an epoch; one that is
-// zero is left out. "counted" says of which rosters: "+" of all, "=" and an account
-// of those up to it; without it, of none yet.
+// counts is a hash of a realm's sums over the rosters of a partition. The fields
+// are "EPOCH accounts", "EPOCH sessions" and "EPOCH streams"; a sum of zero has no
+// field. The field "counted" says which rosters are included: "+" all, "=" and an
+// account those up to that account. Without it none is included yet.
 func (n *names) counts(p int, realm string) string { return n.tagged[p] + "counts:" + realm }
 
-// claim finds the store under the prefix, or makes it.
+// claim checks that the prefix holds a store that this release can use. It makes
+// one if there is none.
 func (s *Store) claim(ctx context.Context) error {
 	short, cancel := s.trip(ctx)
 	defer cancel()

@@ -12,16 +12,17 @@ import (
 	"github.com/redis/rueidis"
 )
 
-// Load implements [oneseat.Store]. A roster that cannot be decoded fails the
-// whole call, with a *[oneseat.FormatError]: load the others without it.
+// Load implements [oneseat.Store]. If one roster cannot be decoded, the whole call
+// fails with a *[oneseat.FormatError]: load the others without it.
 //
-// It takes one round trip for each partition that the keys are in, all at once.
+// It takes one round trip for each partition that the keys are in, all at the same
+// time.
 func (s *Store) Load(ctx context.Context, keys ...oneseat.Key) ([]oneseat.View, error) {
 	if err := s.begin(ctx); err != nil || len(keys) == 0 {
 		return nil, err
 	}
 	views := make([]oneseat.View, len(keys))
-	var at [partitions][]int // of each partition's keys
+	var at [partitions][]int // indexes of the keys, by partition
 	var where []int
 	for i, k := range keys {
 		p := k.Partition(partitions)
@@ -46,7 +47,7 @@ func (s *Store) Load(ctx context.Context, keys ...oneseat.Key) ([]oneseat.View, 
 	return views, nil
 }
 
-// each calls do for some partitions, all at once, and returns the first error.
+// each calls do for some partitions at the same time and returns the first error.
 func each(where []int, do func(p int) error) error {
 	errs := make([]error, len(where))
 	var wg sync.WaitGroup
@@ -58,7 +59,7 @@ func each(where []int, do func(p int) error) error {
 	return cmp.Or(errs...)
 }
 
-// everywhere is all partitions.
+// everywhere returns all partitions.
 func everywhere() []int {
 	all := make([]int, partitions)
 	for p := range all {
@@ -75,7 +76,7 @@ func (s *Store) loadOne(ctx context.Context, k oneseat.Key) (held, error) {
 	return found[0], nil
 }
 
-// loadFrom reads rosters of one partition, and the time after that, from one
+// loadFrom reads rosters of one partition and then the time, both from the same
 // server.
 func (s *Store) loadFrom(ctx context.Context, p int, keys []oneseat.Key) ([]held, error) {
 	b := s.client.B()
@@ -110,8 +111,8 @@ func (s *Store) loadFrom(ctx context.Context, p int, keys []oneseat.Key) ([]held
 	return found, nil
 }
 
-// view makes a View of what is stored: a roster's value, or none and the floor
-// of its partition.
+// view returns the view of what is stored under a key: of the roster's value, or,
+// where there is none, of the partition's floor.
 func (s *Store) view(k oneseat.Key, value, floor rueidis.RedisMessage, clock int64) (held, error) {
 	h := held{View: oneseat.View{Key: k}, clock: clock}
 	var err error
@@ -128,7 +129,7 @@ func (s *Store) view(k oneseat.Key, value, floor rueidis.RedisMessage, clock int
 	return h, nil
 }
 
-// decode reads what is stored of a roster.
+// decode returns the version and the roster of a stored value.
 func (s *Store) decode(k oneseat.Key, value rueidis.RedisMessage) (uint64, *oneseat.Roster, error) {
 	text, err := value.ToString()
 	if err != nil {

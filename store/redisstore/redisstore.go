@@ -1,36 +1,35 @@
-// Package redisstore keeps rosters in Redis or Valkey, a single server or a
-// cluster: for sites that one machine does not hold. Any number of processes on
-// one server, or one cluster, are nodes of one system.
+// Package redisstore keeps rosters in Redis or Valkey, on one server or a cluster.
+// It is for sites that one machine cannot hold. All processes that use one server
+// or one cluster are nodes of one system.
 //
-// It owns the keys that begin with its prefix ("oneseat:"), and no rule. Keys of
-// others are never touched; what somebody else has put under a name of ours is
-// reported and left as it is.
+// It owns the keys that begin with its prefix ("oneseat:"). It holds no rule. It
+// never touches other keys. If another program has used one of our names, the store
+// reports it and leaves the value as it is.
 //
 // # What it promises
 //
-// One script commits a roster, its events and its place in the indexes, all in
-// one hash slot; it runs only if nobody else has written that roster meanwhile.
-// The time is the server's. Reads go to the primary.
+// One script commits a roster, its events, its index entries and the sums, all in
+// one hash slot. The script does nothing if another node has written the roster
+// since it was read. The time is the server's. Reads go to the primary.
 //
-// What was acknowledged is kept as well as the server keeps it: with
-// appendfsync always it survives a kill -9 of the server, with everysec all but
-// the last second does, and a failover to a replica loses what that had not
-// received yet, so that a session that had ended may be live again. EndRealm is
-// the remedy; docs/operations.md says more. [Open] warns of a server that may
-// evict keys or keeps nothing on disk, and refuses it if told to.
+// The store keeps what it acknowledged as well as the server does. With appendfsync
+// always that survives a kill -9 of the server. With everysec the last second may
+// be lost. A failover to a replica loses what the replica had not received, so a
+// session that had ended may be live again. EndRealm is the remedy;
+// docs/operations.md says more. [Open] warns if a server may evict keys or keeps
+// nothing on disk. With RequireDurable it refuses such a server.
 //
-// The log keeps the last 16,384 updates of each of its 16 partitions at least. A
-// reader that is further behind is told of a gap; History knows no more than
-// what is there.
+// The log keeps at least the last 16,384 updates of each of its 16 partitions. A
+// reader that is further behind gets a gap. History finds what the log still holds.
 //
 // # What it needs
 //
-// Redis 7 or Valkey 7.2, or newer. As an ACL user it needs what docs/operations.md
-// lists.
+// Redis 7 or Valkey 7.2, or newer. docs/operations.md lists the rights that an ACL
+// user needs.
 //
-// When the server is away, full, a replica, or does not let us in, every call
-// returns a *[oneseat.StoreError] that says what to do within [Options].Timeout, and the
-// store goes on by itself once that has been done.
+// When the server is down, full, a replica, or refuses the login, every call
+// returns a *[oneseat.StoreError] within [Options].Timeout. The error says what to
+// do. After that has been done the store works again by itself.
 package redisstore
 
 import (
@@ -47,20 +46,21 @@ import (
 	"github.com/redis/rueidis"
 )
 
-// Options are what can be chosen. The zero value is good.
+// Options are the settings of a store. The zero value is good for most.
 type Options struct {
-	// Prefix is what all keys begin with; "" means "oneseat:". Two systems on one
-	// server need two. It holds no brace.
+	// Prefix is the beginning of all keys; "" means "oneseat:". Two systems on one
+	// server need two prefixes. A prefix must not contain a brace.
 	Prefix string
 
 	// Timeout bounds every round trip; 0 means 1 s.
 	Timeout time.Duration
 
-	// RequireDurable refuses a server that may evict keys, keeps nothing on disk,
-	// or does not let us look whether it does. Without it these are warnings.
+	// RequireDurable makes Open and New refuse a server that may evict keys, keeps
+	// nothing on disk, or does not show its settings. Without it they log a
+	// warning.
 	RequireDurable bool
 
-	// Logger gets those warnings; nil means slog.Default().
+	// Logger receives those warnings; nil means slog.Default().
 	Logger *slog.Logger
 }
 
@@ -68,22 +68,22 @@ type Options struct {
 // Its methods are safe for concurrent use.
 type Store struct {
 	client  rueidis.Client
-	own     bool // the client is ours to close
+	own     bool // Close closes the client
 	names   names
 	timeout time.Duration
 	log     *slog.Logger
 	known   *decoded.Rosters
 	turns   turns.Turns
 
-	life    context.Context // until Close
+	life    context.Context // ends with Close
 	end     context.CancelFunc
-	mu      sync.Mutex // so that nothing is added to running after Close has begun to wait
+	mu      sync.Mutex // guards running: nothing is added after Close has begun to wait
 	closed  atomic.Bool
-	running sync.WaitGroup // the announcer, and calls of Wake, which Close waits for
+	running sync.WaitGroup // the announcer and calls of Wake; Close waits for them
 
-	fresh   atomic.Uint64 // partitions that others have to be told of, a bit each
-	commits atomic.Int64  // that put them there
-	unsaid  chan struct{} // there are some; read by the announcer
+	fresh   atomic.Uint64 // a bit for each partition that has something to announce
+	commits atomic.Int64  // how many commits there are to announce
+	unsaid  chan struct{} // full when there is something to announce; the announcer reads it
 }
 
 var (
@@ -91,8 +91,8 @@ var (
 	_ oneseat.History = (*Store)(nil)
 )
 
-// Open makes a store on the server that a URL names, see [Connect]. An error is an
-// *[oneseat.StoreError]. The store holds connections and a goroutine: close it.
+// Open opens a store on the server at a URL, see [Connect]. Its error is a
+// *[oneseat.StoreError]. The store holds connections and a goroutine until Close.
 func Open(ctx context.Context, url string, o Options) (*Store, error) {
 	client, err := Connect(ctx, url, o.Timeout)
 	if err != nil {
@@ -107,10 +107,10 @@ func Open(ctx context.Context, url string, o Options) (*Store, error) {
 	return s, nil
 }
 
-// New makes a store on a client of the application's own, for what a URL cannot
-// say: Sentinel, certificates, credentials that change. The client is neither
-// to retry (DisableRetry) nor to read from replicas (SendToReplicas); Close
-// leaves it open. [Connect] makes one that is as it has to be.
+// New opens a store on the application's own client. Use it for what a URL cannot
+// say: Sentinel, certificates, passwords that change. The client must not retry
+// (DisableRetry) and must not read from replicas (SendToReplicas). Close leaves the
+// client open. [Connect] makes a client with the right settings.
 func New(ctx context.Context, client rueidis.Client, o Options) (*Store, error) {
 	n, err := newNames(cmp.Or(o.Prefix, "oneseat:"))
 	if err != nil {
@@ -138,13 +138,14 @@ func New(ctx context.Context, client rueidis.Client, o Options) (*Store, error) 
 	return s, nil
 }
 
-// defaultTimeout is how long an answer is waited for. A sign-in takes two.
+// defaultTimeout is how long the store waits for one answer. A sign-in takes two
+// round trips.
 const defaultTimeout = time.Second
 
-// Close ends the store: calls of Wake return, and what is called from now on
-// gets [oneseat.ErrStoreClosed]. Calls that are under way finish, unless the client is the
-// store's own: then their connection goes, and they say what became of them. A
-// second call does nothing.
+// Close ends the store. Calls of Wake return, and later calls return
+// [oneseat.ErrStoreClosed]. Calls under way finish. If the store made the client
+// itself, Close ends their connections instead, and they report what became of
+// them. A second call does nothing.
 func (s *Store) Close() error {
 	s.mu.Lock()
 	again := s.closed.Swap(true)
@@ -160,7 +161,8 @@ func (s *Store) Close() error {
 	return nil
 }
 
-// begin says whether a call may begin.
+// begin returns an error if no call may begin: ctx has ended, or the store is
+// closed.
 func (s *Store) begin(ctx context.Context) error {
 	if err := ctx.Err(); err != nil {
 		return err
@@ -171,7 +173,7 @@ func (s *Store) begin(ctx context.Context) error {
 	return nil
 }
 
-// trip bounds one round trip.
+// trip returns a context that bounds one round trip.
 func (s *Store) trip(ctx context.Context) (context.Context, context.CancelFunc) {
 	return context.WithTimeout(ctx, s.timeout)
 }

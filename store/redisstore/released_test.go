@@ -23,11 +23,11 @@ func TestValuesOfE18747aAreKnown(t *testing.T) {
 	released.Check(t, s, "redis.json")
 	now := names(t, sh)
 	released.Names(t, old, now)
-	if now["oneseat:{N}:counts:REALM"] != "hash" { // which e18747a did not have
+	if now["oneseat:{N}:counts:REALM"] != "hash" { // e18747a had no sums
 		t.Errorf("there are %v", now)
 	}
 	delete(now, "oneseat:{N}:counts:REALM")
-	released.Names(t, now, old) // none else is new
+	released.Names(t, now, old) // no other name is new
 
 	r = testservers.StartRedis(t)
 	sh = shell(t, r.URL)
@@ -42,7 +42,7 @@ func TestValuesOfE18747aAreKnown(t *testing.T) {
 	released.Names(t, now, old)
 }
 
-// restore makes the keys that are described one a line.
+// restore writes the keys that a dump describes, one a line.
 func restore(t *testing.T, sh rueidis.Client, dump []byte) {
 	for line := range bytes.Lines(dump) {
 		var l struct {
@@ -82,8 +82,8 @@ var (
 	realmName  = regexp.MustCompile(`:(default|observed|over)$`)
 )
 
-// names are the kinds of all keys of a server, with their types, and the fields
-// of streams.
+// names returns the kinds of all keys of a server, with their types and, of a
+// stream, its fields.
 func names(t *testing.T, sh rueidis.Client) map[string]string {
 	t.Helper()
 	keys, err := run(t, sh, "KEYS", "*").AsStrSlice()

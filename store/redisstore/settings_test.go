@@ -63,8 +63,8 @@ func TestAServerThatMayForgetIsWarnedOfAndRefusedWhereThatIsAsked(t *testing.T) 
 	}
 }
 
-// leastRights are those of docs/operations.md, and those that a cluster needs
-// besides.
+// leastRights returns the rights that docs/operations.md lists, and those that a
+// cluster needs besides.
 func leastRights(t *testing.T) (rights, inACluster []string) {
 	t.Helper()
 	text, err := os.ReadFile(filepath.Join("..", "..", "docs", "operations.md"))
@@ -86,8 +86,8 @@ func leastRights(t *testing.T) (rights, inACluster []string) {
 	return rights, inACluster
 }
 
-// leastUser gives a server the user oneseat with these rights, whose password is
-// hunter2.
+// leastUser creates the user oneseat on a server, with these rights and the
+// password hunter2.
 func leastUser(t *testing.T, r *testservers.Redis, rights ...string) {
 	t.Helper()
 	run(t, shell(t, r.URL), append([]string{"ACL", "SETUSER", "oneseat", "on", ">hunter2"}, rights...)...)
@@ -129,7 +129,7 @@ func TestTheRightsInTheDocsAreEnoughAndTLSWorks(t *testing.T) {
 	everything(t, open(t, "redis://oneseat:hunter2@"+r.Addr, redisstore.Options{}))
 }
 
-// everything calls every command that a store uses.
+// everything makes a store use every command that it knows.
 func everything(t *testing.T, s *redisstore.Store) {
 	t.Helper()
 	_, _, cursor := read(t, s, "ada", "")
@@ -138,11 +138,11 @@ func everything(t *testing.T, s *redisstore.Store) {
 		ended <- s.Wake(t.Context(), func(int) {
 			select {
 			case woken <- struct{}{}:
-			default: // nobody reads any more
+			default: // the test does not wait any more
 			}
 		})
 	}()
-	for range s.Partitions() { // it begins with all
+	for range s.Partitions() { // at first each partition wakes once
 		<-woken
 	}
 	signIn(t, s, "ada", "A")
@@ -169,7 +169,7 @@ func everything(t *testing.T, s *redisstore.Store) {
 		if !interfered {
 			interfered = true
 			done := make(chan struct{})
-			go func() { // another partition, and then nothing is left to do here
+			go func() { // it writes to another partition, which is no conflict here
 				defer close(done)
 				_, err := s.Update(t.Context(), key("grace"), seat("grace", "G"))
 				if err != nil {
@@ -189,7 +189,7 @@ func everything(t *testing.T, s *redisstore.Store) {
 	wantLive(t, s, "ada")
 }
 
-// certificate makes a key and a certificate of its own for 127.0.0.1.
+// certificate writes a key and a self-signed certificate for 127.0.0.1.
 func certificate(t *testing.T, dir string) *x509.CertPool {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)

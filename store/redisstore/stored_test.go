@@ -11,7 +11,7 @@ import (
 	"github.com/oneseat/oneseat/store/redisstore"
 )
 
-// named is the name of a key of an account's partition.
+// named returns the name of a key in an account's partition.
 func named(account, what string) string {
 	return fmt.Sprintf("oneseat:{%d}:%s", key(account).Partition(16), what)
 }
@@ -48,7 +48,7 @@ func TestWhatIsNotOursIsReportedAndLeftAlone(t *testing.T) {
 	}
 	run(t, sh, "DEL", roster)
 	for _, name := range []string{roster, named("grace", "due:default"), named("grace", "log"), named("grace", "floor"), named("grace", "accounts:default")} {
-		run(t, sh, "RENAME", named("ada", "log"), "kept") // so that there is one in any case
+		run(t, sh, "RENAME", named("ada", "log"), "kept") // fails the test if there is no log
 		run(t, sh, "RENAME", "kept", named("ada", "log"))
 		run(t, sh, "DEL", name)
 		run(t, sh, "RPUSH", name, "theirs")
@@ -125,8 +125,8 @@ func TestAnUnreadableEntryIsAGapAndNotTheEndOfTheLog(t *testing.T) {
 	s := open(t, r.URL, redisstore.Options{})
 	_, _, cursor := read(t, s, "ada", "")
 	signIn(t, s, "ada", "A")
-	run(t, shell(t, r.URL), "XADD", named("ada", "log"), "1999999999999999-0", "e", "theirs") // in the future
-	signIn(t, s, "ada", "B")                                                                  // after that all the same
+	run(t, shell(t, r.URL), "XADD", named("ada", "log"), "1999999999999999-0", "e", "theirs") // its position is in the future
+	signIn(t, s, "ada", "B")                                                                  // and the next entry comes after it
 	es, gap, next := read(t, s, "ada", cursor)
 	if !gap || len(es) != 2 {
 		t.Errorf("%d entries, gap %v", len(es), gap)
@@ -139,7 +139,8 @@ func TestAnUnreadableEntryIsAGapAndNotTheEndOfTheLog(t *testing.T) {
 	}
 }
 
-// TestVersionsAreExactWhereAFloatIsNot: Lua has no integers.
+// TestVersionsAreExactWhereAFloatIsNot tests versions that a number of Lua cannot
+// hold.
 func TestVersionsAreExactWhereAFloatIsNot(t *testing.T) {
 	t.Parallel()
 	r := testservers.StartRedis(t)

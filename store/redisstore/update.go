@@ -17,19 +17,19 @@ var commitLua string
 
 var commitScript = rueidis.NewLuaScript(commitLua)
 
-// keepEntries is how many updates a partition's log keeps, at least.
+// keepEntries is the least number of updates that a partition's log keeps.
 const keepEntries = "16384"
 
-// held is what was read of one roster, together with the time.
+// held is a roster as it was read, and the server's time then.
 type held struct {
 	oneseat.View
-	clock int64 // the server's, microseconds
+	clock int64 // the server's time in microseconds
 }
 
-// Update implements [oneseat.Store]. It takes two round trips, and one more for
-// each time that another node has written the roster meanwhile.
+// Update implements [oneseat.Store]. It takes two round trips, and one more each
+// time another node has written the roster in between.
 //
-// Once the commit is on its way, a context that ends leaves the outcome unknown.
+// If ctx ends after the commit was sent, the outcome is unknown.
 func (s *Store) Update(ctx context.Context, key oneseat.Key, change func(oneseat.View) (oneseat.Change, error)) (oneseat.View, error) {
 	if err := s.begin(ctx); err != nil {
 		return oneseat.View{}, err
@@ -62,8 +62,9 @@ func (s *Store) Update(ctx context.Context, key oneseat.Key, change func(oneseat
 	}
 }
 
-// commit makes a change of what was read. If it cannot, because that is not what
-// is stored any more or was read too long ago, it returns what is stored now.
+// commit writes the change c of what was read. It writes nothing if another node
+// has written the roster since, or if the read is too old; then it returns what is
+// stored now.
 func (s *Store) commit(ctx context.Context, h held, c oneseat.Change) (v oneseat.View, found *held, err error) {
 	v = h.View
 	ro, read, value, due, entry := c.Roster, "", "", "", ""
@@ -81,7 +82,7 @@ func (s *Store) commit(ctx context.Context, h held, c oneseat.Change) (v oneseat
 		}
 		value = spell(v.Version) + rueidis.BinaryString(text)
 		if !ro.Due.IsZero() {
-			due = strconv.FormatInt(min(ro.Due.UnixMicro(), 1<<53), 10) // a score has no more digits
+			due = strconv.FormatInt(min(ro.Due.UnixMicro(), 1<<53), 10) // the most that a score can hold exactly
 		}
 	}
 	if len(c.Events) > 0 {
@@ -120,8 +121,8 @@ func (s *Store) commit(ctx context.Context, h held, c oneseat.Change) (v oneseat
 	return v.At(v.Now), nil, nil
 }
 
-// unsure is the error of a commit: what Redis refused it has not done; without an
-// answer nobody knows.
+// unsure returns the error of a commit. If Redis refused the commit, nothing was
+// done. If no answer came, the outcome is unknown.
 func (s *Store) unsure(ctx context.Context, err error) error {
 	if _, refused := rueidis.IsRedisErr(err); refused || neverSent(err) {
 		return s.explain(ctx, err)
@@ -129,7 +130,7 @@ func (s *Store) unsure(ctx context.Context, err error) error {
 	return fmt.Errorf("%w: %w", oneseat.ErrUnknownOutcome, s.explain(ctx, err))
 }
 
-// conflict reads what commit.lua returns when it has done nothing.
+// conflict reads the answer of commit.lua when it has done nothing.
 func (s *Store) conflict(k oneseat.Key, now []rueidis.RedisMessage) (held, error) {
 	if len(now) != 4 {
 		return held{}, errors.New("the commit script answered something else")
@@ -141,7 +142,7 @@ func (s *Store) conflict(k oneseat.Key, now []rueidis.RedisMessage) (held, error
 	return s.view(k, now[0], now[1], clock)
 }
 
-// spell is a version as its 20 digits.
+// spell returns a version as 20 digits.
 func spell(version uint64) string {
 	const digits = 20
 	b := make([]byte, 0, digits)

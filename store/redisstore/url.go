@@ -14,11 +14,12 @@ import (
 	"github.com/redis/rueidis"
 )
 
-// buffer is what a connection has for reading and for writing; the client's own
-// choice is half a megabyte for each, of which there are eight to a server.
+// buffer is the size of a connection's buffer, one for reading and one for writing.
+// The client's default is half a megabyte for each, and it makes eight connections
+// to a server.
 const buffer = 64 << 10
 
-// CheckURL says what is wrong with a URL for Connect, without connecting.
+// CheckURL returns an error if Connect could not use the URL. It does not connect.
 func CheckURL(url string) error {
 	_, err := parse(url)
 	return err
@@ -27,7 +28,7 @@ func CheckURL(url string) error {
 // parse reads the URL of a server or of a cluster.
 func parse(raw string) (rueidis.ClientOption, error) {
 	bad := func(why string) (rueidis.ClientOption, error) {
-		return rueidis.ClientOption{}, failed(oneseat.FailureAddress, "", errors.New(why)) // never the URL, which has a password
+		return rueidis.ClientOption{}, failed(oneseat.FailureAddress, "", errors.New(why)) // without the URL, which may hold a password
 	}
 	scheme, rest, ok := strings.Cut(raw, "://")
 	if !ok {
@@ -37,7 +38,7 @@ func parse(raw string) (rueidis.ClientOption, error) {
 	if plain != "redis" && plain != "rediss" {
 		return bad(fmt.Sprintf("scheme %q", scheme))
 	}
-	// Only the first of several hosts may stand in a URL.
+	// A URL has room for one host only: the others are cut out and added again.
 	path := len(rest)
 	if i := strings.IndexAny(rest, "/?#"); i >= 0 {
 		path = i
@@ -68,24 +69,25 @@ func parse(raw string) (rueidis.ClientOption, error) {
 		o.InitAddress = append(o.InitAddress, h)
 	}
 	if cluster && o.TLSConfig != nil {
-		o.TLSConfig.ServerName = "" // of each node its own
+		o.TLSConfig.ServerName = "" // each node has its own
 	}
 	o.ForceSingleClient = !cluster
-	o.DisableRetry = true     // what was lost on its way is for the registry to judge
-	o.AlwaysPipelining = true // or one caller's deadline would end the connection of all
+	o.DisableRetry = true     // the registry decides what to do after a lost reply
+	o.AlwaysPipelining = true // otherwise the deadline of one caller would end the connection of all callers
 	o.ReadBufferEachConn, o.WriteBufferEachConn = buffer, buffer
-	o.DisableCache = true    // a read is a read
+	o.DisableCache = true    // every read goes to the server
 	o.ClientName = "oneseat" // in CLIENT LIST
 	o.ClientSetInfo = rueidis.DisableClientSetInfo
 	return o, nil
 }
 
-// Connect makes a client, as a store needs it, for the server that a URL names:
-// redis://user:password@host:port/0, rediss:// for TLS,
+// Connect returns a client with the settings that a store needs, for the server at
+// a URL: redis://user:password@host:port/0, rediss:// for TLS,
 // redis-cluster://host:port,host:port or rediss-cluster:// for a cluster. timeout
-// bounds how long it connects; 0 means 1 s. It is to be that of [Options].
+// is how long connecting may take; 0 means 1 s. Use the Timeout of [Options].
 //
-// An error is a *[oneseat.StoreError]; it holds the address and never the password.
+// Its error is a *[oneseat.StoreError]. It contains the address but never the
+// password.
 func Connect(ctx context.Context, url string, timeout time.Duration) (rueidis.Client, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
@@ -96,7 +98,7 @@ func Connect(ctx context.Context, url string, timeout time.Duration) (rueidis.Cl
 	}
 	timeout = cmp.Or(timeout, defaultTimeout)
 	o.Dialer.Timeout = timeout
-	o.ConnWriteTimeout = 2 * timeout // what has not come by then never comes
+	o.ConnWriteTimeout = 2 * timeout // an answer that is not there by then never comes
 	c, err := rueidis.NewClient(o)
 	if err != nil {
 		return nil, failed(failureOf(err), strings.Join(o.InitAddress, ", "), err)

@@ -11,21 +11,22 @@ import (
 	"github.com/redis/rueidis"
 )
 
-// tell has the other nodes told, soon, that a partition has something new.
+// tell makes the announcer tell other nodes that a partition has something new.
 func (s *Store) tell(p int) {
 	s.fresh.Or(1 << p)
 	s.commits.Add(1)
 	select {
 	case s.unsaid <- struct{}{}:
-	default: // the announcer has yet to look
+	default: // the announcer will look anyway
 	}
 }
 
-// announce publishes which partitions have something new: those of all commits
-// since the last time in one message, one message at a time, and after many
-// commits a while later, since every message has every node read the log. So an
-// idle node delays nothing and a busy one does not drown the others. It runs from
-// New to Close. A lost message is a lost hint: the log is read on time.
+// announce is the goroutine that publishes which partitions have something new. One
+// message names the partitions of all commits since the last message. After many
+// commits it waits a little, because every message makes every node read the log.
+// So on an idle node a commit is announced at once, and a busy node does not flood
+// the others. It runs from New to Close. If a message is lost, nodes read the log a
+// little later.
 func (s *Store) announce() {
 	broken := false
 	for {
@@ -43,14 +44,14 @@ func (s *Store) announce() {
 			s.log.Warn("redisstore: other nodes cannot be told of what is committed here; they read the log on time instead", "error", s.explain(s.life, err))
 		}
 		if broken = err != nil; broken {
-			s.pause(100 * time.Millisecond) // there is no hurry to fail again
+			s.pause(100 * time.Millisecond) // after a failure the next try may wait
 		} else if told > 4 {
 			s.pause(min(time.Duration(told)*100*time.Microsecond, 5*time.Millisecond))
 		}
 	}
 }
 
-// pause waits, or returns at once when the store is closed.
+// pause waits. It returns at once when the store is closed.
 func (s *Store) pause(d time.Duration) {
 	t := time.NewTimer(d)
 	defer t.Stop()
@@ -60,8 +61,8 @@ func (s *Store) pause(d time.Duration) {
 	}
 }
 
-// Wake implements [oneseat.Store]. It calls wake for every partition when it
-// begins to listen, and then within moments of a commit; it must not block.
+// Wake implements [oneseat.Store]. It calls wake for every partition when it begins
+// to listen, and then shortly after each commit. wake must not block.
 func (s *Store) Wake(ctx context.Context, wake func(partition int)) error {
 	s.mu.Lock()
 	err := s.begin(ctx)
@@ -89,7 +90,7 @@ func (s *Store) Wake(ctx context.Context, wake func(partition int)) error {
 	err = s.client.Receive(hooked, s.client.B().Subscribe().Channel(s.names.wake()).Build(), func(m rueidis.PubSubMessage) {
 		fresh, err := strconv.ParseUint(m.Message, 16, 64)
 		if err != nil {
-			fresh = all // whoever says so means something
+			fresh = all // a message of unknown form: something is new somewhere
 		}
 		tell(fresh)
 	})
