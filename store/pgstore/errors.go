@@ -15,15 +15,15 @@ import (
 // problems say what can be wrong with a database, and what to do.
 var problems = map[oneseat.StoreFailure]string{
 	oneseat.FailureOther:       "PostgreSQL failed",
-	oneseat.FailureUnreachable: "PostgreSQL cannot be reached: see that it runs, that host, port and TLS settings are right, and that no firewall is in between; until then nothing is allowed",
-	oneseat.FailureDenied:      "PostgreSQL does not let us in: see that the role, its password and the database are right, and that the role may create tables (for the first start) and use those whose names begin with oneseat_",
-	oneseat.FailureReadOnly:    "PostgreSQL cannot be written: connect to the primary (target_session_attrs=read-write with all hosts in the URL finds it), and see that default_transaction_read_only is off",
-	oneseat.FailureBusy:        "PostgreSQL is busy: see who holds locks or connections (pg_stat_activity), and that max_connections is more than the pools of all nodes together; nothing was written",
-	oneseat.FailureFull:        "PostgreSQL has run out of space or memory: see its log; nothing was written",
+	oneseat.FailureUnreachable: "PostgreSQL cannot be reached: check that it runs, that host, port and TLS settings are right, and that no firewall is in between; until it answers, nothing is allowed",
+	oneseat.FailureDenied:      "PostgreSQL refuses the login or the statement: check the role, its password and the database, and that the role may create tables (for the first start) and use those whose names begin with oneseat_",
+	oneseat.FailureReadOnly:    "PostgreSQL is read-only here: connect to the primary (target_session_attrs=read-write with all hosts in the URL finds it), and check that default_transaction_read_only is off",
+	oneseat.FailureBusy:        "PostgreSQL is busy: look in pg_stat_activity for sessions that hold locks or connections, and check that max_connections is more than the pools of all nodes together; nothing was written",
+	oneseat.FailureFull:        "PostgreSQL has run out of space or memory: read its log; nothing was written",
 	oneseat.FailureSettings:    "a named prepared statement did not pass the pooler: add default_query_exec_mode=exec to the URL (PgBouncer in transaction mode needs that)",
-	oneseat.FailureForeign:     "the database has tables of another program under our names, or ours are incomplete: choose another database or schema",
-	oneseat.FailureNewer:       "the database was upgraded by a newer release of oneseat: upgrade this one",
-	oneseat.FailureUnsupported: "PostgreSQL 13 or newer is needed, with all its functions, and a database whose encoding is UTF8",
+	oneseat.FailureForeign:     "another program has tables with our names in the database, or ours are incomplete: choose another database or schema",
+	oneseat.FailureNewer:       "the database was upgraded by a newer release of oneseat: upgrade this node",
+	oneseat.FailureUnsupported: "the store needs PostgreSQL 13 or newer, with all its functions, and a database whose encoding is UTF8",
 }
 
 // failed is an error of this store.

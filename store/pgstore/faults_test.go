@@ -115,7 +115,7 @@ func TestAServerThatIsOutOfReachIsAnErrorWithItsAddressAndNoPassword(t *testing.
 		p := pool(t, "postgres://somebody:hunter2secret@"+addr+"/shop?connect_timeout=1")
 		_, err := pgstore.Open(t.Context(), p, pgstore.Options{Logger: quiet})
 		wantFailure(t, err, oneseat.FailureUnreachable)
-		if text := fmt.Sprint(err); !strings.Contains(text, addr+"/shop") || strings.Contains(text, "hunter2") || !strings.Contains(text, "see that it runs") {
+		if text := fmt.Sprint(err); !strings.Contains(text, addr+"/shop") || strings.Contains(text, "hunter2") || !strings.Contains(text, "check that it runs") {
 			t.Errorf("it says %q", text)
 		}
 	}

@@ -62,7 +62,7 @@ if KEYS[6] then
 		for i = 10, #ARGV, 2 do
 			local was = found[(i - 10) / 2 + 2] or '0'
 			if not string.match(was, '^-?%d+$') or #was > 15 then
-				return redis.error_reply('WRONGTYPE ' .. KEYS[6] .. ' has a sum that is no number')
+				return redis.error_reply('WRONGTYPE ' .. KEYS[6] .. ' has a sum that is not a number')
 			end
 			local sum = string.format('%.0f', tonumber(was) + tonumber(ARGV[i + 1]))
 			if sum == '0' then

@@ -94,7 +94,7 @@ func countFields(changes []oneseat.CountChange) (fields []string) {
 // one epoch.
 func readCounts(found []rueidis.RedisMessage) (upTo string, c oneseat.Count, err error) {
 	if len(found) != 4 {
-		return "", c, errors.New("HMGET answered something else")
+		return "", c, errors.New("the answer to HMGET has another form")
 	}
 	if !found[0].IsNil() {
 		if upTo, err = found[0].ToString(); err != nil {
@@ -142,7 +142,7 @@ func (s *Store) countNext(ctx context.Context, p int, realm, upTo string) (more 
 			return false, err
 		}
 		if len(values) != len(accounts) {
-			return false, errors.New("MGET answered something else")
+			return false, errors.New("the answer to MGET has another form")
 		}
 		for i, v := range values {
 			version, epoch, c := countValue(v)

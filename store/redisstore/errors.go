@@ -16,16 +16,16 @@ import (
 // problems say what is wrong, and what to do.
 var problems = map[oneseat.StoreFailure]string{
 	oneseat.FailureOther:       "Redis failed",
-	oneseat.FailureAddress:     "not the URL of a server: it is spelt redis://user:password@host:6379/0, rediss:// with TLS, redis-cluster://host:6379,host:6379 for a cluster",
-	oneseat.FailureUnreachable: "the server does not answer: see that it runs, and that its address and port are right and can be reached from here; until then nothing is allowed",
-	oneseat.FailureDenied:      "the server denies that: see user, password and the rights of the user (docs/operations.md lists them); nothing was written",
-	oneseat.FailureReadOnly:    "the server is a replica and takes no writes: give the address of the primary; nothing was written",
+	oneseat.FailureAddress:     "this is not the URL of a server: write redis://user:password@host:6379/0, rediss:// for TLS, or redis-cluster://host:6379,host:6379 for a cluster",
+	oneseat.FailureUnreachable: "the server does not answer: check that it runs, that its address and port are right, and that it can be reached from here; until it answers, nothing is allowed",
+	oneseat.FailureDenied:      "the server refuses this: check the user, the password, and the rights of the user (docs/operations.md lists them); nothing was written",
+	oneseat.FailureReadOnly:    "the server is a replica and refuses writes: give the address of the primary; nothing was written",
 	oneseat.FailureSettings:    "the server is part of a cluster: give a redis-cluster:// URL; nothing was written",
-	oneseat.FailureBusy:        "the server, or a part of the cluster, is not ready: it goes on by itself when that is back; nothing was written",
-	oneseat.FailureFull:        "the server's memory is used up: give it more (maxmemory), or remove what is not needed; nothing was written",
-	oneseat.FailureDisk:        "the server cannot write to its disk and takes no writes: see its log; nothing was written",
-	oneseat.FailureForeign:     "the key belongs to another program: choose another prefix, or remove it; it was left as it is",
-	oneseat.FailureNewer:       "what is there was written by a newer release of oneseat: upgrade this one; it was left as it is",
+	oneseat.FailureBusy:        "the server, or a part of the cluster, is not ready: the store works again as soon as it is; nothing was written",
+	oneseat.FailureFull:        "the server is out of memory: give it more (maxmemory), or delete what is not needed; nothing was written",
+	oneseat.FailureDisk:        "the server cannot write to its disk and refuses writes: read its log; nothing was written",
+	oneseat.FailureForeign:     "a key with one of our names belongs to another program: choose another prefix, or delete the key; it was left as it is",
+	oneseat.FailureNewer:       "the data was written by a newer release of oneseat: upgrade this node; the data was left as it is",
 	oneseat.FailureNotDurable:  "the server may lose what it acknowledged",
 }
 

@@ -116,7 +116,7 @@ func TestAServerThatIsAwayIsNamedAndThePasswordIsNot(t *testing.T) {
 	for _, scheme := range []string{"redis", "rediss", "redis-cluster"} {
 		_, err := redisstore.Open(t.Context(), scheme+"://user:hunter2@"+addr, redisstore.Options{})
 		wantFailure(t, err, oneseat.FailureUnreachable)
-		if text := fmt.Sprint(err); !strings.Contains(text, addr) || strings.Contains(text, "hunter2") || !strings.Contains(text, "see that it runs") {
+		if text := fmt.Sprint(err); !strings.Contains(text, addr) || strings.Contains(text, "hunter2") || !strings.Contains(text, "check that it runs") {
 			t.Errorf("%s: %s", scheme, text)
 		}
 	}

@@ -23,11 +23,11 @@ func (s *Store) inspect(ctx context.Context, require bool) error {
 			return ctx.Err()
 		}
 		if _, answered := rueidis.IsRedisErr(err); err != nil && !answered {
-			found = append(found, addr+" does not answer, so that nobody knows what it keeps")
+			found = append(found, addr+" does not answer, so it is not known what it keeps")
 			continue
 		}
 		if err != nil {
-			found = append(found, fmt.Sprintf("%s does not let us look whether it may evict keys and what it keeps on disk (%v): see that maxmemory-policy is noeviction and appendonly is yes", addr, err))
+			found = append(found, fmt.Sprintf("%s does not show its settings (%v): check that maxmemory-policy is noeviction and appendonly is yes, or it may evict keys or keep nothing on disk", addr, err))
 			continue
 		}
 		for _, p := range risks(set) {
@@ -47,10 +47,10 @@ func (s *Store) inspect(ctx context.Context, require bool) error {
 // risks returns what may be lost under a server's settings.
 func risks(set map[string]string) (found []string) {
 	if set["maxmemory"] != "0" && strings.HasPrefix(set["maxmemory-policy"], "allkeys-") {
-		found = append(found, fmt.Sprintf("evicts keys when its memory is full (maxmemory-policy %s), and then signs out whom it happens to hit and lets in whom it had refused: set it to noeviction", set["maxmemory-policy"]))
+		found = append(found, fmt.Sprintf("evicts keys when its memory is full (maxmemory-policy %s): that signs out some accounts and may let in others that were refused; set it to noeviction", set["maxmemory-policy"]))
 	}
 	if set["appendonly"] != "yes" && set["save"] == "" {
-		found = append(found, "keeps nothing on disk (appendonly no, save \"\"), and signs everybody out when it is restarted: set appendonly to yes")
+		found = append(found, "keeps nothing on disk (appendonly no, save \"\"): a restart signs everybody out; set appendonly to yes")
 	}
 	return found
 }

@@ -29,7 +29,7 @@ type names struct {
 
 func newNames(prefix string) (names, error) {
 	if strings.ContainsAny(prefix, "{}") {
-		return names{}, failed(oneseat.FailureAddress, "", errors.New("the prefix of the keys holds a brace, which would decide where keys are"))
+		return names{}, failed(oneseat.FailureAddress, "", errors.New("the prefix has a brace, and the text in braces would decide in which slot a key is"))
 	}
 	n := names{prefix: prefix}
 	for p := range n.tagged {

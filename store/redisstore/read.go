@@ -97,7 +97,7 @@ func (s *Store) loadFrom(ctx context.Context, p int, keys []oneseat.Key) ([]held
 	}
 	clock, err := readClock(t)
 	if err == nil && len(values) != len(keys)+1 {
-		err = fmt.Errorf("MGET answered %d values of %d", len(values), len(keys)+1)
+		err = fmt.Errorf("MGET returned %d values of %d", len(values), len(keys)+1)
 	}
 	if err != nil {
 		return nil, err
@@ -153,13 +153,13 @@ func readVersion(m rueidis.RedisMessage) (uint64, error) {
 	}
 	v, err := strconv.ParseUint(text, 10, 64)
 	if err != nil {
-		return 0, fmt.Errorf("a floor is %.64q: %w", text, err)
+		return 0, fmt.Errorf("a floor is %.64q, which is no version: %w", text, err)
 	}
 	return v, nil
 }
 
 func damaged(key string) error {
-	return &oneseat.FormatError{Problem: fmt.Sprintf("the value of %s does not begin with a version: it is another program's, or damaged; restore it from a backup, or delete it, which signs the account out", key)}
+	return &oneseat.FormatError{Problem: fmt.Sprintf("the value of %s does not begin with a version, so it belongs to another program or is damaged: restore it from a backup, or delete it, which signs the account out", key)}
 }
 
 // Partitions implements [oneseat.Store].
@@ -195,7 +195,7 @@ func (s *Store) Due(ctx context.Context, realm string, limit int) ([]oneseat.Key
 				break
 			}
 			if len(z.Member) != len(oneseat.Key{}) {
-				return s.failed(oneseat.FailureForeign, fmt.Errorf("%s has a member that is no key", s.names.due(p, realm)))
+				return s.failed(oneseat.FailureForeign, fmt.Errorf("%s has a member that is not a key of ours", s.names.due(p, realm)))
 			}
 			lists[p] = append(lists[p], item{oneseat.Key([]byte(z.Member)), z.Score})
 		}

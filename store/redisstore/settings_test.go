@@ -36,7 +36,7 @@ func TestAServerThatMayForgetIsWarnedOfAndRefusedWhereThatIsAsked(t *testing.T) 
 		{"may evict", []string{"--appendonly", "yes", "--maxmemory", "100mb", "--maxmemory-policy", "allkeys-lru"}, "evicts keys when its memory is full (maxmemory-policy allkeys-lru)"},
 		{"evicts what has a time only", []string{"--appendonly", "yes", "--maxmemory", "100mb", "--maxmemory-policy", "volatile-lru"}, ""},
 		{"snapshots", []string{"--save", "3600 1"}, ""},
-		{"not to be looked at", []string{"--appendonly", "yes", "--user", "default", "on", "nopass", "~*", "&*", "+@all", "-config"}, "does not let us look"},
+		{"not to be looked at", []string{"--appendonly", "yes", "--user", "default", "on", "nopass", "~*", "&*", "+@all", "-config"}, "does not show its settings"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			r := testservers.StartRedis(t, c.settings...)

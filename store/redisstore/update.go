@@ -133,7 +133,7 @@ func (s *Store) unsure(ctx context.Context, err error) error {
 // conflict reads the answer of commit.lua when it has done nothing.
 func (s *Store) conflict(k oneseat.Key, now []rueidis.RedisMessage) (held, error) {
 	if len(now) != 4 {
-		return held{}, errors.New("the commit script answered something else")
+		return held{}, errors.New("the answer of the commit script has another form")
 	}
 	clock, err := readClock(now[2:])
 	if err != nil {
@@ -161,7 +161,7 @@ func spell(version uint64) string {
 // readClock reads the answer to TIME.
 func readClock(t []rueidis.RedisMessage) (micros int64, err error) {
 	if len(t) != 2 {
-		return 0, errors.New("TIME answered something else")
+		return 0, errors.New("the answer to TIME has another form")
 	}
 	seconds, err := t[0].AsInt64()
 	if err == nil {

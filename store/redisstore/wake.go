@@ -41,7 +41,7 @@ func (s *Store) announce() {
 		err := s.client.Do(ctx, b.Publish().Channel(s.names.wake()).Message(strconv.FormatUint(s.fresh.Swap(0), 16)).Build()).Error()
 		cancel()
 		if err != nil && !broken && s.life.Err() == nil {
-			s.log.Warn("redisstore: other nodes cannot be told of what is committed here; they read the log on time instead", "error", s.explain(s.life, err))
+			s.log.Warn("redisstore: commits of this node cannot be announced; other nodes find them when they next read the log", "error", s.explain(s.life, err))
 		}
 		if broken = err != nil; broken {
 			s.pause(100 * time.Millisecond) // after a failure the next try may wait
@@ -100,7 +100,7 @@ func (s *Store) Wake(ctx context.Context, wake func(partition int)) error {
 	case s.life.Err() != nil:
 		return oneseat.ErrStoreClosed
 	case err == nil:
-		err = errors.New("the subscription was ended")
+		err = errors.New("the server ended the subscription")
 	}
 	return s.explain(ctx, err)
 }
