@@ -41,6 +41,7 @@ var sections = []section{
 	{"feed", brokenFeed},
 	{"postgres", postgres},
 	{"redis", redis},
+	{"counts", counts},
 	{"devices", devices},
 }
 

@@ -53,6 +53,8 @@ func (n *pgNode) fill(first, last int) {
 			k := oneseat.KeyOf("default", a)
 			return []any{k[:], now.UnixMicro(), now.Add(24 * time.Hour), strings.ReplaceAll(roster, account(0), a), "default", a}, nil
 		})))
+	must(n.pool.Exec(ctx, "DELETE FROM oneseat_counts"))
+	must(n.pool.Exec(ctx, "INSERT INTO oneseat_counts SELECT realm, epoch, 0, accounts, sessions, streams FROM oneseat_recount"))
 	must(n.pool.Exec(ctx, "VACUUM ANALYZE oneseat_rosters"))
 }
 

@@ -64,6 +64,11 @@ func (d *database) fill() {
 		k := oneseat.KeyOf("default", account(i))
 		_, err = insert.Exec(now, now+int64(24*time.Hour/time.Microsecond), roster, account(0), account(i), k[:], account(i))
 	}
+	for _, statement := range []string{"DELETE FROM oneseat_counts", "INSERT INTO oneseat_counts SELECT realm, epoch, accounts, sessions, streams FROM oneseat_recount"} {
+		if err == nil {
+			_, err = tx.Exec(statement)
+		}
+	}
 	if err == nil {
 		err = tx.Commit()
 	}
