@@ -490,7 +490,7 @@ func TestTheOperatorHearsWhatASweepFound(t *testing.T) {
 					signIn(t, r, account, oneseat.SignInRequest{})
 				}
 				heard.Reset()
-				reached := false
+				var reached atomic.Bool
 				r.set(func() {
 					r.due = func(context.Context, string, int) ([]oneseat.Key, error) {
 						return []oneseat.Key{oneseat.KeyOf(realm, "a"), oneseat.KeyOf(realm, "b"), oneseat.KeyOf(realm, "c")}, tt.due
@@ -501,7 +501,7 @@ func TestTheOperatorHearsWhatASweepFound(t *testing.T) {
 								return oneseat.View{}, err
 							}
 						}
-						reached = true
+						reached.Store(true)
 						return next(ctx, k, c)
 					}
 				})
@@ -519,8 +519,8 @@ func TestTheOperatorHearsWhatASweepFound(t *testing.T) {
 					}
 					rest = after
 				}
-				if reached != tt.swept {
-					t.Errorf("the last account was reached: %v", reached)
+				if reached.Load() != tt.swept {
+					t.Errorf("the last account was reached: %v", reached.Load())
 				}
 			})
 		})
