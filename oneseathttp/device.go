@@ -11,7 +11,7 @@ import (
 	"github.com/oneseat/oneseat/internal/device"
 )
 
-// deviceOf is what is kept of the device that asks.
+// deviceOf returns the device that a request comes from.
 func (g *Guard) deviceOf(r *http.Request) oneseat.Device {
 	d := device.Of(r.Header)
 	d.IP = g.clientIP(r)
@@ -47,7 +47,8 @@ func (g *Guard) trusts(host string) bool {
 	return err == nil && slices.ContainsFunc(g.config.TrustedProxies, func(p netip.Prefix) bool { return p.Contains(a.Unmap()) })
 }
 
-// notTrusted logs once that somebody who is not trusted asks on behalf of others.
+// notTrusted logs once that a request with a proxy's header comes from an address
+// that is not trusted.
 func (g *Guard) notTrusted(r *http.Request, peer string) {
 	header := forwarded(r)
 	if header == "" {

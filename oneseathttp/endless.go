@@ -13,10 +13,10 @@ const (
 	sendWithin = 10 * time.Second // a client that takes longer to take a part is dropped
 )
 
-// Endless is an answer that goes on until its client goes, its session ends or
-// the application has no more to say: server-sent events, a picture that moves.
-// It is used by the handler's goroutine, which ends with the request's context or
-// with an error of Send:
+// Endless is an answer without an end, such as server-sent events or a picture that
+// moves. It goes on until the client leaves, the session ends, or the handler
+// returns. Only the handler's goroutine uses it. The handler returns when the
+// request's context is done, or when Send returns an error:
 //
 //	e, ok := oneseathttp.NewEndless(w, r, "text/event-stream", nil)
 //	for ok {
@@ -30,8 +30,8 @@ const (
 //		}
 //	}
 //
-// Where answers cannot be sent in parts (behind [http.TimeoutHandler], for one)
-// it is a long poll: the first Send after the opening ends the answer, and the
+// Where an answer cannot be sent in parts, as behind [http.TimeoutHandler], an
+// Endless is a long poll: the first Send after the opening ends the answer, and the
 // client asks again.
 type Endless struct {
 	w    http.ResponseWriter
@@ -50,7 +50,7 @@ func NewEndless(w http.ResponseWriter, r *http.Request, contentType string, open
 	}
 	h := w.Header()
 	h.Set("Content-Type", contentType)
-	h.Set("X-Accel-Buffering", "no") // nginx would keep the news to itself
+	h.Set("X-Accel-Buffering", "no") // nginx would hold the parts back
 	if h.Get("Cache-Control") == "" {
 		h["Cache-Control"] = noStore
 	}
@@ -63,7 +63,7 @@ func NewEndless(w http.ResponseWriter, r *http.Request, contentType string, open
 	every := beatEvery
 	if errors.Is(err, http.ErrNotSupported) { // a long poll
 		err = nil
-		if until, ok := r.Context().Deadline(); ok { // to answer before somebody else does
+		if until, ok := r.Context().Deadline(); ok { // to answer before the handler's time is over
 			every = min(every, time.Until(until)*3/4)
 		}
 	}
@@ -71,13 +71,14 @@ func NewEndless(w http.ResponseWriter, r *http.Request, contentType string, open
 	return e, err == nil
 }
 
-// Beat is when something has to be sent, so that nobody in between takes the
-// connection for dead; in a long poll, when it has to be answered.
+// Beat returns a channel that receives when something has to be sent, because a proxy
+// closes a connection that is silent for long. In a long poll it receives when the
+// answer has to be given.
 func (e *Endless) Beat() <-chan time.Time { return e.beat.C }
 
-// Send sends a part, now and whole. An error means that the answer is over:
-// return. The deadline stands only while something is sent, for what is idle is
-// not stuck.
+// Send sends a part and returns when it has left the server. An error means that the
+// answer is over. A client that takes more than 10 seconds to take a part is
+// dropped; between parts there is no deadline.
 func (e *Endless) Send(part []byte) error {
 	// A server without deadlines (a test's recorder) drops no slow client.
 	if err := e.c.SetWriteDeadline(time.Now().Add(sendWithin)); err != nil && !errors.Is(err, http.ErrNotSupported) {
@@ -90,8 +91,8 @@ func (e *Endless) Send(part []byte) error {
 	return e.c.Flush()
 }
 
-// ServerSentEvent is an event as it goes into an answer of the type
-// "text/event-stream". The data is sent as JSON.
+// ServerSentEvent returns an event in the form of an answer of the type
+// "text/event-stream". The data is JSON.
 func ServerSentEvent(name string, data any) ([]byte, error) {
 	b, err := json.Marshal(data)
 	if err != nil {

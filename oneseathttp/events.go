@@ -11,13 +11,13 @@ import (
 
 const streamsMost = 32 // of one session: a browser needs one, or one for each tab where tabs cannot share it
 
-// streams counts the event streams that are open, by session.
+// streams counts the open event streams of each session.
 type streams struct {
 	mu   sync.Mutex
 	open map[oneseat.SessionID]int
 }
 
-// enter counts one more, or returns false if that is too many.
+// enter counts one more. It returns false if the session has as many as it may.
 func (s *streams) enter(id oneseat.SessionID) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -39,13 +39,13 @@ func (s *streams) leave(id oneseat.SessionID) {
 	}
 }
 
-// events tells one browser of its own session: "session" at once, "ended" when
-// it has ended, and then the stream is over. A browser whose session had ended
-// before it asked is told so in the same way: an EventSource cannot read a
-// refusal. Somebody without a session gets the refusal, another site's page 403.
+// events is the event stream of one browser: "session" at once, and "ended" when the
+// session has ended, which ends the stream. A browser whose session ended before
+// gets "ended" at once, because an EventSource cannot read a refusal. A browser that
+// had no session is refused, and a page of another site gets 403.
 //
-// The goroutine is the request's. It ends with the session, the client's
-// connection, a client that does not read, or the registry.
+// It runs on the request's goroutine. It ends with the session, with the client's
+// connection, when the client does not read, or when the registry is closed.
 func (g *Guard) events(w http.ResponseWriter, r *http.Request) {
 	q := requestOf(r.Context())
 	mine := q.holder.Session
@@ -63,7 +63,7 @@ func (g *Guard) events(w http.ResponseWriter, r *http.Request) {
 	case mine != nil:
 		defer g.streams.leave(mine.ID)
 	}
-	g.detach(r) // this stream is not cut: it has something to say first
+	g.detach(r) // this answer is not cut: it has something to say first
 	over := make(chan error, 1)
 	if mine != nil {
 		defer g.seats.AfterEnd(r.Context(), *mine, func(cause error) { over <- cause })()
@@ -88,8 +88,8 @@ func (g *Guard) events(w http.ResponseWriter, r *http.Request) {
 		case <-e.Beat():
 			ok = e.Send([]byte(": still here\n\n")) == nil
 		case cause := <-over:
-			// Closed, or unconfirmed because the store is down: the browser comes
-			// back in a second and is told then.
+			// Otherwise the registry was closed, or the store does not answer: the
+			// browser comes back in a second.
 			if ended, is := errors.AsType[*oneseat.EndedError](cause); is {
 				if news, err := ServerSentEvent("ended", g.problemOf(ended.Ending)); err == nil {
 					_ = e.Send(news) // an error is the client's connection
@@ -100,8 +100,8 @@ func (g *Guard) events(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// foreign says that a page of another origin asks. A browser would not let it
-// read the answer, but would hold the stream open (SSE-02).
+// foreign says that the request comes from a page of another origin. A browser does
+// not let that page read the answer, but would hold the event stream open.
 func foreign(r *http.Request) bool {
 	switch r.Header.Get("Sec-Fetch-Site") {
 	case "same-origin", "none":

@@ -122,7 +122,7 @@ func ExampleNew_wrongConfiguration() {
 	// Output:
 	// oneseathttp: New needs a registry: see oneseat.New
 	// oneseathttp: Config.SignInPath: "https://elsewhere.example/login" is not a path of this site, such as /login
-	// oneseathttp: Config.CookieName: "a b" is no cookie name, or brings a prefix of its own
+	// oneseathttp: Config.CookieName: "a b" cannot name a cookie, or begins with a prefix: the guard adds __Host- itself
 }
 
 // The same words on your sign-in page as in the browser's dialog and in the

@@ -14,8 +14,8 @@ import (
 	"github.com/oneseat/oneseat/internal/words"
 )
 
-// Config is what a [Guard] goes by. In every field but SignInPath zero means
-// the default. Functions are called on requests' goroutines, concurrently.
+// Config is the configuration of a [Guard]. In every field but SignInPath zero
+// means the default. Functions are called on requests' goroutines, concurrently.
 type Config struct {
 	// SignInPath is where a browser without a session is sent, for example
 	// "/login". A path of this site. Required.
@@ -26,25 +26,25 @@ type Config struct {
 	// direct plain-http request to a loopback address, as in development.
 	CookieName string
 
-	// Carrier is where the token travels. Default: a cookie of this host,
-	// HttpOnly and SameSite=Lax. See [Bearer], and the how-tos for scs and
-	// gorilla.
+	// Carrier moves the token between the application and its client. Default: a
+	// cookie of this host, HttpOnly and SameSite=Lax. See [Bearer], and the how-tos
+	// for scs and gorilla.
 	Carrier Carrier
 
-	// Account says who the application believes is asking, "" for nobody: for
-	// applications that keep sessions of their own. A token that is another
-	// account's is refused. Default: the token alone decides.
+	// Account is for an application that keeps sessions of its own. It returns the
+	// account that the application's session belongs to, "" for none. A token of
+	// another account is refused. Default: the token alone decides.
 	Account func(r *http.Request) string
 
-	// IssuedAt says when the application's own session was issued, the zero time
-	// if that is not known. It is asked for sessions that are older than oneseat,
-	// until [oneseat.Config.AdoptUntil].
+	// IssuedAt returns when the application's own session was issued, or the zero
+	// time if that is not known. It is called until [oneseat.Config.AdoptUntil], for
+	// sessions that are older than oneseat.
 	IssuedAt func(r *http.Request) time.Time
 
-	// Device overrides what is recognised of a device. recognised is made from
-	// the address and from what the client says: User-Agent, and the hints that
-	// Chromium sends by itself. An iPad often calls itself a Mac; docs/policies.md
-	// shows how a page tells the two apart.
+	// Device returns the device that a request comes from. recognised is what the
+	// guard made of the address, of User-Agent and of the hints that Chromium sends.
+	// A client can write anything there. An iPad often calls itself a Mac;
+	// docs/policies.md shows how a page tells the two apart. Default: recognised.
 	Device func(r *http.Request, recognised oneseat.Device) oneseat.Device
 
 	// TrustedProxies are the addresses of proxies whose X-Forwarded-For is believed.
@@ -60,7 +60,8 @@ type Config struct {
 	OnSignIn func(r *http.Request, s oneseat.Session)
 
 	// OnEnded is called when a request is refused because its session has ended,
-	// before the refusal is written: to drop what the application kept under it.
+	// before the refusal is written. There the application can drop what it kept for
+	// that session.
 	OnEnded func(w http.ResponseWriter, r *http.Request, e oneseat.Ending)
 }
 
@@ -73,15 +74,15 @@ type Guard struct {
 	ticket  cookie
 	words   words.Language
 	fades   bool      // a session may last longer than browsers keep our cookie
-	plain   sync.Once // says that development cookies are in use
-	proxied sync.Once // says that a proxy is not trusted
-	hides   sync.Once // says that a connection cannot be reached
-	loses   sync.Once // says that an adapter keeps a writer of its own
+	plain   sync.Once // logs that development cookies are in use
+	proxied sync.Once // logs that a proxy is not trusted
+	hides   sync.Once // logs that a connection cannot be reached
+	loses   sync.Once // logs that an adapter has a writer of its own
 	streams streams
 }
 
-// New returns a guard over a registry, or all that is wrong with the
-// configuration, joined.
+// New returns a guard over a registry. The error joins everything that is wrong
+// with the configuration.
 func New(seats *oneseat.Registry, c Config) (*Guard, error) {
 	var errs []error
 	bad := func(format string, args ...any) {
@@ -97,13 +98,13 @@ func New(seats *oneseat.Registry, c Config) (*Guard, error) {
 		c.CookieName = "oneseat"
 	}
 	if (&http.Cookie{Name: c.CookieName, Value: "x"}).Valid() != nil || strings.HasPrefix(c.CookieName, "__") {
-		bad("Config.CookieName: %q is no cookie name, or brings a prefix of its own", c.CookieName)
+		bad("Config.CookieName: %q cannot name a cookie, or begins with a prefix: the guard adds __Host- itself", c.CookieName)
 	}
 	if set := c.Carrier.Get != nil; set != (c.Carrier.Set != nil) || set != (c.Carrier.Clear != nil) {
-		bad("Config.Carrier: Get, Set and Clear belong together: set all three or none")
+		bad("Config.Carrier: Get, Set and Clear belong together: set all three, or none to have a cookie")
 	}
 	if c.IssuedAt != nil && c.Account == nil {
-		bad("Config.IssuedAt: there is nothing to ask it about without Account")
+		bad("Config.IssuedAt: it is called for sessions of the application, which only Account finds: set Account too")
 	}
 	if c.FinishWithin == 0 {
 		c.FinishWithin = finishWithin
@@ -113,7 +114,7 @@ func New(seats *oneseat.Registry, c Config) (*Guard, error) {
 	}
 	for _, p := range c.TrustedProxies {
 		if !p.IsValid() || p.Bits() == 0 {
-			bad("Config.TrustedProxies: %v would trust everybody: name the proxies' own addresses", p)
+			bad("Config.TrustedProxies: %v is every address, so every client would be believed: name the addresses of your proxies", p)
 		}
 	}
 	if err := errors.Join(errs...); err != nil {
@@ -128,22 +129,23 @@ func New(seats *oneseat.Registry, c Config) (*Guard, error) {
 	return g, nil
 }
 
-// Wrap serves next with what the request's session is: see [oneseat.SessionFrom]
-// and [oneseat.EndingFrom]. It lets everybody in. The context of a request with
-// a session is cancelled when that session ends, with an *[oneseat.EndedError]
-// as its cause, and then: if nothing has been sent yet, the refusal is; else the
-// transfer is broken off.
+// Wrap finds the session of each request and serves next, with a session or
+// without. next reads it by [oneseat.SessionFrom] and [oneseat.EndingFrom].
 //
-// The answer to whoever brings a token is marked "no-store", since it may depend
-// on whose it is. A handler that knows better sets Cache-Control itself.
+// When the session ends while next runs, the request's context is cancelled, with
+// an *[oneseat.EndedError] as its cause. If nothing has been sent yet, the client
+// gets the refusal. Otherwise the transfer is broken off.
+//
+// The answer to a request with a token is marked "no-store", because it may depend
+// on the account. A handler whose answer does not depend on it sets Cache-Control
+// itself.
 func (g *Guard) Wrap(next http.Handler) http.Handler {
 	return g.around(func(w http.ResponseWriter, r *http.Request, _ *request) { next.ServeHTTP(w, r) })
 }
 
-// Require serves next to requests with a session only. Others get the refusal:
-// a browser is sent to the sign-in page, a program gets 401 and the reason; 503
-// if the store did not answer. It does what Wrap does where Wrap is not around
-// it.
+// Require serves next to requests with a session only. Other requests are refused:
+// a browser is sent to the sign-in page, a program gets 401 and the reason. If the
+// store did not answer, both get 503. Require works with Wrap around it and without.
 func (g *Guard) Require(next http.Handler) http.Handler {
 	return g.around(func(w http.ResponseWriter, r *http.Request, q *request) {
 		if q.holder.Session == nil {
@@ -154,12 +156,12 @@ func (g *Guard) Require(next http.Handler) http.Handler {
 	})
 }
 
-// around serves next with what the request's session is, and finds that out
-// where nothing around it has.
+// around serves next with the request's session. It looks the session up unless a
+// guard around it has done so.
 func (g *Guard) around(next func(http.ResponseWriter, *http.Request, *request)) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if q := requestOf(r.Context()); q != nil && q.guard == g {
-			if !q.out.leads(w) { // an adapter has lost it
+			if !q.out.leads(w) { // an adapter has put its own writer in the place of ours
 				w = &writer{below: w, q: q}
 			}
 			next(w, r, q)
@@ -169,8 +171,8 @@ func (g *Guard) around(next func(http.ResponseWriter, *http.Request, *request)) 
 	})
 }
 
-// Refuse answers a request as Require does when its session is not live, for a
-// handler that decides by itself.
+// Refuse answers a request as Require does when there is no live session. It is for
+// a handler that decides by itself whether it needs one.
 func (g *Guard) Refuse(w http.ResponseWriter, r *http.Request) {
 	var why error = oneseat.ErrNoSession
 	if q := requestOf(r.Context()); q != nil && q.why != nil {
@@ -187,7 +189,7 @@ func (g *Guard) serve(w http.ResponseWriter, r *http.Request, next func(http.Res
 	ctx := oneseat.NewContext(r.Context(), &q.holder)
 	if token, ok := g.presented(w, r, q); ok {
 		w.Header()["Cache-Control"] = noStore
-		// Made before the session is entered, which may end at that moment.
+		// Made first: the session may end as soon as it has been found.
 		held, cancel := context.WithCancelCause(ctx)
 		q.cancel = cancel
 		if r.Body != nil && r.Body != http.NoBody {
@@ -207,7 +209,7 @@ func (g *Guard) serve(w http.ResponseWriter, r *http.Request, next func(http.Res
 		}
 		why := q.why
 		cancel(why)
-		q = g.begin(w, r) // another: a session of somebody else may still be ending the first
+		q = g.begin(w, r) // a new record: the old one may still be told that the session of another account has ended
 		q.why, ctx = why, oneseat.NewContext(r.Context(), &q.holder)
 		if over, ok := errors.AsType[*oneseat.EndedError](why); ok {
 			q.holder.Ending = &over.Ending
@@ -217,7 +219,7 @@ func (g *Guard) serve(w http.ResponseWriter, r *http.Request, next func(http.Res
 	next(&q.out, r.WithContext(ctx), q)
 }
 
-// begin makes the record of a request of which nothing is known yet.
+// begin makes the record of a request whose session is not known yet.
 func (g *Guard) begin(w http.ResponseWriter, r *http.Request) *request {
 	q := &request{guard: g, http1: r.ProtoMajor == 1}
 	q.out = writer{below: w, q: q}
@@ -225,14 +227,14 @@ func (g *Guard) begin(w http.ResponseWriter, r *http.Request) *request {
 	return q
 }
 
-// presented returns the token that a request is to be judged by.
+// presented returns the token of a request, and whether there is one.
 func (g *Guard) presented(w http.ResponseWriter, r *http.Request, q *request) (string, bool) {
 	token := g.carrier.Get(r)
 	if g.config.Account == nil {
 		return token, token != ""
 	}
 	if q.account = g.config.Account(r); q.account == "" {
-		return "", false // the application knows nobody: nobody is signed in
+		return "", false // without a session of the application's there is none of ours
 	}
 	if token == "" {
 		token, q.why = g.adopt(w, r, q.account)
@@ -240,7 +242,8 @@ func (g *Guard) presented(w http.ResponseWriter, r *http.Request, q *request) (s
 	return token, token != ""
 }
 
-// enter finds the session of a token and ties the request to it.
+// enter finds the session of a token. From then on the session's end cuts the
+// request.
 func (g *Guard) enter(r *http.Request, q *request, token string) (*oneseat.Session, error) {
 	s, err := g.seats.CheckAndWatch(r.Context(), token, !background(r), &q.holding, q)
 	q.holder.Rotated = q.holding.Rotated()
@@ -251,9 +254,9 @@ func (g *Guard) enter(r *http.Request, q *request, token string) (*oneseat.Sessi
 	return s, err
 }
 
-// background says that a request is not a person's doing: an event stream,
-// which reconnects by itself, our script's question, or a player's heartbeat. It
-// keeps no session from idling (TMO-04).
+// background says that a program made the request by itself: an event stream that
+// reconnects, our script's question, a player's heartbeat. Such a request is no
+// activity, so an idle session still times out.
 func background(r *http.Request) bool {
 	switch r.URL.Path {
 	case Path + "session", Path + "events":
@@ -262,6 +265,8 @@ func background(r *http.Request) bool {
 	return strings.HasPrefix(r.URL.Path, Path+"stream/") || strings.HasPrefix(r.Header.Get("Accept"), "text/event-stream")
 }
 
+// requestOf returns the record of the request that a context belongs to, or nil
+// where no guard stands around it.
 func requestOf(ctx context.Context) *request {
 	h := oneseat.FromContext(ctx)
 	if h == nil {

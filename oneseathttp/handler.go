@@ -24,7 +24,7 @@ var devicesHTML string
 
 var devicesPage = template.Must(template.New("devices").Parse(devicesHTML))
 
-// Handler serves, under [Path], what a browser needs of oneseat:
+// Handler serves, under [Path], what browsers need:
 //
 //	GET  /oneseat/events              server-sent events: "session", then "ended"
 //	GET  /oneseat/session             whose page this is; no activity
@@ -57,8 +57,8 @@ func (g *Guard) Handler() http.Handler {
 	return http.NewCrossOriginProtection().Handler(mux)
 }
 
-// current serves requests of a live session by the token in force. A token that
-// was rotated away has seconds left, and those only to check and to sign out.
+// current serves next to requests of a live session that bring its token in force.
+// The token before a rotation is good for seconds, to check and to sign out only.
 func (g *Guard) current(next http.HandlerFunc) http.Handler {
 	return g.Require(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if oneseat.FromContext(r.Context()).Rotated {
@@ -78,8 +78,8 @@ func asset(contentType string, body []byte) http.HandlerFunc {
 	}
 }
 
-// own lists the sessions of the request's account. It answers the request
-// itself when that cannot be done.
+// own lists the sessions of the request's account. If it returns false it has
+// answered the request.
 func (g *Guard) own(w http.ResponseWriter, r *http.Request) (mine oneseat.Session, all []answer.Session, ok bool) {
 	mine, _ = oneseat.SessionFrom(r.Context())
 	live, err := g.seats.Sessions(r.Context(), mine.Account)
@@ -149,7 +149,8 @@ func (g *Guard) endOthers(w http.ResponseWriter, r *http.Request) {
 	g.ended(w, r, n, Path+"devices")
 }
 
-// ended answers what has ended sessions: a form's browser goes back to a page.
+// ended answers a request that has ended n sessions. A browser that posted a form is
+// sent to a page.
 func (g *Guard) ended(w http.ResponseWriter, r *http.Request, n int, page string) {
 	if browser(r) {
 		http.Redirect(w, r, page, http.StatusSeeOther)

@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// Hijack gives the connection to the handler. It is closed when the session
+// Hijack gives the connection to the handler. The guard closes it when the session
 // ends.
 func (w *writer) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	q := w.q
@@ -36,21 +36,21 @@ func (w *writer) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	return held, rw, nil
 }
 
-// heldConn is a hijacked connection. It may outlive its handler, and is held by
-// its session until it is closed.
+// heldConn is a hijacked connection. It may outlive its handler. It is closed when the
+// session ends.
 type heldConn struct {
 	net.Conn
 	q *request
 }
 
-// Close closes the connection; the session's end does not concern it any more.
+// Close closes the connection, and stops the watch of the session.
 func (c heldConn) Close() error {
 	c.q.release()
 	return c.Conn.Close()
 }
 
-// halfConn is a heldConn that can say "no more from here" and still read, as TCP
-// and TLS can.
+// halfConn is a heldConn whose sending half can be closed while the other half is
+// still read, as with TCP and TLS.
 type halfConn struct {
 	heldConn
 	half halfCloser
@@ -58,13 +58,13 @@ type halfConn struct {
 
 type halfCloser interface{ CloseWrite() error }
 
-// CloseWrite ends what is sent, and leaves what is received open.
+// CloseWrite closes the sending half.
 func (c halfConn) CloseWrite() error { return c.half.CloseWrite() }
 
 // OnCut has f called when the request's session ends while the handler has the
-// connection (after Hijack, as for a WebSocket), before it is closed: to send a
-// close frame. f has a second. Call it before or right after Hijack; it returns
-// false if the request has no session that could end.
+// connection, after Hijack. f runs before the connection is closed, and may send the
+// close frame of a WebSocket. It has a second. Call OnCut before Hijack or right after
+// it. It returns false if the request has no session that could end.
 func OnCut(r *http.Request, f func(cause error)) bool {
 	q := requestOf(r.Context())
 	if q == nil || q.cancel == nil {
@@ -91,8 +91,8 @@ func (q *request) seldom() *rare {
 	return q.rare
 }
 
-// closeGrace bounds what OnCut's function may take: the connection is closed
-// then in any case.
+// closeGrace is how long the function of OnCut may take. Then the connection is
+// closed in any case.
 const closeGrace = time.Second
 
 // closeAfter closes the connection, after what the handler wants done first. An

@@ -27,9 +27,9 @@ var errReturned = errors.New("oneseathttp: the handler of this request has retur
 // request is one request under a guard. Its handler writes to out and reads from
 // in.
 //
-// The handler's goroutine writes; the registry's may cut at any moment. mu
-// guards the few words that both touch and is never held while bytes are sent,
-// so that a slow client cannot delay a cut.
+// The handler runs on the goroutine of the request. A goroutine of the registry may
+// cut the request at any moment. mu guards the fields that both use. It is never
+// held while bytes are sent, so a slow client cannot delay a cut.
 type request struct {
 	out     writer
 	in      body
@@ -54,14 +54,16 @@ type request struct {
 	mu    sync.Mutex
 }
 
-// now notes whose request it is from here on.
+// now sets the session that the request has from here on, and the token that the
+// browser holds.
 func (q *request) now(s *oneseat.Session, token string) {
 	q.holder.Session, q.holder.Ending, q.holder.Rotated, q.why = s, nil, false, nil
 	q.changed, q.token = true, token
 }
 
-// pass lets the handler send, with which the answer has come to a state at
-// least. Once the request is over it returns why, and nothing may be sent.
+// pass returns nil if the handler may send, and moves the state forward to the one
+// that sending leads to. Once the request is over it returns why, and nothing may be
+// sent.
 func (q *request) pass(to state) error {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -72,7 +74,7 @@ func (q *request) pass(to state) error {
 	return nil
 }
 
-// came notes that the answer has come to a state, also if it was cut meanwhile.
+// came moves the state forward, also when the request was cut meanwhile.
 func (q *request) came(to state) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -99,8 +101,8 @@ func (q *request) piece() int {
 	return piece
 }
 
-// because is the error of what was sent or read: the cause, if the request is
-// over.
+// because returns the error of a write or read: the cut's cause if the request is
+// over, else err.
 func (q *request) because(err error) error {
 	if err == nil {
 		return nil
@@ -154,7 +156,7 @@ func (q *request) cut(cause error) {
 	}
 }
 
-// release unties the request from whatever would cut it.
+// release stops every watch of the request, so that nothing cuts it any more.
 func (q *request) release() {
 	q.holding.Stop()
 	if q.also != nil {
@@ -176,12 +178,12 @@ func (g *Guard) CutWith(r *http.Request, s oneseat.Stream) error {
 	return nil
 }
 
-// finish ends a request whose handler has returned, or panicked. If it was cut,
-// the refusal is sent where nothing else was; a transfer that had begun is
-// broken off, so that the client does not take it for complete.
+// finish ends a request whose handler has returned or panicked. If the request was
+// cut and nothing has been sent, the refusal is sent. If something has been sent, the
+// transfer is broken off, so that the client does not take it for complete.
 //
-// An adapter may have lost the guard's writer, and something may have been sent
-// past it: nothing is appended to that.
+// An adapter may write to the server past the guard's writer. Nothing is appended to
+// what was sent in that way.
 func (q *request) finish(w http.ResponseWriter, r *http.Request) {
 	q.mu.Lock()
 	state, cause := q.state, q.over
@@ -204,7 +206,7 @@ func (q *request) finish(w http.ResponseWriter, r *http.Request) {
 	switch {
 	case broken && r.ProtoMajor == 3:
 		leaveUnfinished(w)
-	case !broken && q.http1: // End's deadline was for what might go past the guard
+	case !broken && q.http1: // SessionEnded's deadline was for what might go past the guard
 		_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(refuseWithin))
 	}
 	switch p := recover(); {
@@ -224,11 +226,11 @@ func (q *request) finish(w http.ResponseWriter, r *http.Request) {
 
 const refuseWithin = 10 * time.Second // a client that takes longer to read a refusal is dropped
 
-// breakOff panics, for the server to leave the answer without its proper end. A
-// middleware may recover from that and return, and then the server would end an
-// answer of unknown length as if it were whole. So where the goroutine is the
-// server's own, it ends as well: no recover stops that, and net/http does the same
-// for both.
+// breakOff panics, so that the server leaves the answer without its proper end. A
+// middleware may recover from the panic and return. Then the server would end an
+// answer of unknown length as if it were complete. So where the goroutine is the
+// server's own, it ends as well: no recover can prevent that, and net/http treats
+// both alike.
 func breakOff(p any) {
 	defer panic(p)
 	if ofServer() {
@@ -236,9 +238,9 @@ func breakOff(p any) {
 	}
 }
 
-// leaveUnfinished begins a part of an answer over HTTP/3 that cannot be sent, for
-// the deadline has passed. quic-go resets a stream with an unfinished part,
-// whatever happens to the panic.
+// leaveUnfinished begins a part of an answer over HTTP/3 that cannot be sent, because
+// the deadline has passed. quic-go resets an HTTP/3 stream with an unfinished part,
+// also when a middleware recovers from the panic.
 func leaveUnfinished(w http.ResponseWriter) {
 	w = innermost(w)
 	if http.NewResponseController(w).SetWriteDeadline(time.Unix(1, 0)) == nil {
@@ -246,9 +248,9 @@ func leaveUnfinished(w http.ResponseWriter) {
 	}
 }
 
-// ofServer says that this goroutine was started by net/http to serve a request
-// and does nothing else, so that it may end here. A handler of
-// http.TimeoutHandler, of another server or of a test runs on others.
+// ofServer says that net/http started this goroutine to serve one request, so that
+// it may end here. A handler runs on another goroutine behind http.TimeoutHandler,
+// under another server, and in a test that calls it.
 func ofServer() bool {
 	pcs := make([]uintptr, 128)
 	n := runtime.Callers(0, pcs)
@@ -268,8 +270,8 @@ func ofServer() bool {
 	}
 }
 
-// serving are the functions in which such a goroutine begins: HTTP/1.1, HTTP/2 as
-// it is bundled, and the same of golang.org/x/net, for HTTP/2 without TLS.
+// serving are the functions in which such a goroutine begins: of HTTP/1.1, of the
+// HTTP/2 that net/http bundles, and of golang.org/x/net for HTTP/2 without TLS.
 var serving = []string{
 	"net/http.(*conn).serve",
 	"net/http.(*http2serverConn).runHandler",

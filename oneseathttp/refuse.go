@@ -10,7 +10,7 @@ import (
 	"github.com/oneseat/oneseat/oneseathttp/internal/answer"
 )
 
-// problemOf is what a program is told of an ending.
+// problemOf is the body that tells a program of an ending.
 func (g *Guard) problemOf(e oneseat.Ending) answer.Problem {
 	n := noticeOf(g.words, e)
 	return answer.Problem{
@@ -19,7 +19,7 @@ func (g *Guard) problemOf(e oneseat.Ending) answer.Problem {
 	}
 }
 
-// problem is any other refusal. key is that of its words.
+// problem is the body of any other refusal. key is that of its words.
 func (g *Guard) problem(reason, key string, places ...string) (p answer.Problem) {
 	p.Reason = reason
 	p.Title, p.Detail = g.words.Pair(key, places...)
@@ -69,8 +69,8 @@ func (g *Guard) refuse(w http.ResponseWriter, r *http.Request, why error) {
 	answer.Refuse(w, http.StatusUnauthorized, said)
 }
 
-// browser says that a person would see the answer: a page, a frame, a picture.
-// A script's fetch is a program.
+// browser says that a person would see the answer: a page, a frame, a picture. The
+// fetch of a script counts as a program.
 func browser(r *http.Request) bool {
 	if dest := r.Header.Get("Sec-Fetch-Dest"); dest != "" {
 		return dest != "empty"
@@ -78,9 +78,9 @@ func browser(r *http.Request) bool {
 	return strings.Contains(r.Header.Get("Accept"), "text/html")
 }
 
-// LocalPath says that p is a path of this site and nothing else: not //host, no
-// scheme, no backslash, no control character. Ask it before redirecting to a
-// "next" that came with a request (WEB-10).
+// LocalPath says that p is a path of this site: it has no host, no scheme, no
+// backslash and no control character. Call it before you redirect to a path that
+// came with a request, as "next".
 func LocalPath(p string) bool {
 	if !strings.HasPrefix(p, "/") || strings.HasPrefix(p, "//") {
 		return false

@@ -9,26 +9,27 @@ import (
 	"github.com/oneseat/oneseat"
 )
 
-// SignIn gives the browser a session for the account, once the application has
-// verified who is asking. Call it before anything is written. The session that
-// the browser had is replaced; errors are those of [oneseat.Registry.SignIn].
+// SignIn gives the browser a session of the account. Call it after the application
+// has verified the password, and before anything is written. The new session takes
+// the place of the one that the browser had. Errors are those of
+// [oneseat.Registry.SignIn], and [ErrHeaderSent].
 //
-// The rest of the request belongs to the new session: [oneseat.SessionFrom]
-// returns it, and the old one's end does not cut the request.
+// From then on [oneseat.SessionFrom] returns the new session, and the end of the old
+// one does not cut the request.
 func (g *Guard) SignIn(w http.ResponseWriter, r *http.Request, account string) (oneseat.Session, error) {
 	grant, err := g.SignInWith(w, r, SignInOptions{Account: account})
 	return grant.Session, err
 }
 
-// SignInOptions are a sign-in with more said about it than who it is.
+// SignInOptions are what an application may say about a sign-in.
 type SignInOptions struct {
 	Account  string
-	Device   oneseat.Device // the zero Device: as recognised
+	Device   oneseat.Device // default: the device that the guard recognises
 	Override bool           // see [oneseat.SignInRequest]
 }
 
-// SignInWith is SignIn with more said about it. It returns the token as well,
-// for a program that carries it itself.
+// SignInWith is SignIn with options. It returns the token as well, for a program
+// that keeps the token itself.
 func (g *Guard) SignInWith(w http.ResponseWriter, r *http.Request, in SignInOptions) (oneseat.Grant, error) {
 	if tooLate(r) {
 		return oneseat.Grant{}, ErrHeaderSent
@@ -42,9 +43,9 @@ func (g *Guard) SignInWith(w http.ResponseWriter, r *http.Request, in SignInOpti
 	return g.granted(w, r, grant, id, err)
 }
 
-// Redeem signs in who was asked, see [oneseat.Registry.Redeem]: for an
-// application with a page of its own for that. The ticket is that of the
-// [oneseat.LimitError].
+// Redeem signs in a newcomer that was asked which sessions are to end, and ends the
+// sessions that it chose: see [oneseat.Registry.Redeem]. It is for an application that has its own
+// page for the question. The ticket is that of the [oneseat.LimitError].
 func (g *Guard) Redeem(w http.ResponseWriter, r *http.Request, ticket oneseat.Ticket, ids ...oneseat.SessionID) (oneseat.Grant, error) {
 	if tooLate(r) {
 		return oneseat.Grant{}, ErrHeaderSent
@@ -72,8 +73,8 @@ func tooLate(r *http.Request) bool {
 	return q.state >= sent
 }
 
-// client is who asks, with the device's id. The request's own session may end
-// by it.
+// client returns the browser or program that signs in, and the id of its device. The
+// end of the request's own session does not cut the request any more.
 func (g *Guard) client(r *http.Request) (from oneseat.SignInRequest, device string) {
 	g.detach(r)
 	device = g.device.get(r)
@@ -86,8 +87,9 @@ func (g *Guard) client(r *http.Request) (from oneseat.SignInRequest, device stri
 	return oneseat.SignInRequest{Token: g.token(r), DeviceID: device, Device: g.deviceOf(r)}, device
 }
 
-// granted gives the browser what came of a sign-in. One that was asked keeps its
-// device's id too: its ticket is good there only.
+// granted gives the browser what came of a sign-in: the token and the device's id. A
+// browser that was asked keeps the id too, because its ticket is good for that
+// device only.
 func (g *Guard) granted(w http.ResponseWriter, r *http.Request, grant oneseat.Grant, device string, err error) (oneseat.Grant, error) {
 	full, asked := errors.AsType[*oneseat.LimitError](err)
 	if asked = asked && full.Ticket != ""; (err == nil || asked) && device != "" {
@@ -103,13 +105,13 @@ func (g *Guard) granted(w http.ResponseWriter, r *http.Request, grant oneseat.Gr
 	return grant, nil
 }
 
-// SignOut ends the request's session, or the one that took its place in this
+// SignOut ends the request's session, or the session that took its place in this
 // browser meanwhile, and has the browser drop its token. It returns nil if there was
-// none, and [oneseat.ErrStoreUnavailable] if nothing was done. The request itself
-// finishes.
+// no session, and [oneseat.ErrStoreUnavailable] if nothing was done. The request
+// itself is not cut.
 //
-// The browser keeps its cookie where nothing was ended: the answer may arrive after
-// a newer sign-in.
+// If nothing was ended the browser keeps its cookie, because the answer may arrive
+// after that of a newer sign-in.
 func (g *Guard) SignOut(w http.ResponseWriter, r *http.Request) error {
 	g.detach(r)
 	w.Header()["Cache-Control"] = noStore
@@ -134,10 +136,10 @@ func (g *Guard) SignOut(w http.ResponseWriter, r *http.Request) error {
 	return err
 }
 
-// Rotate gives the browser a new secret for the session that it has, as after a
+// Rotate gives the browser a new token for the session that it has, as after a
 // change of password. Of several requests that rotate at once one succeeds, and the
-// others get [oneseat.ErrRotated]: answer them as if they had succeeded, the browser
-// has the new secret from the first. Other errors are those of
+// others get [oneseat.ErrRotated]. Answer those as if they had succeeded, because the
+// browser gets the new token from the first. Other errors are those of
 // [oneseat.Registry.Rotate].
 func (g *Guard) Rotate(w http.ResponseWriter, r *http.Request) (oneseat.Session, error) {
 	grant, err := g.seats.Rotate(r.Context(), g.token(r))
@@ -148,7 +150,7 @@ func (g *Guard) Rotate(w http.ResponseWriter, r *http.Request) (oneseat.Session,
 	return grant.Session, nil
 }
 
-// hand gives the browser what it was granted.
+// hand gives the browser the token of its session, and the request the session.
 func (g *Guard) hand(w http.ResponseWriter, r *http.Request, grant oneseat.Grant) {
 	g.carrier.Set(w, r, string(grant.Token), cookieLife(g.seats.Config()))
 	w.Header()["Cache-Control"] = noStore
@@ -157,7 +159,7 @@ func (g *Guard) hand(w http.ResponseWriter, r *http.Request, grant oneseat.Grant
 	}
 }
 
-// forget has the browser drop its token, and the request its session.
+// forget has the browser drop its token, and takes the session off the request.
 func (g *Guard) forget(w http.ResponseWriter, r *http.Request) {
 	g.carrier.Clear(w, r)
 	w.Header()["Cache-Control"] = noStore
@@ -166,8 +168,8 @@ func (g *Guard) forget(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// token is what the browser holds: what the request brought, or what it was
-// given since.
+// token is the one that the browser holds: the one that it was given in this request,
+// or else the one that it brought.
 func (g *Guard) token(r *http.Request) string {
 	if q := requestOf(r.Context()); q != nil && q.changed {
 		return q.token
@@ -175,15 +177,16 @@ func (g *Guard) token(r *http.Request) string {
 	return g.carrier.Get(r)
 }
 
-// detach lets a request finish that ends or replaces its own session.
+// detach lets a request finish that ends or replaces its own session: from then on
+// the session's end does not cut it.
 func (g *Guard) detach(r *http.Request) {
 	if q := requestOf(r.Context()); q != nil {
 		q.holding.Stop()
 	}
 }
 
-// adopt seats a session of the application's that is older than oneseat, until
-// the day that the registry was given, and returns its token.
+// adopt gives a session of oneseat to a session of the application's that is older
+// than oneseat, and returns its token. The registry allows that until its AdoptUntil.
 func (g *Guard) adopt(w http.ResponseWriter, r *http.Request, account string) (string, error) {
 	var issued time.Time
 	if g.config.IssuedAt != nil {
@@ -197,8 +200,8 @@ func (g *Guard) adopt(w http.ResponseWriter, r *http.Request, account string) (s
 	return string(grant.Token), nil
 }
 
-// isRefusal says that an error is an answer about the session, and not the lack
-// of one.
+// isRefusal says that an error is an answer: there is no such session, or no such
+// ticket. Any other error means that there was no answer.
 func isRefusal(err error) bool {
 	_, over := errors.AsType[*oneseat.EndedError](err)
 	_, ticket := errors.AsType[*oneseat.TicketError](err)

@@ -58,9 +58,8 @@ var siteHeaders = []string{
 	"Referrer-Policy", "Strict-Transport-Security", "Vary", "X-Content-Type-Options", "X-Frame-Options",
 }
 
-// WriteHeader sends the header, unless the request is over. What is sent before
-// it (1xx, but for a switch of protocols) is no answer yet: the refusal may still
-// follow.
+// WriteHeader sends the header, unless the request is over. A status 1xx, except the
+// switch of protocols, is not the answer yet: the refusal may still follow.
 func (w *writer) WriteHeader(status int) {
 	to := sent
 	if status >= 100 && status < 200 && status != http.StatusSwitchingProtocols {
@@ -96,8 +95,8 @@ func write[T []byte | string](w *writer, b T, pass func(io.Writer, T) (int, erro
 	}
 }
 
-// ReadFrom sends what src holds: a file by the kernel, where the connection can
-// do that.
+// ReadFrom sends everything that src holds. The kernel sends a file, where the
+// connection can do that.
 func (w *writer) ReadFrom(src io.Reader) (int64, error) {
 	if to, ok := w.below.(io.ReaderFrom); ok && regular(src) {
 		return w.sendFile(to, src)
@@ -128,8 +127,8 @@ func (w *writer) sendFile(to io.ReaderFrom, src io.Reader) (n int64, err error) 
 	return n, nil
 }
 
-// regular says that src is a file on a disk, or the beginning of one: the kernel
-// can send that, and reading it never waits for somebody.
+// regular says that src is a file on a disk, or the beginning of one. The kernel can
+// send such a file, and reading it never waits for another program.
 func regular(src io.Reader) bool {
 	if limited, ok := src.(*io.LimitedReader); ok {
 		src = limited.R
@@ -145,7 +144,7 @@ func regular(src io.Reader) bool {
 	return err == nil && info.Mode().IsRegular()
 }
 
-// source is what a body is copied from. It ends with the request.
+// source is a reader that a body is copied from. It ends with the request.
 type source struct {
 	io.Reader
 	q *request
@@ -194,8 +193,8 @@ func (w *writer) EnableFullDuplex() error {
 	return w.control((*http.ResponseController).EnableFullDuplex)
 }
 
-// control does something to the connection that takes no time. A cut comes
-// before or after it, never meanwhile.
+// control changes the connection, which takes no time. A cut comes before or after,
+// never in between.
 func (w *writer) control(do func(*http.ResponseController) error) error {
 	w.q.mu.Lock()
 	defer w.q.mu.Unlock()
@@ -218,8 +217,8 @@ func (w *writer) Push(target string, opts *http.PushOptions) error {
 	return http.ErrNotSupported
 }
 
-// CloseNotify tells once when the client has gone, or the request is over: for
-// libraries that were written before requests had contexts.
+// CloseNotify returns a channel that receives once, when the client has gone or the
+// request is over. It is for libraries that were written before requests had contexts.
 func (w *writer) CloseNotify() <-chan bool {
 	gone := make(chan bool, 2) // the client goes, and the request is cut
 	q := w.q
@@ -234,7 +233,7 @@ func (w *writer) CloseNotify() <-chan bool {
 	return gone
 }
 
-// leads says that what is written to w passes this writer.
+// leads says that everything that is written to from passes this writer.
 func (w *writer) leads(from http.ResponseWriter) bool {
 	for ; from != nil; from = unwrapped(from) {
 		if from == http.ResponseWriter(w) {
@@ -252,7 +251,7 @@ func unwrapped(w http.ResponseWriter) http.ResponseWriter {
 	return nil
 }
 
-// innermost is the writer beneath all others, as far as they let one look.
+// innermost is the writer beneath all others, as far as their Unwrap methods lead.
 func innermost(w http.ResponseWriter) http.ResponseWriter {
 	for next := unwrapped(w); next != nil; next = unwrapped(w) {
 		w = next
@@ -270,8 +269,8 @@ func reaches(w http.ResponseWriter) bool {
 	return false
 }
 
-// written says that an answer has begun which has not passed the guard's writer,
-// where a writer beneath tells: those of gin, negroni and their kind do.
+// written says that an answer has begun that did not pass the guard's writer. It is
+// known where a writer has a method Written, as those of gin and negroni have.
 func written(w http.ResponseWriter) bool {
 	for ; w != nil; w = unwrapped(w) {
 		if said, ok := w.(interface{ Written() bool }); ok {
@@ -281,11 +280,11 @@ func written(w http.ResponseWriter) bool {
 	return false
 }
 
-// begun says the same of any writer whose innermost is a server's own. Servers do
-// not tell, but this can be seen: a status that is none makes them panic, unless
-// the header has gone out, for then they do not look at it. The writers between
-// do not take part. Only for a request that was cut: net/http logs the second
-// case as a superfluous WriteHeader.
+// begun says the same where the innermost writer is a server's own. Servers have no
+// method for it, but they show it: WriteHeader(0) panics, unless the header has gone
+// out, because then the status is ignored. The writers in between are not called.
+// It is called for a request that was cut only, because net/http logs the second case
+// as a superfluous WriteHeader.
 func begun(w http.ResponseWriter) (yes bool) {
 	w = innermost(w)
 	switch fmt.Sprintf("%T", w) {
@@ -298,8 +297,8 @@ func begun(w http.ResponseWriter) (yes bool) {
 	return true
 }
 
-// body is the body of a request under a guard. Once that is over, reading it
-// returns why.
+// body is the body of a request under a guard. Once the request is over, Read returns
+// why.
 type body struct {
 	io.ReadCloser // nil: there is none
 	q             *request
@@ -311,23 +310,23 @@ func (b *body) Read(p []byte) (int, error) {
 	}
 	n, err := b.ReadCloser.Read(p)
 	if over := b.q.pass(open); over != nil {
-		return 0, over // what came with the cut is not handed on
+		return 0, over // what was read while the request was cut is not handed on
 	}
 	return n, err
 }
 
-// hidden says once that a connection cannot be reached.
+// hidden logs once that a connection cannot be reached.
 func (g *Guard) hidden(w http.ResponseWriter) {
 	g.hides.Do(func() {
-		g.seats.Config().Logger.Warn("a middleware around the guard hides the connection: a request that is cut while it waits in a write or read goes on waiting there. "+
-			"Give its ResponseWriter a method Unwrap() http.ResponseWriter, or put it inside of the guard", "writer", fmt.Sprintf("%T", innermost(w)))
+		g.seats.Config().Logger.Warn("a middleware around the guard hides the connection: a request that is cut while it waits in a write or a read goes on waiting. "+
+			"Give the middleware's ResponseWriter a method Unwrap() http.ResponseWriter, or put the middleware inside the guard", "writer", fmt.Sprintf("%T", innermost(w)))
 	})
 }
 
-// bypassed says once that handlers do not write to the guard's writer.
+// bypassed logs once that an answer did not pass the guard's writer.
 func (g *Guard) bypassed(w http.ResponseWriter) {
 	g.loses.Do(func() {
-		g.seats.Config().Logger.Warn("an answer did not pass the guard's writer: an adapter between the guard and the handler passes the request on and keeps a writer of its own, so nothing there can be cut. "+
+		g.seats.Config().Logger.Warn("an answer did not pass the guard's writer: an adapter between the guard and the handler passes the request on, and lets the handler write to another writer. Nothing there can be cut. "+
 			"See \"Frameworks and middleware\" in docs/howto", "writer", fmt.Sprintf("%T", w))
 	})
 }

@@ -1,15 +1,16 @@
-// oneseat.js tells every open page of this browser that its session has ended:
-// at once, why, and by what kind of device. A courtesy: the server refuses the
-// next request whether or not this runs.
+// oneseat.js tells every open page of this browser when its session ends, at once,
+// with the reason and the kind of device. It is a courtesy: the server refuses the
+// next request whether or not this script runs.
 //
 //   <script type="module" src="/oneseat/oneseat.js"></script>
 //
-// Page code may listen, and take over by preventing the default:
+// Code of the page may listen, and prevent the default to do something else:
 //
 //   addEventListener("oneseat:ended", (e) => { e.preventDefault(); show(e.detail) })
 //
-// One tab, the leader, holds the one stream (a browser allows six connections
-// to a site over HTTP/1.1); it tells the others. When it closes, another leads.
+// One tab, the leader, has the event stream and tells the other tabs, because a
+// browser allows six connections to a site over HTTP/1.1. When the leader closes,
+// another tab leads.
 
 const words = {}; // filled in by the server
 const say = (key, places = {}) => (words[key] ?? key).replace(/{(\w+)}/g, (_, place) => places[place]);
@@ -23,11 +24,11 @@ let dirty = false;
 
 addEventListener("input", (e) => { if (e.target.closest?.("form")) dirty = true; }, true);
 addEventListener("submit", () => { dirty = false; }, true);
-addEventListener("pageshow", (e) => { if (e.persisted) location.reload(); }); // from the back/forward cache
+addEventListener("pageshow", (e) => { if (e.persisted) location.reload(); }); // from the browser's memory, by Back
 
-// Whose page this is: what the page says (<meta name="oneseat-session">), or
-// else what the server says now. They differ when the browser has signed in
-// again since the page was made.
+// The session of this page: the page says it (<meta name="oneseat-session">), or else
+// the server says it now. The two differ when the browser has signed in again since
+// the page was made.
 const now = await ask();
 const session = document.querySelector("meta[name=oneseat-session]")?.content || now.session;
 if (now.status === 401) ended(now);
@@ -40,7 +41,7 @@ if (tabs && navigator.locks) {
   follow();
 }
 
-// follow holds the stream until it has told of an end.
+// follow keeps an event stream open until it has told of an end.
 async function follow() {
   for (let wait = 1000; !told; wait = Math.min(wait * 2, 30000)) {
     const end = await listen(() => { wait = 1000; });
@@ -53,8 +54,8 @@ async function follow() {
   }
 }
 
-// listen opens one stream. It resolves to what ended the session, or to null
-// when the stream broke and somebody should try again.
+// listen opens one event stream. It resolves to the data of the end, or to null when
+// the stream broke and has to be opened again.
 function listen(works) {
   return new Promise((resolve) => {
     const source = new EventSource(new URL("events", base));
@@ -73,7 +74,7 @@ function listen(works) {
   });
 }
 
-// ask asks the server: {session} if there is one, else the refusal's words.
+// ask asks the server. It returns {session} if there is one, else the refusal.
 async function ask() {
   try {
     const answer = await fetch(new URL("session", base), { headers: { Accept: "application/json" } });
@@ -84,7 +85,7 @@ async function ask() {
 }
 
 function ended(detail) {
-  if (told || (session && detail.session && session !== detail.session)) return; // another sign-in's
+  if (told || (session && detail.session && session !== detail.session)) return; // the end of another sign-in
   told = true;
   const event = new CustomEvent("oneseat:ended", { detail, cancelable: true });
   if (!dispatchEvent(event)) return;
@@ -101,9 +102,9 @@ function leave(detail) {
   location.assign(to);
 }
 
-// warn keeps what was being written on the screen until its writer has copied
-// it. The dialog is the page's to style; what is here gives way to any rule of
-// the page's, and needs no leave to have inline styles.
+// warn keeps the page on the screen, so that what was being written can be copied.
+// Every rule of the page comes before the rules here (:where). They are in a style
+// sheet of their own, which a Content-Security-Policy without inline styles allows.
 function warn(detail) {
   const look = new CSSStyleSheet();
   look.replaceSync(`

@@ -1,10 +1,10 @@
-// Package stream keeps an account to as many streams as it may play at once:
-// "five signed in, two playing". A player takes a stream with its session, keeps
-// it by a heartbeat, and gives it back when it is closed; what it plays is cut
-// when another takes the stream over.
+// Package stream limits how many streams an account plays at once: "five signed in,
+// two playing". A player starts a stream with its session, keeps it by heartbeats and
+// stops it when the player is closed. When another player takes the place of a
+// stream, the requests that play it are cut.
 //
-// It owns the player's requests and the script that makes them. The rule is the
-// registry's; requests are cut by the guard.
+// This package owns the player's requests and the script that makes them. The
+// registry has the rule, and the guard cuts the requests.
 package stream
 
 import (
@@ -26,33 +26,35 @@ const Path = oneseathttp.Path + "stream/"
 //go:embed stream.js
 var script []byte
 
-// Streams are the streams of the accounts of a registry. All methods are safe
-// for concurrent use.
+// Streams serves the players of a registry's accounts. All methods are safe for
+// concurrent use.
 type Streams struct {
 	seats *oneseat.Registry
 	guard *oneseathttp.Guard // over seats
 	words words.Language
 }
 
-// New returns the streams of a registry, behind a guard over the same.
+// New returns the streams of a registry. guard is a guard over the same registry.
 func New(seats *oneseat.Registry, guard *oneseathttp.Guard) *Streams {
 	return &Streams{seats, guard, words.English()}
 }
 
-// Handler serves the player's side, for requests with a session:
+// Handler serves players, for requests with a session:
 //
-//	POST /oneseat/stream/start      take a stream: "player", its random id; "instead", a stream to end for it
-//	POST /oneseat/stream/{id}/beat  keep it
-//	POST /oneseat/stream/{id}/stop  give it back
-//	GET  /oneseat/stream/stream.js  the script that does all that
+//	POST /oneseat/stream/start      start a stream: "player", the player's random id; "instead", a stream to end for it
+//	POST /oneseat/stream/{id}/beat  keep the stream
+//	POST /oneseat/stream/{id}/stop  stop the stream
+//	GET  /oneseat/stream/stream.js  the script that does all this
 //
-// start answers with the stream's id and how often to beat; 409 and who is
-// playing, if the account plays as many as it may. beat is answered when the next
-// one is due: 204; or at once: 410 and why, when another has taken the stream
-// over, and 404 when it has lapsed: start again.
+// start answers with the stream's id and with how often to beat. If the account plays
+// as many streams as it may, start answers 409, with those streams. beat answers 204
+// when the next beat is due. It answers 410 and why, at once, when another player has
+// taken the stream's place, and 404 when the stream was stopped or its player was
+// silent for too long: then start another.
 //
-// Mount it with mux.Handle(stream.Path, streams.Handler()). Requests of other
-// sites get 403. None of these is activity: a stream keeps no session from idling.
+// Mount it with mux.Handle(stream.Path, streams.Handler()). Requests of other sites
+// get 403. None of these requests is activity, so a session that only plays still
+// times out.
 func (s *Streams) Handler() http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("POST "+Path+"start", s.guard.Require(http.HandlerFunc(s.start)))
@@ -68,10 +70,10 @@ func (s *Streams) Handler() http.Handler {
 	return http.NewCrossOriginProtection().Handler(mux)
 }
 
-// Require serves next to requests that name a live stream of their session, in
-// the query as "stream", and cuts them when that ends. Others get what Handler's
-// beat answers. It does what [oneseathttp.Guard.Require] does where that is not
-// around it.
+// Require serves next to requests that name a live stream of their session, in the
+// query as "stream". They are cut when the stream ends. Other requests are refused as
+// by the beat of Handler. Require works with [oneseathttp.Guard.Require] around it and
+// without.
 func (s *Streams) Require(next http.Handler) http.Handler {
 	return s.guard.Require(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		mine, _ := oneseat.SessionFrom(r.Context())
@@ -113,8 +115,8 @@ func (s *Streams) start(w http.ResponseWriter, r *http.Request) {
 	answer.JSON(w, map[string]any{"stream": stream.ID, "beat_ms": s.every().Milliseconds()})
 }
 
-// beat is answered when the next one is due, or at once when the stream ends, so
-// that the player is told at that moment.
+// beat answers when the next beat is due, or at once when the stream ends, so that the
+// player learns of it at that moment.
 func (s *Streams) beat(w http.ResponseWriter, r *http.Request) {
 	mine, _ := oneseat.SessionFrom(r.Context())
 	id := oneseat.SessionID(r.PathValue("id"))
@@ -127,7 +129,7 @@ func (s *Streams) beat(w http.ResponseWriter, r *http.Request) {
 		defer due.Stop()
 		select {
 		case <-due.C:
-		case <-r.Context().Done(): // with the session, or the player
+		case <-r.Context().Done(): // the session has ended, or the player has gone
 			if over, ended := errors.AsType[*oneseat.EndedError](context.Cause(r.Context())); ended {
 				err = over
 			}
@@ -137,7 +139,7 @@ func (s *Streams) beat(w http.ResponseWriter, r *http.Request) {
 	s.done(w, r, err)
 }
 
-// every is how often a player beats: it may miss two.
+// every is how often a player beats. It may miss two beats.
 func (s *Streams) every() time.Duration { return s.seats.Config().StreamIdle / 3 }
 
 func (s *Streams) stop(w http.ResponseWriter, r *http.Request) {
@@ -147,7 +149,7 @@ func (s *Streams) stop(w http.ResponseWriter, r *http.Request) {
 
 func (s *Streams) done(w http.ResponseWriter, r *http.Request, err error) {
 	if over, ok := errors.AsType[*oneseat.EndedError](err); ok && over.Ending.Parent != "" && over.Ending.Reason != oneseat.ReasonDisplaced {
-		err = oneseat.ErrNoSession // it has lapsed or was stopped: no news but that there is none
+		err = oneseat.ErrNoSession // it was stopped, or its player was silent: nobody has taken its place
 	}
 	if err != nil {
 		s.refuse(w, r, err)
@@ -156,7 +158,7 @@ func (s *Streams) done(w http.ResponseWriter, r *http.Request, err error) {
 	w.WriteHeader(http.StatusNoContent)
 }
 
-// refuse answers a player that has no stream, or has one no longer.
+// refuse answers a player that has no stream, or whose stream has ended.
 func (s *Streams) refuse(w http.ResponseWriter, r *http.Request, err error) {
 	full, isFull := errors.AsType[*oneseat.LimitError](err)
 	over, isOver := errors.AsType[*oneseat.EndedError](err)
@@ -182,7 +184,7 @@ func (s *Streams) refuse(w http.ResponseWriter, r *http.Request, err error) {
 	}
 }
 
-// problem is a refusal. key is that of its words.
+// problem is the body of a refusal. key is that of its words.
 func (s *Streams) problem(reason, key string) (p answer.Problem) {
 	p.Reason = reason
 	p.Title, p.Detail = s.words.Pair(key)

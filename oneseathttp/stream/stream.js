@@ -1,14 +1,14 @@
-// stream.js keeps a stream for one player of this page: it takes one, beats for
-// it, and gives it back when the page goes.
+// stream.js keeps a stream for one player of this page. It starts a stream, sends its
+// heartbeats, and stops it when the page is left.
 //
 //   import { watch } from "/oneseat/stream/stream.js";
 //   watch(document.querySelector(".player"), {
-//     play(id) { video.src = "/media?stream=" + id; },   // there is a stream: play
-//     stop() { video.removeAttribute("src"); },           // there is none any more
+//     play(id) { video.src = "/media?stream=" + id; },   // the stream has started
+//     stop() { video.removeAttribute("src"); },           // the stream has ended
 //   });
 //
-// When the account plays as many streams as it may, or another device has taken
-// this one over, a panel over the element says so and offers to play here
+// When the account plays as many streams as it may, or another device has taken the
+// place of this stream, a panel over the element says so and offers to play here
 // instead. A reload, a seek or another quality keeps the stream.
 
 const words = {}; // filled in by the server
@@ -39,28 +39,28 @@ export function watch(element, { play, stop }) {
       beat(stream, said.beat_ms);
     } else if (said.status === 409) {
       offer(said);
-    } else if (said.status !== 401) { // that is oneseat.js's to tell
+    } else if (said.status !== 401) { // oneseat.js tells of a session that has ended
       timer = setTimeout(start, 3000);
     }
   }
 
-  // beat keeps the stream for as long as it is ours. The server holds its answer
-  // until the next beat is due, or the stream ends.
+  // beat keeps the stream as long as it is ours. The server answers when the next beat
+  // is due, or when the stream ends.
   async function beat(mine, every) {
     while (stream === mine) {
       const began = Date.now();
       const said = await post(mine + "/beat");
       if (stream !== mine) return; // given back meanwhile
       if (said.status === 410) return lost(said);
-      if (said.status === 404) { lost(); return start(); } // it has lapsed, as after sleep
+      if (said.status === 404) { lost(); return start(); } // nothing was heard of us for too long, as after sleep
       if (said.status === 401) return lost();
-      // One that was answered too soon, or not at all, is not sent again at once.
+      // A beat that was answered too soon, or not at all, is not repeated at once.
       const early = Math.min(every, 2000) - (Date.now() - began);
       if (early > 0) await new Promise((resolve) => setTimeout(resolve, early));
     }
   }
 
-  // lost takes down what plays, and says why.
+  // lost stops what plays, and says why.
   function lost(said) {
     clearTimeout(timer);
     stream = "";
@@ -76,7 +76,7 @@ export function watch(element, { play, stop }) {
     stop();
   }
 
-  // offer says what is in the way, with a button for each way round it.
+  // offer says why nothing plays, with a button for each way to play.
   function offer(said) {
     const others = said.streams ?? [];
     const panel = show(element, said);
@@ -91,7 +91,7 @@ export function watch(element, { play, stop }) {
 }
 
 
-// post sends a form; the answer has at least its status, 0 if none came.
+// post sends a form. It returns at least a status, which is 0 without an answer.
 async function post(path, body) {
   try {
     const answer = await fetch(new URL(path, base), { method: "POST", body, headers: { Accept: "application/json" } });
@@ -105,7 +105,7 @@ async function post(path, body) {
 function keptID() {
   const key = "oneseat player";
   let id = sessionStorage.getItem(key);
-  // A duplicated tab copies the storage; it is another player, and no reload.
+  // A tab that was duplicated has a copy of the storage, and is another player.
   if (!id || performance.getEntriesByType("navigation")[0]?.type === "navigate") {
     id = crypto.randomUUID?.() ?? Array.from(crypto.getRandomValues(new Uint8Array(16)), (b) => b.toString(16).padStart(2, "0")).join("");
     sessionStorage.setItem(key, id);
@@ -121,8 +121,9 @@ function hide(element) {
   element.querySelector(":scope > .oneseat-stream")?.remove();
 }
 
-// show puts the panel over the element. The page's own rules come before what is
-// here, which needs no leave to have inline styles.
+// show puts the panel over the element. Every rule of the page comes before the rules
+// here. They are in a style sheet of their own, which a Content-Security-Policy
+// without inline styles allows.
 let styled = false;
 function show(element, said) {
   hide(element);
