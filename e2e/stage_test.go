@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/chromedp/cdproto/network"
+	"github.com/chromedp/cdproto/page"
 	"github.com/chromedp/chromedp"
 )
 
@@ -82,6 +83,22 @@ func TestOnTheStageUnderRefuseTheSeatStaysWithWhoHasIt(t *testing.T) {
 	stage.click("#rush").has("64 were refused", "One seat, one survivor: the phone")
 	stage.click("#clear")
 	phone.told("revoked")
+}
+
+func TestAButtonOfTheStageSaysThatItDidNothing(t *testing.T) {
+	p := start(t)
+	b := newProfile(t).tab()
+	if _, err := chromedp.Call(b.ctx, page.AddScriptToEvaluateOnNewDocument, page.AddScriptToEvaluateOnNewDocumentParams{
+		Source: `const real = fetch; fetch = (to, how) => to === "/stage/rush" ? Promise.resolve(new Response("", { status: 429 })) : real(to, how);`,
+	}); err != nil {
+		t.Fatal(err)
+	}
+	stage, phone, _ := b.stage(p.stage)
+	phone.click("main form button")
+	phone.watches("ada")
+	stage.click("#rush").has("That did not work (429). Try again.").wait(`!document.querySelector("#rush").disabled`)
+	p.stop()
+	stage.click("#clear").has("The site did not answer. Is it still running?").wait(`!document.querySelector("#clear").disabled`)
 }
 
 func TestTheStageWorksByTheNameLocalhostToo(t *testing.T) {

@@ -23,11 +23,12 @@ var wordTables = []struct {
 	users []string
 }{
 	{"internal/words/english.go", []string{"oneseathttp"}},
+	{"internal/demo/english.go", []string{"internal/demo"}}, // beside the former
 }
 
 // In templates and in scripts a key is used like this.
 var (
-	inTemplate = regexp.MustCompile(`\$?\.(?:Say|Rich) "([^"]+)"`)
+	inTemplate = regexp.MustCompile(`(?:\.Say|\.Rich|\bsay|\brich) "([^"]+)"`)
 	inScript   = regexp.MustCompile(`\bsay\("([^"]+)"`)
 )
 
@@ -174,7 +175,18 @@ func wordFaults(tree fs.FS, table string, users []string) (faults []string, err 
 
 func TestEveryKeyOfWordsExistsAndIsUsed(t *testing.T) {
 	tree := os.DirFS(filepath.Join("..", ".."))
+	tables := map[string]string{} // by key
 	for _, w := range wordTables {
+		keys, err := keysIn(tree, w.table)
+		if err != nil || len(keys) < 50 {
+			t.Fatalf("%s: %d keys, %v", w.table, len(keys), err)
+		}
+		for key := range keys {
+			if other := tables[key]; other != "" {
+				t.Errorf("%s is in %s and in %s", key, other, w.table)
+			}
+			tables[key] = w.table
+		}
 		faults, err := wordFaults(tree, w.table, w.users)
 		if err != nil {
 			t.Fatal(err)

@@ -47,6 +47,7 @@ type Site struct {
 	c       Config
 	painter *painter
 	pages   *pages
+	words   wording
 	life    context.Context // ends with Close
 	end     context.CancelFunc
 	stage   stage
@@ -64,14 +65,14 @@ func New(c Config) (*Site, error) {
 		c.Logger = slog.Default()
 	}
 	c.Logger = slog.New(Seldom(c.Logger.Handler()))
-	s := &Site{c: c}
+	s := &Site{c: c, words: newWording()}
 	s.life, s.end = context.WithCancel(context.Background())
 	s.stage.init()
 	var err error
 	if s.painter, err = newPainter(); err != nil {
 		return nil, err
 	}
-	if s.pages, err = newPages(s.painter, c.Limit, c.Streams, c.WhenFull); err != nil {
+	if s.pages, err = newPages(s.painter, s.words, c.Limit, c.Streams, c.WhenFull); err != nil {
 		return nil, err
 	}
 	s.site = (&front{Site: s, guard: c.Guard}).routes()

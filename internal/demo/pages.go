@@ -5,7 +5,6 @@ import (
 	"crypto/sha256"
 	"embed"
 	"encoding/hex"
-	"fmt"
 	"html/template"
 	"maps"
 	"net/http"
@@ -63,9 +62,10 @@ type asset struct {
 	body []byte
 }
 
-func newPages(p *painter, limit, streams int, full oneseat.Policy) (*pages, error) {
-	ps := &pages{templates: map[string]*template.Template{}, asset: map[string]asset{}, limit: limit, rule: ruleWords(limit, streams, full)}
-	funcs := template.FuncMap{"iso": isoTime, "clock": clockTime, "day": dayTime, "ago": agoWords, "kind": kindWords, "names": Names}
+func newPages(p *painter, l wording, limit, streams int, full oneseat.Policy) (*pages, error) {
+	ps := &pages{templates: map[string]*template.Template{}, asset: map[string]asset{}, limit: limit, rule: l.rule(limit, streams, full)}
+	funcs := l.funcs()
+	maps.Copy(funcs, template.FuncMap{"iso": isoTime, "clock": clockTime, "day": dayTime})
 	base, err := template.New("base.html").Funcs(funcs).ParseFS(files, "pages/base.html")
 	if err != nil {
 		return nil, err
@@ -94,6 +94,9 @@ func newPages(p *painter, limit, streams int, full oneseat.Policy) (*pages, erro
 		body, err := files.ReadFile("assets/" + name)
 		if err != nil {
 			return nil, err
+		}
+		if name == "stage.js" {
+			body = l.Fill(body, "stage.")
 		}
 		ps.asset[name] = asset{kind, body}
 	}
@@ -152,7 +155,7 @@ func (f *front) show(w http.ResponseWriter, r *http.Request, status int, name st
 	var b bytes.Buffer
 	if err := f.pages.templates[name].ExecuteTemplate(&b, "base.html", p); err != nil {
 		f.c.Logger.Error("page", "name", name, "error", err)
-		http.Error(w, "this page could not be made", http.StatusInternalServerError)
+		http.Error(w, f.words.Say("site.page_defect"), http.StatusInternalServerError)
 		return
 	}
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
@@ -170,19 +173,4 @@ func dayTime(t time.Time) string {
 		return ""
 	}
 	return t.Local().Format("2 January 2006")
-}
-
-func agoWords(t time.Time) string {
-	switch d := time.Since(t); {
-	case d < 5*time.Second:
-		return "just now"
-	case d < 2*time.Minute:
-		return fmt.Sprintf("%d seconds ago", int(d.Seconds()))
-	case d < 2*time.Hour:
-		return fmt.Sprintf("%d minutes ago", int(d.Minutes()))
-	case d < 48*time.Hour:
-		return fmt.Sprintf("%d hours ago", int(d.Hours()))
-	default:
-		return fmt.Sprintf("%d days ago", int(d.Hours()/24))
-	}
 }

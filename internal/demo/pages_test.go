@@ -42,7 +42,7 @@ func TestTheRuleIsPutIntoWords(t *testing.T) {
 	for _, limit := range []int{1, 3} {
 		for _, policy := range []oneseat.Policy{oneseat.PolicyDisplace, oneseat.PolicyRefuse, oneseat.PolicyAsk} {
 			for _, streams := range []int{0, 1, 2} {
-				seen[ruleWords(limit, streams, policy)] = true
+				seen[newWording().rule(limit, streams, policy)] = true
 			}
 		}
 	}
@@ -60,7 +60,7 @@ func agesReadNaturally(t *testing.T) {
 		-time.Hour: "just now", time.Second: "just now", 30 * time.Second: "30 seconds ago", 5 * time.Minute: "5 minutes ago",
 		119 * time.Minute: "119 minutes ago", 3 * time.Hour: "3 hours ago", 100 * time.Hour: "4 days ago",
 	} {
-		if got := agoWords(time.Now().Add(-age)); got != want {
+		if got := newWording().ago(time.Now().Add(-age)); got != want {
 			t.Errorf("%v: %q, want %q", age, got, want)
 		}
 	}

@@ -28,7 +28,7 @@ func (f *front) home(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if !ok {
-		f.show(w, r, http.StatusOK, "welcome", page{Title: "Welcome"})
+		f.show(w, r, http.StatusOK, "welcome", page{Title: f.words.Say("site.welcome")})
 		return
 	}
 	live, err := f.c.Registry.Sessions(ctx, session.Account)
@@ -37,13 +37,13 @@ func (f *front) home(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	f.show(w, r, http.StatusOK, "members", page{
-		Title: "Live", Account: session.Account, Session: session, Live: live,
+		Title: f.words.Say("site.live"), Account: session.Account, Session: session, Live: live,
 		Changed: r.URL.Query().Has("changed"),
 	})
 }
 
 func (f *front) signInForm(w http.ResponseWriter, r *http.Request) {
-	p := page{Title: "Sign in", Next: after(r.URL.Query().Get("next"))}
+	p := page{Title: f.words.Say("site.sign_in"), Next: after(r.URL.Query().Get("next"))}
 	p.Session, _ = oneseat.SessionFrom(r.Context())
 	if e, ok := oneseat.EndingFrom(r.Context()); ok {
 		p.Told = tell(e)
@@ -107,7 +107,7 @@ func (f *front) signIn(w http.ResponseWriter, r *http.Request) {
 // may choose who goes, with oneseat's, which asks.
 func (f *front) full(w http.ResponseWriter, r *http.Request, full *oneseat.LimitError, who *proof, next string) {
 	if full.Ticket == "" {
-		f.show(w, r, http.StatusConflict, "full", page{Title: "All seats are taken", Live: full.Live, Name: who.name})
+		f.show(w, r, http.StatusConflict, "full", page{Title: f.words.Say("site.full"), Live: full.Live, Name: who.name})
 		return
 	}
 	// The ticket stands for the password. If that was changed meanwhile, the change
@@ -125,8 +125,8 @@ func (f *front) full(w http.ResponseWriter, r *http.Request, full *oneseat.Limit
 
 func (f *front) wrongSignIn(w http.ResponseWriter, r *http.Request, name, next string) {
 	f.show(w, r, http.StatusUnauthorized, "login", page{
-		Title: "Sign in", Name: name, Next: next,
-		Wrong: "That name and password do not belong together.",
+		Title: f.words.Say("site.sign_in"), Name: name, Next: next,
+		Wrong: f.words.Say("site.wrong"),
 	})
 }
 
@@ -144,7 +144,7 @@ func (f *front) passwordForm(w http.ResponseWriter, r *http.Request) {
 
 func (f *front) askPassword(w http.ResponseWriter, r *http.Request, status int, wrong string) {
 	session, _ := oneseat.SessionFrom(r.Context())
-	f.show(w, r, status, "password", page{Title: "Change the password", Session: session, Wrong: wrong})
+	f.show(w, r, status, "password", page{Title: f.words.Say("site.change_password"), Session: session, Wrong: wrong})
 }
 
 // changePassword sets another password, ends every other session of the
@@ -158,7 +158,7 @@ func (f *front) changePassword(w http.ResponseWriter, r *http.Request) {
 	session, _ := oneseat.SessionFrom(r.Context())
 	fresh := form.Get("new")
 	if fresh == "" || len(fresh) > maxPassword {
-		f.askPassword(w, r, http.StatusUnprocessableEntity, "The new password has to have 1 to 1024 characters.")
+		f.askPassword(w, r, http.StatusUnprocessableEntity, f.words.Say("site.wrong_new"))
 		return
 	}
 	found, err := f.c.Users.verify(r.Context(), session.Account, form.Get("current"))
@@ -174,7 +174,7 @@ func (f *front) changePassword(w http.ResponseWriter, r *http.Request) {
 		}
 	}
 	if !changed {
-		f.askPassword(w, r, http.StatusUnauthorized, "That is not the current password. Nothing was changed.")
+		f.askPassword(w, r, http.StatusUnauthorized, f.words.Say("site.wrong_current"))
 		return
 	}
 	// From here on everything is done even if this browser is gone, or signed
@@ -205,9 +205,9 @@ func (f *front) form(w http.ResponseWriter, r *http.Request) (url.Values, bool) 
 		return r.PostForm, true
 	}
 	if _, tooLarge := errors.AsType[*http.MaxBytesError](err); tooLarge {
-		f.show(w, r, http.StatusRequestEntityTooLarge, "error", page{Title: "Too much", Text: "That form was larger than any of ours."})
+		f.show(w, r, http.StatusRequestEntityTooLarge, "error", page{Title: f.words.Say("site.too_much"), Text: f.words.Say("site.too_much_more")})
 	} else {
-		f.show(w, r, http.StatusBadRequest, "error", page{Title: "Not understood", Text: "That form could not be read."})
+		f.show(w, r, http.StatusBadRequest, "error", page{Title: f.words.Say("site.not_read"), Text: f.words.Say("site.not_read_more")})
 	}
 	return nil, false
 }
@@ -229,14 +229,14 @@ func (f *front) fail(w http.ResponseWriter, r *http.Request, err error) {
 	}
 	f.c.Logger.ErrorContext(r.Context(), r.Pattern+" failed", "path", r.URL.Path, "error", err)
 	w.Header().Set("Retry-After", "2")
-	f.show(w, r, http.StatusServiceUnavailable, "error", page{Title: "Not now", Text: "The site cannot reach its records at this moment. Please try again."})
+	f.show(w, r, http.StatusServiceUnavailable, "error", page{Title: f.words.Say("site.not_now"), Text: f.words.Say("site.not_now_more")})
 }
 
 func (f *front) notFound(w http.ResponseWriter, r *http.Request) {
-	f.show(w, r, http.StatusNotFound, "error", page{Title: "No such page", Text: "There is nothing at this address."})
+	f.show(w, r, http.StatusNotFound, "error", page{Title: f.words.Say("site.no_page"), Text: f.words.Say("site.no_page_more")})
 }
 
 // crossSite answers a form that another site posted here.
 func (f *front) crossSite(w http.ResponseWriter, r *http.Request) {
-	f.show(w, r, http.StatusForbidden, "error", page{Title: "From another site", Text: "That request came from another site, so it was not carried out."})
+	f.show(w, r, http.StatusForbidden, "error", page{Title: f.words.Say("site.other_site"), Text: f.words.Say("site.other_more")})
 }

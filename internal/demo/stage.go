@@ -4,11 +4,11 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"net"
 	"net/http"
 	"net/netip"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -59,8 +59,7 @@ func hostOf(r *http.Request) string {
 func (f *front) onStage(next http.HandlerFunc) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if !f.c.Stage.shown(r) {
-			f.show(w, r, http.StatusForbidden, "error", page{Title: "Not under this name",
-				Text: "The stage is shown on this machine only. To show it under another name, start the demo with --hosts and that name."})
+			f.show(w, r, http.StatusForbidden, "error", page{Title: f.words.Say("site.other_name"), Text: f.words.Say("site.hosts")})
 			return
 		}
 		next(w, r)
@@ -70,13 +69,13 @@ func (f *front) onStage(next http.HandlerFunc) http.Handler {
 // StagePhone is the Device function of the phone's guard: both devices are the
 // same browser, so they are told apart by where they stand.
 func StagePhone(_ *http.Request, d oneseat.Device) oneseat.Device {
-	d.Label, d.Class = "the phone", "mobile"
+	d.Label, d.Class = newWording().Say("stage.the_phone"), oneseat.ClassMobile
 	return d
 }
 
 // StageLaptop is the Device function of the laptop's guard.
 func StageLaptop(_ *http.Request, d oneseat.Device) oneseat.Device {
-	d.Label, d.Class = "the laptop", "desktop"
+	d.Label, d.Class = newWording().Say("stage.the_laptop"), oneseat.ClassDesktop
 	return d
 }
 
@@ -119,7 +118,7 @@ type stageView struct {
 
 func (f *front) stagePage(w http.ResponseWriter, r *http.Request) {
 	st := f.c.Stage
-	f.show(w, r, http.StatusOK, "stage", page{Title: "The stage", Stage: stageView{
+	f.show(w, r, http.StatusOK, "stage", page{Title: f.words.Say("stage.title"), Stage: stageView{
 		Phone: st.origin(r, st.PhonePort), Laptop: st.origin(r, st.LaptopPort), Account: Names()[0], Rush: rushed,
 		Displaces: f.c.Limit == 1 && f.c.WhenFull != oneseat.PolicyRefuse,
 	}})
@@ -158,7 +157,7 @@ func (f *front) stageEvents(w http.ResponseWriter, r *http.Request) {
 		defer func() { <-f.stage.watching }()
 	default:
 		w.Header().Set("Retry-After", "5")
-		http.Error(w, "too many are watching the stage", http.StatusServiceUnavailable)
+		http.Error(w, f.words.Say("stage.full_house"), http.StatusServiceUnavailable)
 		return
 	}
 	ctx := r.Context()
@@ -202,7 +201,7 @@ func (f *front) gather(ctx context.Context, e oneseat.Event, more <-chan oneseat
 	news := make([]happening, 0, 2)
 	for ok := true; ok && len(news) < maxTold; {
 		if slices.Contains(Names(), e.Account) {
-			news = append(news, happening{e.Type, e.Reason, e.Account, e.At, eventWords(e)})
+			news = append(news, happening{e.Type, e.Reason, e.Account, e.At, f.words.event(e)})
 		}
 		select {
 		case e, ok = <-more:
@@ -225,7 +224,7 @@ func (f *front) roster(ctx context.Context) ([]byte, error) {
 		}
 		seats := []seat{}
 		for _, s := range live {
-			seats = append(seats, seat{s.Device.Label, kindWords(s.Device), s.Created})
+			seats = append(seats, seat{s.Device.Label, f.words.kind(s.Device), s.Created})
 		}
 		rows = append(rows, row{name, seats})
 	}
@@ -236,7 +235,7 @@ func (f *front) roster(ctx context.Context) ([]byte, error) {
 // it.
 func (f *front) rush(w http.ResponseWriter, r *http.Request) {
 	if !f.stage.rushing.TryLock() {
-		http.Error(w, "the last rush is not over", http.StatusTooManyRequests)
+		http.Error(w, f.words.Say("stage.rushing"), http.StatusTooManyRequests)
 		return
 	}
 	defer f.stage.rushing.Unlock()
@@ -253,7 +252,7 @@ func (f *front) rush(w http.ResponseWriter, r *http.Request) {
 			ready.Done()
 			<-gate
 			_, errs[i] = f.c.Registry.SignIn(ctx, name, oneseat.SignInRequest{
-				Device: oneseat.Device{Label: fmt.Sprintf("program %d of %d", i+1, rushed), Class: "api"},
+				Device: oneseat.Device{Label: f.words.Say("stage.program", "number", strconv.Itoa(i+1), "count", strconv.Itoa(rushed)), Class: oneseat.ClassAPI},
 			})
 		})
 	}
@@ -284,7 +283,7 @@ func (f *front) rush(w http.ResponseWriter, r *http.Request) {
 	}
 	w.Header().Set("Content-Type", "application/json")
 	_ = json.NewEncoder(w).Encode(map[string]any{ // an error means that nobody reads
-		"asked": rushed, "admitted": in, "refused": refused, "live": len(live), "said": rushWords(in, refused, took, live),
+		"asked": rushed, "admitted": in, "refused": refused, "live": len(live), "said": f.words.rush(in, refused, took, live),
 	})
 }
 

@@ -2,22 +2,29 @@ package demo
 
 import (
 	"cmp"
-	"fmt"
+	"html/template"
+	"strconv"
 	"time"
 
 	"github.com/oneseat/oneseat"
+	"github.com/oneseat/oneseat/internal/words"
 	"github.com/oneseat/oneseat/oneseathttp"
 )
 
-// told is what a visitor is told of the end of a session: the guard's words, as
-// everywhere, and the details.
+// wording puts into words what the demo shows.
+type wording struct{ words.Language }
+
+func newWording() wording { return wording{words.English().With("en", english)} }
+
+// told is what a visitor is told of the end of a session: the guard's words, and
+// the details.
 type told struct {
 	oneseathttp.Notice
 	oneseat.Ending
 }
 
-// tell returns nil for an ending that is nobody's news: none at all, or the same
-// browser signed in again.
+// tell returns nil where there is nothing to tell: without an ending, or when the
+// same browser signed in again.
 func tell(e oneseat.Ending) *told {
 	if e.Reason == "" || e.Reason == oneseat.ReasonRenewed {
 		return nil
@@ -35,104 +42,147 @@ func knownReason(word string) oneseat.Reason {
 	return ""
 }
 
-// kindWords says what kind of device it is, or nothing if that is not known.
-func kindWords(d oneseat.Device) string {
+// kind says what kind of device it is, or nothing if that is not known.
+func (l wording) kind(d oneseat.Device) string {
 	switch d.Class {
-	case "desktop":
-		return "a computer"
-	case "mobile":
-		return "a phone"
-	case "tablet":
-		return "a tablet"
-	case "tv":
-		return "a television"
-	case "api":
-		return "a program"
+	case oneseat.ClassDesktop:
+		return l.Say("kind.desktop")
+	case oneseat.ClassMobile:
+		return l.Say("kind.mobile")
+	case oneseat.ClassTablet:
+		return l.Say("kind.tablet")
+	case oneseat.ClassTV:
+		return l.Say("kind.tv")
+	case oneseat.ClassAPI:
+		return l.Say("kind.api")
 	}
 	return ""
 }
 
-// ruleWords says how many seats an account has, what happens beyond, and how
-// many pictures it may watch, 0 for as many as it has seats.
-func ruleWords(limit, streams int, full oneseat.Policy) string {
-	seats := "one seat"
+// rule says how many seats an account has, how many pictures it may watch at a time
+// (streams; 0: they are not counted), and what a sign-in meets when no seat is free.
+func (l wording) rule(limit, streams int, full oneseat.Policy) string {
+	seats, beyond := l.Say("rule.one"), l.Say("rule.displace_one")
 	if limit != 1 {
-		seats = fmt.Sprintf("%d seats", limit)
+		seats, beyond = l.Say("rule.many", "count", strconv.Itoa(limit)), l.Say("rule.displace_many")
 	}
-	if streams > 0 {
-		seats += fmt.Sprintf(", and may watch on %d of them", streams)
+	switch full {
+	case oneseat.PolicyRefuse:
+		beyond = l.Say("rule.refuse")
+	case oneseat.PolicyAsk:
+		beyond = l.Say("rule.ask")
 	}
-	beyond := "A newer sign-in takes it, at once."
-	switch {
-	case full == oneseat.PolicyRefuse:
-		beyond = "While nothing is free, a further sign-in is refused."
-	case full == oneseat.PolicyAsk:
-		beyond = "While nothing is free, a further sign-in chooses whose seat it takes."
-	case limit != 1:
-		beyond = "A further sign-in takes that of the device left alone the longest, at once."
+	switch streams {
+	case 0:
+		return seats + " " + beyond
+	case 1:
+		return seats + " " + l.Say("rule.watch_one") + " " + beyond
 	}
-	return "An account has " + seats + ". " + beyond
+	return seats + " " + l.Say("rule.watch_many", "count", strconv.Itoa(streams)) + " " + beyond
 }
 
-// eventWords says what happened, in a line.
-func eventWords(e oneseat.Event) string {
-	on := "on " + deviceWords(e.Device)
+// event says what happened, in a line.
+func (l wording) event(e oneseat.Event) string {
+	device, other := l.device(e.Device), l.device(e.ByDevice)
 	switch e.Type {
 	case oneseat.EventSessionCreated:
-		return "signed in " + on
+		return l.Say("event.created", "device", device)
 	case oneseat.EventSessionRotated:
-		return "got a new secret " + on
+		return l.Say("event.rotated", "device", device)
 	case oneseat.EventSignInRefused:
-		return "was refused " + on + ": no seat is free"
+		return l.Say("event.refused", "device", device)
 	case oneseat.EventSignInAsked:
-		return "was asked " + on + " who is to go: no seat is free"
+		return l.Say("event.asked", "device", device)
 	case oneseat.EventStreamStarted:
-		return "began to watch " + on
+		return l.Say("event.stream", "device", device)
 	case oneseat.EventStreamEnded:
 		if e.Reason == oneseat.ReasonDisplaced {
-			return "stopped watching " + on + ": " + deviceWords(e.ByDevice) + " watches instead"
+			return l.Say("event.stream_taken", "device", device, "other", other)
 		}
-		return "stopped watching " + on
+		return l.Say("event.stream_over", "device", device)
 	case oneseat.EventTakeoverNoticed:
-		return "is used by devices that throw each other out in turn"
+		return l.Say("event.takeover")
 	case oneseat.EventAccountBlocked:
-		return "was blocked"
+		return l.Say("event.blocked")
 	case oneseat.EventAccountUnblocked:
-		return "may sign in again"
+		return l.Say("event.unblocked")
 	case oneseat.EventSessionUsedAfterEnd:
-		return "asked again " + on + ", and was refused"
+		return l.Say("event.used", "device", device)
 	case oneseat.EventSessionEnded:
-		return endWords(e, on)
+		return l.end(e, device, other)
 	}
 	return string(e.Type)
 }
 
-func endWords(e oneseat.Event, on string) string {
+// end says how a session ended.
+func (l wording) end(e oneseat.Event, device, other string) string {
 	switch e.Reason {
 	case oneseat.ReasonSignedOut:
-		return "signed out " + on
+		return l.Say("event.signed_out", "device", device)
 	case oneseat.ReasonRenewed:
-		return "signed in again " + on
+		return l.Say("event.renewed", "device", device)
 	case oneseat.ReasonDisplaced:
-		return "was signed out " + on + ": " + deviceWords(e.ByDevice) + " took the seat"
+		return l.Say("event.displaced", "device", device, "other", other)
 	case oneseat.ReasonCredentialsChanged:
-		return "was signed out " + on + ": the password was changed"
+		return l.Say("event.password", "device", device)
 	case oneseat.ReasonIdleTimeout, oneseat.ReasonAbsoluteTimeout:
-		return "was signed out " + on + ": its time was over"
+		return l.Say("event.timeout", "device", device)
 	}
-	return "was signed out " + on + " from elsewhere"
+	return l.Say("event.ended", "device", device)
 }
 
-func deviceWords(d oneseat.Device) string { return cmp.Or(d.Label, "a device") }
+func (l wording) device(d oneseat.Device) string { return cmp.Or(d.Label, l.Say("event.a_device")) }
 
-// rushWords says what came of many sign-ins at the same moment.
-func rushWords(in, refused int, took time.Duration, live []oneseat.Session) string {
-	s := fmt.Sprintf("%d sign-ins at once, answered in %d ms.", in+refused, took.Milliseconds())
+// rush says what came of many sign-ins at the same moment.
+func (l wording) rush(in, refused int, took time.Duration, live []oneseat.Session) string {
+	s := l.Say("stage.rush_came", "count", strconv.Itoa(in+refused), "time", strconv.FormatInt(took.Milliseconds(), 10))
 	if refused > 0 {
-		s += fmt.Sprintf(" %d were refused.", refused)
+		s += " " + l.Say("stage.rush_refused", "count", strconv.Itoa(refused))
 	}
 	if len(live) == 1 {
-		return s + " One seat, one survivor: " + deviceWords(live[0].Device) + "."
+		return s + " " + l.Say("stage.rush_one", "device", l.device(live[0].Device))
 	}
-	return s + fmt.Sprintf(" %d are signed in.", len(live))
+	return s + " " + l.Say("stage.rush_many", "count", strconv.Itoa(len(live)))
+}
+
+// ago says how long ago a moment was.
+func (l wording) ago(t time.Time) string {
+	d := time.Since(t)
+	count := func(unit time.Duration) string { return strconv.FormatInt(int64(d/unit), 10) }
+	switch {
+	case d < 5*time.Second:
+		return l.Say("ago.now")
+	case d < 2*time.Minute:
+		return l.Say("ago.seconds", "count", count(time.Second))
+	case d < 2*time.Hour:
+		return l.Say("ago.minutes", "count", count(time.Minute))
+	case d < 48*time.Hour:
+		return l.Say("ago.hours", "count", count(time.Hour))
+	}
+	return l.Say("ago.days", "count", count(24*time.Hour))
+}
+
+// funcs are what the templates need of it.
+func (l wording) funcs() template.FuncMap {
+	tag := func(open, text, end string) template.HTML {
+		return template.HTML(open + template.HTMLEscapeString(text) + end) //nolint:gosec // the text is escaped, the rest is ours
+	}
+	return template.FuncMap{
+		"say": l.Say, "rich": l.Rich, "lang": func() string { return l.Tag },
+		"kind": l.kind, "ago": l.ago,
+		"strong": func(text string) template.HTML { return tag("<strong>", text, "</strong>") },
+		"code":   func(text string) template.HTML { return tag("<code>", text, "</code>") },
+		"link": func(to, text string) template.HTML {
+			return tag(`<a href="`+template.HTMLEscapeString(to)+`">`, text, "</a>")
+		},
+		"accounts": func() (all template.HTML) {
+			for i, name := range Names() {
+				if i > 0 {
+					all += ", "
+				}
+				all += tag("<code>", name, "</code>")
+			}
+			return all
+		},
+	}
 }

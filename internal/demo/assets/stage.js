@@ -1,5 +1,8 @@
 // stage.js puts the two devices on the stage and shows what happens behind it.
 
+const words = {}; // filled in by the server
+const say = (key, places = {}) => (words[key] ?? key).replace(/{(\w+)}/g, (_, place) => places[place]);
+
 const get = (id) => document.getElementById(id);
 const make = (tag, text, of = "") => Object.assign(document.createElement(tag), { textContent: text, className: of });
 const clock = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit", second: "2-digit", hour12: false });
@@ -23,7 +26,7 @@ addEventListener("message", (e) => {
   if (arrived.size === frames.length) get("fallback").hidden = true;
   const { device, account, reason } = e.data;
   const state = get("state-" + device);
-  state.textContent = account ? "signed in as " + account : "signed out";
+  state.textContent = account ? say("stage.in", { account }) : say("stage.out");
   state.classList.toggle("in", Boolean(account));
   state.classList.toggle("out", reason === "displaced");
   is[device] = { signedIn: Boolean(account), reason };
@@ -39,8 +42,8 @@ function cue() {
   if (!opening || is.phone.signedIn && is.laptop.signedIn) return; // one of them is about to hear
   const [here, there] = is.phone.signedIn ? ["phone", "laptop"] : ["laptop", "phone"];
   if (!is[here].signedIn) get("cue").textContent = opening;
-  else if (is[there].reason === "displaced") get("cue").textContent = `The ${here} took the seat, and the ${there} was told at once. Sign in there again to take it back.`;
-  else get("cue").textContent = `Now sign in on the ${there}, and keep an eye on the ${here}.`;
+  else if (is[there].reason === "displaced") get("cue").textContent = here === "phone" ? say("stage.took_phone") : say("stage.took_laptop");
+  else get("cue").textContent = there === "phone" ? say("stage.cue_phone") : say("stage.cue_laptop");
 }
 
 for (const frame of frames) frame.src = frame.dataset.src;
@@ -49,18 +52,19 @@ setTimeout(() => { get("fallback").hidden = arrived.size === frames.length; }, p
 // Behind the stage.
 const most = 200; // events that are kept
 const source = new EventSource("/stage/events");
-source.onopen = () => { get("link").textContent = "live"; };
-source.onerror = () => { get("link").textContent = "connecting"; };
+source.onopen = () => { get("link").textContent = say("stage.connected"); };
+source.onerror = () => { get("link").textContent = say("stage.connecting"); };
 
 source.addEventListener("roster", (e) => {
   get("roster").replaceChildren(...JSON.parse(e.data).map(({ account, seats }) => {
     const row = document.createElement("div");
     row.append(make("dt", account));
-    if (!seats.length) row.append(make("dd", "nobody", "nobody"));
+    if (!seats.length) row.append(make("dd", say("stage.nobody"), "nobody"));
     for (const { device, kind, since } of seats) {
       const seat = make("dd", device, "seat");
-      const when = make("small", kind ? kind + ", since " : "since ");
-      when.append(moment(since));
+      const when = make("small", "");
+      const [before, after] = (kind ? say("stage.kind_since", { kind, time: "\n" }) : say("stage.since", { time: "\n" })).split("\n");
+      when.append(before, moment(since), after);
       seat.append(when);
       row.append(seat);
     }
@@ -84,22 +88,22 @@ source.addEventListener("events", (e) => {
   // A screen reader is told in words, of many at once only the last.
   const spoken = get("spoken");
   const many = news.length > 3;
-  spoken.append(make("span", (many ? `${news.length} events, the last: ` : "") +
-    news.slice(many ? -1 : 0).map(({ account, text }) => `${account} ${text}. `).join("")));
+  const last = news.slice(many ? -1 : 0).map(({ account, text }) => `${account} ${text}. `).join("");
+  spoken.append(make("span", many ? say("stage.several", { count: news.length, event: last }) : last));
   while (spoken.children.length > 5) spoken.firstChild.remove();
 });
 
 // The buttons.
-async function press(button, path, say) {
+async function press(button, path, told) {
   button.disabled = true;
   try {
     const answer = await fetch(path, { method: "POST", headers: { Accept: "application/json" } });
-    get("result").textContent = answer.ok ? await say(answer) : `That did not work (${answer.status}). Try again.`;
+    get("result").textContent = answer.ok ? await told(answer) : say("stage.failed", { status: answer.status });
   } catch {
-    get("result").textContent = "The site did not answer. Is it still running?";
+    get("result").textContent = say("stage.no_answer");
   }
   button.disabled = false;
 }
 
 get("rush").onclick = (e) => press(e.target, "/stage/rush", async (a) => (await a.json()).said);
-get("clear").onclick = (e) => press(e.target, "/stage/clear", () => "Everybody is signed out.");
+get("clear").onclick = (e) => press(e.target, "/stage/clear", () => say("stage.cleared"));
