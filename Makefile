@@ -25,6 +25,7 @@ test: ## everything: format, vet, linters, all tests with the race detector
 	@echo "testing; compiling with the race detector takes some minutes the first time"
 	@ONESEAT_REQUIRE_SERVERS=1 go test -race -shuffle=on ./...
 	@go test -run '^TestAllocs' . ./oneseathttp
+	@go -C tools test ./...
 	@go -C examples test -race -shuffle=on ./...
 	@go -C examples/frameworks test -race -shuffle=on ./...
 	@$(MAKE) --no-print-directory e2e
@@ -53,7 +54,7 @@ screenshots: ## draw the pictures of all pages in docs/screenshots again
 	@go -C e2e test -count=1 -timeout 30m -run '^TestEveryPage' . -args -screenshots "$(CURDIR)/docs/screenshots"
 
 .PHONY: lint
-lint: ## format, vet, staticcheck, govulncheck, go mod tidy and go fix, without changing anything
+lint: ## format, vet, staticcheck, errcheck and its like, govulncheck, go mod tidy and go fix, without changing anything
 	@scripts/prepare go
 	@echo "linting; compiling the linters takes a minute or two the first time"
 	@bad=$$(gofmt -l .); [ -z "$$bad" ] || { echo "not formatted (make fmt):"; echo "$$bad"; exit 1; }
@@ -61,11 +62,23 @@ lint: ## format, vet, staticcheck, govulncheck, go mod tidy and go fix, without 
 	@go -C tools vet ./...
 	@for m in e2e examples examples/frameworks bench; do go -C $$m vet ./... || exit 1; done
 	@$(tool) staticcheck ./...
+	@go -C tools build -o ../bin/lint ./lint
+	@for m in . tools e2e examples examples/frameworks bench; do go -C $$m vet -vettool="$(CURDIR)/bin/lint" ./... || exit 1; done
 	@scripts/vulncheck
 	@go mod tidy -diff
 	@go -C tools mod tidy -diff
 	@for m in e2e examples examples/frameworks bench; do go -C $$m mod tidy -diff || exit 1; done
 	@go fix -diff ./...
+
+.PHONY: apidiff
+apidiff: ## what has changed of the API since the last release; SINCE=revision for another
+	@scripts/prepare go
+	@scripts/apidiff $(SINCE)
+
+.PHONY: outdated
+outdated: ## direct dependencies that have a newer release; asks the network
+	@scripts/prepare go
+	@scripts/outdated
 
 .PHONY: bench
 bench: ## figures beside the bare operation, as ratios; ARGS=check for one section

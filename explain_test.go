@@ -41,7 +41,7 @@ func TestExplainIsWhatTheSignInComesTo(t *testing.T) {
 			LimitFor:      func(context.Context, string) (oneseat.Limits, error) { return plan, nil },
 		}
 		r := newNode(t, store, c)
-		defer r.Close() //nolint:errcheck // the test's end closes it too
+		defer r.Close() // the test's end closes it too
 		tokens := []string{"", forged("ada")}
 		for n := range rapid.IntRange(1, 12).Draw(rt, "sign-ins") {
 			clock.move(time.Duration(rapid.IntRange(1, 90).Draw(rt, "minutes")) * time.Minute)

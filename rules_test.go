@@ -20,7 +20,7 @@ import (
 // wanderer is a sequence of steps of one account, each held against the oracle.
 type wanderer struct {
 	*rapid.T
-	ctx    context.Context //nolint:containedctx // of the test, which is what a sequence is
+	ctx    context.Context // of the test, which is what a sequence is
 	clock  atomic.Int64    // of the store, in microseconds
 	store  *memstore.Store
 	nodes  []node
@@ -47,14 +47,14 @@ func TestAnySequenceComesToWhatTheOracleSays(t *testing.T) {
 		for range rapid.IntRange(1, 3).Draw(rt, "configurations") {
 			w.configs = append(w.configs, w.config())
 			n := newNode(t, w.store, w.configs[len(w.configs)-1])
-			defer n.Close() //nolint:errcheck // the test's end closes it too
+			defer n.Close() // the test's end closes it too
 			w.watch(n)
 			w.nodes = append(w.nodes, n)
 		}
 		other := newNode(t, w.store, oneseat.Config{})
-		defer other.Close()                                                                                                  //nolint:errcheck // likewise
+		defer other.Close()                                                                                                  // likewise
 		hers := signIn(t, other, "grace", oneseat.SignInRequest{})                                                           // whose ids are foreign
-		w.sessions = append(w.sessions, anySession{Session: hers.Session}, streamed(play(t, other, hers.Session, "player"))) //nolint:contextcheck // the test's
+		w.sessions = append(w.sessions, anySession{Session: hers.Session}, streamed(play(t, other, hers.Session, "player"))) // the test's
 		rt.Repeat(map[string]func(*rapid.T){"step": w.step(map[string]func(int){
 			"sign in": w.signIn, "sign in ": w.signIn, "sign in  ": w.signIn, "play": w.play, "play ": w.play, "play  ": w.play, "redeem": w.redeem, "redeem ": w.redeem,
 			"beat": w.beat, "beat ": w.beat, "stop": w.stop, "rotate": w.rotate, "sign out": w.signOut, "end": w.end, "set a limit": w.setLimit, "refresh": w.refresh,

@@ -1,6 +1,9 @@
 package oneseat
 
-import "sync"
+import (
+	"errors"
+	"sync"
+)
 
 // subscriptions are the readers of events on this node.
 type subscriptions struct {
@@ -98,7 +101,7 @@ func (sub *Subscription) send(e Event) {
 func (s *subscriptions) close(err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if err == ErrClosed {
+	if errors.Is(err, ErrClosed) {
 		s.closed = err
 	}
 	for _, subs := range s.by {

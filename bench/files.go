@@ -54,7 +54,7 @@ func get(h http.Handler, token string, size int64) (ask, stop func()) {
 	from := bufio.NewReaderSize(conn, 64<<10)
 	ask = func() {
 		must(fmt.Fprintf(conn, "GET / HTTP/1.1\r\nHost: %s\r\nCookie: oneseat=%s\r\n\r\n", s.Listener.Addr(), token))
-		resp := must(http.ReadResponse(from, nil))
+		resp := must(http.ReadResponse(from, nil)) //nolint:bodyclose // the connection is used again, and closed by stop
 		if n := must(io.Copy(io.Discard, resp.Body)); n != size {
 			must(0, fmt.Errorf("%s: %d bytes", resp.Status, n))
 		}

@@ -58,7 +58,7 @@ func (d *database) fill() {
 	var roster string
 	err := db.QueryRow("SELECT roster FROM oneseat_rosters WHERE account = ?", account(0)).Scan(&roster)
 	tx := must(db.Begin())
-	insert := must(tx.Prepare("INSERT INTO oneseat_rosters (version, due, roster, key, realm, account) VALUES (?, ?, replace(?, ?, ?), ?, 'default', ?)"))
+	insert := must(tx.Prepare("INSERT INTO oneseat_rosters (version, due, roster, key, realm, account) VALUES (?, ?, replace(?, ?, ?), ?, 'default', ?)")) //nolint:sqlclosecheck // Commit does
 	now := time.Now().UnixMicro()
 	for i := 1; i < d.n && err == nil; i++ {
 		k := oneseat.KeyOf("default", account(i))
@@ -113,7 +113,7 @@ func (b *bareRows) write(batch int, turn time.Duration) float64 {
 	began, n := time.Now(), 0
 	for time.Since(began) < turn {
 		tx := must(b.db.Begin())
-		u, l := tx.Stmt(update), tx.Stmt(log)
+		u, l := tx.Stmt(update), tx.Stmt(log) //nolint:sqlclosecheck // Commit does
 		for range batch {
 			a := account(mrand.IntN(b.n))
 			k, now := oneseat.KeyOf("default", a), time.Now().UnixMicro()

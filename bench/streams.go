@@ -55,7 +55,7 @@ func (s *site) open(path, token string) (*bufio.Reader, net.Conn) {
 	conn := must(net.Dial("tcp", s.Listener.Addr().String()))
 	must(fmt.Fprintf(conn, "GET %s HTTP/1.1\r\nHost: %s\r\nCookie: oneseat=%s\r\n\r\n", path, s.Listener.Addr(), token))
 	r := bufio.NewReaderSize(conn, 512)
-	resp := must(http.ReadResponse(r, nil))
+	resp := must(http.ReadResponse(r, nil)) //nolint:bodyclose // the caller closes the connection
 	if resp.StatusCode != http.StatusOK {
 		must(0, fmt.Errorf("%s: %s", path, resp.Status))
 	}
@@ -109,7 +109,7 @@ func takeover() {
 		_ = conn.Close()
 		_ = conn2.Close()
 		begin := time.Now()
-		_ = must(s.Client().Get(s.URL + "/ping")).Body.Close()
+		_ = must(s.Client().Get(s.URL + "/ping")).Body.Close() //nolint:bodyclose // this does
 		ping = append(ping, time.Since(begin))
 	}
 	fmt.Printf("From SignIn's return, %d takeovers, %d other streams open\n", takeovers, others)

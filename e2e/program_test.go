@@ -45,7 +45,7 @@ func start(t *testing.T, args ...string) *program {
 func restart(t *testing.T, file, address string, args ...string) *program {
 	t.Helper()
 	p := &program{t: t, file: file}
-	p.cmd = exec.Command(the.program, append([]string{"demo", "--listen", address, "--store", "sqlite:" + file}, args...)...) //nolint:gosec // our own program
+	p.cmd = exec.Command(the.program, append([]string{"demo", "--listen", address, "--store", "sqlite:" + file}, args...)...) // our own program
 	stdout, err := p.cmd.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)

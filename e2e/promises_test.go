@@ -225,6 +225,7 @@ func TestPromise06AnAccountNeverSeenAndSessionsOlderThanTheInstallationWork(t *t
 	if err != nil {
 		t.Fatal(err)
 	}
+	defer rows.Close()
 	var drop []string
 	for rows.Next() {
 		var name string

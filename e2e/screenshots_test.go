@@ -143,10 +143,10 @@ func (b *tab) shoot(name string, width, height int64) {
 		b.t.Fatal(err)
 	}
 	file := filepath.Join(*screenshots, name+".png")
-	if err := os.WriteFile(file, shot.Data, 0o644); err != nil { //nolint:gosec // for everybody to look at
+	if err := os.WriteFile(file, shot.Data, 0o644); err != nil { // for everybody to look at
 		b.t.Fatal(err)
 	}
-	if out, err := exec.Command("pngquant", "--force", "--ext", ".png", "--speed", "1", "--quality", "40-80", "96", file).CombinedOutput(); err != nil { //nolint:gosec // our own file
+	if out, err := exec.Command("pngquant", "--force", "--ext", ".png", "--speed", "1", "--quality", "40-80", "96", file).CombinedOutput(); err != nil { // our own file
 		b.t.Fatalf("pngquant (apt-get install pngquant): %v %s", err, out)
 	}
 }

@@ -422,7 +422,7 @@ func TestOffTheServersGoroutineACutIsThePanicAndNoMore(t *testing.T) {
 		_, _ = io.WriteString(w, "beginning")
 		displace(t, seats)
 	})
-	if rec.Body.String() != "beginning" || panicked != http.ErrAbortHandler {
+	if rec.Body.String() != "beginning" || panicked != http.ErrAbortHandler { //nolint:errorlint // net/http compares it so
 		t.Errorf("%q, panic %v", rec.Body, panicked)
 	}
 	// As by http.TimeoutHandler, which hands the panic on to the server.

@@ -214,7 +214,7 @@ func (q *request) finish(w http.ResponseWriter, r *http.Request) {
 		breakOff(p)
 	case broken:
 		breakOff(http.ErrAbortHandler)
-	case p != nil && p != http.ErrAbortHandler:
+	case p != nil && p != http.ErrAbortHandler: //nolint:errorlint // net/http compares it so
 		panic(p)
 	}
 	q.out.strip()

@@ -112,7 +112,7 @@ func TestAFileIsSentByTheKernelAndCutBetweenPieces(t *testing.T) {
 			switch {
 			case cutAt == 0 && (n != whole || sum != whole || err != nil || panicked != nil):
 				t.Errorf("%s: %d of %d, %d were sent; %v", name, n, whole, sum, err)
-			case cutAt != 0 && (parts != cutAt || n != sum || !isEnded(err) || panicked != http.ErrAbortHandler):
+			case cutAt != 0 && (parts != cutAt || n != sum || !isEnded(err) || panicked != http.ErrAbortHandler): //nolint:errorlint // net/http compares it so
 				t.Errorf("%s: cut in part %d, and %d were sent; %d of %d, %v, panic %v", name, cutAt, parts, n, sum, err, panicked)
 			}
 		}

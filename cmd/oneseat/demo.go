@@ -279,7 +279,7 @@ func serve(ctx context.Context, server *http.Server, listeners ...net.Listener) 
 		err = server.Close() // whoever is still there has had the time
 	}
 	for range left {
-		<-failed // http.ErrServerClosed
+		<-failed //nolint:errcheck // it is http.ErrServerClosed
 	}
 	return errors.Join(broken, err)
 }

@@ -396,9 +396,9 @@ func (t *trial) judgeFull() {
 	t.signIn()
 	if t.hidden.Load() {
 		_, err = io.Copy(io.Discard, resp.Body)
-		<-t.result
+		<-t.result //nolint:errcheck // that it has come is enough
 	} else {
-		<-t.result
+		<-t.result //nolint:errcheck // that it has come is enough
 		_, err = io.Copy(io.Discard, resp.Body)
 	}
 	t.judgeEnd(err)
@@ -457,7 +457,9 @@ func (t *trial) judgeHijack() {
 		t.Fatal(err)
 	}
 	defer conn.Close()
-	fmt.Fprintf(conn, "GET /hijack HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: test\r\nAuthorization: Bearer %s\r\n\r\n", t.signIn())
+	if _, err := fmt.Fprintf(conn, "GET /hijack HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: test\r\nAuthorization: Bearer %s\r\n\r\n", t.signIn()); err != nil {
+		t.Fatal(err)
+	}
 	head := make([]byte, len("HTTP/1.1 101"))
 	if _, err := io.ReadFull(conn, head); err != nil || string(head) != "HTTP/1.1 101" {
 		t.Fatalf("%q, %v", head, err)

@@ -124,7 +124,7 @@ printf 'Content-Type: text/plain\n\n%s from %s' "$HTTP_X_ACCOUNT" "$HTTP_X_FORWA
 
 func TestAnApplicationThatFoldsNamesReadsTheAccountFromTheProxyOnly(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "app.cgi")
-	if err := os.WriteFile(path, []byte(script), 0o700); err != nil { //nolint:gosec // it is to be run
+	if err := os.WriteFile(path, []byte(script), 0o700); err != nil { // it is to be run
 		t.Fatal(err)
 	}
 	for name, app := range map[string]http.Handler{

@@ -165,7 +165,7 @@ func (l wording) ago(t time.Time) string {
 // funcs are what the templates need of it.
 func (l wording) funcs() template.FuncMap {
 	tag := func(open, text, end string) template.HTML {
-		return template.HTML(open + template.HTMLEscapeString(text) + end) //nolint:gosec // the text is escaped, the rest is ours
+		return template.HTML(open + template.HTMLEscapeString(text) + end) // the text is escaped, the rest is ours
 	}
 	return template.FuncMap{
 		"say": l.Say, "rich": l.Rich, "lang": func() string { return l.Tag },

@@ -82,7 +82,7 @@ func TestPlantedBugsAreCaught(t *testing.T) {
 			if out, err := exec.CommandContext(t.Context(), "go", "test", "-c", "-vet=off", "-overlay="+overlay, "-o", bin, ".").CombinedOutput(); err != nil {
 				t.Fatalf("%v\n%s", err, out)
 			}
-			cmd := exec.CommandContext(t.Context(), bin, "-test.run=^TestFaults$", "-test.timeout=0", "-store="+b.store, "-rounds="+within, "-first") //nolint:gosec // ours
+			cmd := exec.CommandContext(t.Context(), bin, "-test.run=^TestFaults$", "-test.timeout=0", "-store="+b.store, "-rounds="+within, "-first") // ours
 			out, err := cmd.CombinedOutput()
 			said := first.FindString(string(out))
 			if err == nil || said == "" {

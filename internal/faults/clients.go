@@ -72,7 +72,7 @@ func (h *history) act(nodes []*node, lasts time.Duration) {
 	var all sync.WaitGroup
 	end := time.Now().Add(lasts)
 	for client := range clients {
-		choices := rand.New(rand.NewPCG(h.seed, uint64(client))) //nolint:gosec // choices of a test
+		choices := rand.New(rand.NewPCG(h.seed, uint64(client))) // choices of a test
 		all.Go(func() {
 			for time.Now().Before(end) {
 				h.choose(client, nodes[choices.IntN(len(nodes))], choices)

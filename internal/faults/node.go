@@ -91,7 +91,7 @@ func serve(c nodeConfig, in io.Reader, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	defer seats.Close()
+	defer seats.Close() //nolint:errcheck // the process ends
 
 	var mu sync.Mutex // one line after the other
 	say := func(a answer) {

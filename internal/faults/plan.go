@@ -53,7 +53,7 @@ const failover = "a master is killed"
 // newPlan is what a seed chooses, for a store with such a server, or none. What
 // befalls one node is twice as likely as what befalls the server.
 func newPlan(seed uint64, s *server) plan {
-	choices := rand.New(rand.NewPCG(seed, 0)) //nolint:gosec // choices of a test
+	choices := rand.New(rand.NewPCG(seed, 0)) // choices of a test
 	p := plan{seed: seed, limit: 1, policy: oneseat.PolicyDisplace, stale: oneseat.FreshAlways}
 	switch choices.IntN(4) {
 	case 1:

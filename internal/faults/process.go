@@ -60,7 +60,7 @@ func (n *node) start() error {
 	if err != nil {
 		return err
 	}
-	p := &process{cmd: exec.Command(self), over: make(chan struct{}), waiting: make(map[int]chan answer), holds: make(map[int]func())} //nolint:gosec // ourselves
+	p := &process{cmd: exec.Command(self), over: make(chan struct{}), waiting: make(map[int]chan answer), holds: make(map[int]func())} // ourselves
 	p.cmd.Env = append(os.Environ(), roleVariable+"="+string(text))
 	p.cmd.Stderr = &p.errors
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // an interrupt is for us

@@ -64,7 +64,7 @@ func (n *node) clock() (time.Time, time.Duration) {
 	if len(n.pauses) == 0 || n.stopped(n.w.now()) == 0 {
 		return n.read()
 	}
-	if rand.IntN(2) == 0 { //nolint:gosec // as arbitrary as the scheduling
+	if rand.IntN(2) == 0 { // as arbitrary as the scheduling
 		n.pass()
 		return n.read()
 	}

@@ -137,7 +137,7 @@ const (
 )
 
 func stream(seed, n uint64) *rand.Rand {
-	return rand.New(rand.NewPCG(seed, n)) //nolint:gosec // choices, no secrets
+	return rand.New(rand.NewPCG(seed, n)) // choices, no secrets
 }
 
 // dice are draws by name.

@@ -28,7 +28,7 @@ func StartPgBouncer(t testing.TB, addr string) *PgBouncer {
 	config := filepath.Join(dir, "pgbouncer.ini")
 	text := fmt.Sprintf("[databases]\n* = host=%s port=%s user=postgres\n[pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = %d\nunix_socket_dir =\n"+
 		"auth_type = any\npool_mode = transaction\nmax_client_conn = 1000\ndefault_pool_size = 4\n", host, server, port)
-	if err := os.WriteFile(config, []byte(text), 0o644); err != nil { //nolint:gosec // it runs as another user, and has no secret
+	if err := os.WriteFile(config, []byte(text), 0o644); err != nil { // it runs as another user, and has no secret
 		t.Fatal(err)
 	}
 	b := &PgBouncer{Addr: loopback(port)}

@@ -24,10 +24,10 @@ const (
 func FreePort(t testing.TB) int {
 	t.Helper()
 	dir := filepath.Join(os.TempDir(), "oneseat-ports")
-	if err := os.MkdirAll(dir, 0o777); err != nil { //nolint:gosec // every user's tests take their ports here
+	if err := os.MkdirAll(dir, 0o777); err != nil { // every user's tests take their ports here
 		t.Fatal(err)
 	}
-	_ = os.Chmod(dir, 0o777) //nolint:gosec // as above; the umask may have narrowed it
+	_ = os.Chmod(dir, 0o777) // as above; the umask may have narrowed it
 	const ports = lastPort - firstPort + 1
 	begin := os.Getpid() * 97 // so that processes look in different places
 	for i := range ports {

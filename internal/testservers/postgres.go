@@ -61,6 +61,6 @@ func (p *Postgres) Await() {
 	p.t.Helper()
 	isready := binary(p.t, "pg_isready", whereDebianHasIt)
 	p.await(func(ctx context.Context) error {
-		return exec.CommandContext(ctx, isready, "--quiet", "--dbname", p.URL).Run() //nolint:gosec // found by us
+		return exec.CommandContext(ctx, isready, "--quiet", "--dbname", p.URL).Run() // found by us
 	})
 }

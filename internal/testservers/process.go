@@ -106,7 +106,7 @@ func (p *Process) Start() {
 	if p.cmd != nil {
 		return
 	}
-	cmd := exec.CommandContext(context.Background(), p.path, p.args...) //nolint:gosec // found by us
+	cmd := exec.CommandContext(context.Background(), p.path, p.args...) // found by us
 	cmd.Dir = os.TempDir()
 	cmd.Stdout, cmd.Stderr = p.said, p.said
 	cmd.SysProcAttr = child(p.account)
@@ -181,7 +181,7 @@ func (p *Process) await(ready func(context.Context) error) {
 // run runs a program to its end.
 func run(t testing.TB, account *syscall.Credential, path string, args ...string) {
 	t.Helper()
-	cmd := exec.CommandContext(t.Context(), path, args...) //nolint:gosec // found by us
+	cmd := exec.CommandContext(t.Context(), path, args...) // found by us
 	cmd.Dir = os.TempDir()
 	cmd.SysProcAttr = child(account)
 	if out, err := cmd.CombinedOutput(); err != nil {

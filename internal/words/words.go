@@ -67,18 +67,18 @@ func (l Language) Rich(key string, places ...any) template.HTML {
 	for i, p := range places {
 		html, ok := p.(template.HTML)
 		if !ok {
-			html = template.HTML(template.HTMLEscapeString(fmt.Sprint(p))) //nolint:gosec // it has just been escaped
+			html = template.HTML(template.HTMLEscapeString(fmt.Sprint(p))) // it has just been escaped
 		}
 		texts[i] = string(html)
 	}
 	escaped := Language{l.Tag, map[string]string{key: template.HTMLEscapeString(l.Say(key))}}
-	return template.HTML(escaped.Say(key, texts...)) //nolint:gosec // its parts are escaped
+	return template.HTML(escaped.Say(key, texts...)) // its parts are escaped
 }
 
 // Moment is a time on a page.
 func (Language) Moment(t time.Time) template.HTML {
 	t = t.UTC()
-	return template.HTML(fmt.Sprintf(`<time datetime="%s">%s</time>`, t.Format("2006-01-02T15:04:05Z"), t.Format("2 Jan 2006, 15:04 UTC"))) //nolint:gosec // no part of it is anybody's text
+	return template.HTML(fmt.Sprintf(`<time datetime="%s">%s</time>`, t.Format("2006-01-02T15:04:05Z"), t.Format("2 Jan 2006, 15:04 UTC"))) // no part of it is anybody's text
 }
 
 // place is the line of a script that Fill replaces.

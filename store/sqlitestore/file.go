@@ -115,7 +115,7 @@ type preparer interface {
 func prepare(ctx context.Context, on preparer, statements map[**sql.Stmt]string) error {
 	for to, query := range statements {
 		var err error
-		if *to, err = on.PrepareContext(ctx, query); err != nil {
+		if *to, err = on.PrepareContext(ctx, query); err != nil { //nolint:sqlclosecheck // the end of the connections does
 			return err
 		}
 	}

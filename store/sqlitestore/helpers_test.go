@@ -3,6 +3,7 @@ package sqlitestore_test
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 	"path/filepath"
 	"testing"
@@ -54,7 +55,7 @@ func shell(t testing.TB, path string) *sql.Conn {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		if err := conn.Close(); err != nil && err != sql.ErrConnDone {
+		if err := conn.Close(); err != nil && !errors.Is(err, sql.ErrConnDone) {
 			t.Error(err)
 		}
 		if err := db.Close(); err != nil {

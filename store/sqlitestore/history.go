@@ -47,8 +47,8 @@ func (s *Store) Rosters(ctx context.Context, q oneseat.RosterQuery) ([]oneseat.V
 	}
 	defer s.mu.RUnlock()
 	var views []oneseat.View
-	from := max(q.After+"\x00", q.Prefix) // the first text after After
-	rows, err := f.db.QueryContext(ctx, rostersSQL, q.Realm, from, beyond(q.Prefix), oneseat.PageLimit(q.Limit))
+	// q.After and a zero byte is the first text after q.After.
+	rows, err := f.db.QueryContext(ctx, rostersSQL, q.Realm, max(q.After+"\x00", q.Prefix), beyond(q.Prefix), oneseat.PageLimit(q.Limit)) //nolint:sqlclosecheck // each does
 	err = each(rows, err, func() error {
 		var key, text sql.RawBytes
 		var version sql.NullInt64

@@ -84,7 +84,7 @@ func (f *file) loadAll(ctx context.Context, keys []oneseat.Key, views []oneseat.
 	if err != nil {
 		return err
 	}
-	rows, err := f.loadMany.QueryContext(ctx, string(list))
+	rows, err := f.loadMany.QueryContext(ctx, string(list)) //nolint:sqlclosecheck // each does
 	return each(rows, err, func() error {
 		var (
 			i       int
@@ -205,7 +205,7 @@ func (s *Store) Due(ctx context.Context, realm string, limit int) ([]oneseat.Key
 	}
 	defer s.mu.RUnlock()
 	var keys []oneseat.Key
-	rows, err := f.due.QueryContext(ctx, realm, time.Now().UnixMicro(), max(limit, 0))
+	rows, err := f.due.QueryContext(ctx, realm, time.Now().UnixMicro(), max(limit, 0)) //nolint:sqlclosecheck // each does
 	err = each(rows, err, func() error {
 		var b sql.RawBytes
 		if err := rows.Scan(&b); err != nil {
@@ -309,7 +309,7 @@ func each(rows *sql.Rows, err error, do func() error) error {
 	if err != nil {
 		return err
 	}
-	defer rows.Close()
+	defer rows.Close() //nolint:errcheck // rows.Err has it
 	for rows.Next() {
 		if err := do(); err != nil {
 			return err

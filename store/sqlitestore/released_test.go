@@ -30,6 +30,7 @@ func names(t *testing.T, path string) map[string]string {
 	if err != nil {
 		t.Fatal(err)
 	}
+	defer rows.Close()
 	all := map[string]string{}
 	for rows.Next() {
 		var name, what string

@@ -356,8 +356,8 @@ func TestADamagedRosterHarmsNoOther(t *testing.T) {
 		<-ctx.waiting
 	}
 	release()
-	<-result
-	<-result
+	<-result //nolint:errcheck // looked at where it was sent
+	<-result //nolint:errcheck // likewise
 	wantLive(t, s, "grace", "new")
 	if _, err := s.Load(t.Context(), key("ada")); err == nil || !strings.Contains(err.Error(), "delete it") {
 		t.Errorf("Load of what is damaged: %v", err)

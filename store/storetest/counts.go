@@ -218,7 +218,7 @@ func countsUnderContention(t *testing.T, fresh Factory) {
 	config := oneseat.Config{Limit: 3, Streams: 2, StreamIdle: time.Hour}
 	rs := []*oneseat.Registry{registry(t, unreliable{ns[0]}, config), registry(t, unreliable{ns[1]}, config)}
 	signIn(t, rs[0], "account 0", oneseat.SignInRequest{})
-	seed := rand.Uint64() //nolint:gosec // choices of a test
+	seed := rand.Uint64() // choices of a test
 	done := make(chan struct{})
 	var wg sync.WaitGroup
 	wg.Go(func() {
@@ -235,7 +235,7 @@ func countsUnderContention(t *testing.T, fresh Factory) {
 		}
 	})
 	together(workers, func(worker int) {
-		choices := rand.New(rand.NewPCG(seed, uint64(worker))) //nolint:gosec // choices of a test
+		choices := rand.New(rand.NewPCG(seed, uint64(worker))) // choices of a test
 		r, n := rs[worker%2], ns[worker%2]
 		var mine []oneseat.Grant
 		for range each {

@@ -65,7 +65,7 @@ var again = []string{"set a limit", "block", "unblock"}
 // with the updates of one call in four is chosen from troubles.
 func histories(t *testing.T, fresh Factory, rounds uint64, troubles [][]fate) {
 	ns := nodes(t, fresh, 3)
-	seed := rand.Uint64() //nolint:gosec // choices of a test
+	seed := rand.Uint64() // choices of a test
 	if s, ok := os.LookupEnv("ONESEAT_STORETEST_SEED"); ok {
 		var err error
 		if seed, err = strconv.ParseUint(s, 10, 64); err != nil {
@@ -151,7 +151,7 @@ func (h *recorder) run() {
 		h.accounts[i].name = fmt.Sprintf("account %d of %s", i, strconv.FormatUint(h.seed, 36))
 	}
 	together(clients, func(client int) {
-		choices := rand.New(rand.NewPCG(h.seed, uint64(client))) //nolint:gosec // choices of a test
+		choices := rand.New(rand.NewPCG(h.seed, uint64(client))) // choices of a test
 		for range callsEach {
 			h.call(client, choices)
 		}

@@ -76,7 +76,7 @@ const walking = 8 * time.Second
 
 // walk is one sequence of steps.
 type walk struct {
-	ctx   context.Context //nolint:containedctx // of the test, which is what a walk is
+	ctx   context.Context // of the test, which is what a walk is
 	nodes []*oneseat.Registry
 	names []string
 	who   map[string]*oracle

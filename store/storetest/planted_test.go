@@ -535,7 +535,7 @@ func TestEveryPlantedBugIsCaught(t *testing.T) {
 				t.Parallel()
 				group, promise, _ := strings.Cut(broken, "/")
 				pattern := "^TestPlantedChild$/^" + group + "$/^" + regexp.QuoteMeta(promise) + "$"
-				child := exec.CommandContext(t.Context(), self, "-test.run="+pattern, "-test.count=1", "-test.timeout=2m", "-rapid.nofailfile") //nolint:gosec // this very program
+				child := exec.CommandContext(t.Context(), self, "-test.run="+pattern, "-test.count=1", "-test.timeout=2m", "-rapid.nofailfile") // this very program
 				child.Env = append(os.Environ(), "ONESEAT_PLANT="+p.name)
 				out, err := child.CombinedOutput()
 				failed := "--- FAIL: TestPlantedChild/" + strings.ReplaceAll(broken, " ", "_") + " ("

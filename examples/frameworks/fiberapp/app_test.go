@@ -27,7 +27,7 @@ func listen(t *testing.T, app *fiber.App, l net.Listener) {
 	go func() { served <- app.Listener(l, fiber.ListenConfig{DisableStartupMessage: true}) }() // ends with l
 	t.Cleanup(func() {
 		_ = l.Close()
-		<-served
+		<-served //nolint:errcheck // it was closed
 	})
 }
 

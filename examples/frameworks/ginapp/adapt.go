@@ -46,5 +46,5 @@ func (w *writer) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 }
 
 func (w *writer) CloseNotify() <-chan bool {
-	return w.to.(http.CloseNotifier).CloseNotify() //nolint:staticcheck // c.Stream asks for it
+	return w.to.(http.CloseNotifier).CloseNotify() // c.Stream asks for it
 }
