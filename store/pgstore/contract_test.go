@@ -17,13 +17,14 @@ func TestStoreContract(t *testing.T) {
 	contract(t, func(to string) string { return to })
 }
 
-// What remains where a pooler knows no other: arguments are part of the text.
+// Some poolers support this protocol only. It puts the arguments into the text of the
+// statement.
 func TestStoreContractInTheSimpleProtocol(t *testing.T) {
 	t.Parallel()
 	contract(t, func(to string) string { return with(t, to, "default_query_exec_mode=simple_protocol") })
 }
 
-// In the mode that docs/operations.md asks for.
+// This is the mode that docs/operations.md asks for.
 func TestStoreContractThroughPgBouncer(t *testing.T) {
 	t.Parallel()
 	contract(t, func(to string) string {
@@ -31,8 +32,9 @@ func TestStoreContractThroughPgBouncer(t *testing.T) {
 	})
 }
 
-// contract runs the suite on databases to which way is the way. Making one takes
-// longer than most tests, so one that a test has left is emptied for the next.
+// contract runs the suite on databases that are reached through the URL that way
+// returns. Making a database takes longer than most tests, so a database that a test
+// has left is emptied for the next test.
 func contract(t *testing.T, way func(to string) string) {
 	var mu sync.Mutex
 	var idle []*pgxpool.Pool
@@ -55,7 +57,7 @@ func contract(t *testing.T, way func(to string) string) {
 	})
 }
 
-// empty makes a database as good as new. Its log is another.
+// empty makes a database as good as new. Its log is another one.
 func empty(t *testing.T, p *pgxpool.Pool) {
 	_, err := p.Exec(context.WithoutCancel(t.Context()), `DELETE FROM oneseat_rosters; DELETE FROM oneseat_counts; DELETE FROM oneseat_events;
 		UPDATE oneseat_meta SET incarnation = gen_random_uuid()::text, floor = 0, trimmed = '0'`)

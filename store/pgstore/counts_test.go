@@ -16,7 +16,8 @@ import (
 	"github.com/oneseat/oneseat/store/pgstore"
 )
 
-// under is a change that makes an account's sessions so many, all of one epoch.
+// under returns a change that gives an account this number of sessions, all of one
+// epoch.
 func under(account string, epoch uint64, sessions int) func(oneseat.View) (oneseat.Change, error) {
 	ro := &record.Record{Realm: realm, Account: account}
 	for i := range sessions {
@@ -32,7 +33,7 @@ func update(t testing.TB, s *pgstore.Store, account string, change func(oneseat.
 	}
 }
 
-// wantSums fails the test unless Count says what the rosters do, under each epoch.
+// wantSums fails the test unless Count equals what the rosters hold, under each epoch.
 func wantSums(t testing.TB, s *pgstore.Store, epochs ...uint64) {
 	t.Helper()
 	vs, err := s.Rosters(t.Context(), oneseat.RosterQuery{Realm: realm, Limit: 1000})
@@ -51,8 +52,8 @@ func wantSums(t testing.TB, s *pgstore.Store, epochs ...uint64) {
 	}
 }
 
-// TestSumsOfAnEarlierEpochAreDroppedOnceTheyAreZero: never a part of one that is
-// not. Every store that is opened looks for them.
+// The store deletes the sums of an epoch together, never some of them. Every store
+// looks for them when it is opened.
 func TestSumsOfAnEarlierEpochAreDroppedOnceTheyAreZero(t *testing.T) {
 	t.Parallel()
 	s, to := fresh(t)
@@ -62,7 +63,7 @@ func TestSumsOfAnEarlierEpochAreDroppedOnceTheyAreZero(t *testing.T) {
 	update(t, s, "ada", under("ada", 1, 2))
 	update(t, s, "grace", under("grace", 2, 1))
 	update(t, s, "alan", under("alan", 3, 1))
-	update(t, s, "ada", under("ada", 3, 1)) // has come over from 1
+	update(t, s, "ada", under("ada", 3, 1)) // its session has come over from epoch 1
 	open(t, to)
 	waitUntil(t, func() bool { return rows(1) == "0" }, func() string { return rows(1) + " rows of epoch 1 are kept" })
 	if rows(2) == "0" || rows(3) == "0" {
@@ -75,7 +76,7 @@ func TestSumsOfAnEarlierEpochAreDroppedOnceTheyAreZero(t *testing.T) {
 	ctx, stop := context.WithCancel(t.Context())
 	defer stop()
 	var wg sync.WaitGroup
-	for i := range 4 { // over and back, so that sums are zero now and then
+	for i := range 4 { // over and back, so that sums become zero again and again
 		wg.Go(func() {
 			account := fmt.Sprint("account ", i)
 			for ctx.Err() == nil {
@@ -95,7 +96,7 @@ func TestSumsOfAnEarlierEpochAreDroppedOnceTheyAreZero(t *testing.T) {
 	wantSums(t, s, 1, 2, 3)
 }
 
-// wantNoNegative fails the test if a sum is none that there can be.
+// wantNoNegative fails the test if a sum is below zero.
 func wantNoNegative(t testing.TB, s *pgstore.Store) {
 	t.Helper()
 	for epoch := range uint64(4) {
@@ -105,8 +106,7 @@ func wantNoNegative(t testing.TB, s *pgstore.Store) {
 	}
 }
 
-// TestSlotsThatStayLockedHoldUpWhatAltersASumAndTheDecisionIsMadeAgain: the time
-// that a slot is waited for makes a decision old too.
+// While it waits for a slot, a decision becomes too old too.
 func TestSlotsThatStayLockedHoldUpWhatAltersASumAndTheDecisionIsMadeAgain(t *testing.T) {
 	t.Parallel()
 	s, to := fresh(t)
@@ -114,7 +114,7 @@ func TestSlotsThatStayLockedHoldUpWhatAltersASumAndTheDecisionIsMadeAgain(t *tes
 	other := connect(t, to)
 	run(t, other, "INSERT INTO oneseat_counts SELECT 'default', 0, n, 0, 0, 0 FROM generate_series(0, 255) AS n ON CONFLICT DO NOTHING",
 		"BEGIN", "SELECT FROM oneseat_counts FOR UPDATE")
-	signIn(t, s, "ada", "B") // in the place of another
+	signIn(t, s, "ada", "B") // takes the place of another session
 
 	var nows []time.Time
 	began, done := make(chan struct{}, 8), make(chan error)
@@ -127,7 +127,7 @@ func TestSlotsThatStayLockedHoldUpWhatAltersASumAndTheDecisionIsMadeAgain(t *tes
 		done <- err
 	}()
 	<-began
-	time.Sleep(oneseat.MaxUpdateAge + 100*time.Millisecond) // that it has come to this age is what is tested
+	time.Sleep(oneseat.MaxUpdateAge + 100*time.Millisecond) // the age is what is tested
 	run(t, other, "ROLLBACK")
 	if err := <-done; err != nil || len(nows) < 2 || nows[len(nows)-1].Sub(nows[0]) < oneseat.MaxUpdateAge {
 		t.Errorf("%v; decided at %v", err, nows)
@@ -136,8 +136,7 @@ func TestSlotsThatStayLockedHoldUpWhatAltersASumAndTheDecisionIsMadeAgain(t *tes
 	wantSums(t, s, 0)
 }
 
-// TestSumsCanBeCountedAnew, as docs/operations.md says, after rosters were deleted
-// or damaged by hand.
+// docs/operations.md says how, after rosters were deleted or damaged by hand.
 func TestSumsCanBeCountedAnew(t *testing.T) {
 	t.Parallel()
 	text, err := os.ReadFile(filepath.Join("..", "..", "docs", "operations.md"))

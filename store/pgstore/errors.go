@@ -12,7 +12,7 @@ import (
 	"github.com/oneseat/oneseat"
 )
 
-// problems say what can be wrong with a database, and what to do.
+// problems say what can be wrong with a database, and what to do about it.
 var problems = map[oneseat.StoreFailure]string{
 	oneseat.FailureOther:       "PostgreSQL failed",
 	oneseat.FailureUnreachable: "PostgreSQL cannot be reached: check that it runs, that host, port and TLS settings are right, and that no firewall is in between; until it answers, nothing is allowed",
@@ -26,15 +26,15 @@ var problems = map[oneseat.StoreFailure]string{
 	oneseat.FailureUnsupported: "the store needs PostgreSQL 13 or newer, with all its functions, and a database whose encoding is UTF8",
 }
 
-// failed is an error of this store.
+// failed returns an error of this store.
 func (s *Store) failed(f oneseat.StoreFailure, err error) error {
 	return &oneseat.StoreError{Store: "pgstore", Where: s.addr, Failure: f, Problem: problems[f], Err: err}
 }
 
-// explain makes a *[oneseat.StoreError] of what a call returned. What is not about the
-// database stays as it is: a context's error, one unreadable roster. A failed
-// attempt to connect is about it, though what ended the attempt may be a deadline
-// (connect_timeout). No driver's error has the password in it.
+// explain makes a *[oneseat.StoreError] of the error of a call. An error that is not
+// about the database stays as it is: a context's error, or one unreadable roster. A
+// failed attempt to connect is about the database, even when a deadline
+// (connect_timeout) ended the attempt. No driver's error contains the password.
 func (s *Store) explain(err error) error {
 	_, done := errors.AsType[*oneseat.StoreError](err)
 	_, format := errors.AsType[*oneseat.FormatError](err)
@@ -46,7 +46,8 @@ func (s *Store) explain(err error) error {
 	return s.failed(failureOf(err), err)
 }
 
-// codes are the SQLSTATE of failures, or how they begin. None is among another's.
+// codes are the SQLSTATE of failures, or their first characters. No SQLSTATE is in two
+// of the lists.
 var codes = map[oneseat.StoreFailure][]string{
 	oneseat.FailureUnreachable: {"08", "57P"},
 	oneseat.FailureDenied:      {"28", "3D000", "42501"},
@@ -73,19 +74,19 @@ func failureOf(err error) oneseat.StoreFailure {
 	return oneseat.FailureOther
 }
 
-// conflict says that another transaction was in the way of a statement, which
-// therefore did nothing.
+// conflict says that another transaction was in the way of a statement, so the
+// statement did nothing.
 func conflict(err error) bool {
 	pg, ok := errors.AsType[*pgconn.PgError](err)
 	return ok && (pg.Code == "40001" || pg.Code == "40P01" || pg.Code == late)
 }
 
-// late is what oneseat_late raises.
+// late is the SQLSTATE that oneseat_late raises.
 const late = "ON001"
 
-// unmade says that a statement which was to commit certainly did not: it was not
-// sent, or the server has undone it. Where the connection was ended from the
-// other side the server may have committed first.
+// unmade says that a statement certainly did not commit: it was not sent, or the server
+// has undone it. Where the other side ended the connection, the server may have
+// committed first.
 func unmade(err error) bool {
 	if pgconn.SafeToRetry(err) {
 		return true

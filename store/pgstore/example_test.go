@@ -10,8 +10,7 @@ import (
 	"github.com/oneseat/oneseat/store/pgstore"
 )
 
-// The application's own pool does. Close the registry, then the store, then the
-// pool.
+// The pool is the application's own. Close the registry, then the store, then the pool.
 func ExampleOpen() {
 	ctx := context.Background()
 	pool, err := pgxpool.New(ctx, "postgres://app@db.example/app")

@@ -1,4 +1,4 @@
 package pgstore
 
-// ChangesSQL is for the test of its plan.
+// ChangesSQL is for the test of its query plan.
 const ChangesSQL = changesSQL

@@ -49,7 +49,7 @@ func TestWhatWasAcknowledgedIsThereAfterTheServerWasKilled(t *testing.T) {
 	server.Await()
 
 	seen := make(map[string]int64)
-	waitUntil(t, func() bool { // by itself
+	waitUntil(t, func() bool { // the store goes on by itself
 		tail, err := s.Changes(t.Context(), 0, cursor)
 		if err != nil {
 			return false
@@ -106,7 +106,7 @@ func TestWhileTheServerIsStoppedCallsEndInTimeAndAfterwardsAllGoesOn(t *testing.
 
 func TestAServerThatIsOutOfReachIsAnErrorWithItsAddressAndNoPassword(t *testing.T) {
 	t.Parallel()
-	silent, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0") // it takes connections, and says nothing
+	silent, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0") // it takes connections and never answers
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -165,7 +165,7 @@ func TestAServerThatDoesNotSayItsTimelineIsRefusedAtTheStart(t *testing.T) {
 	run(t, admin, "GRANT EXECUTE ON FUNCTION pg_walfile_name(pg_lsn) TO "+role)
 	end(t, open(t, plain))
 
-	// What Aurora says as it is delivered.
+	// Aurora says this as it is delivered.
 	run(t, admin, `CREATE FUNCTION public.pg_current_wal_lsn() RETURNS pg_lsn LANGUAGE plpgsql AS $$
 		BEGIN RAISE EXCEPTION 'wal_level must be set to ''logical''' USING ERRCODE = '55000'; END $$`)
 	_, err = pgstore.Open(t.Context(), pool(t, with(t, to, "search_path=public,pg_catalog")), pgstore.Options{Logger: quiet})
@@ -175,10 +175,10 @@ func TestAServerThatDoesNotSayItsTimelineIsRefusedAtTheStart(t *testing.T) {
 	}
 }
 
-// proxy passes connections on to a server, until told otherwise.
+// proxy passes connections on to a server, until a test changes that.
 type proxy struct {
 	addr    string
-	swallow atomic.Bool // what the server says, and then cut
+	swallow atomic.Bool // drop what the server says, and close the connection
 	mu      sync.Mutex
 	conns   []net.Conn
 }
@@ -241,7 +241,8 @@ func TestACommitWhoseReplyWasLostIsUnknownAndARetryFindsIt(t *testing.T) {
 	t.Parallel()
 	to := database(t)
 	p := newProxy(t, parse(t, to).Host)
-	// In this mode a statement goes out in one piece, so one that was sent is made.
+	// In this mode a statement is sent in one piece, so a statement that was sent is
+	// carried out.
 	s, direct := open(t, with(t, through(t, to, p.addr), "default_query_exec_mode=exec")), open(t, to)
 	var err error
 	for range 20 {
@@ -253,7 +254,7 @@ func TestACommitWhoseReplyWasLostIsUnknownAndARetryFindsIt(t *testing.T) {
 		if errors.Is(err, oneseat.ErrUnknownOutcome) {
 			break
 		}
-		// The pool looked at its connection before it gave it out, and made no other.
+		// The pool looked at its connection before it gave it out, and made no new one.
 		p.swallow.Store(false)
 		wantLive(t, direct, "ada", "A")
 		waitUntil(t, func() bool { _, err := s.Load(t.Context(), key("ada")); return err == nil }, func() string { return "it does not recover" })
@@ -263,7 +264,7 @@ func TestACommitWhoseReplyWasLostIsUnknownAndARetryFindsIt(t *testing.T) {
 	}
 	wantFailure(t, err, oneseat.FailureUnreachable)
 	p.swallow.Store(false)
-	waitUntil(t, func() bool { // it was sent, and so it will be committed
+	waitUntil(t, func() bool { // it was sent, so it will be committed
 		vs, err := direct.Load(t.Context(), key("ada"))
 		return err == nil && fixture.Live(vs[0].Roster)[0] == "B"
 	}, func() string { return "it was not committed" })
@@ -318,7 +319,7 @@ func TestARowThatStaysLockedHoldsUpOneAccountOnlyAndTheDecisionIsMadeAgain(t *te
 		done <- err
 	}()
 	<-began
-	time.Sleep(oneseat.MaxUpdateAge + 100*time.Millisecond) // that it has come to this age is what is tested
+	time.Sleep(oneseat.MaxUpdateAge + 100*time.Millisecond) // the age is what is tested
 	run(t, other, "ROLLBACK")
 	if err := <-done; err != nil || len(nows) < 2 || nows[len(nows)-1].Sub(nows[0]) < oneseat.MaxUpdateAge {
 		t.Errorf("%v; decided at %v", err, nows)
@@ -360,7 +361,7 @@ func TestThroughPgBouncerThePushSaysWhatItNeedsAndTheLogIsPolled(t *testing.T) {
 	}
 }
 
-// lines is where a logger writes.
+// lines collects what a logger writes.
 type lines struct {
 	mu sync.Mutex
 	b  strings.Builder

@@ -26,12 +26,12 @@ import (
 
 const realm = fixture.Realm
 
-// patience is how long is waited for what should come soon. Only what never comes
-// is waited for that long: a busy machine takes its time.
+// patience is how long a test waits for something that should come soon. Only a test
+// that fails waits as long as that, because a busy machine may be slow.
 const patience = 2 * time.Minute
 
-// shared is the server that all tests use which do it no harm, and what goes
-// before it. Durability is tested on servers of their own.
+// shared are the server for all tests that do it no harm, and its PgBouncer. Durability
+// is tested on servers of their own.
 var shared struct {
 	testservers.Shared
 	mu      sync.Mutex
@@ -45,8 +45,8 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-// serverURL is the shared server, started by the first test that asks, or that
-// of the environment.
+// serverURL returns the URL of the shared server. The first test that asks starts the
+// server, unless the environment names one.
 func serverURL(t testing.TB) string {
 	t.Helper()
 	shared.mu.Lock()
@@ -60,7 +60,7 @@ func serverURL(t testing.TB) string {
 	return shared.url
 }
 
-// bouncerAddr is a PgBouncer before the shared server.
+// bouncerAddr returns the address of a PgBouncer in front of the shared server.
 func bouncerAddr(t testing.TB) string {
 	t.Helper()
 	server := parse(t, serverURL(t)).Host
@@ -93,7 +93,7 @@ func databaseOn(t testing.TB, server string) string {
 	admin := connect(t, server)
 	run(t, admin, "CREATE DATABASE "+name+" TEMPLATE template0")
 	t.Cleanup(func() {
-		// Those who close their connections in the background may not have done so yet.
+		// A connection that is closed in the background may still be open.
 		_, _ = admin.Exec(context.WithoutCancel(t.Context()), "DROP DATABASE "+name+" WITH (FORCE)")
 	})
 	u := parse(t, server)
@@ -101,7 +101,7 @@ func databaseOn(t testing.TB, server string) string {
 	return u.String()
 }
 
-// connect makes a connection of the kind that a person with psql has.
+// connect makes a connection as psql does.
 func connect(t testing.TB, to string) *pgx.Conn {
 	t.Helper()
 	conn, err := pgx.Connect(t.Context(), to)
@@ -159,9 +159,9 @@ func pool(t testing.TB, to string) *pgxpool.Pool {
 	return p
 }
 
-// uncancelled is a connection to a PgBouncer, which never gets to see that a
-// query is cancelled: Debian's, 1.18, dies of it now and then (its issues 801 and
-// 822). The query ends by itself.
+// uncancelled is a connection to a PgBouncer that never passes on the cancelling of a
+// query. Debian's PgBouncer 1.18 crashes on it now and then (its issues 801 and 822).
+// The query ends by itself.
 type uncancelled struct{ net.Conn }
 
 func (c uncancelled) Write(b []byte) (int, error) {
@@ -171,11 +171,11 @@ func (c uncancelled) Write(b []byte) (int, error) {
 	return c.Conn.Write(b)
 }
 
-// quiet is for stores of which a test expects warnings: that fsync is off, most
-// often. See TestWhoeverTurnsOffDurabilityIsToldOnce.
+// quiet is for stores whose warnings a test expects, most often that fsync is off. See
+// TestWhoeverTurnsOffDurabilityIsToldOnce.
 var quiet = slog.New(slog.DiscardHandler)
 
-// open opens a store, with a pool of its own, that is closed when the test ends.
+// open opens a store with a pool of its own, which is closed when the test ends.
 func open(t testing.TB, to string) *pgstore.Store {
 	t.Helper()
 	return openWith(t, to, pgstore.Options{})
@@ -210,7 +210,7 @@ func fresh(t testing.TB) (*pgstore.Store, string) {
 	return open(t, to), to
 }
 
-// through is a URL that goes through another address.
+// through returns the URL with another address.
 func through(t testing.TB, to, addr string) string {
 	t.Helper()
 	if _, _, err := net.SplitHostPort(addr); err != nil {
@@ -221,7 +221,7 @@ func through(t testing.TB, to, addr string) string {
 	return u.String()
 }
 
-// Rosters made by hand.
+// These rosters are made by hand.
 var (
 	key, seat, leave = fixture.Key, fixture.Seat, fixture.Leave
 	signIn, wantLive = fixture.SignIn, fixture.WantLive
@@ -229,7 +229,7 @@ var (
 
 var wantFailure = fixture.WantFailure("pgstore")
 
-// end is a cursor at the end of the log.
+// end returns a cursor at the end of the log.
 func end(t testing.TB, s *pgstore.Store) oneseat.Cursor {
 	t.Helper()
 	return changes(t, s, "").Cursor
@@ -244,7 +244,7 @@ func changes(t testing.TB, s *pgstore.Store, after oneseat.Cursor) oneseat.Tail 
 	return tail
 }
 
-// waitUntil waits for a condition that others bring about.
+// waitUntil waits for a condition that other goroutines bring about.
 func waitUntil(t testing.TB, holds func() bool, otherwise func() string) {
 	t.Helper()
 	for deadline := time.Now().Add(patience); !holds(); time.Sleep(time.Millisecond) {
@@ -254,14 +254,14 @@ func waitUntil(t testing.TB, holds func() bool, otherwise func() string) {
 	}
 }
 
-// rowsOf is what a person sees in answer to a query, a row in a line.
+// rowsOf returns what a person sees as the answer to a query, a row in a line.
 func rowsOf(t testing.TB, to, query string) []string {
 	t.Helper()
 	conn, err := pgx.Connect(t.Context(), to)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer func() { _ = conn.Close(context.WithoutCancel(t.Context())) }() // now: a test that waits asks a thousand times
+	defer func() { _ = conn.Close(context.WithoutCancel(t.Context())) }() // at once, because a test that waits asks a thousand times
 	rows, err := conn.Query(t.Context(), query)
 	if err != nil {
 		t.Fatal(err)

@@ -27,17 +27,17 @@ const (
 		FROM oneseat_counts WHERE realm = $1 AND epoch = $2`
 )
 
-// placeBits is how much of Record.Seq is an event's place in its update.
+// placeBits is how many bits of Record.Seq are for an event's place in its update.
 const placeBits = 16
 
-// Rosters implements [oneseat.History]. A roster that cannot be read is left out
-// and named in the log.
+// Rosters implements [oneseat.History]. It leaves out a roster that cannot be read, and
+// logs its key.
 func (s *Store) Rosters(ctx context.Context, q oneseat.RosterQuery) ([]oneseat.View, error) {
 	if err := s.ready(ctx); err != nil {
 		return nil, err
 	}
 	if !utf8.ValidString(q.Prefix) || strings.ContainsRune(q.Prefix, 0) {
-		return nil, nil // no account begins so
+		return nil, nil // no account begins like this
 	}
 	rows, err := s.pool.Query(ctx, rostersSQL, q.Realm, q.After, q.Prefix, beyond(q.Prefix), oneseat.PageLimit(q.Limit))
 	if err != nil {
@@ -64,16 +64,16 @@ func (s *Store) Rosters(ctx context.Context, q oneseat.RosterQuery) ([]oneseat.V
 	return views, s.explain(rows.Err())
 }
 
-// beyond is the first text that comes after every text that begins with prefix,
-// or nil if there is none: the order of UTF-8 is that of code points.
+// beyond returns the first text that comes after every text with this prefix, or nil if
+// there is none. UTF-8 has the order of code points.
 func beyond(prefix string) any {
 	for prefix != "" {
 		last, size := utf8.DecodeLastRuneInString(prefix)
 		prefix = prefix[:len(prefix)-size]
 		switch last {
-		case utf8.MaxRune: // none comes after it
+		case utf8.MaxRune: // no character comes after it
 		case 0xd7ff:
-			return prefix + "\ue000" // what lies between are no characters
+			return prefix + "\ue000" // the code points in between are no characters
 		default:
 			return prefix + string(last+1)
 		}
@@ -81,8 +81,8 @@ func beyond(prefix string) any {
 	return nil
 }
 
-// Events implements [oneseat.History]. Without an account, finding a session
-// reads the whole log.
+// Events implements [oneseat.History]. To find a session without its account it reads
+// the whole log.
 func (s *Store) Events(ctx context.Context, q oneseat.EventQuery) ([]oneseat.Record, error) {
 	if err := s.ready(ctx); err != nil {
 		return nil, err
@@ -100,7 +100,7 @@ func (s *Store) Events(ctx context.Context, q oneseat.EventQuery) ([]oneseat.Rec
 		session = `"session":` + string(id)
 	}
 	limit := oneseat.PageLimit(q.Limit)
-	rows, err := s.pool.Query(ctx, eventsSQL, q.Realm, int64(before>>placeBits), q.Account, session, limit+1) // the first may be before no event of its own
+	rows, err := s.pool.Query(ctx, eventsSQL, q.Realm, int64(before>>placeBits), q.Account, session, limit+1) // one more, because the first update may have no event before the place that was asked for
 	if err != nil {
 		return nil, s.explain(err)
 	}

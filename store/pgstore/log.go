@@ -15,15 +15,16 @@ import (
 // page is how many updates Changes reads at a time.
 const page = 1000
 
-// timelineSQL names the timeline that a primary is on.
+// timelineSQL returns the timeline that a primary is on.
 const timelineSQL = "left(pg_walfile_name(pg_current_wal_lsn()), 8)"
 
-// changesSQL reads what has become visible since a snapshot: what came after it,
-// and what was under way when it was taken. A log of the promoted standby of
-// another timeline is another log: numbers of transactions may have been used
-// again. What pg_restore brought is not of this cluster's transactions. LIMIT 1 tells
-// the planner that oneseat_meta has one row: its plan for a thousand is compiled
-// (JIT) for up to a quarter of a second.
+// changesSQL reads what has become visible since a snapshot: the transactions after it,
+// and those that were open when it was taken. After the promotion of a standby the log
+// is another log, because numbers of transactions may be used again; so the log's name
+// has the timeline in it. After pg_restore the log is another log too, because the rows
+// have the transactions of another cluster. LIMIT 1 tells the planner that oneseat_meta
+// has one row: for its default guess of a thousand rows it would compile the plan
+// (JIT), for up to a quarter of a second.
 const changesSQL = `WITH now AS MATERIALIZED (
 		SELECT incarnation || '-' || CASE WHEN NOT pg_is_in_recovery() THEN ` + timelineSQL + ` END AS log,
 			trimmed, pg_current_snapshot() AS snapshot
@@ -37,14 +38,14 @@ const changesSQL = `WITH now AS MATERIALIZED (
 		ORDER BY xid, id LIMIT $3
 	) AS e ON true`
 
-// snapshot says which transactions had ended at a moment: those below next, but
-// for those in open. It is PostgreSQL's pg_snapshot.
+// snapshot says which transactions had ended at a moment: those below next, except
+// those in open. It is PostgreSQL's pg_snapshot.
 type snapshot struct {
 	next uint64   // its xmax
 	open []uint64 // its xip, rising
 }
 
-// parseSnapshot reads PostgreSQL's spelling, xmin:xmax:xip,xip.
+// parseSnapshot reads PostgreSQL's text form, xmin:xmax:xip,xip.
 func parseSnapshot(text string) (s snapshot, ok bool) {
 	_, rest, _ := strings.Cut(text, ":")
 	next, open, ok := strings.Cut(rest, ":")
@@ -65,7 +66,7 @@ func parseSnapshot(text string) (s snapshot, ok bool) {
 	return s, slices.IsSorted(s.open) && (len(s.open) == 0 || s.open[len(s.open)-1] < s.next)
 }
 
-// least is the earliest transaction that may not have ended.
+// least returns the earliest transaction that may still be open.
 func (s snapshot) least() uint64 {
 	if len(s.open) > 0 {
 		return s.open[0]
@@ -77,7 +78,7 @@ func (s snapshot) String() string {
 	return strconv.FormatUint(s.least(), 10) + ":" + strconv.FormatUint(s.next, 10) + ":" + strings.Join(s.texts(), ",")
 }
 
-// texts are the open transactions, spelt.
+// texts returns the open transactions as decimal texts.
 func (s snapshot) texts() []string {
 	list := make([]string, len(s.open))
 	for i, x := range s.open {
@@ -86,8 +87,8 @@ func (s snapshot) texts() []string {
 	return list
 }
 
-// upTo is s after everything that is visible in now has been read up to and with
-// transaction x.
+// upTo returns the snapshot of a reader who was at s and has read everything that is
+// visible in now, up to and including transaction x.
 func (s snapshot) upTo(x uint64, now snapshot) snapshot {
 	read := snapshot{next: max(s.next, x+1)}
 	for _, o := range now.open {
@@ -103,13 +104,13 @@ func (s snapshot) upTo(x uint64, now snapshot) snapshot {
 	return read
 }
 
-// Partitions implements [oneseat.Store]: there is one.
+// Partitions implements [oneseat.Store]. There is one.
 func (*Store) Partitions() int { return 1 }
 
-// Changes implements [oneseat.Store]. A cursor is the snapshot up to which was
-// read, so that nothing comes twice, and a transaction that stays open somewhere
-// in the cluster costs a reader nothing. Events that somebody has made
-// unreadable are left out, and a gap.
+// Changes implements [oneseat.Store]. A cursor is the snapshot up to which the reader
+// has read. So no event comes twice, and a transaction that stays open elsewhere in the
+// cluster costs a reader nothing. Events that were made unreadable by hand are left
+// out, and reported as a gap.
 func (s *Store) Changes(ctx context.Context, _ int, after oneseat.Cursor) (oneseat.Tail, error) {
 	if err := s.ready(ctx); err != nil {
 		return oneseat.Tail{}, err
@@ -119,16 +120,16 @@ func (s *Store) Changes(ctx context.Context, _ int, after oneseat.Cursor) (onese
 		if err != nil || t.End || t.Cursor != after {
 			return t, s.explain(err)
 		}
-		// One transaction has more than limit rows: they were put there by hand.
+		// One transaction has more than limit rows. They were put there by hand.
 	}
 }
 
-// tail reads up to limit updates after a cursor, in one statement and so from
-// one snapshot.
+// tail reads up to limit updates after a cursor. It is one statement, so all of it
+// comes from one snapshot.
 func (s *Store) tail(ctx context.Context, after oneseat.Cursor, limit int) (t oneseat.Tail, err error) {
 	log, place, _ := strings.Cut(string(after), "/")
 	since, ok := parseSnapshot(place)
-	ok = ok && since.String() == place // nothing that was cut off or added
+	ok = ok && since.String() == place // nothing was cut off or added
 	if !ok {
 		since, limit = snapshot{next: 1<<64 - 1}, 0
 	}
@@ -140,7 +141,7 @@ func (s *Store) tail(ctx context.Context, after oneseat.Cursor, limit int) (t on
 	var (
 		current      string
 		trimmed, end string
-		read, whole  int    // updates, and those of the transactions before the last
+		read, whole  int    // all updates, and those of the transactions before the last one
 		last, before uint64 // the last two transactions
 	)
 	for rows.Next() {
@@ -155,7 +156,7 @@ func (s *Store) tail(ctx context.Context, after oneseat.Cursor, limit int) (t on
 		}
 		current = *name
 		if xid == nil {
-			continue // there is no event
+			continue // this row has no event
 		}
 		x, err := strconv.ParseUint(*xid, 10, 64)
 		if err != nil {
@@ -190,7 +191,8 @@ func (s *Store) tail(ctx context.Context, after oneseat.Cursor, limit int) (t on
 	default:
 		t.Entries, t.Cursor = t.Entries[:whole], cursor(current, since.upTo(before, now))
 	}
-	// One account's versions rise with its commits, whatever its transactions do.
+	// The versions of one account rise in the order of its commits, whatever the order
+	// of its transactions is.
 	slices.SortStableFunc(t.Entries, func(a, b oneseat.Entry) int { return cmp.Compare(a.Version, b.Version) })
 	return t, nil
 }

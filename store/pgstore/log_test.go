@@ -59,16 +59,16 @@ func TestALongLogComesInPagesWithNothingLostOrTwice(t *testing.T) {
 	cursor := end(t, s)
 	conn := connect(t, to)
 	other := connect(t, to)
-	run(t, other, "BEGIN", "SELECT pg_current_xact_id()") // in every snapshot
+	run(t, other, "BEGIN", "SELECT pg_current_xact_id()") // it is in every snapshot
 	const rows = `INSERT INTO oneseat_events (key, version, realm, account, events)
 		SELECT key, version + %d, realm, account, '[]' FROM oneseat_events WHERE id = 1`
 	want := 0
-	for range 700 { // of transactions with a row each
+	for range 700 { // transactions with a row each
 		want++
 		run(t, conn, fmt.Sprintf(rows, want))
 	}
 	run(t, conn, `INSERT INTO oneseat_events (key, version, realm, account, events)
-		SELECT key, version + 2000 + n, realm, account, '[]' FROM oneseat_events, generate_series(1, 2500) AS n WHERE id = 1`) // and of one with more than a page
+		SELECT key, version + 2000 + n, realm, account, '[]' FROM oneseat_events, generate_series(1, 2500) AS n WHERE id = 1`) // and one transaction with more than a page
 	run(t, other, "ROLLBACK")
 	want += 2500
 	var got []uint64
@@ -98,13 +98,13 @@ func TestOldEventsAreTrimmedAndThatIsAGap(t *testing.T) {
 		signIn(t, s, fmt.Sprint("account", i), "S")
 	}
 	var trimmed oneseat.Cursor
-	waitUntil(t, func() bool { // no other test's transaction was open: it counts as one that may have been trimmed
+	waitUntil(t, func() bool { // no transaction of another test was open: such a transaction counts as one that may have been trimmed
 		trimmed = end(t, s)
 		return strings.HasSuffix(string(trimmed), ":")
 	}, func() string { return "somebody is always writing" })
 	signIn(t, s, "grace", "G")
 	run(t, connect(t, to), "UPDATE oneseat_events SET version = version - 31 * 24 * 3600 * 1000000::bigint WHERE account <> 'grace'")
-	s = open(t, to) // which looks for old ones
+	s = open(t, to) // opening looks for old events
 	waitUntil(t, func() bool { return len(rowsOf(t, to, "SELECT 1 FROM oneseat_events")) == 1 }, func() string { return "the old events are still there" })
 	if tail := changes(t, s, old); !tail.Gap || !tail.End {
 		t.Errorf("from before what was trimmed: %+v", tail)
@@ -126,7 +126,7 @@ func TestVersionsDoNotRestartWhenWhatIsLeftOfAnErasedRosterIsGone(t *testing.T) 
 	if left := rowsOf(t, to, "SELECT account FROM oneseat_rosters"); len(left) != 1 {
 		t.Errorf("left is %q", left)
 	}
-	// As an hour later, and of a clock that was set back since.
+	// This is as if an hour had passed, and as if the clock had been set back since.
 	run(t, connect(t, to), "UPDATE oneseat_rosters SET version = version - 2 * 3600 * 1000000::bigint")
 	run(t, connect(t, to), fmt.Sprintf("UPDATE oneseat_meta SET floor = %d", gone.Version+1e9))
 	s = open(t, to)
@@ -141,7 +141,7 @@ func TestTheLogOfARestoredDumpBeginsAnew(t *testing.T) {
 	s, to := fresh(t)
 	signIn(t, s, "ada", "A")
 	cursor := end(t, s)
-	run(t, connect(t, to), "UPDATE oneseat_events SET xid = '999999999999'") // as of a cluster that had got further
+	run(t, connect(t, to), "UPDATE oneseat_events SET xid = '999999999999'") // as if the cluster had been further
 	s = open(t, to)
 	if tail := changes(t, s, cursor); !tail.Gap {
 		t.Errorf("%+v", tail)

@@ -15,13 +15,14 @@ import (
 //go:embed schema/*.sql
 var schema embed.FS
 
-// migrationLock is the advisory lock under which migrations are made: "1seat".
+// migrationLock is the advisory lock under which migrations are made. It spells
+// "1seat".
 const migrationLock = 0x3173656174
 
-// migrate makes the database one of this release, in one transaction, so that
-// nothing is ever half done. Several nodes may do so at once: what is to be done
-// is found out under a lock, which ends with the transaction. Where nothing is
-// to be done, no lock is taken.
+// migrate brings the database to the schema of this release, in one transaction, so
+// nothing is ever half done. Several nodes may call it at once: each looks at what
+// there is to do while it holds a lock, which ends with the transaction. Where there is
+// nothing to do, migrate takes no lock.
 func (s *Store) migrate(ctx context.Context) error {
 	files, err := fs.Glob(schema, "schema/*.sql") // in the order of their names
 	if err != nil {
@@ -31,7 +32,7 @@ func (s *Store) migrate(ctx context.Context) error {
 	if err != nil || n == len(files) {
 		return errors.Join(err, s.restored(ctx))
 	}
-	// Each statement sees what was committed before it: the locks come first.
+	// Each statement sees what was committed before it, so the locks come first.
 	return pgx.BeginTxFunc(ctx, s.pool, pgx.TxOptions{IsoLevel: pgx.ReadCommitted}, func(tx pgx.Tx) error {
 		if _, err := tx.Exec(ctx, fmt.Sprintf("SELECT pg_advisory_xact_lock(%d)", migrationLock)); err != nil {
 			return err
@@ -49,12 +50,12 @@ type querier interface {
 	QueryRow(ctx context.Context, query string, args ...any) pgx.Row
 }
 
-// applied is the number of the last migration that was applied, of as many as
-// this release knows.
+// applied returns the number of the last migration that was applied. This release knows
+// the migrations up to known.
 func (s *Store) applied(ctx context.Context, q querier, known int) (n int, err error) {
 	var there, taken bool
-	// From the catalogue as it is now: to_regclass may answer from a cache that
-	// is older than the lock.
+	// The answer comes from the catalogue as it is now: to_regclass may answer from a
+	// cache that is older than the lock.
 	err = q.QueryRow(ctx, `SELECT coalesce(bool_or(relname = 'oneseat_migrations'), false), count(*) > 0
 		FROM pg_catalog.pg_class WHERE relname IN ('oneseat_migrations', 'oneseat_meta', 'oneseat_rosters', 'oneseat_events')
 		AND relnamespace IN (SELECT oid FROM pg_catalog.pg_namespace WHERE nspname = ANY (current_schemas(false)))`).Scan(&there, &taken)
@@ -92,9 +93,9 @@ func apply(ctx context.Context, tx pgx.Tx, number int, file string) error {
 	return nil
 }
 
-// restored finds out whether the rows came from another cluster, as pg_restore
-// brings them: then their transactions are none of this one, and the log begins
-// anew. What is in it stays for History.
+// restored finds out whether the rows came from another cluster, as pg_restore brings
+// them. Then their transactions are not those of this cluster, and the log begins anew.
+// The old events stay for History.
 func (s *Store) restored(ctx context.Context) error {
 	_, err := s.pool.Exec(ctx, `WITH foreign_rows AS (
 			UPDATE oneseat_events SET xid = '0' WHERE xid >= pg_snapshot_xmax(pg_current_snapshot()) RETURNING 1

@@ -1,40 +1,41 @@
-// Package pgstore keeps rosters in PostgreSQL, 13 or newer, through the
-// application's own pool: durable, readable with psql (select * from
-// oneseat_signed_in), shared by any number of nodes.
+// Package pgstore keeps rosters in PostgreSQL, 13 or newer, through the application's
+// own pool. They are durable, readable with psql (select * from oneseat_signed_in), and
+// shared by any number of nodes.
 //
-// It owns the tables, views and functions whose names begin with oneseat_, in
-// the schema that the pool's connections create in, and no rule. The database
-// may be an application's own.
+// It owns the tables, views and functions whose names begin with oneseat_, in the
+// schema that the pool's connections create in. It holds no rule. The database may be
+// an application's own.
 //
 // # What it promises
 //
-// What was acknowledged has been committed with the server's synchronous_commit;
-// unless that is off it survives a kill -9 of nodes and of the server. A standby
-// that takes over without having received it (asynchronous replication) loses
-// the last commits: call EndRealm after such a failover if an ending that was
-// undone would matter. Every promotion of a standby is announced as a gap.
+// What was acknowledged has been committed with the server's synchronous_commit. Unless
+// that is off, it survives a kill -9 of nodes and of the server. With asynchronous
+// replication, a standby that takes over loses the commits that it has not received. If
+// an ending that was undone in this way would matter, call EndRealm after such a
+// failover. Every promotion of a standby is announced as a gap.
 //
-// An update takes two round trips, each a statement of its own: no transaction
-// stays open in between. Nodes hear of each other's commits by NOTIFY, sent
-// after the commit and merged, and read the log on time where they cannot.
+// An update takes two round trips. Each is a statement of its own, so no transaction
+// stays open in between. Nodes learn of each other's commits by NOTIFY, which is sent
+// after the commit and stands for several commits under load. Where NOTIFY does not
+// arrive they read the log at intervals.
 //
-// Events are kept for 30 days. A reader of the log that is further behind is
-// told of a gap.
+// Events are kept for 30 days. A reader of the log that is further behind gets a gap.
 //
 // # What it needs
 //
-// The primary: a standby is refused. A database whose encoding is UTF8. A role
-// that may create tables for the first Open, and for that of a newer release;
-// others need only SELECT, INSERT, UPDATE and DELETE. The functions
-// pg_current_wal_lsn and pg_walfile_name, which everybody may call unless that
+// It needs the primary, and refuses a standby. The database's encoding is UTF8. The
+// first Open, and the first one of a newer release, needs a role that may create
+// tables. Later ones need only SELECT, INSERT, UPDATE and DELETE. The role may call the
+// functions pg_current_wal_lsn and pg_walfile_name, as every role may unless that right
 // was revoked.
 //
-// A pool through PgBouncer in transaction mode works if it uses no named
-// prepared statements (default_query_exec_mode=exec in the URL). LISTEN does not
-// pass such a pool; give [Options.Listen], or the log is polled.
+// A pool through PgBouncer in transaction mode works if it uses no named prepared
+// statements (default_query_exec_mode=exec in the URL). LISTEN does not pass such a
+// pool. Set [Options.Listen], or the log is polled.
 //
-// When the database cannot be reached, every call returns a *[oneseat.StoreError] that says
-// what to check, and the store goes on by itself once that has been done.
+// When the database cannot be reached, every call returns a *[oneseat.StoreError] that
+// says what to check. The store goes on by itself once the database can be reached
+// again.
 package pgstore
 
 import (
@@ -51,18 +52,18 @@ import (
 	"github.com/oneseat/oneseat/store/internal/turns"
 )
 
-// Options are what Open may be told. The zero value will do.
+// Options are settings of Open. The zero value will do.
 type Options struct {
-	// Listen is how to reach the server itself where the pool goes through
-	// PgBouncer in transaction mode. Nil: the way the pool does.
+	// Listen connects to the server itself, where the pool goes through PgBouncer in
+	// transaction mode. Nil: as the pool connects.
 	Listen *pgx.ConnConfig
 	// Logger takes warnings. Nil: slog.Default().
 	Logger *slog.Logger
 }
 
-// Store is a [oneseat.Store] and [oneseat.History] in PostgreSQL. Use Open. Its
-// methods are safe for concurrent use. Two stores on one database are two nodes
-// of one system.
+// Store is a [oneseat.Store] and [oneseat.History] in PostgreSQL. Open makes one. Its
+// methods are safe for concurrent use. Two stores on one database are two nodes of one
+// system.
 type Store struct {
 	pool   *pgxpool.Pool // the caller's
 	listen *pgx.ConnConfig
@@ -72,9 +73,9 @@ type Store struct {
 	turns turns.Turns
 	news  chan struct{} // something was committed; the notifier waits for it
 
-	life    context.Context // ends with Close; so does every goroutine below
+	life    context.Context // ends with Close, and so does every goroutine below
 	end     context.CancelFunc
-	mu      sync.Mutex // guards closed, and running against a late Add
+	mu      sync.Mutex // guards closed, and keeps Wake from adding to running after Close
 	closed  bool
 	running sync.WaitGroup // the notifier, the trimmer, and calls of Wake
 }
@@ -84,11 +85,12 @@ var (
 	_ oneseat.History = (*Store)(nil)
 )
 
-// Open makes or upgrades what it needs in the database, and returns a store on
-// it. Any number of nodes may do so at once. The pool stays the caller's, to be
-// closed after the store.
+// Open makes or upgrades the tables that it needs in the database, and returns a store
+// on it. Any number of nodes may do so at once. The pool stays the caller's, who closes
+// it after the store.
 //
-// An error is a *[oneseat.StoreError], or the context's. The store has goroutines: close it.
+// An error is a *[oneseat.StoreError], or the context's. The store has goroutines:
+// close it.
 func Open(ctx context.Context, pool *pgxpool.Pool, o Options) (*Store, error) {
 	c := pool.Config().ConnConfig
 	s := &Store{
@@ -113,7 +115,8 @@ func (s *Store) prepare(ctx context.Context) error {
 	return s.migrate(ctx)
 }
 
-// inspect refuses a server that cannot do, and warns of one that forgets.
+// inspect refuses a server that cannot do what is needed, and warns of one that may
+// forget what it has acknowledged.
 func (s *Store) inspect(ctx context.Context) error {
 	var version int
 	var standby bool
@@ -138,10 +141,10 @@ func (s *Store) inspect(ctx context.Context) error {
 	return s.inspectTimeline(ctx)
 }
 
-// inspectTimeline refuses a server that does not say which timeline it is on:
-// its log could not be read. Aurora is one unless its wal_level is logical; of
-// the checkpoint (pg_control_checkpoint), which is late after a promotion, it
-// then says as little.
+// inspectTimeline refuses a server that does not say which timeline it is on, because
+// its log could not be read. Aurora is such a server unless its wal_level is logical.
+// The timeline of the last checkpoint (pg_control_checkpoint) would be late after a
+// promotion, and Aurora does not say that one either.
 func (s *Store) inspectTimeline(ctx context.Context) error {
 	var timeline string
 	err := s.pool.QueryRow(ctx, "SELECT "+timelineSQL).Scan(&timeline)
@@ -160,9 +163,9 @@ func (s *Store) inspectTimeline(ctx context.Context) error {
 		"the role must be able to call pg_current_wal_lsn() and pg_walfile_name(), which on Aurora needs rds.logical_replication=1: %w", err))
 }
 
-// Close ends the store and waits for its goroutines and for every Wake, which
-// returns. Calls that are under way go on; later ones get [oneseat.ErrStoreClosed]. The pool
-// is not closed. A second call does nothing.
+// Close ends the store. It waits for the store's goroutines and for every Wake, which
+// returns. Calls that are under way go on; later calls return [oneseat.ErrStoreClosed].
+// The pool is not closed. A second call does nothing.
 func (s *Store) Close() error {
 	s.mu.Lock()
 	s.closed = true
@@ -172,7 +175,8 @@ func (s *Store) Close() error {
 	return nil
 }
 
-// ready is asked before anything is done.
+// ready returns an error if the context is done or the store is closed. Every method
+// calls it first.
 func (s *Store) ready(ctx context.Context) error {
 	if err := ctx.Err(); err != nil {
 		return err

@@ -9,9 +9,9 @@ import (
 	"github.com/oneseat/oneseat/store/pgstore"
 )
 
-// TestReadingALongLogIsNotWorthCompiling: what wakes a node is told within
-// milliseconds, so the planner may not think of it as work for its compiler
-// (jit_above_cost). It does so by estimates, of tables it has not analysed.
+// A node has to be woken within milliseconds, so the planner may not want to compile
+// (jit_above_cost). The planner judges by its estimates, here of tables that it has not
+// analysed.
 func TestReadingALongLogIsNotWorthCompiling(t *testing.T) {
 	t.Parallel()
 	_, to := fresh(t)

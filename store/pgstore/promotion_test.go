@@ -12,8 +12,8 @@ import (
 	"github.com/oneseat/oneseat/store/pgstore"
 )
 
-// TestWhatAPromotionRevivesEndRealmEnds kills a primary whose standby has not
-// received the last of what was acknowledged, and promotes that.
+// TestWhatAPromotionRevivesEndRealmEnds kills a primary whose standby has not received
+// the last acknowledged commits, and promotes the standby.
 func TestWhatAPromotionRevivesEndRealmEnds(t *testing.T) {
 	t.Parallel()
 	primary := testservers.StartPostgres(t, "fsync=off")
@@ -23,7 +23,7 @@ func TestWhatAPromotionRevivesEndRealmEnds(t *testing.T) {
 	}
 	const writable = "&target_session_attrs=read-write"
 	here, there := node(t, either(standby, primary)+writable), node(t, either(primary, standby)+writable)
-	s := open(t, either(primary, standby)) // which takes whoever answers
+	s := open(t, either(primary, standby)) // a pool that takes whichever server answers
 	check := func(on *oneseat.Registry, token oneseat.Token) error {
 		_, err := on.Check(t.Context(), string(token))
 		return err
@@ -74,12 +74,12 @@ func TestWhatAPromotionRevivesEndRealmEnds(t *testing.T) {
 		}, func() string { return fmt.Sprintf("%s on a standby: %v", name, err) })
 	}
 	run(t, follower, "SELECT pg_promote()")
-	for range 100 { // so that the numbers of those that were lost are used again
+	for range 100 { // so that the numbers of the lost transactions are used again
 		run(t, follower, "SELECT pg_current_xact_id()")
 	}
 
 	var tail oneseat.Tail
-	waitUntil(t, func() bool { // by itself
+	waitUntil(t, func() bool { // the store goes on by itself
 		tail, err = s.Changes(t.Context(), 0, cursor)
 		return err == nil
 	}, func() string { return fmt.Sprint("it does not recover: ", err) })
@@ -89,7 +89,8 @@ func TestWhatAPromotionRevivesEndRealmEnds(t *testing.T) {
 	if again := changes(t, s, tail.Cursor); again.Gap {
 		t.Errorf("and the next is: %+v", again)
 	}
-	// Here the ending is remembered, and repeated. There nobody has asked before.
+	// This node remembers the ending, and repeats it. On the other node nobody has
+	// asked before.
 	for name, holds := range map[string]func() bool{
 		"what was replicated is lost":                func() bool { return check(here, grace) == nil && check(there, grace) == nil },
 		"nothing has come undone, nothing is tested": func() bool { return check(there, ada) == nil },
@@ -113,8 +114,8 @@ func TestWhatAPromotionRevivesEndRealmEnds(t *testing.T) {
 	}
 }
 
-// caughtUp waits until a standby has all that its primary has now. Before, it may
-// not even have the tables.
+// caughtUp waits until a standby has everything that its primary has now. Before, it
+// may not even have the tables.
 func caughtUp(t *testing.T, primary, standby *testservers.Postgres) {
 	t.Helper()
 	written := rowsOf(t, primary.URL, "SELECT pg_current_wal_lsn()::text")[0]
@@ -122,7 +123,7 @@ func caughtUp(t *testing.T, primary, standby *testservers.Postgres) {
 	waitUntil(t, func() bool { return rowsOf(t, standby.URL, has)[0] == "true" }, func() string { return "the standby is behind" })
 }
 
-// node is a registry as it is set up by default.
+// node is a registry with default settings.
 func node(t *testing.T, to string) *oneseat.Registry {
 	t.Helper()
 	seats, err := oneseat.New(open(t, to), oneseat.Config{Logger: quiet})

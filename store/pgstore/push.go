@@ -9,24 +9,25 @@ import (
 	"github.com/oneseat/oneseat"
 )
 
-// channel is what nodes hear each other on, in one database.
+// channel is the NOTIFY channel of the nodes on one database.
 const channel = "oneseat"
 
 const (
-	// notifyGap is the least time between two notifications of a node: under
-	// load, one stands for all that was committed meanwhile.
+	// notifyGap is the least time between two notifications of a node. Under load one
+	// notification stands for everything that was committed in that time.
 	notifyGap = 2 * time.Millisecond
-	// notifyTimeout bounds one. It is a hint: the next commit sends another.
+	// notifyTimeout is how long one notification may take. A lost notification does no
+	// harm: the next commit sends another.
 	notifyTimeout = 2 * time.Second
 
-	// silence is how long the listener hears nothing before it sees whether it
-	// still can.
+	// silence is how long the listener hears nothing before it checks that it still
+	// can.
 	silence = 5 * time.Second
 	// hearing is how long it then waits for what it has sent itself.
 	hearing = 3 * time.Second
 
-	// pollEvery is how often Wake has the log read where it hears nothing, and
-	// tryAgain how long it leaves it at that.
+	// pollEvery is how often Wake has the log read when it hears nothing. tryAgain is
+	// how long it does so before it listens again.
 	pollEvery = 100 * time.Millisecond
 	tryAgain  = 10 * time.Second
 )
@@ -35,13 +36,13 @@ const (
 func (s *Store) committed() {
 	select {
 	case s.news <- struct{}{}:
-	default: // it will tell of this too
+	default: // the notifier has not begun yet, and will tell of this too
 	}
 }
 
-// notify is the goroutine that tells other nodes of commits, until Close. It
-// does so after the commit and not in its transaction, which would hold a lock
-// on the whole database until it is on the disk.
+// notify is the goroutine that tells other nodes of commits, until Close. It tells of a
+// commit afterwards and not in the same transaction: a transaction with NOTIFY holds a
+// lock on the whole database until it is on the disk.
 func (s *Store) notify() {
 	broken := false
 	for {
@@ -63,8 +64,8 @@ func (s *Store) notify() {
 	}
 }
 
-// tell sends a notification, of its own transaction. A hint need not wait until
-// it is on the disk.
+// tell sends a notification in a transaction of its own. It does not wait until that is
+// on the disk, because a notification is only a hint.
 func (s *Store) tell(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, notifyTimeout)
 	defer cancel()
@@ -72,9 +73,9 @@ func (s *Store) tell(ctx context.Context) error {
 	return err
 }
 
-// Wake implements [oneseat.Store]. It listens on a connection of its own, and
-// makes sure that it hears: through PgBouncer in transaction mode it would not,
-// without any error. Then it says so in the log and calls wake ten times a
+// Wake implements [oneseat.Store]. It listens on a connection of its own, and checks
+// that notifications arrive: through PgBouncer in transaction mode they do not, and
+// nothing reports an error. Then Wake says so in the log and calls wake ten times a
 // second. It runs wake on the caller's goroutine.
 func (s *Store) Wake(ctx context.Context, wake func(partition int)) error {
 	if err := s.ready(ctx); err != nil {
@@ -92,7 +93,7 @@ func (s *Store) Wake(ctx context.Context, wake func(partition int)) error {
 	either, cancel := context.WithCancel(ctx)
 	defer cancel()
 	defer context.AfterFunc(s.life, cancel)()
-	deaf := false // and that was said
+	deaf := false // notifications do not arrive, and that was logged
 	for {
 		err := s.hear(either, wake)
 		switch {
@@ -112,10 +113,10 @@ func (s *Store) Wake(ctx context.Context, wake func(partition int)) error {
 	}
 }
 
-// errDeaf: LISTEN was accepted, and nothing comes.
+// errDeaf says that LISTEN was accepted and no notification comes.
 var errDeaf = errors.New("what was sent was not heard")
 
-// poll calls wake for a while.
+// poll calls wake every pollEvery, until tryAgain has passed.
 func poll(ctx context.Context, wake func(int)) {
 	tick := time.NewTicker(pollEvery)
 	defer tick.Stop()
@@ -129,14 +130,15 @@ func poll(ctx context.Context, wake func(int)) {
 	}
 }
 
-// hear calls wake for every notification until the connection is lost, or deaf.
+// hear calls wake for every notification, until the connection is lost or notifications
+// do not arrive.
 func (s *Store) hear(ctx context.Context, wake func(int)) error {
 	conn, err := pgx.ConnectConfig(ctx, s.listen.Copy())
 	if err != nil {
 		return err
 	}
 	defer func() {
-		// What could be said here has been said by what failed before.
+		// The error of Close says nothing that the error before it has not said.
 		bye, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
 		defer cancel()
 		_ = conn.Close(bye)
@@ -161,13 +163,13 @@ func (s *Store) hear(ctx context.Context, wake func(int)) error {
 			if err := s.hearOwn(ctx, conn); err != nil {
 				return err
 			}
-			wake(0) // hearOwn may have taken another's
+			wake(0) // hearOwn may have taken the notification of another node
 		}
 	}
 }
 
-// hearOwn sends a word through the pool, as commits are told of, and waits until
-// it has come, or another node's has, which proves as much.
+// hearOwn sends a notification through the pool, as for a commit, and waits until it
+// arrives. A notification of another node proves as much.
 func (s *Store) hearOwn(ctx context.Context, conn *pgx.Conn) error {
 	if err := s.tell(ctx); err != nil {
 		return err
@@ -179,8 +181,8 @@ func (s *Store) hearOwn(ctx context.Context, conn *pgx.Conn) error {
 	return err
 }
 
-// wait waits for the next notification. When none comes in time the connection
-// is as good as before.
+// wait waits for the next notification. When none comes in time, the connection can be
+// used as before.
 func wait(ctx context.Context, conn *pgx.Conn, patience time.Duration) error {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()

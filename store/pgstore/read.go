@@ -11,8 +11,8 @@ import (
 )
 
 const (
-	// The clock is read in the statement that reads the rosters. A standby that
-	// the pool has come to by itself answers, but may lag.
+	// The clock is read in the statement that reads the rosters. If the pool has
+	// connected to a standby, the standby answers, but its answer may be old.
 	loadSQL = `SELECT r.version, r.roster, CASE WHEN r.version IS NULL THEN (SELECT floor FROM oneseat_meta) END, clock_timestamp(), pg_is_in_recovery()
 		FROM (SELECT $1::bytea AS key) AS k LEFT JOIN oneseat_rosters AS r ON r.key = k.key`
 
@@ -25,12 +25,12 @@ const (
 // row is what is stored under a key, and the server's clock when it was read.
 type row struct {
 	oneseat.View
-	there bool // there is a row, of an erased roster perhaps
+	there bool // there is a row, perhaps of an erased roster
 	clock time.Time
 }
 
-// Load implements [oneseat.Store]. A roster that cannot be decoded fails the
-// whole call, with a *[oneseat.FormatError]: load the others without it.
+// Load implements [oneseat.Store]. If one roster cannot be decoded, the whole call
+// fails with a *[oneseat.FormatError]. Load the others without it.
 func (s *Store) Load(ctx context.Context, keys ...oneseat.Key) ([]oneseat.View, error) {
 	if err := s.ready(ctx); err != nil || len(keys) == 0 {
 		return nil, err
@@ -89,7 +89,7 @@ func (s *Store) scan(k oneseat.Key, from pgx.Row) (row, error) {
 	return decode(k, uint64(*version), text, clock)
 }
 
-// decode makes a row of what is stored; text is nil if the roster was erased.
+// decode makes a row of what is stored. text is nil if the roster was erased.
 func decode(k oneseat.Key, version uint64, text []byte, clock time.Time) (row, error) {
 	v := oneseat.View{Key: k, Version: version}
 	if text != nil {

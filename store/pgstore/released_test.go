@@ -11,7 +11,7 @@ import (
 func TestADatabaseOfE18747aOpens(t *testing.T) {
 	t.Parallel()
 	to := database(t)
-	dump := regexp.MustCompile(`(?m)^\\.*$`).ReplaceAllString(string(released.File(t, "postgres.sql")), "") // what only psql knows
+	dump := regexp.MustCompile(`(?m)^\\.*$`).ReplaceAllString(string(released.File(t, "postgres.sql")), "") // commands that only psql knows
 	if _, err := connect(t, to).PgConn().Exec(t.Context(), dump).ReadAll(); err != nil {
 		t.Fatal(err)
 	}
@@ -23,7 +23,7 @@ func TestADatabaseOfE18747aOpens(t *testing.T) {
 	released.Names(t, old, names(t, made))
 }
 
-// names are the columns of all tables and views, and the functions, with their
+// names returns the columns of all tables and views, and the functions, with their
 // types.
 func names(t *testing.T, to string) map[string]string {
 	t.Helper()

@@ -8,20 +8,21 @@ import (
 const (
 	// keepEvents is how long events are kept.
 	keepEvents = 30 * 24 * time.Hour
-	// keepErased is how long the row of an erased roster is: by then the clock,
-	// from which versions are taken, has left its version behind.
+	// keepErased is how long the row of an erased roster is kept. After that time the
+	// clock, which versions are made from, has passed the version of the row.
 	keepErased = time.Hour
-	// trimEvery is how often a store looks for older ones.
+	// trimEvery is how often a store looks for what is older.
 	trimEvery = time.Minute
-	// trimBite is how many it deletes in one transaction.
+	// trimBite is how many rows it deletes in one transaction.
 	trimBite = 1000
 )
 
 const (
 	before = `(extract(epoch FROM clock_timestamp()) * 1000000)::bigint - $1::bigint`
 
-	// Of the oldest events those that are too old. By id, and so without an index
-	// of their times. Another node that does the same takes others, or none.
+	// This deletes events that are too old, the oldest first. It goes by id, so it
+	// needs no index of their times. Another node that does the same at once deletes
+	// other events, or none.
 	trimSQL = `WITH old AS (
 			SELECT id FROM (SELECT id, version FROM oneseat_events ORDER BY id LIMIT $2) AS e WHERE version < ` + before + `
 		), gone AS (
@@ -41,8 +42,8 @@ const (
 		)
 		SELECT count(*) FROM gone`
 
-	// The sums of an epoch that is over, once they are zero. What is deleted was
-	// added up under its lock, so that nothing is lost that was counted meanwhile.
+	// This deletes the sums of an epoch that is over, once they are zero. The rows are
+	// added up while they are locked, so nothing is lost that was counted meanwhile.
 	uncountSQL = `WITH spent AS (
 			SELECT realm, epoch FROM oneseat_counts AS c GROUP BY realm, epoch
 			HAVING sum(accounts) = 0 AND sum(sessions) = 0 AND sum(streams) = 0
@@ -58,9 +59,9 @@ const (
 		WHERE (c.realm, c.epoch) = (zero.realm, zero.epoch) AND (c.realm, c.epoch, c.slot) = (held.realm, held.epoch, held.slot)`
 )
 
-// trim is the goroutine that deletes old events, what is left of erased rosters,
-// and the sums of earlier epochs, until Close. It can wait: what is in its way is
-// left for the next look, and will be reported by what the store is asked to do.
+// trim is the goroutine that deletes old events, rows of erased rosters and the sums of
+// earlier epochs, until Close. It logs no error: what it could not delete waits for the
+// next time, and the calls of the store report what is wrong with the database.
 func (s *Store) trim() {
 	tick := time.NewTicker(trimEvery)
 	defer tick.Stop()

@@ -12,17 +12,17 @@ import (
 	"github.com/oneseat/oneseat"
 )
 
-// Each is one statement, and so one transaction: the row that was read is
-// replaced, and the events and the sums come with it, or nothing happens. The clock
-// is read again after each lock, because the lock may have been waited for.
+// Each is one statement, so one transaction: it replaces the row that was read and
+// writes the events and the sums, or nothing happens. It reads the clock again after
+// each lock, because it may have waited for the lock.
 //
-// Last comes a slot of each sum that changes. No transaction takes a roster's lock
-// after that of a slot, and every one takes slots in the same order. A connection
-// has eight slots of its own, as far as there are enough of them: so connections do
-// not wait for each other, and a transaction that stays open somewhere, which keeps
-// VACUUM away, does not leave all that a connection writes in one row's history.
+// Last it takes a slot of each sum that changes. No transaction takes a roster's lock
+// after a slot's, and every transaction takes slots in the same order. A connection has
+// eight slots of its own, as long as there are enough of them. So connections do not
+// wait for each other. And when a transaction that stays open elsewhere keeps VACUUM
+// away, the old versions that a connection leaves are spread over eight rows.
 var (
-	// By how many sums change.
+	// The index is how many sums change.
 	updateSQL = [...]string{updateRow + andEvents + isMade, updateRow + andEvents + andSum + isMade, updateRow + andEvents + andSums + isMade}
 	insertSQL = [...]string{insertRow + andEvents + isMade, insertRow + andEvents + andSum + isMade, insertRow + andEvents + andSums + isMade}
 )
@@ -74,27 +74,27 @@ const (
 	// optimists is how often an update is tried without a lock.
 	optimists = 2
 
-	// A node that stops or is cut off in the middle holds nobody up for long.
+	// A node that stops or is cut off in the middle delays others by this time at most.
 	beginLocked = `BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; SET LOCAL idle_in_transaction_session_timeout = '2s'`
 	lockSQL     = `SELECT FROM oneseat_rosters WHERE key = $1 FOR UPDATE`
 
-	// lateReply is how long a commit that was sent is waited for after the
-	// caller has given up: most often the answer is on its way.
+	// lateReply is how long the answer to a commit is waited for after the caller has
+	// given up. Most often it is on its way.
 	lateReply = 200 * time.Millisecond
 
-	// maxEvents is how many events one update may have: a place in the history
-	// has room for no more.
+	// maxEvents is how many events one update may have. A place in the history has room
+	// for no more.
 	maxEvents = 1 << placeBits
 )
 
 type changeFunc = func(oneseat.View) (oneseat.Change, error)
 
-// Update implements [oneseat.Store]. Updates of one account wait for each other
-// in this process. Against those of other nodes the first two tries are made
-// without a lock; who has lost both waits in line for the row's.
+// Update implements [oneseat.Store]. Updates of one account wait for each other in this
+// process. Against updates of other nodes the first two tries take no lock. An update
+// that has lost both waits for the row's lock.
 //
-// When ctx ends after the commit was sent, its answer is waited for a little
-// longer; what is then not known is [oneseat.ErrUnknownOutcome].
+// When ctx ends after the commit was sent, Update waits for the answer a little longer.
+// If none comes, it returns [oneseat.ErrUnknownOutcome].
 func (s *Store) Update(ctx context.Context, key oneseat.Key, change func(oneseat.View) (oneseat.Change, error)) (oneseat.View, error) {
 	if err := s.ready(ctx); err != nil {
 		return oneseat.View{}, err
@@ -122,7 +122,7 @@ func (s *Store) Update(ctx context.Context, key oneseat.Key, change func(oneseat
 	}
 }
 
-// attempt makes an update unless another comes first.
+// attempt makes an update unless another update of the row comes first.
 func (s *Store) attempt(ctx context.Context, key oneseat.Key, change changeFunc) (v oneseat.View, made bool, err error) {
 	r, err := s.load(ctx, key)
 	if err != nil {
@@ -144,7 +144,7 @@ func (s *Store) attempt(ctx context.Context, key oneseat.Key, change changeFunc)
 	return s.outcome(p, taken, err)
 }
 
-// outcome is what became of a statement that commits by itself.
+// outcome returns what a statement that commits by itself has done.
 func (s *Store) outcome(p proposal, taken int, err error) (oneseat.View, bool, error) {
 	switch {
 	case err == nil:
@@ -157,12 +157,12 @@ func (s *Store) outcome(p proposal, taken int, err error) (oneseat.View, bool, e
 	case unmade(err):
 		return oneseat.View{}, false, s.explain(err)
 	}
-	s.committed() // perhaps
+	s.committed() // it may have been committed
 	return oneseat.View{}, false, fmt.Errorf("%w: %w", oneseat.ErrUnknownOutcome, s.explain(err))
 }
 
-// attemptLocked makes an update while it holds the row, so that nobody comes
-// first; only where there is no row yet somebody may.
+// attemptLocked makes an update while it holds the row's lock, so no other comes first.
+// Only where there is no row yet another may.
 func (s *Store) attemptLocked(ctx context.Context, key oneseat.Key, change changeFunc) (v oneseat.View, made bool, err error) {
 	tx, err := s.pool.BeginTx(ctx, pgx.TxOptions{BeginQuery: beginLocked})
 	if err != nil {
@@ -171,8 +171,8 @@ func (s *Store) attemptLocked(ctx context.Context, key oneseat.Key, change chang
 	late, cancel := outlive(ctx)
 	defer cancel()
 	defer func() {
-		// After a commit there is nothing to undo. A connection on which this
-		// fails is thrown away, and the server undoes it.
+		// After a commit there is nothing to undo. If this fails, the connection is
+		// thrown away and the server undoes the transaction.
 		_ = tx.Rollback(late)
 	}()
 	if _, err := tx.Exec(ctx, lockSQL, key[:]); err != nil {
@@ -188,7 +188,7 @@ func (s *Store) attemptLocked(ctx context.Context, key oneseat.Key, change chang
 	}
 	var taken int
 	if err := tx.QueryRow(ctx, p.query, p.args...).Scan(&taken); err != nil {
-		return v, false, s.passOrExplain(err) // nothing is committed
+		return v, false, s.passOrExplain(err) // nothing was committed
 	}
 	if taken == 0 {
 		return v, false, nil
@@ -196,7 +196,7 @@ func (s *Store) attemptLocked(ctx context.Context, key oneseat.Key, change chang
 	return s.outcome(p, taken, tx.Commit(late))
 }
 
-// passOrExplain leaves a conflict as it is: it is tried again.
+// passOrExplain leaves a conflict as it is, because the update is tried again.
 func (s *Store) passOrExplain(err error) error {
 	if conflict(err) {
 		return err
@@ -219,12 +219,12 @@ func outlive(ctx context.Context) (context.Context, context.CancelFunc) {
 	return late, func() { stop(); cancel() }
 }
 
-// proposal is a statement that replaces a row if it still is what was read. An
+// proposal is a statement that replaces a row if the row still is what was read. An
 // empty one does nothing.
 type proposal struct {
 	query  string
 	args   []any
-	view   oneseat.View // what is stored then
+	view   oneseat.View // what is stored after it
 	logged bool
 }
 
@@ -244,7 +244,7 @@ func (r row) propose(ctx context.Context, change changeFunc) (p proposal, err er
 	case c.Erase && r.Roster == nil, !c.Erase && c.Roster == nil:
 		return p, nil
 	case c.Erase:
-		p.view.Roster = nil // its row stays, with a version that no decision on it has seen
+		p.view.Roster = nil // the row stays, with a version that no decision about it has seen
 	default:
 		p.view.Roster, about = c.Roster, c.Roster
 		if roster, events, err = encode(c); err != nil {
@@ -267,7 +267,7 @@ func (r row) propose(ctx context.Context, change changeFunc) (p proposal, err er
 	return p, nil
 }
 
-// encode gives the JSON of a change; events is nil if there are none.
+// encode returns the JSON of a change. events is nil if there are none.
 func encode(c oneseat.Change) (roster, events any, err error) {
 	b, err := c.Roster.MarshalJSON()
 	if err != nil || len(c.Events) == 0 {
