@@ -11,7 +11,7 @@ import (
 	"github.com/oneseat/oneseat"
 )
 
-// cancellation is what a store promises of contexts that end.
+// cancellation is what a store promises about contexts that end.
 var cancellation = []promise{
 	{"a context that had ended is the error, and nothing is done", endedBefore},
 	{"a context that ends inside change is the error, and nothing is written", endedInside},
@@ -73,7 +73,7 @@ func endedInside(t *testing.T, fresh Factory) {
 	if es := f.read(t); len(es) > 0 {
 		t.Errorf("the log has %+v", es)
 	}
-	ns[0].update(t, key("ada"), seating("ada", "next")) // and it goes on
+	ns[0].update(t, key("ada"), seating("ada", "next")) // and the store goes on
 }
 
 func endedWaiting(t *testing.T, fresh Factory) {
@@ -91,12 +91,12 @@ func endedWaiting(t *testing.T, fresh Factory) {
 				defer close(done)
 				close(calling)
 				_, late = ns[1].Update(ctx, key("ada"), func(v oneseat.View) (oneseat.Change, error) {
-					<-ctx.Done() // without a lock it gets here at once
+					<-ctx.Done() // a store without a lock gets here at once
 					return seating("ada", "late")(v)
 				})
 			}()
 			<-calling
-			occupy(10 * time.Millisecond) // most likely it waits by now
+			occupy(10 * time.Millisecond) // the other update most likely waits by now
 			cancel()
 			occupy(10 * time.Millisecond)
 		}
@@ -128,9 +128,9 @@ func endedAfter(t *testing.T, fresh Factory) {
 	}
 }
 
-// endedAnyTime ends contexts at different moments of the update. No error means
-// that it was committed, the context's that it was not; only a store that lost
-// the reply may say that it does not know.
+// endedAnyTime ends contexts at different moments of an update. Without an error the
+// update was committed. With the context's error it was not. Only a store that lost the
+// reply may say that it does not know.
 func endedAnyTime(t *testing.T, fresh Factory) {
 	ns := nodes(t, fresh, 2)
 	begun := time.Now()

@@ -14,7 +14,8 @@ import (
 	"github.com/oneseat/oneseat/internal/record"
 )
 
-// contention is the rules under as much concurrency as an account can get.
+// contention holds the rules under as many updates of one account at once as there can
+// be.
 var contention = []promise{
 	{"64 sign-ins at once with one seat: one is live", func(t *testing.T, fresh Factory) { crowd(t, fresh, 1, oneseat.PolicyDisplace) }},
 	{"64 sign-ins at once with three seats: three are live", func(t *testing.T, fresh Factory) { crowd(t, fresh, 3, oneseat.PolicyDisplace) }},
@@ -56,11 +57,11 @@ func together(n int, f func(i int)) {
 	wg.Wait()
 }
 
-// crowd has 64 clients sign in to one account at once, on three nodes, and to
-// another account after that.
+// crowd has 64 clients sign in to one account at once, on three nodes, and then to
+// another account.
 func crowd(t *testing.T, fresh Factory, limit int, policy oneseat.Policy) {
 	ns, rs := registries(t, fresh, oneseat.Config{Limit: limit, WhenFull: policy})
-	for _, r := range rs { // so that nothing is left to be made but the sessions
+	for _, r := range rs { // so that only the sessions are left to be made
 		signIn(t, r, fmt.Sprintf("somebody on %p", r), oneseat.SignInRequest{})
 	}
 	f := follow(t, ns[0])
@@ -98,7 +99,7 @@ func crowded(t *testing.T, ns []node, rs []*oneseat.Registry, account string, li
 			switch {
 			case isLive(id) && (err != nil || s.ID != id):
 				t.Errorf("node %d refuses a live session: %v", at, err)
-			case !isLive(id) && !errors.Is(err, oneseat.ErrNoSession): // else its ending is forgotten, here at least
+			case !isLive(id) && !errors.Is(err, oneseat.ErrNoSession): // otherwise its ending is forgotten, at least on this node
 				hasEnded(t, err, id, oneseat.ReasonDisplaced)
 				told++
 			}
@@ -119,8 +120,8 @@ func crowded(t *testing.T, ns []node, rs []*oneseat.Registry, account string, li
 	}
 }
 
-// neverMore replays the log: after no commit were more sessions live than the
-// limit, and no session came twice or ended twice.
+// neverMore reads the log from its beginning. After no commit may more sessions be live
+// than the limit, and no session may begin or end twice.
 func neverMore(t *testing.T, f *follower, limit int) {
 	t.Helper()
 	seated, ended := make(map[oneseat.Key]map[oneseat.SessionID]bool), make(map[oneseat.SessionID]bool)
@@ -151,8 +152,8 @@ func neverMore(t *testing.T, f *follower, limit int) {
 	}
 }
 
-// doubleSubmit presents one live token many times at once. Each sign-in renews
-// the one before it, however many seats are free.
+// doubleSubmit presents one live token many times at once. Each sign-in renews the one
+// before, however many seats are free.
 func doubleSubmit(t *testing.T, fresh Factory) {
 	_, rs := registries(t, fresh, oneseat.Config{Limit: 5})
 	first := signIn(t, rs[0], "ada", oneseat.SignInRequest{})
@@ -213,7 +214,7 @@ func rotations(t *testing.T, fresh Factory) {
 			if s, err := rs[(i+1)%3].Check(t.Context(), string(grants[i].Token)); err != nil || s.ID != first.Session.ID {
 				t.Errorf("the new token: %+v, %v", s, err)
 			}
-		} else if !errors.Is(err, oneseat.ErrRotated) && !errors.Is(err, oneseat.ErrNoSession) { // its grace may be over
+		} else if !errors.Is(err, oneseat.ErrRotated) && !errors.Is(err, oneseat.ErrNoSession) { // the seconds of the old token may be over
 			t.Errorf("a rotation that came too late returned %v", err)
 		}
 	}
@@ -222,13 +223,13 @@ func rotations(t *testing.T, fresh Factory) {
 	}
 }
 
-// endAgainstActivity ends a session that is active on every node at that moment,
-// each activity being written.
+// endAgainstActivity ends a session while it is active on every node, and each activity
+// is written.
 func endAgainstActivity(t *testing.T, fresh Factory) {
 	ns, rs := registries(t, fresh, oneseat.Config{Limit: 3, TouchEvery: time.Nanosecond})
 	for round := range 5 {
 		g := signIn(t, rs[round%3], "ada", oneseat.SignInRequest{})
-		var hasReturned atomic.Bool // the End
+		var hasReturned atomic.Bool // End has returned
 		var yes atomic.Int64
 		ctx, stop := context.WithCancel(t.Context())
 		var wg sync.WaitGroup
@@ -282,14 +283,14 @@ func touchesAreWritten(t *testing.T, n node) {
 	}
 }
 
-// interrupted is a handle on which something happens in the middle of the first
-// touch of a key: a change that commits a roster without an event.
+// interrupted is a handle on which something happens in the middle of the first touch
+// of a key. The touch is a change that commits a roster without an event.
 type interrupted struct {
 	node
 	key       oneseat.Key
 	once      *sync.Once
 	meanwhile func()
-	done      chan struct{} // closed when that touch, and meanwhile, have returned
+	done      chan struct{} // closed when the touch and meanwhile have returned
 }
 
 func (n interrupted) Update(ctx context.Context, k oneseat.Key, change func(oneseat.View) (oneseat.Change, error)) (oneseat.View, error) {
@@ -304,8 +305,8 @@ func (n interrupted) Update(ctx context.Context, k oneseat.Key, change func(ones
 					n.meanwhile()
 				}()
 				select {
-				case <-happened: // no lock: the touch has to run again
-				case <-time.After(50 * time.Millisecond): // a lock: meanwhile waits for it
+				case <-happened: // without a lock the touch has to run again
+				case <-time.After(50 * time.Millisecond): // with a lock meanwhile waits for the touch
 				}
 			})
 		}
@@ -343,8 +344,8 @@ func endInsideTouch(t *testing.T, fresh Factory) {
 	}
 }
 
-// endAllAgainstSignIn ends all sessions of an account into which others are
-// signing in. What SignIn had returned before has ended, with no exception.
+// endAllAgainstSignIn ends all sessions of an account while others sign in to it. Every
+// session that SignIn returned before has ended, without exception.
 func endAllAgainstSignIn(t *testing.T, fresh Factory) {
 	ns, rs := registries(t, fresh, oneseat.Config{Limit: 8})
 	f := follow(t, ns[0])

@@ -14,8 +14,8 @@ import (
 	"github.com/oneseat/oneseat/internal/record"
 )
 
-// counts is what Count promises: the sums are those of the rosters, exactly, and
-// change in the step in which a roster does.
+// counts is what Count promises: the sums equal those of the rosters, and change in the
+// same step as a roster.
 var counts = []promise{
 	{"a sum is what the rosters of a realm say, after every update", countsEveryUpdate},
 	{"a sum is of one epoch and one realm", countsApart},
@@ -25,7 +25,7 @@ var counts = []promise{
 	{"an ended realm counts nothing, and a timeout counts until it is recorded", countsWhatIsLive},
 }
 
-// sum returns what Count says, and fails the test if it fails.
+// sum returns the answer of Count, and fails the test on an error.
 func (n node) sum(t *testing.T, in string, epoch uint64) oneseat.Count {
 	t.Helper()
 	c, err := n.Count(t.Context(), in, epoch)
@@ -35,7 +35,7 @@ func (n node) sum(t *testing.T, in string, epoch uint64) oneseat.Count {
 	return c
 }
 
-// listed adds up the stored form of all rosters of a realm, by epoch.
+// listed adds up all rosters of a realm as they are stored, by epoch.
 func listed(t *testing.T, n node, in string) map[uint64]oneseat.Count {
 	t.Helper()
 	sums := make(map[uint64]oneseat.Count)
@@ -64,8 +64,8 @@ func listed(t *testing.T, n node, in string) map[uint64]oneseat.Count {
 	}
 }
 
-// exact fails unless Count says what the rosters of a realm do, under each of
-// these epochs and under each that a roster has.
+// exact fails unless Count equals the sums of the rosters of a realm, under each of
+// these epochs and under each epoch of a roster.
 func exact(t *testing.T, n node, in string, epochs ...uint64) {
 	t.Helper()
 	want := listed(t, n, in)
@@ -80,7 +80,8 @@ func exact(t *testing.T, n node, in string, epochs ...uint64) {
 	}
 }
 
-// peopled is a roster with so many sessions and streams, of one epoch.
+// peopled returns a roster with these numbers of sessions and streams, all of one
+// epoch.
 func peopled(account string, epoch uint64, sessions, streams int) *record.Record {
 	ro := &record.Record{Realm: realm, Account: account}
 	for i := range sessions + streams {
@@ -101,21 +102,21 @@ func countsEveryUpdate(t *testing.T, fresh Factory) {
 		account string
 		change  *record.Record // nil: erase
 	}{
-		{"ada", peopled("ada", one, 1, 0)}, // comes
+		{"ada", peopled("ada", one, 1, 0)}, // a roster that is new
 		{"grace", peopled("grace", one, 2, 1)},
-		{"ada", peopled("ada", one, 3, 0)},   // grows
-		{"ada", peopled("ada", one, 1, 2)},   // trades
-		{"ada", peopled("ada", one, 1, 2)},   // stays
-		{"alan", peopled("alan", one, 0, 0)}, // comes empty
-		{"ada", peopled("ada", two, 2, 0)},   // goes over to a later epoch
+		{"ada", peopled("ada", one, 3, 0)},   // more sessions
+		{"ada", peopled("ada", one, 1, 2)},   // fewer sessions, more streams
+		{"ada", peopled("ada", one, 1, 2)},   // the same
+		{"alan", peopled("alan", one, 0, 0)}, // a roster without sessions
+		{"ada", peopled("ada", two, 2, 0)},   // sessions of a later epoch
 		{"grace", peopled("grace", two, 0, 0)},
 		{"grace", peopled("grace", one, 1, 0)},
-		{"ada", peopled("ada", one, 1, 1)}, // to an earlier one, as after a restore
+		{"ada", peopled("ada", one, 1, 1)}, // of an earlier epoch, as after a restore
 		{"alan", nil},
-		{"ada", nil}, // goes
-		{"ada", nil}, // once more
+		{"ada", nil}, // erased
+		{"ada", nil}, // erased once more
 		{"ada", peopled("ada", two, 1, 0)},
-		{"whole", full("whole")},                       // of many epochs: the latest counts
+		{"whole", full("whole")},                       // sessions of many epochs: the latest one counts
 		{"", &record.Record{Realm: realm, Epoch: two}}, // the control record
 		{"grace", peopled("grace", 0, 1, 0)},           // of no epoch
 	} {
@@ -210,15 +211,15 @@ func countsOnce(t *testing.T, fresh Factory) {
 	}
 }
 
-// countsUnderContention has two nodes do all that alters a sum, at once, to a few
-// accounts, with replies that are lost; meanwhile sums are read that cannot be.
+// countsUnderContention has two nodes change sums of a few accounts at once, in all
+// ways, with replies that are lost. Meanwhile no sum may be read that was never true.
 func countsUnderContention(t *testing.T, fresh Factory) {
 	const workers, each, accounts = 6, 25, 5
 	ns := nodes(t, fresh, 2)
 	config := oneseat.Config{Limit: 3, Streams: 2, StreamIdle: time.Hour}
 	rs := []*oneseat.Registry{registry(t, unreliable{ns[0]}, config), registry(t, unreliable{ns[1]}, config)}
 	signIn(t, rs[0], "account 0", oneseat.SignInRequest{})
-	seed := rand.Uint64() // choices of a test
+	seed := rand.Uint64() // a test may choose at random
 	done := make(chan struct{})
 	var wg sync.WaitGroup
 	wg.Go(func() {
@@ -235,7 +236,7 @@ func countsUnderContention(t *testing.T, fresh Factory) {
 		}
 	})
 	together(workers, func(worker int) {
-		choices := rand.New(rand.NewPCG(seed, uint64(worker))) // choices of a test
+		choices := rand.New(rand.NewPCG(seed, uint64(worker))) // likewise
 		r, n := rs[worker%2], ns[worker%2]
 		var mine []oneseat.Grant
 		for range each {
@@ -252,7 +253,7 @@ func countsUnderContention(t *testing.T, fresh Factory) {
 			case 0, 1, 2:
 				g, err = r.SignIn(ctx, account, oneseat.SignInRequest{})
 			case 3:
-				g, err = r.SignIn(ctx, account, oneseat.SignInRequest{Token: string(last.Token)}) // renews, or goes over
+				g, err = r.SignIn(ctx, account, oneseat.SignInRequest{Token: string(last.Token)}) // a renewal, or the sign-in of another account
 			case 4:
 				err = r.SignOut(ctx, string(last.Token))
 			case 5:
@@ -284,7 +285,7 @@ func countsUnderContention(t *testing.T, fresh Factory) {
 	})
 	close(done)
 	wg.Wait()
-	if err := rs[0].Unblock(t.Context(), "account 0", ""); err != nil { // whatever became of the last one
+	if err := rs[0].Unblock(t.Context(), "account 0", ""); err != nil { // whatever the last call has left
 		t.Fatal(err)
 	}
 	g := signIn(t, rs[0], "account 0", oneseat.SignInRequest{})
@@ -311,7 +312,7 @@ func countsUnderContention(t *testing.T, fresh Factory) {
 	}
 }
 
-// playing lists an account's streams.
+// playing returns an account's streams.
 func playing(t *testing.T, r *oneseat.Registry, account string) (ids []oneseat.SessionID) {
 	t.Helper()
 	list, err := r.Streams(t.Context(), account)
@@ -356,7 +357,7 @@ func countsWhatIsLive(t *testing.T, fresh Factory) {
 		t.Fatal(err)
 	}
 	count("after the realm's end", oneseat.Count{})
-	signIn(t, a, "grace", oneseat.SignInRequest{}) // whose old session that ends
+	signIn(t, a, "grace", oneseat.SignInRequest{}) // which ends the browser's old session
 	count("after another sign-in", oneseat.Count{Accounts: 1, Sessions: 1})
 	exact(t, ns[1], realm)
 }

@@ -9,7 +9,7 @@ import (
 	"github.com/oneseat/oneseat"
 )
 
-// due is what Due promises: it is what lets a sweep find what has timed out.
+// due is what Due promises. It lets a sweep find what has timed out.
 var due = []promise{
 	{"what is due is listed at once on every node, the longest waiting first", dueOrder},
 	{"what is not due is not listed", notDue},
@@ -18,7 +18,7 @@ var due = []promise{
 	{"due lists no more than was asked for", dueLimit},
 }
 
-// dueAt stores a roster that is due so long after the store's time.
+// dueAt stores a roster that is due this long after the store's time.
 func dueAt(t *testing.T, n node, in, account string, after time.Duration) oneseat.Key {
 	t.Helper()
 	k := oneseat.KeyOf(in, account)
@@ -79,11 +79,11 @@ func dueInTime(t *testing.T, fresh Factory) {
 	k := dueAt(t, ns[0], realm, "soon", 30*time.Millisecond)
 	at := ns[0].load(t, k).Roster.Due
 	for {
-		// By the store's own clock, read before Due is asked.
+		// It was due by the store's own clock, which was read before Due was called.
 		passed := !ns[1].load(t, key("nobody")).Now.Before(at)
 		listed := slices.Contains(listDue(t, ns[1], realm, 10), k)
 		if listed {
-			return // perhaps a little early
+			return // a little early is allowed
 		}
 		if passed {
 			t.Fatalf("it was due at %v, that has passed, and it is not listed", at)

@@ -8,8 +8,9 @@ import (
 	"github.com/oneseat/oneseat"
 )
 
-// everyEventField is that the log and the history keep an event whole: one with every
-// field set, one with none but what a store looks for, and several in one update.
+// everyEventField tests that the log and the history keep events whole: one with every
+// field set, one with only the fields that a store looks for, and several in one
+// update.
 func everyEventField(t *testing.T, fresh Factory) {
 	ns := nodes(t, fresh, 2)
 	f := follow(t, ns[1])
@@ -32,7 +33,7 @@ func everyEventField(t *testing.T, fresh Factory) {
 	}
 }
 
-// set sets every field of a value, at every depth, each to something of its own.
+// set sets every field of a value, at every depth, each to a value of its own.
 func set(t *testing.T, v reflect.Value, n *int) {
 	*n++
 	switch {

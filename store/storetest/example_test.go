@@ -8,9 +8,9 @@ import (
 	"github.com/oneseat/oneseat/store/storetest"
 )
 
-// In a package of your own this is a test, TestStoreContract, with your store in
-// the place of memstore's: every database is new and empty, and what open returns
-// is another node's handle on it.
+// In a package of your own this is a test, TestStoreContract, with your store in the
+// place of memstore's. Every database is new and empty. Each call of open returns
+// another node's handle on it.
 func ExampleRun() {
 	_ = func(t *testing.T) {
 		storetest.Run(t, func(*testing.T) (open func() oneseat.Store) {

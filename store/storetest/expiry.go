@@ -12,8 +12,8 @@ import (
 	"github.com/oneseat/oneseat/internal/record"
 )
 
-// expiry is timeouts, decided by the store's clock. No test waits for one: a
-// session is made older where it is stored.
+// expiry is about timeouts, which the store's clock decides. No test waits for one: it
+// makes a session older in the store.
 var expiry = []promise{
 	{"a session idle for too long is refused, and that is recorded", idleOut},
 	{"a session that has lasted too long is refused, and that is recorded", tooOld},
@@ -23,11 +23,11 @@ var expiry = []promise{
 	{"a roster is due when its first session times out", dueByRule},
 }
 
-// timeouts are those of every registry in this file.
+// timeouts are the settings of every registry in this file.
 var timeouts = oneseat.Config{Idle: time.Hour, Absolute: 24 * time.Hour}
 
-// makeOlder moves a session's sign-in and last activity to so long before the
-// store's time. No Due is left: nothing but the rules finds what has timed out.
+// makeOlder moves a session's sign-in and last activity this long before the store's
+// time. It leaves no Due, so only the rules can find what has timed out.
 func makeOlder(t *testing.T, n node, g oneseat.Grant, created, seen time.Duration) {
 	t.Helper()
 	account := g.Session.Account
@@ -40,7 +40,7 @@ func makeOlder(t *testing.T, n node, g oneseat.Grant, created, seen time.Duratio
 	})
 }
 
-// hasEnded fails unless a check says that a session ended for this reason.
+// hasEnded fails unless a check says that a session has ended for this reason.
 func hasEnded(t *testing.T, err error, id oneseat.SessionID, reason oneseat.Reason) {
 	t.Helper()
 	if e, ok := errors.AsType[*oneseat.EndedError](err); !ok || e.Ending.Reason != reason || e.Ending.Session != id {
@@ -48,8 +48,8 @@ func hasEnded(t *testing.T, err error, id oneseat.SessionID, reason oneseat.Reas
 	}
 }
 
-// recorded fails unless the ending is in the roster, in the log and for every
-// node the same.
+// recorded fails unless the ending is in the roster and in the log, the same for every
+// node.
 func recorded(t *testing.T, ns []node, f *follower, g oneseat.Grant, reason oneseat.Reason) {
 	t.Helper()
 	for _, n := range ns {
@@ -166,8 +166,8 @@ func activity(t *testing.T, fresh Factory) {
 	g := signIn(t, a, "ada", oneseat.SignInRequest{})
 	f := follow(t, ns[1])
 	for i, since := range []time.Duration{
-		58 * time.Minute, // near the deadline: written before the answer
-		20 * time.Minute, // else in the background
+		58 * time.Minute, // near the deadline: it is written before the answer
+		20 * time.Minute, // otherwise in the background
 	} {
 		makeOlder(t, ns[0], g, 20*time.Hour, since)
 		before := ns[0].load(t, key("ada"))

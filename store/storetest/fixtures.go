@@ -11,14 +11,14 @@ import (
 	"github.com/oneseat/oneseat/internal/record"
 )
 
-// realm is the realm of everything in the suite that does not need another.
+// realm is the realm of every test that does not need another.
 const realm = "storetest"
 
 type changeFunc = func(oneseat.View) (oneseat.Change, error)
 
 func key(account string) oneseat.Key { return oneseat.KeyOf(realm, account) }
 
-// digest is a digest that n makes its own; never zero.
+// digest returns a digest of its own for each n. It is never zero.
 func digest(n int) record.Digest {
 	d := record.Digest{0: 0xd1}
 	for i := range 8 {
@@ -27,7 +27,7 @@ func digest(n int) record.Digest {
 	return d
 }
 
-// roster is an account's roster with these sessions.
+// roster returns an account's roster with these sessions.
 func roster(account string, ids ...oneseat.SessionID) *oneseat.Roster {
 	ro := &record.Record{Realm: realm, Account: account}
 	for i, id := range ids {
@@ -40,7 +40,7 @@ func seat(id oneseat.SessionID, when time.Time) record.Seat {
 	return record.Seat{ID: id, Created: record.At(when), LastSeen: record.At(when), Secret: digest(len(id))}
 }
 
-// mine is what is stored in a view, to work on, or a new one.
+// mine returns what is stored in a view, to work on, or a new record.
 func mine(v oneseat.View, account string) *record.Record {
 	if v.Roster == nil {
 		return &record.Record{Realm: realm, Account: account}
@@ -48,7 +48,7 @@ func mine(v oneseat.View, account string) *record.Record {
 	return record.Of(v.Roster)
 }
 
-// seating is a change that adds a session, with its event.
+// seating returns a change that adds a session, with its event.
 func seating(account string, id oneseat.SessionID) changeFunc {
 	return func(v oneseat.View) (oneseat.Change, error) {
 		ro := mine(v, account)
@@ -57,7 +57,7 @@ func seating(account string, id oneseat.SessionID) changeFunc {
 	}
 }
 
-// ending is a change that ends a session, with its event, if it is live.
+// ending returns a change that ends a session if it is live, with its event.
 func ending(account string, id oneseat.SessionID) changeFunc {
 	return func(v oneseat.View) (oneseat.Change, error) {
 		ro := mine(v, account)
@@ -72,9 +72,9 @@ func ending(account string, id oneseat.SessionID) changeFunc {
 	}
 }
 
-// touching is a change that writes a roster anew, without an event, as a touch
-// does. It reads no record: that takes a while, in which stores with a lock would
-// keep others waiting. Where there is no roster it does nothing.
+// touching is a change that writes a roster again without an event, as a touch does.
+// Without a roster it does nothing. It reads no record, because reading takes a while,
+// in which a store with a lock would make others wait.
 func touching(v oneseat.View) (oneseat.Change, error) {
 	if v.Roster == nil {
 		return oneseat.Change{}, nil
@@ -88,7 +88,7 @@ func event(v oneseat.View, account string, what oneseat.EventType, id oneseat.Se
 	return oneseat.Event{Type: what, Realm: realm, Account: account, Session: id, At: v.Now, Version: v.Next()}
 }
 
-// ids lists the live sessions of a view.
+// ids returns the live sessions of a view.
 func ids(v oneseat.View) []oneseat.SessionID {
 	if v.Roster == nil {
 		return nil
@@ -100,8 +100,8 @@ func ids(v oneseat.View) []oneseat.SessionID {
 	return out
 }
 
-// full is the largest roster there can be: the most seats, streams, endings and
-// tickets, every field set, every text as long as it may be.
+// full returns the largest roster there can be. It has the most seats, streams, endings
+// and tickets, every field set, and every text as long as it may be.
 func full(account string) *record.Record {
 	micro := func(n int64) record.Time { return record.At(time.UnixMicro(n)) }
 	ro := &record.Record{
@@ -139,20 +139,20 @@ func full(account string) *record.Record {
 	return ro
 }
 
-// sessionID is an id of the length of a real one.
+// sessionID returns an id of the length of a real one.
 func sessionID(prefix string, n int) oneseat.SessionID {
 	return oneseat.SessionID(fmt.Sprintf("%s%0*d", prefix, 26-len(prefix), n))
 }
 
-// difference says in what two rosters differ, or "".
+// difference says how two rosters differ, or "".
 func difference(got, want *oneseat.Roster) string {
-	if got != nil && want != nil && got.Due != want.Due { // the one time that a store may read
+	if got != nil && want != nil && got.Due != want.Due { // the only time that a store may read
 		return fmt.Sprintf("due at %v, want %v", got.Due, want.Due)
 	}
 	return differs(got, record.Of(want))
 }
 
-// differs says in what a roster differs from what is to be stored, or "".
+// differs says how a roster differs from what is to be stored, or "".
 func differs(got *oneseat.Roster, w *record.Record) string {
 	g := record.Of(got)
 	switch {
@@ -184,8 +184,7 @@ func differs(got *oneseat.Roster, w *record.Record) string {
 	return ""
 }
 
-// sameEvents says whether two lists of events are equal, times compared as
-// times.
+// sameEvents says whether two lists of events are equal. It compares times as times.
 func sameEvents(a, b []oneseat.Event) bool {
 	return slices.EqualFunc(a, b, func(a, b oneseat.Event) bool {
 		same := a.At.Equal(b.At)

@@ -54,7 +54,7 @@ func listEvents(t *testing.T, n node, q oneseat.EventQuery) []oneseat.Record {
 	return rs
 }
 
-// eventsOf lists the events of records, the oldest first.
+// eventsOf returns the events of records, the oldest first.
 func eventsOf(rs []oneseat.Record) []oneseat.Event {
 	es := make([]oneseat.Event, len(rs))
 	for i, r := range rs {
@@ -63,7 +63,7 @@ func eventsOf(rs []oneseat.Record) []oneseat.Event {
 	return es
 }
 
-// names are accounts whose order tells collations apart: bytes decide.
+// names are accounts whose order shows the collation. Bytes have to decide.
 var names = sorted("0", "00", "10", "9", "Ada", "Zoë", "_", "a", "a b", "a%", "a%b", "a_b", "aXb", "ab", "ada", "ada lovelace", "ada%", "adam", "zoe", "zoë", "é", "日本", "\U0001F600")
 
 func sorted(s ...string) []string {
@@ -73,7 +73,7 @@ func sorted(s ...string) []string {
 
 func rosterPages(t *testing.T, fresh Factory) {
 	ns := nodes(t, fresh, 2)
-	for i := range names { // in another order than theirs
+	for i := range names { // in another order
 		ns[0].put(t, roster(names[i*7%len(names)], "s"))
 	}
 	for _, limit := range []int{1, 2, 5, len(names), 100} {
@@ -134,8 +134,8 @@ func rosterContent(t *testing.T, fresh Factory) {
 	}
 }
 
-// write commits n updates with three events each, of three accounts and three
-// sessions, and returns all events, the oldest first.
+// write commits n updates with three events each, of three accounts with three sessions
+// each, and returns all events, the oldest first.
 func write(t *testing.T, ns []node, n int) []oneseat.Event {
 	t.Helper()
 	return writeFrom(t, ns, 0, n)

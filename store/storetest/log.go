@@ -32,7 +32,7 @@ var logs = []promise{
 	{"a commit wakes the other nodes", wakes},
 }
 
-// follower reads the whole log from where it began, as a registry does.
+// follower reads the whole log from the place where it began, as a registry does.
 type follower struct {
 	node
 	cursors []oneseat.Cursor
@@ -52,8 +52,8 @@ func follow(t *testing.T, n node) *follower {
 	return f
 }
 
-// next reads one part of a partition and returns what is new in it: repeats,
-// which a store may send, are dropped by their version.
+// next reads one part of a partition and returns what is new in it. A store may repeat
+// entries; next drops them by their version.
 func (f *follower) next(t *testing.T, p int) (fresh []oneseat.Entry, end bool) {
 	t.Helper()
 	tail, err := f.Changes(t.Context(), p, f.cursors[p])
@@ -74,7 +74,7 @@ func (f *follower) next(t *testing.T, p int) (fresh []oneseat.Entry, end bool) {
 	return fresh, tail.End
 }
 
-// read returns all that is new, up to the end of every partition.
+// read returns everything that is new, up to the end of every partition.
 func (f *follower) read(t *testing.T) []oneseat.Entry {
 	t.Helper()
 	var all []oneseat.Entry
@@ -92,12 +92,12 @@ func (f *follower) read(t *testing.T) []oneseat.Entry {
 	return all
 }
 
-// of keeps the entries of one key.
+// of returns the entries of one key.
 func of(k oneseat.Key, es []oneseat.Entry) []oneseat.Entry {
 	return slices.DeleteFunc(slices.Clone(es), func(e oneseat.Entry) bool { return e.Key != k })
 }
 
-// sameLog says in what a log differs from what was committed, or "".
+// sameLog says how a log differs from what was committed, or "".
 func sameLog(got, want []oneseat.Entry) string {
 	for i, w := range want {
 		if i >= len(got) {
@@ -113,7 +113,7 @@ func sameLog(got, want []oneseat.Entry) string {
 	return ""
 }
 
-// logged is an update that returns the entry that has to be in the log.
+// logged makes an update and returns the entry that has to be in the log.
 func (n node) logged(ctx context.Context, k oneseat.Key, change changeFunc) (oneseat.Entry, error) {
 	var events []oneseat.Event
 	v, err := n.Update(ctx, k, func(v oneseat.View) (oneseat.Change, error) {
@@ -136,7 +136,7 @@ func partitions(t *testing.T, fresh Factory) {
 		a := fmt.Sprint("account ", i)
 		ns[0].update(t, key(a), seating(a, "s"))
 	}
-	if es := f.read(t); len(es) != 20 { // next checks that each is in its own
+	if es := f.read(t); len(es) != 20 { // next checks that each entry is in its own partition
 		t.Errorf("%d entries in all partitions, want 20", len(es))
 	}
 }
@@ -145,7 +145,7 @@ func emptyCursor(t *testing.T, fresh Factory) {
 	ns := nodes(t, fresh, 2)
 	for i := range 5 {
 		ns[0].update(t, key("ada"), seating("ada", sessionID("OLD", i)))
-		f := follow(t, ns[1]) // checks that nothing is returned
+		f := follow(t, ns[1]) // which checks that nothing is returned
 		if es := f.read(t); len(es) > 0 {
 			t.Errorf("what was committed before is returned after the end: %+v", es)
 		}
@@ -167,7 +167,7 @@ func wholeLog(t *testing.T, fresh Factory) {
 			ro := mine(v, "ada")
 			ro.Seats = []record.Seat{seat(sessionID("S", i), v.Now)}
 			if i%4 == 3 {
-				return oneseat.Change{Roster: ro.Roster()}, nil // no event: no entry
+				return oneseat.Change{Roster: ro.Roster()}, nil // without an event there is no entry
 			}
 			var es []oneseat.Event
 			for j := range 1 + i%3 {
@@ -192,8 +192,8 @@ func wholeLog(t *testing.T, fresh Factory) {
 	}
 }
 
-// traffic has every node update a few rosters at once, calls committed after
-// each update that returned, and returns when all is done.
+// traffic has every node update a few rosters at once. It calls committed after each
+// update that returned, and returns when all is done.
 func traffic(t *testing.T, ns []node, committed func(oneseat.Entry)) {
 	const writers, each, accounts = 6, 30, 4
 	var wg sync.WaitGroup
@@ -208,7 +208,7 @@ func traffic(t *testing.T, ns []node, committed func(oneseat.Entry)) {
 				case 3:
 					change = ending(account, sessionID(fmt.Sprint("W", i), j-1))
 				case 5:
-					change = func(v oneseat.View) (oneseat.Change, error) { // clears up, with an event
+					change = func(v oneseat.View) (oneseat.Change, error) { // erases the roster, with an event
 						return oneseat.Change{Roster: roster(account), Events: []oneseat.Event{event(v, account, oneseat.EventRealmEnded, "")}}, nil
 					}
 				}
@@ -245,8 +245,8 @@ func concurrentLog(t *testing.T, fresh Factory) {
 	}
 }
 
-// endOfLog reads along with the writers. Each call that reached the end has to
-// have returned everything whose update had returned before the call began.
+// endOfLog reads while others write. Each call that reached the end has to have
+// returned everything whose update had returned before the call began.
 func endOfLog(t *testing.T, fresh Factory) {
 	ns := nodes(t, fresh, 3)
 	f := follow(t, ns[2])
@@ -255,7 +255,7 @@ func endOfLog(t *testing.T, fresh Factory) {
 		version uint64
 	}
 	var mu sync.Mutex
-	var returned []commit // its update has
+	var returned []commit // whose update has returned
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
@@ -267,12 +267,12 @@ func endOfLog(t *testing.T, fresh Factory) {
 	}()
 	defer func() { <-done }()
 	got := make(map[commit]bool)
-	checked := make([]int, len(f.cursors)) // so many of returned were found, per partition
+	checked := make([]int, len(f.cursors)) // how many of returned were found, per partition
 	ends := 0
 	for writing := true; writing; {
 		select {
 		case <-done:
-			writing = false // one more round, after the last
+			writing = false // one more round after the last commit
 		default:
 		}
 		for p := range f.cursors {
@@ -302,7 +302,7 @@ func endOfLog(t *testing.T, fresh Factory) {
 	if ends == 0 || len(got) != len(returned) {
 		t.Errorf("%d entries came, %d were committed; the end was reached %d times", len(got), len(returned), ends)
 	}
-	for i := range 20 { // and in peace: each commit is there at once
+	for i := range 20 { // and without other writers each commit is there at once
 		e, err := ns[i%2].logged(t.Context(), key("ada"), seating("ada", sessionID("S", i)))
 		if err != nil {
 			t.Fatal(err)
@@ -313,8 +313,8 @@ func endOfLog(t *testing.T, fresh Factory) {
 	}
 }
 
-// loggedIsStored loads each roster as soon as the log tells of it, on another
-// node: roster and events are committed in one step.
+// loggedIsStored loads each roster on another node as soon as the log has its entry,
+// because roster and events are committed in one step.
 func loggedIsStored(t *testing.T, fresh Factory) {
 	ns := nodes(t, fresh, 3)
 	f := follow(t, ns[2])
@@ -345,7 +345,7 @@ func loggedIsStored(t *testing.T, fresh Factory) {
 		}
 	}
 	done := make(chan struct{})
-	go func() { // and along with the writer
+	go func() { // and together with the writer
 		defer close(done)
 		for i := range 60 {
 			if err := write(i); err != nil {
@@ -440,7 +440,7 @@ func cursorAnywhere(t *testing.T, fresh Factory) {
 func foreignCursor(t *testing.T, fresh Factory) {
 	ns := nodes(t, fresh, 2)
 	other := nodes(t, fresh, 1)[0]
-	for i := range 3 { // so that the place exists in both
+	for i := range 3 { // so that the place exists in both logs
 		ns[0].update(t, key("ada"), seating("ada", sessionID("A", i)))
 		other.update(t, key("ada"), seating("ada", sessionID("B", i)))
 	}
@@ -460,8 +460,8 @@ func foreignCursor(t *testing.T, fresh Factory) {
 	}
 }
 
-// badCursor tries cursors that are none, and some that lie where the log has
-// not got to. Each has to be a gap, or to miss nothing.
+// badCursor tries cursors that are invalid, and some beyond the end of the log. Each
+// has to return a gap, or to miss nothing.
 func badCursor(t *testing.T, fresh Factory) {
 	ns := nodes(t, fresh, 2)
 	for i := range 11 {
@@ -473,7 +473,7 @@ func badCursor(t *testing.T, fresh Factory) {
 		"x", "0", "-1", ".", ":", "1", "18446744073709551616", "\x00", "ü", "' OR 1=1 --", strings.Repeat("9", 4000),
 		good + "0", good + "9", good + "99999", "9" + good, good + "x", good[:len(good)-1], strings.ToUpper(good) + "7", strings.ReplaceAll(good, "1", "9"),
 	}
-	for i := range len(good) { // one digit or letter further on
+	for i := range len(good) { // the next digit or letter
 		b := []byte(good)
 		b[i]++
 		bad = append(bad, string(b))
@@ -525,12 +525,12 @@ func erasedLog(t *testing.T, fresh Factory) {
 		want = append(want, e)
 		ns[(i+1)%2].erase(t, key("ada"))
 	}
-	if d := sameLog(f.read(t), want); d != "" { // drops what does not rise
+	if d := sameLog(f.read(t), want); d != "" { // which drops versions that do not rise
 		t.Error(d)
 	}
 }
 
-// wakes commits until the other node has heard: a single hint may be missed.
+// wakes commits until the other node was woken, because a single hint may be lost.
 func wakes(t *testing.T, fresh Factory) {
 	ns := nodes(t, fresh, 2)
 	ctx, cancel := context.WithCancel(t.Context())

@@ -8,10 +8,9 @@ import (
 	"github.com/oneseat/oneseat"
 )
 
-// patient is a handle as the tests have it: a call that the store refuses because
-// it is busy is made again. On a machine that does other things too a store may
-// lose its own patience, with a lock for example; it says then that nothing was
-// done, which is no fault.
+// patient is a handle that makes a call again if the store refuses it because it is
+// busy. On a machine that does other work too, a store may wait too long, for a lock
+// for example. It then says that nothing was done, which is no fault.
 type patient struct {
 	oneseat.Store
 	oneseat.History
@@ -45,7 +44,7 @@ func (p patient) Count(ctx context.Context, realm string, epoch uint64) (oneseat
 	return unlessBusy(ctx, func() (oneseat.Count, error) { return p.History.Count(ctx, realm, epoch) })
 }
 
-// unlessBusy makes a call until the store is not too busy for it.
+// unlessBusy repeats a call until the store is not too busy for it.
 func unlessBusy[T any](ctx context.Context, call func() (T, error)) (T, error) {
 	for end := time.Now().Add(patience); ; time.Sleep(time.Millisecond) {
 		v, err := call()
@@ -57,10 +56,9 @@ func unlessBusy[T any](ctx context.Context, call func() (T, error)) (T, error) {
 	}
 }
 
-// unhurried is a handle whose calls may take as long as they take. A registry
-// gives a read two seconds and an update six, because people wait for them; here
-// it is a busy machine that makes them slow. A call whose caller has gone away
-// ends as ever.
+// unhurried is a handle whose calls may take any time. A registry gives a read two
+// seconds and an update six, because people wait for them. In a test a busy machine
+// makes them slow. A call whose context is cancelled ends as always.
 type unhurried struct{ backend }
 
 func (u unhurried) Load(ctx context.Context, ks ...oneseat.Key) ([]oneseat.View, error) {
@@ -81,8 +79,7 @@ func (u unhurried) Changes(ctx context.Context, partition int, after oneseat.Cur
 	return u.backend.Changes(ctx, partition, after)
 }
 
-// withoutDeadline returns a context that is cancelled with ctx, but not by its
-// deadline.
+// withoutDeadline returns a context that is cancelled with ctx, except by its deadline.
 func withoutDeadline(ctx context.Context) (context.Context, context.CancelFunc) {
 	free, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	stop := context.AfterFunc(ctx, func() {

@@ -10,7 +10,7 @@ import (
 	"github.com/oneseat/oneseat"
 )
 
-// sums are kept by a plant, and shared by the handles of a database.
+// sums are sums that a plant keeps itself. The handles of a database share them.
 type sums struct {
 	mu sync.Mutex // guards of
 	of map[string]oneseat.Count
@@ -31,7 +31,8 @@ func (s *sums) set(realm string, epoch uint64, c oneseat.Count) {
 	s.of[s.key(realm, epoch)] = c
 }
 
-// add adds by what a change of v alters, and lets others get in between, or not.
+// add adds what a change of v adds to the sums. between, if it is set, lets others run
+// in the middle.
 func (s *sums) add(v oneseat.View, c oneseat.Change, between func()) {
 	ro := cmp.Or(c.Roster, v.Roster)
 	for _, change := range v.CountChanges(c) {
@@ -41,8 +42,8 @@ func (s *sums) add(v oneseat.View, c oneseat.Change, between func()) {
 	}
 }
 
-// ownSums has a handle keep sums of its own: note is shown every run of a change,
-// and committed that of the run that was committed.
+// ownSums has a handle keep sums of its own. note gets every run of a change, committed
+// gets the run that was committed.
 func (h *handle) ownSums(note func(v oneseat.View, c oneseat.Change), committed func(v oneseat.View, c oneseat.Change)) {
 	h.update = func(ctx context.Context, k oneseat.Key, change changeFunc) (oneseat.View, error) {
 		var saw oneseat.View

@@ -33,8 +33,8 @@ type (
 	countFunc   = func(context.Context, string, uint64) (oneseat.Count, error)
 )
 
-// handle is a node's handle on a memstore with one fault in it: the methods
-// that are set.
+// handle is a node's handle on a memstore with one fault in it: the methods that are
+// set.
 type handle struct {
 	*memstore.Store
 	update  updateFunc
@@ -89,7 +89,7 @@ func factory(p plant) storetest.Factory {
 	}
 }
 
-// blind writes a change, whatever is there by now.
+// blind writes a change, whatever is stored by then.
 func (h *handle) blind(ctx context.Context, k oneseat.Key, c oneseat.Change) (oneseat.View, error) {
 	return h.Store.Update(ctx, k, func(oneseat.View) (oneseat.Change, error) { return c, nil })
 }
@@ -101,12 +101,11 @@ func (h *handle) before(ctx context.Context, k oneseat.Key, change changeFunc) (
 		return oneseat.View{}, oneseat.Change{}, err
 	}
 	c, err := oneseat.RunChange(change, vs[0])
-	time.Sleep(2 * time.Millisecond) // a round trip: others get in between
+	time.Sleep(2 * time.Millisecond) // a round trip, in which others can run
 	return vs[0], c, err
 }
 
-// plant is a bug, and the promises that it breaks: each of these tests has to
-// fail.
+// plant is a bug, and the promises that it breaks. Each of their tests has to fail.
 type plant struct {
 	name   string
 	sow    func(h *handle)
@@ -187,7 +186,8 @@ var storePlants = []plant{
 			if err != nil || v.Roster == nil || v.Roster.Account == "" {
 				return v, err
 			}
-			// The reply was lost, as the store sees it: once more, on the view that it had.
+			// To the store the reply was lost, so it tries again, with the view that it
+			// had.
 			c, err := oneseat.RunChange(change, saw)
 			if err != nil || c.Roster == nil {
 				return v, err
@@ -484,14 +484,14 @@ var storePlants = []plant{
 	}, []string{"History/events come the newest first, page by page"}},
 }
 
-// TestMain also sees to it that nothing is still running after the tests: what a
+// TestMain also checks that nothing is still running after the tests: everything that a
 // registry or a store starts ends with it.
 func TestMain(m *testing.M) {
 	code := m.Run()
 	ours := func() string {
 		var b strings.Builder
 		_ = pprof.Lookup("goroutine").WriteTo(&b, 2)
-		_, others, _ := strings.Cut(b.String(), "\n\n") // the first is this one
+		_, others, _ := strings.Cut(b.String(), "\n\n") // the first goroutine is this one
 		if !strings.Contains(others, "oneseat/") {
 			return ""
 		}
@@ -506,9 +506,8 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-// TestPlantedChild is the suite against the plant that the environment names.
-// Without one it is the control: the same handles, no fault, and all of it has
-// to pass.
+// TestPlantedChild runs the suite against the plant that the environment names. Without
+// one it is the control: the same handles without a fault, and everything has to pass.
 func TestPlantedChild(t *testing.T) {
 	name := os.Getenv("ONESEAT_PLANT")
 	p := plant{}
@@ -522,8 +521,8 @@ func TestPlantedChild(t *testing.T) {
 	storetest.Run(t, factory(p))
 }
 
-// TestEveryPlantedBugIsCaught runs, for every plant, the tests that it has to
-// break, in a process of their own.
+// TestEveryPlantedBugIsCaught runs, for every plant, the tests that it has to break, in
+// a process of their own.
 func TestEveryPlantedBugIsCaught(t *testing.T) {
 	self, err := os.Executable()
 	if err != nil {
@@ -554,7 +553,7 @@ func TestEveryPlantedBugIsCaught(t *testing.T) {
 	}
 }
 
-// A plant that is the same as another, or has no name, would prove nothing.
+// A plant that is the same as another one, or has no name, would prove nothing.
 func TestPlantsHaveNamesAndPromises(t *testing.T) {
 	seen := make(map[string]bool)
 	for _, p := range plants {

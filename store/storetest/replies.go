@@ -9,8 +9,8 @@ import (
 	"github.com/oneseat/oneseat"
 )
 
-// lostReplies is what a registry makes of updates whose outcome it is not told,
-// and of changes that run more than once.
+// lostReplies is about a registry that does not learn what became of an update, and
+// about changes that run more than once.
 var lostReplies = []promise{
 	{"a sign-in whose reply is lost is admitted once", signInOnce},
 	{"a sign-in that takes the last seat is not refused because of itself", lastSeat},
@@ -25,8 +25,8 @@ var lostReplies = []promise{
 	{"a change that runs twice counts once", rerun},
 }
 
-// count counts a session's events of one type in the history; "" is any
-// session's.
+// count returns how many events of one type the history has of a session, or of all
+// sessions if id is "".
 func count(t *testing.T, n node, what oneseat.EventType, id oneseat.SessionID) int {
 	t.Helper()
 	c := 0
@@ -38,8 +38,8 @@ func count(t *testing.T, n node, what oneseat.EventType, id oneseat.SessionID) i
 	return c
 }
 
-// seated fails unless exactly these sessions are live, each once, and each was
-// created once.
+// seated fails unless exactly these sessions are live, each once, and each was created
+// once.
 func seated(t *testing.T, n node, account string, want ...oneseat.SessionID) {
 	t.Helper()
 	got := ids(n.load(t, key(account)))
@@ -100,7 +100,7 @@ func lastSeat(t *testing.T, fresh Factory) {
 	seated(t, ns[1], "ada", g.Session.ID)
 }
 
-// always is more of a fate than any registry has patience for.
+// always is a fate more often than any registry tries again.
 func always(f fate) []fate { return slices.Repeat([]fate{f}, 100) }
 
 func neverAnswered(t *testing.T, fresh Factory) {
@@ -249,7 +249,7 @@ func rotateOnce(t *testing.T, fresh Factory) {
 		if s, err := r.Check(t.Context(), string(next.Token)); err != nil || s.ID != g.Session.ID {
 			t.Errorf("%v: the new token: %+v, %v", fates, s, err)
 		}
-		if _, err := r.Rotate(t.Context(), string(g.Token)); !errors.Is(err, oneseat.ErrRotated) && !errors.Is(err, oneseat.ErrNoSession) { // its grace may be over
+		if _, err := r.Rotate(t.Context(), string(g.Token)); !errors.Is(err, oneseat.ErrRotated) && !errors.Is(err, oneseat.ErrNoSession) { // the seconds of the old token may be over
 			t.Errorf("%v: the old token rotates once more: %v", fates, err)
 		}
 		if c := count(t, ns[1], oneseat.EventSessionRotated, g.Session.ID); c != 1 {
@@ -283,8 +283,8 @@ func endRealmOnce(t *testing.T, fresh Factory) {
 	}
 }
 
-// rerun has change run on a view that is old by then, as it does in a store
-// without locks after a conflict. Only the last run counts.
+// rerun has a change run on a view that is old by then, as happens in a store without
+// locks after a conflict. Only the last run counts.
 func rerun(t *testing.T, fresh Factory) {
 	ns := nodes(t, fresh, 2)
 	a, b := registry(t, unreliable{ns[0]}, oneseat.Config{WhenFull: oneseat.PolicyRefuse}), registry(t, ns[1], oneseat.Config{WhenFull: oneseat.PolicyRefuse})

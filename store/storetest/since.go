@@ -11,8 +11,8 @@ import (
 	"github.com/oneseat/oneseat"
 )
 
-// since is what Registry.EventsSince makes of Changes: a program that reads on from
-// a place in the log misses nothing, on any store.
+// since is about Registry.EventsSince: a program that reads on from a place in the log
+// misses nothing, on any store.
 var since = []promise{
 	{"reading from the end returns what was committed since, the oldest first", readOn},
 	{"a place is good on every node, after a restart, and more than once", placeAnywhere},
@@ -22,8 +22,7 @@ var since = []promise{
 	{"a place of another log is a gap, and what is no place is an error", noPlace},
 }
 
-// reader reads a realm's events on from a place, as a program does that acts on
-// them.
+// reader reads a realm's events on from a place, as a program does that acts on them.
 type reader struct {
 	r  *oneseat.Registry
 	at oneseat.Place
@@ -70,9 +69,9 @@ func (rd *reader) read(t *testing.T) []oneseat.Event {
 	}
 }
 
-// sameStory fails unless got has each of the wanted events, an account's in the
-// order in which they were committed, and none but those and repeats: of the wanted
-// events, and of earlier ones. No two events have the same actor.
+// sameStory fails unless got has each of the wanted events, those of one account in the
+// order of their commits, and nothing else but repetitions of wanted or earlier events.
+// No two events have the same actor.
 func sameStory(t *testing.T, what string, got, want, earlier []oneseat.Event) {
 	t.Helper()
 	byAccount := func(events []oneseat.Event) map[string][]oneseat.Event {
@@ -105,7 +104,7 @@ func readOn(t *testing.T, fresh Factory) {
 	all := write(t, ns, 5)
 	rd := readFrom(t, registry(t, ns[1], oneseat.Config{}))
 	for round := range 3 {
-		want := writeFrom(t, ns, len(all)/3, 12) // of three events each
+		want := writeFrom(t, ns, len(all)/3, 12) // three events each
 		sameStory(t, fmt.Sprint("round ", round), rd.read(t), want, all)
 		all = append(all, want...)
 	}
@@ -123,7 +122,7 @@ func placeAnywhere(t *testing.T, fresh Factory) {
 		places, read = append(places, rd.at), append(read, len(all))
 	}
 	for _, n := range ns {
-		r := registry(t, n, oneseat.Config{}) // that knows nothing of the reader
+		r := registry(t, n, oneseat.Config{}) // a registry that knows nothing of the reader
 		for i, p := range places {
 			for range 2 {
 				sameStory(t, fmt.Sprint("from place ", i), (&reader{r, p}).read(t), all[read[i]:], all[:read[i]])
@@ -155,14 +154,14 @@ func longPages(t *testing.T, fresh Factory) {
 	sameStory(t, "a long log", rd.read(t), want, nil)
 }
 
-// readAlong reads while others write, page by page, as a program does that is up to
+// readAlong reads page by page while others write, as a program does that is up to
 // date.
 func readAlong(t *testing.T, fresh Factory) {
 	const writers, each = 6, 20
 	ns := nodes(t, fresh, 3)
 	rd := readFrom(t, registry(t, ns[2], oneseat.Config{}))
 	var mu sync.Mutex
-	var want []oneseat.Event // in no order but an account's
+	var want []oneseat.Event // in order only for each account
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
@@ -213,7 +212,7 @@ func noPlace(t *testing.T, fresh Factory) {
 	ns, other := nodes(t, fresh, 1), nodes(t, fresh, 1)
 	r := registry(t, ns[0], oneseat.Config{})
 	all := write(t, ns, 3)
-	write(t, other, 3) // so that the place exists in both
+	write(t, other, 3) // so that the place exists in both logs
 	rd := readFrom(t, registry(t, other[0], oneseat.Config{}))
 	page, err := r.EventsSince(t.Context(), rd.at)
 	if err != nil || !page.Gap || page.Next == "" {

@@ -1,6 +1,5 @@
-// Package storetest is the suite that every [oneseat.Store] passes. It turns
-// the comments of that interface, and what the rules above it need of a store,
-// into tests: [Run].
+// Package storetest is the suite that every [oneseat.Store] passes. [Run] tests what
+// the comments of that interface say, and what the rules need of a store.
 //
 // A store of your own proves itself with one test:
 //
@@ -11,10 +10,10 @@
 //		})
 //	}
 //
-// The package owns no rule and imports no backend. Nothing in it is optional,
-// and nothing asks which store it is talking to: what one store may not do, none
-// may. A failure names the promise that was broken. That the suite can fail is
-// shown by its own tests, which plant bugs in a store and see each one caught.
+// The package owns no rule and imports no backend. No test is optional, and none asks
+// which store it tests: what is a fault in one store is a fault in all. A failure names
+// the promise that was broken. The suite's own tests show that it can fail: they plant
+// bugs in a store and see each one caught.
 package storetest
 
 import (
@@ -26,19 +25,19 @@ import (
 	"github.com/oneseat/oneseat"
 )
 
-// Factory makes an empty database for one test and returns a function that opens
-// another node's handle on it. It closes what has to be closed with t.Cleanup.
-// One test may make several databases, and tests run in parallel.
+// Factory makes an empty database for one test, and returns a function that opens
+// another node's handle on it. What has to be closed is closed with t.Cleanup. One test
+// may make several databases, and tests run in parallel.
 //
 // A handle is also a [oneseat.History].
 type Factory func(t *testing.T) (open func() oneseat.Store)
 
-// Run runs the whole suite against the store that fresh makes: some ten seconds
-// on a fast store, half a minute on a slow one with the race detector.
+// Run runs the whole suite against the store that fresh makes. It takes some ten
+// seconds on a fast store, and half a minute on a slow one with the race detector.
 //
-// What is chosen at random is repeated as the failure says: with the flags of
-// rapid (-rapid.seed, -rapid.failfile), or with ONESEAT_STORETEST_SEED in the
-// environment, which makes the same choices in the histories of Linearizable.
+// A failure says how to repeat what was chosen at random: with the flags of rapid
+// (-rapid.seed, -rapid.failfile), or with ONESEAT_STORETEST_SEED in the environment,
+// which makes the same choices in the histories of Linearizable.
 func Run(t *testing.T, fresh Factory) {
 	for _, g := range []struct {
 		name     string
@@ -73,17 +72,17 @@ func Run(t *testing.T, fresh Factory) {
 	}
 }
 
-// promise is one test, named by what it proves.
+// promise is one test. Its name says what it proves.
 type promise struct {
 	name string
 	test func(t *testing.T, fresh Factory)
 }
 
-// patience is how long a condition is waited for that should come true soon. Only
-// one that never does is waited for that long: a busy machine takes its time.
+// patience is how long a test waits for a condition that should come true soon. Only a
+// test that fails waits as long as that, because a busy machine may be slow.
 const patience = 2 * time.Minute
 
-// backend is all that a store has to be.
+// backend is what a store has to be.
 type backend interface {
 	oneseat.Store
 	oneseat.History
@@ -124,7 +123,7 @@ func (n node) load(t *testing.T, k oneseat.Key) oneseat.View {
 	return vs[0]
 }
 
-// update is Update where it has to succeed.
+// update is Update, which has to succeed.
 func (n node) update(t *testing.T, k oneseat.Key, change changeFunc) oneseat.View {
 	t.Helper()
 	v, err := n.Update(t.Context(), k, change)
@@ -134,7 +133,7 @@ func (n node) update(t *testing.T, k oneseat.Key, change changeFunc) oneseat.Vie
 	return v
 }
 
-// put makes ro what is stored under its account.
+// put stores ro under its account.
 func (n node) put(t *testing.T, ro *oneseat.Roster, events ...oneseat.Event) oneseat.View {
 	t.Helper()
 	return n.update(t, oneseat.KeyOf(ro.Realm, ro.Account), func(oneseat.View) (oneseat.Change, error) {
@@ -148,8 +147,8 @@ func (n node) erase(t *testing.T, k oneseat.Key) oneseat.View {
 	return n.update(t, k, func(oneseat.View) (oneseat.Change, error) { return oneseat.Change{Erase: true}, nil })
 }
 
-// registry opens a registry of the test's realm on a handle. Unless c says
-// otherwise it reads the store on every check.
+// registry opens a registry of the test's realm on a handle. Unless c says otherwise,
+// every check reads the store.
 func registry(t *testing.T, s backend, c oneseat.Config) *oneseat.Registry {
 	t.Helper()
 	if c.Realm == "" {
@@ -171,7 +170,7 @@ func registry(t *testing.T, s backend, c oneseat.Config) *oneseat.Registry {
 	return r
 }
 
-// signIn signs in where that has to succeed.
+// signIn signs in, which has to succeed.
 func signIn(t *testing.T, r *oneseat.Registry, account string, from oneseat.SignInRequest) oneseat.Grant {
 	t.Helper()
 	g, err := r.SignIn(t.Context(), account, from)

@@ -8,30 +8,30 @@ import (
 	"github.com/oneseat/oneseat"
 )
 
-// fate is what becomes of one update on an unreliable handle.
+// fate is what happens to one update on an unreliable handle.
 type fate string
 
 const (
-	replyLost   fate = "reply lost"   // it is committed, and the caller is told that nobody knows
-	requestLost fate = "request lost" // it is not done, and the caller is told that nobody knows
+	replyLost   fate = "reply lost"   // it is committed, and the caller gets an unknown outcome
+	requestLost fate = "request lost" // it is not done, and the caller gets an unknown outcome
 	noService   fate = "no service"   // it is not done, and the caller is told so
-	rehearsed   fate = "rehearsed"    // change runs once more before, on a view that is not current any more
+	rehearsed   fate = "rehearsed"    // the change runs once more before, on a view that is no longer current
 )
 
 var errNoService = errors.New("storetest: no service")
 
-// unreliable is a handle on which updates fail as the context of a call has it.
+// unreliable is a handle on which updates fail as the context of a call says.
 type unreliable struct{ node }
 
-// trouble is what happens to the updates of one key, one after the other, under
-// one context. What comes after the last goes well.
+// trouble is what happens to the updates of one key under one context, one after the
+// other. Updates after the last fate go well.
 type trouble struct {
 	key     oneseat.Key
 	between func() // called after each commit whose reply is lost
 
 	mu    sync.Mutex
 	fates []fate
-	met   []fate // those that came true
+	met   []fate // the fates that came true
 }
 
 type troubleKey struct{}
@@ -41,7 +41,7 @@ func (tr *trouble) with(ctx context.Context) context.Context {
 	return context.WithValue(ctx, troubleKey{}, tr)
 }
 
-// next takes the next fate of an update of k; "" is none.
+// next takes the next fate of an update of k, or "" if there is none.
 func (tr *trouble) next(k oneseat.Key) fate {
 	if tr == nil || tr.key != k {
 		return ""
@@ -56,7 +56,7 @@ func (tr *trouble) next(k oneseat.Key) fate {
 	return f
 }
 
-// lost says whether a reply, or a request, was.
+// lost says whether a reply or a request was lost.
 func (tr *trouble) lost() bool {
 	tr.mu.Lock()
 	defer tr.mu.Unlock()
@@ -68,7 +68,7 @@ func (tr *trouble) lost() bool {
 	return false
 }
 
-// Update does what the context's trouble says.
+// Update does what the trouble of the context says.
 func (u unreliable) Update(ctx context.Context, k oneseat.Key, change func(oneseat.View) (oneseat.Change, error)) (oneseat.View, error) {
 	tr, _ := ctx.Value(troubleKey{}).(*trouble)
 	switch tr.next(k) {

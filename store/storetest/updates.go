@@ -13,8 +13,8 @@ import (
 	"github.com/oneseat/oneseat"
 )
 
-// updates is what Update promises, but for time (times) and contexts
-// (cancellation).
+// updates is what Update promises. What it promises about time is in times, about
+// contexts in cancellation.
 var updates = []promise{
 	{"an update returns what is stored", returnsStored},
 	{"a change that changes nothing writes nothing", writesNothing},
@@ -57,7 +57,7 @@ func writesNothing(t *testing.T, fresh Factory) {
 	}
 }
 
-// unchanged fails if what is stored is not the view.
+// unchanged fails if what is stored differs from the view.
 func unchanged(t *testing.T, n node, v oneseat.View) {
 	t.Helper()
 	got := n.load(t, v.Key)
@@ -94,8 +94,8 @@ func refusedChange(t *testing.T, fresh Factory) {
 	}
 }
 
-// panics runs good updates of a few rosters at once, and among them changes
-// that panic, refuse, or whose context ends.
+// panics runs good updates of a few rosters at once. Among them are changes that panic,
+// changes that refuse, and changes whose context ends.
 func panics(t *testing.T, fresh Factory) {
 	const good, accounts = 64, 4
 	ns := nodes(t, fresh, 2)
@@ -171,8 +171,8 @@ func panics(t *testing.T, fresh Factory) {
 	}
 }
 
-// committedOnce gives every run of a change another session: what is stored in
-// the end is from the last run, and from no other.
+// committedOnce gives every run of a change another session. What is stored in the end
+// comes from the last run alone.
 func committedOnce(t *testing.T, fresh Factory) {
 	ns := nodes(t, fresh, 3)
 	f := follow(t, ns[0])
@@ -218,8 +218,8 @@ func committedOnce(t *testing.T, fresh Factory) {
 	}
 }
 
-// oneAfterTheOther has several nodes update one roster at once. What each saw
-// has to be what another one left: the versions form one chain.
+// oneAfterTheOther has several nodes update one roster at once. Each has to see what
+// another one left: the versions form one chain.
 func oneAfterTheOther(t *testing.T, fresh Factory) {
 	const writers, each = 8, 20
 	ns := nodes(t, fresh, 3)
@@ -259,8 +259,8 @@ func oneAfterTheOther(t *testing.T, fresh Factory) {
 	}
 }
 
-// notOverwritten lets a second update begin while the change of a first one
-// runs. Either the second waits, or the first runs again.
+// notOverwritten lets a second update begin while the change of a first one runs.
+// Either the second one waits, or the first one runs again.
 func notOverwritten(t *testing.T, fresh Factory) {
 	ns := nodes(t, fresh, 2)
 	for i, pair := range []struct{ first, second changeFunc }{
@@ -271,7 +271,7 @@ func notOverwritten(t *testing.T, fresh Factory) {
 	} {
 		ns[0].put(t, roster("ada", "both", "other"))
 		want := ids(overlapping(t, ns[0], ns[1], pair.first, pair.second))
-		// Whatever came first, both have happened.
+		// Whichever came first, both have happened.
 		var saw oneseat.View
 		for _, c := range []changeFunc{pair.first, pair.second} {
 			saw = after(saw, c)
@@ -285,7 +285,7 @@ func notOverwritten(t *testing.T, fresh Factory) {
 	}
 }
 
-// after is what a change makes of a view, without a store.
+// after returns what a change makes of a view, without a store.
 func after(v oneseat.View, c changeFunc) oneseat.View {
 	if v.Roster == nil {
 		v.Roster = roster("ada", "both", "other")
@@ -296,8 +296,8 @@ func after(v oneseat.View, c changeFunc) oneseat.View {
 	return v
 }
 
-// overlapping starts second on b while the first run of first is under way on
-// a, waits for both, and returns what is stored then.
+// overlapping starts second on b while the first run of first is under way on a. It
+// waits for both, and returns what is stored then.
 func overlapping(t *testing.T, a, b node, first, second changeFunc) oneseat.View {
 	t.Helper()
 	done := make(chan struct{})
@@ -312,8 +312,8 @@ func overlapping(t *testing.T, a, b node, first, second changeFunc) oneseat.View
 				}
 			}()
 			select {
-			case <-done: // no lock: the first has to run again
-			case <-time.After(50 * time.Millisecond): // a lock: the second waits for it
+			case <-done: // without a lock the first has to run again
+			case <-time.After(50 * time.Millisecond): // with a lock the second waits for it
 			}
 		}
 		return first(v)
@@ -358,7 +358,7 @@ func touchAgainstEnding(t *testing.T, fresh Factory) {
 		t.Errorf("%v are live, and every session was ended", ids(v))
 	}
 	ns[0].put(t, roster("ada", "both", "other"))
-	for range 3 { // and once more, the ending in the middle of a touch
+	for range 3 { // and once more, with the ending in the middle of a touch
 		if v := overlapping(t, ns[0], ns[1], touching, ending("ada", "both")); slices.Contains(ids(v), "both") {
 			t.Fatalf("a touch brought back a session that had ended: %v", ids(v))
 		}

@@ -7,7 +7,7 @@ import (
 	"github.com/oneseat/oneseat"
 )
 
-// versions is what a version promises: it only ever rises.
+// versions is what a version promises: it always rises.
 var versions = []promise{
 	{"the next version is the larger of one more and the store's time", nextVersion},
 	{"a version never restarts, not even after an erasure", neverRestarts},

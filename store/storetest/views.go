@@ -44,7 +44,7 @@ func absent(t *testing.T, fresh Factory) {
 		return oneseat.Change{}, nil
 	}))
 	check(n.load(t, k))
-	check(n.erase(t, k)) // of nothing
+	check(n.erase(t, k)) // where there is nothing
 	check(n.load(t, k))
 	if rs, err := n.Rosters(t.Context(), oneseat.RosterQuery{Realm: realm}); err != nil || len(rs) != 0 {
 		t.Errorf("Rosters = %v, %v, want none: no roster was ever written", rs, err)
@@ -56,7 +56,7 @@ func order(t *testing.T, fresh Factory) {
 	n.put(t, roster("a", "1"))
 	n.put(t, roster("b", "2"))
 	var keys []oneseat.Key
-	for i := range 300 { // more than one database takes in one statement's list
+	for i := range 300 { // more than a database takes in the list of one statement
 		keys = append(keys, key("b"), key("a"), key(fmt.Sprintf("absent %d", i)), key("a"))
 	}
 	vs, err := n.Load(t.Context(), keys...)
@@ -113,7 +113,7 @@ func everyField(t *testing.T, fresh Factory) {
 
 func largest(t *testing.T, fresh Factory) {
 	ns := nodes(t, fresh, 2)
-	// 256 bytes of account, one of the events per seat.
+	// An account of 256 bytes, with one event per seat.
 	account := string(slices.Repeat([]byte("ä"), 128))
 	ro := full(account)
 	var events []oneseat.Event
@@ -149,7 +149,7 @@ func newerRelease(t *testing.T, fresh Factory) {
 		t.Fatal(err)
 	}
 	ns[0].put(t, &ro)
-	ns[1].update(t, key("ada"), func(v oneseat.View) (oneseat.Change, error) { // an older release writes it again
+	ns[1].update(t, key("ada"), func(v oneseat.View) (oneseat.Change, error) { // an older release writes the roster again
 		again := *v.Roster
 		again.Due = v.Now
 		return oneseat.Change{Roster: &again}, nil
@@ -168,8 +168,8 @@ func newerRelease(t *testing.T, fresh Factory) {
 	}
 }
 
-// upgraded is a rolling upgrade: some nodes have been told to write the next
-// format while others run this release.
+// upgraded is a rolling upgrade. Some nodes have been told to write the next format
+// while others run this release.
 func upgraded(t *testing.T, fresh Factory) {
 	ns := nodes(t, fresh, 2)
 	format := func(account string) string {
@@ -217,7 +217,7 @@ func upgraded(t *testing.T, fresh Factory) {
 	}
 }
 
-// sameJSON compares two texts as JSON values, numbers digit by digit.
+// sameJSON compares two texts as JSON values, and numbers digit by digit.
 func sameJSON(t *testing.T, a, b []byte) bool {
 	t.Helper()
 	var x, y map[string]json.RawMessage
