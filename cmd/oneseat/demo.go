@@ -38,25 +38,26 @@ Flags:
 	                   or memory:, lost at the end
 	--limit N          sessions that an account may have at a time, 1 to 256 (default 1)
 	--policy POLICY    what a sign-in beyond the limit meets (default displace):
-	                   displace: the session left alone the longest gives way
+	                   displace: the session used least recently gives way
 	                   refuse: the newcomer is refused
 	                   ask: the newcomer chooses whose seat it takes
-	--streams N        on how many devices an account may watch at a time, 1 to 64
-	                   (default: wherever it is signed in)
+	--streams N        how many pictures an account may watch at a time, 1 to 64
+	                   (default: they are not counted)
 	--hosts NAMES      host names, with commas between them, under which the stage is
 	                   shown too (default: only those of this machine, and that of --listen)
 
 The first line printed has the site's address, the second that of the stage. Interrupt (Ctrl-C) ends it.
 `
 
-// goodbye bounds how long the end waits for requests that are being answered.
+// goodbye is how long the program waits at its end for requests that are being
+// answered.
 const goodbye = 5 * time.Second
 
-// demoStreamIdle is how long a player may be silent: short, so that nobody has
-// to wait to see it.
+// demoStreamIdle is how long a player may be silent. It is short, so that nobody has to
+// wait to see what happens.
 const demoStreamIdle = 15 * time.Second
 
-// demoConfig is the demo's command line, understood.
+// demoConfig is what the demo's command line says.
 type demoConfig struct {
 	listen  string
 	store   storeSpec
@@ -66,8 +67,8 @@ type demoConfig struct {
 	hosts   []string // of the stage
 }
 
-// parseDemo reads the flags. What is wrong with their values comes back
-// together, joined; flag.ErrHelp if help was asked for.
+// parseDemo reads the flags. The error joins everything that is wrong with their
+// values. It is flag.ErrHelp if help was asked for.
 func parseDemo(args []string) (demoConfig, error) {
 	fs := flag.NewFlagSet("oneseat demo", flag.ContinueOnError)
 	fs.SetOutput(io.Discard)
@@ -90,7 +91,7 @@ func parseDemo(args []string) (demoConfig, error) {
 	} else if _, err := strconv.ParseUint(port, 10, 16); err != nil {
 		bad("--listen: port %q is not a number from 0 to 65535", port)
 	}
-	if host != "" && host != "0.0.0.0" && host != "::" { // those are all addresses, and the name of none
+	if host != "" && host != "0.0.0.0" && host != "::" { // these two are every address, and no name
 		c.hosts = append(c.hosts, host)
 	}
 	for name := range strings.FieldsFuncSeq(*hosts, func(c rune) bool { return c == ',' || c == ' ' }) {
@@ -122,7 +123,7 @@ func isAddress(s string) bool {
 	return err == nil
 }
 
-// runDemo is "oneseat demo".
+// runDemo runs "oneseat demo".
 func runDemo(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	c, err := parseDemo(args)
 	switch {
@@ -143,8 +144,8 @@ func runDemo(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	return exitOK
 }
 
-// serveDemo serves until ctx ends. It takes down what it put up, in the
-// opposite order: pictures, requests, registry, store.
+// serveDemo serves until ctx ends. Then it ends what it has started, in the opposite
+// order: pictures, requests, registry, store.
 func serveDemo(ctx context.Context, c demoConfig, stdout, stderr io.Writer) (err error) {
 	logger := slog.New(slog.NewTextHandler(stderr, nil))
 	data, err := c.store.open(ctx, logger)
@@ -166,7 +167,7 @@ func serveDemo(ctx context.Context, c demoConfig, stdout, stderr io.Writer) (err
 	if err != nil {
 		return err
 	}
-	defer listeners.close() // the server has done so, if there was one
+	defer listeners.close() // the server, if there was one, has closed them
 	site, err := newSite(seats, users, c, listeners, logger)
 	if err != nil {
 		return err
@@ -187,14 +188,14 @@ func serveDemo(ctx context.Context, c demoConfig, stdout, stderr io.Writer) (err
 		}),
 		ReadHeaderTimeout: 10 * time.Second,
 		IdleTimeout:       2 * time.Minute,
-		ErrorLog:          slog.NewLogLogger(demo.Seldom(logger.Handler()), slog.LevelWarn), // which clients can fill
+		ErrorLog:          slog.NewLogLogger(demo.Seldom(logger.Handler()), slog.LevelWarn), // clients can cause any number of these lines
 	}
 	server.RegisterOnShutdown(site.Close)
 	return serve(ctx, server, listeners.site, listeners.phone, listeners.laptop)
 }
 
-// newSite makes the site, and a guard for each of the ports at which it is
-// served: browsers share cookies between ports, so each has names of its own.
+// newSite makes the site, and a guard for each of its three ports. Browsers share
+// cookies between ports, so each guard has cookie names of its own.
 func newSite(seats *oneseat.Registry, users *demo.Users, c demoConfig, at demoListeners, logger *slog.Logger) (*demo.Site, error) {
 	var guards [3]*oneseathttp.Guard
 	for i, g := range []oneseathttp.Config{
@@ -218,7 +219,7 @@ func newSite(seats *oneseat.Registry, users *demo.Users, c demoConfig, at demoLi
 	})
 }
 
-// demoListeners are where the site is served, and the two devices of its stage.
+// demoListeners listen for the site, and for the two devices of its stage.
 type demoListeners struct{ site, phone, laptop net.Listener }
 
 // listenDemo listens at an address, and at two free ports of the same host.
@@ -244,7 +245,7 @@ func listenDemo(ctx context.Context, address string) (l demoListeners, err error
 	return l, nil
 }
 
-// close closes what is open; what was closed before is fine.
+// close closes the listeners that are still open.
 func (l demoListeners) close() {
 	for _, one := range []net.Listener{l.site, l.phone, l.laptop} {
 		if one != nil {
@@ -254,12 +255,12 @@ func (l demoListeners) close() {
 }
 
 func portOf(l net.Listener) string {
-	_, port, _ := net.SplitHostPort(l.Addr().String()) // a listener's address has one
+	_, port, _ := net.SplitHostPort(l.Addr().String()) // the address of a listener has a port
 	return port
 }
 
-// serve runs a server until ctx ends, and then shuts it down: requests that are
-// being answered get a while to end.
+// serve runs a server until ctx ends, and then shuts it down. Requests that are being
+// answered have some time to end.
 func serve(ctx context.Context, server *http.Server, listeners ...net.Listener) error {
 	failed := make(chan error, len(listeners))
 	for _, l := range listeners {
@@ -276,7 +277,7 @@ func serve(ctx context.Context, server *http.Server, listeners ...net.Listener) 
 	defer cancel()
 	err := server.Shutdown(late)
 	if errors.Is(err, context.DeadlineExceeded) {
-		err = server.Close() // whoever is still there has had the time
+		err = server.Close() // they have had their time
 	}
 	for range left {
 		<-failed //nolint:errcheck // it is http.ErrServerClosed
@@ -284,7 +285,7 @@ func serve(ctx context.Context, server *http.Server, listeners ...net.Listener) 
 	return errors.Join(broken, err)
 }
 
-// siteURL is how a browser on this machine reaches an address.
+// siteURL returns the URL of an address for a browser on this machine.
 func siteURL(addr net.Addr) string {
 	a, err := netip.ParseAddrPort(addr.String())
 	if err != nil {

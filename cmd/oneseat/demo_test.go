@@ -18,11 +18,11 @@ import (
 	"time"
 )
 
-// patience is how long is waited for what should come soon. Only what never comes
-// is waited for that long: a busy machine takes its time.
+// patience is how long a test waits for something that should come soon. Only a test
+// that fails waits as long as that, because a busy machine may be slow.
 const patience = 2 * time.Minute
 
-// program is a run of oneseat in a goroutine, with its output.
+// program is a run of oneseat on a goroutine, with its output.
 type program struct {
 	t      *testing.T
 	url    string
@@ -34,7 +34,7 @@ type program struct {
 	err bytes.Buffer
 }
 
-// lines is a writer that hands over the first line and keeps everything.
+// lines is a writer that sends its first line on a channel, and keeps everything.
 type lines struct {
 	p     *program
 	first chan<- string
@@ -71,7 +71,7 @@ func start(t *testing.T, args ...string) *program {
 	return p
 }
 
-// urlIn is what a script finds in the first line.
+// urlIn returns the URL that a script finds in the first line.
 func urlIn(t *testing.T, line string) string {
 	t.Helper()
 	for word := range strings.FieldsSeq(line) {
@@ -86,7 +86,7 @@ func urlIn(t *testing.T, line string) string {
 	return ""
 }
 
-// stop does what an interrupt does, and expects a clean end.
+// stop does what an interrupt does, and expects the program to end without an error.
 func (p *program) stop() {
 	p.t.Helper()
 	p.cancel()
@@ -204,7 +204,7 @@ func TestASecondStartOnTheSameFileKeepsSessionsAndAChangedPassword(t *testing.T)
 	if err != nil {
 		t.Fatal(err)
 	}
-	c.Jar.SetCookies(second, c.Jar.Cookies(first)) // cookies know no port, this jar's neither
+	c.Jar.SetCookies(second, c.Jar.Cookies(first)) // cookies do not depend on the port, and this jar does not either
 	if !member(t, c, p.url) {
 		t.Error("the session is lost")
 	}
@@ -226,8 +226,9 @@ func TestTwoDemosOnOneFileAreOneSystem(t *testing.T) {
 	there.stop()
 }
 
-// oneSystem runs two demos on a store and sees that a sign-in at one cuts the
-// picture that the other serves. browser is the one that signed in last, there.
+// oneSystem runs two demos on one store. It checks that a sign-in at one cuts the
+// picture that the other serves. browser is the client that signed in last, at the
+// second demo.
 func oneSystem(t *testing.T, store string) (here, there *program, browser *http.Client) {
 	t.Helper()
 	here, there = start(t, "--store", store), start(t, "--store", store)

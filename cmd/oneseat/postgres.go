@@ -15,13 +15,12 @@ import (
 	"github.com/oneseat/oneseat/store/pgstore"
 )
 
-// parsePostgres reads a URL as libpq would. A server that does not answer is
-// waited for 5 seconds, unless the URL says otherwise: what waits holds a
-// connection of the pool.
+// parsePostgres reads a URL as libpq does. Unless the URL says otherwise, connecting
+// takes 5 seconds at most, because a call that waits keeps a connection of the pool.
 func parsePostgres(s string) (storeSpec, error) {
 	c, err := pgxpool.ParseConfig(s)
 	if err != nil {
-		// The error quotes the URL, perhaps with its password.
+		// The error of pgx quotes the URL, perhaps with its password.
 		return storeSpec{}, errors.New("--store: this is no URL of PostgreSQL, such as postgres://USER:PASSWORD@HOST:5432/DATABASE?sslmode=verify-full")
 	}
 	if u, err := url.Parse(s); err == nil && !u.Query().Has("connect_timeout") {
@@ -31,8 +30,8 @@ func parsePostgres(s string) (storeSpec, error) {
 	return storeSpec{name, func(ctx context.Context, l *slog.Logger) (demoData, error) { return openPostgres(ctx, c, l) }}, nil
 }
 
-// openPostgres opens a store, and the demo's accounts beside it in the same
-// database, on one pool.
+// openPostgres opens a store, and the demo's accounts in the same database, on one
+// pool.
 func openPostgres(ctx context.Context, c *pgxpool.Config, logger *slog.Logger) (demoData, error) {
 	pool, err := pgxpool.NewWithConfig(ctx, c)
 	if err != nil {

@@ -9,7 +9,7 @@ import (
 	"github.com/oneseat/oneseat/store/redisstore"
 )
 
-// parseRedis looks at the URL of a server or of a cluster.
+// parseRedis checks the URL of a server or of a cluster.
 func parseRedis(s string) (storeSpec, error) {
 	if err := redisstore.CheckURL(s); err != nil {
 		return storeSpec{}, fmt.Errorf("--store: %w", err)
@@ -17,7 +17,7 @@ func parseRedis(s string) (storeSpec, error) {
 	return storeSpec{redacted(s), func(ctx context.Context, l *slog.Logger) (demoData, error) { return openRedis(ctx, s, l) }}, nil
 }
 
-// openRedis opens a store, and the demo's accounts beside it, on one client.
+// openRedis opens a store, and the demo's accounts on the same server, on one client.
 func openRedis(ctx context.Context, url string, logger *slog.Logger) (demoData, error) {
 	client, err := redisstore.Connect(ctx, url, 0)
 	if err != nil {

@@ -16,7 +16,7 @@ func TestTwoDemosOnOneRedisAreOneSystemAndOutliveIt(t *testing.T) {
 	r := testservers.StartRedis(t, "--appendonly", "yes", "--requirepass", "hunter2")
 	store := "redis://:hunter2@" + r.Addr
 	before := runtime.NumGoroutine()
-	const clients = 8 // connections of browsers that have not noticed yet, two goroutines each
+	const clients = 8 // connections of browsers that have not noticed yet have two goroutines each
 	here, there, second := oneSystem(t, store)
 	if res := do(t, second, http.MethodPost, there.url+"/password", url.Values{"current": {"ada"}, "new": {"lovelace"}}); res.StatusCode != http.StatusSeeOther {
 		t.Errorf("change of password: %d", res.StatusCode)

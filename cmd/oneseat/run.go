@@ -25,8 +25,8 @@ Usage:
 "oneseat demo -h" lists the flags of the demo.
 `
 
-// run is the program: it does what args ask for until that is done or ctx ends,
-// and returns the exit code.
+// run is the program. It does what args ask for, until that is done or ctx ends, and
+// returns the exit code.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	name := ""
 	if len(args) > 0 {
@@ -54,7 +54,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	return exitUsage
 }
 
-// version is what the Go tool recorded of this build.
+// version returns what the Go tool has recorded of this build.
 func version() string {
 	info, ok := debug.ReadBuildInfo()
 	if !ok {

@@ -10,11 +10,11 @@ import (
 
 	"github.com/oneseat/oneseat/internal/demo"
 	"github.com/oneseat/oneseat/store/sqlitestore"
-	_ "modernc.org/sqlite" // the demo's accounts are read through database/sql
+	_ "modernc.org/sqlite" // through database/sql the demo reads its accounts
 )
 
-// openSQLite opens a file, which is made if it is missing, and the demo's
-// accounts in the same one.
+// openSQLite opens a file, which is made if it is missing, and the demo's accounts in
+// the same file.
 func openSQLite(file string) func(context.Context, *slog.Logger) (demoData, error) {
 	return func(ctx context.Context, _ *slog.Logger) (demoData, error) {
 		store, err := sqlitestore.Open(file)
@@ -33,8 +33,8 @@ func openSQLite(file string) func(context.Context, *slog.Logger) (demoData, erro
 	}
 }
 
-// openAccounts opens connections of the demo's own to a file that the store
-// writes to as well: each writer waits for the other.
+// openAccounts opens connections of the demo's own to a file that the store writes to
+// as well. Each of the two waits while the other writes.
 func openAccounts(file string) (*sql.DB, error) {
 	path, err := filepath.Abs(file)
 	if err != nil {

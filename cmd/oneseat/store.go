@@ -11,9 +11,9 @@ import (
 	"github.com/oneseat/oneseat/store/memstore"
 )
 
-// storeSpec is a --store flag, understood.
+// storeSpec is what a --store flag says.
 type storeSpec struct {
-	name string // what people are told: no password is in it
+	name string // for people; it has no password in it
 	open func(context.Context, *slog.Logger) (demoData, error)
 }
 
@@ -24,7 +24,7 @@ type demoData struct {
 	close  func() error
 }
 
-// parseStore reads the flag. Nothing is opened yet.
+// parseStore reads the flag. It opens nothing.
 func parseStore(s string) (storeSpec, error) {
 	kind, rest, _ := strings.Cut(s, ":")
 	switch {
@@ -40,7 +40,8 @@ func parseStore(s string) (storeSpec, error) {
 	return storeSpec{}, fmt.Errorf("--store: %q is not sqlite:FILE, postgres://…, redis://… or memory: as it has to be", redacted(s))
 }
 
-// redacted is a URL without its user and password. What is none stays as it is.
+// redacted returns a URL without its user and password. A text that is no URL stays as
+// it is.
 func redacted(s string) string {
 	scheme, rest, ok := strings.Cut(s, "://")
 	if at := strings.LastIndex(rest, "@"); ok && at >= 0 {

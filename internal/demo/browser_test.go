@@ -22,7 +22,8 @@ import (
 	"github.com/oneseat/oneseat/store/memstore"
 )
 
-// fixture is a site on a real server, in memory unless a test says otherwise.
+// fixture is a site on a real server. Its sessions are in memory unless a test says
+// otherwise.
 type fixture struct {
 	t      *testing.T
 	site   *demo.Site
@@ -60,15 +61,15 @@ func newSite(t *testing.T, c oneseat.Config, with ...any) *fixture {
 		t.Fatal(err)
 	}
 	f.server = httptest.NewServer(f.site)
-	t.Cleanup(func() { // Close of the server waits for every answer to end
+	t.Cleanup(func() { // the server's Close waits for every answer to end
 		f.site.Close()
 		f.server.Close()
 	})
 	return f
 }
 
-// made is a fixture without a site, of what a test brings, and the configuration
-// that goes with it.
+// made returns a fixture without a site, made of what a test brings, and the
+// configuration that goes with it.
 func made(t *testing.T, c oneseat.Config, with []any) (*fixture, oneseat.Config) {
 	t.Helper()
 	f := &fixture{t: t, store: memstore.New(), hashes: demo.MemoryHashes()}
@@ -93,8 +94,8 @@ func made(t *testing.T, c oneseat.Config, with []any) (*fixture, oneseat.Config)
 	return f, c
 }
 
-// firstHashes are those of a new demo. They are computed once for all tests,
-// since each takes its time by design.
+// firstHashes are the hashes of a new demo. All tests share them, because computing one
+// takes a while by design.
 var firstHashes = sync.OnceValue(func() map[string]string {
 	ctx, h := context.Background(), demo.MemoryHashes()
 	if _, err := demo.NewUsers(ctx, h); err != nil {
@@ -102,12 +103,12 @@ var firstHashes = sync.OnceValue(func() map[string]string {
 	}
 	m := map[string]string{}
 	for _, name := range demo.Names() {
-		m[name], _ = h.Get(ctx, name) // this one never fails
+		m[name], _ = h.Get(ctx, name) // it never fails
 	}
 	return m
 })
 
-// browser is a person with cookies of their own who looks at each redirect.
+// browser is a client with cookies of its own that follows no redirect by itself.
 type browser struct {
 	f      *fixture
 	client *http.Client
@@ -132,7 +133,7 @@ func (f *fixture) browser(agent string) *browser {
 	}}
 }
 
-// answer is what came back, whole.
+// answer is what came back, read to its end.
 type answer struct {
 	status   int
 	header   http.Header
@@ -149,8 +150,8 @@ func (a answer) has(words ...string) bool {
 	return true
 }
 
-// patience is how long anything may take before a test is told that it hangs: a
-// busy machine takes its time.
+// patience is how long something may take before a test calls it hanging. A busy
+// machine may be slow.
 const patience = 2 * time.Minute
 
 func (b *browser) request(method, path string, form url.Values) *http.Request {
@@ -216,7 +217,7 @@ func (b *browser) mustSignIn(name string) *browser {
 	return b
 }
 
-// account is whose members' page the browser sees, or "".
+// account returns the account whose members' page the browser sees, or "".
 func (b *browser) account() string {
 	b.f.t.Helper()
 	a := b.get("/")
@@ -228,7 +229,7 @@ func (b *browser) account() string {
 	return name
 }
 
-// token is the session cookie's value, or "".
+// token returns the value of the session cookie, or "".
 func (b *browser) token() string {
 	at, err := url.Parse(b.f.server.URL)
 	if err != nil {
@@ -249,7 +250,7 @@ type picture struct {
 	parts *multipart.Reader
 }
 
-// watch opens the live picture and sees its first frame.
+// watch opens the live picture and reads its first frame.
 func (b *browser) watch() *picture {
 	b.f.t.Helper()
 	res, err := b.client.Do(b.request(http.MethodGet, "/live", nil))
@@ -283,7 +284,7 @@ func (p *picture) frame() []byte {
 	return frame
 }
 
-// stops reads until the picture ends and returns how; nil is a clean end.
+// stops reads until the picture ends, and returns how. nil is a proper end.
 func (p *picture) stops() error {
 	p.t.Helper()
 	_, err := io.Copy(io.Discard, p.body)

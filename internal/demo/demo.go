@@ -1,10 +1,9 @@
-// Package demo is a small members' site that shows what oneseat does: sign in
-// from a second browser, and the first one is out, its live picture stopped.
+// Package demo is a small members' site that shows what oneseat does. Sign in from a
+// second browser, and the first one is signed out and its live picture stops.
 //
-// It owns the pages, the picture, and the demo's own accounts with their
-// passwords. It reaches sessions only through a registry and a guard that it is
-// given; it knows no store, opens no database and listens on no port, which is
-// the work of cmd/oneseat.
+// The package owns the pages, the picture, and the demo's own accounts with their
+// passwords. It reaches sessions only through a registry and a guard that it is given.
+// It knows no store, opens no database and listens on no port: cmd/oneseat does that.
 package demo
 
 import (
@@ -20,25 +19,25 @@ import (
 // SignInPath is where the guard should send a browser that has to sign in.
 const SignInPath = "/login"
 
-// Config is what a site needs. All of it is required, but for Stage and Logger.
+// Config is what a site needs. Every field is required, except Stage and Logger.
 type Config struct {
 	Registry *oneseat.Registry
 	Guard    *oneseathttp.Guard // over Registry, with SignInPath
 	Users    *Users
 
-	// Limit and WhenFull are the registry's, for the words on the pages.
+	// Limit and WhenFull are the registry's. The pages show them.
 	Limit    int
 	WhenFull oneseat.Policy
 
-	// Streams is the registry's too, or 0: the picture is then anybody's who is
-	// signed in.
+	// Streams is the registry's too. With 0 everybody who is signed in sees the
+	// picture, and it is not counted how many watch.
 	Streams int
 
 	// Stage adds the page /stage. Default: there is none.
 	Stage *Stage
 
-	// Logger gets what a visitor is not told, once a kind and second. Default
-	// slog.Default().
+	// Logger takes what a visitor does not get to see. It gets at most one line of a
+	// kind in a second. Default: slog.Default().
 	Logger *slog.Logger
 }
 
@@ -55,8 +54,8 @@ type Site struct {
 	site, phone, laptop http.Handler
 }
 
-// New returns the site. It starts nothing but the answers to requests; Close
-// ends those that are endless.
+// New returns the site. It starts nothing. Only answers without an end go on by
+// themselves, until Close.
 func New(c Config) (*Site, error) {
 	if c.Registry == nil || c.Guard == nil || c.Users == nil {
 		return nil, errors.New("demo: Config needs a Registry, a Guard and Users")
@@ -84,12 +83,11 @@ func New(c Config) (*Site, error) {
 	return s, nil
 }
 
-// Close ends the live pictures and the event streams, so that a server can shut
-// down; browsers come back to those streams by themselves. Other requests are
-// served as before.
+// Close ends the live pictures and the event streams, so that a server can shut down.
+// Browsers open those streams again by themselves. Other requests are served as before.
 func (s *Site) Close() { s.end() }
 
-// ServeHTTP implements [http.Handler]: the site itself, with the stage.
+// ServeHTTP implements [http.Handler]. It serves the site itself, with the stage.
 func (s *Site) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.site.ServeHTTP(w, r) }
 
 // Phone is the site as the phone on the stage sees it.

@@ -18,7 +18,7 @@ import (
 	"github.com/oneseat/oneseat/store/memstore"
 )
 
-// moments is how a page says that something happened while a test ran.
+// moments matches how a page says that something happened while a test ran.
 var moments = regexp.MustCompile(`just now|[0-9]+ (seconds|minutes) ago`)
 
 func TestASecondSignInPutsTheFirstBrowserOutAndStopsItsPicture(t *testing.T) {

@@ -8,8 +8,8 @@ import (
 	"github.com/oneseat/oneseat/oneseathttp/stream"
 )
 
-// front is the site as it is served at one address: the site itself, or one of
-// the devices on the stage. They differ in their guard, and in who may frame
+// front is the site as it is served at one address: the site itself, or one of the
+// devices on the stage. They differ in their guard, and in the pages that may frame
 // them.
 type front struct {
 	*Site
@@ -45,7 +45,7 @@ func (f *front) routes() http.Handler {
 	}
 	mux.HandleFunc("GET /", f.notFound)
 
-	// Assets do not depend on who asks, so they do not pass the guard.
+	// Assets are the same for everybody, so they do not pass the guard.
 	outer := http.NewServeMux()
 	outer.Handle("GET "+f.pages.assetPath, f.pages.assets())
 	outer.Handle("/", guard.Wrap(mux))
@@ -55,11 +55,11 @@ func (f *front) routes() http.Handler {
 	return f.secured(csrf.Handler(outer))
 }
 
-// hasStage says that this is the site itself, and that it has a stage.
+// hasStage says that this front is the site itself, and that the site has a stage.
 func (f *front) hasStage() bool { return f.c.Stage != nil && f.device == "" }
 
-// secured sets what every answer needs. Nothing on the site is inline or from
-// elsewhere, and nothing but an asset may be kept by a cache.
+// secured sets the headers that every answer needs. Nothing on the site is inline or
+// from elsewhere. A cache may keep assets only.
 func (f *front) secured(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h := w.Header()
@@ -73,14 +73,15 @@ func (f *front) secured(next http.Handler) http.Handler {
 	})
 }
 
-// What a page may do beyond showing itself.
+// These are what a page may do besides showing itself.
 const (
 	mayScript = "script-src 'self'; connect-src 'self'; "
-	mayFrame  = "frame-src " // and which origins
+	mayFrame  = "frame-src " // followed by the origins
 )
 
-// policy is the Content-Security-Policy of a page: with what it may do more than
-// others. Only the stage may frame a page, and only one of its devices'.
+// policy returns the Content-Security-Policy of a page. more is what this page may do
+// and others may not. Only the stage may frame a page, and only a page of one of its
+// devices.
 func (f *front) policy(r *http.Request, more string) string {
 	framed := "'none'"
 	if f.device != "" {
@@ -97,7 +98,7 @@ func (f *front) scripted(next http.Handler) http.Handler {
 	})
 }
 
-// untilClose is bound for requests that read; what changes something is not
+// untilClose is bound for requests that read. A request that changes something is not
 // broken off.
 func (f *front) untilClose(next http.Handler) http.Handler {
 	bound := f.bound(next)
@@ -110,8 +111,8 @@ func (f *front) untilClose(next http.Handler) http.Handler {
 	})
 }
 
-// bound ends the requests of next when the site closes, as if their client had
-// gone: an event stream ends whole, and its browser comes back.
+// bound ends the requests of next when the site closes, as if their client had left. An
+// event stream then ends properly, and its browser opens it again.
 func (f *front) bound(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		ctx, cancel := context.WithCancel(r.Context())

@@ -11,16 +11,16 @@ import (
 
 const (
 	frameEvery = 100 * time.Millisecond
-	calmEvery  = 2 * time.Second // for those who ask for less motion: /live?calm
+	calmEvery  = 2 * time.Second // for browsers that ask for less motion: /live?calm
 
 	boundary = "frame"
 )
 
-// live is the picture: an endless multipart/x-mixed-replace answer, which a
-// browser shows in an <img> as it comes. It ends when the session does (the
-// guard sees to that), when the viewer goes, or when the site closes.
+// live serves the picture: a multipart/x-mixed-replace answer without an end, which a
+// browser shows in an <img> as it comes. The answer ends when the session does (the
+// guard cuts it), when the viewer leaves, or when the site closes.
 //
-// One request draws its own frames in its own goroutine, some 10 ms each.
+// Each request draws its own frames on its own goroutine, in about 10 ms each.
 func (f *front) live(w http.ResponseWriter, r *http.Request) {
 	session, _ := oneseat.SessionFrom(r.Context())
 	every := frameEvery
@@ -36,8 +36,8 @@ func (f *front) live(w http.ResponseWriter, r *http.Request) {
 			f.c.Logger.ErrorContext(r.Context(), "live picture", "error", err)
 			return
 		}
-		// The boundary that ends a frame goes with it: a browser shows a frame
-		// when it knows that it is whole.
+		// The boundary at the end of a frame is sent with the frame, because a browser
+		// shows a frame only when it has seen the boundary.
 		if to.Send(fmt.Appendf(nil, "Content-Type: image/jpeg\r\nContent-Length: %d\r\n\r\n%s\r\n--%s\r\n", len(frame), frame, boundary)) != nil {
 			return // the viewer has gone, or the session has ended
 		}

@@ -19,14 +19,13 @@ import (
 //go:embed pages/*.html assets/*.css assets/*.js assets/icon.svg
 var files embed.FS
 
-// page is what a template may show. A field that does not concern a page is
-// left zero.
+// page is what a template may show. A field that a page does not use is zero.
 type page struct {
 	Title   string
 	Account string            // on the members' page only
-	Session oneseat.Session   // of who asks
+	Session oneseat.Session   // of the request
 	Live    []oneseat.Session // the account's, the newest first
-	Changed bool              // the password, just now
+	Changed bool              // the password was changed just now
 	Told    *told             // why the last session ended
 	Wrong   string            // what was wrong with the form
 	Name    string            // as typed into the form, or filled in
@@ -36,19 +35,19 @@ type page struct {
 
 	Stage  stageView
 	Assets string // path of the assets
-	Rule   string // how many seats there are, and what happens beyond
+	Rule   string // how many seats there are, and what happens when none is free
 	Limit  int
 
 	Scripts  []string // modules that the page runs
-	Counted  bool     // how many watch is counted: the picture comes by a player
-	Follows  bool     // the page belongs to Session, and is told of its end
-	Device   string   // which device on the stage this is
+	Counted  bool     // it is counted how many pictures are watched, so a player shows them
+	Follows  bool     // the page belongs to Session, and learns of its end
+	Device   string   // the device on the stage that this is
 	Home     string   // origin of the stage that the device is on
 	HasStage bool
 }
 
-// pages renders the templates and serves the assets. Safe for concurrent use
-// once made.
+// pages renders the templates and serves the assets. It is safe for concurrent use once
+// it is made.
 type pages struct {
 	templates map[string]*template.Template
 	assetPath string // has a hash of the assets in it, so that they can be cached for ever
@@ -111,7 +110,7 @@ func newPages(p *painter, l wording, limit, streams int, full oneseat.Policy) (*
 // stillMoment is a moment at which the picture is at its best.
 const stillMoment = 1790000018
 
-// assets serves what never changes under its address.
+// assets serves files that never change under their address.
 func (ps *pages) assets() http.Handler {
 	return http.StripPrefix(ps.assetPath, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		a, ok := ps.asset[r.URL.Path]
@@ -126,8 +125,8 @@ func (ps *pages) assets() http.Handler {
 	}))
 }
 
-// show writes a page, with the scripts that it needs and leave to run them. It is
-// rendered first, so that a defect is a clean error and not half a page.
+// show writes a page, with the scripts that it needs and the permission to run them. It
+// renders the page first, so that a defect gives an error and not half a page.
 func (f *front) show(w http.ResponseWriter, r *http.Request, status int, name string, p page) {
 	p.Assets, p.Limit, p.Rule, p.HasStage = f.pages.assetPath, f.pages.limit, f.pages.rule, f.hasStage() && f.c.Stage.shown(r)
 	switch name {
@@ -167,7 +166,7 @@ func (f *front) show(w http.ResponseWriter, r *http.Request, status int, name st
 func isoTime(t time.Time) string   { return t.UTC().Format(time.RFC3339) }
 func clockTime(t time.Time) string { return t.Local().Format("15:04:05 MST") }
 
-// dayTime is the day, where "so many minutes ago" does not say it.
+// dayTime returns the day of a moment, where "12 minutes ago" does not imply it.
 func dayTime(t time.Time) string {
 	if time.Since(t) < time.Hour {
 		return ""

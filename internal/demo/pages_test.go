@@ -52,7 +52,7 @@ func TestTheRuleIsPutIntoWords(t *testing.T) {
 }
 
 func TestAgesReadNaturally(t *testing.T) {
-	synctest.Test(t, agesReadNaturally) // where no time passes between the event and the look at it
+	synctest.Test(t, agesReadNaturally) // there no time passes between an event and the look at it
 }
 
 func agesReadNaturally(t *testing.T) {
@@ -79,7 +79,7 @@ func TestTheFrameHasTheAccountAndTheTimeInIt(t *testing.T) {
 	if bytes.Equal(ada.Pix, p.frame(at, "alan").Pix) {
 		t.Error("the account is not in the picture")
 	}
-	if bytes.Equal(ada.Pix, p.frame(at.Add(24*time.Hour), "ada").Pix) { // the sky repeats daily, the words do not
+	if bytes.Equal(ada.Pix, p.frame(at.Add(24*time.Hour), "ada").Pix) { // the sky repeats each day, the words do not
 		t.Error("the time is not in the picture")
 	}
 	for _, account := range []string{"", "Ωλ", strings.Repeat("long", 64), "\xff"} {

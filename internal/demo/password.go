@@ -11,8 +11,8 @@ import (
 	"golang.org/x/crypto/argon2"
 )
 
-// What a hash costs: OWASP's second recommendation for argon2id, 19 MiB and two
-// passes, some 30 ms of one core.
+// These are the costs of a hash: OWASP's second recommendation for argon2id, with 19
+// MiB and two passes. It takes one core about 30 ms.
 const (
 	hashMemory  = 19 * 1024 // KiB
 	hashPasses  = 2
@@ -23,7 +23,7 @@ const (
 
 var errHashFormat = errors.New("demo: a stored password hash cannot be read: delete its row in demo_users and start again")
 
-// hashPassword returns a salted hash in the usual spelling,
+// hashPassword returns a salted hash in the usual form,
 // $argon2id$v=19$m=…,t=…,p=…$salt$hash.
 func hashPassword(password string) string {
 	salt := make([]byte, saltBytes)
@@ -34,8 +34,8 @@ func hashPassword(password string) string {
 		argon2.Version, hashMemory, hashPasses, hashThreads, b64.EncodeToString(salt), b64.EncodeToString(sum))
 }
 
-// matchPassword says whether password has this hash. A hash with costs other
-// than ours is refused rather than computed, however much it asks for.
+// matchPassword says whether password has this hash. It computes no hash with costs
+// other than ours, which could be very high, but returns an error.
 func matchPassword(hash, password string) (bool, error) {
 	parts := strings.Split(hash, "$")
 	costs := fmt.Sprintf("v=%d$m=%d,t=%d,p=%d", argon2.Version, hashMemory, hashPasses, hashThreads)

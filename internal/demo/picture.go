@@ -14,27 +14,27 @@ import (
 	"time"
 )
 
-// The live picture: northern lights over a lake, drawn afresh for every frame.
+// The live picture shows northern lights over a lake. Each frame is drawn anew.
 const (
 	width, height = 800, 450
 	shore         = height * 74 / 100 // the row where the lake begins
-	reach         = 210               // how many rows a curtain of light rises
-	foot          = 16                // and how many it fades below its edge
+	reach         = 210               // how many rows a curtain of light is high
+	foot          = 16                // how many rows it fades below its edge
 	quality       = 82
 )
 
 //go:embed assets/glyphs18.png assets/glyphs40.png
 var sheets embed.FS
 
-// painter draws frames. It holds what does not change from frame to frame and
-// is safe for concurrent use once made.
+// painter draws frames. It holds what is the same in all frames, and is safe for
+// concurrent use once it is made.
 type painter struct {
 	small, large glyphs
 	stars        []star
-	ridges       [2][width]int  // the top row of each range of hills, the farther first
+	ridges       [2][width]int  // the top row of each range of hills, the distant one first
 	light        [3][]rgb       // of each curtain, by distance from its lower edge
 	sky          [shore]rgb     // by row
-	seed         [width]float64 // roughness of the curtains, so that no two rays are alike
+	seed         [width]float64 // roughness of the curtains, which makes every ray different
 }
 
 type rgb struct{ r, g, b int32 }
@@ -162,7 +162,7 @@ func (p *painter) drawHills(img *image.RGBA) {
 	}
 }
 
-// drawLake mirrors the sky, darker and rippled, the more the nearer.
+// drawLake mirrors the sky, darker and with ripples, which grow towards the viewer.
 func (p *painter) drawLake(img *image.RGBA, t float64) {
 	for y := shore; y < height; y++ {
 		depth := y - shore
@@ -185,8 +185,7 @@ func (p *painter) drawLake(img *image.RGBA, t float64) {
 func (p *painter) drawWords(img *image.RGBA, at time.Time, account string) {
 	const margin = 24
 	white, faint := color.RGBA{255, 255, 255, 255}, color.RGBA{205, 220, 235, 255}
-	// The dot beats once a second, the one thing that shows at a glance that
-	// the picture is alive.
+	// The dot beats once a second. It shows at a glance that the picture is live.
 	beat := uint8(150 + 100*math.Cos(2*math.Pi*float64(at.Nanosecond())/1e9))
 	drawDot(img, image.Pt(margin+7, margin+10), 7, color.RGBA{beat, beat / 4, beat / 4, 255})
 	p.small.write(img, image.Pt(margin+24, margin), "LIVE", white)
@@ -220,7 +219,7 @@ func encode(img *image.RGBA) ([]byte, error) {
 	return b.Bytes(), nil
 }
 
-// glyphs is a sheet of the printable ASCII characters, one row, one cell each.
+// glyphs is a sheet of the printable ASCII characters, each in a cell of one row.
 // tools/glyphs makes it.
 type glyphs struct {
 	ink  *image.Alpha
@@ -248,8 +247,8 @@ func readGlyphs(name string) (glyphs, error) {
 	}, nil
 }
 
-// write letters text on img with a shadow; at is the top left corner. What is
-// not printable ASCII shows as a question mark.
+// write writes text on img with a shadow; at is the top left corner. A character that
+// is not printable ASCII becomes a question mark.
 func (g glyphs) write(img *image.RGBA, at image.Point, text string, c color.RGBA) {
 	for _, r := range text {
 		if r < firstGlyph || r > lastGlyph {

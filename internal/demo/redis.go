@@ -14,7 +14,7 @@ type redisHashes struct{ client rueidis.Client }
 
 func hashKey(name string) string { return "oneseat-demo:user:" + name }
 
-// replaceHash sets a key that still is what it was.
+// replaceHash sets a key if it still has its old value.
 var replaceHash = rueidis.NewLuaScript(`if (redis.call('GET', KEYS[1]) or '') ~= ARGV[1] then return 0 end
 redis.call('SET', KEYS[1], ARGV[2])
 return 1`)

@@ -7,9 +7,9 @@ import (
 	"time"
 )
 
-// Seldom returns a handler that logs warnings and errors of one kind once a
-// second: whoever can reach the demo can make it fail, as often as they like. A
-// kind is a level and a message. The next line of a kind says how many were left
+// Seldom returns a handler that logs warnings and errors at most once a second for each
+// kind, because anybody who reaches the demo can make it fail, any number of times. A
+// kind is a level and a message. The next line of a kind says how many lines were left
 // out.
 func Seldom(h slog.Handler) slog.Handler {
 	return seldom{h, &kinds{seen: map[kind]*tally{}}}
@@ -17,7 +17,7 @@ func Seldom(h slog.Handler) slog.Handler {
 
 type seldom struct {
 	slog.Handler
-	kinds *kinds // shared with the handlers that are made of this one
+	kinds *kinds // shared by the handlers that are made from this one
 }
 
 func (s seldom) Handle(ctx context.Context, r slog.Record) error {
@@ -49,12 +49,12 @@ type kind struct {
 
 // tally is what is known of a kind.
 type tally struct {
-	logged time.Time // when a line last went out
-	left   int       // lines since then that did not
+	logged time.Time // when a line was last logged
+	left   int       // lines since then that were not
 }
 
-// maxKinds bounds what is kept. A message may have something of a client's in it;
-// beyond the bound all kinds count as one.
+// maxKinds bounds how many kinds are kept, because a message may have text of a client
+// in it. Beyond the bound all kinds count as one.
 const maxKinds = 64
 
 type kinds struct {
@@ -62,8 +62,8 @@ type kinds struct {
 	seen map[kind]*tally
 }
 
-// pass says whether a line of a kind may be logged, and how many were not before
-// it.
+// pass says whether a line of a kind may be logged, and how many lines before it were
+// not.
 func (k *kinds) pass(of kind, at time.Time) (left int, ok bool) {
 	k.mu.Lock()
 	defer k.mu.Unlock()

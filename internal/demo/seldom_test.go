@@ -106,7 +106,7 @@ func TestStrangersCannotFillTheLogAndTroubleIs503(t *testing.T) {
 	}
 }
 
-// hostile are names that no database takes for one.
+// No database accepts these names.
 func TestANameThatNoDatabaseTakesIsAWrongNameAndNoTrouble(t *testing.T) {
 	f := newSite(t, oneseat.Config{}, fussyHashes{demo.MemoryHashes()})
 	for _, name := range []string{"ada\x00", "\xff", "\xed\xa0\x80", "a\x00b"} {
@@ -116,7 +116,7 @@ func TestANameThatNoDatabaseTakesIsAWrongNameAndNoTrouble(t *testing.T) {
 	}
 }
 
-// fussyHashes refuse what PostgreSQL refuses.
+// fussyHashes refuses what PostgreSQL refuses.
 type fussyHashes struct{ demo.Hashes }
 
 func (h fussyHashes) Get(ctx context.Context, name string) (string, error) {

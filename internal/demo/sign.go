@@ -15,11 +15,11 @@ const (
 	maxForm     = 64 << 10 // bytes of a posted form
 	maxPassword = 1 << 10  // bytes
 
-	// settle bounds what has to be finished even when the browser has gone.
+	// settle is how long work may take that is finished even when the browser has gone.
 	settle = 10 * time.Second
 )
 
-// home is the members' page, or the way in.
+// home is the members' page, or the welcome page.
 func (f *front) home(w http.ResponseWriter, r *http.Request) {
 	ctx := r.Context()
 	session, ok := oneseat.SessionFrom(ctx)
@@ -48,12 +48,13 @@ func (f *front) signInForm(w http.ResponseWriter, r *http.Request) {
 	if e, ok := oneseat.EndingFrom(r.Context()); ok {
 		p.Told = tell(e)
 	} else if p.Session.ID == "" {
-		// An ending is not kept for ever. What the browser was told is then all
-		// that is left: one of our own reasons, and nothing that a link could make up.
+		// An ending is not kept for ever. After that only the reason in the query is
+		// left. It has to be one of our own reasons, so a link cannot say anything
+		// else.
 		p.Told = tell(oneseat.Ending{Reason: knownReason(r.URL.Query().Get("reason"))})
 	}
 	if f.device != "" {
-		p.Name, p.Secret = Names()[0], Names()[0] // one click on the stage; a demo's password is no secret
+		p.Name, p.Secret = Names()[0], Names()[0] // so that one click signs in on the stage; a demo's password is no secret
 	}
 	f.show(w, r, http.StatusOK, "login", p)
 }
@@ -79,15 +80,15 @@ func (f *front) signIn(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if _, ended := errors.AsType[*oneseat.EndedError](err); ended {
-		http.Redirect(w, r, SignInPath, http.StatusSeeOther) // a newer sign-in was that quick
+		http.Redirect(w, r, SignInPath, http.StatusSeeOther) // a newer sign-in was faster
 		return
 	}
 	if err != nil {
 		f.fail(w, r, err)
 		return
 	}
-	// The password may have been changed between the check and the sign-in: then
-	// this session came too late to be ended by the change.
+	// The password may have been changed between the check and the sign-in. Then this
+	// session came too late for that change to end it.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), settle)
 	defer cancel()
 	still, err := f.c.Users.holds(ctx, found)
@@ -103,15 +104,15 @@ func (f *front) signIn(w http.ResponseWriter, r *http.Request) {
 	f.wrongSignIn(w, r, name, next)
 }
 
-// full answers a sign-in that found no seat: with our page, or, if the newcomer
-// may choose who goes, with oneseat's, which asks.
+// full answers a sign-in for which no seat is free. If the newcomer may choose which
+// session ends, oneseat's page asks; otherwise it is our page.
 func (f *front) full(w http.ResponseWriter, r *http.Request, full *oneseat.LimitError, who *proof, next string) {
 	if full.Ticket == "" {
 		f.show(w, r, http.StatusConflict, "full", page{Title: f.words.Say("site.full"), Live: full.Live, Name: who.name})
 		return
 	}
-	// The ticket stands for the password. If that was changed meanwhile, the change
-	// came too early to take the ticket away.
+	// The ticket stands for the password. If the password was changed in between, that
+	// change came too early to take the ticket away.
 	still, err := f.c.Users.holds(r.Context(), who)
 	switch {
 	case err != nil:
@@ -147,9 +148,9 @@ func (f *front) askPassword(w http.ResponseWriter, r *http.Request, status int, 
 	f.show(w, r, status, "password", page{Title: f.words.Say("site.change_password"), Session: session, Wrong: wrong})
 }
 
-// changePassword sets another password, ends every other session of the
-// account, and gives this browser a new secret, so that whoever had either
-// secret has neither.
+// changePassword sets another password, ends every other session of the account, and
+// gives this browser a new token. So whoever had the old password or the old token can
+// do nothing any more.
 func (f *front) changePassword(w http.ResponseWriter, r *http.Request) {
 	form, ok := f.form(w, r)
 	if !ok {
@@ -177,8 +178,8 @@ func (f *front) changePassword(w http.ResponseWriter, r *http.Request) {
 		f.askPassword(w, r, http.StatusUnauthorized, f.words.Say("site.wrong_current"))
 		return
 	}
-	// From here on everything is done even if this browser is gone, or signed
-	// out elsewhere, meanwhile.
+	// From here on everything is done, even if this browser has gone or was signed out
+	// elsewhere.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), settle)
 	defer cancel()
 	cause := oneseat.EndOptions{Reason: oneseat.ReasonCredentialsChanged, By: session.ID}
@@ -197,7 +198,7 @@ func (f *front) changePassword(w http.ResponseWriter, r *http.Request) {
 	http.Redirect(w, r, "/?changed", http.StatusSeeOther)
 }
 
-// form reads a posted form. When it returns false it has answered.
+// form reads a posted form. If it returns false it has answered the request.
 func (f *front) form(w http.ResponseWriter, r *http.Request) (url.Values, bool) {
 	r.Body = http.MaxBytesReader(w, r.Body, maxForm)
 	err := r.ParseForm()
@@ -212,7 +213,7 @@ func (f *front) form(w http.ResponseWriter, r *http.Request) (url.Values, bool) 
 	return nil, false
 }
 
-// after returns where to go after the sign-in: next, if that is a path of this
+// after returns the path to go to after the sign-in: next, if that is a path of this
 // site.
 func after(next string) string {
 	if oneseathttp.LocalPath(next) {
@@ -221,8 +222,8 @@ func after(next string) string {
 	return "/"
 }
 
-// fail answers a request that could not be served although the visitor did
-// nothing wrong, and logs why. The visitor may try again.
+// fail answers a request that could not be served although the visitor did nothing
+// wrong. It logs why. The visitor may try again.
 func (f *front) fail(w http.ResponseWriter, r *http.Request, err error) {
 	if r.Context().Err() != nil {
 		return // nobody waits for the answer, or the guard gives it

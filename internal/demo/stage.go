@@ -17,23 +17,23 @@ import (
 	"github.com/oneseat/oneseat/oneseathttp"
 )
 
-// Stage is the page /stage: two devices side by side in one window, and beneath
-// them who is signed in and what happens.
+// Stage is the page /stage: two devices side by side in one window, and below them who
+// is signed in and what happens.
 //
-// Each device is a frame with the site itself, from a port of its own. Ports of
-// a host share cookies, hence a guard, with a cookie name, for each; they do not
-// share connections, storage or locks, so a port is as good as another device.
+// Each device is a frame that shows the site from a port of its own. The ports of a
+// host share cookies, so each has a guard with its own cookie names. They share no
+// connections, storage or locks, so a port behaves like another device.
 type Stage struct {
 	Phone, Laptop *oneseathttp.Guard // over the site's registry
 
-	// Where the site, and what Phone and Laptop of [Site] return, are served, on
-	// one host.
+	// The three ports are on one host. They serve the site, and what Phone and Laptop
+	// of [Site] return.
 	SitePort, PhonePort, LaptopPort string
 
-	// Hosts are the names under which the stage is shown, besides those of this
-	// machine itself (localhost, 127.0.0.1, [::1]). Anybody who reaches the stage
-	// may use it. A page of another site could reach it from a visitor's browser, by
-	// a name that its owner has pointed at this machine; such a name is not here.
+	// Hosts are the names under which the stage is shown, besides those of this machine
+	// (localhost, 127.0.0.1, [::1]). Anybody who reaches the stage may use it. A page
+	// of another site could reach it from a visitor's browser by a name that points at
+	// this machine; such a name is not among these.
 	Hosts []string
 }
 
@@ -46,7 +46,7 @@ func (st *Stage) shown(r *http.Request) bool {
 	return strings.EqualFold(host, "localhost") || slices.ContainsFunc(st.Hosts, func(h string) bool { return strings.EqualFold(h, host) })
 }
 
-// hostOf is the host by which a browser came, without the port.
+// hostOf returns the host of a request, without the port.
 func hostOf(r *http.Request) string {
 	host, _, err := net.SplitHostPort(r.Host)
 	if err != nil {
@@ -66,8 +66,8 @@ func (f *front) onStage(next http.HandlerFunc) http.Handler {
 	})
 }
 
-// StagePhone is the Device function of the phone's guard: both devices are the
-// same browser, so they are told apart by where they stand.
+// StagePhone is the Device function of the phone's guard. Both devices are the same
+// browser, so the guard that serves them tells them apart.
 func StagePhone(_ *http.Request, d oneseat.Device) oneseat.Device {
 	d.Label, d.Class = newWording().Say("stage.the_phone"), oneseat.ClassMobile
 	return d
@@ -79,10 +79,10 @@ func StageLaptop(_ *http.Request, d oneseat.Device) oneseat.Device {
 	return d
 }
 
-// origin is a port of the stage's on the host by which the browser came.
+// origin returns the origin of a port of the stage, on the host of the request.
 func (st *Stage) origin(r *http.Request, port string) string {
 	host := hostOf(r)
-	// It goes into a header and a page, so it has to be a host and nothing else.
+	// The host goes into a header and into a page, so it may have no other characters.
 	if host == "" || strings.ContainsFunc(host, func(c rune) bool {
 		return !strings.ContainsRune("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.:-", c)
 	}) {
@@ -93,8 +93,8 @@ func (st *Stage) origin(r *http.Request, port string) string {
 
 const (
 	maxWatchers = 32                    // of the stage at a time
-	gather      = 60 * time.Millisecond // what happens within it is told together
-	maxTold     = 512                   // events told together
+	gather      = 60 * time.Millisecond // what happens within this time is sent together
+	maxTold     = 512                   // events that are sent together
 
 	rushed  = 64 // sign-ins at once
 	rushMax = 20 * time.Second
@@ -113,7 +113,7 @@ type stageView struct {
 	Phone, Laptop string // origins
 	Account       string
 	Rush          int
-	Displaces     bool // one seat, and the newest sign-in takes it
+	Displaces     bool // there is one seat, and the newest sign-in takes it
 }
 
 func (f *front) stagePage(w http.ResponseWriter, r *http.Request) {
@@ -124,8 +124,8 @@ func (f *front) stagePage(w http.ResponseWriter, r *http.Request) {
 	}})
 }
 
-// row is what the stage tells of an account, and happening of an event: no
-// address, no id, nothing that could be used.
+// row is what the stage shows of an account, and happening what it shows of an event.
+// They have no address, no id and nothing else that could be used.
 type (
 	row struct {
 		Account string `json:"account"`
@@ -145,11 +145,11 @@ type (
 	}
 )
 
-// stageEvents tells a watcher who is signed in ("roster") and what happens
-// ("events"), as server-sent events. A watcher that does not keep up is dropped,
-// comes back, and begins with the roster of then.
+// stageEvents sends a watcher who is signed in ("roster") and what happens ("events"),
+// as server-sent events. A watcher that is too slow is dropped. It comes back and
+// begins with the roster of that moment.
 //
-// The goroutine is the request's. It ends with the watcher's connection, the
+// It runs on the request's goroutine, and ends with the watcher's connection, the
 // subscription, or the site.
 func (f *front) stageEvents(w http.ResponseWriter, r *http.Request) {
 	select {
@@ -193,8 +193,8 @@ func (f *front) stageEvents(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// gather returns an event and what follows close upon it, as far as it is the
-// demo's.
+// gather returns an event and the events that follow soon after it, if they are of the
+// demo's accounts.
 func (f *front) gather(ctx context.Context, e oneseat.Event, more <-chan oneseat.Event) []happening {
 	over := time.NewTimer(gather)
 	defer over.Stop()
@@ -214,7 +214,7 @@ func (f *front) gather(ctx context.Context, e oneseat.Event, more <-chan oneseat
 	return news
 }
 
-// roster is the event that tells who is signed in.
+// roster returns the event that says who is signed in.
 func (f *front) roster(ctx context.Context) ([]byte, error) {
 	rows := []row{}
 	for _, name := range Names() {
@@ -231,8 +231,8 @@ func (f *front) roster(ctx context.Context) ([]byte, error) {
 	return oneseathttp.ServerSentEvent("roster", rows)
 }
 
-// rush has many sign in at the same moment, as programs, and says what came of
-// it.
+// rush makes many sign-ins at the same moment, as programs, and answers how many seats
+// they have got.
 func (f *front) rush(w http.ResponseWriter, r *http.Request) {
 	if !f.stage.rushing.TryLock() {
 		http.Error(w, f.words.Say("stage.rushing"), http.StatusTooManyRequests)
@@ -263,10 +263,10 @@ func (f *front) rush(w http.ResponseWriter, r *http.Request) {
 	took := time.Since(began)
 
 	var in, refused int
-	var failed error // one of those that could not be answered
+	var failed error // an error of one that got no answer
 	for _, err := range errs {
 		_, full := errors.AsType[*oneseat.LimitError](err)
-		_, ended := errors.AsType[*oneseat.EndedError](err) // by the next one, before it was told that it was in
+		_, ended := errors.AsType[*oneseat.EndedError](err) // by the next sign-in, before this one returned
 		switch {
 		case full:
 			refused++
@@ -287,8 +287,8 @@ func (f *front) rush(w http.ResponseWriter, r *http.Request) {
 	})
 }
 
-// clear signs everybody out, so that the stage can be played again: under
-// oneseat.PolicyRefuse a rush would leave a seat that nobody can give back.
+// clear signs everybody out, so that the stage can be played again. Under
+// oneseat.PolicyRefuse a rush would otherwise leave a seat that nobody can give back.
 func (f *front) clear(w http.ResponseWriter, r *http.Request) {
 	for _, name := range Names() {
 		if _, err := f.c.Registry.EndAll(r.Context(), name, oneseat.EndOptions{Actor: "the stage"}); err != nil {

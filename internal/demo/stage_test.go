@@ -14,7 +14,7 @@ import (
 	"github.com/oneseat/oneseat/oneseathttp"
 )
 
-// onStage is a site with a stage. Its phone and laptop are servers of their own.
+// onStage returns a site with a stage. Its phone and laptop are servers of their own.
 func onStage(t *testing.T, c oneseat.Config, with ...any) (site, phone, laptop *fixture) {
 	t.Helper()
 	f, c := made(t, c, with)
@@ -164,7 +164,7 @@ func TestTheStageIsNotForOtherSites(t *testing.T) {
 func TestHEADOfWhatIsEndlessEndsAndLeavesTheConnectionUsable(t *testing.T) {
 	f, _, _ := onStage(t, oneseat.Config{})
 	b := f.browser(firefox)
-	one := &http.Transport{MaxConnsPerHost: 1} // whoever does not end keeps the next one waiting
+	one := &http.Transport{MaxConnsPerHost: 1} // a request that does not end keeps the next one waiting
 	t.Cleanup(one.CloseIdleConnections)
 	b.client.Transport, b.client.Timeout = one, patience
 	b.mustSignIn("ada")

@@ -11,16 +11,16 @@ import (
 	"unicode/utf8"
 )
 
-// Names of the accounts that a new demo has. The password is the name.
+// Names returns the accounts that a new demo has. The password of each is its name.
 func Names() []string { return []string{"ada", "grace", "alan"} }
 
-// Hashes is where the demo keeps a password hash for each of its accounts. It
-// is safe for concurrent use. [MemoryHashes] and [SQLHashes] make one.
+// Hashes keeps a password hash for each of the demo's accounts. It is safe for
+// concurrent use. [MemoryHashes], [SQLHashes] and [RedisHashes] make one.
 type Hashes interface {
 	// Get returns an account's hash, or "" if there is no such account.
 	Get(ctx context.Context, name string) (string, error)
-	// Replace sets an account's hash if it still is old ("": if there is no such
-	// account yet), and says whether it did.
+	// Replace sets an account's hash if it still is old, and says whether it did. old
+	// is "" for an account that does not exist yet.
 	Replace(ctx context.Context, name, old, hash string) (bool, error)
 }
 
@@ -28,11 +28,11 @@ type Hashes interface {
 type Users struct {
 	hashes  Hashes
 	nobody  string        // a hash that no password has, for names that do not exist
-	hashing chan struct{} // one slot per hash being computed: each costs 19 MiB
+	hashing chan struct{} // one slot for each hash that is being computed, because each takes 19 MiB
 }
 
-// NewUsers adds the accounts that are missing to hashes; one that is there
-// keeps its password.
+// NewUsers adds the accounts that are missing to hashes. An account that is there keeps
+// its password.
 func NewUsers(ctx context.Context, hashes Hashes) (*Users, error) {
 	u := &Users{
 		hashes:  hashes,
@@ -51,15 +51,15 @@ func NewUsers(ctx context.Context, hashes Hashes) (*Users, error) {
 	return u, nil
 }
 
-// A proof is what a password was found right against. It goes stale when the
-// password is changed.
+// A proof is the hash that a password was found to be right by. A change of the
+// password makes it invalid.
 type proof struct{ name, hash string }
 
-// verify returns a proof if this is the account's password, and no proof if it
-// is not, or if there is no such account: both take the same time.
+// verify returns a proof if this is the account's password. It returns none if it is
+// not, or if there is no such account. Both take the same time.
 func (u *Users) verify(ctx context.Context, name, password string) (*proof, error) {
 	hash, err := "", error(nil)
-	if utf8.ValidString(name) && !strings.Contains(name, "\x00") { // else no database takes it for a name
+	if utf8.ValidString(name) && !strings.Contains(name, "\x00") { // other names no database accepts
 		hash, err = u.hashes.Get(ctx, name)
 	}
 	if err != nil {
@@ -82,14 +82,14 @@ func (u *Users) verify(ctx context.Context, name, password string) (*proof, erro
 	return &proof{name, hash}, nil
 }
 
-// holds says whether the password that p was made with is still in force.
+// holds says whether the password that p was made with is still the account's.
 func (u *Users) holds(ctx context.Context, p *proof) (bool, error) {
 	hash, err := u.hashes.Get(ctx, p.name)
 	return hash == p.hash, err
 }
 
-// change sets another password, if the one that p was made with is still in
-// force, and says whether it did.
+// change sets another password if the one that p was made with is still the account's,
+// and says whether it did.
 func (u *Users) change(ctx context.Context, p *proof, password string) (bool, error) {
 	select {
 	case u.hashing <- struct{}{}:
@@ -125,14 +125,15 @@ func (h *memoryHashes) Replace(_ context.Context, name, old, hash string) (bool,
 	return true, nil
 }
 
-// SQLHashes keeps hashes in the table demo_users of a database, SQLite or
-// PostgreSQL, and makes the table if it is missing. The caller opens db, and
-// closes it after the last use.
+// SQLHashes keeps hashes in the table demo_users of a database, SQLite or PostgreSQL,
+// and makes the table if it is missing. The caller opens db, and closes it after the
+// last use.
 func SQLHashes(ctx context.Context, db *sql.DB) (Hashes, error) {
 	const table = `CREATE TABLE IF NOT EXISTS demo_users (name TEXT PRIMARY KEY, hash TEXT NOT NULL)` // of argon2id
 	_, err := db.ExecContext(ctx, table)
 	if err != nil {
-		// Of two that make it at once one fails on PostgreSQL, and it is there.
+		// When two make the table at once, PostgreSQL fails one of them. The table is
+		// there.
 		_, err = db.ExecContext(ctx, table)
 	}
 	if err != nil {
@@ -143,7 +144,7 @@ func SQLHashes(ctx context.Context, db *sql.DB) (Hashes, error) {
 
 type sqlHashes struct{ db *sql.DB }
 
-// Parameters are numbered, which both understand.
+// Parameters are numbered, because both databases understand numbers.
 
 func (h sqlHashes) Get(ctx context.Context, name string) (hash string, err error) {
 	err = h.db.QueryRowContext(ctx, `SELECT hash FROM demo_users WHERE name = $1`, name).Scan(&hash)

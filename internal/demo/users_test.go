@@ -14,8 +14,8 @@ import (
 	"github.com/oneseat/oneseat/internal/testservers"
 )
 
-// eachHashes runs a test on each place where hashes are kept. again opens the
-// same place a second time, as after a restart.
+// eachHashes runs a test on each kind of Hashes. again opens the same hashes a second
+// time, as after a restart.
 func eachHashes(t *testing.T, test func(t *testing.T, h Hashes, again func() Hashes)) {
 	t.Run("memory", func(t *testing.T) {
 		h := MemoryHashes()

@@ -16,8 +16,7 @@ type wording struct{ words.Language }
 
 func newWording() wording { return wording{words.English().With("en", english)} }
 
-// told is what a visitor is told of the end of a session: the guard's words, and
-// the details.
+// told is what a page says of the end of a session: the guard's words, and the details.
 type told struct {
 	oneseathttp.Notice
 	oneseat.Ending
@@ -42,7 +41,7 @@ func knownReason(word string) oneseat.Reason {
 	return ""
 }
 
-// kind says what kind of device it is, or nothing if that is not known.
+// kind says what kind of device it is, or "" if that is not known.
 func (l wording) kind(d oneseat.Device) string {
 	switch d.Class {
 	case oneseat.ClassDesktop:
@@ -162,7 +161,7 @@ func (l wording) ago(t time.Time) string {
 	return l.Say("ago.days", "count", count(24*time.Hour))
 }
 
-// funcs are what the templates need of it.
+// funcs are the functions that templates call.
 func (l wording) funcs() template.FuncMap {
 	tag := func(open, text, end string) template.HTML {
 		return template.HTML(open + template.HTMLEscapeString(text) + end) // the text is escaped, the rest is ours

@@ -8,22 +8,22 @@ import (
 	"syscall"
 )
 
-// child is how a server is started: as another user, if need be, and killed when
-// whoever started it is gone.
+// child says how a server is started: as another user, if need be, and killed when the
+// process that started it has ended.
 func child(account *syscall.Credential) *syscall.SysProcAttr {
 	return &syscall.SysProcAttr{Credential: account, Setpgid: true, Pdeathsig: syscall.SIGKILL}
 }
 
-// still says that a process is stopped, or dead: it starts nothing, and sees no
-// child off, so that its children are all there when they are listed.
+// still says that a process is stopped or dead. Such a process starts nothing and waits
+// for no child, so all its children are there when they are listed.
 func still(pid int) bool {
 	status, _ := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	_, state, _ := strings.Cut(string(status), ") ")
 	return state == "" || strings.ContainsRune("TZX", rune(state[0]))
 }
 
-// family is a process and all that it has started, the oldest first, whatever
-// groups they have made for themselves: PostgreSQL's have one each.
+// family returns a process and everything that it has started, the oldest first. A
+// child may have made a process group of its own, as PostgreSQL's do.
 func family(pid int) []int {
 	all := []int{pid}
 	for i := 0; i < len(all); i++ {

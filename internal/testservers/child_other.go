@@ -4,14 +4,14 @@ package testservers
 
 import "syscall"
 
-// child is how a server is started: as another user, if need be, and in a group
-// of its own. That it is killed with whoever started it, only Linux offers.
+// child says how a server is started: as another user, if need be, and in a group of
+// its own. Only Linux kills it together with the process that started it.
 func child(account *syscall.Credential) *syscall.SysProcAttr {
 	return &syscall.SysProcAttr{Credential: account, Setpgid: true}
 }
 
-// family is a process and the group that it leads.
+// family returns a process and the group that it leads.
 func family(pid int) []int { return []int{pid, -pid} }
 
-// still takes it that a process has stopped that was told to.
+// still takes it that a process has stopped once it was told to.
 func still(int) bool { return true }

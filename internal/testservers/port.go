@@ -9,27 +9,27 @@ import (
 	"testing"
 )
 
-// Ports from here to there are given to servers. The system gives none of them to
-// a connection that goes out, or to a listener that asks for any: with one of
-// those a port could be taken between the moment it was chosen and the moment a
-// server listens on it, or while a server that was killed is not started again.
+// Servers get the ports between these two. The system gives none of them to a
+// connection that goes out, or to a listener that asks for any port. A port that the
+// system gives could be taken between the moment at which it was chosen and the moment
+// at which a server listens on it, or while a server that was killed is not running.
 const (
 	firstPort = 20000
 	lastPort  = 31999
 )
 
-// FreePort returns a loopback port on which nothing listens. It belongs to the
-// test's process until that ends: FreePort does not return it again, here or in
-// another process.
+// FreePort returns a loopback port on which nothing listens. The port belongs to the
+// test's process until that ends: FreePort does not return it again, in this process or
+// in another.
 func FreePort(t testing.TB) int {
 	t.Helper()
 	dir := filepath.Join(os.TempDir(), "oneseat-ports")
-	if err := os.MkdirAll(dir, 0o777); err != nil { // every user's tests take their ports here
+	if err := os.MkdirAll(dir, 0o777); err != nil { // the tests of every user take their ports here
 		t.Fatal(err)
 	}
-	_ = os.Chmod(dir, 0o777) // as above; the umask may have narrowed it
+	_ = os.Chmod(dir, 0o777) // because the umask may have narrowed it
 	const ports = lastPort - firstPort + 1
-	begin := os.Getpid() * 97 // so that processes look in different places
+	begin := os.Getpid() * 97 // so that processes begin in different places
 	for i := range ports {
 		if port := firstPort + (begin+i)%ports; reserve(dir, port) && free(t, port) {
 			return port
@@ -39,8 +39,8 @@ func FreePort(t testing.TB) int {
 	return 0
 }
 
-// reserve says that a port belongs to this process from now on. The lock on the
-// port's file says so to others; its descriptor is closed with the process.
+// reserve says that a port belongs to this process from now on. Other processes see the
+// lock on the port's file, whose descriptor is closed when this process ends.
 func reserve(dir string, port int) bool {
 	fd, err := syscall.Open(filepath.Join(dir, strconv.Itoa(port)), syscall.O_RDONLY|syscall.O_CREAT|syscall.O_CLOEXEC, 0o666)
 	if err != nil {
@@ -53,7 +53,7 @@ func reserve(dir string, port int) bool {
 	return true
 }
 
-// free says that nothing listens on a port that is not a test's own server.
+// free says that nothing listens on a port, except a server of this test.
 func free(t testing.TB, port int) bool {
 	t.Helper()
 	l, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", loopback(port))

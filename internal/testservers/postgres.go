@@ -10,11 +10,11 @@ import (
 	"testing"
 )
 
-// whereDebianHasIt is outside PATH.
+// whereDebianHasIt is not on PATH.
 const whereDebianHasIt = "/usr/lib/postgresql/*/bin"
 
-// Postgres is one PostgreSQL server, with the superuser postgres, who needs no
-// password, and the database of that name.
+// Postgres is one PostgreSQL server. It has the superuser postgres, without a password,
+// and a database of that name.
 type Postgres struct {
 	*Process
 	Addr string // host:port
@@ -32,8 +32,8 @@ func StartPostgres(t testing.TB, settings ...string) *Postgres {
 	return startPostgres(t, account, dir, settings)
 }
 
-// Standby copies the server, which runs, and runs the copy, which follows it:
-// asynchronously, and answering readers, until it is promoted or the test ends.
+// Standby copies the server, which is running, and runs the copy. The copy follows the
+// server asynchronously and answers readers, until it is promoted or the test ends.
 func (p *Postgres) Standby(settings ...string) *Postgres {
 	p.t.Helper()
 	dir := filepath.Join(folder(p.t, p.account), "data")
@@ -42,7 +42,7 @@ func (p *Postgres) Standby(settings ...string) *Postgres {
 	return startPostgres(p.t, p.account, dir, settings)
 }
 
-// startPostgres runs a server on what is in dir.
+// startPostgres runs a server on the files in dir.
 func startPostgres(t testing.TB, account *syscall.Credential, dir string, settings []string) *Postgres {
 	t.Helper()
 	port := FreePort(t)
@@ -56,11 +56,11 @@ func startPostgres(t testing.TB, account *syscall.Credential, dir string, settin
 	return p
 }
 
-// Await returns when it answers.
+// Await returns when the server answers.
 func (p *Postgres) Await() {
 	p.t.Helper()
 	isready := binary(p.t, "pg_isready", whereDebianHasIt)
 	p.await(func(ctx context.Context) error {
-		return exec.CommandContext(ctx, isready, "--quiet", "--dbname", p.URL).Run() // found by us
+		return exec.CommandContext(ctx, isready, "--quiet", "--dbname", p.URL).Run() // a path that we have found
 	})
 }

@@ -1,9 +1,9 @@
-// Package testservers runs the real servers that tests and benchmarks need, as
-// child processes on free loopback ports, with their files in temporary folders.
+// Package testservers runs the real servers that tests and benchmarks need, as child
+// processes on free loopback ports, with their files in temporary folders.
 //
-// It owns the processes and nothing else: what is tested on them, and the
-// clients, belong to whoever asks. A server is there until the test ends that
-// asked for it, and is killed when the test's process dies in any way.
+// It owns the processes only. What is tested on them, and the clients, belong to the
+// tests. A server runs until the test ends that asked for it, and is killed when the
+// test's process ends in any way.
 package testservers
 
 import (
@@ -22,24 +22,24 @@ import (
 	"time"
 )
 
-// Required is the environment variable by which "make test", which installs the
-// servers, says that a missing one is a failure and no reason to skip.
+// Required is an environment variable. "make test", which installs the servers, sets
+// it: then a test fails when a server is missing, and is not skipped.
 const Required = "ONESEAT_REQUIRE_SERVERS"
 
-// Process is a server process. Its methods are for one goroutine at a time.
+// Process is a server process. Only one goroutine at a time may use its methods.
 type Process struct {
 	t       testing.TB
 	path    string
 	args    []string
-	account *syscall.Credential // whom it runs as; nil: as we do
+	account *syscall.Credential // the user that it runs as; nil: ours
 	cmd     *exec.Cmd           // nil while it does not run
 	ended   chan struct{}       // closed when it has ended
-	said    *output             // of all its runs
+	said    *output             // by all its runs
 }
 
-// binary finds a server's program in PATH or in one of the folders (patterns of
-// filepath.Glob, the last match counts). A missing one skips the test, or fails
-// it where servers are [Required].
+// binary finds a server's program on PATH or in one of the folders (patterns of
+// filepath.Glob; the last match counts). Where the program is missing, binary skips the
+// test, or fails it where servers are [Required].
 func binary(t testing.TB, name string, folders ...string) string {
 	t.Helper()
 	for _, folder := range folders {
@@ -58,8 +58,8 @@ func binary(t testing.TB, name string, folders ...string) string {
 	return ""
 }
 
-// nobody is who a server runs as that refuses to run as root: nil where we are
-// not root ourselves.
+// nobody returns the user for a server that refuses to run as root, or nil where we are
+// not root.
 func nobody(t testing.TB) *syscall.Credential {
 	t.Helper()
 	if os.Getuid() != 0 {
@@ -74,8 +74,8 @@ func nobody(t testing.TB) *syscall.Credential {
 	return &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}
 }
 
-// folder makes a temporary folder that belongs to account. (A test's own
-// TempDir is below folders that only its owner may enter.)
+// folder makes a temporary folder that belongs to account. A test's own TempDir would
+// be below folders that only their owner may enter.
 func folder(t testing.TB, account *syscall.Credential) string {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "oneseat")
@@ -100,18 +100,18 @@ func start(t testing.TB, account *syscall.Credential, path string, args ...strin
 	return p
 }
 
-// Start runs it, again if it was killed.
+// Start runs the program, again if it was killed.
 func (p *Process) Start() {
 	p.t.Helper()
 	if p.cmd != nil {
 		return
 	}
-	cmd := exec.CommandContext(context.Background(), p.path, p.args...) // found by us
+	cmd := exec.CommandContext(context.Background(), p.path, p.args...) // a path that we have found
 	cmd.Dir = os.TempDir()
 	cmd.Stdout, cmd.Stderr = p.said, p.said
 	cmd.SysProcAttr = child(p.account)
 	began, ended := make(chan error), make(chan struct{})
-	go func() { // until Kill: the system kills a child when the thread ends that started it
+	go func() { // until Kill: the system kills a child when the thread ends that has started it
 		runtime.LockOSThread()
 		defer runtime.UnlockOSThread()
 		began <- cmd.Start()
@@ -124,46 +124,46 @@ func (p *Process) Start() {
 	p.cmd, p.ended = cmd, ended
 }
 
-// Kill ends it and all that it has started at once (kill -9), and waits for it.
-// Killing what does not run does nothing.
+// Kill ends the process and everything that it has started at once (kill -9), and waits
+// for that. It does nothing if the process does not run.
 func (p *Process) Kill() {
 	if p.cmd == nil {
 		return
 	}
-	p.Pause() // or its children would be nobody's when they are looked for
+	p.Pause() // otherwise its children would lose their parent before they are listed
 	p.signal(syscall.SIGKILL)
 	_ = p.cmd.Wait()
 	close(p.ended)
 	p.cmd = nil
 }
 
-// Pause stops it where it is, with all that it has started (SIGSTOP); Continue
-// lets it go on.
+// Pause stops the process where it is, with everything that it has started (SIGSTOP).
+// Continue lets it go on.
 func (p *Process) Pause() {
 	p.signal(syscall.SIGSTOP)
 	for !still(p.cmd.Process.Pid) {
 		time.Sleep(time.Millisecond)
 	}
-	p.signal(syscall.SIGSTOP) // to what it started, or the first did not see, before it stood still
+	p.signal(syscall.SIGSTOP) // for children that the first signal missed, because they were started before the process stood still
 }
 
-// Continue lets what was paused go on.
+// Continue lets a paused process go on.
 func (p *Process) Continue() { p.signal(syscall.SIGCONT) }
 
-// signal goes to the process and all that has come from it. The process is
-// first: stopped or dead it starts no more.
+// signal sends a signal to the process and to everything that it has started. The
+// process is the first: once it is stopped or dead it starts nothing more.
 func (p *Process) signal(s syscall.Signal) {
 	for _, pid := range family(p.cmd.Process.Pid) {
 		_ = syscall.Kill(pid, s)
 	}
 }
 
-// patience is how long is waited for what a server should do soon. Only one that
-// never does it is waited for that long: a busy machine takes its time.
+// patience is how long a test waits for what a server should do soon. Only a test that
+// fails waits as long as that, because a busy machine may be slow.
 const patience = 2 * time.Minute
 
-// await waits until ready says nil, and fails the test with all that the process
-// said if it never does.
+// await waits until ready returns nil. If it never does, await fails the test with
+// everything that the process has said.
 func (p *Process) await(ready func(context.Context) error) {
 	p.t.Helper()
 	var err error
@@ -181,7 +181,7 @@ func (p *Process) await(ready func(context.Context) error) {
 // run runs a program to its end.
 func run(t testing.TB, account *syscall.Credential, path string, args ...string) {
 	t.Helper()
-	cmd := exec.CommandContext(t.Context(), path, args...) // found by us
+	cmd := exec.CommandContext(t.Context(), path, args...) // a path that we have found
 	cmd.Dir = os.TempDir()
 	cmd.SysProcAttr = child(account)
 	if out, err := cmd.CombinedOutput(); err != nil {
@@ -189,7 +189,7 @@ func run(t testing.TB, account *syscall.Credential, path string, args ...string)
 	}
 }
 
-// output is what a process has said, the last 64 KiB of it.
+// output keeps the last 64 KiB of what a process has said.
 type output struct {
 	mu sync.Mutex
 	b  bytes.Buffer
@@ -211,5 +211,5 @@ func (o *output) String() string {
 	return o.b.String()
 }
 
-// loopback is the address of a port of this machine.
+// loopback returns the address of a port of this machine.
 func loopback(port int) string { return fmt.Sprintf("127.0.0.1:%d", port) }

@@ -12,8 +12,8 @@ import (
 	"testing"
 )
 
-// RedisURL is the environment variable that names a server to be used by tests
-// which do nothing to the server itself, instead of one that is started.
+// RedisURL is the environment variable that names a server for tests. They do nothing
+// to the server itself. Without it a server is started.
 const RedisURL = "ONESEAT_REDIS_URL"
 
 // Redis is one redis-server.
@@ -23,8 +23,8 @@ type Redis struct {
 	URL  string
 }
 
-// StartRedis runs redis-server with settings of its own, such as
-// "--appendonly", "yes", until the test ends.
+// StartRedis runs redis-server with settings, such as "--appendonly", "yes", until the
+// test ends.
 func StartRedis(t testing.TB, settings ...string) *Redis {
 	t.Helper()
 	return startRedis(t, []string{binary(t, "redis-server")}, settings...)
@@ -40,7 +40,7 @@ func startRedis(t testing.TB, command []string, settings ...string) *Redis {
 	return r
 }
 
-// AnyRedis is the URL of a server for the test's data: the one that [RedisURL]
+// AnyRedis returns the URL of a server for the test's data: the server that [RedisURL]
 // names, or one that runs until the test ends.
 func AnyRedis(t testing.TB) string {
 	t.Helper()
@@ -50,7 +50,7 @@ func AnyRedis(t testing.TB) string {
 	return StartRedis(t).URL
 }
 
-// Await returns when it answers, and has read what it keeps.
+// Await returns when the server answers and has read what is on its disk.
 func (r *Redis) Await() {
 	r.t.Helper()
 	r.await(func(ctx context.Context) error {
@@ -62,8 +62,8 @@ func (r *Redis) Await() {
 	})
 }
 
-// Ask sends a command whose words hold no space, and returns its answer, which
-// is a line, a text, or an error. Of several answers it is the first line.
+// Ask sends a command whose words have no space in them, and returns the answer: a
+// line, a text, or an error. Of several answers it returns the first line.
 func (r *Redis) Ask(command string) string {
 	r.t.Helper()
 	answer, err := r.ask(context.Background(), command)

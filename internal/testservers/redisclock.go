@@ -8,15 +8,15 @@ import (
 	"time"
 )
 
-// StartRedisWithAClock runs redis-server with a clock that set puts ahead of the
-// machine's, or behind it, from one command to the next. How much time passes
-// (CLOCK_MONOTONIC) is as ever.
+// StartRedisWithAClock runs redis-server with a clock of its own. set puts that clock
+// ahead of the machine's clock or behind it, from one command to the next. How much
+// time passes (CLOCK_MONOTONIC) stays true.
 func StartRedisWithAClock(t testing.TB) (r *Redis, set func(ahead time.Duration)) {
 	t.Helper()
 	file := filepath.Join(folder(t, nil), "ahead")
 	set = func(ahead time.Duration) {
 		t.Helper()
-		// Whoever reads it at that moment must not see half of it.
+		// The server must not read half of a new time.
 		err := os.WriteFile(file+".new", fmt.Appendf(nil, "%+f", ahead.Seconds()), 0o600)
 		if err == nil {
 			err = os.Rename(file+".new", file)
@@ -26,7 +26,8 @@ func StartRedisWithAClock(t testing.TB) (r *Redis, set func(ahead time.Duration)
 		}
 	}
 	set(0)
-	// jemalloc asks for the time before libfaketime can tell it: hence libc's malloc.
+	// The malloc is that of libc, because jemalloc asks for the time before libfaketime
+	// can answer.
 	library := binary(t, "libfaketimeMT.so.1", "/usr/lib/*/faketime", "/usr/lib/faketime", "/usr/lib64/faketime")
 	return startRedis(t, []string{
 		binary(t, "env"), "LD_PRELOAD=" + library + " libc.so.6", "FAKETIME_TIMESTAMP_FILE=" + file, "FAKETIME_NO_CACHE=1",

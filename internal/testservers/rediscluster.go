@@ -8,17 +8,17 @@ import (
 	"testing"
 )
 
-// masters is how many masters a cluster has, and replicas: each master has one.
+// masters is how many masters a cluster has. Each has one replica.
 const masters = 3
 
 // RedisCluster is a cluster of three masters, each with a replica.
 type RedisCluster struct {
-	Nodes [2 * masters]*Redis // the masters first, as they were when it was started
+	Nodes [2 * masters]*Redis // the masters first, as they were at the start
 	URL   string
 }
 
-// StartRedisCluster runs a cluster, every server with these settings, until the
-// test ends. A master that is gone for a second is replaced by its replica.
+// StartRedisCluster runs a cluster until the test ends, every server with these
+// settings. When a master is gone for a second, its replica takes its place.
 func StartRedisCluster(t testing.TB, settings ...string) *RedisCluster {
 	t.Helper()
 	c := &RedisCluster{}
@@ -54,8 +54,8 @@ func StartRedisCluster(t testing.TB, settings ...string) *RedisCluster {
 	return c
 }
 
-// Await returns when every slot is served, and every server that runs and is a
-// replica has what its master has.
+// Await returns when every slot is served, and every replica that runs has what its
+// master has.
 func (c *RedisCluster) Await() {
 	for _, n := range c.Nodes {
 		if n.cmd == nil {
@@ -78,7 +78,7 @@ func (r *Redis) must(format string, args ...any) {
 	}
 }
 
-// expect asks, and is an error if the answer does not have a line.
+// expect asks, and returns an error if the answer does not have a line.
 func (r *Redis) expect(ctx context.Context, command, line string) error {
 	answer, err := r.ask(ctx, command)
 	if err == nil && !strings.Contains("\n"+strings.ReplaceAll(answer, "\r", "")+"\n", "\n"+line+"\n") {
@@ -87,7 +87,7 @@ func (r *Redis) expect(ctx context.Context, command, line string) error {
 	return err
 }
 
-// Master is one of the servers that are masters now.
+// Master returns one of the servers that are masters now.
 func (c *RedisCluster) Master(i int) *Redis {
 	var now []*Redis
 	for _, n := range c.Nodes {

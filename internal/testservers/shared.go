@@ -16,11 +16,11 @@ type Shared struct {
 	cleanups []func()
 }
 
-// For is the test t, except that what it starts is there until Close: start
-// under a lock, once, and keep what was started.
+// For returns a test like t, except that what it starts runs until Close. Start a
+// server once, under a lock, and keep it.
 func (s *Shared) For(t testing.TB) testing.TB { return lasting{t, s} }
 
-// Close ends all that was started.
+// Close ends everything that was started.
 func (s *Shared) Close() {
 	for len(s.cleanups) > 0 {
 		last := len(s.cleanups) - 1
@@ -35,5 +35,5 @@ type lasting struct {
 	shared *Shared
 }
 
-// Cleanup waits for the end of the binary.
+// Cleanup runs f at Close.
 func (l lasting) Cleanup(f func()) { l.shared.cleanups = append(l.shared.cleanups, f) }

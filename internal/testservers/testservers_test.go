@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// server is what all of them have.
+// server is what all servers have.
 type server interface {
 	Pause()
 	Continue()
@@ -17,7 +17,7 @@ type server interface {
 	Await()
 }
 
-// TestAServerIsKilledPausedAndStartedAgain: what the tests of faults rely on.
+// The tests of faults rely on this.
 func TestAServerIsKilledPausedAndStartedAgain(t *testing.T) {
 	t.Run("redis", func(t *testing.T) {
 		r := StartRedis(t)
@@ -25,7 +25,7 @@ func TestAServerIsKilledPausedAndStartedAgain(t *testing.T) {
 	})
 	t.Run("postgres", func(t *testing.T) {
 		p := StartPostgres(t)
-		comesAndGoes(t, p, p.Addr, "\x00\x00\x00\x08\x04\xd2\x16\x2f") // SSLRequest, which it answers with one letter
+		comesAndGoes(t, p, p.Addr, "\x00\x00\x00\x08\x04\xd2\x16\x2f") // SSLRequest, which the server answers with one letter
 	})
 }
 
@@ -60,8 +60,8 @@ func comesAndGoes(t *testing.T, s server, addr, question string) {
 	}
 }
 
-// TestAPortIsGivenOnce: also while nothing listens on it yet. That it is nobody
-// else's is known by a lock, so it makes no difference which process asks.
+// A port is given once also while nothing listens on it yet. A lock says that it is
+// taken, so it makes no difference which process asks.
 func TestAPortIsGivenOnce(t *testing.T) {
 	given := make(map[int]bool)
 	for range 200 {
@@ -73,17 +73,17 @@ func TestAPortIsGivenOnce(t *testing.T) {
 	}
 }
 
-// TestAPausedServerHasNoChildThatGoesOn, not even one that is just being started,
-// as PostgreSQL does while it is connected to.
+// No child goes on, also none that is just being started, as PostgreSQL starts one for
+// each connection.
 func TestAPausedServerHasNoChildThatGoesOn(t *testing.T) {
 	for range 5 {
 		p := start(t, nil, binary(t, "sh"), "-c", "i=0; while [ $i -lt 500 ]; do sleep 60 & i=$((i+1)); done; wait")
-		for len(family(p.cmd.Process.Pid)) < 100 { // listing those takes as long as some more take to start
+		for len(family(p.cmd.Process.Pid)) < 100 { // listing them takes as long as it takes to start some more
 			runtime.Gosched()
 		}
 		p.Pause()
 		for _, pid := range family(p.cmd.Process.Pid) {
-			for deadline := time.Now().Add(patience); !still(pid); { // it has been told to
+			for deadline := time.Now().Add(patience); !still(pid); { // it has been told to stop
 				if time.Now().After(deadline) {
 					t.Fatalf("process %d of a paused server goes on", pid)
 				}
