@@ -13,8 +13,8 @@ import (
 
 const howto = "../docs/howto"
 
-// lines are a text's lines without their indentation, nor blank ones around
-// them.
+// lines returns the lines of a text without their indentation, and without blank lines
+// at its ends.
 func lines(text string) string {
 	var out []string
 	for line := range strings.Lines(text) {
@@ -23,7 +23,7 @@ func lines(text string) string {
 	return "\n" + strings.Trim(strings.Join(out, "\n"), "\n") + "\n"
 }
 
-// sources are the examples' files, with their tests, which docs/howto/testing.md
+// sources returns the files of the examples, with the tests that docs/howto/testing.md
 // shows.
 func sources(t *testing.T) map[string]string {
 	t.Helper()
@@ -42,7 +42,7 @@ func sources(t *testing.T) map[string]string {
 	return all
 }
 
-// pages are the how-tos, by name.
+// pages returns the how-tos, by name.
 func pages(t *testing.T) map[string]string {
 	t.Helper()
 	names, err := filepath.Glob(filepath.Join(howto, "*.md"))

@@ -10,7 +10,7 @@
 //	go run ./adminapp events ada
 //	go run ./adminapp follow
 //
-// Whoever can run it may do all of that: it asks for no password.
+// It asks for no password: anybody who can run it may do all of this.
 package main
 
 import (
@@ -50,7 +50,7 @@ func main() {
 	}
 }
 
-// desk is one member of staff at work.
+// desk is the work of one member of staff.
 type desk struct {
 	seats *oneseat.Registry
 	actor string // the name that is recorded
@@ -139,8 +139,8 @@ func (d desk) end(ctx context.Context, account, reference string) error {
 	return fmt.Errorf("%s has no live session %s", account, reference)
 }
 
-// block ends all sessions of an account and keeps it out: for a time such as 24h,
-// or, without one, until it is unblocked.
+// block ends all sessions of an account and keeps it out. howLong is a time such as
+// 24h; without one the account is blocked until it is unblocked.
 func (d desk) block(ctx context.Context, account, howLong string) error {
 	var until time.Time // zero: until Unblock
 	if howLong != "" {
@@ -168,8 +168,8 @@ func (d desk) events(ctx context.Context, account string) error {
 	}
 }
 
-// follow prints what happens in the realm, from a place in the log on, until ctx
-// ends. At the end of the log it pauses, and reads on.
+// follow prints what happens in the realm from a place in the log on, until ctx ends.
+// At the end of the log it pauses, and then reads on.
 func (d desk) follow(ctx context.Context, place oneseat.Place, pause time.Duration) error {
 	for {
 		page, err := d.seats.EventsSince(ctx, place)
@@ -185,7 +185,7 @@ func (d desk) follow(ctx context.Context, place oneseat.Place, pause time.Durati
 		for _, e := range page.Events {
 			d.print(e)
 		}
-		place = page.Next // keep it, with what was done about the events, to go on after a restart
+		place = page.Next // keep it, together with what was done about the events, to go on after a restart
 		if page.End {
 			select {
 			case <-ctx.Done():

@@ -20,7 +20,8 @@ var (
 	phone  = oneseat.Device{Label: "Safari on iPhone", Class: oneseat.ClassMobile}
 )
 
-// open is a desk over memory, with two seats an account, and what is said there.
+// open returns a desk over a store in memory, with two seats an account, and what it
+// prints.
 func open(t *testing.T) (desk, *strings.Builder) {
 	t.Helper()
 	seats, err := oneseat.New(memstore.New(), oneseat.Config{Limit: 2, Logger: slog.New(slog.NewTextHandler(t.Output(), nil))})
@@ -41,8 +42,8 @@ func (d desk) signIn(t *testing.T, account string, from oneseat.Device) oneseat.
 	return g
 }
 
-// says runs the command and wants these words in the lines that it prints, in
-// this order, and no more lines.
+// says runs a command. It wants these words in the printed lines, in this order, and no
+// more lines.
 func (d desk) says(t *testing.T, out *strings.Builder, args string, want ...string) {
 	t.Helper()
 	out.Reset()
@@ -127,7 +128,7 @@ func TestFollowingTellsOfEveryEventOnce(t *testing.T) {
 				t.Fatalf("%q, %v; want %s", line[:n], err, want)
 			}
 		}
-		synctest.Wait() // it has seen the end of the log
+		synctest.Wait() // it has read to the end of the log
 		stop()
 		if err := <-over; err != nil {
 			t.Error(err)

@@ -8,9 +8,9 @@ import (
 	"github.com/oneseat/oneseat/oneseathttp"
 )
 
-// live sends a line now and then for as long as somebody reads.
+// live sends a line now and then, until the client has gone.
 func (s *site) live(w http.ResponseWriter, r *http.Request) {
-	w.Header().Set("X-Content-Type-Options", "nosniff") // or browsers wait for more before they show any
+	w.Header().Set("X-Content-Type-Options", "nosniff") // without it browsers wait for more before they show any
 	picture, ok := oneseathttp.NewEndless(w, r, "text/plain; charset=utf-8", nil)
 	next := time.NewTicker(100 * time.Millisecond)
 	defer next.Stop()

@@ -1,15 +1,14 @@
-// Command firstapp is a whole site on oneseat: a sign-in form, a page for
-// members with a live stream, a change of password.
+// Command firstapp is a whole site on oneseat: a sign-in form, a page for members
+// with a live stream, and a change of password.
 //
 //	go run ./firstapp
 //
-// serves it on http://127.0.0.1:8080, with its sessions in firstapp.db. Sign in
-// as ada (the password is ada, too), then again in a second browser, or a private
-// window: the first one's stream stops at that moment, and its sign-in page says
-// which device took the seat, and when.
+// serves it on http://127.0.0.1:8080, with its sessions in firstapp.db. Sign in as
+// ada (the password is ada too), and then again in a second browser or a private
+// window. The stream in the first browser stops at that moment. Its sign-in page
+// says which device took the seat, and when.
 //
-// What is here in the place of your own things is internal/accounts, for the
-// table of users, and the pages.
+// internal/accounts stands for your table of users, and pages.go for your pages.
 package main
 
 import (
@@ -47,14 +46,14 @@ func main() {
 	log.Print(server.ListenAndServe())
 }
 
-// site is what the handlers work with.
+// site has what the handlers work with.
 type site struct {
 	seats *oneseat.Registry
 	guard *oneseathttp.Guard
 	users *accounts.Table
 }
 
-// newSite is the whole of the application.
+// newSite makes the whole application.
 func newSite(seats *oneseat.Registry, users *accounts.Table) (http.Handler, error) {
 	guard, err := oneseathttp.New(seats, oneseathttp.Config{SignInPath: "/login"})
 	if err != nil {
@@ -82,7 +81,7 @@ func (s *site) signIn(w http.ResponseWriter, r *http.Request) {
 		fail(w, r, err)
 		return
 	}
-	if !s.users.Verify(account, password) { // changed meanwhile: too late for that to end this session
+	if !s.users.Verify(account, password) { // it was changed in between, and that change came too early to end this session
 		if err := s.guard.SignOut(w, r); err != nil {
 			fail(w, r, err)
 			return
@@ -110,7 +109,7 @@ func fail(w http.ResponseWriter, r *http.Request, err error) {
 		return
 	}
 	if _, ok := errors.AsType[*oneseat.EndedError](err); ok {
-		http.Redirect(w, r, "/login", http.StatusSeeOther) // a newer sign-in was that quick
+		http.Redirect(w, r, "/login", http.StatusSeeOther) // a newer sign-in was faster
 		return
 	}
 	log.Print(err)

@@ -26,7 +26,7 @@ func show(w http.ResponseWriter, name string, page map[string]any) {
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
 	w.Header().Set("Cache-Control", "no-store")
 	if err := pages.ExecuteTemplate(w, name, page); err != nil {
-		log.Print(err) // the browser's connection, as a rule
+		log.Print(err) // as a rule an error of the browser's connection
 	}
 }
 

@@ -1,4 +1,4 @@
-// Package frameworks tries the cut against what people put around a guard, inside
-// of one and beneath it, and holds one application for each framework that has a
-// page in docs/howto. It is a module of its own, for all that it brings.
+// Package frameworks tests the cut against what people put around a guard, inside it
+// and beneath it. It also holds one application for each framework that has a page in
+// docs/howto. It is a module of its own, because it needs many modules.
 package frameworks

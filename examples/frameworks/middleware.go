@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// AccessLog logs every request when it is over.
+// AccessLog logs every request when it has ended.
 func AccessLog(log *slog.Logger, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		began, noted := time.Now(), &noting{ResponseWriter: w}
@@ -33,14 +33,14 @@ func (w *noting) Flush() { _ = http.NewResponseController(w.ResponseWriter).Flus
 // Unwrap lets others reach the connection.
 func (w *noting) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
-// Recover logs what a handler panics with and answers 500, if nothing was sent.
+// Recover logs what a handler panics with, and answers 500 if nothing was sent.
 func Recover(log *slog.Logger, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		defer func() {
 			switch p := recover(); p {
 			case nil:
 			case http.ErrAbortHandler:
-				panic(p) // no fault: the server breaks the answer off
+				panic(p) // this is no fault: the server breaks the answer off
 			default:
 				log.ErrorContext(r.Context(), "panic", "path", r.URL.Path, "panic", p)
 				http.Error(w, "Something went wrong.", http.StatusInternalServerError)

@@ -36,7 +36,7 @@ import (
 
 type middlewareFunc = func(http.Handler) http.Handler
 
-// around is a stack with m around the guard, inside one with m inside of it.
+// around returns a stack with m around the guard; inside returns one with m inside it.
 func around(name string, m middlewareFunc, limits ...limit) stack {
 	return stack{name: name, limit: first(limits), build: func(_ testing.TB, g *oneseathttp.Guard, all routes) http.Handler { return m(g.Require(all.mux())) }}
 }
@@ -52,7 +52,7 @@ func first(all []limit) limit {
 	return all[0]
 }
 
-// hiding is the access log that many write at home.
+// hiding is an access log such as many people write. It hides the connection.
 type hiding struct{ http.ResponseWriter }
 
 func (w hiding) Flush() { w.ResponseWriter.(http.Flusher).Flush() }
@@ -65,7 +65,7 @@ func show(next http.Handler) http.Handler { return AccessLog(slog.New(slog.Disca
 
 func recovers(next http.Handler) http.Handler { return Recover(slog.New(slog.DiscardHandler), next) }
 
-// swallow recovers from everything, http.ErrAbortHandler as well, and moves the
+// swallow recovers from everything, also from http.ErrAbortHandler, and moves the
 // deadlines.
 func swallow(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -112,7 +112,7 @@ func patience(next http.Handler) http.Handler { return http.TimeoutHandler(next,
 
 func none(next http.Handler) http.Handler { return next }
 
-// chain is what a router of chi serves.
+// chain returns what a router of chi serves.
 func chain(all routes, use ...middlewareFunc) http.Handler {
 	r := chi.NewRouter()
 	r.Use(use...)
@@ -138,7 +138,7 @@ func onEcho(all routes, wrap func(http.Handler) http.Handler, use ...echo.Middle
 	return app
 }
 
-// behindProxy has a reverse proxy before the site.
+// behindProxy puts a reverse proxy in front of the site.
 func behindProxy(t testing.TB, g *oneseathttp.Guard, all routes) http.Handler {
 	site := httptest.NewServer(g.Require(all.mux()))
 	site.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, slog.LevelInfo)
@@ -149,7 +149,7 @@ func behindProxy(t testing.TB, g *oneseathttp.Guard, all routes) http.Handler {
 	return proxyTo(site.URL)
 }
 
-// beforeProxy has the site's handlers behind a reverse proxy that is guarded.
+// beforeProxy puts the site's handlers behind a reverse proxy that is guarded.
 func beforeProxy(t testing.TB, g *oneseathttp.Guard, all routes) http.Handler {
 	site := httptest.NewServer(all.mux())
 	site.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, slog.LevelInfo)
@@ -234,7 +234,7 @@ var update = flag.Bool("update", false, "write the table into the page")
 
 const page = "../../docs/howto/frameworks.md"
 
-// The table stands in the page between these.
+// The page has the table between these two lines.
 const (
 	top    = "<!-- the table: go -C examples/frameworks test -run TheCutHolds . -update -->\n"
 	bottom = "<!-- end of the table -->\n"
@@ -261,7 +261,7 @@ func TestTheCutHoldsWhateverStandsAroundOrBeneath(t *testing.T) {
 	}
 }
 
-// row tries a stack over every protocol and says what came of it.
+// row tries a stack over every protocol and returns what was found.
 func (s stack) row(t *testing.T, film string) string {
 	var over []string
 	hidden := false

@@ -28,8 +28,7 @@ import (
 	"github.com/oneseat/oneseat/store/memstore"
 )
 
-// routes are the handlers of the trials, by pattern. None of them looks at its
-// context, but for /waits.
+// routes are the handlers of the trials, by pattern. Only /waits looks at its context.
 type routes map[string]http.Handler
 
 func (r routes) mux() *http.ServeMux {
@@ -40,21 +39,21 @@ func (r routes) mux() *http.ServeMux {
 	return mux
 }
 
-// stack is something that stands around the guard, inside of it or beneath it.
+// stack is what stands around the guard, inside it or beneath it.
 type stack struct {
 	name  string
 	build func(t testing.TB, g *oneseathttp.Guard, all routes) http.Handler
-	conn  func(net.Conn) net.Conn // what the server listens with; nil: as it comes
+	conn  func(net.Conn) net.Conn // makes the server's connections; nil: as they are
 	limit
 }
 
-// limit is what a stack cannot do.
+// limit is something that a stack cannot do.
 type limit struct {
-	whole   bool   // it sends answers whole
-	no      string // a protocol that there is nothing to try over
-	ends    string // a protocol over which an answer of unknown length looks complete all the same
+	whole   bool   // it sends answers as a whole
+	no      string // a protocol over which nothing can be tried
+	ends    string // a protocol over which an answer of unknown length looks complete after a cut
 	hijacks bool   // it hands out connections
-	far     bool   // the handlers are behind a proxy, and cannot know the cause
+	far     bool   // the handlers are behind a proxy, and do not learn the cause
 }
 
 // trial is a stack that is being served over one protocol.
@@ -74,7 +73,7 @@ type trial struct {
 	film   string
 }
 
-// noise is nothing that a compressor could make small.
+// noise is data that no compressor makes smaller.
 var noise = func() []byte {
 	r, b := rand.New(rand.NewPCG(1, 2)), make([]byte, 64<<10)
 	for i := range b {
@@ -87,7 +86,7 @@ var message = noise[:4096]
 
 const filmSize = 32 << 20
 
-// shoot makes a film.
+// shoot makes the file of a film.
 func shoot(t *testing.T) (name string) {
 	t.Helper()
 	name = filepath.Join(t.TempDir(), "film.mp4")
@@ -159,7 +158,7 @@ func (t *trial) hijack(w http.ResponseWriter, _ *http.Request) {
 	}
 	_, _ = rw.WriteString("HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: test\r\n\r\n")
 	_ = rw.Flush()
-	_, _ = io.Copy(conn, conn) // and never looks at anything else
+	_, _ = io.Copy(conn, conn) // and looks at nothing else
 }
 
 // Handle notes the guard's warnings.
@@ -174,7 +173,7 @@ func (t *trial) Enabled(_ context.Context, l slog.Level) bool { return l >= slog
 func (t *trial) WithAttrs([]slog.Attr) slog.Handler           { return t }
 func (t *trial) WithGroup(string) slog.Handler                { return t }
 
-// serve starts a stack over a protocol, for one trial.
+// serve serves a stack over a protocol, for one trial.
 func (s stack) serve(tt *testing.T, proto, film string) *trial {
 	t := &trial{
 		T: tt, stack: s, proto: proto,
@@ -260,7 +259,7 @@ func (l listener) Accept() (net.Conn, error) {
 	return c, err
 }
 
-// signIn signs ada in, anew; whoever was signed in before is displaced.
+// signIn signs ada in again, which displaces the session that she had.
 func (t *trial) signIn() string {
 	t.Helper()
 	grant, err := t.seats.SignIn(context.Background(), "ada", oneseat.SignInRequest{})
@@ -297,11 +296,11 @@ func (c *counted) Read(b []byte) (int, error) {
 	return n, err
 }
 
-// footer is what a compressor writes when it is closed, which no guard prevents.
+// footer is what a compressor writes when it is closed. No guard can prevent that.
 const footer = 64
 
-// judgeWrites: a handler that ignores everything sends nothing more, and what was
-// cut does not look complete.
+// judgeWrites checks that a handler that ignores everything sends nothing more, and
+// that what was cut does not look complete.
 func (t *trial) judgeWrites() {
 	token := t.signIn()
 	if t.stack.whole {
@@ -342,7 +341,7 @@ func (t *trial) judgeWrites() {
 	t.judgeEnd(err)
 }
 
-// judgeEnd: what was cut does not look complete.
+// judgeEnd checks that what was cut does not look complete.
 func (t *trial) judgeEnd(err error) {
 	t.Helper()
 	if complete := t.stack.ends == t.proto; complete != (err == nil) {
@@ -350,7 +349,7 @@ func (t *trial) judgeEnd(err error) {
 	}
 }
 
-// judgeWhole: of an answer that is sent whole nothing comes.
+// judgeWhole checks that nothing comes of an answer that is sent as a whole.
 func (t *trial) judgeWhole(token string) {
 	go func() {
 		t.steps <- true
@@ -368,7 +367,7 @@ func (t *trial) judgeWhole(token string) {
 	}
 }
 
-// judgeFilm: of a file no more comes than the buffers of both ends hold.
+// judgeFilm checks that no more of a file comes than the buffers of both ends hold.
 func (t *trial) judgeFilm() {
 	resp, err := t.ask(t.signIn(), http.MethodGet, "/film", nil)
 	if err != nil {
@@ -383,8 +382,8 @@ func (t *trial) judgeFilm() {
 	}
 }
 
-// judgeFull: who waits in a write is stopped, at once where the guard reaches the
-// connection.
+// judgeFull checks that a handler that waits in a write is stopped, at once where the
+// guard reaches the connection.
 func (t *trial) judgeFull() {
 	resp, err := t.ask(t.signIn(), http.MethodGet, "/full", nil)
 	if err != nil {
@@ -404,8 +403,8 @@ func (t *trial) judgeFull() {
 	t.judgeEnd(err)
 }
 
-// judgeUpload: an upload ends with an error in its handler, at once where the
-// guard reaches the connection.
+// judgeUpload checks that an upload ends with an error in its handler, at once where
+// the guard reaches the connection.
 func (t *trial) judgeUpload() {
 	from, to := io.Pipe()
 	defer from.Close()
@@ -430,7 +429,7 @@ func (t *trial) judgeUpload() {
 	}
 }
 
-// judgeWaits: where nothing was sent, the refusal is, with its reason.
+// judgeWaits checks that the refusal is sent, with its reason, where nothing else was.
 func (t *trial) judgeWaits() {
 	token := t.signIn()
 	go func() { <-t.begun; t.signIn() }()
@@ -450,7 +449,7 @@ func (t *trial) judgeWaits() {
 	}
 }
 
-// judgeHijack: a connection that was handed out is closed.
+// judgeHijack checks that a connection that was handed out is closed.
 func (t *trial) judgeHijack() {
 	conn, err := net.Dial("tcp", strings.TrimPrefix(t.url, "http://"))
 	if err != nil {

@@ -1,18 +1,17 @@
-// Package gorillaapp is an application that had sessions of gorilla/sessions
-// before oneseat, in a CookieStore, and keeps them.
+// Package gorillaapp is an application that had sessions of gorilla/sessions before
+// oneseat, in a CookieStore, and keeps them.
 //
-// With a CookieStore the session is in the browser: the application cannot take
-// it back, and a copy of an old cookie is as good as new until it expires.
-// oneseat's cookie is beside it and says whether the session is live. A replayed
-// pair of cookies is refused, because what it stands for has ended; and so is a
-// gorilla cookie alone, because it belongs to an account of which something has
-// ended, or somebody is signed in.
+// With a CookieStore the session is in the browser. The application cannot take it
+// back, and a copy of an old cookie is as good as new until it expires. oneseat's
+// cookie is beside it and says whether the session is live. A pair of cookies that is
+// sent again is refused, because its session has ended. A gorilla cookie alone is
+// refused too, because something of its account has ended, or the account is signed in.
 //
-// oneseat's token must not be put into the gorilla session: the browser's copy is
-// overwritten by whichever request saves last.
+// oneseat's token must not be put into the gorilla session, because the request that
+// saves last overwrites the browser's copy.
 //
-// What had to be changed in the application: who() below asks oneseat, and
-// sign-in, sign-out and change of password each call it.
+// This had to be changed in the application: who() below asks oneseat, and sign-in,
+// sign-out and change of password each call oneseat.
 package gorillaapp
 
 import (
@@ -41,10 +40,10 @@ type App struct {
 	mux   *http.ServeMux
 }
 
-// Config is what the application's registry goes by. installed is the day on
-// which oneseat came; life is how long the application's cookies are good.
+// Config is the configuration of the application's registry. installed is the day on
+// which oneseat was installed; life is how long the application's cookies are good.
 func Config(installed time.Time, life time.Duration) oneseat.Config {
-	return oneseat.Config{AdoptUntil: installed.Add(life)} // no session of before is left then
+	return oneseat.Config{AdoptUntil: installed.Add(life)} // by then no session from before is left
 }
 
 // New returns the application.
@@ -76,8 +75,9 @@ func (a *App) Handler() http.Handler {
 	return http.NewCrossOriginProtection().Handler(a.guard.Wrap(a.mux))
 }
 
-// who is asking, for all of the application. Before oneseat it read the account
-// in the gorilla session. That is still there after the session has ended.
+// who returns the account of a request, for the whole application. Before oneseat it
+// read the account in the gorilla session, which is still there after the session has
+// ended.
 func who(r *http.Request) string {
 	session, _ := oneseat.SessionFrom(r.Context())
 	return session.Account
@@ -101,16 +101,16 @@ func (a *App) signIn(w http.ResponseWriter, r *http.Request) {
 		fail(w, r, err)
 		return
 	}
-	if !a.users.Verify(account, password) { // changed meanwhile: too late for that to end this session
+	if !a.users.Verify(account, password) { // it was changed in between, and that change came too early to end this session
 		a.signOut(w, r)
 		return
 	}
 	session, _ := a.store.Get(r, cookieName)
 	if session.Values["account"] != account {
-		clear(session.Values) // what was kept for somebody else, who may have been signed out from elsewhere
+		clear(session.Values) // what was kept for another account, which may have been signed out from elsewhere
 	}
 	session.Values["account"] = account
-	if err := session.Save(r, w); err != nil { // as ever
+	if err := session.Save(r, w); err != nil { // as before oneseat
 		fail(w, r, err)
 		return
 	}
@@ -124,7 +124,7 @@ func (a *App) signOut(w http.ResponseWriter, r *http.Request) {
 	}
 	session, _ := a.store.Get(r, cookieName)
 	session.Options.MaxAge = -1
-	if err := session.Save(r, w); err != nil { // as ever
+	if err := session.Save(r, w); err != nil { // as before oneseat
 		fail(w, r, err)
 		return
 	}
@@ -137,7 +137,7 @@ func (a *App) changePassword(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "That is not the current password. Nothing was changed.", http.StatusUnprocessableEntity)
 		return
 	}
-	r = r.WithContext(context.WithoutCancel(r.Context())) // all of it, even if the browser goes away
+	r = r.WithContext(context.WithoutCancel(r.Context())) // everything is done, even if the browser goes away
 	cause := oneseat.EndOptions{Reason: oneseat.ReasonCredentialsChanged, By: session.ID}
 	if _, err := a.seats.EndOthers(r.Context(), session.Account, session.ID, cause); err != nil {
 		fail(w, r, err)
@@ -155,7 +155,7 @@ func (a *App) members(w http.ResponseWriter, r *http.Request) {
 	fmt.Fprintf(w, "Hello %s. Your note: %v", who(r), session.Values["note"])
 }
 
-// note keeps in the gorilla session what the visitor says, as applications do.
+// note keeps the visitor's text in the gorilla session, as applications do.
 func (a *App) note(w http.ResponseWriter, r *http.Request) {
 	session, _ := a.store.Get(r, cookieName)
 	session.Values["note"] = r.PostFormValue("note")

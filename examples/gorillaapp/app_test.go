@@ -16,7 +16,7 @@ import (
 	"github.com/oneseat/oneseat/store/memstore"
 )
 
-// world is the application, and what it was before oneseat came, with the same
+// world is the application, and the application as it was before oneseat, with the same
 // key.
 type world struct {
 	*webtest.Site
@@ -59,7 +59,7 @@ func (w *world) live(t *testing.T, account string) []oneseat.Session {
 	return all
 }
 
-// copyOf is another browser with copies of some of a browser's cookies.
+// copyOf returns another browser with copies of some of a browser's cookies.
 func (w *world) copyOf(b *webtest.Browser, cookies ...string) *webtest.Browser {
 	c := w.Browser(b.Device)
 	for _, name := range cookies {
@@ -90,7 +90,7 @@ func TestPromise06AnOlderSessionIsSeatedOnItsFirstRequest(t *testing.T) {
 	laptop.Visit(w.Site)
 	laptop.Want("/", 200, "Hello ada")
 	laptop.Want("/", 200, "Hello ada")
-	copied.Want("/", 401, "no_session") // a cookie in two browsers is one session
+	copied.Want("/", 401, "no_session") // one cookie in two browsers is one session
 	laptop.Want("/", 200, "Hello ada")
 	phone.SignIn("ada")
 	laptop.Want("/", 401, "displaced")
@@ -166,7 +166,7 @@ func TestPromise14ALateWriteOfAnEndedSessionNeverBringsItBack(t *testing.T) {
 	if resp.StatusCode != 401 || len(resp.Cookies()) != 0 {
 		t.Errorf("%s, cookies %v", resp.Status, resp.Cookies())
 	}
-	laptop.Plant(cookieName, <-saved) // had it been sent all the same
+	laptop.Plant(cookieName, <-saved) // as if it had been sent all the same
 	laptop.Want("/", 401, "displaced")
 	w.copyOf(laptop, cookieName).Want("/", 401)
 	phone.Want("/", 200, "Hello ada")

@@ -1,13 +1,13 @@
-// Package jwtapp is an application for programs that keeps no sessions: what it
-// knows of a caller is in a token that it has signed (golang-jwt/jwt).
+// Package jwtapp is an application for programs that keeps no sessions: everything that
+// it knows of a caller is in a token that it has signed (golang-jwt/jwt).
 //
-// By itself such a token is good until it expires, whatever happens meanwhile.
-// Here it says which session it belongs to ("sid"), and CheckID is asked whether
-// that is live: from memory, as a rule. A token whose session was displaced is
-// refused at once, and everything that is being answered to it is cancelled.
+// By itself such a token is good until it expires, whatever happens in between. Here
+// the token names its session ("sid"), and CheckID says whether that session is live,
+// as a rule from memory. A token whose session was displaced is refused at once, and
+// every request with it that is being answered is cancelled.
 //
-// A session's id is no secret and proves nothing. It counts here only because
-// it comes out of what the application itself has signed.
+// A session's id is no secret and proves nothing. It counts here only because it is in
+// what the application has signed itself.
 package jwtapp
 
 import (
@@ -35,7 +35,7 @@ type App struct {
 
 const (
 	issuer = "jwtapp"
-	life   = 12 * time.Hour // of a token; the session may end before
+	life   = 12 * time.Hour // of a token; its session may end before
 )
 
 // claims are what a token says.
@@ -73,7 +73,7 @@ func (a *App) signIn(w http.ResponseWriter, r *http.Request) {
 		a.refuse(w, err)
 		return
 	}
-	// grant.Token is not needed: what the application signs takes its place.
+	// grant.Token is not needed, because the signed token takes its place.
 	now := time.Now()
 	signed, err := jwt.NewWithClaims(jwt.SigningMethodHS256, claims{
 		RegisteredClaims: jwt.RegisteredClaims{
@@ -89,9 +89,9 @@ func (a *App) signIn(w http.ResponseWriter, r *http.Request) {
 	writeJSON(w, http.StatusOK, map[string]string{"token": signed})
 }
 
-// require serves next to whoever brings a token of a live session. The context
-// of the request is cancelled when the session ends, with an *EndedError as its
-// cause; next has to look at it.
+// require serves next to requests with a token of a live session. The context of the
+// request is cancelled when the session ends, with an *EndedError as its cause. next
+// has to watch the context.
 func (a *App) require(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		session, err := a.check(r)
@@ -106,7 +106,7 @@ func (a *App) require(next http.Handler) http.Handler {
 	})
 }
 
-// check says whose request it is.
+// check returns the session of a request.
 func (a *App) check(r *http.Request) (oneseat.Session, error) {
 	signed, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
 	if !ok {
@@ -127,7 +127,7 @@ func (a *App) me(w http.ResponseWriter, r *http.Request) {
 func (a *App) signOut(w http.ResponseWriter, r *http.Request) {
 	session, _ := oneseat.SessionFrom(r.Context())
 	cause := oneseat.EndOptions{Reason: oneseat.ReasonSignedOut, By: session.ID}
-	// The request is held by the session that it ends.
+	// The request ends its own session, so its context is cancelled with it.
 	if _, err := a.seats.End(context.WithoutCancel(r.Context()), session.Account, cause, session.ID); err != nil {
 		a.refuse(w, err)
 		return
@@ -135,7 +135,7 @@ func (a *App) signOut(w http.ResponseWriter, r *http.Request) {
 	w.WriteHeader(http.StatusNoContent)
 }
 
-// refuse says why a request is not served.
+// refuse answers why a request is not served.
 func (a *App) refuse(w http.ResponseWriter, err error) {
 	if over, ok := errors.AsType[*oneseat.EndedError](err); ok {
 		refuse(w, http.StatusUnauthorized, string(over.Ending.Reason))

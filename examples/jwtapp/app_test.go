@@ -130,5 +130,5 @@ func TestOnlyWhatTheApplicationSignedCounts(t *testing.T) {
 		t.Run(name, func(t *testing.T) { w.want(t, token, 401, "no_session") })
 	}
 	w.want(t, good, 200, "ada")
-	w.want(t, signed(jwt.SigningMethodHS256, says("ada", id, later), key), 200, "ada") // so the above fail for their reason alone
+	w.want(t, signed(jwt.SigningMethodHS256, says("ada", id, later), key), 200, "ada") // so each of the above failed for its own reason
 }

@@ -1,5 +1,5 @@
-// Package payapp is a shop whose payments end as they say, although their session
-// may end meanwhile: what docs/howto/payments.md shows.
+// Package payapp is a shop whose payments end as their handler says, although their
+// session may end in between. docs/howto/payments.md shows it.
 package payapp
 
 import (
@@ -12,8 +12,8 @@ import (
 	"github.com/oneseat/oneseat/oneseathttp"
 )
 
-// Bank takes the money. What it was asked once it does not do again: key names
-// the payment.
+// Bank takes the money. key names the payment: a bank that is asked twice for one key
+// takes the money once.
 type Bank func(ctx context.Context, account, key string) error
 
 // New returns the shop.
@@ -43,7 +43,7 @@ func New(seats *oneseat.Registry, users *accounts.Table, bank Bank) (http.Handle
 func pay(bank Bank) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		session, _ := oneseat.SessionFrom(r.Context())
-		ctx := context.WithoutCancel(r.Context()) // the browser may go away; the bank has its own limit of time
+		ctx := context.WithoutCancel(r.Context()) // the browser may go away; the bank has its own time limit
 		if err := bank(ctx, session.Account, r.PostFormValue("key")); err != nil {
 			http.Error(w, "The bank did not take it. You can try again.", http.StatusBadGateway)
 			return

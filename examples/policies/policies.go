@@ -1,5 +1,5 @@
-// Package policies holds configurations for common needs, as they stand in
-// docs/policies.md. Their tests show that each does what it is for.
+// Package policies holds configurations for common needs. docs/policies.md shows them.
+// Their tests show that each does what it is for.
 package policies
 
 import (
@@ -9,7 +9,7 @@ import (
 	"github.com/oneseat/oneseat"
 )
 
-// Subscription is one paid account for one person: the newest device wins.
+// Subscription is one paid account for one person. The newest device takes the seat.
 func Subscription() oneseat.Config {
 	return oneseat.Config{}
 }
@@ -19,7 +19,7 @@ func Video() oneseat.Config {
 	return oneseat.Config{Limit: 5, Streams: 2}
 }
 
-// Family has two phones and a television, and whatever else up to four.
+// Family has two phones and a television, and up to four devices in total.
 func Family() oneseat.Config {
 	return oneseat.Config{
 		Limit:         4,
@@ -33,21 +33,20 @@ func Course() oneseat.Config {
 	return oneseat.Config{Limit: 2, WhenFull: oneseat.PolicyAsk}
 }
 
-// Exam lets the first device win: a second is refused until a proctor releases
-// the seat, with [Release]. Nobody is made to go by being idle.
+// Exam lets the first device have the seat. A second one is refused until a proctor
+// releases the seat, with [Release]. No session gives way because it is idle.
 func Exam() oneseat.Config {
 	return oneseat.Config{WhenFull: oneseat.PolicyRefuse, Idle: 4 * time.Hour, Absolute: 4 * time.Hour}
 }
 
-// Release is what the proctor's page does when a candidate's device has broken
-// down.
+// Release is for the proctor's page, when a candidate's device has broken down.
 func Release(ctx context.Context, seats *oneseat.Registry, candidate, proctor string) error {
 	_, err := seats.EndAll(ctx, candidate, oneseat.EndOptions{Actor: proctor})
 	return err
 }
 
-// BackOffice refuses a second seat of a licence, but a device that was left alone
-// for half an hour keeps nobody out.
+// BackOffice refuses a second seat of a licence. A device that was not used for half an
+// hour gives way.
 func BackOffice() oneseat.Config {
 	return oneseat.Config{
 		WhenFull: oneseat.PolicyRefuse,
@@ -64,23 +63,23 @@ func Plans(planOf func(ctx context.Context, account string) (string, error)) one
 		plan, err := planOf(ctx, account)
 		switch {
 		case err != nil:
-			return oneseat.Limits{}, err // nobody gets in on a guess
+			return oneseat.Limits{}, err // nobody gets in by a guess
 		case plan == "staff":
 			return oneseat.Limits{Total: oneseat.Unlimited}, nil
 		case plan == "family":
 			return oneseat.Limits{Total: 4, Streams: 2}, nil
 		}
-		return oneseat.Limits{}, nil // as for everybody
+		return oneseat.Limits{}, nil // the limit for everybody
 	}}
 }
 
-// APIKeys lets programs be signed in beside the people, without taking their
-// seats: they are a realm of their own.
+// APIKeys lets programs sign in beside the people without taking their seats. The
+// programs are a realm of their own.
 func APIKeys() oneseat.Config {
 	return oneseat.Config{Realm: "api", Limit: 10, WhenFull: oneseat.PolicyRefuse, Idle: oneseat.NoTimeout}
 }
 
-// AskFirst lets an existing site see what a limit would do, before it does.
+// AskFirst shows an existing site what a limit would do, before the limit is in force.
 func AskFirst() oneseat.Config {
 	return oneseat.Config{ObserveOnly: true}
 }
@@ -112,8 +111,8 @@ func STIGAdmins() oneseat.Config {
 	return oneseat.Config{Realm: "admin", Limit: 3, Idle: 10 * time.Minute}
 }
 
-// FedRAMPHigh is AC-10 of FedRAMP High: three sessions for who is privileged, two
-// for others.
+// FedRAMPHigh is AC-10 of FedRAMP High: three sessions for privileged accounts, two for
+// others.
 func FedRAMPHigh(privileged func(account string) bool) oneseat.Config {
 	return oneseat.Config{
 		Limit: 2,

@@ -34,7 +34,7 @@ func in(t *testing.T, seats *oneseat.Registry, account string, from oneseat.Sign
 	return g
 }
 
-// live counts who of these is still signed in.
+// live counts the grants whose sessions are still signed in.
 func live(t *testing.T, seats *oneseat.Registry, grants ...oneseat.Grant) (n int) {
 	t.Helper()
 	for _, g := range grants {
@@ -235,7 +235,7 @@ func TestTheTimeoutsAreThoseOfTheStandards(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				c.MaxStale = time.Minute // the log is looked at less often: hours go by faster
+				c.MaxStale = time.Minute // the log is read less often, so hours pass faster
 				seats := open(t, c.Config)
 				left, used := in(t, seats, "ada", oneseat.SignInRequest{}), in(t, seats, "grace", oneseat.SignInRequest{})
 				time.Sleep(c.idle - time.Second)

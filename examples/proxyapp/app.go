@@ -1,11 +1,10 @@
 // Package proxyapp puts a guard in front of an application that knows nothing of
-// oneseat, and may be written in any language: a reverse proxy
-// (net/http/httputil). When a session ends, what the application is sending to
-// it stops, and so does the application's own request.
+// oneseat, and may be written in any language. It is a reverse proxy
+// (net/http/httputil). When a session ends, the answer that the application is sending
+// to it stops, and so does the application's own request.
 //
-// The application reads the account from the header X-Account. Nobody but this
-// proxy may reach the application: anybody else who does can claim to be any
-// account.
+// The application reads the account from the header X-Account. Only this proxy may
+// reach the application: anybody else who does can claim to be any account.
 package proxyapp
 
 import (
@@ -26,9 +25,9 @@ import (
 // them.
 var ours = []string{"X-Account", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto"}
 
-// New returns the proxy. proxies are the addresses of other proxies in front of
-// this one, if there are any. The sign-in here verifies nothing: yours verifies a
-// password first.
+// New returns the proxy. proxies are the addresses of other proxies in front of this
+// one, if there are any. The sign-in here verifies nothing. Yours verifies a password
+// first.
 func New(seats *oneseat.Registry, upstream *url.URL, proxies ...netip.Prefix) (http.Handler, error) {
 	guard, err := oneseathttp.New(seats, oneseathttp.Config{
 		SignInPath:     "/login",
@@ -55,14 +54,14 @@ func New(seats *oneseat.Registry, upstream *url.URL, proxies ...netip.Prefix) (h
 			p.Out.Header.Set("X-Account", session.Account)
 			dropToken(p.Out)
 		},
-		ErrorLog: slog.NewLogLogger(seats.Config().Logger.Handler(), slog.LevelInfo), // an answer that was cut is one, and no error
+		ErrorLog: slog.NewLogLogger(seats.Config().Logger.Handler(), slog.LevelInfo), // an answer that was cut is logged too, and is no error
 	}))
 	return http.NewCrossOriginProtection().Handler(guard.Wrap(mux)), nil
 }
 
-// dropLookalikes takes out of a request what a client may have sent in the place
-// of ours. CGI, PHP and WSGI read "X_Account" and "X-Account" as one name, so every
-// spelling goes: only letters and digits are compared.
+// dropLookalikes takes headers out of a request that a client may have sent in the
+// place of ours. CGI, PHP and WSGI read "X_Account" and "X-Account" as one name. So
+// every spelling goes: only letters and digits are compared.
 func dropLookalikes(h http.Header) {
 	for name := range h {
 		if slices.ContainsFunc(ours, func(o string) bool { return letters(o) == letters(name) }) {
@@ -71,7 +70,7 @@ func dropLookalikes(h http.Header) {
 	}
 }
 
-// letters are the letters and digits of a name, in lower case.
+// letters returns the letters and digits of a name, in lower case.
 func letters(name string) string {
 	return strings.Map(func(c rune) rune {
 		if unicode.IsLetter(c) || unicode.IsDigit(c) {
@@ -81,7 +80,7 @@ func letters(name string) string {
 	}, name)
 }
 
-// dropToken takes oneseat's cookies out of a request: the application has no
+// dropToken takes oneseat's cookies out of a request, because the application has no
 // use for the token.
 func dropToken(r *http.Request) {
 	cookies := r.Cookies()

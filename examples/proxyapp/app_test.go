@@ -23,8 +23,8 @@ import (
 	"github.com/oneseat/oneseat/store/memstore"
 )
 
-// upstream is an application that knows nothing of oneseat. stopped is closed
-// when its stream has been stopped.
+// upstream is an application that knows nothing of oneseat. stopped is closed when its
+// stream has been stopped.
 func upstream(t *testing.T) (at *url.URL, stopped chan struct{}) {
 	t.Helper()
 	stopped = make(chan struct{})
@@ -58,7 +58,7 @@ func open(t *testing.T, proxies ...netip.Prefix) (*webtest.Site, chan struct{}) 
 	return before(t, at, proxies...), stopped
 }
 
-// before is the proxy before an application.
+// before puts the proxy in front of an application.
 func before(t *testing.T, app *url.URL, proxies ...netip.Prefix) *webtest.Site {
 	t.Helper()
 	return webtest.Open(t, memstore.New(), oneseat.Config{}, func(seats *oneseat.Registry) (http.Handler, error) {
@@ -66,8 +66,8 @@ func before(t *testing.T, app *url.URL, proxies ...netip.Prefix) *webtest.Site {
 	})
 }
 
-// wantCut reads a stream of which one picture has to arrive, ends its session by
-// a sign-in elsewhere, and wants it broken off.
+// wantCut reads a stream until one picture has arrived, ends its session by a sign-in
+// elsewhere, and wants the stream broken off.
 func wantCut(t *testing.T, first, second *webtest.Browser) {
 	t.Helper()
 	first.SignIn("ada")
@@ -100,9 +100,10 @@ func TestTheUpstreamLearnsTheAccountAndNeverTheToken(t *testing.T) {
 	}
 }
 
-// folding is an application that reads headers as a WSGI application does, or PHP:
-// under names in which everything but letters and digits is "_", several lines
-// joined. It answers with the account, and with where the request comes from.
+// folding is an application that reads headers as a WSGI application or PHP does. In
+// their names everything except letters and digits is "_", and several lines are
+// joined. It answers with the account, and with the address that the request comes
+// from.
 func folding(w http.ResponseWriter, r *http.Request) {
 	env := map[string][]string{}
 	for name, values := range r.Header {
@@ -151,7 +152,7 @@ func TestAnApplicationThatFoldsNamesReadsTheAccountFromTheProxyOnly(t *testing.T
 				"another address":  {"X_Forwarded_For", "6.6.6.6", "X.Forwarded.For", "7.7.7.7"},
 				"another protocol": {"X_Forwarded_Proto", "https", "X.Forwarded.Host", "evil.example"},
 			} {
-				for range 5 { // where a map is walked, the order is another each time
+				for range 5 { // a walk over a map has another order each time
 					if status, body := b.Get("/", header...); status != 200 || body != "ada from 127.0.0.1" {
 						t.Fatalf("%s: %d %q", what, status, body)
 					}

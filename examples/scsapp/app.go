@@ -1,19 +1,19 @@
-// Package scsapp is an application that had sessions of alexedwards/scs before
-// oneseat, and keeps them.
+// Package scsapp is an application that had sessions of alexedwards/scs before oneseat,
+// and keeps them.
 //
-// scs goes on holding what the application knows of a visitor. oneseat has a
-// cookie of its own beside that of scs and says whether the session is live.
-// Both have to agree on the account.
+// scs still holds what the application knows of a visitor. oneseat has a cookie of its
+// own beside the cookie of scs, and says whether the session is live. Both have to
+// agree on the account.
 //
-// The token could travel inside the scs session instead, see [InSession], but a
-// cookie of its own is more exact. scs writes a session back whole, as it was
-// when the request began, and with IdleTimeout it does so after every request: a
-// slow request of the same browser would put an older token back over a newer
-// one. Nothing writes over oneseat's cookie but oneseat. And scs keeps what is in
-// a session as it is, while the store of oneseat only sees a token's hash.
+// The token could travel inside the scs session instead, see [InSession], but a cookie
+// of its own is more exact. scs writes a session back as a whole, as it was when the
+// request began, and with IdleTimeout it does so after every request. So a slow request
+// of the same browser would put an older token back in the place of a newer one. Only
+// oneseat writes oneseat's cookie. And scs keeps the contents of a session as they are,
+// while the store of oneseat only sees the hash of a token.
 //
-// What had to be changed in the application: who() below asks oneseat, and
-// sign-in, sign-out and change of password each call it.
+// This had to be changed in the application: who() below asks oneseat, and sign-in,
+// sign-out and change of password each call oneseat.
 package scsapp
 
 import (
@@ -40,12 +40,12 @@ type App struct {
 	mux      *http.ServeMux
 }
 
-// Config is what the application's registry goes by. installed is the day on
-// which oneseat came: a date in the source, and not the start of the program.
+// Config is the configuration of the application's registry. installed is the day on
+// which oneseat was installed: a date in the source, and not the start of the program.
 func Config(sessions *scs.SessionManager, installed time.Time) oneseat.Config {
 	return oneseat.Config{
-		AdoptUntil: installed.Add(sessions.Lifetime), // no session of before is left then
-		Absolute:   sessions.Lifetime,                // what ends there ends here
+		AdoptUntil: installed.Add(sessions.Lifetime), // by then no session from before is left
+		Absolute:   sessions.Lifetime,                // what ends in scs ends in oneseat
 		Idle:       sessions.IdleTimeout,
 	}
 }
@@ -55,12 +55,12 @@ func New(seats *oneseat.Registry, sessions *scs.SessionManager, installed time.T
 	guard, err := oneseathttp.New(seats, oneseathttp.Config{
 		SignInPath: "/login",
 		Account: func(r *http.Request) string {
-			return sessions.GetString(r.Context(), "account") // who the application says is asking
+			return sessions.GetString(r.Context(), "account") // the account that the application believes in
 		},
 		IssuedAt: func(r *http.Request) time.Time {
 			issued := sessions.Deadline(r.Context()).Add(-sessions.Lifetime)
 			if issued.After(installed) {
-				return installed // it has had a seat: as old as this, it never gets another in the place of a sign-in
+				return installed // it had a seat before; with this age it never takes the place of a newer sign-in
 			}
 			return issued
 		},
@@ -80,15 +80,16 @@ func New(seats *oneseat.Registry, sessions *scs.SessionManager, installed time.T
 	return a, nil
 }
 
-// Handler serves the application. scs is around the guard, which asks it for
-// the account.
+// Handler serves the application. scs is around the guard, because the guard asks it
+// for the account.
 func (a *App) Handler() http.Handler {
 	h := a.sessions.LoadAndSave(a.guard.Wrap(a.mux))
 	return http.NewCrossOriginProtection().Handler(h)
 }
 
-// who is asking, for all of the application. Before oneseat it read the account
-// in the scs session. That is still there after the session has ended.
+// who returns the account of a request, for the whole application. Before oneseat it
+// read the account in the scs session, which is still there after the session has
+// ended.
 func who(r *http.Request) string {
 	session, _ := oneseat.SessionFrom(r.Context())
 	return session.Account
@@ -108,8 +109,8 @@ func (a *App) signIn(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "That name and password do not belong together.", http.StatusUnauthorized)
 		return
 	}
-	// Somebody else may have been signed in here, and been signed out from
-	// elsewhere: what scs kept for them is not for this account.
+	// Another account may have been signed in here, and been signed out from elsewhere.
+	// What scs kept for that account is not for this one.
 	if before := a.sessions.GetString(ctx, "account"); before != "" && before != account {
 		if err := a.guard.SignOut(w, r); err != nil {
 			fail(w, r, err)
@@ -120,7 +121,7 @@ func (a *App) signIn(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 	}
-	if err := a.sessions.RenewToken(ctx); err != nil { // as ever with scs
+	if err := a.sessions.RenewToken(ctx); err != nil { // as before oneseat
 		fail(w, r, err)
 		return
 	}
@@ -128,8 +129,8 @@ func (a *App) signIn(w http.ResponseWriter, r *http.Request) {
 		fail(w, r, err)
 		return
 	}
-	a.sessions.Put(ctx, "account", account) // as ever
-	if !a.users.Verify(account, password) { // changed meanwhile: too late for that to end this session
+	a.sessions.Put(ctx, "account", account) // as before oneseat
+	if !a.users.Verify(account, password) { // it was changed in between, and that change came too early to end this session
 		a.signOut(w, r)
 		return
 	}
@@ -141,7 +142,7 @@ func (a *App) signOut(w http.ResponseWriter, r *http.Request) {
 		fail(w, r, err)
 		return
 	}
-	if err := a.sessions.Destroy(r.Context()); err != nil { // as ever
+	if err := a.sessions.Destroy(r.Context()); err != nil { // as before oneseat
 		fail(w, r, err)
 		return
 	}
@@ -154,7 +155,7 @@ func (a *App) changePassword(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "That is not the current password. Nothing was changed.", http.StatusUnprocessableEntity)
 		return
 	}
-	r = r.WithContext(context.WithoutCancel(r.Context())) // all of it, even if the browser goes away
+	r = r.WithContext(context.WithoutCancel(r.Context())) // everything is done, even if the browser goes away
 	cause := oneseat.EndOptions{Reason: oneseat.ReasonCredentialsChanged, By: session.ID}
 	if _, err := a.seats.EndOthers(r.Context(), session.Account, session.ID, cause); err != nil {
 		fail(w, r, err)
@@ -164,7 +165,7 @@ func (a *App) changePassword(w http.ResponseWriter, r *http.Request) {
 		fail(w, r, err)
 		return
 	}
-	if err := a.sessions.RenewToken(r.Context()); err != nil { // as ever
+	if err := a.sessions.RenewToken(r.Context()); err != nil { // as before oneseat
 		fail(w, r, err)
 		return
 	}
@@ -175,7 +176,7 @@ func (a *App) members(w http.ResponseWriter, r *http.Request) {
 	fmt.Fprintf(w, "Hello %s. Your note: %s", who(r), a.sessions.GetString(r.Context(), "note"))
 }
 
-// note keeps in the scs session what the visitor says, as applications do.
+// note keeps the visitor's text in the scs session, as applications do.
 func (a *App) note(w http.ResponseWriter, r *http.Request) {
 	a.sessions.Put(r.Context(), "note", r.PostFormValue("note"))
 	http.Redirect(w, r, "/", http.StatusSeeOther)

@@ -21,7 +21,7 @@ import (
 	"github.com/oneseat/oneseat/store/memstore"
 )
 
-// world is the application, and what it was before oneseat came, on the same
+// world is the application, and the application as it was before oneseat, on the same
 // scs sessions.
 type world struct {
 	*webtest.Site
@@ -32,7 +32,7 @@ type world struct {
 
 var names = []string{"ada", "grace", "42", "7d9f3c5e-2b1a-4e8f-9c6d-0a1b2c3d4e5f", "ada@example.org", "org:7/üser 9"}
 
-// overBoth runs a test over both carriers of the token.
+// overBoth runs a test with each of the two carriers.
 func overBoth(t *testing.T, installed time.Time, c oneseat.Config, f func(t *testing.T, w *world)) {
 	for name, carrier := range map[string]func(*scs.SessionManager) oneseathttp.Carrier{
 		"a cookie of its own": func(*scs.SessionManager) oneseathttp.Carrier { return oneseathttp.Carrier{} },
@@ -69,7 +69,7 @@ func open(t *testing.T, installed time.Time, c oneseat.Config, carrier func(*scs
 	return w
 }
 
-// kept is what the scs store holds for a token now.
+// kept returns what the scs store holds for a token now.
 func (w *world) kept(t *testing.T, token, key string) string {
 	t.Helper()
 	ctx, err := w.sessions.Load(t.Context(), token)
@@ -79,7 +79,7 @@ func (w *world) kept(t *testing.T, token, key string) string {
 	return w.sessions.GetString(ctx, key)
 }
 
-// live is how many sessions the account has.
+// live returns the sessions of the account.
 func (w *world) live(t *testing.T, account string) []oneseat.Session {
 	t.Helper()
 	all, err := w.Seats.Sessions(t.Context(), account)
@@ -119,7 +119,7 @@ func TestPromise06AnOlderSessionIsSeatedOnItsFirstRequest(t *testing.T) {
 		}
 		phone.SignIn("ada")
 		laptop.Want("/", 401, "displaced")
-		copied.Get("/") // whatever is answered, it gets no seat
+		copied.Get("/") // whatever the answer is, it gets no seat
 		if all := w.live(t, "ada"); len(all) != 1 || all[0].Device.Label != "Safari on iPhone" {
 			t.Fatalf("live: %+v", all)
 		}
@@ -137,7 +137,7 @@ func TestAnOlderSessionNeverEndsALaterSignIn(t *testing.T) {
 		laptop.Want("/", 401, "no_session")
 		phone.Want("/", 200, "Hello ada")
 		phone.Post("/logout", 303)
-		laptop.Want("/", 401, "no_session") // nor does it come in by the door that is free now
+		laptop.Want("/", 401, "no_session") // and it does not come in now that the seat is free
 	})
 }
 
@@ -167,9 +167,9 @@ func TestAfterItsDayNoOlderSessionIsSeated(t *testing.T) {
 	})
 }
 
-// A request of the first browser is under way when the account signs in
-// elsewhere. It takes no notice, and scs writes its session after that: by the
-// handler itself, and once more with the answer.
+// A request of the first browser is under way when the account signs in elsewhere. The
+// handler ignores that, and scs writes its session afterwards: once by the handler, and
+// once more with the answer.
 func TestPromise14ALateWriteOfAnEndedSessionNeverBringsItBack(t *testing.T) {
 	overBoth(t, time.Now().Add(time.Hour), oneseat.Config{}, func(t *testing.T, w *world) {
 		begun, goOn := make(chan struct{}), make(chan struct{})
@@ -202,7 +202,7 @@ func TestPromise14ALateWriteOfAnEndedSessionNeverBringsItBack(t *testing.T) {
 		laptop.Want("/", 401, "displaced")
 		phone.Want("/", 200, "Hello ada")
 
-		// Nor does it help to drop oneseat's cookie, as if the session were older.
+		// It does not help to drop oneseat's cookie, as if the session were older.
 		bare := w.Browser(webtest.Laptop)
 		bare.Plant("session", laptop.Cookie("session"))
 		bare.Want("/", 401)
@@ -233,8 +233,8 @@ func TestALateWriteDoesNotUndoASignOut(t *testing.T) {
 	})
 }
 
-// ownCookie opens the application with the carrier that it recommends, for what
-// the other cannot promise.
+// ownCookie opens the application with the carrier that it recommends, for promises
+// that the other carrier cannot keep.
 func ownCookie(t *testing.T, installed time.Time) *world {
 	t.Helper()
 	return open(t, installed, oneseat.Config{}, func(*scs.SessionManager) oneseathttp.Carrier { return oneseathttp.Carrier{} })
@@ -258,7 +258,7 @@ func TestALateWriteOfTheSameBrowserCostsItNothing(t *testing.T) {
 			if _, _, err := w.sessions.Commit(late); err != nil { // and ends,
 				t.Fatal(err)
 			}
-			b.Plant("session", old) // its cookie arriving last
+			b.Plant("session", old) // its cookie arrives last
 			b.Want("/", 200, "Hello ada")
 		})
 	}
@@ -283,7 +283,7 @@ func TestTabsThatComeAtOnceWithAnOlderSessionShareItsSeat(t *testing.T) {
 	if in.Load() == 0 {
 		t.Error("no tab got in")
 	}
-	b.Want("/", 200, "Hello ada") // each of them, when it is loaded again
+	b.Want("/", 200, "Hello ada") // each page, when it is loaded again
 	if n := len(w.live(t, "ada")); n != 1 {
 		t.Errorf("%d sessions", n)
 	}
@@ -291,7 +291,7 @@ func TestTabsThatComeAtOnceWithAnOlderSessionShareItsSeat(t *testing.T) {
 
 func TestPromise14TheSurvivorsPublicIDPlantedAnywhereIsRefused(t *testing.T) {
 	overBoth(t, time.Now().Add(time.Hour), oneseat.Config{}, func(t *testing.T, w *world) {
-		w.app.mux.HandleFunc("POST /keep", func(rw http.ResponseWriter, r *http.Request) { // an application that keeps anything
+		w.app.mux.HandleFunc("POST /keep", func(rw http.ResponseWriter, r *http.Request) { // an application that keeps something
 			w.sessions.Put(r.Context(), r.PostFormValue("key"), r.PostFormValue("value"))
 		})
 		laptop, phone := w.Browser(webtest.Laptop), w.Browser(webtest.Phone)

@@ -9,10 +9,10 @@ import (
 	"github.com/oneseat/oneseat/oneseathttp"
 )
 
-// InSession carries oneseat's token inside the scs session, for an application
-// whose clients can hold nothing but the token of scs. See the package comment
-// for what it costs: two requests of one browser that overlap may cost that
-// browser a sign-in. It never gives one away.
+// InSession carries oneseat's token inside the scs session, for an application whose
+// clients can hold only the token of scs. The package comment says what it costs. Two
+// requests of one browser that overlap may sign that browser out. They never sign
+// another one in.
 func InSession(sessions *scs.SessionManager) oneseathttp.Carrier {
 	const key = "oneseat"
 	return oneseathttp.Carrier{

@@ -1,5 +1,5 @@
-// Package streamapp is a site whose accounts sign in on several devices and
-// watch on fewer: what docs/howto/streams.md shows.
+// Package streamapp is a site whose accounts sign in on several devices and watch on
+// fewer. docs/howto/streams.md shows it.
 package streamapp
 
 import (
@@ -10,12 +10,13 @@ import (
 	"github.com/oneseat/oneseat/oneseathttp/stream"
 )
 
-// Config is five devices signed in, two watching.
+// Config allows five devices signed in, and two watching.
 func Config() oneseat.Config {
 	return oneseat.Config{Limit: 5, Streams: 2}
 }
 
-// New returns the site. checkPassword is the application's: "" for a wrong one.
+// New returns the site. checkPassword is the application's: it returns the account, or
+// "" for a wrong password.
 func New(seats *oneseat.Registry, checkPassword func(r *http.Request) string) (http.Handler, error) {
 	guard, err := oneseathttp.New(seats, oneseathttp.Config{SignInPath: "/login"})
 	if err != nil {
@@ -38,7 +39,7 @@ func New(seats *oneseat.Registry, checkPassword func(r *http.Request) string) (h
 
 	livestream := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if _, ok := oneseathttp.NewEndless(w, r, "text/plain", []byte("a picture\n")); ok {
-			<-r.Context().Done() // a real one would go on
+			<-r.Context().Done() // a real stream would go on
 		}
 	})
 	streams := stream.New(seats, guard)

@@ -12,8 +12,8 @@ import (
 	"github.com/oneseat/oneseat/store/memstore"
 )
 
-// start takes a stream for a browser's player, and returns its id, or the status
-// of the refusal.
+// start starts a stream for a browser's player. It returns the stream's id, or the
+// status of the refusal and the ids of the streams that play.
 func start(t *testing.T, b *webtest.Browser, instead string) (id string, status int, playing []string) {
 	t.Helper()
 	resp := b.Do(http.MethodPost, "/oneseat/stream/start", url.Values{"player": {"a random id, kept by the tab"}, "instead": {instead}})

@@ -1,5 +1,4 @@
-// Package testedapp is a small application whose tests are the point: see
-// docs/howto/testing.md.
+// Package testedapp is a small application for its tests: see docs/howto/testing.md.
 package testedapp
 
 import (
@@ -18,7 +17,7 @@ func New(seats *oneseat.Registry) (http.Handler, error) {
 	}
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /login", func(w http.ResponseWriter, r *http.Request) {
-		// A test signs in as anybody. Yours checks a password here.
+		// A test signs in as any account. Yours checks a password here.
 		if _, err := guard.SignIn(w, r, r.PostFormValue("account")); err != nil {
 			guard.RefuseSignIn(w, r, err, "/")
 			return

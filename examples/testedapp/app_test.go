@@ -33,13 +33,13 @@ func serve(t *testing.T, store oneseat.Store, c oneseat.Config) (url string) {
 	}
 	server := httptest.NewServer(app)
 	t.Cleanup(func() {
-		_ = seats.Close() // first: it ends the requests that server.Close would wait for
+		_ = seats.Close() // first, because it ends the requests that server.Close would wait for
 		server.Close()
 	})
 	return server.URL
 }
 
-// newBrowser has cookies of its own.
+// newBrowser returns a client with cookies of its own.
 func newBrowser(t *testing.T) *http.Client {
 	t.Helper()
 	jar, err := cookiejar.New(nil)
@@ -96,7 +96,7 @@ func TestAfterAnHourUnusedASessionHasEnded(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		defer seats.Close() // inside the bubble: a test there ends when its goroutines have
+		defer seats.Close() // inside the bubble, because a test there ends when its goroutines have ended
 		grant, err := seats.SignIn(t.Context(), "ada", oneseat.SignInRequest{})
 		if err != nil {
 			t.Fatal(err)
@@ -116,10 +116,10 @@ type clock struct{ passed atomic.Int64 }
 
 func (c *clock) move(by time.Duration) { c.passed.Add(int64(by)) }
 
-// store is the clock of the store: it decides what has timed out.
+// store is the clock of the store. It decides what has timed out.
 func (c *clock) store() time.Time { return start.Add(time.Duration(c.passed.Load())) }
 
-// node is the clock of the registry: it decides how long memory is believed.
+// node is the clock of the registry. It decides how long memory is believed.
 func (c *clock) node() (wall time.Time, monotonic time.Duration) {
 	return c.store(), time.Duration(c.passed.Load())
 }
@@ -138,7 +138,7 @@ func TestADayAfterTheSignInOneSignsInAgain(t *testing.T) {
 	}
 }
 
-// outage is a store that answers nothing while it is down.
+// outage is a store that gives no answer while it is down.
 type outage struct {
 	oneseat.Store
 	down atomic.Bool

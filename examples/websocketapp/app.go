@@ -1,6 +1,6 @@
-// Package websocketapp echoes over a WebSocket (coder/websocket) behind a guard.
-// When the session ends, the client gets a close frame that says why, and the
-// connection is closed.
+// Package websocketapp echoes over a WebSocket (coder/websocket) behind a guard. When
+// the session ends, the client gets a close frame that says why, and the connection is
+// closed.
 package websocketapp
 
 import (
@@ -14,8 +14,8 @@ import (
 	"github.com/oneseat/oneseat/oneseathttp"
 )
 
-// New returns the application. Its sign-in believes everybody: yours verifies a
-// password first.
+// New returns the application. Its sign-in verifies nothing. Yours verifies a password
+// first.
 func New(seats *oneseat.Registry) (http.Handler, error) {
 	guard, err := oneseathttp.New(seats, oneseathttp.Config{SignInPath: "/login"})
 	if err != nil {
@@ -34,20 +34,20 @@ func New(seats *oneseat.Registry) (http.Handler, error) {
 }
 
 func echo(w http.ResponseWriter, r *http.Request) {
-	conn, err := websocket.Accept(w, r, nil) // refuses other sites' pages by itself
+	conn, err := websocket.Accept(w, r, nil) // it refuses pages of other sites by itself
 	if err != nil {
-		return // it has answered
+		return // Accept has answered
 	}
 	defer conn.CloseNow()
-	oneseathttp.OnCut(r, func(cause error) { _ = conn.Close(goodbye(cause)) }) // within a second; then it is closed anyway
+	oneseathttp.OnCut(r, func(cause error) { _ = conn.Close(goodbye(cause)) }) // within a second; then it is closed in any case
 
-	// Not the request's context: the library drops the connection when that
-	// ends, and the close frame would never be sent.
+	// This is not the request's context. The library drops the connection when its
+	// context ends, and then the close frame would not be sent.
 	ctx := context.WithoutCancel(r.Context())
 	for {
 		kind, message, err := conn.Read(ctx)
 		if err != nil {
-			return // closed, by either side
+			return // one of the two sides has closed it
 		}
 		if err := conn.Write(ctx, kind, message); err != nil {
 			return
@@ -55,10 +55,10 @@ func echo(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// goodbye is what the close frame says.
+// goodbye returns what the close frame says.
 func goodbye(cause error) (websocket.StatusCode, string) {
 	if over, ok := errors.AsType[*oneseat.EndedError](cause); ok {
 		return websocket.StatusPolicyViolation, string(over.Ending.Reason)
 	}
-	return websocket.StatusTryAgainLater, "" // closing down, or the store does not answer
+	return websocket.StatusTryAgainLater, "" // the site is closing down, or the store does not answer
 }

@@ -1,4 +1,4 @@
-// Package chiapp is an application on chi: what docs/howto/chi.md shows.
+// Package chiapp is an application on chi. docs/howto/chi.md shows it.
 package chiapp
 
 import (
@@ -21,7 +21,7 @@ func New(seats *oneseat.Registry, users *accounts.Table) (http.Handler, error) {
 		return nil, err
 	}
 	r := chi.NewRouter()
-	r.Use(middleware.Recoverer, middleware.Compress(5)) // around the guard: what has an Unwrap
+	r.Use(middleware.Recoverer, middleware.Compress(5)) // around the guard, because their writers have Unwrap
 	r.Use(http.NewCrossOriginProtection().Handler, guard.Wrap)
 	r.Get("/login", func(w http.ResponseWriter, r *http.Request) {
 		if e, ok := oneseat.EndingFrom(r.Context()); ok {

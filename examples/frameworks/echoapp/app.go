@@ -1,4 +1,4 @@
-// Package echoapp is an application on echo: what docs/howto/echo.md shows.
+// Package echoapp is an application on echo. docs/howto/echo.md shows it.
 package echoapp
 
 import (

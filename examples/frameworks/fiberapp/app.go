@@ -1,5 +1,5 @@
-// Package fiberapp is an application on fiber: what docs/howto/fiber.md shows.
-// fiber stands on fasthttp, whose requests no guard can cut.
+// Package fiberapp is an application on fiber. docs/howto/fiber.md shows it. fiber is
+// built on fasthttp, whose requests no guard can cut.
 package fiberapp
 
 import (
@@ -19,8 +19,9 @@ import (
 	"github.com/oneseat/oneseat/oneseathttp"
 )
 
-// New returns the application by itself, over the registry: it asks whose session
-// it is and holds what goes on, and has neither the guard's pages nor its script.
+// New returns the application by itself, over the registry. It asks which session a
+// request belongs to, and holds what goes on. It has neither the guard's pages nor its
+// script.
 func New(seats *oneseat.Registry, users *accounts.Table) *fiber.App {
 	app := fiber.New()
 	app.Post("/login", func(c fiber.Ctx) error {
@@ -58,7 +59,7 @@ func New(seats *oneseat.Registry, users *accounts.Table) *fiber.App {
 			defer context.AfterFunc(ctx, func() { _ = conn.Close() })() // a write may be waiting
 			defer func() {
 				if ctx.Err() != nil {
-					_ = conn.Close() // before fiber writes the end of the answer, or it would look complete
+					_ = conn.Close() // before fiber writes the end of the answer, which would make it look complete
 				}
 			}()
 			for n := 1; ctx.Err() == nil; n++ {
@@ -80,9 +81,9 @@ const cookie = "seat"
 
 type sessionKey struct{}
 
-// Behind returns a handler that has a guard in front of an application which is
-// served in this process, and reached by dial. The application is told who is
-// asking in the header X-Account, and by nobody else.
+// Behind returns a handler with a guard in front of an application that is served in
+// this process and reached by dial. The application gets the account in the header
+// X-Account, from the guard only.
 func Behind(seats *oneseat.Registry, users *accounts.Table, dial func() (net.Conn, error)) (http.Handler, error) {
 	guard, err := oneseathttp.New(seats, oneseathttp.Config{SignInPath: "/login"})
 	if err != nil {

@@ -53,7 +53,7 @@ func TestBehindAGuardTheSecondSignInStopsTheFirstOnesStreamAndItIsToldWhy(t *tes
 		app := fiber.New()
 		app.Get("/", func(c fiber.Ctx) error { return c.SendString("Hello " + c.Get("X-Account")) })
 		app.Get("/live", func(c fiber.Ctx) error {
-			return c.SendStreamWriter(func(w *bufio.Writer) { // knows nothing of sessions
+			return c.SendStreamWriter(func(w *bufio.Writer) { // it knows nothing of sessions
 				_, _ = w.WriteString("picture 1\npicture 2\n")
 				for w.Flush() == nil {
 					_, _ = w.WriteString("picture\n")

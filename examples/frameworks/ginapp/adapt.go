@@ -9,8 +9,8 @@ import (
 	"github.com/gin-gonic/gin"
 )
 
-// Adapt makes a middleware of net/http one of gin's. Handlers after it write to
-// the writer that the middleware gives them: an adapter that keeps gin's own
+// Adapt makes a middleware of gin out of one of net/http. Handlers after it write to
+// the writer that the middleware gives them. An adapter that kept gin's own writer
 // would lead them past the guard, and nothing could be cut.
 func Adapt(m func(http.Handler) http.Handler) gin.HandlerFunc {
 	return func(c *gin.Context) {
@@ -26,7 +26,7 @@ func Adapt(m func(http.Handler) http.Handler) gin.HandlerFunc {
 	}
 }
 
-// writer is gin's writer, for the status and the size, and sends through to.
+// writer is gin's writer for the status and the size, and sends through to.
 type writer struct {
 	gin.ResponseWriter
 	to http.ResponseWriter

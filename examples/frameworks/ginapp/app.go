@@ -1,4 +1,4 @@
-// Package ginapp is an application on gin: what docs/howto/gin.md shows.
+// Package ginapp is an application on gin. docs/howto/gin.md shows it.
 package ginapp
 
 import (

@@ -1,11 +1,11 @@
-// Package accounts stands for the table of users that an application has: who
-// there is, and with which password. It keeps passwords as they are, in memory,
-// so that the examples are short. Yours keeps hashes, of argon2id for example.
+// Package accounts stands for the table of users that an application has, with their
+// passwords. It keeps passwords as they are, in memory, so that the examples are short.
+// Yours keeps hashes, of argon2id for example.
 package accounts
 
 import "sync"
 
-// Table is who may sign in. The zero Table knows nobody. It is safe for
+// Table has the accounts that may sign in. The zero Table has none. It is safe for
 // concurrent use.
 type Table struct {
 	mu        sync.Mutex
@@ -29,7 +29,7 @@ func (t *Table) Verify(account, password string) bool {
 	return ok && is == password
 }
 
-// Change gives the account another password, if current is the one it has.
+// Change gives the account another password, if current is the one that it has.
 func (t *Table) Change(account, current, next string) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()

@@ -1,6 +1,5 @@
-// Package webtest lets tests of the examples visit them as browsers do: over
-// real connections, each browser with cookies of its own. It knows nothing of
-// any example.
+// Package webtest lets tests of the examples visit them as browsers do: over real
+// connections, each browser with cookies of its own. It knows nothing of any example.
 package webtest
 
 import (
@@ -17,7 +16,7 @@ import (
 	"github.com/oneseat/oneseat"
 )
 
-// What the two devices of most tests say of themselves.
+// These are the User-Agents of the two devices of most tests.
 const (
 	Laptop = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"
 	Phone  = "Mozilla/5.0 (iPhone; CPU iPhone OS 18_0 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/18.0 Mobile/15E148 Safari/604.1"
@@ -46,15 +45,15 @@ func Open(t *testing.T, store oneseat.Store, c oneseat.Config, app func(*oneseat
 	s := &Site{Server: httptest.NewServer(h), Seats: seats, t: t}
 	s.Config.ErrorLog = slog.NewLogLogger(c.Logger.Handler(), slog.LevelInfo)
 	t.Cleanup(func() {
-		_ = seats.Close() // first: it ends what is in flight
+		_ = seats.Close() // first, because it ends what is in flight
 		s.CloseClientConnections()
 		s.Close()
 	})
 	return s
 }
 
-// Behind puts a proxy in front of the site, that browsers reach by TLS. front
-// makes the proxy, given the site's address.
+// Behind puts a proxy in front of the site, which browsers reach by TLS. front makes
+// the proxy, given the site's address.
 func (s *Site) Behind(front func(to *url.URL) http.Handler) *Site {
 	s.t.Helper()
 	to, err := url.Parse(s.URL)
@@ -71,7 +70,7 @@ func (s *Site) Behind(front func(to *url.URL) http.Handler) *Site {
 	return f
 }
 
-// Browser has cookies of its own and does not follow redirects.
+// Browser has cookies of its own and follows no redirect.
 type Browser struct {
 	*http.Client
 	Device string // its User-Agent
@@ -79,14 +78,14 @@ type Browser struct {
 	site *Site
 }
 
-// Browser is a new one on the site.
+// Browser returns a new browser on the site.
 func (s *Site) Browser(device string) *Browser {
 	s.t.Helper()
 	jar, err := cookiejar.New(nil)
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	transport := s.Client().Transport.(*http.Transport).Clone() // which trusts the site's certificate
+	transport := s.Client().Transport.(*http.Transport).Clone() // it trusts the site's certificate
 	s.t.Cleanup(transport.CloseIdleConnections)
 	return &Browser{Device: device, site: s, Client: &http.Client{
 		Jar: jar, Transport: transport,
@@ -94,8 +93,7 @@ func (s *Site) Browser(device string) *Browser {
 	}}
 }
 
-// Visit has the browser go on at another site of the same host, with the same
-// cookies.
+// Visit has the browser go on at another site of the same host, with the same cookies.
 func (b *Browser) Visit(s *Site) { b.site = s }
 
 // Do sends one request. form, if not nil, is posted; header holds names and
@@ -151,7 +149,7 @@ func (b *Browser) Want(path string, status int, words ...string) {
 	}
 }
 
-// Post posts a form, of names and values in turn, and wants that status.
+// Post posts a form, given as names and values in turn, and wants that status.
 func (b *Browser) Post(path string, status int, fields ...string) {
 	b.site.t.Helper()
 	form := url.Values{}
@@ -164,12 +162,12 @@ func (b *Browser) Post(path string, status int, fields ...string) {
 	}
 }
 
-// HeadEnds asks for the header of what is endless, and then for something else over
-// the same connection.
+// HeadEnds asks for the header of an answer without an end, and then for something else
+// over the same connection.
 func (b *Browser) HeadEnds(path string) {
 	b.site.t.Helper()
 	one := b.Transport.(*http.Transport).Clone()
-	one.MaxConnsPerHost = 1 // whoever does not end keeps the next one waiting
+	one.MaxConnsPerHost = 1 // a request that does not end keeps the next one waiting
 	defer one.CloseIdleConnections()
 	same := &Browser{Device: b.Device, site: b.site, Client: &http.Client{Jar: b.Jar, Transport: one, Timeout: 2 * time.Minute}}
 	if resp := same.Do(http.MethodHead, path, nil); resp.StatusCode != http.StatusOK {
@@ -185,7 +183,7 @@ func (b *Browser) SignIn(account string) {
 	b.Post("/login", http.StatusSeeOther, "account", account, "password", account)
 }
 
-// Cookie is the value of one of the browser's cookies, or "".
+// Cookie returns the value of one of the browser's cookies, or "".
 func (b *Browser) Cookie(name string) string {
 	for _, c := range b.Jar.Cookies(b.root()) {
 		if c.Name == name {
@@ -195,7 +193,7 @@ func (b *Browser) Cookie(name string) string {
 	return ""
 }
 
-// Plant puts a cookie into the browser, in the place of any of that name.
+// Plant gives the browser a cookie, in the place of any cookie of that name.
 func (b *Browser) Plant(name, value string) {
 	b.Jar.SetCookies(b.root(), []*http.Cookie{{Name: name, Value: value, Path: "/"}})
 }

@@ -1,4 +1,4 @@
-// Package apptest visits the applications of the frameworks: each has to do the
+// Package apptest visits the applications of the frameworks. Each of them has to do the
 // same.
 package apptest
 
