@@ -13,8 +13,8 @@ import (
 	"github.com/chromedp/chromedp"
 )
 
-// profile is a Chromium profile: cookies, connections, storage and locks of its
-// own. Its first tab is blank and keeps it open.
+// profile is a Chromium profile with cookies, connections, storage and locks of its
+// own. Its first tab is blank and keeps the profile open.
 type profile struct {
 	t   *testing.T
 	ctx context.Context
@@ -53,7 +53,7 @@ func (p *profile) tab() *tab {
 	return &tab{p.t, ctx, cancel, ""}
 }
 
-// in is the frame of an origin in this tab's page.
+// in returns the frame of an origin in this tab's page.
 func (b *tab) in(origin string) *tab { return &tab{b.t, b.ctx, b.close, origin} }
 
 // do runs steps, within patience.
@@ -73,8 +73,8 @@ func (b *tab) open(url string) *tab {
 	return b
 }
 
-// eval evaluates an expression, in a world of its own where the page's scripts
-// do not interfere, and decodes what it comes to.
+// eval evaluates an expression and decodes its value. It runs in a world of its own,
+// where the scripts of the page do not interfere.
 func (b *tab) eval(expression string, to any) error {
 	ctx, cancel := context.WithTimeout(b.ctx, patience)
 	defer cancel()
@@ -110,7 +110,8 @@ func (b *tab) eval(expression string, to any) error {
 	return json.Unmarshal(res.Result.Value, to)
 }
 
-// wait waits until a condition holds; a page that is just changing has none.
+// wait waits until a condition holds. While the page changes to another one, none
+// holds.
 func (b *tab) wait(condition string) *tab {
 	b.t.Helper()
 	ok := false
@@ -130,11 +131,11 @@ func tick(b *tab, condition string, ok func() bool) {
 	in = true
 }
 
-// has waits until the page says all of this.
+// has waits until the page says all of these words.
 func (b *tab) has(words ...string) *tab {
 	b.t.Helper()
 	for _, w := range words {
-		quoted, _ := json.Marshal(w) // a string always can be
+		quoted, _ := json.Marshal(w) // a string can always be encoded
 		b.wait(`document.body.innerText.includes(` + string(quoted) + `)`)
 	}
 	return b
@@ -153,7 +154,7 @@ func (b *tab) at(path string) *tab {
 	return b.wait(`location.pathname === "` + path + `" && document.readyState !== "loading"`)
 }
 
-// text is what the page says now.
+// text returns what the page says now.
 func (b *tab) text() string {
 	var s string
 	if err := b.eval(`location.href + "\n" + document.body.innerText`, &s); err != nil {
@@ -162,10 +163,10 @@ func (b *tab) text() string {
 	return s
 }
 
-// click clicks on what is there, once it is there.
+// click clicks on an element, once it is there.
 func (b *tab) click(selector string) *tab {
 	b.t.Helper()
-	quoted, _ := json.Marshal(selector) // a string always can be
+	quoted, _ := json.Marshal(selector) // a string can always be encoded
 	return b.wait(`(() => { const e = document.querySelector(` + string(quoted) + `); e?.click(); return e })()`)
 }
 
@@ -177,20 +178,19 @@ func (b *tab) signIn(site, name string) *tab {
 	return b.watches(name)
 }
 
-// watches waits until the page is the members' page of an account, with its
-// picture there.
+// watches waits until the page is the members' page of an account, with its picture.
 func (b *tab) watches(name string) *tab {
 	b.t.Helper()
 	return b.wait(`document.querySelector("meta[name=account]")?.content === "` + name + `" && document.querySelector(".screen img").naturalWidth > 0`)
 }
 
-// told waits until the tab has been sent to the sign-in page, and told why.
+// told waits until the tab has been sent to the sign-in page, which says why.
 func (b *tab) told(reason string) *tab {
 	b.t.Helper()
 	return b.at("/login").wait(`document.querySelector("[data-reason=` + reason + `]")`)
 }
 
-// as has the tab say that it is some other browser.
+// as makes the tab send the User-Agent of another browser.
 func (b *tab) as(userAgent string) *tab {
 	b.t.Helper()
 	if _, err := chromedp.Call(b.ctx, emulation.SetUserAgentOverride, emulation.SetUserAgentOverrideParams{UserAgent: userAgent}); err != nil {

@@ -23,7 +23,8 @@ func TestPromise10TheFirstDeviceIsSentToTheSignInPageByItselfAndToldWhenAndByWha
 func TestPromise09ALivePictureStopsInTheBrowserWithNoRequestFromIt(t *testing.T) {
 	p := start(t)
 	first := newProfile(t).tab()
-	// Nothing but the picture: no script, and so no request after the first.
+	// The browser shows the picture and runs no script, so it makes no request after
+	// the first.
 	if _, err := chromedp.Call(first.ctx, emulation.SetScriptExecutionDisabled, emulation.SetScriptExecutionDisabledParams{Value: true}); err != nil {
 		t.Fatal(err)
 	}
@@ -33,7 +34,7 @@ func TestPromise09ALivePictureStopsInTheBrowserWithNoRequestFromIt(t *testing.T)
 	if err := chromedp.Listen(first.ctx, func(event any) {
 		switch event := event.(type) {
 		case *network.EventRequestWillBeSent:
-			if !strings.HasSuffix(event.Request.URL, "/icon.svg") { // the tab's icon, which comes when it comes
+			if !strings.HasSuffix(event.Request.URL, "/icon.svg") { // the tab's icon may come at any time
 				requests.Add(1)
 			}
 		case *network.EventLoadingFailed:
@@ -85,7 +86,7 @@ func (b *tab) counted(streams *atomic.Int32) *tab {
 	return b
 }
 
-// locks waits until so many tabs hold or wait for the leader's lock.
+// leaders waits until these numbers of tabs hold the leader's lock and wait for it.
 func (b *tab) leaders(held, pending string) {
 	b.t.Helper()
 	b.wait(`navigator.locks.query().then((q) => q.held.length === ` + held + ` && q.pending.length === ` + pending + `)`)
@@ -98,8 +99,8 @@ func TestSevenTabsOverHTTP1HaveOneStreamAndAllHear(t *testing.T) {
 	var tabs []*tab
 	signedIn := home.tab().signIn(p.url, "ada").open("about:blank")
 	for range 7 {
-		// A browser has six connections to a site: with a stream for each tab
-		// the seventh page would not load, and nor would this one.
+		// A browser has six connections to a site. With a stream for each tab the
+		// seventh page would not load, and this one would not either.
 		b := home.tab().counted(&streams).open(p.url + "/password")
 		tabs = append(tabs, b.wait(`document.querySelector("#current")`))
 	}
@@ -195,7 +196,7 @@ func TestWithScriptsOffGoingBackAfterTheRefusalShowsNoPageOfTheSessionThatHasEnd
 	b.signIn(p.url, "ada").open(p.url + "/").has("Signed in as")
 	p.person().mustSignIn("ada")
 	b.open(p.url + "/password").told("displaced")
-	b.do("back", chromedp.NavigateBack()) // a page from memory would not load
+	b.do("back", chromedp.NavigateBack()) // a page from the browser's memory would not load
 	b.told("displaced")
 }
 
@@ -236,7 +237,7 @@ func TestWhenTheProgramIsRestartedStreamsComeBackAndNothingIsLost(t *testing.T) 
 	b := newProfile(t).tab().signIn(p.url, "ada").open(p.url + "/password")
 	b.leaders("1", "0")
 	h := p.person().mustSignIn("grace")
-	p.stop() // within its time: no stream holds it up
+	p.stop() // it ends in time: no stream holds it up
 	p = restart(t, p.file, p.address())
 	h.at = p
 	h.expect("grace")

@@ -9,9 +9,8 @@ import (
 	"unicode"
 )
 
-// candidates are the characters that some program or other takes for nothing, at
-// the ends of a name or in it: white space, control and formatting characters,
-// combining marks of no width.
+// candidates are the characters that some program ignores in a name or at its ends:
+// white space, control and formatting characters, and combining marks without width.
 func candidates() (all []rune) {
 	for c := rune(1); c <= 0xffff; c++ {
 		if unicode.IsSpace(c) || unicode.In(c, unicode.Cc, unicode.Cf, unicode.Zs, unicode.Zl, unicode.Zp, unicode.White_Space, unicode.Other_Default_Ignorable_Code_Point, unicode.Variation_Selector) {
@@ -27,8 +26,8 @@ func TestACookieThatASiblingHostPlantsInChromiumSignsNobodyIn(t *testing.T) {
 	port := p.address()[strings.LastIndex(p.address(), ":"):]
 	sibling, site := "http://evil.members.test"+port, "http://app.members.test"+port
 
-	// That the token is good under this host, in a cookie that is ours, is seen
-	// without a browser.
+	// Without a browser it is seen that the token is good under this host, in a cookie
+	// of ours.
 	req := p.person().request(http.MethodGet, "/", nil)
 	req.Host = "app.members.test" + port
 	req.Header.Set("Cookie", "__Host-oneseat="+mallory)
@@ -65,7 +64,7 @@ func TestACookieThatASiblingHostPlantsInChromiumSignsNobodyIn(t *testing.T) {
 	}
 
 	sent := 0
-	for batch := range slices.Chunk(candidates(), 40) { // browsers keep some 180 cookies of a site
+	for batch := range slices.Chunk(candidates(), 40) { // browsers keep about 180 cookies of a site
 		var names []string
 		for _, c := range batch {
 			names = append(names, string(c)+"__Host-oneseat", "__Host-oneseat"+string(c), "__Host-"+string(c)+"oneseat")
@@ -84,7 +83,7 @@ func TestACookieThatASiblingHostPlantsInChromiumSignsNobodyIn(t *testing.T) {
 		if who != "" {
 			t.Errorf("one of %+q shows the page of %q", names, who)
 		}
-		for i, name := range names { // forgotten, before the next
+		for i, name := range names { // they are forgotten before the next batch
 			names[i] = name + "=; max-age=0; domain=members.test; path=/; ignored"
 		}
 		plant(names)

@@ -1,6 +1,6 @@
-// Package e2e proves what oneseat promises on the real thing: the program
-// "oneseat demo", run as its users run it, with Chromium in front of it.
+// Package e2e proves what oneseat promises with the program itself: "oneseat demo", run
+// as its users run it, with Chromium in front of it.
 //
-// It has tests only. It knows the program by its command line, its pages and the
-// layout of its database, and imports nothing of it.
+// It has tests only. It knows the program by its command line, its pages and the layout
+// of its database, and imports nothing of it.
 package e2e

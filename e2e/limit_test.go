@@ -10,7 +10,7 @@ import (
 	"github.com/chromedp/chromedp"
 )
 
-// fillIn signs in by the form, and leaves it to the caller where that leads.
+// fillIn signs in by the form. The caller says where that leads.
 func (b *tab) fillIn(url, name string) *tab {
 	b.t.Helper()
 	b.open(url + "/login")
@@ -18,7 +18,7 @@ func (b *tab) fillIn(url, name string) *tab {
 	return b
 }
 
-// asProgram has a request say that no person would see the answer.
+// asProgram makes a request say that no person would see the answer.
 func asProgram(req *http.Request) *http.Request {
 	req.Header.Set("Accept", "application/json")
 	return req
@@ -29,7 +29,7 @@ func TestWhoIsAskedSignsTheOtherOutAndContinuesHere(t *testing.T) {
 	first := newProfile(t).tab().as(iPhone).signIn(p.url, "ada").watches("ada")
 	second := newProfile(t).tab().fillIn(p.url, "ada")
 	second.has("in use on another device", "Safari on iPhone", "Sign out there and continue here", "Cancel")
-	first.watches("ada") // nothing has happened to it
+	first.watches("ada") // its session is not touched
 
 	second.click("button[name=cancel]").has("Sign in")
 	first.watches("ada")
@@ -92,5 +92,5 @@ func TestOnlySoManyWatchAndTheOtherIsAskedAndTold(t *testing.T) {
 
 	second.open(p.url + "/").watches("ada") // a reload is no second stream
 	second.open(p.url + "/password").has("Change the password")
-	first.open(p.url + "/").watches("ada") // given back: there is room
+	first.open(p.url + "/").watches("ada") // the stream was stopped, so one is free
 }

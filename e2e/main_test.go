@@ -15,20 +15,20 @@ import (
 	"github.com/chromedp/chromedp"
 )
 
-// patience is how long anything may take before a test is told that it hangs:
-// long, because the machine may be busy; nothing waits for it to pass.
+// patience is how long something may take before a test calls it hanging. It is long
+// because the machine may be busy. No test waits for it to pass.
 const patience = 2 * time.Minute
 
 var screenshots = flag.String("screenshots", "", "write pictures of all pages to this directory")
 
-// lab is what the tests share: the program, built once, and one Chromium, in
+// lab is what the tests share. It has the program, built once, and one Chromium, in
 // which every profile has cookies, connections, storage and locks of its own.
 type lab struct {
 	program string
 	scratch string
 
 	chromium func() (context.Context, error)
-	close    []func() // in the opposite order
+	close    []func() // called in the opposite order
 }
 
 var the = &lab{}
@@ -53,7 +53,7 @@ func (l *lab) open() error {
 		return err
 	}
 	l.scratch = dir
-	l.close = append(l.close, func() { _ = os.RemoveAll(dir) }) // a browser's last words may come late; it is the system's temporary directory
+	l.close = append(l.close, func() { _ = os.RemoveAll(dir) }) // in the system's temporary directory; the browser may still be writing a last file
 	l.program = filepath.Join(dir, "oneseat")
 	build := exec.Command("go", "build", "-o", l.program, "./cmd/oneseat")
 	build.Dir = ".."
@@ -81,7 +81,7 @@ func (l *lab) startChromium() (context.Context, error) {
 		chromedp.Flag("disable-quic", true), chromedp.Flag("disable-background-networking", true),
 		chromedp.Flag("disable-component-update", true), chromedp.Flag("disable-sync", true),
 		chromedp.Flag("disable-dev-shm-usage", true), chromedp.Flag("lang", "en-GB"),
-		chromedp.Flag("host-resolver-rules", "MAP *.members.test 127.0.0.1"), // hosts of one site
+		chromedp.Flag("host-resolver-rules", "MAP *.members.test 127.0.0.1"), // these are hosts of one site
 	)
 	ctx, cancel := chromedp.NewContext(alloc)
 	l.close = append(l.close, stop, cancel)

@@ -17,7 +17,7 @@ import (
 	"testing"
 	"time"
 
-	_ "modernc.org/sqlite" // to do to the demo's file what operators do
+	_ "modernc.org/sqlite" // for what operators do to the demo's file
 
 	"github.com/oneseat/oneseat/internal/testservers"
 )
@@ -29,7 +29,7 @@ type program struct {
 	url    string // of the site
 	stage  string // of the stage
 	cmd    *exec.Cmd
-	said   sync.WaitGroup // whoever reads its output
+	said   sync.WaitGroup // the goroutines that read its output
 	errors bytes.Buffer   // its standard error; read it after said.Wait
 	over   sync.Once
 }
@@ -41,7 +41,7 @@ func start(t *testing.T, args ...string) *program {
 	return restart(t, filepath.Join(t.TempDir(), "demo.db"), fmt.Sprint("127.0.0.1:", testservers.FreePort(t)), args...)
 }
 
-// restart runs it on a database and at an address.
+// restart runs the program on a database and at an address.
 func restart(t *testing.T, file, address string, args ...string) *program {
 	t.Helper()
 	p := &program{t: t, file: file}
@@ -79,8 +79,7 @@ func urlIn(line string) string {
 	return ""
 }
 
-// stop ends the program as an operator does, and expects it to have had nothing
-// to complain of.
+// stop ends the program as an operator does, and expects that it has logged no error.
 func (p *program) stop() {
 	p.over.Do(func() {
 		if err := p.cmd.Process.Signal(syscall.SIGTERM); err != nil {
@@ -96,10 +95,10 @@ func (p *program) stop() {
 	})
 }
 
-// address is where it listens.
+// address returns where the program listens.
 func (p *program) address() string { return strings.TrimPrefix(p.url, "http://") }
 
-// sql does something to the database behind the program's back.
+// sql changes the database without the program's knowledge.
 func (p *program) sql(statements ...string) {
 	p.t.Helper()
 	db := p.open()
@@ -122,8 +121,8 @@ func (p *program) open() *sql.DB {
 	return db
 }
 
-// person is somebody with a browser of their own, without the browser: cookies,
-// connections, and eyes for redirects.
+// person is a client with cookies and connections of its own that follows no redirect:
+// a browser without the browser.
 type person struct {
 	t      *testing.T
 	at     *program
@@ -143,7 +142,7 @@ func (p *program) person() *person {
 	}}
 }
 
-// answer is what came back, whole.
+// answer is what came back, read to its end.
 type answer struct {
 	status   int
 	location string
@@ -189,7 +188,7 @@ func (h *person) post(path string, pairs ...string) answer {
 	return h.send(h.request(http.MethodPost, path, form))
 }
 
-// signIn signs in and returns the status: 303 is in.
+// signIn signs in and returns the status. 303 means signed in.
 func (h *person) signIn(name, password string) int {
 	return h.post("/login", "username", name, "password", password).status
 }
@@ -203,7 +202,7 @@ func (h *person) mustSignIn(name string) *person {
 	return h
 }
 
-// account is whose members' page the person sees, or "".
+// account returns the account whose members' page the person sees, or "".
 func (h *person) account() string {
 	_, rest, ok := strings.Cut(h.get("/").body, `<meta name="account" content="`)
 	if !ok {
@@ -213,7 +212,7 @@ func (h *person) account() string {
 	return name
 }
 
-// expect checks whose page the person sees.
+// expect fails the test unless the person sees the page of this account.
 func (h *person) expect(want string) {
 	h.t.Helper()
 	if got := h.account(); got != want {
@@ -221,7 +220,7 @@ func (h *person) expect(want string) {
 	}
 }
 
-// token is the session cookie's value.
+// token returns the value of the session cookie.
 func (h *person) token() string {
 	at, err := url.Parse(h.at.url)
 	if err != nil {
@@ -235,7 +234,7 @@ func (h *person) token() string {
 	return ""
 }
 
-// stream opens an endless answer.
+// stream opens an answer without an end.
 func (h *person) stream(path string) io.Reader {
 	h.t.Helper()
 	endless := *h.client
@@ -252,7 +251,7 @@ func (h *person) stream(path string) io.Reader {
 	return res.Body
 }
 
-// until waits for a condition that is looked at again and again.
+// until looks at a condition again and again until it is true.
 func until(t *testing.T, what string, ok func() bool) {
 	t.Helper()
 	tick := time.NewTicker(40 * time.Millisecond)
@@ -270,7 +269,7 @@ func until(t *testing.T, what string, ok func() bool) {
 	}
 }
 
-// whole reads a stream to its end and says what was wrong with that.
+// whole reads a stream to its end. It returns the error in words, or "".
 func whole(body io.Reader) string {
 	if _, err := io.Copy(io.Discard, body); err != nil {
 		return err.Error()

@@ -13,25 +13,26 @@ import (
 	"testing"
 )
 
-// What the tutorial promised, and what its readers complained of, one by one.
-// Those about browsers (7, 9, 10, 15) are in browsers_test.go as well, in Chromium,
+// These are the promises of the tutorial, and what its readers complained of, one by
+// one. Those about browsers (7, 9, 10, 15) are also in browsers_test.go, in Chromium
 // and on the stage. What the program cannot show is proven over real connections
-// elsewhere, under the same names: a handler mounted wrongly (13) in oneseathttp,
-// applications with scs and gorilla, and sessions older than oneseat (6, 14), in
-// examples/.
+// elsewhere, under the same names: a handler that is mounted wrongly (13) in
+// oneseathttp; applications with scs and gorilla, and sessions older than oneseat (6,
+// 14), in examples/.
 
 func TestPromise01ASecondSignInEndsTheFirstAtThatMomentAndTheOrderOfSignInsDecides(t *testing.T) {
 	t.Parallel()
 	p := start(t)
 	first, second := p.person().mustSignIn("ada"), p.person()
 	first.expect("ada")
-	second.mustSignIn("ada") // and asks for nothing
+	second.mustSignIn("ada") // and makes no request after that
 	for range 5 {
 		first.expect("")
 	}
 	second.expect("ada")
 
-	// The first signs in again, and the second, who asks flat out, is out.
+	// The first browser signs in again, and the second one, which makes requests all
+	// the time, is signed out.
 	first.mustSignIn("ada")
 	for range 5 {
 		second.expect("")
@@ -107,7 +108,7 @@ func TestPromise03SignOutFreesTheSeatAlsoWhileFiveTabsReloadAndNotThatOfAnother(
 		tabs.Wait()
 		first.expect("")
 		second.mustSignIn("ada").expect("ada")
-		if a := first.post("/logout"); a.status != http.StatusSeeOther { // nobody's
+		if a := first.post("/logout"); a.status != http.StatusSeeOther { // a browser without a session
 			t.Errorf("a second sign-out got %d", a.status)
 		}
 		second.expect("ada")
@@ -182,7 +183,7 @@ func TestPromise05AStoredSessionThatHasVanishedIsASignInPageAndSigningInAgainWor
 	}
 }
 
-// signInPage expects a person to be a visitor like any other.
+// signInPage expects a browser to be like that of any new visitor.
 func signInPage(t *testing.T, h *person) {
 	t.Helper()
 	if a := h.get("/"); a.status != http.StatusOK && a.status != http.StatusSeeOther || strings.Contains(a.body, `name="account"`) {
@@ -201,7 +202,7 @@ func TestPromise05RowsThatVanishWhileItRunsDisturbNobody(t *testing.T) {
 	p := start(t)
 	h := p.person().mustSignIn("ada")
 	p.sql(`DELETE FROM oneseat_rosters WHERE account = 'ada'`)
-	h.get("/") // answered from memory, for up to a minute, or refused; never an error
+	h.get("/") // answered from memory for up to a minute, or refused; never an error
 	h.get("/oneseat/devices")
 	h.mustSignIn("ada").expect("ada")
 	other := p.person().mustSignIn("ada")
@@ -215,10 +216,10 @@ func TestPromise05RowsThatVanishWhileItRunsDisturbNobody(t *testing.T) {
 func TestPromise06AnAccountNeverSeenAndSessionsOlderThanTheInstallationWork(t *testing.T) {
 	t.Parallel()
 	p := start(t)
-	h := p.person().mustSignIn("alan") // nobody has, before
+	h := p.person().mustSignIn("alan") // nobody has signed in as alan before
 	h.expect("alan")
 	p.stop()
-	// Accounts and cookies there were before; oneseat's tables there were not.
+	// Accounts and cookies were there before. oneseat's tables were not.
 	p.sql(`DROP VIEW IF EXISTS signed_in`, `DROP VIEW IF EXISTS history`, `DROP VIEW IF EXISTS oneseat_recount`)
 	db := p.open()
 	rows, err := db.QueryContext(t.Context(), `SELECT name FROM sqlite_master WHERE type = 'table' AND name LIKE 'oneseat_%'`)
@@ -270,7 +271,7 @@ func TestPromise08AChangeOfPasswordGivesThisBrowserANewSecretAndEndsTheOthers(t 
 	p := start(t, "--limit", "2")
 	mine, other := p.person().mustSignIn("ada"), p.person().mustSignIn("ada")
 	old := mine.token()
-	// Four more tabs of this browser are being loaded all the while.
+	// Meanwhile this browser loads four more tabs.
 	var tabs sync.WaitGroup
 	var loaded atomic.Int32
 	changed := make(chan struct{})
@@ -357,7 +358,7 @@ func TestPromise11AThousandPageViewsAreAtMostOneWrite(t *testing.T) {
 	h.expect("ada")
 	db := p.open()
 	defer db.Close()
-	conn, err := db.Conn(t.Context()) // data_version is per connection
+	conn, err := db.Conn(t.Context()) // data_version is the connection's
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -375,14 +376,14 @@ func TestPromise11AThousandPageViewsAreAtMostOneWrite(t *testing.T) {
 		}
 	})
 	after, rosterAfter := writes(t, conn)
-	// The sign-in was the one write of this touch interval.
+	// In this touch interval the sign-in was the only write.
 	if after != before || rosterAfter != roster {
 		t.Errorf("1000 page views within a touch interval were written: data version %d then %d, roster %s then %s", before, after, roster, rosterAfter)
 	}
 }
 
-// writes is a number that changes when others have committed anything to the
-// database, and the version of ada's roster.
+// writes returns a number that changes when others have committed to the database, and
+// the version of ada's roster.
 func writes(t *testing.T, conn *sql.Conn) (data int, roster string) {
 	t.Helper()
 	ctx := context.WithoutCancel(t.Context())
@@ -458,7 +459,7 @@ func TestPromise15SigningInAsAnotherEndsTheFirstAccountsSessionThereAndBothGoOn(
 	shared, own := p.person().mustSignIn("ada"), p.person()
 	adas := shared.token()
 	shared.mustSignIn("grace").expect("grace")
-	own.mustSignIn("ada").expect("ada") // the seat is free, or it would be refused
+	own.mustSignIn("ada").expect("ada") // the seat is free, or this would be refused
 	shared.expect("grace")
 	req := p.person().request(http.MethodGet, "/password", nil)
 	req.AddCookie(&http.Cookie{Name: "oneseat", Value: adas})

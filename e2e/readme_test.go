@@ -8,7 +8,7 @@ import (
 	"github.com/oneseat/oneseat/internal/readme"
 )
 
-// It also draws the pictures in the README, with make screenshots.
+// With the flag of make screenshots it draws the pictures in the README.
 func TestEveryPageOfTheProgramInTheReadmeWorksInABrowser(t *testing.T) {
 	site := readme.Start(t, "..")
 	signIn := func(b *tab) *tab {

@@ -11,7 +11,7 @@ import (
 	"github.com/chromedp/chromedp"
 )
 
-// The views in which every page is looked at.
+// Every page is looked at in these views.
 var views = []struct {
 	name          string
 	width, height int64
@@ -23,7 +23,8 @@ var views = []struct {
 	{"phone-dark", 390, 844, "dark"},
 }
 
-// settled is when what moves has come to rest, and is drawn. Colours may move too.
+// settled waits until everything that moves on a page has come to rest and is drawn.
+// Colours may move too.
 const settled = `(async () => {
 	const drawn = () => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)));
 	await drawn();
@@ -32,7 +33,7 @@ const settled = `(async () => {
 	return true;
 })()`
 
-// settle waits until the page has settled, and every frame on it.
+// settle waits until the page and every frame on it have settled.
 func (b *tab) settle() {
 	b.t.Helper()
 	b.wait(settled)
@@ -45,9 +46,8 @@ func (b *tab) settle() {
 	}
 }
 
-// flaws is what a page has that keeps somebody from reading or using it: a list
-// in words. What lies behind a dialog is not looked at, and the colours of words
-// on a picture are not.
+// flaws returns, as a list in words, what keeps people from reading or using a page. It
+// does not look behind a dialog, nor at the colours of words on a picture.
 const flaws = `(() => {
 	const all = [];
 	const modal = document.querySelector("dialog:modal");
@@ -99,8 +99,8 @@ const flaws = `(() => {
 	return all;
 })()`
 
-// look looks at the page as it is now, in each view, for flaws; with the flag, it
-// writes a picture of each, as high as the page.
+// look looks for flaws on the page as it is now, in each view. With the flag it writes
+// a picture of each view, as high as the page.
 func (b *tab) look(name string) {
 	b.t.Helper()
 	for _, v := range views {
@@ -111,7 +111,7 @@ func (b *tab) look(name string) {
 		}
 		b.do("size", chromedp.EmulateViewport(v.width, v.height))
 		b.settle()
-		b.wait(`document.getAnimations().every((a) => a.playState !== "running" || a.effect.getComputedTiming().endTime === Infinity)`) // what arrives has arrived
+		b.wait(`document.getAnimations().every((a) => a.playState !== "running" || a.effect.getComputedTiming().endTime === Infinity)`) // every animation that has an end has ended
 		var found []string
 		if err := b.eval(flaws, &found); err != nil {
 			b.t.Fatal(err)
@@ -127,7 +127,8 @@ func (b *tab) look(name string) {
 
 func (b *tab) shoot(name string, width, height int64) {
 	b.t.Helper()
-	// As high as the page: a browser does not draw a frame that is out of sight.
+	// The view is as high as the page, because a browser does not draw a frame that is
+	// out of sight.
 	var high int64
 	if err := b.eval(`document.documentElement.scrollHeight`, &high); err != nil {
 		b.t.Fatal(err)
@@ -143,15 +144,15 @@ func (b *tab) shoot(name string, width, height int64) {
 		b.t.Fatal(err)
 	}
 	file := filepath.Join(*screenshots, name+".png")
-	if err := os.WriteFile(file, shot.Data, 0o644); err != nil { // for everybody to look at
+	if err := os.WriteFile(file, shot.Data, 0o644); err != nil { // everybody may look at it
 		b.t.Fatal(err)
 	}
-	if out, err := exec.Command("pngquant", "--force", "--ext", ".png", "--speed", "1", "--quality", "40-80", "96", file).CombinedOutput(); err != nil { // our own file
+	if out, err := exec.Command("pngquant", "--force", "--ext", ".png", "--speed", "1", "--quality", "40-80", "96", file).CombinedOutput(); err != nil { // a file of ours
 		b.t.Fatalf("pngquant (apt-get install pngquant): %v %s", err, out)
 	}
 }
 
-// It is also make screenshots, which sets the flag.
+// With its flag it draws the screenshots: make screenshots.
 func TestEveryPageCanBeReadAndUsedInLightAndDarkOnAPhoneAndWide(t *testing.T) {
 	p := start(t)
 	mine := newProfile(t).tab()
@@ -167,7 +168,7 @@ func TestEveryPageCanBeReadAndUsedInLightAndDarkOnAPhoneAndWide(t *testing.T) {
 	mine.click("dialog.oneseat button").told("displaced")
 	mine.look("sign-in-after")
 
-	p = start(t) // on which nothing has happened
+	p = start(t) // a new site, on which nothing has happened
 	stage, phone, laptop := newProfile(t).tab().stage(p.stage)
 	phone.click("main form button")
 	phone.watches("ada")

@@ -11,7 +11,7 @@ import (
 	"github.com/chromedp/chromedp"
 )
 
-// stage opens the stage and returns it, with the phone and the laptop on it once
+// stage opens the stage. It returns the page, and the phone and the laptop on it once
 // they show something.
 func (b *tab) stage(url string) (page, phone, laptop *tab) {
 	b.t.Helper()
@@ -37,7 +37,7 @@ func TestTheStageShowsAtOnceWhatOneSeatMeans(t *testing.T) {
 	stage, phone, laptop := newProfile(t).tab().stage(p.stage)
 	stage.has("Nobody", "signed out")
 
-	phone.click("main form button") // one click: the form is filled in
+	phone.click("main form button") // one click is enough, because the form is filled in
 	phone.watches("ada")
 	stage.has("signed in as ada", "signed in on the phone", "Now sign in on the laptop")
 
@@ -51,7 +51,7 @@ func TestTheStageShowsAtOnceWhatOneSeatMeans(t *testing.T) {
 
 	stage.has("The laptop took the seat, and the phone was told at once")
 
-	phone.click("main form button") // and takes the seat back
+	phone.click("main form button") // which takes the seat back
 	phone.watches("ada")
 	stage.has("The phone took the seat, and the laptop was told at once")
 	laptop.told("displaced").has("It was the phone", "a phone")
@@ -68,7 +68,7 @@ func TestOnTheStage64SignInsAtOnceLeaveOneSurvivor(t *testing.T) {
 		stage.wait(`!document.querySelector("#rush").disabled && document.querySelector("#result").innerText.startsWith("64 sign-ins at once") && document.querySelector("#result").innerText.includes("One seat, one survivor: program ")`)
 		stage.wait(`document.querySelectorAll("#roster .seat").length === 1 && document.querySelector("#roster .seat").innerText.includes("of 64")`)
 	}
-	phone.told("displaced") // who was it is not kept: there were too many
+	phone.told("displaced") // the device is not kept, because too many sign-ins followed
 	stage.wait(`document.querySelectorAll("#events li").length <= 200`)
 	stage.click("#clear").wait(`document.querySelectorAll("#roster .seat").length === 0`)
 }
@@ -124,16 +124,16 @@ func TestWhereTheDevicesCannotBeReachedTheStageSaysHowToSeeItInTwoBrowsers(t *te
 		t.Fatal(err)
 	}
 	if _, err := chromedp.Call(b.ctx, network.SetBlockedURLs, network.SetBlockedURLsParams{URLPatterns: []*network.BlockPattern{
-		{URLPattern: "http://127.0.0.1:" + port + "/*"}, // let through
+		{URLPattern: "http://127.0.0.1:" + port + "/*"}, // these are let through
 		{URLPattern: "http://127.0.0.1:*/*", Block: true},
 	}}); err != nil {
 		t.Fatal(err)
 	}
 	b.open(p.stage)
 	b.wait(`!document.querySelector("#fallback").hidden`).has("cannot be reached", "second browser", "private window")
-	b.wait(`document.querySelector(".devices").getBoundingClientRect().height === 0`) // in place of two dead screens
+	b.wait(`document.querySelector(".devices").getBoundingClientRect().height === 0`) // it stands in the place of two empty screens
 
-	// And so it does work: what happens is shown all the same.
+	// And it works: the page shows what happens all the same.
 	p.person().mustSignIn("ada")
 	p.person().mustSignIn("ada")
 	b.has("Firefox on Linux took the seat")
@@ -171,7 +171,7 @@ func TestOnlyTheStageMayFrameADeviceAndNobodyTheSite(t *testing.T) {
 			t.Errorf("%s: %q", at, policy)
 		}
 	}
-	// A host that is none goes into no header.
+	// A host with characters that no host has goes into no header.
 	req := p.person().request(http.MethodGet, "/stage", nil)
 	req.Host = "evil.example; script-src *"
 	res, err := http.DefaultClient.Do(req)
