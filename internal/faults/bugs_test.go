@@ -20,10 +20,10 @@ type bug struct {
 	plant       func(root, dir string) (overlay string, err error)
 }
 
-// within is in how many rounds a planted bug has to show.
+// within is the number of rounds in which a planted bug has to show.
 const within = "200"
 
-// sample is what the ordinary go test tries.
+// sample is the bug that the ordinary go test plants.
 const sample = "Redis: a commit does not compare versions"
 
 var bugs = []bug{
@@ -47,17 +47,17 @@ var bugs = []bug{
 	{"what the log says cuts nothing", "redis", named("what the log says cuts nothing")},
 }
 
-// text is a mistake in a script or a query.
+// text returns a mistake in a script or a query.
 func text(file, old, instead string) func(root, dir string) (string, error) {
 	return func(root, dir string) (string, error) { return mutants.PlantText(root, dir, file, old, instead) }
 }
 
-// mistake is one in the Go of a store.
+// mistake returns a mistake in the Go code of a store.
 func mistake(dir, find, with string) func(root, dir string) (string, error) {
 	return mutants.Mistake{Name: find, Dir: dir, Edits: []mutants.Edit{{Find: find, With: with}}}.Plant
 }
 
-// named is one of those in the root package.
+// named returns one of the mistakes in the root package.
 func named(name string) func(root, dir string) (string, error) {
 	return func(root, dir string) (string, error) {
 		m, err := mutants.Named(name)
@@ -68,7 +68,7 @@ func named(name string) func(root, dir string) (string, error) {
 	}
 }
 
-// TestPlantedBugsAreCaught is that the harness can fail.
+// TestPlantedBugsAreCaught shows that the harness can fail.
 func TestPlantedBugsAreCaught(t *testing.T) {
 	first := regexp.MustCompile(`seed \d+: .*`)
 	for _, b := range chosen(t) {
@@ -82,7 +82,7 @@ func TestPlantedBugsAreCaught(t *testing.T) {
 			if out, err := exec.CommandContext(t.Context(), "go", "test", "-c", "-vet=off", "-overlay="+overlay, "-o", bin, ".").CombinedOutput(); err != nil {
 				t.Fatalf("%v\n%s", err, out)
 			}
-			cmd := exec.CommandContext(t.Context(), bin, "-test.run=^TestFaults$", "-test.timeout=0", "-store="+b.store, "-rounds="+within, "-first") // ours
+			cmd := exec.CommandContext(t.Context(), bin, "-test.run=^TestFaults$", "-test.timeout=0", "-store="+b.store, "-rounds="+within, "-first") // our own program
 			out, err := cmd.CombinedOutput()
 			said := first.FindString(string(out))
 			if err == nil || said == "" {

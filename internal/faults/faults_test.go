@@ -48,7 +48,7 @@ var servers = map[string]func(t *testing.T) *server{
 	},
 }
 
-// TestFaults is the short form, and with -rounds the long one.
+// TestFaults runs a few rounds, or with -rounds that number of rounds.
 func TestFaults(t *testing.T) {
 	if *rounds == 0 {
 		t.Fatal("-rounds: no round proves nothing")

@@ -15,11 +15,11 @@ const (
 	acts         = 2500 * time.Millisecond // how long clients call
 )
 
-// fault is something that goes wrong, and is mended.
+// fault is something that goes wrong for a while.
 type fault struct {
 	at, lasts time.Duration
 	what      string
-	node      int           // which one, or which server
+	node      int           // which node, or which server
 	step      time.Duration // of its clock
 }
 
@@ -31,7 +31,7 @@ func (f fault) String() string {
 	return fmt.Sprintf("%s (%d)", text, f.node)
 }
 
-// plan is a round.
+// plan is what happens in a round.
 type plan struct {
 	seed   uint64
 	limit  int
@@ -40,7 +40,7 @@ type plan struct {
 	faults []fault
 }
 
-// The faults of nodes, those of their ways to a server, and those of a server.
+// These are the faults of nodes, of their ways to a server, and of a server.
 var (
 	ofNodes   = []string{"the node is killed", "the node is stopped", "the node's clock is set"}
 	ofWays    = []string{"the node is cut off", "its way is slow", "its way is half-open", "its replies are lost"}
@@ -50,10 +50,10 @@ var (
 // failover is the fault of a cluster that loses what was acknowledged.
 const failover = "a master is killed"
 
-// newPlan is what a seed chooses, for a store with such a server, or none. What
-// befalls one node is twice as likely as what befalls the server.
+// newPlan returns what a seed chooses, for a store with this server, or without one. A
+// fault of a node is twice as likely as a fault of the server.
 func newPlan(seed uint64, s *server) plan {
-	choices := rand.New(rand.NewPCG(seed, 0)) // choices of a test
+	choices := rand.New(rand.NewPCG(seed, 0)) // a test may choose at random
 	p := plan{seed: seed, limit: 1, policy: oneseat.PolicyDisplace, stale: oneseat.FreshAlways}
 	switch choices.IntN(4) {
 	case 1:
@@ -79,7 +79,7 @@ func newPlan(seed uint64, s *server) plan {
 		}
 		p.faults = append(p.faults, f)
 	}
-	// A failover is the last thing that happens, and happens once.
+	// A failover happens once, after everything else.
 	if i := slices.IndexFunc(p.faults, func(f fault) bool { return f.what == failover }); i >= 0 {
 		last := p.faults[i]
 		last.at, last.lasts = acts*2/3, 4*time.Second
@@ -88,8 +88,8 @@ func newPlan(seed uint64, s *server) plan {
 	return p
 }
 
-// do makes the fault happen, lasts, and mends it. What could not be mended is an
-// error.
+// do makes the fault happen, lets it last, and ends it. It returns an error if it could
+// not end the fault.
 func (f fault) do(nodes []*node, s *server) error {
 	n := nodes[f.node]
 	wait := func() { time.Sleep(f.lasts) }

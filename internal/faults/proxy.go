@@ -10,28 +10,28 @@ import (
 	"time"
 )
 
-// weather is what the way between a node and the store is like.
+// weather is the state of the way between a node and the store.
 type weather int
 
 const (
 	fair   weather = iota
-	cut            // connections are closed, and none is made
-	slow           // everything takes a while longer
-	silent         // half-open: connections stand, and nothing goes through them
-	deaf           // requests arrive; the connection is reset when the reply comes
+	cut            // connections are closed, and no new one can be made
+	slow           // everything takes longer
+	silent         // half-open: connections stay, and nothing goes through them
+	deaf           // requests arrive; when the reply comes, the connection is reset
 )
 
 const slowness = 40 * time.Millisecond
 
-// proxy is the one way of a node to any server: whoever connects says in a first
-// line where to. It ends with close, with all connections.
+// proxy is the only way of a node to any server. A client names the server in the first
+// line that it sends. close ends the proxy and all its connections.
 type proxy struct {
 	listener net.Listener
-	running  sync.WaitGroup // accept, and two for each connection
+	running  sync.WaitGroup // accept, and two goroutines for each connection
 
-	mu      sync.Mutex // guards all below
+	mu      sync.Mutex // guards everything below
 	weather weather
-	changed chan struct{} // closed when the weather is another
+	changed chan struct{} // closed when the weather changes
 	conns   map[net.Conn]struct{}
 	closed  bool
 }
@@ -48,7 +48,7 @@ func newProxy() (*proxy, error) {
 
 func (p *proxy) addr() string { return p.listener.Addr().String() }
 
-// dialThrough connects to a server by way of the proxy at addr.
+// dialThrough connects to a server through the proxy at addr.
 func dialThrough(ctx context.Context, addr, server string) (net.Conn, error) {
 	conn, err := (&net.Dialer{}).DialContext(ctx, "tcp", addr)
 	if err != nil {
@@ -61,8 +61,8 @@ func dialThrough(ctx context.Context, addr, server string) (net.Conn, error) {
 	return conn, nil
 }
 
-// set changes the weather. A connection that has been silent is closed when that
-// is over, as what was sent on it is lost.
+// set changes the weather. A connection that was silent is closed when the silence
+// ends, because what was sent on it is lost.
 func (p *proxy) set(w weather) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -91,7 +91,8 @@ func (p *proxy) now() (weather, <-chan struct{}) {
 	return p.weather, p.changed
 }
 
-// keep takes a connection into care, unless none may stand.
+// keep adds a connection to those that close ends. If there may be none now, it closes
+// the connection and returns false.
 func (p *proxy) keep(c net.Conn) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -114,7 +115,7 @@ func (p *proxy) accept() {
 	for {
 		c, err := p.listener.Accept()
 		if err != nil {
-			return // it was closed
+			return // the listener was closed
 		}
 		if p.keep(c) {
 			p.running.Go(func() { p.serve(c) })
@@ -122,7 +123,7 @@ func (p *proxy) accept() {
 	}
 }
 
-// serve connects a client with the server that its first line names.
+// serve connects a client to the server that its first line names.
 func (p *proxy) serve(client net.Conn) {
 	defer p.drop(client)
 	from := bufio.NewReader(client)
@@ -147,7 +148,7 @@ func (p *proxy) serve(client net.Conn) {
 	both.Wait()
 }
 
-// carry copies one direction of a connection, through all weathers.
+// carry copies one direction of a connection, in every weather.
 func (p *proxy) carry(to net.Conn, from io.Reader, reply bool) {
 	b := make([]byte, 64<<10)
 	for {
@@ -157,7 +158,7 @@ func (p *proxy) carry(to net.Conn, from io.Reader, reply bool) {
 		}
 		for w, changed := p.now(); ; w, changed = p.now() {
 			if w == deaf && reply {
-				_ = to.(*net.TCPConn).SetLinger(0) // a reset, not an end
+				_ = to.(*net.TCPConn).SetLinger(0) // so that Close resets the connection
 				return
 			}
 			if w == slow {
