@@ -114,10 +114,11 @@ func find(ops []porcupine.Operation, number int) *porcupine.Operation {
 }
 
 // uncut are sessions that are over, and whose work goes on. It waits a while for
-// the last of it.
+// the last of it: on a busy machine that takes a while, but not the minute after
+// which all that is held is read anew.
 func (h *history) uncut(nodes []*node, s store) []string {
 	var found []string
-	for end := time.Now().Add(3 * time.Second); ; time.Sleep(50 * time.Millisecond) {
+	for end := time.Now().Add(20 * time.Second); ; time.Sleep(50 * time.Millisecond) {
 		found = nil
 		live := map[oneseat.SessionID]bool{}
 		for i := range accounts {

@@ -73,7 +73,7 @@ func nodeIfAsked() {
 func serve(c nodeConfig, in io.Reader, out io.Writer) error {
 	store, shut, err := open(context.Background(), c.Store, func(ctx context.Context, server string) (net.Conn, error) {
 		return dialThrough(ctx, c.Proxy, server)
-	})
+	}, time.Second)
 	if err != nil {
 		return err
 	}

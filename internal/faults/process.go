@@ -81,9 +81,9 @@ func (n *node) start() error {
 	case <-ready:
 	case <-p.over:
 		return fmt.Errorf("node %d: %s", n.number, p.errors.String())
-	case <-time.After(30 * time.Second):
+	case <-time.After(recovers):
 		p.kill()
-		return fmt.Errorf("node %d is not ready after 30 s: %s", n.number, p.errors.String())
+		return fmt.Errorf("node %d is not ready after %v: %s", n.number, recovers, p.errors.String())
 	}
 	n.mu.Lock()
 	defer n.mu.Unlock()

@@ -31,8 +31,9 @@ func straight(ctx context.Context, server string) (net.Conn, error) {
 	return (&net.Dialer{}).DialContext(ctx, "tcp", server)
 }
 
-// open opens the store at a URL; shut ends it.
-func open(ctx context.Context, url string, dial dialer) (s store, shut func(), err error) {
+// open opens the store at a URL; shut ends it. within is how long one answer of
+// Redis may take.
+func open(ctx context.Context, url string, dial dialer, within time.Duration) (s store, shut func(), err error) {
 	scheme, rest, _ := strings.Cut(url, ":")
 	switch scheme {
 	case "sqlite": // a file needs no way
@@ -44,7 +45,7 @@ func open(ctx context.Context, url string, dial dialer) (s store, shut func(), e
 	case "postgres":
 		return openPostgres(ctx, url, dial)
 	case "redis", "redis-cluster":
-		return openRedis(ctx, strings.Split(strings.TrimPrefix(rest, "//"), ","), scheme == "redis-cluster", dial)
+		return openRedis(ctx, strings.Split(strings.TrimPrefix(rest, "//"), ","), scheme == "redis-cluster", dial, within)
 	}
 	return nil, nil, fmt.Errorf("there is no store %q", scheme)
 }
@@ -72,10 +73,10 @@ func openPostgres(ctx context.Context, url string, dial dialer) (store, func(), 
 
 // openRedis makes the client that redisstore.Open would make, with a way of its
 // own.
-func openRedis(ctx context.Context, addrs []string, cluster bool, dial dialer) (store, func(), error) {
+func openRedis(ctx context.Context, addrs []string, cluster bool, dial dialer, within time.Duration) (store, func(), error) {
 	client, err := rueidis.NewClient(rueidis.ClientOption{
 		InitAddress: addrs, ForceSingleClient: !cluster, DisableRetry: true, AlwaysPipelining: true, DisableCache: true,
-		Dialer: net.Dialer{Timeout: time.Second}, ConnWriteTimeout: 2 * time.Second,
+		Dialer: net.Dialer{Timeout: within}, ConnWriteTimeout: 2 * within,
 		DialCtxFn: func(ctx context.Context, addr string, _ *net.Dialer, _ *tls.Config) (net.Conn, error) {
 			return dial(ctx, addr)
 		},
@@ -83,7 +84,7 @@ func openRedis(ctx context.Context, addrs []string, cluster bool, dial dialer) (
 	if err != nil {
 		return nil, nil, err
 	}
-	s, err := redisstore.New(ctx, client, redisstore.Options{})
+	s, err := redisstore.New(ctx, client, redisstore.Options{Timeout: within})
 	if err != nil {
 		client.Close()
 		return nil, nil, err
