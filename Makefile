@@ -18,16 +18,19 @@ demo: ## the members' site on http://127.0.0.1:8080; ARGS="--listen 127.0.0.1:0"
 	@go build -o bin/oneseat ./cmd/oneseat
 	@exec bin/oneseat demo $(ARGS)
 
+# How all tests are run: a busy machine may take its time.
+tests := go test -race -shuffle=on -timeout=60m
+
 .PHONY: test
 test: ## everything: format, vet, linters, all tests with the race detector
 	@scripts/prepare go gcc postgres pgbouncer redis faketime
 	@$(MAKE) --no-print-directory lint
 	@echo "testing; compiling with the race detector takes some minutes the first time"
-	@ONESEAT_REQUIRE_SERVERS=1 go test -race -shuffle=on ./...
+	@ONESEAT_REQUIRE_SERVERS=1 $(tests) ./...
 	@go test -run '^TestAllocs' . ./oneseathttp
 	@go -C tools test ./...
-	@go -C examples test -race -shuffle=on ./...
-	@go -C examples/frameworks test -race -shuffle=on ./...
+	@cd examples && $(tests) ./...
+	@cd examples/frameworks && $(tests) ./...
 	@$(MAKE) --no-print-directory e2e
 	@echo "all tests passed"
 
@@ -35,7 +38,15 @@ test: ## everything: format, vet, linters, all tests with the race detector
 e2e: ## the program in Chromium: what it promises, from end to end
 	@scripts/prepare go gcc chromium
 	@echo "testing in Chromium; that takes a minute or two"
-	@go -C e2e test -race -count=1 -timeout 30m ./...
+	@cd e2e && $(tests) -count=1 ./...
+
+RUNS ?= 10
+LOOPS ?= 18
+
+.PHONY: busy
+busy: ## all tests, again and again, on a machine that is kept busy; RUNS=10 LOOPS=18 ARGS="./store/... ." for some packages
+	@scripts/prepare go gcc postgres pgbouncer redis faketime
+	@ONESEAT_REQUIRE_SERVERS=1 scripts/busy $(RUNS) $(LOOPS) $(tests) -count=1 -exec='$(CURDIR)/scripts/quietly' $(or $(ARGS),./...)
 
 .PHONY: mutants
 mutants: ## break the root package in thousands of ways, one at a time, see each caught (slow); ARGS='-mutants="limit.go;(*draft).end"' for some
