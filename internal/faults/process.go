@@ -14,16 +14,16 @@ import (
 	"time"
 )
 
-// errGone is what a call gets whose node was killed before it answered.
+// errGone is the error of a call whose node was killed before it answered.
 var errGone = errors.New("the node is gone")
 
-// node is the harness's end of a node: its process, and its way to the store.
+// node is the harness's side of a node: its process, and its way to the store.
 type node struct {
 	number int
 	config nodeConfig
 	way    *proxy
 
-	mu      sync.Mutex // guards all below
+	mu      sync.Mutex // guards everything below
 	process *process   // nil while it does not run
 }
 
@@ -32,15 +32,15 @@ type process struct {
 	cmd     *exec.Cmd
 	in      io.WriteCloser
 	errors  strings.Builder // its standard error; read it after over
-	over    chan struct{}   // closed when it has ended and was waited for
+	over    chan struct{}   // closed when the process has ended and was waited for
 	mu      sync.Mutex      // guards what is below, and writing to in
 	last    int
 	waiting map[int]chan answer
 	holds   map[int]func()
 }
 
-// restart is what who runs a node does: it ends with an error if it cannot reach
-// the store, and is started again.
+// restart does what an operator does: if the node ends with an error because it cannot
+// reach the store, it is started again.
 func (n *node) restart() (err error) {
 	for end := time.Now().Add(recovers); time.Now().Before(end); time.Sleep(100 * time.Millisecond) {
 		if err = n.start(); err == nil {
@@ -60,10 +60,10 @@ func (n *node) start() error {
 	if err != nil {
 		return err
 	}
-	p := &process{cmd: exec.Command(self), over: make(chan struct{}), waiting: make(map[int]chan answer), holds: make(map[int]func())} // ourselves
+	p := &process{cmd: exec.Command(self), over: make(chan struct{}), waiting: make(map[int]chan answer), holds: make(map[int]func())} // this very program
 	p.cmd.Env = append(os.Environ(), roleVariable+"="+string(text))
 	p.cmd.Stderr = &p.errors
-	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // an interrupt is for us
+	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // so an interrupt goes to us only
 	if p.in, err = p.cmd.StdinPipe(); err != nil {
 		return err
 	}
@@ -91,14 +91,14 @@ func (n *node) start() error {
 	return nil
 }
 
-// listen hands answers to those who wait for them, until the process ends.
+// listen hands each answer to the goroutine that waits for it, until the process ends.
 func (p *process) listen(out io.Reader) {
 	lines := bufio.NewScanner(out)
 	lines.Buffer(nil, 1<<20)
 	for lines.Scan() {
 		var a answer
 		if json.Unmarshal(lines.Bytes(), &a) != nil {
-			continue // a line that was cut off with the process
+			continue // the end of the process has cut this line off
 		}
 		p.mu.Lock()
 		if a.Over {
@@ -115,7 +115,8 @@ func (p *process) listen(out io.Reader) {
 	close(p.over)
 }
 
-// ask makes a call; cut, if not nil, is called when a hold that it made is cut.
+// ask makes a call. If the call makes a hold, cut is called when the hold is cut,
+// unless cut is nil.
 func (p *process) ask(q request, cut func()) (answer, error) {
 	c := make(chan answer, 1)
 	p.mu.Lock()
@@ -148,20 +149,20 @@ func (p *process) tell(q request) {
 	_, _ = p.in.Write(append(line, '\n'))
 }
 
-// kill ends the process as nothing else does.
+// kill ends the process at once, as kill -9 does.
 func (p *process) kill() {
 	_ = p.cmd.Process.Kill()
 	<-p.over
 }
 
-// now is the process that runs, or nil.
+// now returns the process that runs, or nil.
 func (n *node) now() *process {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	return n.process
 }
 
-// kill ends the node's process; start begins another.
+// kill ends the node's process. start begins another.
 func (n *node) kill() {
 	n.mu.Lock()
 	p := n.process

@@ -19,13 +19,12 @@ type part interface {
 	Continue()
 }
 
-// server is where a store is: a server, a cluster, or a file, which has only a
-// url.
+// server is what a store runs on: a server, a cluster, or a file, which has only a url.
 type server struct {
 	url    string
-	faults []string // that it may be hit by
+	faults []string // the faults that it can have
 	part   func(i int) part
-	await  func() // until all of it answers
+	await  func() // returns when all of it answers
 }
 
 // Result is what came of a round.
@@ -38,11 +37,12 @@ type Result struct {
 	history    *history
 }
 
-// recovers is how long a node may take to answer again after the last fault was
-// mended. It bounds a node that never does: a busy machine takes its time.
+// recovers is how long a node may take to answer again after the last fault has ended.
+// Only a node that never answers takes as long as that, because a busy machine may be
+// slow.
 const recovers = 2 * time.Minute
 
-// run is one round. An error says that the harness could not do its work.
+// run runs one round. An error says that the harness could not do its work.
 func run(p plan, s *server) (Result, error) {
 	r := Result{Seed: p.seed}
 	h := &history{
@@ -63,8 +63,8 @@ func run(p plan, s *server) (Result, error) {
 	if err := together(nodes, func(n *node) error { return n.start() }); err != nil {
 		return r, err
 	}
-	// One sign-in makes the realm's control record, or all that were first would
-	// be of realms that others have begun.
+	// One sign-in makes the realm's control record. Otherwise the first sign-ins on
+	// several nodes would make it together.
 	for end := time.Now().Add(recovers); len(h.tokens[0]) == 0; {
 		if h.call(clients, nodes[0], 0, "sign in", token{}); time.Now().After(end) {
 			return r, errors.New("nobody can sign in")
@@ -75,7 +75,7 @@ func run(p plan, s *server) (Result, error) {
 	var faults sync.WaitGroup
 	var mu sync.Mutex
 	var failed error
-	turns := make([]sync.Mutex, nodesOfRound+1) // what befalls one node, or the store, comes one after the other
+	turns := make([]sync.Mutex, nodesOfRound+1) // the faults of one node, or of the store, come one after the other
 	for _, f := range p.faults {
 		r.Faults = append(r.Faults, f.String())
 		turn := &turns[f.node]
@@ -166,9 +166,9 @@ func (h *history) recovered(nodes []*node) error {
 	})
 }
 
-// anew is what an operator does after a failover that may have lost what was
-// acknowledged: everything issued before ends, on every node. It returns a
-// history that begins then.
+// anew does what an operator does after a failover that may have lost what was
+// acknowledged: it ends everything that was issued before, on every node. It returns a
+// history that begins there.
 func (h *history) anew(nodes []*node) (*history, error) {
 	after := &history{
 		seed: h.seed + 1<<32, realm: h.realm, limit: h.limit, policy: h.policy, stale: h.stale, began: h.began, number: 1 << 20,

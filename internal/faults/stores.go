@@ -17,7 +17,7 @@ import (
 	"github.com/oneseat/oneseat/store/sqlitestore"
 )
 
-// store is what a round needs of one.
+// store is what a round needs of a store.
 type store interface {
 	oneseat.Store
 	oneseat.History
@@ -26,17 +26,17 @@ type store interface {
 // dialer connects to one of the store's servers.
 type dialer func(ctx context.Context, server string) (net.Conn, error)
 
-// straight is the way without a proxy.
+// straight connects without a proxy.
 func straight(ctx context.Context, server string) (net.Conn, error) {
 	return (&net.Dialer{}).DialContext(ctx, "tcp", server)
 }
 
-// open opens the store at a URL; shut ends it. within is how long one answer of
-// Redis may take.
+// open opens the store at a URL. shut ends it. within is how long one answer of Redis
+// may take.
 func open(ctx context.Context, url string, dial dialer, within time.Duration) (s store, shut func(), err error) {
 	scheme, rest, _ := strings.Cut(url, ":")
 	switch scheme {
-	case "sqlite": // a file needs no way
+	case "sqlite": // a file is reached without a connection
 		s, err := sqlitestore.Open(rest)
 		if err != nil {
 			return nil, nil, err
@@ -55,8 +55,8 @@ func openPostgres(ctx context.Context, url string, dial dialer) (store, func(), 
 	if err != nil {
 		return nil, nil, err
 	}
-	// The address that pgx asks for may be the proxy's: it cancels statements where
-	// the connection leads to.
+	// The address that pgx asks for may be the proxy's, because pgx cancels a statement
+	// where its connection leads to.
 	server := fmt.Sprintf("%s:%d", config.ConnConfig.Host, config.ConnConfig.Port)
 	config.ConnConfig.DialFunc = func(ctx context.Context, _, _ string) (net.Conn, error) { return dial(ctx, server) }
 	pool, err := pgxpool.NewWithConfig(ctx, config)
@@ -71,8 +71,7 @@ func openPostgres(ctx context.Context, url string, dial dialer) (store, func(), 
 	return s, func() { _ = s.Close(); pool.Close() }, nil
 }
 
-// openRedis makes the client that redisstore.Open would make, with a way of its
-// own.
+// openRedis makes the client that redisstore.Open would make, with another dialer.
 func openRedis(ctx context.Context, addrs []string, cluster bool, dial dialer, within time.Duration) (store, func(), error) {
 	client, err := rueidis.NewClient(rueidis.ClientOption{
 		InitAddress: addrs, ForceSingleClient: !cluster, DisableRetry: true, AlwaysPipelining: true, DisableCache: true,

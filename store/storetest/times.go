@@ -10,19 +10,19 @@ import (
 	"github.com/oneseat/oneseat"
 )
 
-// times is what a store promises of its clock.
+// times is what a store promises about its clock.
 var times = []promise{
 	{"now is taken after the lock", nowAfterLock},
 	{"a change that took too long runs again", tooLong},
 }
 
-// nowAfterLock has a second update begin while the change of a first one takes
-// its time. The second comes after the first, so its Now does too: had it been
-// read before waiting, timeouts would be decided by a time long gone.
+// nowAfterLock has a second update begin while the change of a first one takes its
+// time. The second update comes after the first, so its Now does too. If it had been
+// read before the wait, timeouts would be decided by a time long ago.
 //
-// Where nothing is locked the second runs at once and ends the first's waiting. On
-// a busy machine it may read in time, and run only when the first has given up
-// waiting for it: then it is tried again, with more time.
+// In a store without locks the second update runs at once, which ends the wait of the
+// first. On a busy machine the second may read in time, and run only when the first has
+// given up waiting for it. Then both are tried again, with more time.
 func nowAfterLock(t *testing.T, fresh Factory) {
 	ns := nodes(t, fresh, 2)
 	const most = oneseat.MaxUpdateAge / 2
@@ -40,13 +40,12 @@ func nowAfterLock(t *testing.T, fresh Factory) {
 	}
 }
 
-// secondAfterFirst has the change of a first update wait until that of a second
-// one begins, or for the time hold. It returns how long the first took, how much
-// later the time is that the second was shown, and whether the second came after
-// the first.
+// secondAfterFirst has the change of a first update wait until that of a second one
+// begins, or as long as hold. It returns how long the first took, how much later the
+// time was that the second one got, and whether the second one came after the first.
 func secondAfterFirst(t *testing.T, ns []node, writes bool, hold time.Duration) (took, lag time.Duration, waited bool) {
 	var first, second oneseat.View
-	var ended, begun time.Time // the last run of the first change ended, that of the second began
+	var ended, begun time.Time // when the last run of the first change ended, and when that of the second began
 	running, done := make(chan struct{}), make(chan struct{})
 	started, runs := false, sync.OnceFunc(func() { close(running) })
 	committed := ns[0].update(t, key("ada"), func(v oneseat.View) (oneseat.Change, error) {
@@ -90,8 +89,8 @@ func occupy(d time.Duration) {
 	}
 }
 
-// tooLong has a change take longer than a decision may be old: as if the
-// process had been paused between deciding and committing.
+// tooLong has a change take longer than a decision may be old, as if the process had
+// been paused between the decision and the commit.
 func tooLong(t *testing.T, fresh Factory) {
 	ns := nodes(t, fresh, 2)
 	ns[0].put(t, roster("ada"))
