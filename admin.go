@@ -110,6 +110,9 @@ func (r *Registry) RefreshLimits(ctx context.Context, account string) error {
 
 // Explain says what a sign-in would come to now, and why. Nothing is changed.
 func (r *Registry) Explain(ctx context.Context, account string, from SignInRequest) (Decision, error) {
+	if err := from.check(); err != nil {
+		return Decision{}, err
+	}
 	v, p, err := r.judged(ctx, account)
 	if err != nil {
 		return Decision{}, err

@@ -14,6 +14,7 @@ type newcomer struct {
 	ticket     digest      // under PolicyAsk: of the ticket that it gets if it has to be asked
 	ticketUsed digest      // of the ticket that it brings, if any
 	chosen     []SessionID // who was chosen to go
+	own        SessionID   // the session on its own device, see [draft.own]
 	override   bool        // the application vouches for the owner: displace even under PolicyRefuse
 	adopted    bool        // not a sign-in: the application's own session, older than oneseat
 	issued     time.Time   // when that was issued; zero: not known, so before everything
@@ -23,10 +24,12 @@ type newcomer struct {
 // secret is that of the token that it gets.
 func (c newcomer) from(client SignInRequest, key Key, secret digest) newcomer {
 	c.override = client.Override && !c.adopted
+	device := client.Device.clean()
 	c.seat = seat{
-		Session:  Session{ID: newSessionID(), Device: client.Device.clean()},
+		Session:  Session{ID: newSessionID(), Device: device},
 		secret:   secret,
-		deviceID: deviceDigest(client.DeviceID),
+		deviceID: deviceDigest(key, client.DeviceID),
+		unused:   !c.adopted && device.Class != ClassAPI, // a program may keep its token for later
 	}
 	if k, presented, ok := parseToken(client.Token); ok && k == key && !c.adopted {
 		c.presented = presented
@@ -35,11 +38,11 @@ func (c newcomer) from(client SignInRequest, key Key, secret digest) newcomer {
 }
 
 // newcomer is the player as somebody who asks for a stream of the session s.
-func (p Player) newcomer(s Session) newcomer {
+func (p Player) newcomer(key Key, s Session) newcomer {
 	return newcomer{chosen: p.Instead, seat: seat{
 		Session:  Session{ID: newSessionID(), Device: s.Device.clean()},
 		parent:   s.ID,
-		deviceID: deviceDigest("player " + p.ID),
+		deviceID: deviceDigest(key, "player "+p.ID),
 	}}
 }
 
@@ -53,13 +56,15 @@ func (d *draft) admit(c newcomer) (Change, Decision) {
 	is.seated = cmp.Or(is.keeps, c.id())
 	switch {
 	case is.admits():
-		return d.apply(c, is), is
+		change := d.apply(c, is)
+		is.repeats = d.repeats(&c.seat)
+		return change, is
 	case is.full() && c.seat.parent != "", // its session is live, and chooses by trying again
 		is.Outcome == outcomeInvalid: // a timeout that it is told of has to be recorded
 		return d.changed(), is
 	case is.full() && !c.adopted: // an adoption is a request and no sign-in: it will be back
 		d.trim("")
-		d.turnAway(c, is)
+		is.Outcome = d.turnAway(c, is)
 		return d.commit(), is
 	}
 	return Change{}, is
@@ -124,12 +129,13 @@ func (d *draft) room(c newcomer) Decision {
 	if c.seat.parent != "" {
 		bounds, policy = d.streamBounds(), PolicyAsk
 	}
-	seats := d.displaceOrder(c.seat, is.Renews)
+	c.own = d.own(&c, is.Renews)
+	seats := d.displaceOrder(&c, is.Renews)
 	chosen := c.choice(seats)
 	seats = slices.DeleteFunc(seats, func(s seat) bool { return slices.Contains(chosen, s.ID) })
 	renewed := d.matchID(is.Renews).seat
 	goes, full, ok := overflow(seats, bounds, &c.seat, func(s *seat, b bound) bool {
-		return policy == PolicyDisplace || c.override || b.ceiling || s.yieldsSeat(d.now(), d.rule) ||
+		return policy == PolicyDisplace || c.override || b.ceiling || d.yields(s, &c) < yieldsInOrder ||
 			renewed != nil && b.counts(renewed) // it keeps the seat that it had (LIM-06): the limit was lowered
 	})
 	is.Bound, is.Limit, is.Source = full.Name, full.Limit, full.Source
@@ -196,9 +202,10 @@ func (c newcomer) issuedAt(now time.Time) time.Time {
 // newcomer is seated.
 func (d *draft) apply(c newcomer, is Decision) Change {
 	if is.keeps != "" {
-		d.touch(is.keeps, 0)
+		d.beat(is.keeps, 0)
 		return d.commit()
 	}
+	d.used(c.seat.parent)
 	s := c.seat
 	s.Account, s.epoch, s.Created, s.LastSeen = d.Account, d.given.epoch, d.now(), d.now()
 	if issued := c.issuedAt(d.now()); !issued.IsZero() {
@@ -209,6 +216,7 @@ func (d *draft) apply(c newcomer, is Decision) Change {
 	displaces := is.Displaces
 	if is.Observed {
 		for _, id := range displaces {
+			how.SameDevice = d.sameDevice(id, s)
 			d.observe(id, how)
 		}
 		if s.observed = is.full(); s.observed {
@@ -217,6 +225,7 @@ func (d *draft) apply(c newcomer, is Decision) Change {
 		displaces = d.overCeiling(&s)
 	}
 	for _, id := range displaces {
+		how.SameDevice = d.sameDevice(id, s)
 		d.end(id, how)
 	}
 	d.spendTicket(c.ticketUsed)
@@ -229,15 +238,42 @@ func (d *draft) apply(c newcomer, is Decision) Change {
 	return d.commit()
 }
 
+// sameDevice says that a session sits on the device of a newcomer's seat, as their ids
+// tell.
+func (d *draft) sameDevice(id SessionID, s seat) bool {
+	gone := d.matchID(id).seat
+	return gone != nil && gone.parent == "" && gone.deviceID.Equal(s.deviceID)
+}
+
+// repeatsWindow is within how long a device that displaces itself repeatsMany times is
+// probably several devices that share an id.
+const (
+	repeatsWindow = time.Hour
+	repeatsMany   = 3
+)
+
+// repeats says that the device of a seat that was just taken has displaced itself so
+// often now. It says so once.
+func (d *draft) repeats(s *seat) bool {
+	n, now := 0, false
+	for _, e := range d.endings {
+		if e.SameDevice && e.tag == s.tag() && d.now().Before(e.At.Add(repeatsWindow)) {
+			n++
+			now = now || e.By == s.ID
+		}
+	}
+	return now && n == repeatsMany
+}
+
 // turnAway records that a newcomer found the account full. A newcomer that is to
-// be asked gets its ticket.
-func (d *draft) turnAway(c newcomer, is Decision) {
-	if is.Outcome == OutcomeAsked {
-		d.issueTicket(c)
+// be asked gets its ticket, or is refused where it cannot have one.
+func (d *draft) turnAway(c newcomer, is Decision) Outcome {
+	if is.Outcome == OutcomeAsked && d.issueTicket(c) {
 		d.noteSeat(EventSignInAsked, EventSignInAsked, &c.seat)
-		return
+		return OutcomeAsked
 	}
 	d.noteSeat(EventSignInRefused, EventSignInRefused, &c.seat)
+	return OutcomeRefused
 }
 
 // observe marks a session that would have ended like this, were limits not only
@@ -250,14 +286,16 @@ func (d *draft) observe(id SessionID, how Ending) {
 
 // overCeiling returns the sessions to end even under ObserveOnly, because a
 // roster never exceeds MaxSeats and MaxStreams.
-func (d *draft) overCeiling(newcomer *seat) []SessionID {
+func (d *draft) overCeiling(s *seat) []SessionID {
 	b := newBound(boundTotal, Unlimited, "")
-	if newcomer.parent != "" {
+	if s.parent != "" {
 		b = newBound(boundStreams, Unlimited, "")
 	}
 	all := *d // also those that were marked
 	all.rule.observeOnly = false
-	goes, _, _ := overflow(all.displaceOrder(*newcomer, ""), []bound{b}, newcomer, func(*seat, bound) bool { return true })
+	c := newcomer{seat: *s}
+	c.own = all.own(&c, "")
+	goes, _, _ := overflow(all.displaceOrder(&c, ""), []bound{b}, s, func(*seat, bound) bool { return true })
 	return goes
 }
 

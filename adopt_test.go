@@ -210,7 +210,7 @@ func TestAdoptionGoesThroughTheRulesOfTheDoor(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		seats := adopting(t, oneseat.Config{Limit: 2, WhenFull: oneseat.PolicyRefuse})
 		issued := time.Now().Add(-time.Minute)
-		one, err := seats.Adopt(t.Context(), "ada", issued, oneseat.SignInRequest{Device: laptop, DeviceID: "d"})
+		one, err := seats.Adopt(t.Context(), "ada", issued, oneseat.SignInRequest{Device: laptop, DeviceID: deviceID("d")})
 		if err != nil || one.Session.Device != laptop {
 			t.Fatal(one, err)
 		}

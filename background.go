@@ -3,6 +3,7 @@ package oneseat
 import (
 	"context"
 	"errors"
+	"maps"
 	"math/rand/v2"
 	"sync"
 	"time"
@@ -15,10 +16,11 @@ const (
 	sweepPage         = 100
 )
 
-// write is a small update that nobody waits for: a touch, or the report that an
-// ended session is still being used, which is made at most once an hour.
+// write is a small update that nobody waits for: a use of a session, or the report
+// that an ended session is still being used, which is made at most once an hour.
 type write struct {
 	claim
+	use       use
 	reportUse bool
 }
 
@@ -27,13 +29,48 @@ type write struct {
 type background struct {
 	queue chan write // closed by nobody; its readers end with the registry
 
-	mu      sync.Mutex // guards pending
+	mu      sync.Mutex // guards what is below
 	pending map[write]struct{}
+	ordered map[Key][orderWrites]instant // when uses of an account were last written for their order alone, the oldest first
+	most    int                          // how many accounts ordered may hold until what is over is dropped
 }
 
 func (b *background) init() {
 	b.queue = make(chan write, backgroundQueue)
 	b.pending = make(map[write]struct{})
+	b.ordered = make(map[Key][orderWrites]instant)
+	b.most = backgroundQueue
+}
+
+// mayOrder says whether a use of an account may be written for its order alone.
+func (b *background) mayOrder(k Key, now instant) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.orders(k, now)
+}
+
+// orders is mayOrder for a caller that holds the lock.
+func (b *background) orders(k Key, now instant) bool {
+	last, wrote := b.ordered[k]
+	return !wrote || now.since(last[0]) >= orderEvery
+}
+
+// order is mayOrder for a write that is about to be made, and counts that.
+func (b *background) order(k Key, now instant) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if !b.orders(k, now) {
+		return false
+	}
+	last := b.ordered[k]
+	copy(last[:], last[1:])
+	last[orderWrites-1] = now
+	b.ordered[k] = last
+	if len(b.ordered) > b.most {
+		maps.DeleteFunc(b.ordered, func(_ Key, last [orderWrites]instant) bool { return now.since(last[orderWrites-1]) >= orderEvery })
+		b.most = 2*len(b.ordered) + backgroundQueue
+	}
+	return true
 }
 
 func (b *background) add(x write) {
@@ -63,7 +100,7 @@ func (r *Registry) work() {
 			return
 		case x := <-r.background.queue:
 			err := r.carryOut(r.life, x)
-			if err != nil && !errors.Is(err, ErrNoSession) && r.life.Err() == nil {
+			if err != nil && !isOver(err) && r.life.Err() == nil {
 				r.log.Warn("a background update failed; the next check asks for it again", "error", err)
 			}
 			r.background.finished(x)
@@ -71,32 +108,51 @@ func (r *Registry) work() {
 	}
 }
 
-// carryOut does one write, and nothing else. It settles nothing: that takes the
-// realm's epoch, and the one in memory may be one that the store has lost.
+// carryOut does one write.
 func (r *Registry) carryOut(ctx context.Context, w write) error {
-	if !w.reportUse {
-		r.stats.touches.Add(1)
+	if w.reportUse { // settles nothing: that takes the realm's epoch, and the one in memory may be one that the store has lost
+		_, err := r.update(ctx, w.key, func(v View, _ int) (Change, error) { return v.reopen(r.rule).reportUse(w.secret), nil })
+		return err
 	}
-	_, err := r.update(ctx, w.key, func(v View, _ int) (Change, error) {
-		if w.reportUse {
-			return v.reopen(r.rule).reportUse(w.secret), nil
+	v, j, epoch, err := r.look(ctx, w.claim)
+	if err != nil {
+		return err
+	}
+	switch v.useDue(j.seat, w.use, v.Now, r.rule) {
+	case useNotDue:
+		return nil
+	case useInOrder:
+		if !r.background.order(w.key, r.now()) {
+			r.stats.usesDropped.Add(1)
+			return nil
 		}
-		return v.reopen(r.rule).touchLater(w.id), nil
-	})
+	}
+	_, err = r.writeUse(ctx, w.key, j, w.use, epoch)
 	return err
 }
 
-// noteUse has the use of a live session written in the background, if that is
-// due. It returns false when the idle deadline is so near that the touch has to
-// come before the answer.
-func (r *Registry) noteUse(key Key, j judgement, at time.Time) bool {
-	switch j.touchDue(at, r.rule) {
-	case touchBeforeAnswer:
+// noteUse has a use of a live session in a view written in the background, as far as
+// that is due at the store's time at. It returns false if it has to be written before
+// the answer.
+func (r *Registry) noteUse(v *View, s *seat, how use, at time.Time) bool {
+	switch v.useDue(s, how, at, r.rule) {
+	case useBeforeAnswer:
 		return false
-	case touchInBackground:
-		r.background.add(write{claim: claim{key: key, id: j.session().ID}})
+	case useInOrder:
+		r.orderUse(v.Key, s.session().ID, how)
+	case useInBackground:
+		r.background.add(write{claim: claim{key: v.Key, id: s.session().ID}, use: how})
 	}
 	return true
+}
+
+// orderUse has a use written for its order alone, unless there are too many of these.
+func (r *Registry) orderUse(key Key, id SessionID, how use) {
+	if r.background.mayOrder(key, r.now()) {
+		r.background.add(write{claim: claim{key: key, id: id}, use: how})
+	} else {
+		r.stats.usesDropped.Add(1)
+	}
 }
 
 // settle records what has timed out in a roster and drops what was kept for long

@@ -65,22 +65,32 @@ func TestEndingsBeyondTheMostDropTheOldest(t *testing.T) {
 	same(t, "what fits is kept", []any{len(worked.endings), worked.forgotten}, []any{MaxEndings, time.Time{}})
 }
 
-func TestTouchFindsASessionLiveOrDoesNothing(t *testing.T) {
+func TestAUseFindsASessionLiveOrDoesNothing(t *testing.T) {
+	rule := plain
+	rule.touchEvery = time.Minute
 	stored := aRoster(aSeat("a"), aSeat("b"), anEnding("c", ReasonSignedOut, 0, "c"))
+	stored.Due = stored.due(rule)
 	before := snapshot(t, stored)
-	d := draftOf(stored, time.Minute-1, plain)
-	same(t, "before it is due", d.touch("b", time.Minute), false)
-	d.was = viewAt(stored, time.Hour)
-	same(t, "an ended session", d.touch("c", time.Minute), false)
-	same(t, "an unknown session", d.touch("x", time.Minute), false)
-	same(t, "the roster afterwards", snapshot(t, d.Roster), before)
-	d.was = viewAt(stored, time.Minute)
-	same(t, "when it is due", d.touch("b", time.Minute), true)
-	same(t, "last seen", []time.Time{d.seats[0].LastSeen, d.seats[1].LastSeen}, []time.Time{noon, at(time.Minute)})
-	same(t, "created", d.seats[1].Created, noon)
+	for name, tt := range map[string]struct {
+		id    SessionID
+		after time.Duration
+		how   use
+	}{
+		"before it is due":   {"b", orderEvery - 1, useActive},
+		"an ended session":   {"c", time.Hour, useActive},
+		"an unknown session": {"x", time.Hour, useActive},
+		"background traffic": {"b", time.Hour, usePeek},
+	} {
+		d := draftOf(stored, tt.after, rule)
+		same(t, name, d.use(tt.id, tt.how), Change{})
+		same(t, name+": the roster afterwards", snapshot(t, d.Roster), before)
+	}
+	d := draftOf(stored, time.Minute, rule)
+	c := d.use("b", useActive)
+	same(t, "last seen", []time.Time{c.Roster.seats[0].LastSeen, c.Roster.seats[1].LastSeen}, []time.Time{noon, at(time.Minute)})
+	same(t, "created", c.Roster.seats[1].Created, noon)
 	same(t, "the stored roster afterwards", snapshot(t, stored), before)
-	same(t, "again", d.touch("b", time.Minute), false)
-	same(t, "events", len(d.events), 0)
+	same(t, "events", len(c.Events), 0)
 }
 
 func TestRotateTakesOnlyTheSecretInForce(t *testing.T) {
@@ -215,7 +225,7 @@ func TestATouchThatIsNotDueAnyMoreIsNotWritten(t *testing.T) {
 		ro.Due = ro.due(rule)
 		return ro
 	}
-	for name, touch := range map[string]func(*draft, SessionID) Change{"before": (*draft).touchBefore, "later": (*draft).touchLater} {
+	for name, touch := range map[string]func(*draft, SessionID) Change{"a check": func(d *draft, id SessionID) Change { return d.use(id, useActive) }} {
 		d := draftOf(ro(), 59*time.Minute, rule)
 		same(t, name+": touched meanwhile", touch(d, "a"), Change{})
 		d = draftOf(ro(), 59*time.Minute, rule)

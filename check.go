@@ -14,13 +14,13 @@ import (
 // *[EndedError] for one whose session has ended, and [ErrStoreUnavailable] when
 // that could not be found out: no answer means no.
 func (r *Registry) Check(ctx context.Context, token string) (Session, error) {
-	return r.checkToken(ctx, token, true)
+	return r.checkToken(ctx, token, useActive)
 }
 
 // Peek is Check for background traffic: heartbeats, polls, event streams. It
 // does not keep a session from idling.
 func (r *Registry) Peek(ctx context.Context, token string) (Session, error) {
-	return r.checkToken(ctx, token, false)
+	return r.checkToken(ctx, token, usePeek)
 }
 
 // CheckFresh is Check by a read that begins now, whatever [Config.MaxStale]
@@ -31,7 +31,7 @@ func (r *Registry) CheckFresh(ctx context.Context, token string) (Session, error
 	if !ok || !intact(token) {
 		return Session{}, ErrNoSession
 	}
-	s, err := r.checkStore(ctx, claim{key: key, secret: secret}, true)
+	s, err := r.checkStore(ctx, claim{key: key, secret: secret}, useActive)
 	if err != nil {
 		return Session{}, err
 	}
@@ -57,27 +57,27 @@ func (r *Registry) checkID(ctx context.Context, account string, c claim) (*seat,
 	}
 	r.stats.checks.Add(1)
 	c.key = KeyOf(r.config.Realm, account)
-	if m, answered, err := r.checkMemory(c, true); answered {
+	if m, answered, err := r.checkMemory(c, useActive); answered {
 		return m.seat, err
 	}
-	j, err := r.checkStore(ctx, c, true)
+	j, err := r.checkStore(ctx, c, useActive)
 	return j.seat, err
 }
 
-func (r *Registry) checkToken(ctx context.Context, token string, active bool) (Session, error) {
+func (r *Registry) checkToken(ctx context.Context, token string, how use) (Session, error) {
 	r.stats.checks.Add(1)
 	key, secret, ok := decodeToken(token)
 	if !ok {
 		return Session{}, ErrNoSession
 	}
 	c := claim{key: key, secret: secret}
-	m, answered, err := r.checkMemory(c, active)
+	m, answered, err := r.checkMemory(c, how)
 	j := m.judgement
 	if !answered {
 		if !intact(token) {
 			return Session{}, ErrNoSession
 		}
-		j, err = r.checkStore(ctx, c, active)
+		j, err = r.checkStore(ctx, c, how)
 	}
 	if err != nil {
 		return Session{}, err
@@ -89,13 +89,15 @@ func (r *Registry) checkToken(ctx context.Context, token string, active bool) (S
 type memory struct {
 	entry, control *entry // nil: not cached
 	judgement
-	at     time.Time // the latest that the store's clock can show
+	asked  instant   // when
+	at     time.Time // the latest that the store's clock can show then
 	usable bool      // fresh enough for a yes
 }
 
 // recollect judges a claim by what is cached, at the latest time that it can be
 // in the store: its time when the entry was loaded, carried forward.
 func (r *Registry) recollect(c claim, now instant) (m memory) {
+	m.asked = now
 	if m.entry = r.cache.get(c.key); m.entry == nil {
 		return m
 	}
@@ -120,13 +122,13 @@ func (r *Registry) controlEntry() *entry {
 }
 
 // checkMemory answers a claim from the cache, if that may answer: with an error,
-// or with yes to m.seat. active says whether the claim counts as activity.
-func (r *Registry) checkMemory(c claim, active bool) (m memory, answered bool, err error) {
+// or with yes to m.seat, by which the session is used.
+func (r *Registry) checkMemory(c claim, how use) (m memory, answered bool, err error) {
 	m = r.recollect(c, r.now())
 	switch {
 	case m.verdict == verdictEnded && m.ending.Reason != ReasonRealmEnded: // final, however old the news
 		return m, true, r.refuse(c, m.judgement)
-	case m.verdict == verdictLive && m.usable && (!active || r.noteUse(c.key, m.judgement, m.at)): // else touched before the answer
+	case m.verdict == verdictLive && m.usable && r.noteUse(&m.entry.View, m.seat, how, m.at): // else that is written before the answer
 		r.stats.cached.Add(1)
 		return m, true, nil
 	}
@@ -134,8 +136,8 @@ func (r *Registry) checkMemory(c claim, active bool) (m memory, answered bool, e
 }
 
 // checkStore answers a claim that the cache could not answer.
-func (r *Registry) checkStore(ctx context.Context, c claim, active bool) (judgement, error) {
-	j, err := r.checkFresh(ctx, c, active)
+func (r *Registry) checkStore(ctx context.Context, c claim, how use) (judgement, error) {
+	j, err := r.checkFresh(ctx, c, how)
 	if errors.Is(err, ErrUnknownOutcome) { // of recording a timeout, or a touch: it is asked again
 		err = fmt.Errorf("%w: %w", ErrStoreUnavailable, err)
 	}
@@ -148,29 +150,36 @@ func (r *Registry) checkStore(ctx context.Context, c claim, active bool) (judgem
 }
 
 // checkFresh answers a claim from a read that began after it was made.
-func (r *Registry) checkFresh(ctx context.Context, c claim, active bool) (judgement, error) {
+func (r *Registry) checkFresh(ctx context.Context, c claim, how use) (judgement, error) {
+	v, j, epoch, err := r.look(ctx, c)
+	if err == nil && !r.noteUse(&v, j.seat, how, v.Now) {
+		return r.writeUse(ctx, c.key, j, how, epoch)
+	}
+	return j, err
+}
+
+// look finds the live session of a claim by a read that begins now, or returns why
+// there is none. epoch is the realm's in that read.
+func (r *Registry) look(ctx context.Context, c claim) (v View, j judgement, epoch uint64, err error) {
 	begun := r.cache.beginLoad(c.key)
 	defer r.cache.endLoad(c.key)
 	v, control, began, err := r.load(ctx, c.key)
 	if err != nil {
-		return judgement{}, err
+		return View{}, judgement{}, 0, err
 	}
-	epoch := control.epoch()
-	j := v.judge(c, v.Now, epoch, r.rule)
+	epoch = control.epoch()
+	j = v.judge(c, v.Now, epoch, r.rule)
 	if j.verdict == verdictExpired {
 		if v, j, err = r.settled(ctx, c, epoch); err != nil {
-			return judgement{}, err
+			return View{}, judgement{}, 0, err
 		}
 	} else if j.verdict != verdictNone {
 		r.cache.keep(v, began, begun) // only where what was presented matched
 	}
 	if j.verdict != verdictLive {
-		return judgement{}, r.refuse(c, j)
+		return View{}, judgement{}, 0, r.refuse(c, j)
 	}
-	if active && !r.noteUse(c.key, j, v.Now) {
-		return r.touch(ctx, c, j, epoch)
-	}
-	return j, nil
+	return v, j, epoch, nil
 }
 
 // settled records what has timed out in a claim's roster, and judges the claim
@@ -181,13 +190,12 @@ func (r *Registry) settled(ctx context.Context, c claim, epoch uint64) (View, ju
 	return v, v.judge(c, v.Now, epoch, r.rule), err
 }
 
-// touch moves a session's last-seen forward before the check of it is answered.
-// If the session has ended, or times out at this moment, that is recorded and
-// returned instead.
-func (r *Registry) touch(ctx context.Context, c claim, j judgement, epoch uint64) (judgement, error) {
+// writeUse writes a use of a live session, as far as it is due. If the session has
+// ended, or times out at this moment, that is recorded and returned instead.
+func (r *Registry) writeUse(ctx context.Context, key Key, j judgement, how use, epoch uint64) (judgement, error) {
 	r.stats.touches.Add(1)
 	id := j.session().ID
-	v, err := r.edit(ctx, c.key, premises{epoch: epoch}, func(d *draft) (Change, error) { return d.touchBefore(id), nil })
+	v, err := r.edit(ctx, key, premises{epoch: epoch}, func(d *draft) (Change, error) { return d.use(id, how), nil })
 	if err == nil {
 		j.seat, err = v.seated(id)
 	}

@@ -66,6 +66,8 @@ type seatJSON struct {
 	Epoch    uint64    `json:"epoch,omitzero"`
 	Replayed micros    `json:"replayed,omitzero"`
 	Observed bool      `json:"observed,omitzero"`
+	Unused   bool      `json:"unused,omitzero"`
+	LastUsed micros    `json:"last_used,omitzero"`
 
 	extra map[string]json.RawMessage
 }
@@ -83,6 +85,8 @@ type endingJSON struct {
 	Previous digest    `json:"previous,omitzero"`
 	Mark     deviceTag `json:"mark,omitzero"`
 	Used     micros    `json:"used,omitzero"`
+
+	SameDevice bool `json:"same_device,omitzero"`
 
 	extra map[string]json.RawMessage
 }
@@ -122,13 +126,13 @@ func (ro *Roster) MarshalJSON() ([]byte, error) {
 		j.Seats[i] = seatJSON{
 			ID: s.ID, Parent: s.parent, Created: toMicros(s.Created), LastSeen: toMicros(s.LastSeen), Device: s.Device,
 			Secret: s.secret, Previous: s.previous, Rotated: toMicros(s.rotated), DeviceID: s.deviceID,
-			Epoch: s.epoch, Replayed: toMicros(s.replayed), Observed: s.observed, extra: s.extra,
+			Epoch: s.epoch, Replayed: toMicros(s.replayed), Observed: s.observed, Unused: s.unused, LastUsed: toMicros(s.lastUsed), extra: s.extra,
 		}
 	}
 	for i, e := range ro.endings {
 		j.Endings[i] = endingJSON{
 			Session: e.Session, Parent: e.Parent, Reason: e.Reason, At: toMicros(e.At), By: e.By, Actor: e.Actor,
-			Device: e.Device, ByDevice: e.ByDevice, Secret: e.secret, Previous: e.previous, Mark: e.tag, Used: toMicros(e.used), extra: e.extra,
+			Device: e.Device, ByDevice: e.ByDevice, Secret: e.secret, Previous: e.previous, Mark: e.tag, Used: toMicros(e.used), SameDevice: e.SameDevice, extra: e.extra,
 		}
 	}
 	return j.marshal()
@@ -159,12 +163,12 @@ func (ro *Roster) UnmarshalJSON(b []byte) error {
 		ro.seats[i] = seat{
 			Session: Session{ID: s.ID, Account: j.Account, Device: s.Device, Created: s.Created.time(), LastSeen: s.LastSeen.time()},
 			parent:  s.Parent, secret: s.Secret, previous: s.Previous, rotated: s.Rotated.time(), deviceID: s.DeviceID,
-			epoch: s.Epoch, replayed: s.Replayed.time(), observed: s.Observed, extra: s.extra,
+			epoch: s.Epoch, replayed: s.Replayed.time(), observed: s.Observed, unused: s.Unused, lastUsed: s.LastUsed.time(), extra: s.extra,
 		}
 	}
 	for i, e := range j.Endings {
 		ro.endings[i] = ended{
-			Ending: Ending{Session: e.Session, Parent: e.Parent, Reason: e.Reason, At: e.At.time(), By: e.By, Actor: e.Actor, Device: e.Device, ByDevice: e.ByDevice},
+			Ending: Ending{Session: e.Session, Parent: e.Parent, Reason: e.Reason, At: e.At.time(), By: e.By, Actor: e.Actor, Device: e.Device, ByDevice: e.ByDevice, SameDevice: e.SameDevice},
 			secret: e.Secret, previous: e.Previous, tag: e.Mark, used: e.Used.time(), extra: e.extra,
 		}
 	}

@@ -244,9 +244,9 @@ func TestRulesHoldThroughTheStoredForm(t *testing.T) {
 			}
 		})
 		rng := rand.New(rand.NewPCG(1, 2))
-		old := signIn(t, r, "ada", oneseat.SignInRequest{Device: laptop, DeviceID: "d"})
+		old := signIn(t, r, "ada", oneseat.SignInRequest{Device: laptop, DeviceID: deviceID("d")})
 		one := signIn(t, r, "ada", oneseat.SignInRequest{})
-		two := signIn(t, r, "ada", oneseat.SignInRequest{DeviceID: "d", Device: phone})
+		two := signIn(t, r, "ada", oneseat.SignInRequest{DeviceID: deviceID("d"), Device: phone})
 		wantEnded(t, r, old, oneseat.ReasonDisplaced)
 		for range 40 {
 			time.Sleep(time.Duration(rng.IntN(50)) * time.Minute)

@@ -53,8 +53,8 @@ type Config struct {
 	// DisplaceOrder says which session gives way. Default [DisplaceIdlest].
 	DisplaceOrder DisplaceOrder
 
-	// SeatIdle lets a newcomer displace, under [PolicyRefuse] and [PolicyAsk] too, a session
-	// that was idle for so long: a closed laptop cannot lock its owner out.
+	// SeatIdle lets a newcomer displace, under every policy, a session that was idle for
+	// this long: a closed laptop cannot lock its owner out. See [DisplaceOrder].
 	// Default: none. Not less than twice TouchEvery, which is how exactly idleness
 	// is known.
 	SeatIdle time.Duration

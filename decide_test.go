@@ -92,7 +92,7 @@ func TestDecideTable(t *testing.T) {
 			rule: adopting(plain), c: newcomer{adopted: true, issued: at(-time.Hour)}, want: Decision{Outcome: OutcomeRefused},
 		},
 		{name: "full under refuse", ro: three(), rule: limited(3, PolicyRefuse), want: Decision{Outcome: OutcomeRefused}},
-		{name: "full under refuse, on one's own device", ro: aRoster(aSeat("a", device("d"))), rule: limited(1, PolicyRefuse), c: newcomer{seat: aSeat("new", device("d"))}, want: Decision{Outcome: OutcomeRefused}},
+		{name: "full under refuse, on one's own device", ro: aRoster(aSeat("a", device("d"))), rule: limited(1, PolicyRefuse), c: newcomer{seat: aSeat("new", device("d"))}, want: Decision{Displaces: []SessionID{"a"}}},
 		{name: "full under refuse, but the owner is vouched for", ro: three(), rule: limited(3, PolicyRefuse), c: newcomer{override: true}, want: Decision{Displaces: []SessionID{"b"}}},
 		{name: "room under refuse", ro: three(), rule: limited(4, PolicyRefuse)},
 		{name: "unlimited: one below the ceiling", ro: full(MaxSeats - 1), rule: limited(Unlimited, PolicyRefuse)},
@@ -300,7 +300,7 @@ func TestNoRosterEverHoldsMoreThanTheLimit(t *testing.T) {
 				case i < 0 || what == "settle":
 					c = d.changed()
 				case what == "touch":
-					c = d.touchBefore(d.seats[i].ID)
+					c = d.use(d.seats[i].ID, useActive)
 				case what == "rotate":
 					c, _ = d.rotate(token, dig(fmt.Sprint(n)))
 				case what == "sign out":
@@ -377,7 +377,7 @@ func TestAtTheCeilingTheNewcomersOwnDeviceGoesFirst(t *testing.T) {
 	rule := limited(1, PolicyDisplace)
 	rule.observeOnly = true
 	ro := full(MaxSeats)
-	ro.seats[200].deviceID = deviceDigest("d")
+	ro.seats[200].deviceID = deviceDigest(Key{}, "d")
 	c := aSeat("new", device("d"))
 	same(t, "who goes", draftOf(ro, time.Minute, rule).overCeiling(&c), []SessionID{ro.seats[200].ID})
 }

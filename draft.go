@@ -48,6 +48,8 @@ type draft struct {
 	given  premises
 	rule   rule
 	events []Event
+
+	firstUse bool // that of a session was recorded
 }
 
 // reopen returns a draft of the roster as it is stored. What has timed out in it
@@ -176,7 +178,7 @@ func (d *draft) forget(i int) {
 // and nothing had to be settled.
 func (d *draft) changed() Change {
 	was := d.was.Roster
-	if len(d.events) == 0 && (was == nil || len(d.endings) == len(was.endings) && len(d.tickets) == len(was.tickets) &&
+	if len(d.events) == 0 && !d.firstUse && (was == nil || len(d.endings) == len(was.endings) && len(d.tickets) == len(was.tickets) &&
 		d.due(d.rule).Equal(was.Due) && !d.spent()) {
 		return Change{}
 	}

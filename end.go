@@ -55,6 +55,7 @@ func (d *draft) endWhere(e *endRequest) (Change, error) {
 			}
 			return d.changed(), err
 		}
+		d.used(as)
 	}
 	if e.others {
 		d.tickets = nil

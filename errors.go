@@ -108,9 +108,10 @@ func (e *AccountError) Error() string {
 }
 
 // ConfigError is one impossible setting. [New] joins all of them; SetLimit, and a
-// sign-in whose limits [Config.LimitFor] said, return the first.
+// sign-in whose request, or whose limits that [Config.LimitFor] said, are impossible,
+// return the first.
 type ConfigError struct {
-	In      string // "Config" or "Limits"
+	In      string // "Config", "Limits" or "SignInRequest"
 	Field   string // as spelt there
 	Problem string // what is wrong and what is possible
 }

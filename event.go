@@ -49,18 +49,21 @@ type Event struct {
 	Actor    string    `json:"actor,omitzero"`
 	Device   Device    `json:"device,omitzero"`
 	ByDevice Device    `json:"by_device,omitzero"`
-	Limits   *Limits   `json:"limits,omitzero"` // of limit_changed: the account's own, as they are now
-	Until    time.Time `json:"until,omitzero"`  // of a block; zero: until it is lifted
+
+	SameDevice bool `json:"same_device,omitzero"` // see [Ending]
+
+	Limits *Limits   `json:"limits,omitzero"` // of limit_changed: the account's own, as they are now
+	Until  time.Time `json:"until,omitzero"`  // of a block; zero: until it is lifted
 }
 
 // Ending returns the ending that a [EventSessionEnded] or [EventStreamEnded] event tells of.
 func (e Event) Ending() Ending {
-	return Ending{Session: e.Session, Parent: e.Parent, Reason: e.Reason, At: e.At, By: e.By, Actor: e.Actor, Device: e.Device, ByDevice: e.ByDevice}
+	return Ending{Session: e.Session, Parent: e.Parent, Reason: e.Reason, At: e.At, By: e.By, Actor: e.Actor, Device: e.Device, ByDevice: e.ByDevice, SameDevice: e.SameDevice}
 }
 
 // tell completes an event with how a session ended, or would have.
 func (e *Event) tell(how Ending) {
-	e.Reason, e.By, e.Actor, e.ByDevice = how.Reason, how.By, how.Actor, how.ByDevice
+	e.Reason, e.By, e.Actor, e.ByDevice, e.SameDevice = how.Reason, how.By, how.Actor, how.ByDevice, how.SameDevice
 }
 
 // An event has two stored forms: JSON, by its tags, where people and SQL read it;
@@ -72,10 +75,11 @@ const (
 	eventVersion = 7
 	eventLimits  = 17
 	eventUntil   = 18
+	eventSame    = 19
 )
 
 // texts returns where the texts of e are, at the numbers that stand for them.
-func (e *Event) texts() [eventUntil + 1]*string {
+func (e *Event) texts() [eventSame + 1]*string {
 	return [...]*string{
 		1:  (*string)(&e.Type),
 		2:  &e.Realm,
@@ -92,7 +96,7 @@ func (e *Event) texts() [eventUntil + 1]*string {
 		15: (*string)(&e.ByDevice.Class),
 		16: &e.ByDevice.IP,
 
-		eventUntil: nil,
+		eventSame: nil,
 	}
 }
 
@@ -116,6 +120,8 @@ func (e *Event) AppendCompact(b []byte) []byte {
 			b = append(b, text...)
 		case n == eventUntil:
 			b = appendTime(b, eventUntil, e.Until)
+		case n == eventSame && e.SameDevice:
+			b = append(b, eventSame, 0) // that it is there says it
 		}
 	}
 	return b
@@ -162,6 +168,8 @@ func (e *Event) ParseCompact(b string) error {
 			err = json.Unmarshal([]byte(value), e.Limits)
 		case n == eventUntil:
 			e.Until, err = parseTime(value)
+		case n == eventSame:
+			e.SameDevice = true
 		}
 		if err != nil {
 			return err

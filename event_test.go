@@ -35,7 +35,7 @@ func TestAFieldOfANewerReleaseIsSkipped(t *testing.T) {
 	want := oneseat.Event{Type: oneseat.EventSessionCreated, Account: "ada"}
 	b := append([]byte{200, 3}, "new"...)
 	b = (&oneseat.Event{Account: "ada"}).AppendCompact(b)
-	b = append(b, 19, 0, 255, 1, 'x')
+	b = append(b, 20, 0, 255, 1, 'x')
 	b = (&oneseat.Event{Type: oneseat.EventSessionCreated}).AppendCompact(b)
 	var got oneseat.Event
 	if err := got.ParseCompact(string(b)); err != nil || !reflect.DeepEqual(got, want) {

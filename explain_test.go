@@ -59,7 +59,7 @@ func TestExplainIsWhatTheSignInComesTo(t *testing.T) {
 				}
 			}
 			from := oneseat.SignInRequest{
-				Token: rapid.SampledFrom(tokens).Draw(rt, "token"), DeviceID: rapid.SampledFrom([]string{"", "x", "y"}).Draw(rt, "device id"),
+				Token: rapid.SampledFrom(tokens).Draw(rt, "token"), DeviceID: rapid.SampledFrom([]string{"", deviceID("x"), deviceID("y")}).Draw(rt, "device id"),
 				Device:   oneseat.Device{Label: fmt.Sprint(n), Class: rapid.SampledFrom(devices).Draw(rt, "class")},
 				Override: rapid.IntRange(0, 4).Draw(rt, "take over") == 0,
 			}

@@ -7,7 +7,7 @@ import "context"
 // did.
 func (r *Registry) CheckAndWatchLate(ctx context.Context, token string, w *Watch, by Watcher, between func()) bool {
 	key, secret, _ := decodeToken(token)
-	m, answered, err := r.checkMemory(claim{key: key, secret: secret}, true)
+	m, answered, err := r.checkMemory(claim{key: key, secret: secret}, useActive)
 	if !answered || err != nil {
 		return false
 	}

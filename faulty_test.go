@@ -284,6 +284,9 @@ func following(t testing.TB, c oneseat.Config) (a, b node, store *memstore.Store
 	return a, b, store
 }
 
+// deviceID is the id of a device with a short name.
+func deviceID(name string) string { return "a device's id: " + name }
+
 func signIn(t testing.TB, r interface {
 	SignIn(context.Context, string, oneseat.SignInRequest) (oneseat.Grant, error)
 }, account string, from oneseat.SignInRequest) oneseat.Grant {

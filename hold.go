@@ -28,14 +28,37 @@ type Watch struct {
 	prev, next *Watch
 	by         Watcher // taken when it is told, or the watch is stopped: it is told once at most
 	rotated    bool    // see Rotated
+
+	holds *Registry // whose session is in use for as long as it is watched; nil: it is only watched
+	since instant   // if it holds: from when on
 }
 
 // Stop ends the watch. After that the watcher is not told any more, unless that
 // has begun: Stop does not wait for it. It may be called more than once, and on a
 // Watch that watches nothing.
 func (w *Watch) Stop() {
-	if w.in != nil {
-		w.in.take(w)
+	if w.in == nil {
+		return
+	}
+	w.in.mu.Lock()
+	of, stopped := w.of, w.in.unlink(w) != nil
+	alone := of.alone()
+	w.in.mu.Unlock()
+	if stopped && w.holds != nil && !alone {
+		if now := w.holds.now(); now.since(w.since) >= orderEvery {
+			w.holds.noteHeld(of.watchKey, now)
+		}
+	}
+}
+
+// noteHeld has it written that a held session is in use now, as far as that is due.
+func (r *Registry) noteHeld(k watchKey, now instant) {
+	m := r.recollect(claim{key: k.key, id: k.id}, now)
+	switch {
+	case m.verdict == verdictLive:
+		r.noteUse(&m.entry.View, m.seat, useHeld, m.at)
+	case m.entry == nil:
+		r.orderUse(k.key, k.id, useHeld)
 	}
 }
 
@@ -49,19 +72,21 @@ func (w *Watch) Rotated() bool { return w.rotated }
 // what a [Watcher] is told. A session that has ended already gives a context that
 // is cancelled already. Call cancel when the work is done.
 //
-// A hold is not activity: a session that idles under one times out.
+// A session that is held is in use, as far as [DisplaceIdlest] goes: it is not the one
+// that was unused for longest. But a hold is not activity: a session that idles under
+// one times out.
 func (r *Registry) Hold(ctx context.Context, s Session) (context.Context, context.CancelFunc) {
-	return r.hold(ctx, claim{key: KeyOf(r.config.Realm, s.Account), id: s.ID})
+	return r.hold(ctx, claim{key: KeyOf(r.config.Realm, s.Account), id: s.ID}, useHeld)
 }
 
-// HoldStream is Hold for a stream.
+// HoldStream is Hold for a stream, which is kept by its heartbeats alone.
 func (r *Registry) HoldStream(ctx context.Context, s Stream) (context.Context, context.CancelFunc) {
-	return r.hold(ctx, claim{key: KeyOf(r.config.Realm, s.Account), id: s.ID, parent: s.Session})
+	return r.hold(ctx, claim{key: KeyOf(r.config.Realm, s.Account), id: s.ID, parent: s.Session}, usePeek)
 }
 
-func (r *Registry) hold(ctx context.Context, c claim) (context.Context, context.CancelFunc) {
+func (r *Registry) hold(ctx context.Context, c claim, how use) (context.Context, context.CancelFunc) {
 	ctx, cancel := context.WithCancelCause(ctx)
-	stop := r.afterEnd(ctx, c, cancel)
+	stop := r.afterEnd(ctx, c, how, cancel)
 	return ctx, func() {
 		stop()
 		cancel(context.Canceled)
@@ -71,24 +96,28 @@ func (r *Registry) hold(ctx context.Context, c claim) (context.Context, context.
 // AfterEnd calls f, once, when the session ends, with what a [Watcher] is told. f
 // must not block. After stop has returned f is not called any more, unless it has
 // begun: stop does not wait for it. ctx bounds the first look at the store only,
-// which is needed when memory cannot verify the session.
+// which is needed when memory cannot verify the session. The session is only watched:
+// it is not in use by that.
 func (r *Registry) AfterEnd(ctx context.Context, s Session, f func(cause error)) (stop func()) {
-	return r.afterEnd(ctx, claim{key: KeyOf(r.config.Realm, s.Account), id: s.ID}, f)
+	return r.afterEnd(ctx, claim{key: KeyOf(r.config.Realm, s.Account), id: s.ID}, usePeek, f)
 }
 
 // AfterStreamEnd is AfterEnd for a stream.
 func (r *Registry) AfterStreamEnd(ctx context.Context, s Stream, f func(cause error)) (stop func()) {
-	return r.afterEnd(ctx, claim{key: KeyOf(r.config.Realm, s.Account), id: s.ID, parent: s.Session}, f)
+	return r.afterEnd(ctx, claim{key: KeyOf(r.config.Realm, s.Account), id: s.ID, parent: s.Session}, usePeek, f)
 }
 
-func (r *Registry) afterEnd(ctx context.Context, c claim, f func(cause error)) (stop func()) {
+func (r *Registry) afterEnd(ctx context.Context, c claim, how use, f func(cause error)) (stop func()) {
 	w := new(Watch)
+	if how >= useHeld {
+		w.holds, w.since = r, r.now()
+	}
 	r.watch(ctx, c, w, WatcherFunc(f), memory{})
 	return w.Stop
 }
 
 // CheckAndWatch is [Registry.Check] (or [Registry.Peek], for what is not active)
-// and AfterEnd in one step, for what stands in front of every request: if the
+// and Hold in one step, for what stands in front of every request: if the
 // token's session is live, by watches it through w. The session is shared with
 // other callers: it must not be modified.
 func (r *Registry) CheckAndWatch(ctx context.Context, token string, active bool, w *Watch, by Watcher) (*Session, error) {
@@ -97,18 +126,23 @@ func (r *Registry) CheckAndWatch(ctx context.Context, token string, active bool,
 	if !ok {
 		return nil, ErrNoSession
 	}
+	how := usePeek
+	if active {
+		how, w.holds = useActive, r
+	}
 	c := claim{key: key, secret: secret}
-	m, answered, err := r.checkMemory(c, active)
+	m, answered, err := r.checkMemory(c, how)
 	if !answered {
 		if !intact(token) {
 			return nil, ErrNoSession
 		}
-		m.judgement, err = r.checkStore(ctx, c, active)
+		m.asked = r.now()
+		m.judgement, err = r.checkStore(ctx, c, how)
 	}
 	if err != nil {
 		return nil, err
 	}
-	w.rotated = m.rotated
+	w.rotated, w.since = m.rotated, m.asked
 	r.watch(ctx, m.watched(c), w, by, m)
 	return m.session(), nil
 }
@@ -143,7 +177,11 @@ func (r *Registry) watch(ctx context.Context, c claim, w *Watch, by Watcher, m m
 	if m.entry != nil && !m.entry.gone.Load() && !m.control.gone.Load() {
 		return
 	}
-	if err := r.verify(ctx, c); err != nil {
+	how := usePeek
+	if w.holds != nil {
+		how = useHeld
+	}
+	if err := r.verify(ctx, c, how); err != nil {
 		shard.tell(w, err)
 	}
 }

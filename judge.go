@@ -127,6 +127,9 @@ func (v View) trace(c claim) (seated bool, how *Ending) {
 // is never modified.
 func (s *seat) session() *Session { return &s.Session }
 
+// shared says that there are several sessions.
+func (v *View) shared() bool { return v.Roster.shared() }
+
 // holder is the session whose secret this is; there has to be one.
 func (v View) holder(secret digest) *Session {
 	return v.match(claim{secret: secret}, v.Now).seat.session()

@@ -108,23 +108,81 @@ func overflow(seats []seat, bounds []bound, newcomer *seat, may func(*seat, boun
 	return goes, full, true
 }
 
+// yielding is why a session gives way to a newcomer. What is lower goes first.
+type yielding int
+
+const (
+	yieldsOwnDevice yielding = iota // the newcomer comes from the session's own device
+	yieldsUnused                    // nobody is known to have its token
+	yieldsIdle                      // it is idle for [Config.SeatIdle]
+	yieldsInOrder                   // none of these: it gives way under [PolicyDisplace] only
+)
+
+// unusedFor is how long a session may go without its first use before it gives way. A
+// sign-in whose answer was lost, or whose browser kept no cookie, leaves a session
+// behind that is never used.
+const unusedFor = 10 * time.Second
+
+// yields is why a session gives way to a newcomer. A stream has nothing but its order,
+// and so has everything that a stream, or no newcomer at all, makes go.
+func (d *draft) yields(s *seat, c *newcomer) yielding {
+	switch {
+	case s.parent != "" || c.seat.parent != "" || c.id() == "":
+	case s.ID == c.own:
+		return yieldsOwnDevice
+	case s.unused && !c.adopted && !d.now().Before(s.Created.Add(unusedFor)):
+		return yieldsUnused
+	case d.rule.seatIdle > 0 && !d.now().Before(s.LastSeen.Add(d.rule.seatIdle)):
+		return yieldsIdle
+	}
+	return yieldsInOrder
+}
+
+// own returns the session that sits on the newcomer's own device, rather one of the
+// newcomer's class; "": there is none. It is the only one that the newcomer's device
+// id frees. It frees none where the newcomer renews a session, which has a seat, or
+// is adopted, for which nobody gave a password.
+func (d *draft) own(c *newcomer, renews SessionID) SessionID {
+	if c.seat.parent != "" || c.adopted || renews != "" {
+		return ""
+	}
+	var own *seat
+	for i := range d.seats {
+		s := &d.seats[i]
+		if s.parent != "" || !s.deviceID.Equal(c.seat.deviceID) || d.rule.observeOnly && s.observed {
+			continue
+		}
+		if own == nil || cmp.Or(first(s.Device.Class == c.seat.Device.Class, own.Device.Class == c.seat.Device.Class), d.compare(s, own, c)) < 0 {
+			own = s
+		}
+	}
+	if own == nil {
+		return ""
+	}
+	return own.ID
+}
+
+// compare orders two seats as they give way to a newcomer.
+func (d *draft) compare(a, b *seat, c *newcomer) int {
+	order := cmp.Compare(d.yields(a, c), d.yields(b, c))
+	switch d.rule.displaceOrder {
+	case DisplaceOldest:
+		return cmp.Or(order, a.Created.Compare(b.Created))
+	case DisplaceSameClass:
+		class := c.seat.Device.Class
+		order = cmp.Or(order, first(a.Device.Class == class, b.Device.Class == class))
+	}
+	return cmp.Or(order, a.usedAt().Compare(b.usedAt()), a.Created.Compare(b.Created))
+}
+
 // displaceOrder is a copy of the seats in the order in which they give way to a
-// newcomer (the zero seat: to none), without the session that it renews, and
-// without those that would have ended, were limits not only observed.
-func (d *draft) displaceOrder(newcomer seat, renews SessionID) []seat {
+// newcomer (the zero newcomer: to none). It leaves out the session that the newcomer renews, and those that would have
+// ended, were limits not only observed.
+func (d *draft) displaceOrder(c *newcomer, renews SessionID) []seat {
 	seats := slices.DeleteFunc(slices.Clone(d.seats), func(s seat) bool {
 		return s.ID == renews || d.rule.observeOnly && s.observed
 	})
-	slices.SortStableFunc(seats, func(a, b seat) int {
-		order := first(a.deviceID.Equal(newcomer.deviceID), b.deviceID.Equal(newcomer.deviceID))
-		switch d.rule.displaceOrder {
-		case DisplaceOldest:
-			return cmp.Or(order, a.Created.Compare(b.Created))
-		case DisplaceSameClass:
-			order = cmp.Or(order, first(a.Device.Class == newcomer.Device.Class, b.Device.Class == newcomer.Device.Class))
-		}
-		return cmp.Or(order, a.LastSeen.Compare(b.LastSeen), a.Created.Compare(b.Created))
-	})
+	slices.SortStableFunc(seats, func(a, b seat) int { return d.compare(&a, &b, c) })
 	return seats
 }
 
@@ -145,7 +203,7 @@ func first(a, b bool) int {
 func (d *draft) trim(actor string) {
 	how := Ending{Reason: ReasonRevoked, Actor: actor}
 	for _, bounds := range [][]bound{d.sessionBounds(), d.streamBounds()} {
-		goes, _, _ := overflow(d.displaceOrder(seat{}, ""), bounds, nil, func(*seat, bound) bool { return true })
+		goes, _, _ := overflow(d.displaceOrder(&newcomer{}, ""), bounds, nil, func(*seat, bound) bool { return true })
 		for _, id := range goes {
 			if d.rule.observeOnly {
 				d.observe(id, how)

@@ -28,9 +28,13 @@ type seatOf struct {
 	id, parent            oneseat.SessionID
 	token, device, class  string
 	created, seen         time.Time
-	previous              string // its token before the last rotation
+	used                  time.Time // for the order of use
+	unused                bool      // not used yet
+	previous              string    // its token before the last rotation
 	rotated               time.Time
 	observed, realmIsOver bool
+
+	own *seatOf // of a newcomer: the one session that its device id frees
 }
 
 type endingOf struct {
@@ -90,20 +94,68 @@ func (o *oracle) inForce(c oneseat.Config) (sessions, streams []limitOf) {
 	return append(sessions, named("total", total.Total, oneseat.MaxSeats)), []limitOf{named("streams", stream.Streams, oneseat.MaxStreams)}
 }
 
+// claim is how much of a claim a session has against a newcomer: 0 none, because it
+// is the newcomer's own device, 1 none, because it was never used, 2 none, because it
+// is idle; 3 all.
+func claim(c oneseat.Config, newcomer, s *seatOf) int {
+	switch {
+	case newcomer == nil || newcomer.parent != "" || s.parent != "":
+	case newcomer.own == s:
+		return 0
+	case s.unused && newcomer.created.Sub(s.created) >= 10*time.Second:
+		return 1
+	case c.SeatIdle > 0 && newcomer.created.Sub(s.seen) >= c.SeatIdle:
+		return 2
+	}
+	return 3
+}
+
+// ownOf is the session on the newcomer's own device, rather one of its class.
+func ownOf(c oneseat.Config, newcomer *seatOf, there []*seatOf) *seatOf {
+	on := func(sameClass bool) func(*seatOf) bool {
+		return func(s *seatOf) bool {
+			return s.parent == "" && newcomer.device != "" && s.device == newcomer.device && (s.class == newcomer.class || !sameClass)
+		}
+	}
+	if s := first(c, newcomer, there, on(true)); s != nil {
+		return s
+	}
+	return first(c, newcomer, there, on(false))
+}
+
 // before says that a gives way before b to a newcomer (nil: to none).
 func before(c oneseat.Config, newcomer, a, b *seatOf) bool {
+	if x, y := claim(c, newcomer, a), claim(c, newcomer, b); x != y {
+		return x < y
+	}
+	return inOrder(c, newcomer, a, b)
+}
+
+// inOrder is before, by the order that was chosen alone.
+func inOrder(c oneseat.Config, newcomer, a, b *seatOf) bool {
 	if newcomer != nil {
-		if mine, its := a.device == newcomer.device, b.device == newcomer.device; newcomer.device != "" && mine != its {
-			return mine
-		}
 		if mine, its := a.class == newcomer.class, b.class == newcomer.class; c.DisplaceOrder == oneseat.DisplaceSameClass && mine != its {
 			return mine
 		}
 	}
-	if c.DisplaceOrder != oneseat.DisplaceOldest && !a.seen.Equal(b.seen) {
-		return a.seen.Before(b.seen)
+	if c.DisplaceOrder != oneseat.DisplaceOldest && !a.used.Equal(b.used) {
+		return a.used.Before(b.used)
 	}
 	return a.created.Before(b.created)
+}
+
+// use is that a session is used by something that is written anyway.
+func (o *oracle) use(c oneseat.Config, s *seatOf) {
+	sessions := 0
+	for _, other := range o.seats {
+		if other.parent == "" {
+			sessions++
+		}
+	}
+	s.unused = false
+	if sessions > 1 && c.DisplaceOrder != oneseat.DisplaceOldest {
+		s.used = o.now
+	}
 }
 
 // first is the one of some that gives way first, of those that may.
@@ -297,9 +349,13 @@ type verdict struct {
 
 // admit decides on a newcomer, and does it. ids are whom it chose.
 func (o *oracle) admit(c oneseat.Config, n *seatOf, presented string, takeOver bool, ids []oneseat.SessionID) verdict {
-	n.created, n.seen = o.now, o.now
+	n.created, n.seen, n.used = o.now, o.now, o.now
+	n.unused = n.parent == "" && n.class != "api"
 	renewed := o.sameBrowser(presented)
 	there := without(o.counted(c), renewed)
+	if renewed == nil && n.parent == "" {
+		n.own = ownOf(c, n, there)
+	}
 	var chosen []*seatOf
 	for {
 		s := first(c, n, without(there, chosen...), func(s *seatOf) bool {
@@ -316,8 +372,7 @@ func (o *oracle) admit(c oneseat.Config, n *seatOf, presented string, takeOver b
 		limits, policy = streams, oneseat.PolicyAsk
 	}
 	goes, full, ok := room(c, n, without(there, chosen...), limits, func(s *seatOf, l limitOf) bool {
-		idle := c.SeatIdle > 0 && s.parent == "" && o.now.Sub(s.seen) >= c.SeatIdle
-		return policy == oneseat.PolicyDisplace || takeOver || l.ceiling || idle || renewed != nil && l.counts(renewed)
+		return policy == oneseat.PolicyDisplace || takeOver || l.ceiling || claim(c, n, s) < 3 || renewed != nil && l.counts(renewed)
 	})
 	if !ok && !c.ObserveOnly {
 		if n.parent == "" {
@@ -339,6 +394,9 @@ func (o *oracle) admit(c oneseat.Config, n *seatOf, presented string, takeOver b
 			o.would(c, s, oneseat.ReasonDisplaced, n.id)
 		}
 	}
+	if n.parent != "" {
+		o.use(c, o.live(n.parent))
+	}
 	n.observed = !ok
 	o.seats = append(o.seats, n)
 	if n.parent == "" {
@@ -354,10 +412,31 @@ func (o *oracle) signIn(c oneseat.Config, n *seatOf, presented string, takeOver 
 	return o.admit(c, n, presented, takeOver, nil)
 }
 
+// mayAsk says whether there is a ticket for whom admit found that it is full, and
+// makes place for it.
+func (o *oracle) mayAsk(device string) bool {
+	if len(o.tickets) < 8 {
+		return true
+	}
+	goes := slices.IndexFunc(o.tickets, func(t ticketOf) bool { return device != "" && t.device == device })
+	if goes < 0 {
+		goes = slices.IndexFunc(o.tickets, func(t ticketOf) bool { return !o.knows(t.device) })
+	}
+	if goes >= 0 {
+		o.tickets = slices.Delete(slices.Clone(o.tickets), goes, goes+1)
+	}
+	return goes >= 0
+}
+
+// knows says whether a device has, or had, a session.
+func (o *oracle) knows(device string) bool {
+	on := func(s seatOf) bool { return device != "" && s.parent == "" && s.device == device }
+	return slices.ContainsFunc(o.seats, func(s *seatOf) bool { return on(*s) }) || slices.ContainsFunc(o.ends, func(e endingOf) bool { return on(e.seatOf) })
+}
+
 // asked gives a ticket to whom admit found that it is full.
 func (o *oracle) asked(text oneseat.Ticket, device string) {
 	o.tickets = append(o.tickets, ticketOf{text, device, o.now.Add(5 * time.Minute)})
-	o.tickets = o.tickets[max(0, len(o.tickets)-8):]
 }
 
 func (o *oracle) redeem(c oneseat.Config, n *seatOf, presented string, text oneseat.Ticket, ids []oneseat.SessionID) verdict {
@@ -385,7 +464,8 @@ func (o *oracle) play(c oneseat.Config, n *seatOf, ids []oneseat.SessionID) (*se
 	}
 	for _, s := range o.seats {
 		if s.parent == n.parent && s.device == n.device {
-			s.seen = o.now
+			s.seen, s.used = o.now, o.now
+			o.use(c, o.live(n.parent))
 			return s, verdict{}
 		}
 	}

@@ -25,7 +25,7 @@ func (r *Registry) StartStream(ctx context.Context, s Session, p Player) (Stream
 	case s.ID == "": // a seat without a parent would be a session
 		return Stream{}, ErrNoSession
 	}
-	c := p.newcomer(s)
+	c := p.newcomer(KeyOf(r.config.Realm, s.Account), s)
 	v, is, err := r.admit(ctx, s.Account, c)
 	if err != nil {
 		return Stream{}, err

@@ -10,15 +10,21 @@ import (
 // Policy says what happens when a sign-in meets a full account.
 type Policy string
 
-// The policies.
+// The policies. Under the last two, sessions without a claim to their seat give way all
+// the same: see [DisplaceOrder].
 const (
 	PolicyDisplace Policy = "displace" // another session gives way, see [DisplaceOrder]
 	PolicyRefuse   Policy = "refuse"   // the newcomer is refused
 	PolicyAsk      Policy = "ask"      // the newcomer is refused, with a [Ticket] to choose who goes
 )
 
-// DisplaceOrder says in which order sessions give way. A session on the newcomer's own
-// device goes first in any case; among equals the one that signed in first goes.
+// DisplaceOrder says in which order sessions give way. Before it come, under every
+// policy: the session on the newcomer's own device, sessions that were never used, from
+// 10 seconds after their sign-in, and those that were idle for [Config.SeatIdle]. Among
+// equals the one that signed in first goes.
+//
+// When a session was last used is known exactly to 10 seconds, on every node. Requests
+// that go on count, and so do a player's heartbeats; background requests do not.
 type DisplaceOrder string
 
 // The orders.
@@ -129,6 +135,7 @@ type Decision struct {
 	keeps   SessionID // the stream that the player has already
 	seated  SessionID // the seat that the newcomer has, if it is admitted
 	problem error     // of outcome invalid
+	repeats bool      // the newcomer's device has displaced itself again and again
 }
 
 // Outcome is what becomes of a newcomer.

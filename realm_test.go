@@ -248,6 +248,7 @@ func TestASignInDuringEndRealmIsOfOneEpochOrTheOther(t *testing.T) {
 			wantLive(t, r, g)
 			wantLive(t, r, other)
 		}
+		synctest.Wait() // their first uses are written
 		// Nobody was: this one counts as before the end.
 		between(func() { endRealm(t, b, "") })
 		g = signIn(t, a, "ada", oneseat.SignInRequest{})

@@ -111,7 +111,7 @@ func TestTicketsRedeemedAtOnceWithLostReplies(t *testing.T) {
 		}
 		var wg sync.WaitGroup
 		start := make(chan struct{})
-		var admitted atomic.Int64
+		admitted := make(chan oneseat.Grant, len(tickets))
 		for i, ticket := range tickets {
 			wg.Go(func() {
 				<-start
@@ -119,8 +119,7 @@ func TestTicketsRedeemedAtOnceWithLostReplies(t *testing.T) {
 				_, full := errors.AsType[*oneseat.LimitError](err)
 				switch {
 				case err == nil:
-					admitted.Add(1)
-					wantLive(t, a, g)
+					admitted <- g
 				case !full && !errors.Is(err, oneseat.ErrUnknownOutcome):
 					t.Error(err)
 				}
@@ -129,8 +128,13 @@ func TestTicketsRedeemedAtOnceWithLostReplies(t *testing.T) {
 		close(start)
 		wg.Wait()
 		live := liveIDs(t, store, "ada")
-		if n := admitted.Load(); len(live) != 2 || n > 2 {
+		if n := len(admitted); len(live) != 2 || n > 2 {
 			t.Errorf("%d live, %d admitted", len(live), n)
+		}
+		close(admitted)
+		a.up()
+		for g := range admitted {
+			wantLive(t, a, g)
 		}
 		if created := count(logged(t, store, "ada"), oneseat.EventSessionCreated); created != 4 {
 			t.Errorf("%d sessions were made of 4", created)

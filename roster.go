@@ -48,10 +48,12 @@ type seat struct {
 	parent   SessionID // of a stream: the session that plays it; else ""
 	secret   digest    // of the token in force
 	epoch    uint64    // of the realm, when the session was admitted
+	unused   bool      // no use of it is recorded: it gives way, see unusedFor
+	observed bool      // the limit would have ended it, were limits not only observed
 	previous digest    // of the token before the last rotation
 	rotated  time.Time // when that was
 	deviceID digest    // of the device's random id; of a stream, its player's
-	observed bool      // the limit would have ended it, were limits not only observed
+	lastUsed time.Time // when it was last used, for the order of use; zero, or not after LastSeen: then
 	replayed time.Time // when previous was last used after its grace
 
 	extra map[string]json.RawMessage
@@ -153,12 +155,6 @@ func (s *seat) lifetimes(rule rule) (absolute, idle time.Duration) {
 	return rule.absolute, rule.idle
 }
 
-// yieldsSeat says that a session has been idle for longer than [Config.SeatIdle],
-// so that it does not keep a newcomer out.
-func (s *seat) yieldsSeat(now time.Time, rule rule) bool {
-	return s.parent == "" && rule.seatIdle > 0 && !now.Before(s.LastSeen.Add(rule.seatIdle))
-}
-
 // due is when the roster next holds something that has timed out, or that need
 // not be kept any longer. The control record never is due.
 func (ro *Roster) due(rule rule) time.Time {
@@ -194,6 +190,10 @@ func earliest(a, b time.Time) time.Time {
 	}
 	return a
 }
+
+// usedAt is when a session was last used, as far as the order of use needs it (see
+// orderEvery). Idling goes by LastSeen.
+func (s *seat) usedAt() time.Time { return latest(s.lastUsed, s.LastSeen) }
 
 // grace is until when the token before the last rotation stands for the seat.
 func (s *seat) grace() time.Time { return s.rotated.Add(rotateGrace) }

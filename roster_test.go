@@ -31,7 +31,7 @@ func aSeat(id string, with ...func(*seat)) seat {
 
 func created(d time.Duration) func(*seat) { return func(s *seat) { s.Created = at(d) } }
 func seen(d time.Duration) func(*seat)    { return func(s *seat) { s.LastSeen = at(d) } }
-func device(id string) func(*seat)        { return func(s *seat) { s.deviceID = deviceDigest(id) } }
+func device(id string) func(*seat)        { return func(s *seat) { s.deviceID = deviceDigest(Key{}, id) } }
 func epoch(e uint64) func(*seat)          { return func(s *seat) { s.epoch = e } }
 
 func rotated(d time.Duration) func(*seat) {

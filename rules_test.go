@@ -226,10 +226,10 @@ func (w *wanderer) compare() {
 	}
 	var are, should []string
 	for _, s := range ro.Seats {
-		are = append(are, fmt.Sprint(s.ID, s.Parent, s.Device.Class, s.Created.UnixMicro(), s.LastSeen.UnixMicro(), s.Observed))
+		are = append(are, fmt.Sprint(s.ID, s.Parent, s.Device.Class, s.Created.UnixMicro(), s.LastSeen.UnixMicro(), max(s.LastSeen.UnixMicro(), s.LastUsed.UnixMicro()), s.Unused, s.Observed))
 	}
 	for _, s := range o.seats {
-		should = append(should, fmt.Sprint(s.id, s.parent, s.class, s.created.UnixMicro(), s.seen.UnixMicro(), s.observed))
+		should = append(should, fmt.Sprint(s.id, s.parent, s.class, s.created.UnixMicro(), s.seen.UnixMicro(), s.used.UnixMicro(), s.unused, s.observed))
 	}
 	for _, e := range ro.Endings {
 		are = append(are, fmt.Sprint(e.Session, e.Parent, e.Reason, e.At.UnixMicro(), e.By))
@@ -303,7 +303,7 @@ func whoFills(full oneseat.LimitError) (ids []oneseat.SessionID) {
 func (w *wanderer) from() oneseat.SignInRequest {
 	return oneseat.SignInRequest{
 		Token:    anyOf(append([]string{"", "", "", "", "", "", forged("ada")}, w.tokens...)).Draw(w.T, "token"),
-		DeviceID: anyOf([]string{"", "x", "y"}).Draw(w.T, "device id"),
+		DeviceID: anyOf([]string{"", deviceID("x"), deviceID("y")}).Draw(w.T, "device id"),
 		Device:   oneseat.Device{Class: anyOf(append([]oneseat.Class{"toaster"}, classesDrawn...)).Draw(w.T, "class")},
 		Override: anyOf(numbers(6)).Draw(w.T, "take over") == 0,
 	}
@@ -333,7 +333,7 @@ func (w *wanderer) signIn(i int) {
 		return
 	}
 	if full, ok := errors.AsType[*oneseat.LimitError](err); ok {
-		if asks := w.configs[i].WhenFull == oneseat.PolicyAsk; asks != (full.Ticket != "") {
+		if asks := w.configs[i].WhenFull == oneseat.PolicyAsk && w.oracle.mayAsk(from.DeviceID); asks != (full.Ticket != "") {
 			w.Fatalf("asks: %v, a ticket: %v", asks, full.Ticket != "")
 		} else if asks {
 			w.tickets = append(w.tickets, full.Ticket)
@@ -438,7 +438,8 @@ func (w *wanderer) beat(i int) {
 	err := w.nodes[i].Heartbeat(w.ctx, parent, stream.ID)
 	s, v := w.oracle.stream(parent.ID, stream.ID)
 	if w.said("beat", err, v) && !w.now().Before(s.seen.Add(w.configs[i].StreamIdle/10)) {
-		s.seen = w.now()
+		s.seen, s.used = w.now(), w.now()
+		w.oracle.use(w.configs[i], w.oracle.live(parent.ID))
 	}
 }
 
@@ -462,7 +463,7 @@ func (w *wanderer) rotate(i int) {
 		if s.parent == "" && s.token == token {
 			w.said("rotate", err, verdict{})
 			s.previous, s.rotated = s.token, w.now()
-			s.token, s.seen = string(g.Token), w.now()
+			s.token, s.seen, s.used, s.unused = string(g.Token), w.now(), w.now(), false
 			w.tokens = append(w.tokens, s.token)
 			return
 		}
@@ -520,6 +521,7 @@ func (w *wanderer) endOthers(i int) {
 		}
 		return
 	}
+	w.oracle.use(w.configs[i], w.oracle.live(keep)) // written only if anything is
 	w.counts(n, err, w.ends(oneseat.ReasonCredentialsChanged, func(s *seatOf) bool { return s.parent == "" && s.id != keep }))
 	w.oracle.tickets = nil
 }

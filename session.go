@@ -2,6 +2,7 @@ package oneseat
 
 import (
 	"crypto/rand"
+	"fmt"
 	"net/netip"
 	"slices"
 	"strings"
@@ -50,8 +51,11 @@ type SignInRequest struct {
 	// that account's session here.
 	Token string
 
-	// DeviceID is the random id that the device keeps, or "". Only its hash is
-	// stored. A session of the same device gives way first.
+	// DeviceID is the random id of the device, or "": 16 to 64 bytes, made once for
+	// each installation and kept like a token. With a verified password it frees the
+	// seat of that very device, under every policy. So an id that two devices share
+	// (a constant in an app, an image of a machine) makes them displace each other.
+	// Only a digest over account and id is stored.
 	DeviceID string
 
 	// Device is what is known of the device.
@@ -111,6 +115,20 @@ const (
 	maxLabel = 40
 	maxActor = 48
 )
+
+// The length of a device's id, in bytes.
+const (
+	minDeviceID = 16
+	maxDeviceID = 64
+)
+
+// check returns a *[ConfigError] if the request cannot be one.
+func (q SignInRequest) check() error {
+	if n := len(q.DeviceID); n > 0 && (n < minDeviceID || n > maxDeviceID) {
+		return &ConfigError{"SignInRequest", "DeviceID", fmt.Sprintf("%d bytes are not %d to %d: make a random id once for each device, or leave it out", n, minDeviceID, maxDeviceID)}
+	}
+	return nil
+}
 
 // clean returns d as it may be stored: inert text, a known class, no full
 // address. It is called at the one door, so nothing finer is ever kept.
@@ -191,6 +209,10 @@ type Ending struct {
 	Actor    string    `json:"actor,omitzero"`     // who ended it, as the application put it
 	Device   Device    `json:"device,omitzero"`    // the device that was signed out
 	ByDevice Device    `json:"by_device,omitzero"` // the device that took its place, if one did
+
+	// SameDevice says that ByDevice gave the id of Device: the same browser signed in
+	// again without its token, or a copy of it did.
+	SameDevice bool `json:"same_device,omitzero"`
 }
 
 // Reference returns a short code for the user to quote and for support to search:

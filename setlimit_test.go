@@ -308,6 +308,7 @@ func TestAClosedLaptopDoesNotLockItsOwnerOut(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newNode(t, memstore.New(), oneseat.Config{WhenFull: oneseat.PolicyRefuse, MaxStale: time.Minute})
 		there := signIn(t, r, "ada", oneseat.SignInRequest{})
+		wantLive(t, r, there)
 		time.Sleep(24 * time.Hour)
 		refused(t, r, "ada", oneseat.SignInRequest{})
 		wantLive(t, r, there)

@@ -1,6 +1,7 @@
 package oneseat
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"time"
@@ -13,13 +14,16 @@ import (
 // each. Give the id of the application's own record of the account, not what
 // was typed.
 //
-// It returns an *[AccountError] for what cannot name an account, a *[LimitError]
-// when the account is full under [PolicyRefuse] or [PolicyAsk], a *[BlockedError] when it is
+// It returns an *[AccountError] for what cannot name an account, a *[ConfigError] for a
+// request with a bad DeviceID, a *[LimitError] when the account is full under [PolicyRefuse] or [PolicyAsk], a *[BlockedError] when it is
 // blocked, an *[EndedError] when the session was admitted and ended again before
 // the store's reply came, [ErrUnknownOutcome] when no reply came at all, and
 // [ErrStoreUnavailable] when the store did not answer and nothing was done. The
 // session is accepted on every node from the moment SignIn returns.
 func (r *Registry) SignIn(ctx context.Context, account string, from SignInRequest) (Grant, error) {
+	if err := from.check(); err != nil {
+		return Grant{}, err
+	}
 	return r.signIn(ctx, account, from, newcomer{}, "")
 }
 
@@ -36,6 +40,9 @@ func (r *Registry) Redeem(ctx context.Context, ticket Ticket, from SignInRequest
 	key, used, ok := decodeSecret(TicketPrefix, string(ticket))
 	if !ok || !intact(string(ticket)) {
 		return Grant{}, &TicketError{"it was altered"}
+	}
+	if err := from.check(); err != nil {
+		return Grant{}, err
 	}
 	v, _, err := r.readFresh(ctx, key)
 	if err != nil {
@@ -73,6 +80,10 @@ func (r *Registry) signIn(ctx context.Context, account string, from SignInReques
 	}
 	r.stats.signIns.Add(1)
 	r.stats.decided(is)
+	if is.repeats {
+		r.log.Warn("a device has displaced its own session three times within an hour. "+
+			"Do several devices share its id? Each installation has to make its own (SignInRequest.DeviceID), and no image of a machine may hold one", "session", s.session().ID)
+	}
 	if k, _, ok := parseToken(from.Token); ok && k != key {
 		// The browser is another account's now. Should this fail, nobody holds
 		// that session's token any more: it times out.
@@ -92,7 +103,7 @@ func (r *Registry) signIn(ctx context.Context, account string, from SignInReques
 // It returns [ErrNoSession] for one that gets no seat: the user has to sign in.
 // Other errors are those of SignIn.
 func (r *Registry) Adopt(ctx context.Context, account string, issued time.Time, from SignInRequest) (Grant, error) {
-	if err := checkAccount(account); err != nil {
+	if err := cmp.Or(checkAccount(account), from.check()); err != nil {
 		return Grant{}, err
 	}
 	if r.config.AdoptUntil.IsZero() {

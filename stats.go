@@ -7,15 +7,16 @@ import (
 
 // Stats are a registry's figures since it was made. They name no account.
 type Stats struct {
-	Checks    uint64 // checks asked for
-	Cached    uint64 // of these, answered yes from memory
-	Loads     uint64 // reads of the store, each of up to 256 rosters
-	Updates   uint64 // updates sent to the store
-	Touches   uint64 // of these, moves of last-seen
-	SignIns   uint64 // sessions admitted
-	Displaced uint64 // sessions that gave way to them
-	Refused   uint64 // sign-ins refused because the account was full
-	Asked     uint64 // sign-ins refused with a ticket, to choose who goes
+	Checks      uint64 // checks asked for
+	Cached      uint64 // of these, answered yes from memory
+	Loads       uint64 // reads of the store, each of up to 256 rosters
+	Updates     uint64 // updates sent to the store
+	Touches     uint64 // of these, uses of sessions: that they do not idle, and in which order they were used
+	UsesDropped uint64 // uses that were not written, because an account's order of use is written twice in 10 seconds at most
+	SignIns     uint64 // sessions admitted
+	Displaced   uint64 // sessions that gave way to them
+	Refused     uint64 // sign-ins refused because the account was full
+	Asked       uint64 // sign-ins refused with a ticket, to choose who goes
 
 	WouldDisplace uint64 // where limits are only observed: sessions that would have given way
 	WouldRefuse   uint64 // likewise, sign-ins that would have been refused or asked
@@ -29,7 +30,7 @@ type Stats struct {
 
 // counters are the running figures, each written with atomic operations.
 type counters struct {
-	checks, cached, loads, updates, touches, signIns, displaced, refused, asked, wouldDisplace, wouldRefuse, cut atomic.Uint64
+	checks, cached, loads, updates, touches, usesDropped, signIns, displaced, refused, asked, wouldDisplace, wouldRefuse, cut atomic.Uint64
 }
 
 // decided counts whom an admission displaced, or would have.
@@ -48,7 +49,7 @@ func (c *counters) decided(d Decision) {
 func (r *Registry) Stats() Stats {
 	s := Stats{
 		Checks: r.stats.checks.Load(), Cached: r.stats.cached.Load(), Loads: r.stats.loads.Load(),
-		Updates: r.stats.updates.Load(), Touches: r.stats.touches.Load(), SignIns: r.stats.signIns.Load(),
+		Updates: r.stats.updates.Load(), Touches: r.stats.touches.Load(), UsesDropped: r.stats.usesDropped.Load(), SignIns: r.stats.signIns.Load(),
 		Displaced: r.stats.displaced.Load(), Refused: r.stats.refused.Load(),
 		Asked: r.stats.asked.Load(), WouldDisplace: r.stats.wouldDisplace.Load(), WouldRefuse: r.stats.wouldRefuse.Load(), Cut: r.stats.cut.Load(),
 		Accounts: r.cache.len(), Held: r.watches.count(),

@@ -239,7 +239,7 @@ func TestTheLongestEndingsOfDevicesAndStreamsAreUnder16KiB(t *testing.T) {
 			var ended []oneseat.Grant
 			var streams []oneseat.SessionID
 			for i := range oneseat.MaxEndings {
-				ended = append(ended, signIn(t, r, name, oneseat.SignInRequest{Device: device, DeviceID: fmt.Sprint("device ", i)}))
+				ended = append(ended, signIn(t, r, name, oneseat.SignInRequest{Device: device, DeviceID: deviceID(fmt.Sprint(i))}))
 				streams = append(streams, play(t, r, by.Session, fmt.Sprint(i)).ID)
 			}
 			if n, err := r.End(t.Context(), name, oneseat.EndOptions{Reason: oneseat.ReasonCredentialsChanged, By: by.Session.ID, Actor: actor}, streams...); n != oneseat.MaxEndings || err != nil {

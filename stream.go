@@ -1,6 +1,9 @@
 package oneseat
 
-import "slices"
+import (
+	"slices"
+	"time"
+)
 
 // playing finds the stream that a session's player has; -1: it has none.
 func (ro *Roster) playing(parent SessionID, player digest) int {
@@ -25,16 +28,28 @@ func (ro *Roster) streaming(parent, stream SessionID) error {
 }
 
 // heartbeat moves a stream's last-seen forward, if that is worth a write: a tenth
-// of its life is. It is no use of the session that plays it.
+// of its life is.
 func (d *draft) heartbeat(parent, stream SessionID) (Change, error) {
 	err := d.streaming(parent, stream)
 	if err == nil && d.matchID(stream).seat.epoch > d.given.epoch { // the realm's record was lost: checks do not know the stream either
 		err = ErrNoSession
 	}
-	if err == nil && d.touch(stream, d.rule.streamIdle/10) {
+	if err == nil && d.beat(stream, d.rule.streamIdle/10) {
 		return d.commit(), nil
 	}
 	return d.changed(), err
+}
+
+// beat moves a live stream's last heartbeat forward, if that is so long ago, and says
+// whether it did. Its session has been used by that, but does not idle the less.
+func (d *draft) beat(stream SessionID, every time.Duration) bool {
+	i := d.seat(stream)
+	if i < 0 || d.now().Before(d.seats[i].LastSeen.Add(every)) {
+		return false
+	}
+	d.used(d.seats[i].parent)
+	d.alter(i).LastSeen = d.now()
+	return true
 }
 
 // stopStream ends a session's stream, if it has that.

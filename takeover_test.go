@@ -30,7 +30,7 @@ func (s *scene) signIn(device string, after time.Duration, with ...func(*newcome
 	s.now, s.n = s.now.Add(after), s.n+1
 	c := newcomer{seat: aSeat(fmt.Sprint("s", s.n), func(seat *seat) { seat.Device.Label = "a browser" })}
 	if !strings.HasPrefix(device, "no id") {
-		c.seat.deviceID = deviceDigest(device)
+		c.seat.deviceID = deviceDigest(Key{}, device)
 	} else {
 		c.seat.Device.Label = device
 	}

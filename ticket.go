@@ -6,8 +6,7 @@ import (
 	"time"
 )
 
-// A ticket is good for ticketLife. An account has maxTickets at most; the oldest
-// goes first.
+// A ticket is good for ticketLife. An account has maxTickets at most.
 const (
 	ticketLife = 5 * time.Minute
 	maxTickets = 8
@@ -31,17 +30,34 @@ func (ro *Roster) ticket(d digest) int {
 // holdsTicket says whether a ticket is pending in a view.
 func (v View) holdsTicket(d digest) bool { return v.Roster != nil && v.Roster.ticket(d) >= 0 }
 
-// issueTicket gives a newcomer its ticket. One that has been given it already
-// keeps that.
-func (d *draft) issueTicket(c newcomer) {
+// issueTicket gives a newcomer its ticket, and says whether it has one: one that was
+// given it already keeps that. Where an account has too many, the oldest of the same
+// browser goes, else the oldest of a device that the account does not know. So nobody
+// who only tries again and again pushes the owner's ticket out.
+func (d *draft) issueTicket(c newcomer) bool {
 	if c.ticket.IsZero() || d.ticket(c.ticket) >= 0 {
-		return
+		return true
+	}
+	if len(d.tickets) >= maxTickets {
+		goes := slices.IndexFunc(d.tickets, func(p pending) bool { return p.deviceID.Equal(c.seat.deviceID) })
+		if goes < 0 {
+			goes = slices.IndexFunc(d.tickets, func(p pending) bool { return !d.knows(p.deviceID) })
+		}
+		if goes < 0 {
+			return false
+		}
+		d.tickets = slices.Concat(d.tickets[:goes], d.tickets[goes+1:])
 	}
 	p := pending{secret: c.ticket, deviceID: c.seat.deviceID, epoch: d.given.epoch, expires: d.now().Add(ticketLife)}
 	d.tickets = append(slices.Clip(d.tickets), p)
-	if len(d.tickets) > maxTickets {
-		d.tickets = d.tickets[1:]
-	}
+	return true
+}
+
+// knows says that a device has, or had lately, a session of the account.
+func (d *draft) knows(device digest) bool {
+	s := seat{deviceID: device}
+	return slices.ContainsFunc(d.seats, func(s seat) bool { return s.parent == "" && s.deviceID.Equal(device) }) ||
+		!device.IsZero() && slices.ContainsFunc(d.endings, func(e ended) bool { return e.Parent == "" && e.tag == s.tag() })
 }
 
 func errTicketUsed() error { return &TicketError{"it was used, or has expired"} }

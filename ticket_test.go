@@ -75,7 +75,7 @@ func TestTheTicketLetsTheNewcomerChoose(t *testing.T) {
 	a, b, store := newSystem(t, oneseat.Config{Limit: 2, WhenFull: oneseat.PolicyAsk})
 	first := signIn(t, a, "ada", oneseat.SignInRequest{Device: laptop})
 	second := signIn(t, a, "ada", oneseat.SignInRequest{Device: phone})
-	from := oneseat.SignInRequest{Device: oneseat.Device{Label: "TV", Class: "tv"}, DeviceID: "d"}
+	from := oneseat.SignInRequest{Device: oneseat.Device{Label: "TV", Class: "tv"}, DeviceID: deviceID("d")}
 	full := refused(t, a, "ada", from)
 	if full.Limit != 2 || full.Bound != "total" || !slices.Equal(full.Live, []oneseat.Session{second.Session, first.Session}) || full.Ticket == "" {
 		t.Errorf("it says %+v", full)
@@ -155,7 +155,7 @@ func forgedTicket(realm, account string) oneseat.Ticket {
 
 func TestABadTicketIsATypedErrorAndChangesNothing(t *testing.T) {
 	a, b, store := newSystem(t, asking)
-	mine := oneseat.SignInRequest{DeviceID: "mine"}
+	mine := oneseat.SignInRequest{DeviceID: deviceID("mine")}
 	there := signIn(t, a, "ada", oneseat.SignInRequest{})
 	ticket := refused(t, a, "ada", mine).Ticket
 	signIn(t, a, "grace", oneseat.SignInRequest{})
@@ -191,7 +191,7 @@ func TestABadTicketIsATypedErrorAndChangesNothing(t *testing.T) {
 	}
 	refuse("of another account, by its secret", b, spell(raw(ticket)[:16], raw(other)[16:48]), mine)
 	refuse("of another account, by its key", b, spell(raw(other)[:16], raw(ticket)[16:48]), mine)
-	refuse("of another device", b, ticket, oneseat.SignInRequest{DeviceID: "theirs"})
+	refuse("of another device", b, ticket, oneseat.SignInRequest{DeviceID: deviceID("theirs")})
 	refuse("of a device without an id", b, ticket, oneseat.SignInRequest{})
 	refuse("of another realm", elsewhere, ticket, mine)
 	refuse("of nobody", b, forgedTicket(realm, "nobody"), mine)
@@ -517,7 +517,7 @@ func TestATicketIsShownByNothing(t *testing.T) {
 	if !strings.Contains(shown.String(), "oneseat_ticket_[secret]") {
 		t.Error("nothing says that there is a ticket")
 	}
-	_, used := r.Redeem(t.Context(), again.Ticket, oneseat.SignInRequest{DeviceID: "another"})
+	_, used := r.Redeem(t.Context(), again.Ticket, oneseat.SignInRequest{DeviceID: deviceID("another")})
 	wantTicketError(t, "another device", used)
 	roster := encode(t, stored(t, r.Store, "ada").Roster)
 	events, err := json.Marshal(logged(t, r.Store.(oneseat.History), ""))

@@ -9,6 +9,7 @@ import (
 	"encoding/hex"
 	"hash/crc32"
 	"log/slog"
+	"slices"
 )
 
 // TokenPrefix begins every token, so that secret scanners can know one.
@@ -151,10 +152,12 @@ func intact(s string) bool {
 
 func digestOf(b []byte) digest { return sha256.Sum256(b) }
 
-// deviceDigest is what is kept of a device id. An empty id has none.
-func deviceDigest(id string) digest {
+// deviceDigest is what an account's roster keeps of a device id. One device has
+// another digest in every account, so a copied database does not tell whose accounts
+// it uses. An empty id has none.
+func deviceDigest(account Key, id string) digest {
 	if id == "" {
 		return digest{}
 	}
-	return digestOf([]byte("oneseat device 1\x00" + id))
+	return digestOf(slices.Concat([]byte("oneseat device 2\x00"), account[:], []byte(id)))
 }

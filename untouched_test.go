@@ -31,7 +31,7 @@ func TestNoOperationWritesIntoWhatIsStored(t *testing.T) {
 		"stream":   {limited(9, PolicyDisplace), func(d *draft) { d.admit(stream) }},
 		"end":      {plain, func(d *draft) { d.end("a", Ending{Reason: ReasonRevoked}) }},
 		"end all":  {plain, func(d *draft) { _, _ = d.endWhere(&endRequest{others: true}) }},
-		"touch":    {ask, func(d *draft) { d.touchBefore("b") }},
+		"touch":    {ask, func(d *draft) { d.use("b", useActive) }},
 		"rotate":   {plain, func(d *draft) { _, _ = d.rotate(dig("a"), dig("next")) }},
 		"report":   {plain, func(d *draft) { d.reportUse(dig("z")); d.reportUse(dig("old b")) }},
 		"block":    {plain, func(d *draft) { d.block(time.Time{}, "") }},

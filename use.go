@@ -5,56 +5,122 @@ import (
 	"time"
 )
 
-// touch moves a live session's last-seen forward, if that is due. It finds the
-// session live or does nothing, and says which.
-func (d *draft) touch(id SessionID, every time.Duration) bool {
-	i := d.seat(id)
-	if i < 0 || d.now().Before(d.seats[i].LastSeen.Add(every)) {
-		return false
-	}
-	d.alter(i).LastSeen = d.now()
-	return true
-}
-
-// touchBefore is a touch that the answer to a check waits for. What has timed
-// out meanwhile is recorded instead.
-func (d *draft) touchBefore(id SessionID) Change {
-	if d.touch(id, d.rule.touchEvery) {
-		return d.commit()
-	}
-	return d.changed()
-}
-
-// touchLater is a touch in the background, on a roster that was reopened. A
-// session that has timed out is left to others, who know the realm's epoch.
-func (d *draft) touchLater(id SessionID) Change {
-	if i := d.seat(id); i >= 0 {
-		if _, over := d.seats[i].timeout(d.now(), d.rule); !over && d.touch(id, d.rule.touchEvery) {
-			return d.commit()
-		}
-	}
-	return Change{}
-}
-
-// touchDue says when the use of a live session has to be written.
-type touchDue int
+// use is how somebody uses a session, the least first.
+type use int
 
 const (
-	touchNotYet touchDue = iota
-	touchInBackground
-	touchBeforeAnswer // the idle deadline is near
+	usePeek   use = iota // background traffic: it shows that somebody has the token
+	useHeld              // a request of the application goes on: it counts for the order of use
+	useActive            // a check: it keeps the session from idling as well
 )
 
-// touchDue says when the use of the live session that j found has to be written,
-// at the store's time. A stream is kept by its heartbeats.
-func (j judgement) touchDue(at time.Time, rule rule) touchDue {
-	switch s := j.seat; {
-	case s.parent != "" || at.Before(s.LastSeen.Add(rule.touchEvery)):
-		return touchNotYet
-	case rule.idle > 0 && !at.Before(s.LastSeen.Add(rule.idle-rule.touchEvery)):
-		return touchBeforeAnswer
+// The order of use is exact to orderEvery. It costs an account at most orderWrites
+// writes in that time, on each node.
+const (
+	orderEvery  = 10 * time.Second
+	orderWrites = 2
+)
+
+// useDue says when a use has to be written.
+type useDue int
+
+const (
+	useNotDue useDue = iota
+	useInOrder
+	useInBackground
+	useBeforeAnswer
+)
+
+// usage is a use at a time, judged by a roster as it was at another.
+type usage struct {
+	how      use
+	at, asOf time.Time // by the store's clock
+}
+
+// useDue says when a use of a live session has to be written:
+//   - before the answer: the first use, where sessions that are unused are the only
+//     ones to give way, and what keeps a session that is about to time out;
+//   - in the background: other first uses, unless the session is alone and thus
+//     certain of its place, and what moves last-seen by a touch interval;
+//   - in order, which is in the background and may be dropped: what moves the session
+//     in the order of use. The newest of a roster that is old may not be the newest.
+//
+// A stream is kept by its heartbeats.
+func (ro *Roster) useDue(s *seat, u usage, rule rule) useDue {
+	switch {
+	case s.parent != "":
+	case s.unused && rule.whenFull != PolicyDisplace:
+		return useBeforeAnswer
+	case u.how == useActive && !u.at.Before(s.LastSeen.Add(rule.touchEvery)):
+		if rule.idle > 0 && !u.at.Before(s.LastSeen.Add(rule.idle-rule.touchEvery)) {
+			return useBeforeAnswer
+		}
+		return useInBackground
+	case s.unused && (rule.displaceOrder == DisplaceSameClass || ro.shared()):
+		return useInBackground
+	case u.how >= useHeld && len(ro.seats) > 1 && !u.at.Before(s.usedAt().Add(orderEvery)) && ro.inOrder(rule) &&
+		(u.at.After(u.asOf.Add(orderEvery)) || !ro.newest(s)):
+		return useInOrder
 	}
-	return touchInBackground
+	return useNotDue
+}
+
+// useDue is that of a session in a view.
+func (v *View) useDue(s *seat, how use, at time.Time, rule rule) useDue {
+	return v.Roster.useDue(s, usage{how, at, v.Now}, rule)
+}
+
+// shared says that there are several sessions.
+func (ro *Roster) shared() bool {
+	n := 0
+	for i := range ro.seats {
+		if ro.seats[i].parent == "" {
+			n++
+		}
+	}
+	return n > 1
+}
+
+// inOrder says that the order of use decides which of several sessions gives way.
+func (ro *Roster) inOrder(rule rule) bool { return rule.displaceOrder != DisplaceOldest && ro.shared() }
+
+// newest says that every other session was last used before s was.
+func (ro *Roster) newest(s *seat) bool {
+	return !slices.ContainsFunc(ro.seats, func(o seat) bool {
+		return o.parent == "" && o.ID != s.ID && !o.usedAt().Before(s.usedAt())
+	})
+}
+
+// use records a use of a live session, as far as that is due. What has timed out
+// meanwhile is recorded in any case.
+func (d *draft) use(id SessionID, how use) Change {
+	i := d.seat(id)
+	if i < 0 || d.useDue(&d.seats[i], usage{how, d.now(), d.now()}, d.rule) == useNotDue {
+		return d.changed()
+	}
+	s := d.alter(i)
+	s.unused = false
+	switch {
+	case how == useActive && !d.now().Before(s.LastSeen.Add(d.rule.touchEvery)):
+		s.LastSeen, s.lastUsed = d.now(), time.Time{}
+	case how >= useHeld && d.inOrder(d.rule) && !d.now().Before(s.usedAt().Add(orderEvery)):
+		s.lastUsed = d.now()
+	}
+	return d.commit()
+}
+
+// used records, in an update that is made anyway, that a session was used.
+func (d *draft) used(id SessionID) {
+	i := d.seat(id)
+	if i < 0 {
+		return
+	}
+	s := d.alter(i)
+	d.firstUse = d.firstUse || s.unused
+	s.unused = false
+	if d.inOrder(d.rule) {
+		s.lastUsed = d.now()
+	}
 }
 
 // rotate gives the session that old is the secret of another secret, once: a
@@ -72,7 +138,7 @@ func (d *draft) rotate(old, secret digest) (Change, error) {
 	case m.seat != nil:
 		s := d.alter(d.seat(m.seat.ID))
 		s.previous, s.secret, s.rotated, s.replayed = s.secret, secret, d.now(), time.Time{}
-		s.LastSeen = d.now()
+		s.LastSeen, s.lastUsed, s.unused = d.now(), time.Time{}, false
 		d.noteSeat(EventSessionRotated, EventSessionRotated, s)
 		return d.commit(), nil
 	case m.ending != nil:

@@ -34,12 +34,16 @@ type watched struct {
 	entry   *entry   // the roster by which it was last seen live; nil: it has not been
 	control *entry   // the control record under which; nil: one that was read with it
 	doubt   bool     // something newer is known: look again
+	heldAt  instant  // when it was last noted that the session is in use by that
 	first   *Watch   // a list of its watchers; a session without any is swept by the recheck
 	other   *watched // the next of the same account
 
 	// Closed when all that were taken off the list have been told; nil: none was.
 	told chan struct{}
 }
+
+// holdEvery is how often it is noted that a held session is in use.
+const holdEvery = time.Minute
 
 // tellPatience bounds how long whoever ends watches waits for others to have told
 // the watchers that they took. None should need it: SessionEnded must not block.
@@ -63,6 +67,22 @@ func (d *watched) claim() claim {
 // holds the lock.
 func (d *watched) noteLive(e, control *entry, t term) {
 	d.entry, d.control, d.doubt, d.term = e, control, false, t
+}
+
+// alone says that the session is the only one of its account, as far as is known.
+func (d *watched) alone() bool {
+	return d.entry != nil && !d.entry.gone.Load() && !d.entry.shared()
+}
+
+// holds says whether anything that is in flight has the session in use. The caller
+// holds the lock.
+func (d *watched) holds() bool {
+	for w := d.first; w != nil; w = w.next {
+		if w.holds != nil {
+			return true
+		}
+	}
+	return false
 }
 
 func (w *watches) init() {
@@ -229,9 +249,9 @@ func (r *Registry) endWatchesOver(v View) {
 
 // verify sees that a watched session is live, from memory if that may say so. It
 // returns why it is not, or why that could not be found out.
-func (r *Registry) verify(ctx context.Context, c claim) error {
+func (r *Registry) verify(ctx context.Context, c claim, how use) error {
 	now := r.now()
-	if m := r.recollect(c, now); m.verdict == verdictLive && m.usable {
+	if m := r.recollect(c, now); m.verdict == verdictLive && m.usable && r.noteUse(&m.entry.View, m.seat, how, m.at) {
 		r.noteLive(c, m.entry, m.term(r.rule), m.control.Version)
 		return nil
 	}
@@ -244,7 +264,7 @@ func (r *Registry) verify(ctx context.Context, c claim) error {
 	case err != nil:
 		return err
 	}
-	return r.verifyBy(ctx, c, fresh{v, control, began, begun})
+	return r.verifyBy(ctx, c, how, fresh{v, control, began, begun})
 }
 
 // fresh is what a load brought.
@@ -257,7 +277,7 @@ type fresh struct {
 
 // verifyBy judges a watched session by a fresh view: it notes that the session is
 // live, or returns why it is not. The caller has registered the load in the cache.
-func (r *Registry) verifyBy(ctx context.Context, c claim, f fresh) error {
+func (r *Registry) verifyBy(ctx context.Context, c claim, how use, f fresh) error {
 	epoch := f.control.epoch()
 	j := f.judge(c, f.Now, epoch, r.rule)
 	if j.verdict == verdictExpired {
@@ -269,6 +289,12 @@ func (r *Registry) verifyBy(ctx context.Context, c claim, f fresh) error {
 	}
 	switch j.verdict {
 	case verdictLive:
+		if !r.noteUse(&f.View, j.seat, how, f.Now) {
+			var err error
+			if j, err = r.writeUse(ctx, c.key, j, how, epoch); err != nil {
+				return err
+			}
+		}
 		e := r.cache.keep(f.View, f.began, f.begun)
 		if e == nil { // something newer is known: this counts as of its load, and the next recheck decides
 			e, f.control.Version = &entry{View: f.View, part: r.cache.partition(f.Key), loaded: f.began}, 0
@@ -404,11 +430,20 @@ func (r *Registry) recheckWatches() {
 
 func (r *Registry) recheckOnce() {
 	now := r.now()
+	var held []watchKey
 	doubtful := r.watches.list(func(d *watched) bool {
+		if now.since(d.heldAt) > holdEvery {
+			if d.heldAt = now; d.holds() && !d.alone() {
+				held = append(held, d.watchKey)
+			}
+		}
 		return d.doubt || r.provenAgo(d, now) > r.watchStale()/2 || now.since(d.entry.loaded) > reloadAfter ||
 			d.control != nil && now.since(d.control.loaded) > reloadAfter ||
 			!d.deadline.IsZero() && !d.entry.Now.Add(now.since(d.entry.loaded)).Before(d.deadline)
 	})
+	for _, k := range held {
+		r.noteHeld(k, now)
+	}
 	// What has timed out comes last: it takes an update, and while that fails the
 	// others must not wait.
 	slices.SortFunc(doubtful, func(a, b watched) int {
@@ -466,7 +501,7 @@ func (r *Registry) recheck(some []watched, answers bool) bool {
 			err = ErrStoreUnavailable
 		}
 		if err == nil {
-			err = r.verifyBy(r.life, d.claim(), fresh{b.views[d.key], b.control, b.began, begun[d.key]})
+			err = r.verifyBy(r.life, d.claim(), usePeek, fresh{b.views[d.key], b.control, b.began, begun[d.key]})
 			answers = !errors.Is(err, ErrStoreUnavailable) && !errors.Is(err, ErrUnknownOutcome)
 		}
 		_, over := errors.AsType[*EndedError](err)

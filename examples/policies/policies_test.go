@@ -119,6 +119,9 @@ func TestInAnExamTheFirstDeviceWinsUntilAProctorReleasesIt(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		seats := open(t, Exam())
 		first := in(t, seats, "ada", oneseat.SignInRequest{})
+		if _, err := seats.Check(t.Context(), string(first.Token)); err != nil { // the candidate begins
+			t.Fatal(err)
+		}
 		time.Sleep(2 * time.Hour)
 		_, err := seats.SignIn(t.Context(), "ada", oneseat.SignInRequest{})
 		full(t, err)

@@ -44,6 +44,8 @@ var bugs = []bug{
 		"tonumber(was) + math.max(0, tonumber(ARGV[i + 1]))")},
 	{"a retry admits twice", "redis", named("a retry admits twice")},
 	{"memory is believed ten times as long", "redis", named("memory is believed ten times as long")},
+	{"whoever has ended ends others", "redis", named("whoever has ended ends others")},
+	{"a device id frees no seat", "redis", named("a device id frees no seat")},
 	{"what the log says cuts nothing", "redis", named("what the log says cuts nothing")},
 }
 

@@ -57,15 +57,15 @@ func (h *history) account(i int) string { return fmt.Sprintf("account %d", i) }
 
 func (h *history) since() int64 { return int64(time.Since(h.began)) }
 
-// whats are the calls of a setting. Rotations and two seats of which the idler
-// goes are not tried together: of two sessions that were active in the same
-// microsecond the model does not know which one is the idler.
-func (h *history) whats() []string {
-	if h.limit > 1 && h.policy == oneseat.PolicyDisplace {
-		return []string{"sign in", "sign in", "check", "check", "check", "hold", "sign out", "end"}
-	}
-	return []string{"sign in", "sign in", "check", "check", "check", "hold", "sign out", "rotate", "end"}
-}
+// whats are the calls.
+var whats = []string{"sign in", "sign in", "sign in", "sign in", "check", "check", "check", "check", "check", "check", "hold", "hold", "sign out", "sign out", "rotate", "rotate", "end", "end others"}
+
+// devices are those from which people sign in. Half of all sign-ins are from none that
+// is known.
+const devices = 2
+
+// tries is how often a call is made anew, as far as replies are lost.
+const tries = 5
 
 // act has every client call nodes at random until the time is over.
 func (h *history) act(nodes []*node, lasts time.Duration) {
@@ -86,7 +86,6 @@ func (h *history) act(nodes []*node, lasts time.Duration) {
 // choose makes one call of a client's choice.
 func (h *history) choose(client int, n *node, choices *rand.Rand) {
 	i := choices.IntN(accounts)
-	whats := h.whats()
 	what := whats[choices.IntN(len(whats))]
 	h.mu.Lock()
 	var on token
@@ -100,11 +99,16 @@ func (h *history) choose(client int, n *node, choices *rand.Rand) {
 		what = "check"
 	}
 	h.mu.Unlock()
-	h.call(client, n, i, what, on)
+	device := 0
+	if what == "sign in" {
+		device = max(0, choices.IntN(2*devices)-devices+1)
+	}
+	h.call(client, n, i, what, on, device)
 }
 
-// call makes one call and notes what came of it.
-func (h *history) call(client int, n *node, i int, what string, on token) {
+// call makes one call and notes what came of it. device is that from which somebody
+// signs in.
+func (h *history) call(client int, n *node, i int, what string, on token, device int) {
 	p := n.now()
 	if p == nil {
 		return // it is down, and nobody is called
@@ -117,9 +121,9 @@ func (h *history) call(client int, n *node, i int, what string, on token) {
 	var cut func()
 	switch what {
 	case "sign in":
-		c.On = 0
+		c.On, c.Device = 0, device
 		h.changes[i]++
-	case "end":
+	case "end", "end others":
 		c.On = on.session
 		h.changes[i]++
 	case "sign out", "rotate":
@@ -136,13 +140,17 @@ func (h *history) call(client int, n *node, i int, what string, on token) {
 	h.mu.Unlock()
 
 	o := porcupine.Operation{ClientId: client, Input: c, Call: h.since()}
-	a, err := p.ask(request{What: what, Account: c.Account, Token: on.text, Session: on.id}, cut)
+	q := request{What: what, Account: c.Account, Token: on.text, Session: on.id}
+	if device != 0 {
+		q.Device = fmt.Sprint("a device's own id, ", device)
+	}
+	a, err := p.ask(q, cut)
 	o.Return = h.since()
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	switch {
 	case err != nil: // the node was killed
-		a.Reply = model.Reply{Said: "unknown"}
+		a.Reply, a.Lost = model.Reply{Said: "unknown"}, tries
 	case a.Wrong != "":
 		h.wrong = append(h.wrong, fmt.Sprintf("%v on node %d: %s", c, n.number, a.Wrong))
 		return
@@ -157,6 +165,17 @@ func (h *history) call(client int, n *node, i int, what string, on token) {
 	}
 	o.Output = a.Reply
 	h.operations = append(h.operations, o)
+	if what == "end others" {
+		if a.Reply.Said == "unknown" {
+			a.Lost-- // one of the tries is this one
+		}
+		for range a.Lost { // each try may have ended others, see the model
+			h.number++
+			c.Number = h.number
+			o.Input, o.Output, o.Return = c, model.Reply{Said: "unknown"}, math.MaxInt64
+			h.operations = append(h.operations, o)
+		}
+	}
 	if work != nil && a.Reply.Said == "yes" {
 		h.held = append(h.held, work)
 	}
@@ -177,7 +196,7 @@ func (h *history) look(nodes []*node) {
 		h.mu.Unlock()
 		for _, t := range newest {
 			for _, n := range nodes {
-				h.call(clients, n, i, "check", t)
+				h.call(clients, n, i, "check", t, 0)
 			}
 		}
 	}

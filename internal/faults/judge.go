@@ -66,7 +66,7 @@ func upTo(all []porcupine.Operation, until int64) []porcupine.Operation {
 
 // late looks at checks that may be answered from memory, with one seat and
 // displace: for each session there is a time by which it had ended, and one
-// before which nothing can have ended it.
+// before which nothing can have ended it. With one seat there are no others to end.
 func (h *history) late(ops []porcupine.Operation) []string {
 	var found []string
 	session := map[int]int{} // of tokens, by the call that gave them
@@ -87,7 +87,7 @@ func (h *history) late(ops []porcupine.Operation) []string {
 		ended, mayHave := int64(math.MaxInt64), false
 		for _, e := range ops {
 			m := e.Input.(model.Call)
-			if m.Account != c.Account || m.What == "check" || m.Number == c.On || m.What != "sign in" && session[m.On] != c.On && m.On != c.On {
+			if m.Account != c.Account || m.What == "check" || m.What == "end others" || m.Number == c.On || m.What != "sign in" && session[m.On] != c.On && m.On != c.On {
 				continue
 			}
 			mayHave = mayHave || e.Return > made.Call && e.Call < o.Return

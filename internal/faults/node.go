@@ -33,9 +33,10 @@ type nodeConfig struct {
 // request is a line that a node reads, answer one that it writes, in any order.
 type request struct {
 	ID      int
-	What    string // sign in, check, sign out, rotate, end, end realm, step, hold
+	What    string // sign in, check, sign out, rotate, end, end others, end realm, step, hold
 	Account string
 	Token   string
+	Device  string // the id of that from which somebody signs in
 	Session oneseat.SessionID
 	Step    time.Duration
 }
@@ -47,7 +48,21 @@ type answer struct {
 	Wrong   string // instead of both: what no node may say
 	Token   string
 	Session oneseat.SessionID
+	Lost    int  // updates whose reply did not come
 	Over    bool // a hold that was answered before has been cut
+}
+
+// noting is a store that counts lost replies, for the call whose context has a counter.
+type noting struct{ store }
+
+type lostKey struct{}
+
+func (n noting) Update(ctx context.Context, k oneseat.Key, change func(oneseat.View) (oneseat.Change, error)) (oneseat.View, error) {
+	v, err := n.store.Update(ctx, k, change)
+	if lost, ok := ctx.Value(lostKey{}).(*atomic.Int32); ok && errors.Is(err, oneseat.ErrUnknownOutcome) {
+		lost.Add(1)
+	}
+	return v, err
 }
 
 // nodeIfAsked is the whole life of a node's process, where this is one.
@@ -80,8 +95,8 @@ func serve(c nodeConfig, in io.Reader, out io.Writer) error {
 	defer shut()
 	start := time.Now()
 	var step atomic.Int64 // by how much the wall clock was set
-	seats, err := oneseat.New(store, oneseat.Config{
-		Realm: c.Realm, Limit: c.Limit, WhenFull: c.Policy, MaxStale: c.Stale, Idle: time.Hour,
+	seats, err := oneseat.New(noting{store}, oneseat.Config{
+		Realm: c.Realm, Limit: c.Limit, WhenFull: c.Policy, DisplaceOrder: oneseat.DisplaceOldest, MaxStale: c.Stale, Idle: time.Hour,
 		Logger: slog.New(slog.DiscardHandler),
 		Clock: func() (time.Time, time.Duration) {
 			now := time.Now()
@@ -118,17 +133,23 @@ func serve(c nodeConfig, in io.Reader, out io.Writer) error {
 	return lines.Err()
 }
 
+// program is what signs in. The sessions are of class api, so that none gives way
+// because it is unused: that is a matter of time, and the model knows none.
+var program = oneseat.Device{Class: oneseat.ClassAPI}
+
 // do makes one call.
 func do(seats *oneseat.Registry, q request, say func(answer)) answer {
 	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
 	defer cancel()
+	var lost atomic.Int32
+	ctx = context.WithValue(ctx, lostKey{}, &lost)
 	a := answer{ID: q.ID}
 	var g oneseat.Grant
 	var n int
 	var err error
 	switch q.What {
 	case "sign in":
-		g, err = seats.SignIn(ctx, q.Account, oneseat.SignInRequest{})
+		g, err = seats.SignIn(ctx, q.Account, oneseat.SignInRequest{Device: program, DeviceID: q.Device})
 	case "check":
 		var s oneseat.Session
 		if s, err = seats.Check(ctx, q.Token); err == nil && s.Account != q.Account {
@@ -146,12 +167,14 @@ func do(seats *oneseat.Registry, q request, say func(answer)) answer {
 		g, err = seats.Rotate(ctx, q.Token)
 	case "end":
 		n, err = seats.End(ctx, q.Account, oneseat.EndOptions{}, q.Session)
+	case "end others":
+		n, err = seats.EndOthers(ctx, q.Account, q.Session, oneseat.EndOptions{})
 	case "end realm":
 		err = seats.EndRealm(ctx, "")
 	default:
 		return answer{ID: q.ID, Wrong: "there is no call " + q.What}
 	}
-	a.Token, a.Session = string(g.Token), g.Session.ID
+	a.Token, a.Session, a.Lost = string(g.Token), g.Session.ID, int(lost.Load())
 	said, ok := model.ReplyOf(err)
 	switch {
 	case ok:

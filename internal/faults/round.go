@@ -66,7 +66,7 @@ func run(p plan, s *server) (Result, error) {
 	// One sign-in makes the realm's control record. Otherwise the first sign-ins on
 	// several nodes would make it together.
 	for end := time.Now().Add(recovers); len(h.tokens[0]) == 0; {
-		if h.call(clients, nodes[0], 0, "sign in", token{}); time.Now().After(end) {
+		if h.call(clients, nodes[0], 0, "sign in", token{}, 0); time.Now().After(end) {
 			return r, errors.New("nobody can sign in")
 		}
 	}

@@ -21,7 +21,9 @@ import (
 // New is one account as porcupine sees it: what each operation, a [Call] with a
 // [Reply], may answer in which state, and to which state it leads. Sessions,
 // tokens and tickets are numbers: that of the operation that made them. Checks
-// read the store each time.
+// read the store each time. A session on the newcomer's own device goes first, and then
+// the oldest. The sessions are of class api, which do not give way because they are
+// unused: that is a matter of time, and the model knows none.
 func New(limit int, policy oneseat.Policy) porcupine.Model {
 	return porcupine.Model{
 		Init: func() any { return state{limit: limit} },
@@ -49,14 +51,18 @@ func byAccount(all []porcupine.Operation) [][]porcupine.Operation {
 }
 
 // Call is an operation. On is the token or session that it is about, With the
-// ticket, player or limit, Instead the session that is to go; 0 is none.
+// ticket, player or limit, Instead the session that is to go, Device that from which
+// somebody signs in; 0 is none.
+//
+// To "end others" after a lost reply may end others twice, with sign-ins between: it is
+// one call for each try, of which those that nobody answered are open and unknown.
 type Call struct {
-	Number            int // of the operation, from 1
-	Account           string
-	What              string
-	On, With, Instead int
-	Stream            oneseat.SessionID
-	Unsure            bool // a reply was lost on the way: the first try may have counted
+	Number                    int // of the operation, from 1
+	Account                   string
+	What                      string
+	On, With, Instead, Device int
+	Stream                    oneseat.SessionID
+	Unsure                    bool // a reply was lost on the way: the first try may have counted
 }
 
 func (c Call) String() string {
@@ -64,22 +70,26 @@ func (c Call) String() string {
 	if c.With+c.Instead != 0 || c.Stream != "" {
 		text += fmt.Sprintf(" with %d instead of %d %.4s", c.With, c.Instead, c.Stream)
 	}
+	if c.Device != 0 {
+		text += fmt.Sprintf(" from device %d", c.Device)
+	}
 	return text + map[bool]string{true: " (reply lost)"}[c.Unsure]
 }
 
 // Reply is what came back.
 type Reply struct {
-	Said   string // yes, none, rotated, full, ended, blocked, no ticket, or unknown
-	Reason oneseat.Reason
-	Count  int
-	Stream oneseat.SessionID
+	Said       string // yes, none, rotated, full, ended, blocked, no ticket, or unknown
+	Reason     oneseat.Reason
+	SameDevice bool // it was the device's own session that ended
+	Count      int
+	Stream     oneseat.SessionID
 }
 
 // ReplyOf is what an error says, nil being yes; false if it says nothing of the
 // account.
 func ReplyOf(err error) (Reply, bool) {
 	if ended, ok := errors.AsType[*oneseat.EndedError](err); ok {
-		return Reply{Said: "ended", Reason: ended.Ending.Reason}, true
+		return Reply{Said: "ended", Reason: ended.Ending.Reason, SameDevice: ended.Ending.SameDevice}, true
 	}
 	_, full := errors.AsType[*oneseat.LimitError](err)
 	_, blocked := errors.AsType[*oneseat.BlockedError](err)
@@ -105,9 +115,9 @@ func ReplyOf(err error) (Reply, bool) {
 
 // state is never modified, only replaced.
 type state struct {
-	live    []held // the idlest first
+	live    []held // the oldest first
 	gone    []left // by session
-	tickets []int
+	tickets []ticket
 	streams []playing
 	lost    []takenOver // by stream
 	limit   int
@@ -127,13 +137,27 @@ type takenOver struct {
 	reason  oneseat.Reason
 }
 
-type held struct{ session, token, previous int }
+type held struct{ session, token, previous, device int }
 
+// ticket is one that was given to a device.
+type ticket struct{ number, device int }
+
+// left is a session that has ended.
 type left struct {
-	session, token, previous int
-	reason                   oneseat.Reason
-	renewedBy                int // what else took its place matters to no answer, and would make states many
+	held
+	how
 }
+
+// how a session ended. What took its place matters to no answer but where it renewed
+// it, and would make states many.
+type how struct {
+	reason     oneseat.Reason
+	sameDevice bool
+	renewedBy  int
+}
+
+// told is what its ending says to whoever comes with its token.
+func (l left) told() Reply { return Reply{Said: "ended", Reason: l.reason, SameDevice: l.sameDevice} }
 
 func (s state) step(c Call, r Reply, policy oneseat.Policy) (bool, state) {
 	switch c.What {
@@ -146,12 +170,12 @@ func (s state) step(c Call, r Reply, policy oneseat.Policy) (bool, state) {
 	case "set a limit":
 		s.limit = c.With
 		for len(s.live) > s.limit {
-			s = s.end(0, oneseat.ReasonRevoked, 0)
+			s = s.end(0, how{reason: oneseat.ReasonRevoked})
 		}
 		return r.Said == "yes", s
 	case "block":
 		for len(s.live) > 0 {
-			s = s.end(0, oneseat.ReasonAccountBlocked, 0)
+			s = s.end(0, how{reason: oneseat.ReasonAccountBlocked})
 		}
 		s.blocked, s.tickets = true, nil
 		return r.Said == "yes", s
@@ -167,9 +191,16 @@ func (s state) step(c Call, r Reply, policy oneseat.Policy) (bool, state) {
 		if renewed >= 0 {
 			excess--
 		}
+		own := -1
+		if renewed < 0 && excess > 0 {
+			own = s.own(c.Device)
+		}
+		if own >= 0 {
+			excess--
+		}
 		if excess > 0 && policy != oneseat.PolicyDisplace {
 			if policy == oneseat.PolicyAsk {
-				s.tickets = append(slices.Clone(s.tickets), c.Number)
+				s.tickets = append(slices.Clone(s.tickets), ticket{c.Number, c.Device})
 			}
 			return r.Said == "full" || r.Said == "unknown", s
 		}
@@ -178,13 +209,15 @@ func (s state) step(c Call, r Reply, policy oneseat.Policy) (bool, state) {
 			return false, s
 		}
 		if renewed >= 0 {
-			s = s.end(renewed, oneseat.ReasonRenewed, c.Number)
+			s = s.end(renewed, how{reason: oneseat.ReasonRenewed, renewedBy: c.Number})
+		}
+		if own >= 0 {
+			s = s.displace(own, c.Device)
 		}
 		for range excess {
-			s = s.end(0, oneseat.ReasonDisplaced, 0)
+			s = s.displace(0, c.Device)
 		}
-		s.live = append(slices.Clone(s.live), held{session: c.Number, token: c.Number})
-		return true, s
+		return true, s.seat(c)
 	case "check":
 		if i := s.byPrevious(c.On); i >= 0 {
 			return r.Said == "yes" || r.Said == "none", s // its grace is a matter of time
@@ -194,7 +227,7 @@ func (s state) step(c Call, r Reply, policy oneseat.Policy) (bool, state) {
 		i := max(s.standsFor(c.On), s.byPrevious(c.On))
 		if g := slices.IndexFunc(s.gone, func(g left) bool { return c.On != 0 && g.previous == c.On }); i < 0 && g >= 0 {
 			i = s.standsFor(s.gone[g].token) // it may stand for the successor of its session
-			if i >= 0 && r == (Reply{Said: "ended", Reason: s.gone[g].reason}) || r.Said == "none" {
+			if i >= 0 && r == s.gone[g].told() || r.Said == "none" {
 				return true, s
 			}
 		}
@@ -205,7 +238,7 @@ func (s state) step(c Call, r Reply, policy oneseat.Policy) (bool, state) {
 		case r.Said == "none" && s.byPrevious(c.On) >= 0: // its grace is over
 			return true, s
 		}
-		return r.Said == "yes" || r.Said == "unknown", s.end(i, oneseat.ReasonSignedOut, 0)
+		return r.Said == "yes" || r.Said == "unknown", s.end(i, how{reason: oneseat.ReasonSignedOut})
 	case "rotate":
 		i := s.byToken(c.On)
 		if i < 0 {
@@ -215,8 +248,8 @@ func (s state) step(c Call, r Reply, policy oneseat.Policy) (bool, state) {
 		if r.Said != "yes" && r.Said != "unknown" && (!c.Unsure || r.Said != "none" && r.Said != "ended" && r.Said != "rotated") {
 			return false, s
 		}
-		h := held{s.live[i].session, c.Number, c.On}
-		s.live = append(slices.Delete(slices.Clone(s.live), i, i+1), h)
+		s.live = slices.Clone(s.live)
+		s.live[i] = held{s.live[i].session, c.Number, c.On, s.live[i].device}
 		return true, s
 	case "end":
 		if i := slices.IndexFunc(s.streams, func(p playing) bool { return c.Stream != "" && p.id == c.Stream }); i >= 0 {
@@ -226,7 +259,9 @@ func (s state) step(c Call, r Reply, policy oneseat.Policy) (bool, state) {
 		if i < 0 {
 			return r.Said == "unknown" || r.Count == 0, s
 		}
-		return r.Said == "unknown" || r.Count == 1, s.end(i, oneseat.ReasonRevoked, 0)
+		return r.Said == "unknown" || r.Count == 1, s.end(i, how{reason: oneseat.ReasonRevoked})
+	case "end others":
+		return s.endOthers(c, r)
 	}
 	panic("no such operation: " + c.What)
 }
@@ -237,7 +272,7 @@ func (s state) answer(token int) Reply {
 		return Reply{Said: "yes"}
 	}
 	if i := s.leftBy(token); i >= 0 {
-		return Reply{Said: "ended", Reason: s.gone[i].reason}
+		return s.gone[i].told()
 	}
 	return Reply{Said: "none"}
 }
@@ -246,7 +281,7 @@ func (s state) answer(token int) Reply {
 // session before its last rotation.
 func (s state) answers(r Reply, token int) bool {
 	i := slices.IndexFunc(s.gone, func(g left) bool { return token != 0 && g.previous == token })
-	return r == s.answer(token) || i >= 0 && r == Reply{Said: "ended", Reason: s.gone[i].reason}
+	return r == s.answer(token) || i >= 0 && r == s.gone[i].told()
 }
 
 // standsFor is the live session that a presented token renews, or -1.
@@ -274,11 +309,45 @@ func (s state) leftBy(token int) int {
 	return slices.IndexFunc(s.gone, func(g left) bool { return g.token == token })
 }
 
+// own is the session on a device, the oldest of several, or -1: the only one that a
+// newcomer from there puts out of the order.
+func (s state) own(device int) int {
+	return slices.IndexFunc(s.live, func(h held) bool { return device != 0 && h.device == device })
+}
+
+// displace returns the state in which the i-th live session has given way to a newcomer
+// from a device.
+func (s state) displace(i, device int) state {
+	return s.end(i, how{reason: oneseat.ReasonDisplaced, sameDevice: device != 0 && s.live[i].device == device})
+}
+
+// seat returns the state in which somebody has signed in.
+func (s state) seat(c Call) state {
+	s.live = append(slices.Clone(s.live), held{session: c.Number, token: c.Number, device: c.Device})
+	return s
+}
+
+// endOthers ends all sessions but one, on the authority of that: if it is over, nothing
+// ends.
+func (s state) endOthers(c Call, r Reply) (bool, state) {
+	if a := s.about(c.On); a.Said != "yes" {
+		return r == a || r.Said == "unknown", s
+	}
+	n := len(s.live) - 1
+	for i := n; i >= 0; i-- {
+		if s.live[i].session != c.On {
+			s = s.end(i, how{reason: oneseat.ReasonRevoked})
+		}
+	}
+	s.tickets = nil
+	return r.Said == "unknown" || r.Said == "yes" && (r.Count == n || c.Unsure && r.Count > n), s // a try before may have ended some
+}
+
 // end returns the state in which the i-th live session has ended.
-func (s state) end(i int, reason oneseat.Reason, renewedBy int) state {
+func (s state) end(i int, as how) state {
 	h := s.live[i]
 	s.live = slices.Delete(slices.Clone(s.live), i, i+1)
-	s.gone = append(slices.Clone(s.gone), left{h.session, h.token, h.previous, reason, renewedBy})
+	s.gone = append(slices.Clone(s.gone), left{h, as})
 	s.streams = slices.DeleteFunc(slices.Clone(s.streams), func(p playing) bool { return p.session == h.session })
 	slices.SortFunc(s.gone, func(a, b left) int { return cmp.Compare(a.session, b.session) })
 	return s
@@ -286,27 +355,34 @@ func (s state) end(i int, reason oneseat.Reason, renewedBy int) state {
 
 // redeem admits whom a ticket was given to, if the one it chooses makes room.
 func (s state) redeem(c Call, r Reply) (bool, state) {
-	i := slices.Index(s.tickets, c.With)
+	i := slices.Index(s.tickets, ticket{c.With, c.Device})
 	if i < 0 { // a block that came while the ticket was looked at says so
 		return r.Said == "no ticket" || r.Said == "unknown" || s.blocked && r.Said == "blocked", s
 	}
-	taken := len(s.live)
-	chosen := slices.IndexFunc(s.live, func(h held) bool { return c.Instead != 0 && h.session == c.Instead })
-	if chosen >= 0 {
-		taken--
+	byChoice := func(h held) bool { return c.Instead != 0 && h.session == c.Instead }
+	goes := slices.IndexFunc(s.live, byChoice)
+	excess := len(s.live) + 1 - s.limit
+	if goes >= 0 {
+		excess--
 	}
-	if taken+1 > s.limit {
+	own := -1
+	if excess > 0 {
+		own = s.own(c.Device)
+	}
+	if excess > 0 && (own < 0 || own == goes || excess > 1) {
 		return r.Said == "full" || r.Said == "unknown", s
 	}
 	if r.Said != "yes" && r.Said != "unknown" && (!c.Unsure || r.Said != "ended") {
 		return false, s
 	}
-	if chosen >= 0 {
-		s = s.end(chosen, oneseat.ReasonDisplaced, 0)
+	if goes >= 0 {
+		s = s.displace(goes, c.Device)
+	}
+	if own >= 0 {
+		s = s.displace(s.own(c.Device), c.Device)
 	}
 	s.tickets = slices.Delete(slices.Clone(s.tickets), i, i+1)
-	s.live = append(slices.Clone(s.live), held{session: c.Number, token: c.Number})
-	return true, s
+	return true, s.seat(c)
 }
 
 // play starts a stream of a session; an account may have one.
@@ -356,7 +432,7 @@ func (s state) about(session int) Reply {
 		return Reply{Said: "yes"}
 	}
 	if i := slices.IndexFunc(s.gone, func(g left) bool { return g.session == session }); i >= 0 {
-		return Reply{Said: "ended", Reason: s.gone[i].reason}
+		return s.gone[i].told()
 	}
 	return Reply{Said: "none"}
 }

@@ -73,6 +73,34 @@ var ByHand = []Mistake{
 		Find: `$order = cmp.Or($order, $class)`,
 		With: `$order = cmp.Or($class, $order)`,
 	}}},
+	{Name: "an unused session gives way at once", Edits: []Edit{{
+		Find: `$s.unused && !$c.adopted && !$d.$now().Before($s.Created.Add(unusedFor))`,
+		With: `$s.unused && !$c.adopted`,
+	}}},
+	{Name: "a device id frees no seat", Edits: []Edit{{
+		Find: `$s.ID == $c.own`,
+		With: `false`,
+	}}},
+	{Name: "a device id frees every seat of the device", Edits: []Edit{{
+		Find: `$s.ID == $c.own`,
+		With: `$s.deviceID.Equal($c.seat.deviceID)`,
+	}}},
+	{Name: "a renewal frees a seat by its device id as well", Edits: []Edit{{
+		Find: `$c.seat.parent != "" || $c.adopted || $renews != ""`,
+		With: `$c.seat.parent != "" || $c.adopted`,
+	}}},
+	{Name: "a session that was answered yes gives way as unused", Edits: []Edit{{
+		Find: `$s.unused && $rule.whenFull != PolicyDisplace`,
+		With: `false`,
+	}}},
+	{Name: "a program's session gives way as unused", Edits: []Edit{{
+		Find: `!$c.adopted && $device.Class != ClassAPI`,
+		With: `!$c.adopted`,
+	}}},
+	{Name: "whose device it was is told to everybody", Edits: []Edit{{
+		Find: `$gone != nil && $gone.parent == "" && $gone.deviceID.Equal($s.deviceID)`,
+		With: `$gone != nil`,
+	}}},
 	{Name: "what the application says comes before what is stored", Edits: []Edit{{
 		Find: `return [...]struct { Limits; from Source }{$stored, $asked, $configured}`,
 		With: `return [...]struct { Limits; from Source }{$asked, $stored, $configured}`,
@@ -97,18 +125,113 @@ var ByHand = []Mistake{
 		Find: `if $as := $e.$authority(); $as != "" { $restEnd }`,
 		With: `if $as := $e.$authority(); $as != "" && false { $restEnd }`,
 	}}},
+	{Name: "a ticket pushes out any other", Edits: []Edit{{
+		Near: `len($d.tickets) >= maxTickets`,
+		Find: `$goes = slices.IndexFunc($d.tickets, $unknown)`,
+		With: `$goes = 0`,
+	}}},
 	{Name: "a ticket is anybody's", Edits: []Edit{{
 		Find: `$d.tickets[$i].deviceID != $c.seat.deviceID`,
+		With: `false`,
+	}}},
+
+	// Own devices, unused seats, the order of use.
+	{Name: "an adoption frees its own device's seat", Edits: []Edit{{
+		Find: `$c.seat.parent != "" || $c.adopted || $renews != ""`,
+		With: `$c.seat.parent != "" || $renews != ""`,
+	}}},
+	{Name: "an own device frees its seat in silence", Edits: []Edit{{
+		Find: `return $gone != nil && $gone.parent == "" && $gone.deviceID.Equal($s.deviceID)`,
+		With: `return $gone == nil`,
+	}}},
+	{Name: "an unused seat never gives way", Edits: []Edit{{
+		Find: `$s.unused && !$c.adopted && !$d.now().Before($s.Created.Add(unusedFor))`,
+		With: `false`,
+	}}},
+	{Name: "an unused seat gives way to an adoption", Edits: []Edit{{
+		Find: `$s.unused && !$c.adopted && !$d.now().Before($s.Created.Add(unusedFor))`,
+		With: `$s.unused && !$d.now().Before($s.Created.Add(unusedFor))`,
+	}}},
+	{Name: "a first use is not written where sessions displace", Edits: []Edit{{
+		Find: `$s.unused && ($rule.displaceOrder == DisplaceSameClass || $ro.$shared())`,
+		With: `false`,
+	}}},
+	{Name: "a glance is no first use", Edits: []Edit{{
+		Find: `$s.unused && $rule.whenFull != PolicyDisplace`,
+		With: `$all && u.how != usePeek`,
+	}}},
+	{Name: "a rotation is no first use", Edits: []Edit{{
+		Find: `$s.LastSeen, $s.lastUsed, $s.unused = $now, $never, false`,
+		With: `$s.LastSeen, $s.lastUsed = $now, $never`,
+	}}},
+	{Name: "a stream's start is no first use", Edits: []Edit{{
+		Find: `$d.$used($c.seat.parent)`,
+	}}},
+	{Name: "ending others is no first use", Edits: []Edit{{
+		Near: `if $as := $e.$authority(); $as != "" { $restEnd }`,
+		Find: `$d.used($as)`,
+	}}},
+	{Name: "a use that nothing else goes with is not written", Edits: []Edit{{
+		Find: `!$d.firstUse`,
+		With: `true`,
+	}}},
+	{Name: "the newest is whoever was newest in any view", Edits: []Edit{{
+		Find: `$u.at.After($u.asOf.Add(orderEvery)) || !$ro.$newest($s)`,
+		With: `$u.at.After($u.asOf.Add(orderEvery))`,
+	}}},
+	{Name: "the order of use goes by last-seen", Edits: []Edit{{
+		Find: `latest($s.lastUsed, $s.LastSeen)`,
+		With: `$s.LastSeen`,
+	}}},
+	{Name: "a use is in order for a minute", Edits: []Edit{{
+		Near: `return useInOrder`,
+		Find: `!$u.at.Before($s.$usedAt().Add(orderEvery))`,
+		With: `!$u.at.Before($s.$usedAt().Add(6*orderEvery))`,
+	}}},
+	{Name: "a heartbeat does not use its session", Edits: []Edit{{
+		Find: `$d.$used($d.seats[$i].parent)`,
+	}}},
+	{Name: "the same class comes second", Edits: []Edit{{
+		Find: `$order = cmp.Or($order, first($a.Device.Class == $class, $b.Device.Class == $class))`,
+		With: `$order = cmp.Or($order, first($a.Device.Class != $class, $b.Device.Class != $class))`,
+	}}},
+	{Name: "a held session is not in use", Edits: []Edit{{
+		Near: `$held = append($held, $d.watchKey)`,
+		Find: `for _, $k := range $held { $r.$note($k, $now) }`,
+	}}},
+	{Name: "a hold's end is no use", Edits: []Edit{{
+		Find: `$now.since($w.since) >= orderEvery`,
+		With: `false`,
+	}}},
+	{Name: "authority is looked up before the atomic step", Edits: []Edit{
+		{
+			Near: `if $as := $e.$authority(); $as != "" { $restEnd }`,
+			Find: `if $err := $d.$over($as); $err != nil { $restEnd }`,
+		},
+		{
+			Near: `$err := $r.$change($ctx, $account, $op)`,
+			Find: `if $err := $e.how.$check(); $err != nil { return 0, $err }`,
+			With: `$all; if as := $e.authority(); as != "" {
+				if v, control, err := $r.readFresh($ctx, KeyOf($r.config.Realm, $account)); err != nil {
+					return 0, err
+				} else if err := v.draft(premises{epoch: control.epoch()}, $r.rule).over(as); err != nil {
+					return 0, err
+				}
+			}`,
+		},
+	}},
+	{Name: "a rotated token rotates", Edits: []Edit{{
+		Find: `$m.previous && $m.seat != nil`,
 		With: `false`,
 	}}},
 
 	// What a roster remembers.
 	{Name: "upsert on touch", Edits: []Edit{{
 		Near: `$i := $d.$seat($id)`,
-		Find: `if $i < 0 || $now.Before($d.seats[$i].LastSeen.Add($every)) { return false }`,
+		Find: `if $i < 0 || $due == useNotDue { return $d.$changed() }`,
 		With: `if $i < 0 {
-			$d.seats = append(slices.Clip($d.seats), seat{epoch: $d.given.epoch, Session: Session{ID: $id, Account: $d.Account, Created: $now, LastSeen: $now}})
-			return true
+			$d.seats = append(slices.Clip($d.seats), seat{epoch: $d.given.epoch, Session: Session{ID: $id, Account: $d.Account, Created: $d.was.Now, LastSeen: $d.was.Now}})
+			return Change{Roster: $d.Roster}
 		}; $all`,
 	}}},
 	{Name: "a touch changes what is stored", Edits: []Edit{{
@@ -116,8 +239,27 @@ var ByHand = []Mistake{
 		Find: `$d.seats = slices.Clone($d.seats)`,
 	}}},
 	{Name: "a touch moves the absolute deadline", Edits: []Edit{{
-		Find: `$d.$alter($i).LastSeen = $now`,
-		With: `{ s := $d.$alter($i); s.LastSeen, s.Created = $now, $now }`,
+		Find: `$s.LastSeen, $s.lastUsed = $now, $never`,
+		With: `$s.LastSeen, $s.lastUsed, $s.Created = $now, $never, $now`,
+	}}},
+	{Name: "the newest of an old view counts as the newest", Edits: []Edit{{
+		Find: `$u.at.After($u.asOf.Add(orderEvery)) || !$ro.$newest($s)`,
+		With: `!$ro.$newest($s)`,
+	}}},
+	{Name: "every use is written for its order", Edits: []Edit{{
+		Find: `!$wrote || $now.$since($last[0]) >= orderEvery`,
+		With: `true`,
+	}}},
+	{Name: "a request that goes on counts for nothing", Edits: []Edit{{
+		Find: `$how >= useHeld && $d.$inOrder($d.rule)`,
+		With: `$how == useActive && $d.$inOrder($d.rule)`,
+	}}},
+	{Name: "whoever ends nobody has not used its session", Edits: []Edit{{
+		Find: `$d.firstUse = $d.firstUse || $s.unused`,
+	}}},
+	{Name: "a rotated session is unused again", Edits: []Edit{{
+		Find: `$s.LastSeen, $s.lastUsed, $s.unused = $now, $never, false`,
+		With: `$s.LastSeen, $s.lastUsed, $s.unused = $now, $never, true`,
 	}}},
 	{Name: "a rotation leaves the old secret in force", Edits: []Edit{{
 		Find: `$s.previous, $s.secret, $s.rotated, $s.replayed = $s.secret, $secret, $now, $never`,
@@ -212,15 +354,15 @@ var ByHand = []Mistake{
 		With: `$all; if $m.verdict == verdictNone && $m.entry != nil && $m.usable { return $m, true, ErrNoSession }`,
 	}}},
 	{Name: "an expiry is answered and then undone", Edits: []Edit{{
-		Near: `$j := $v.$judge($restBy)`,
-		Find: `if $v, $j, $err = $r.$settled($restOf); $err != nil { return judgement{}, $err }`,
-		With: `return judgement{}, &EndedError{Ending{Session: $j.seat.ID, Reason: ReasonIdleTimeout, At: $v.Now}}`,
+		Near: `$j = $v.$judge($restBy)`,
+		Find: `if $v, $j, $err = $r.$settled($restOf); $err != nil { return View{}, judgement{}, 0, $err }`,
+		With: `return View{}, judgement{}, 0, &EndedError{Ending{Session: $j.seat.ID, Reason: ReasonIdleTimeout, At: $v.Now}}`,
 	}}},
 	{Name: "an idle end ignores a touch", Edits: []Edit{{
-		Near: `$j := $v.$judge($restBy)`,
-		Find: `if $v, $j, $err = $r.$settled($restOf); $err != nil { return judgement{}, $err }`,
-		With: `if _, _, $err = $r.$settled($restOf); $err != nil { return judgement{}, $err }
-			return judgement{}, &EndedError{Ending{Session: $j.seat.ID, Reason: ReasonIdleTimeout, At: $v.Now}}`,
+		Near: `$j = $v.$judge($restBy)`,
+		Find: `if $v, $j, $err = $r.$settled($restOf); $err != nil { return View{}, judgement{}, 0, $err }`,
+		With: `if _, _, $err = $r.$settled($restOf); $err != nil { return View{}, judgement{}, 0, $err }
+			return View{}, judgement{}, 0, &EndedError{Ending{Session: $j.seat.ID, Reason: ReasonIdleTimeout, At: $v.Now}}`,
 	}}},
 	{Name: "a check joins a read that is under way", Edits: []Edit{
 		{
@@ -237,13 +379,14 @@ var ByHand = []Mistake{
 	// What reaches those who wait.
 	{Name: "a watch is verified before it is on the list", Edits: []Edit{
 		{
-			Near: `if $closed { $by.SessionEnded(ErrClosed); return }; if $says { return }; if $err := $r.$verify($ctx, $c); $err != nil { $shard.$tell($w, $err) }`,
+			Near: `if $closed { $by.SessionEnded(ErrClosed); return }; if $says { return }; $how := usePeek; if $holds { $how = useHeld }; if $err := r.$verify($ctx, $c, $how); $err != nil { $shard.$tell($w, $err) }`,
 			Find: `$shard.mu.Lock()`,
-			With: `if err := $r.$verify($ctx, $c); err != nil { $by.SessionEnded(err); return }; $all`,
+			With: `if err := r.$verify($ctx, $c, usePeek); err != nil { $by.SessionEnded(err); return }; $all`,
 		},
 		{
 			Near: `if $closed { $by.SessionEnded(ErrClosed); return }`,
-			Find: `if $err := $r.$verify($ctx, $c); $err != nil { $shard.$tell($w, $err) }`,
+			Find: `if $err := r.$verify($ctx, $c, $how); $err != nil { $shard.$tell($w, $err) }`,
+			With: `_ = $how`,
 		},
 	}},
 	{Name: "a watch trusts what memory said before", Edits: []Edit{{
@@ -270,6 +413,10 @@ var ByHand = []Mistake{
 	{Name: "a token has two spellings", Edits: []Edit{{
 		Find: `base64.RawURLEncoding.Strict()`,
 		With: `base64.RawURLEncoding`,
+	}}},
+	{Name: "a device id of any length is taken", Edits: []Edit{{
+		Find: `$n > 0 && ($n < minDeviceID || $n > maxDeviceID)`,
+		With: `false`,
 	}}},
 	{Name: "a token shows itself", Edits: []Edit{{
 		Find: `return []byte(redacted), nil`,

@@ -16,9 +16,9 @@ var survivors = list{
 		"raise number 3":    "the first 8 bytes of 9 are the same",
 	},
 	"newcomer.from": {
-		"drop operand 3": "the token of another account is found in no seat of this one",
-		"drop operand 5": "likewise",
-		"drop operand 6": "likewise, and the digest of what is no token equals none",
+		"drop operand 5": "the token of another account is found in no seat of this one",
+		"drop operand 7": "likewise, and the digest of what is no token equals none",
+		"drop operand 8": "likewise",
 	},
 	"(*draft).admit":    {"drop operand 1": "settling what has timed out may be left to the next operation"},
 	"(*draft).standing": {"shift comparison 1": "a stream is never the first seat: its session is before it", "raise number 1": "likewise"},

@@ -48,6 +48,8 @@ type Seat struct {
 	Epoch    uint64            `json:"epoch,omitzero"`
 	Replayed Time              `json:"replayed,omitzero"`
 	Observed bool              `json:"observed,omitzero"`
+	Unused   bool              `json:"unused,omitzero"`
+	LastUsed Time              `json:"last_used,omitzero"`
 }
 
 // Ended is a remembered ending.
@@ -64,6 +66,8 @@ type Ended struct {
 	Previous Digest            `json:"previous,omitzero"`
 	Mark     string            `json:"mark,omitzero"` // six hexadecimal digits
 	Used     Time              `json:"used,omitzero"`
+
+	SameDevice bool `json:"same_device,omitzero"`
 }
 
 // Pending is a newcomer that was asked, and holds a ticket.
@@ -83,7 +87,7 @@ type Block struct {
 
 // Ending is what the owner of an ended session is told.
 func (e *Ended) Ending() oneseat.Ending {
-	return oneseat.Ending{Session: e.Session, Parent: e.Parent, Reason: e.Reason, At: e.At.Time, By: e.By, Actor: e.Actor, Device: e.Device, ByDevice: e.ByDevice}
+	return oneseat.Ending{Session: e.Session, Parent: e.Parent, Reason: e.Reason, At: e.At.Time, By: e.By, Actor: e.Actor, Device: e.Device, ByDevice: e.ByDevice, SameDevice: e.SameDevice}
 }
 
 // Digest is a SHA-256, in the record as 64 hexadecimal digits.

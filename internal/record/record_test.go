@@ -28,14 +28,14 @@ func full() *record.Record {
 		Seats: []record.Seat{
 			{
 				ID: "STREAM", Parent: "SEAT", Created: at(), LastSeen: at(), Device: device, Secret: digest(), Previous: digest(), Rotated: at(),
-				DeviceID: digest(), Epoch: 1<<63 + 1, Replayed: at(), Observed: true,
+				DeviceID: digest(), Epoch: 1<<63 + 1, Replayed: at(), Observed: true, Unused: true, LastUsed: at(),
 			},
 			{ID: "SEAT", Created: at(), LastSeen: at()},
 		},
 		Endings: []record.Ended{
 			{
 				Session: "GONE", Parent: "SEAT", Reason: oneseat.ReasonDisplaced, At: at(), By: "STREAM", Actor: "staff", Device: device, ByDevice: device,
-				Secret: digest(), Previous: digest(), Mark: "0102ff", Used: at(),
+				Secret: digest(), Previous: digest(), Mark: "0102ff", Used: at(), SameDevice: true,
 			},
 			{Session: "OTHER", Reason: oneseat.ReasonSignedOut, At: at()},
 		},

@@ -75,6 +75,7 @@ func (s *Sum) String() string {
 		fmt.Fprintf(&b, "  %s\n", u)
 	}
 	fmt.Fprintf(&b, "answers: %s\n", counts(s.Answers))
+	fmt.Fprintf(&b, "came about: %s\n", counts(s.Done))
 	fmt.Fprintf(&b, "met: %s", counts(s.Met))
 	return b.String()
 }

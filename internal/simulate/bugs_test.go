@@ -14,7 +14,7 @@ import (
 var planted = flag.String("bugs", "sample", `planted bugs that have to be caught: "sample", "all", or names with commas between`)
 
 // sample is what the ordinary go test tries.
-var sample = []string{"a cached no is believed", "a retry admits twice"}
+var sample = []string{"a cached no is believed", "a retry admits twice", "a session that was answered yes gives way as unused"}
 
 // bugs are the mistakes in the root package, of those that [mutants] has, that
 // break a promise of which the histories can tell.
@@ -41,6 +41,33 @@ var bugs = []string{
 	"a heartbeat is not written in time",
 	"a stream that stopped elsewhere is played on",
 	"a lost reply is forgotten where limits changed",
+	"a device id frees every seat of the device",
+	"an adoption frees its own device's seat",
+	"an own device frees its seat in silence",
+	"an unused session gives way at once",
+	"an unused seat never gives way",
+	"an unused seat gives way to an adoption",
+	"a session that was answered yes gives way as unused",
+	"a first use is not written where sessions displace",
+	"a glance is no first use",
+	"a rotation is no first use",
+	"a stream's start is no first use",
+	"ending others is no first use",
+	"a use that nothing else goes with is not written",
+	"the newest of an old view counts as the newest",
+	"the newest is whoever was newest in any view",
+	"the order of use goes by last-seen",
+	"a use is in order for a minute",
+	"a heartbeat does not use its session",
+	"the same class comes second",
+	"a held session is not in use",
+	"a hold's end is no use",
+	"authority is looked up before the atomic step",
+	"a rotated token rotates",
+	"a device id frees no seat",
+	"a program's session gives way as unused",
+	"a request that goes on counts for nothing",
+	"whoever ends nobody has not used its session",
 }
 
 // within is in how many histories a planted bug has to show.

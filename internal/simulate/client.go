@@ -18,6 +18,7 @@ type client struct {
 	dice    dice
 	account int
 	number  int
+	class   oneseat.Class
 	holds   []*hold
 }
 
@@ -37,6 +38,9 @@ type call struct {
 	also                    []*pass             // End: the other ids
 	brief                   bool                // the client gives up early
 	owner                   bool                // SignIn: the application vouches for it
+	forgets                 bool                // SignIn: the browser does not keep the token
+	issued                  time.Time           // Adopt: when the session was issued
+	as                      *pass               // End: on whose authority; nil: on the application's
 
 	said    string
 	err     error
@@ -71,11 +75,14 @@ func newBook(w *world) *book {
 	return &book{w: w, passes: make([][]*pass, n), offers: make([][]offer, n), played: make([][]played, n)}
 }
 
-func (b *book) add(account int, g oneseat.Grant) *pass {
+func (b *book) add(op *call, g oneseat.Grant) *pass {
 	p := &pass{g, digestOf(g.Token)}
+	if op.forgets {
+		return p
+	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.passes[account] = append(b.passes[account], p)
+	b.passes[op.account] = append(b.passes[op.account], p)
 	return p
 }
 
@@ -117,11 +124,17 @@ func (w *world) upAt(i int) *up {
 }
 
 func newClient(w *world, b *book, account, number int) *client {
-	return &client{w: w, book: b, dice: dice{stream(w.plan.seed, streamClient+uint64(number))}, account: account, number: number}
+	c := &client{w: w, book: b, dice: dice{stream(w.plan.seed, streamClient+uint64(number))}, account: account, number: number}
+	c.class = oneOf(c.dice, oneseat.ClassDesktop, oneseat.ClassDesktop, oneseat.ClassMobile, oneseat.ClassMobile, oneseat.ClassTV, oneseat.ClassAPI)
+	return c
 }
 
 // run works until the time is over.
 func (c *client) run() {
+	if c.w.plan.orderly {
+		c.workOrderly()
+		return
+	}
 	for range 400 {
 		gap, aim := c.gap(), c.dice.percent(20)
 		var on *pass
@@ -188,7 +201,11 @@ func (c *client) aim(gap time.Duration) (*pass, time.Duration) {
 // gap is the time between two operations: none, that of a reader, of a feed that
 // is slow, of memory, or of a session that idles.
 func (c *client) gap() time.Duration {
-	long := c.w.plan.span / 10
+	return time.Duration(c.w.plan.tempo) * c.shortGap()
+}
+
+func (c *client) shortGap() time.Duration {
+	long := c.w.plan.span / 10 / time.Duration(c.w.plan.tempo)
 	switch c.dice.IntN(10) {
 	case 0, 1:
 		return 0
@@ -212,13 +229,13 @@ func (c *client) choose(u *up) {
 	if op.on == nil {
 		chance = 0
 	}
-	if c.redeem(op) || c.limitOps(op) || c.blockOps(op) || c.stream(op) {
+	if c.redeem(op) || c.adopt(op) || c.limitOps(op) || c.blockOps(op) || c.stream(op) {
 		c.do(op)
 		return
 	}
 	switch {
 	case chance < 20:
-		op.what, op.owner, op.device = "sign in", c.dice.percent(10), c.device()
+		op.what, op.owner, op.device, op.forgets = "sign in", c.dice.percent(10), c.device(), c.dice.percent(c.w.plan.forgets)
 		switch c.dice.IntN(10) {
 		case 0, 1, 2, 3:
 		case 4: // the browser was another account's
@@ -242,6 +259,9 @@ func (c *client) choose(u *up) {
 		op.what = "end"
 		if other := c.book.pick(c.account, c.dice); c.dice.percent(30) {
 			op.also = []*pass{other}
+		}
+		if c.dice.percent(50) {
+			op.as = c.book.pick(c.account, c.dice)
 		}
 	case chance < 87:
 		op.what = "end others"
@@ -281,9 +301,11 @@ func (c *client) do(op *call) {
 	var err error
 	switch op.what {
 	case "sign in":
-		g, err = u.SignIn(ctx, account, oneseat.SignInRequest{Token: token, DeviceID: op.device, Override: op.owner})
+		g, err = u.SignIn(ctx, account, c.request(op, token))
 	case "redeem":
-		g, err = u.Redeem(ctx, op.ticket, oneseat.SignInRequest{Token: token, DeviceID: op.device}, op.chose...)
+		g, err = u.Redeem(ctx, op.ticket, c.request(op, token), op.chose...)
+	case "adopt":
+		g, err = u.Adopt(ctx, account, op.issued, c.request(op, token))
 	case "check":
 		s, err = u.Check(ctx, token)
 	case "peek":
@@ -305,13 +327,21 @@ func (c *client) do(op *call) {
 		for _, p := range op.also {
 			ids = append(ids, p.grant.Session.ID)
 		}
-		op.count, err = u.End(ctx, account, oneseat.EndOptions{}, ids...)
+		options := oneseat.EndOptions{}
+		if op.as != nil {
+			options.As = op.as.grant.Session.ID
+		}
+		op.count, err = u.End(ctx, account, options, ids...)
 	case "end others":
 		op.count, err = u.EndOthers(ctx, account, id, oneseat.EndOptions{Reason: oneseat.ReasonCredentialsChanged})
 	case "end realm":
 		err = u.EndRealm(ctx, "simulate")
 	case "hold":
 		s, err = c.enter(ctx, op, token)
+	case "hold by id", "watch":
+		if err = c.enterByID(ctx, op, op.on.grant.Session); err == nil {
+			s.ID = id
+		}
 	case "set limit":
 		err = u.SetLimit(ctx, account, op.limits, "simulate")
 	case "change plan":
@@ -328,7 +358,7 @@ func (c *client) do(op *call) {
 		s.ID = stream.ID
 	}
 	if g.Token != "" {
-		op.granted = c.book.add(c.account, g)
+		op.granted = c.book.add(op, g)
 	}
 	c.book.remember(op, stream, err)
 	w.mu.Lock()
@@ -339,7 +369,13 @@ func (c *client) do(op *call) {
 		op.said = "crashed" // nobody heard the answer
 		return
 	}
+	w.noteUse(op)
 	w.judge(op)
+}
+
+// request is the client as it signs in.
+func (c *client) request(op *call, token string) oneseat.SignInRequest {
+	return oneseat.SignInRequest{Token: token, DeviceID: op.device, Device: oneseat.Device{Class: c.class}, Override: op.owner}
 }
 
 // answer puts an error into a word.
@@ -373,71 +409,5 @@ func (c *call) answer() {
 		c.said = "given up"
 	default:
 		c.said = "error"
-	}
-}
-
-// hold is work that goes on as long as its session.
-type hold struct {
-	*call
-	on       *session
-	opened   moment // when it was certainly tied
-	cut      moment
-	cause    error
-	released moment
-	watch    oneseat.Watch
-	stop     func() // instead of it
-}
-
-// SessionEnded implements [oneseat.Watcher].
-func (h *hold) SessionEnded(cause error) {
-	w := h.up.link.w
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	h.cut, h.cause = w.stamp(), cause
-	if h.opened.seq != 0 {
-		w.judgeCut(h)
-	}
-}
-
-// hold begins a hold, and lets go of one that was begun before.
-func (c *client) hold(op *call) {
-	if len(c.holds) > 2 {
-		i := c.dice.IntN(len(c.holds))
-		c.w.release(c.holds[i])
-		c.holds = slices.Delete(c.holds, i, i+1)
-	}
-	op.what = "hold"
-	c.do(op)
-}
-
-func (c *client) enter(ctx context.Context, op *call, token string) (oneseat.Session, error) {
-	h := &hold{call: op}
-	s, err := op.up.CheckAndWatch(ctx, token, true, &h.watch, h)
-	if err != nil {
-		return oneseat.Session{}, err
-	}
-	w := c.w
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	h.opened, h.on = w.stamp(), w.ledger.byID[s.ID]
-	w.holds = append(w.holds, h)
-	c.holds = append(c.holds, h)
-	if h.cut.seq != 0 {
-		w.judgeCut(h)
-	}
-	return *s, nil
-}
-
-// release ends a hold whose work is done.
-func (w *world) release(h *hold) {
-	if h.stop != nil {
-		h.stop()
-	}
-	h.watch.Stop()
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if h.cut.seq == 0 {
-		h.released = w.stamp()
-		w.judgeLate(h)
 	}
 }

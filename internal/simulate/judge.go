@@ -35,11 +35,11 @@ func (w *world) judge(c *call) {
 		return
 	}
 	switch c.what {
-	case "check", "peek", "check id", "hold":
+	case "check", "peek", "check id", "hold", "hold by id", "watch":
 		w.judgeCheck(c)
 	case "list", "streams":
 		w.judgeList(c)
-	case "sign in", "redeem":
+	case "sign in", "redeem", "adopt":
 		w.judgeSignIn(c)
 	case "play":
 		w.judgePlay(c)
@@ -66,7 +66,8 @@ func (w *world) judgeCheck(c *call) {
 		w.violate(p2, c, "a token was returned that was never committed")
 		return
 	}
-	if c.what == "check id" {
+	byID := c.what == "check id" || c.what == "hold by id" || c.what == "watch"
+	if byID {
 		sec = s.secrets[len(s.secrets)-1]
 	}
 	switch c.said {
@@ -80,7 +81,7 @@ func (w *world) judgeCheck(c *call) {
 		w.judgeEnded(c, s, c.ending, c.back)
 		w.told(c.up, s, c.back)
 	case "none":
-		if c.what == "check id" {
+		if byID {
 			sec = nil
 		}
 		w.judgeNone(c, s, sec)
@@ -105,7 +106,7 @@ func (w *world) judgeYes(c *call, s *session, sec *secret) {
 	case tooLate(c, s.lost.moment, min(s.lost.remembered, w.stale()*60)):
 		w.violate(p4, c, "node %d says yes to %s, whose record had been lost %v before", n, s, c.began.at-s.lost.at)
 	}
-	if c.what != "peek" && s.parent == "" {
+	if s.parent == "" && (c.what == "check" || c.what == "check id" || c.what == "hold") {
 		w.used(c, s)
 	}
 	if s.lost.seq != 0 || sec == nil || sec.until.seq == 0 {
@@ -245,6 +246,7 @@ func (w *world) judgeSignIn(c *call) {
 		s = w.ledger.byID[c.ending.Session]
 	}
 	switch {
+	case c.said == "none" && c.what == "adopt":
 	case c.said == "bad ticket" && c.what == "redeem":
 		w.judgeTicket(c)
 	case c.said == "blocked":
@@ -253,7 +255,7 @@ func (w *world) judgeSignIn(c *call) {
 		if w.plan.config.WhenFull == oneseat.PolicyDisplace {
 			w.violate(p2, c, "a sign-in is refused where the older session is to go")
 		}
-		if asked := c.full.Ticket != ""; asked != (w.plan.config.WhenFull == oneseat.PolicyAsk) || asked && w.ledger.tickets[digestOfSecret(oneseat.TicketPrefix, string(c.full.Ticket))] == nil {
+		if asked := c.full.Ticket != ""; asked != (w.plan.config.WhenFull == oneseat.PolicyAsk) && !w.manyAsked(c) || asked && w.ledger.tickets[digestOfSecret(oneseat.TicketPrefix, string(c.full.Ticket))] == nil {
 			w.violate(p2, c, "a sign-in is refused without a ticket that is good, or with one that nobody needs")
 		}
 		w.judgeFull(c)
@@ -275,8 +277,8 @@ func (w *world) judgeSignIn(c *call) {
 
 // judgeEnd is for all that ends sessions, or gives one another token.
 func (w *world) judgeEnd(c *call) {
-	if c.said == "ended" { // Rotate
-		if s := w.ledger.byID[c.on.grant.Session.ID]; s != nil {
+	if c.said == "ended" && c.author() != nil {
+		if s := w.ledger.byID[c.author().grant.Session.ID]; s != nil {
 			w.judgeEnded(c, s, c.ending, c.back)
 		}
 		return
@@ -290,6 +292,7 @@ func (w *world) judgeEnd(c *call) {
 	if c.said != "yes" {
 		return
 	}
+	w.judgeAuthor(c)
 	meant := func(s *session) bool { return false }
 	switch c.what {
 	case "rotate":
@@ -347,7 +350,7 @@ func (w *world) serve(c *call) {
 
 func (w *world) judgeInFlight(c *call, since moment, s *session) {
 	for _, h := range w.holds {
-		if h.on == s && h.up == c.up && h.opened.before(since) && h.cut.seq == 0 && h.released.seq == 0 && !s.vague && s.lost.seq == 0 {
+		if h.on == s && h.up == c.up && h.opened.before(since) && !h.isCut() && !h.let && !s.vague && s.lost.seq == 0 {
 			w.violate(p4, c, "%s returned on node %d, and work of %s that is in flight there goes on", c.what, c.up.number, s)
 		}
 	}
@@ -443,6 +446,7 @@ func (w *world) heldFor(h *hold, from, to time.Duration) time.Duration {
 
 // lastLook is at the end of the history.
 func (w *world) lastLook() {
+	w.judgeOrder()
 	for _, h := range w.holds {
 		if h.cut.seq == 0 && h.released.seq == 0 {
 			w.judgeLate(h)

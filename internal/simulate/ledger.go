@@ -15,18 +15,19 @@ import (
 // was committed. It looks at rosters only, and asks none of the rules. The
 // world's lock guards it.
 type ledger struct {
-	w        *world
-	keys     map[oneseat.Key]int // account, or control
-	sessions []*session
-	byID     map[oneseat.SessionID]*session
-	bySecret map[record.Digest]*secret
-	epoch    uint64 // in force; 0: there is no control record
-	realm    []realmEnd
-	terms    []*terms // by account, as all below
-	blocks   [][]*block
-	tickets  map[record.Digest]*ticket
-	effects  [][]*effect // by account
-	upset    moment      // when the control record was deleted last, or a backup brought back
+	w         *world
+	keys      map[oneseat.Key]int // account, or control
+	sessions  []*session
+	byID      map[oneseat.SessionID]*session
+	bySecret  map[record.Digest]*secret
+	epoch     uint64 // in force; 0: there is no control record
+	realm     []realmEnd
+	terms     []*terms // by account, as all below
+	blocks    [][]*block
+	tickets   map[record.Digest]*ticket
+	effects   [][]*effect // by account
+	displaced []door      // see inOrder
+	upset     moment      // when the control record was deleted last, or a backup brought back
 }
 
 // control stands for the realm's control record among the accounts.
@@ -63,6 +64,9 @@ type session struct {
 	created  time.Time     // by its roster, as the view said that it was made of, before the commit
 	lastSeen time.Time     // by its roster
 	seen     []sighting    // what that was before
+	unused   bool          // by its roster
+	answered moment        // when a call that rests on it was first answered yes
+	uses     []use         // of an orderly history: those that count for the order
 }
 
 // sighting is a last-seen that was in force until then.
@@ -187,6 +191,8 @@ func (l *ledger) committed(was, is row, v oneseat.View, now time.Time, c oneseat
 		}
 	}
 	l.within(e, account, before, after)
+	l.seatsOf(e, before, after, now)
+	l.authorities(e, before, now)
 	l.orphans(e, after)
 	l.ticketsOf(e, before, after, now)
 	l.blocked(e, account, before, after, now)
@@ -213,7 +219,8 @@ func (l *ledger) created(e *effect, account int, s record.Seat, c oneseat.Change
 	case old.lost.seq == 0:
 		l.w.violate(p1, e.by, "%s is admitted a second time", l.name(s.ID))
 	}
-	*old = session{id: s.ID, account: account, number: old.number, parent: s.Parent, epoch: s.Epoch, made: e.moment, by: e.by, endings: old.endings, created: s.Created.Time, lastSeen: s.LastSeen.Time}
+	*old = session{id: s.ID, account: account, number: old.number, parent: s.Parent, epoch: s.Epoch, made: e.moment, by: e.by, endings: old.endings, created: s.Created.Time, lastSeen: s.LastSeen.Time, unused: s.Unused}
+	l.marked(e, nil, s)
 	event := oneseat.EventStreamStarted
 	if s.Parent == "" {
 		l.secret(old, s.Secret)
@@ -280,7 +287,8 @@ func (l *ledger) went(e *effect, was, is record.Seat, after *record.Record, c on
 	if !s.lastSeen.Equal(is.LastSeen.Time) {
 		s.seen = append(s.seen, sighting{e.moment, s.lastSeen})
 	}
-	s.lastSeen = is.LastSeen.Time
+	s.lastSeen, s.unused = is.LastSeen.Time, is.Unused
+	l.marked(e, &was, is)
 	if was.Secret != is.Secret {
 		l.secret(s, is.Secret)
 		e.changes = append(e.changes, change{what: "rotated", on: s, place: len(s.secrets) - 1})
@@ -316,24 +324,12 @@ func (l *ledger) ended(e *effect, was record.Seat, after *record.Record, now tim
 	if end.Reason == oneseat.ReasonRealmEnded && was.Epoch >= l.epoch && l.epoch != 0 && !s.vague && !l.wasUpset(e) {
 		l.w.violate(p2, e.by, "%s is ended with its realm, and was not of an earlier epoch", l.name(was.ID))
 	}
-	if by := e.by; by != nil && by.what == "end others" && by.on != nil && end.Reason == oneseat.ReasonCredentialsChanged {
-		if author := l.byID[by.on.grant.Session.ID]; author != nil && author.account == s.account && !author.vague && author.lost.seq == 0 && author.hadEnded(by, e) {
-			l.w.violate(p3, by, "%s ends %s, and had ended itself", author, s)
-		}
-	}
 	l.w.judgeIdle(e.by, s, end)
 	s.endings = append(s.endings, recorded{e.moment, end})
 	if s.over.seq == 0 {
 		s.over = e.moment
 	}
 	e.changes = append(e.changes, change{what: "ended", on: s, why: end.Reason})
-}
-
-// hadEnded says that a session had ended before an effect of a call, so that the
-// call had to know: its roster said so, or its realm had ended when the call began.
-// The realm may end between a call's look at it and its commit to a roster.
-func (s *session) hadEnded(c *call, e *effect) bool {
-	return s.over.before(c.began) || slices.ContainsFunc(s.endings, func(r recorded) bool { return r.before(e.moment) })
 }
 
 // forgotten: an ending goes when it is old, or one of too many, and leaves its
@@ -445,7 +441,7 @@ func (l *ledger) restored(rows map[oneseat.Key]row) {
 			}
 			continue
 		}
-		s.lastSeen, s.active = ro.Seats[at].LastSeen.Time, 0
+		s.lastSeen, s.active, s.unused = ro.Seats[at].LastSeen.Time, 0, ro.Seats[at].Unused
 		if seat := ro.Seats[at]; s.over.seq != 0 || s.lost.seq != 0 || s.parent == "" && s.secrets[len(s.secrets)-1].digest != seat.Secret {
 			s.vague, s.over, s.lost = true, moment{}, loss{}
 			s.served, s.told = [maxNodes]moment{}, [maxNodes]moment{}

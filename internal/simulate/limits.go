@@ -152,8 +152,8 @@ func (l *ledger) within(e *effect, account int, before, after *record.Record) {
 	}
 }
 
-// gaveWay: nobody gives way while a seat is free, unless he was chosen, nor where
-// the newcomer is to be refused.
+// gaveWay: nobody gives way while a seat is free, unless he was chosen; and no stream
+// at all. Who goes is judged by seatsOf.
 func (l *ledger) gaveWay(e *effect, c change, left, limit int) {
 	if c.what != "ended" || c.why != oneseat.ReasonDisplaced && c.why != oneseat.ReasonRevoked || e.by == nil {
 		return
@@ -164,8 +164,7 @@ func (l *ledger) gaveWay(e *effect, c change, left, limit int) {
 	if left < limit {
 		l.w.violate(p2, e.by, "%s is %s, and %d of %d seats are taken", c.on, c.why, left, limit)
 	}
-	asked := c.on.parent != "" || l.w.plan.config.WhenFull != oneseat.PolicyDisplace && !e.by.owner && e.by.on == nil
-	if c.why == oneseat.ReasonDisplaced && asked {
+	if c.on.parent != "" && c.why == oneseat.ReasonDisplaced {
 		l.w.violate(p2, e.by, "%s is displaced, without being chosen", c.on)
 	}
 }
@@ -202,6 +201,7 @@ func (w *world) judgeFull(c *call) {
 			streams = span{min(streams.least, t.least), max(streams.most, t.most)}
 		}
 	}
+	w.judgeRoom(c)
 	var taken []oneseat.SessionID
 	for _, s := range f.Live {
 		taken = append(taken, s.ID)

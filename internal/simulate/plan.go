@@ -28,6 +28,10 @@ type plan struct {
 	limits  bool // accounts get limits of their own
 	plans   bool // the application says what limits are, and changes its mind
 	devices bool // the clients' devices have ids
+	adopts  bool // sessions of the application's own are adopted
+	forgets int  // percent of the sign-ins after which the browser has no token
+	tempo   int  // by how much the clients are slower
+	orderly bool // see makeOrderly
 
 	pace  pace
 	apart bool // a change runs, and some time later it is committed if nothing came between
@@ -170,26 +174,32 @@ func draw(seed uint64) plan {
 		span:       d.between(time.Second, oneOf(d, 3*time.Second, 3*time.Second, 8*time.Second)),
 	}
 	p.config = oneseat.Config{
-		Limit:       oneOf(d, 1, 1, 2, 3),
-		WhenFull:    oneOf(d, oneseat.PolicyDisplace, oneseat.PolicyDisplace, oneseat.PolicyDisplace, oneseat.PolicyRefuse, oneseat.PolicyAsk, oneseat.PolicyAsk),
-		Streams:     oneOf(d, 1, 1, 2),
-		StreamIdle:  oneOf(d, time.Second, time.Second, 2*time.Second, 5*time.Second),
-		Idle:        oneOf(d, 2*time.Second, 3*time.Second, 10*time.Second, oneseat.NoTimeout),
-		Absolute:    oneOf(d, oneseat.NoTimeout, oneseat.NoTimeout, 10*time.Second, 20*time.Second),
-		KeepEndings: time.Minute,
-		MaxStale:    oneOf(d, time.Second, time.Second, oneseat.FreshAlways),
-		HoldGrace:   oneOf(d, time.Second, 5*time.Second),
+		Limit:    oneOf(d, 1, 1, 2, 3),
+		WhenFull: oneOf(d, oneseat.PolicyDisplace, oneseat.PolicyDisplace, oneseat.PolicyDisplace, oneseat.PolicyRefuse, oneseat.PolicyAsk, oneseat.PolicyAsk),
+
+		DisplaceOrder: oneOf(d, oneseat.DisplaceIdlest, oneseat.DisplaceIdlest, oneseat.DisplaceSameClass, oneseat.DisplaceOldest),
+		Streams:       oneOf(d, 1, 1, 2),
+		StreamIdle:    oneOf(d, time.Second, time.Second, 2*time.Second, 5*time.Second),
+		Idle:          oneOf(d, 2*time.Second, 3*time.Second, 10*time.Second, oneseat.NoTimeout),
+		Absolute:      oneOf(d, oneseat.NoTimeout, oneseat.NoTimeout, 10*time.Second, 20*time.Second),
+		KeepEndings:   time.Minute,
+		MaxStale:      oneOf(d, time.Second, time.Second, oneseat.FreshAlways),
+		HoldGrace:     oneOf(d, time.Second, 5*time.Second),
 	}
 	if d.percent(2) { // long enough for what is done once a minute
 		p.span = d.between(60*time.Second, 150*time.Second)
 		p.nodes, p.accounts, p.clients = 2, 1, oneOf(d, 1, 2)
+	}
+	p.forgets, p.tempo = oneOf(d, 0, 20), 1
+	if d.percent(15) {
+		p.linger(d)
 	}
 	p.pace = pace{
 		usual: oneOf(d, 0, 2*time.Millisecond, 20*time.Millisecond, 100*time.Millisecond),
 		rare:  oneOf(d, 300*time.Millisecond, 900*time.Millisecond, 1800*time.Millisecond),
 		slow:  oneOf(d, 0, 4, 15),
 	}
-	p.plays, p.blocks, p.limits, p.plans, p.devices = d.percent(35), d.percent(20), d.percent(20), d.percent(20), d.percent(30)
+	p.plays, p.blocks, p.limits, p.plans, p.devices, p.adopts = d.percent(35), d.percent(20), d.percent(20), d.percent(25), d.percent(40), d.percent(10)
 	p.apart, p.split = d.percent(50), d.percent(30)
 	p.lost = oneOf(d, 0, 0, 5, 25)
 	p.unread = oneOf(d, 0, 0, 0, 5)
@@ -203,10 +213,25 @@ func draw(seed uint64) plan {
 		p.machines[i] = p.machine(d)
 	}
 	p.storeTroubles(d)
-	if d.percent(15) {
+	switch chance := d.IntN(100); {
+	case chance < 15:
 		p.unheardOf(d)
+	case chance < 27:
+		p.makeOrderly(d)
+	}
+	if p.adopts {
+		p.config.AdoptUntil = time.Now().Add(time.Hour)
 	}
 	return p
+}
+
+// linger makes it a history that is long enough for sessions to give way because they
+// were never used, of clients that now and then lose their tokens.
+func (p *plan) linger(d dice) {
+	p.span, p.forgets, p.tempo = d.between(12*time.Second, 30*time.Second), 35, 4
+	c := &p.config
+	c.Limit, c.Idle, c.Absolute = oneOf(d, 1, 1, 2), oneOf(d, oneseat.NoTimeout, oneseat.NoTimeout, 30*time.Second), oneseat.NoTimeout
+	c.WhenFull = oneOf(d, oneseat.PolicyDisplace, oneseat.PolicyRefuse, oneseat.PolicyRefuse, oneseat.PolicyAsk)
 }
 
 // unheardOf makes it a history in which a node hears nothing by the log, has slow

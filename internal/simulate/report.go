@@ -31,8 +31,8 @@ func (r Result) Report() string {
 	w := r.world
 	p := &w.plan
 	c := p.config
-	fmt.Fprintf(&b, "%d nodes, a log in %d partitions, limit %d, %s, idle %s, absolute %s, MaxStale %s, HoldGrace %s\n",
-		p.nodes, p.partitions, c.Limit, c.WhenFull, setting(c.Idle), setting(c.Absolute), setting(c.MaxStale), c.HoldGrace)
+	fmt.Fprintf(&b, "%d nodes, a log in %d partitions, limit %d, %s, %s, idle %s, absolute %s, MaxStale %s, HoldGrace %s\n",
+		p.nodes, p.partitions, c.Limit, c.WhenFull, c.DisplaceOrder, setting(c.Idle), setting(c.Absolute), setting(c.MaxStale), c.HoldGrace)
 	fmt.Fprintf(&b, "calls take up to %s, %d%% of them up to %s; change and commit apart: %t; keys read apart: %t\n",
 		p.pace.usual, p.pace.slow, p.pace.rare, p.apart, p.split)
 	fmt.Fprintf(&b, "in percent: replies of updates lost %d, reads failing %d, log not readable %d, gaps %d, repeats %d, in pieces %d, wakes odd %d\n",

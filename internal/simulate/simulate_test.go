@@ -98,7 +98,9 @@ var troubles = []string{
 var deeds = []string{
 	"sign in: full", "sign in: blocked", "redeem: yes", "redeem: full", "redeem: bad ticket", "set limit: yes", "change plan: yes",
 	"block: yes", "unblock: yes", "play: yes", "play: full", "play: ended", "beat: yes", "beat: ended", "beat: none",
-	"check stream: yes", "check stream: ended", "check stream: none", "stop: yes", "hold stream: yes",
+	"check stream: yes", "check stream: ended", "check stream: none", "stop: yes", "hold stream: yes", "adopt: yes", "adopt: none",
+	"own device freed", "own device freed where others are refused", "unused seat freed", "unused seat freed where others are refused",
+	"order of use judged", "order of use told within ten seconds",
 }
 
 // replays is how often a failing seed is run again: the order of goroutines is

@@ -101,12 +101,29 @@ func (c *client) redeem(op *call) bool {
 	return true
 }
 
-// device is the id of a client's device, where devices have one.
+// device is the id of a client's device, where devices have one. In some histories
+// two clients are on one device, or share its id by mistake.
 func (c *client) device() string {
 	if !c.w.plan.devices {
 		return ""
 	}
-	return "device " + string(rune('0'+c.number))
+	n := c.number
+	if c.w.plan.seed%2 == 0 {
+		n /= 2
+	}
+	return "device's number: " + string(rune('0'+n))
+}
+
+// manyAsked says that an account may have had as many tickets as it may have, so that
+// a newcomer got none.
+func (w *world) manyAsked(c *call) bool {
+	n := 0
+	for _, t := range w.ledger.tickets {
+		if t.by != nil && t.by.account == c.account && !t.gone.before(c.began) {
+			n++
+		}
+	}
+	return n >= mostTickets
 }
 
 // judgeRedeemed: it admits on the device that got it only.

@@ -36,6 +36,7 @@ type world struct {
 	holds      []*hold
 	violations []Violation
 	troubled   map[string]int
+	deeds      map[string]int
 }
 
 // up is a node while its registry runs. Restarted, it is another.
@@ -82,13 +83,14 @@ type Result struct {
 
 // Run runs the history of a seed.
 func Run(t *testing.T, seed uint64) Result {
-	w := &world{plan: draw(seed), plans: dice{stream(seed, streamPlans)}, troubled: make(map[string]int)}
+	w := &world{plan: draw(seed), plans: dice{stream(seed, streamPlans)}, troubled: make(map[string]int), deeds: make(map[string]int)}
 	synctest.Test(t, func(*testing.T) { w.run() })
 	r := Result{Seed: seed, Violations: w.violations, Calls: len(w.calls), Met: w.troubled, Answers: make(map[string]int), Done: make(map[string]int), world: w}
 	for _, c := range w.calls {
 		r.Answers[c.said]++
 		r.Done[c.what+": "+c.said]++
 	}
+	add(&r.Done, w.deeds)
 	w.linearize(&r)
 	return r
 }

@@ -1,6 +1,7 @@
 package storetest
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"math"
@@ -39,6 +40,10 @@ const (
 	checkWithin = 20 * time.Second
 )
 
+// program is what signs in. The sessions are of class api, so that none gives way
+// because it is unused: that is a matter of time, and no order of calls tells it.
+var program = oneseat.Device{Class: oneseat.ClassAPI}
+
 // setting is what the registries of some histories go by, and what is called.
 type setting struct {
 	limit  int
@@ -48,18 +53,27 @@ type setting struct {
 
 var settings = []setting{
 	{1, oneseat.PolicyDisplace, []string{"sign in", "sign in", "check", "check", "check", "sign out", "rotate", "end"}},
-	// Without rotations: of two sessions that were active in the same
-	// microsecond, the model does not know which one is the idler.
-	{2, oneseat.PolicyDisplace, []string{"sign in", "sign in", "sign in", "check", "check", "check", "sign out", "end"}},
-	{2, oneseat.PolicyRefuse, []string{"sign in", "sign in", "sign in", "check", "check", "sign out", "rotate", "end"}},
-	{1, oneseat.PolicyAsk, []string{"sign in", "sign in", "redeem", "redeem", "redeem", "check", "check", "sign out", "block", "unblock"}},
+	{2, oneseat.PolicyDisplace, []string{"sign in", "sign in", "sign in", "check", "check", "check", "sign out", "rotate", "end", "end others"}},
+	{2, oneseat.PolicyRefuse, []string{"sign in", "sign in", "sign in", "check", "check", "sign out", "rotate", "end", "end others"}},
+	{1, oneseat.PolicyAsk, []string{"sign in", "sign in", "redeem", "redeem", "redeem", "check", "check", "sign out", "block", "unblock", "end others"}},
 	{2, oneseat.PolicyDisplace, []string{"sign in", "sign in", "sign in", "set a limit", "set a limit", "check", "check", "block", "unblock", "unblock"}},
 	{2, oneseat.PolicyRefuse, []string{"sign in", "sign in", "play", "play", "play", "beat", "beat", "beat", "sign out", "end"}},
 }
 
 // again are calls that a lost reply makes happen again, which changes nothing
 // unless somebody changed it meanwhile. They meet with no trouble.
-var again = []string{"set a limit", "block", "unblock"}
+var again = []string{"set a limit", "block", "unblock", "end others"}
+
+// devices are those from which people sign in. Half of all sign-ins are from none that
+// is known.
+const devices = 2
+
+func deviceID(device int) string {
+	if device == 0 {
+		return ""
+	}
+	return fmt.Sprint("a device's own id, ", device)
+}
 
 // histories runs and checks so many histories of every setting. What goes wrong
 // with the updates of one call in four is chosen from troubles.
@@ -76,7 +90,7 @@ func histories(t *testing.T, fresh Factory, rounds uint64, troubles [][]fate) {
 	for i, set := range settings {
 		rs := make([]*oneseat.Registry, len(ns))
 		for j, n := range ns {
-			rs[j] = registry(t, unreliable{n}, oneseat.Config{Realm: fmt.Sprint("linear ", i), Limit: set.limit, WhenFull: set.policy, StreamIdle: time.Hour})
+			rs[j] = registry(t, unreliable{n}, oneseat.Config{Realm: fmt.Sprint("linear ", i), Limit: set.limit, WhenFull: set.policy, DisplaceOrder: oneseat.DisplaceOldest, StreamIdle: time.Hour})
 		}
 		signIn(t, rs[0], "first", oneseat.SignInRequest{}) // makes the realm's control record
 		for round := range rounds {
@@ -125,8 +139,8 @@ type known struct {
 }
 
 type ticket struct {
-	text   oneseat.Ticket
-	number int
+	text           oneseat.Ticket
+	number, device int
 }
 
 // stream is one of a session, by the number of that, and of one of its players.
@@ -188,12 +202,19 @@ func (h *recorder) call(client int, choices *rand.Rand) {
 		plays = a.streams[rather(n)]
 	}
 	switch c.On = on.number; c.What {
+	case "sign in":
+		c.Device = max(0, choices.IntN(2*devices)-devices+1)
+	case "end others":
+		c.On = on.session
 	case "end":
 		if c.On = on.session; plays.id != "" && choices.IntN(2) == 0 {
 			c.On, c.Stream, on.id = 0, plays.id, plays.id
 		}
 	case "redeem":
-		c.On, c.With, c.Instead = 0, redeems.number, chosen.session
+		c.On, c.With, c.Instead, c.Device = 0, redeems.number, chosen.session, redeems.device
+		if choices.IntN(8) == 0 {
+			c.Device = choices.IntN(1 + devices) // of another, perhaps
+		}
 	case "play":
 		c.On, c.With, c.Stream = on.session, 1+choices.IntN(2), plays.id
 	case "beat":
@@ -219,7 +240,7 @@ func (h *recorder) call(client int, choices *rand.Rand) {
 	call := time.Since(h.began)
 	switch c.What {
 	case "sign in":
-		g, err = r.SignIn(ctx, a.name, oneseat.SignInRequest{Token: on.text})
+		g, err = r.SignIn(ctx, a.name, oneseat.SignInRequest{Token: on.text, Device: program, DeviceID: deviceID(c.Device)})
 	case "check":
 		if s, err = r.Check(ctx, on.text); err == nil && s.ID != on.id {
 			h.test.Errorf("the token of session %s is taken for one of %s", on.id, s.ID)
@@ -230,8 +251,10 @@ func (h *recorder) call(client int, choices *rand.Rand) {
 		g, err = r.Rotate(ctx, on.text)
 	case "end":
 		n, err = r.End(ctx, a.name, oneseat.EndOptions{}, on.id)
+	case "end others":
+		n, err = r.EndOthers(ctx, a.name, cmp.Or(as.ID, "nobody"), oneseat.EndOptions{}) // without one it would rest on none
 	case "redeem":
-		g, err = r.Redeem(ctx, redeems.text, oneseat.SignInRequest{}, chosen.id)
+		g, err = r.Redeem(ctx, redeems.text, oneseat.SignInRequest{Device: program, DeviceID: deviceID(c.Device)}, chosen.id)
 	case "play":
 		started, err = r.StartStream(ctx, as, oneseat.Player{ID: fmt.Sprint(c.With), Instead: []oneseat.SessionID{plays.id}})
 	case "beat":
@@ -266,7 +289,7 @@ func (h *recorder) call(client int, choices *rand.Rand) {
 		said.Count = n
 	case said.Said == "full" && c.What == "sign in":
 		if full, _ := errors.AsType[*oneseat.LimitError](err); full.Ticket != "" {
-			a.tickets = append(a.tickets, ticket{full.Ticket, c.Number})
+			a.tickets = append(a.tickets, ticket{full.Ticket, c.Number, c.Device})
 		}
 	case said.Said == "unknown":
 		o.Return = math.MaxInt64 // it may have happened at any time since, or never: it stays open

@@ -31,7 +31,7 @@ func machine(t *testing.T, fresh Factory) {
 	all := make([][]*oneseat.Registry, len(settings))
 	for i, s := range settings {
 		for _, n := range ns {
-			all[i] = append(all[i], registry(t, n, oneseat.Config{Realm: fmt.Sprint("machine ", i), Limit: s.limit, WhenFull: s.policy}))
+			all[i] = append(all[i], registry(t, n, oneseat.Config{Realm: fmt.Sprint("machine ", i), Limit: s.limit, WhenFull: s.policy, DisplaceOrder: oneseat.DisplaceOldest}))
 		}
 	}
 	var runs int64
@@ -113,7 +113,8 @@ func (w *walk) signIn(rt *rapid.T) {
 	name, o := w.account(rt)
 	from := oneseat.SignInRequest{
 		Token:    w.anyToken(rt),
-		DeviceID: rapid.SampledFrom([]string{"", "phone", "laptop"}).Draw(rt, "device"),
+		DeviceID: rapid.SampledFrom([]string{"", "the id of a phone", "the id of a laptop"}).Draw(rt, "device"),
+		Device:   oneseat.Device{Class: oneseat.ClassAPI}, // gives way by no use at no time
 		Override: rapid.IntRange(0, 9).Draw(rt, "take over") == 9,
 	}
 	g, err := w.node(rt).SignIn(w.ctx, name, from)

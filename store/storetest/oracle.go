@@ -17,7 +17,6 @@ type oracle struct {
 	refuse bool
 	live   []*session // in the order of admission
 	all    []*session
-	clock  int // of what happened, to know the idlest
 }
 
 // session is one that a sign-in returned.
@@ -26,7 +25,6 @@ type session struct {
 	token    string // that was in force last
 	previous string // the one before
 	device   string
-	active   int
 	reason   oneseat.Reason // it has ended
 	rotated  time.Time      // when previous was its token
 	by       oneseat.SessionID
@@ -34,32 +32,19 @@ type session struct {
 
 var errFull = errors.New("the account is full")
 
-// signIn admits s, which presents a token, or returns errFull.
+// signIn admits s, which presents a token, or returns errFull. The session of its own
+// device goes first, then the oldest.
 func (o *oracle) signIn(s *session, presented string, takeOver bool) error {
-	var gone []*session
-	if renewed := o.sameBrowser(presented); renewed != nil {
-		gone = append(gone, renewed)
-	}
-	if excess := len(o.live) - len(gone) + 1 - o.limit; excess > 0 {
-		if o.refuse && !takeOver {
+	switch renewed := o.sameBrowser(presented); {
+	case renewed != nil:
+		o.end(renewed, oneseat.ReasonRenewed, s.id)
+	case len(o.live) == o.limit:
+		goes := slices.IndexFunc(o.live, func(l *session) bool { return s.device != "" && l.device == s.device })
+		if goes < 0 && o.refuse && !takeOver {
 			return errFull
 		}
-		others := slices.DeleteFunc(slices.Clone(o.live), func(l *session) bool { return slices.Contains(gone, l) })
-		slices.SortStableFunc(others, func(a, b *session) int {
-			if mine := s.device != "" && a.device == s.device; s.device != "" && mine != (b.device == s.device) {
-				return map[bool]int{true: -1, false: 1}[mine]
-			}
-			return a.active - b.active
-		})
-		for _, other := range others[:excess] {
-			o.end(other, oneseat.ReasonDisplaced, s.id)
-		}
+		o.end(o.live[max(goes, 0)], oneseat.ReasonDisplaced, s.id)
 	}
-	for _, g := range gone {
-		o.end(g, oneseat.ReasonRenewed, s.id)
-	}
-	o.clock++
-	s.active = o.clock
 	o.live, o.all = append(o.live, s), append(o.all, s)
 	return nil
 }
@@ -119,8 +104,7 @@ func (o *oracle) rotate(token, next string) error {
 	if s == nil || s.reason != "" {
 		return said(s)
 	}
-	o.clock++
-	s.previous, s.token, s.active, s.rotated = s.token, next, o.clock, time.Now()
+	s.previous, s.token, s.rotated = s.token, next, time.Now()
 	return nil
 }
 

@@ -167,7 +167,7 @@ func hostileSignIns(t *testing.T, fresh Factory) {
 	accounts := corpus
 	grants := make([]oneseat.Grant, len(accounts))
 	for i, name := range accounts {
-		grants[i] = signIn(t, a, name, oneseat.SignInRequest{Token: name, DeviceID: name, Device: oneseat.Device{Label: name, Class: oneseat.Class(name), IP: name}})
+		grants[i] = signIn(t, a, name, oneseat.SignInRequest{Token: name, DeviceID: (name + strings.Repeat("x", 16))[:16], Device: oneseat.Device{Label: name, Class: oneseat.Class(name), IP: name}})
 	}
 	for i, name := range accounts {
 		s, err := b.Check(t.Context(), string(grants[i].Token))

@@ -1,0 +1,206 @@
+package simulate
+
+import (
+	"sync"
+	"time"
+
+	"github.com/oneseat/oneseat"
+)
+
+const (
+	orderEvery = 10 * time.Second // how exact the order of use is
+	orderSlack = 2 * time.Second  // how long a use may take to be written, and news to arrive
+	holdEvery  = time.Minute      // how often it is noted that held work goes on
+)
+
+// use is one of a session: when it began and when it was over. It is sure if it was
+// answered yes.
+type use struct {
+	from, to time.Duration
+	sure     bool
+}
+
+// orderly makes it a history in which nothing goes wrong, long enough for the order
+// in which sessions were used to tell.
+func (p *plan) makeOrderly(d dice) {
+	p.orderly = true
+	p.nodes, p.accounts, p.clients, p.span = oneOf(d, 2, 2, 3), 1, oneOf(d, 2, 3, 3, 4), d.between(40*time.Second, 150*time.Second)
+	c := &p.config
+	c.Limit, c.MaxStale = oneOf(d, 2, 2, 3), oneOf(d, time.Second, 5*time.Second, oneseat.FreshAlways)
+	c.WhenFull = oneOf(d, oneseat.PolicyDisplace, oneseat.PolicyDisplace, oneseat.PolicyDisplace, oneseat.PolicyRefuse)
+	c.DisplaceOrder = oneOf(d, oneseat.DisplaceIdlest, oneseat.DisplaceIdlest, oneseat.DisplaceSameClass)
+	c.Idle, c.Absolute, c.StreamIdle = oneOf(d, oneseat.NoTimeout, oneseat.NoTimeout, 10*time.Minute, 40*time.Second), oneseat.NoTimeout, 15*time.Second
+	p.pace = pace{usual: oneOf(d, 0, 2*time.Millisecond, 20*time.Millisecond)}
+	p.blocks, p.limits, p.plans, p.adopts, p.holds = false, false, false, false, false
+	p.lost, p.unread, p.unheard, p.gaps, p.drops = 0, 0, 0, 0, 0
+	p.machines, p.store = make([]machine, p.nodes), nil
+}
+
+// workOrderly works as one browser on one account: with a session of its own, mostly
+// on one node, and now and then not at all.
+func (c *client) workOrderly() {
+	home := c.dice.IntN(maxNodes)
+	var own *pass
+	patient := c.dice.percent(20) // what it holds goes on for long
+	for range 400 {
+		switch {
+		case own == nil:
+			time.Sleep(c.dice.upTo(40 * time.Second))
+		case patient && len(c.holds) > 0:
+			time.Sleep(c.dice.upTo(100 * time.Second))
+		default:
+			time.Sleep(c.dice.upTo(oneOf(c.dice, time.Second, 4*time.Second, 8*time.Second, 16*time.Second)))
+		}
+		if c.w.now() >= c.w.plan.span {
+			break
+		}
+		at := home
+		if c.dice.percent(15) {
+			at = c.dice.IntN(maxNodes)
+		}
+		op := &call{up: c.w.upAt(at), on: own}
+		if own == nil || c.dice.percent(4) {
+			op.what, op.owner, op.device, op.forgets = "sign in", c.dice.percent(60), c.device(), c.dice.percent(10)
+			if c.dice.percent(70) {
+				op.on = nil
+			}
+		} else if !c.stream(op) {
+			op.what = oneOf(c.dice, "check", "check", "check", "check", "check", "check id", "check id", "peek", "peek", "hold", "hold", "hold by id", "rotate", "end others", "sign out")
+		}
+		var others sync.WaitGroup
+		if op.what == "check" && c.dice.percent(30) { // a page with pictures
+			for range 1 + c.dice.IntN(4) {
+				others.Go(func() { c.do(&call{up: op.up, on: op.on, what: "check"}) })
+			}
+		}
+		c.do(op)
+		others.Wait()
+		switch {
+		case op.granted != nil && !op.forgets:
+			own = op.granted
+		case op.said == "ended", op.said == "none", op.what == "sign out":
+			own = nil
+		}
+		if len(c.holds) > 0 && c.dice.percent(20) && !patient {
+			c.w.release(c.holds[0])
+			c.holds = c.holds[1:]
+		}
+	}
+	for _, h := range c.holds {
+		c.w.release(h)
+	}
+}
+
+// noteUse notes which session a call used, if that counts for the order of use, and
+// that an answer rests on it.
+func (w *world) noteUse(c *call) {
+	var s *session
+	switch c.what {
+	case "check", "check id", "hold", "hold by id", "watch", "peek", "rotate", "play", "beat", "end others":
+		s = w.ledger.byID[c.on.grant.Session.ID]
+	case "end":
+		if c.as != nil {
+			s = w.ledger.byID[c.as.grant.Session.ID]
+		}
+	}
+	if s == nil {
+		return
+	}
+	if c.said == "yes" {
+		w.answered(c, s)
+	}
+	if w.plan.orderly && c.what != "peek" && c.what != "watch" {
+		s.uses = append(s.uses, use{c.began.at, c.back.at, c.said == "yes"})
+	}
+}
+
+// inOrder keeps who was displaced although somebody else might have been: uses that
+// are under way are known only later.
+func (l *ledger) inOrder(d *door) {
+	if l.w.plan.config.DisplaceOrder == oneseat.DisplaceOldest {
+		for _, g := range d.gone {
+			for _, s := range d.stays {
+				if s.Created.Before(g.Created.Time) && !d.unused(g) {
+					l.w.violate(p2, d.by, "%s is displaced, and %s signed in before", l.name(g.ID), l.name(s.ID))
+				}
+			}
+		}
+		return
+	}
+	if l.w.plan.orderly && len(d.gone) > 0 && len(d.stays) > 0 {
+		for _, u := range l.w.ups {
+			if u.Stats().UsesDropped > 0 {
+				l.w.deed("order of use not judged")
+				return
+			}
+		}
+		l.displaced = append(l.displaced, *d)
+	}
+}
+
+// judgeOrder: of those that have the same claim the one goes that was not used for
+// longest. It is asked at the end of a history in which nothing went wrong, so that
+// every use was written that had to be.
+func (w *world) judgeOrder() {
+	for _, d := range w.ledger.displaced {
+		class := d.seat.Device.Class
+		for _, g := range d.gone {
+			gone := w.ledger.byID[g.ID]
+			last, used := w.lastSure(gone, d.at-orderSlack)
+			if g.Unused && !used && !d.now.Before(g.Created.Add(unusedFor)) {
+				continue
+			}
+			for _, s := range d.stays {
+				stays := w.ledger.byID[s.ID]
+				if w.plan.config.DisplaceOrder == oneseat.DisplaceSameClass && (g.Device.Class == class) != (s.Device.Class == class) {
+					if s.Device.Class == class {
+						w.violate(p2, d.by, "%s is displaced, and %s is of the newcomer's class", gone, stays)
+					}
+					continue
+				}
+				idle := w.lastPossible(stays, d.at)
+				w.deed("order of use judged")
+				if last > idle {
+					w.deed("order of use told within ten seconds")
+				}
+				if last > idle+orderEvery+orderSlack {
+					w.violate(p2, d.by, "%s is displaced, last used at %v, and %s stays, last used at %v", gone, last, stays, idle)
+				}
+			}
+		}
+	}
+}
+
+// lastSure is when a session was last used for certain, so that it is on record by
+// then, and whether anything but its sign-in has used it.
+func (w *world) lastSure(s *session, by time.Duration) (last time.Duration, used bool) {
+	last = s.created.Sub(w.start)
+	for _, u := range s.uses {
+		if u.sure && u.to <= by {
+			last, used = max(last, u.from), true
+		}
+	}
+	used = used || s.answered.seq != 0 && s.answered.at <= by
+	for _, h := range w.holds {
+		if h.on == s && h.active && h.at(by) && by-holdEvery-time.Second >= h.opened.at {
+			last = max(last, by-holdEvery-time.Second)
+		}
+	}
+	return last, used
+}
+
+// lastPossible is when a session may last have been used at the latest.
+func (w *world) lastPossible(s *session, by time.Duration) time.Duration {
+	last := s.made.at
+	for _, u := range s.uses {
+		if u.from <= by {
+			last = max(last, min(u.to, by))
+		}
+	}
+	for _, h := range w.holds {
+		if h.on == s && h.active && h.at(by) {
+			last = by
+		}
+	}
+	return last
+}

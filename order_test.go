@@ -1,0 +1,192 @@
+package oneseat_test
+
+import (
+	"fmt"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/oneseat/oneseat"
+	"github.com/oneseat/oneseat/store/memstore"
+)
+
+// L1: the session that was unused for longest goes, exactly to ten seconds, on
+// whichever node each was used.
+func TestTheOrderOfUseIsExactToTenSecondsOnEveryNode(t *testing.T) {
+	for _, order := range []oneseat.DisplaceOrder{oneseat.DisplaceIdlest, oneseat.DisplaceSameClass} {
+		synctest.Test(t, func(t *testing.T) {
+			a, b, _ := following(t, oneseat.Config{Limit: 2, DisplaceOrder: order})
+			one := signIn(t, a, "ada", oneseat.SignInRequest{})
+			time.Sleep(time.Second)
+			two := signIn(t, a, "ada", oneseat.SignInRequest{})
+			time.Sleep(10 * time.Second)
+			wantLive(t, a, one) // so now the other is the idlest
+			synctest.Wait()
+			third := signIn(t, b, "ada", oneseat.SignInRequest{})
+			wantEnded(t, b, two, oneseat.ReasonDisplaced)
+			wantLive(t, b, one)
+			wantLive(t, b, third)
+		})
+	}
+}
+
+// A touch writes no log entry, so another node's view may be old: there a session
+// looks like the newest which is not.
+func TestANodeWithAnOldViewDoesNotTakeASessionForTheNewest(t *testing.T) {
+	for _, first := range []time.Duration{0, 5 * time.Second, 9 * time.Second} {
+		synctest.Test(t, func(t *testing.T) {
+			a, b, _ := following(t, oneseat.Config{Limit: 2})
+			one, two := signIn(t, a, "ada", oneseat.SignInRequest{}), signIn(t, a, "ada", oneseat.SignInRequest{})
+			time.Sleep(first)
+			for range 10 { // each on a node of its own, the second one a little later
+				wantLive(t, a, one)
+				synctest.Wait()
+				time.Sleep(time.Second)
+				wantLive(t, b, two)
+				synctest.Wait()
+				time.Sleep(10 * time.Second)
+			}
+			for range 11 { // from here on only the first
+				wantLive(t, a, one)
+				synctest.Wait()
+				time.Sleep(time.Second)
+			}
+			signIn(t, b, "ada", oneseat.SignInRequest{})
+			wantEnded(t, b, two, oneseat.ReasonDisplaced)
+			wantLive(t, b, one)
+		})
+	}
+}
+
+// A request that goes on counts at its start, at its end and once a minute, however
+// many nodes there are. It does not keep the session from idling.
+func TestARequestThatGoesOnCountsForTheOrderAndNotAgainstIdling(t *testing.T) {
+	for name, hold := range map[string]func(*testing.T, node, oneseat.Grant) (stop func()){
+		"a request": func(t *testing.T, r node, g oneseat.Grant) func() {
+			w := new(oneseat.Watch)
+			if _, err := r.CheckAndWatch(t.Context(), string(g.Token), true, w, oneseat.WatcherFunc(func(error) {})); err != nil {
+				t.Fatal(err)
+			}
+			return w.Stop
+		},
+		"a hold": func(t *testing.T, r node, g oneseat.Grant) func() {
+			_, cancel := r.Hold(t.Context(), g.Session)
+			return cancel
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			for lasts, after := range map[time.Duration]time.Duration{
+				30 * time.Second: 0, 59 * time.Second: 0, 2 * time.Hour: 0, // it has just ended
+				2*time.Hour + time.Second: -90 * time.Second, // it still goes on
+			} {
+				synctest.Test(t, func(t *testing.T) {
+					a, b, store := following(t, oneseat.Config{Limit: 2})
+					watching := signIn(t, a, "ada", oneseat.SignInRequest{})
+					stop := hold(t, a, watching)
+					defer stop()
+					other := signIn(t, b, "ada", oneseat.SignInRequest{})
+					time.Sleep(lasts + after - 11*time.Second)
+					wantLive(t, b, other)
+					synctest.Wait()
+					time.Sleep(11*time.Second - after)
+					if after == 0 {
+						stop()
+					}
+					synctest.Wait()
+					signIn(t, b, "ada", oneseat.SignInRequest{})
+					wantEnded(t, b, other, oneseat.ReasonDisplaced)
+					if seen := stored(t, store, "ada").Roster.Seats[0].LastSeen; !seen.Equal(watching.Session.Created) {
+						t.Errorf("it was last seen at %v, and signed in at %v", seen, watching.Session.Created)
+					}
+				})
+			}
+		})
+	}
+}
+
+// What only watches is not in use: our event stream in a page that was left open.
+func TestWhatOnlyWatchesIsNoUse(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a, b, _ := following(t, oneseat.Config{Limit: 2})
+		left := signIn(t, a, "ada", oneseat.SignInRequest{})
+		wantLive(t, a, left)
+		var w oneseat.Watch
+		if _, err := a.CheckAndWatch(t.Context(), string(left.Token), false, &w, oneseat.WatcherFunc(func(error) {})); err != nil {
+			t.Fatal(err)
+		}
+		defer w.Stop()
+		defer a.AfterEnd(t.Context(), left.Session, func(error) {})()
+		other := signIn(t, b, "ada", oneseat.SignInRequest{})
+		wantLive(t, b, other)
+		synctest.Wait()
+		time.Sleep(time.Hour)
+		signIn(t, b, "ada", oneseat.SignInRequest{})
+		wantEnded(t, b, left, oneseat.ReasonDisplaced)
+	})
+}
+
+// A television whose player sends heartbeats is in use, and idles all the same.
+func TestAHeartbeatCountsForTheOrderOfItsSession(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a, b, store := following(t, oneseat.Config{Limit: 2})
+		tv := signIn(t, a, "ada", oneseat.SignInRequest{})
+		stream := play(t, a, tv.Session, "player")
+		phone := signIn(t, b, "ada", oneseat.SignInRequest{})
+		wantLive(t, b, phone)
+		for range 2 * 60 * 6 {
+			time.Sleep(10 * time.Second)
+			beat(t, a, tv.Session, stream)
+		}
+		if seen := stored(t, store, "ada").Roster.Seats[0].LastSeen; !seen.Equal(tv.Session.Created) {
+			t.Errorf("its session was last seen at %v", seen)
+		}
+		signIn(t, b, "ada", oneseat.SignInRequest{})
+		wantEnded(t, b, phone, oneseat.ReasonDisplaced)
+	})
+}
+
+// The order costs an account two writes in ten seconds at most, on each node, however
+// many of its sessions are busy. A session that is alone, or the oldest of which goes,
+// costs none.
+func TestTheOrderOfUseIsCheap(t *testing.T) {
+	for _, tt := range []struct {
+		sessions int
+		order    oneseat.DisplaceOrder
+		most     uint64 // writes in 100 seconds, on a node
+		dropped  bool
+	}{
+		{1, oneseat.DisplaceIdlest, 0, false}, {2, oneseat.DisplaceOldest, 0, false},
+		{2, oneseat.DisplaceIdlest, 20, false}, {64, oneseat.DisplaceIdlest, 20, true},
+	} {
+		t.Run(fmt.Sprint(tt.sessions, " sessions, ", tt.order), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				r := newNode(t, memstore.New(), oneseat.Config{Limit: 64, DisplaceOrder: tt.order, MaxStale: time.Minute})
+				synctest.Wait()
+				var all []oneseat.Grant
+				for range tt.sessions {
+					all = append(all, signIn(t, r, "ada", oneseat.SignInRequest{}))
+					wantLive(t, r, all[len(all)-1])
+				}
+				for _, g := range all {
+					wantLive(t, r, g)
+				}
+				synctest.Wait()
+				before := r.Stats()
+				for range 100 {
+					for _, g := range all {
+						wantLive(t, r, g)
+					}
+					synctest.Wait()
+					time.Sleep(time.Second)
+				}
+				got := r.Stats()
+				if n := got.Touches - before.Touches; n > tt.most || tt.most > 0 && n == 0 {
+					t.Errorf("%d writes", n)
+				}
+				if n := got.UsesDropped - before.UsesDropped; (n > 0) != tt.dropped {
+					t.Errorf("%d uses were dropped", n)
+				}
+			})
+		})
+	}
+}

@@ -1,0 +1,215 @@
+package oneseat_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/oneseat/oneseat"
+	"github.com/oneseat/oneseat/store/memstore"
+)
+
+// W6, W7: whoever lost the answer of a sign-in, or deleted the token, signs in again
+// from the same device, whatever the policy.
+func TestADevicesOwnSessionGivesWayToItUnderEveryPolicy(t *testing.T) {
+	for _, c := range []oneseat.Config{
+		{}, {WhenFull: oneseat.PolicyRefuse}, {WhenFull: oneseat.PolicyAsk},
+		{WhenFull: oneseat.PolicyRefuse, Limit: 9, ClassLimits: map[oneseat.Class]int{"desktop": 1}},
+	} {
+		a, b, store := newSystem(t, c)
+		from := oneseat.SignInRequest{DeviceID: deviceID("laptop"), Device: oneseat.Device{Label: "a laptop", Class: oneseat.ClassDesktop}}
+		lost := signIn(t, a, "ada", from)
+		wantLive(t, b, lost) // used or not
+		d, err := b.Explain(t.Context(), "ada", from)
+		if err != nil || d.Outcome != oneseat.OutcomeAdmitted || len(d.Displaces) != 1 || d.Displaces[0] != lost.Session.ID {
+			t.Errorf("%s: Explain says %+v, %v", c.WhenFull, d, err)
+		}
+		again := signIn(t, b, "ada", from)
+		wantLive(t, a, again)
+		e := wantEnded(t, a, lost, oneseat.ReasonDisplaced)
+		if !e.SameDevice || e.By != again.Session.ID || e.ByDevice.Label != "a laptop" {
+			t.Errorf("%s: the ending is %+v", c.WhenFull, e)
+		}
+		for _, told := range logged(t, store, "ada") {
+			if told.Type == oneseat.EventSessionEnded && told.Ending() != e {
+				t.Errorf("%s: the log says %+v", c.WhenFull, told)
+			}
+		}
+	}
+}
+
+func TestADevicesOwnSessionStaysWhileThereIsRoom(t *testing.T) {
+	r := newNode(t, memstore.New(), oneseat.Config{WhenFull: oneseat.PolicyRefuse, Limit: 2})
+	first := signIn(t, r, "ada", oneseat.SignInRequest{DeviceID: deviceID("laptop")})
+	second := signIn(t, r, "ada", oneseat.SignInRequest{DeviceID: deviceID("laptop")})
+	wantLive(t, r, first)
+	wantLive(t, r, second)
+}
+
+// The id frees one seat, not all that its device has, and none of another device.
+func TestADeviceIDFreesOneSeatAtMost(t *testing.T) {
+	r := newNode(t, memstore.New(), oneseat.Config{WhenFull: oneseat.PolicyRefuse, Limit: 3})
+	laptop := oneseat.SignInRequest{DeviceID: deviceID("laptop")}
+	one, two := signIn(t, r, "ada", laptop), signIn(t, r, "ada", laptop)
+	other := signIn(t, r, "ada", oneseat.SignInRequest{DeviceID: deviceID("phone")})
+	for _, g := range []oneseat.Grant{one, two, other} {
+		wantLive(t, r, g)
+	}
+	three := signIn(t, r, "ada", laptop)
+	wantEnded(t, r, one, oneseat.ReasonDisplaced)
+	for _, g := range []oneseat.Grant{two, three, other} {
+		wantLive(t, r, g)
+	}
+	if err := r.SetLimit(t.Context(), "ada", oneseat.Limits{Total: 3}, ""); err != nil {
+		t.Fatal(err)
+	}
+	for name, from := range map[string]oneseat.SignInRequest{"another device": {DeviceID: deviceID("tablet")}, "no id": {}} {
+		if _, err := r.SignIn(t.Context(), "ada", from); !isLimit(err) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// A limit that was lowered is over by more than the one seat that an id may free.
+func TestUnderALoweredLimitADeviceIDDoesNotFreeTwo(t *testing.T) {
+	plan := 3
+	r := newNode(t, memstore.New(), oneseat.Config{WhenFull: oneseat.PolicyRefuse, LimitFor: func(context.Context, string) (oneseat.Limits, error) {
+		return oneseat.Limits{Total: plan}, nil
+	}})
+	laptop := oneseat.SignInRequest{DeviceID: deviceID("laptop")}
+	there := []oneseat.Grant{signIn(t, r, "ada", laptop), signIn(t, r, "ada", laptop)}
+	for _, g := range there {
+		wantLive(t, r, g)
+	}
+	plan = 1
+	if _, err := r.SignIn(t.Context(), "ada", laptop); !isLimit(err) {
+		t.Errorf("two gave way: %v", err)
+	}
+}
+
+// A family's limit for a class counts: the seat that is freed is one that helps.
+func TestADevicesSeatOfTheSameClassIsFreed(t *testing.T) {
+	r := newNode(t, memstore.New(), oneseat.Config{WhenFull: oneseat.PolicyRefuse, Limit: 9, ClassLimits: map[oneseat.Class]int{"mobile": 1}})
+	tablet := signIn(t, r, "ada", oneseat.SignInRequest{DeviceID: deviceID("d"), Device: oneseat.Device{Class: oneseat.ClassDesktop}})
+	mobile := signIn(t, r, "ada", oneseat.SignInRequest{DeviceID: deviceID("d"), Device: oneseat.Device{Class: oneseat.ClassMobile}})
+	wantLive(t, r, tablet)
+	wantLive(t, r, mobile)
+	signIn(t, r, "ada", oneseat.SignInRequest{DeviceID: deviceID("d"), Device: oneseat.Device{Class: oneseat.ClassMobile}})
+	wantLive(t, r, tablet)
+	wantEnded(t, r, mobile, oneseat.ReasonDisplaced)
+}
+
+func TestADeviceIDFreesNoStreamsSeat(t *testing.T) {
+	r := newNode(t, memstore.New(), oneseat.Config{Limit: 2})
+	laptop := oneseat.SignInRequest{DeviceID: deviceID("laptop")}
+	one := signIn(t, r, "ada", laptop)
+	stream := play(t, r, one.Session, deviceID("laptop"))
+	two := signIn(t, r, "ada", laptop)
+	fullOfStreams(t, r, two.Session, "another player")
+	beat(t, r, one.Session, stream)
+}
+
+// An adoption gave no password.
+func TestADeviceIDFreesNothingForAnAdoption(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newNode(t, memstore.New(), oneseat.Config{WhenFull: oneseat.PolicyRefuse, AdoptUntil: time.Now().Add(24 * time.Hour)})
+		there := signIn(t, r, "ada", oneseat.SignInRequest{DeviceID: deviceID("laptop")})
+		time.Sleep(time.Hour) // it is unused as well
+		if _, err := r.Adopt(t.Context(), "ada", time.Now(), oneseat.SignInRequest{DeviceID: deviceID("laptop")}); !errors.Is(err, oneseat.ErrNoSession) {
+			t.Errorf("adopted: %v", err)
+		}
+		wantLive(t, r, there)
+	})
+}
+
+// Where limits are only observed, nobody goes for an id either.
+func TestADeviceIDOnlyMarksWhereLimitsAreObserved(t *testing.T) {
+	r := newNode(t, memstore.New(), oneseat.Config{WhenFull: oneseat.PolicyRefuse, ObserveOnly: true})
+	there := signIn(t, r, "ada", oneseat.SignInRequest{DeviceID: deviceID("laptop")})
+	signIn(t, r, "ada", oneseat.SignInRequest{DeviceID: deviceID("laptop")})
+	wantLive(t, r, there)
+	events := logged(t, r.Store.(oneseat.History), "ada")
+	if n := count(events, oneseat.EventSessionWouldEnd); n != 1 || count(events, oneseat.EventSignInWouldBeRefused) != 0 {
+		t.Errorf("the log says %+v", events)
+	}
+}
+
+func TestADeviceIDIsLongEnoughToBeRandom(t *testing.T) {
+	r := newNode(t, memstore.New(), oneseat.Config{WhenFull: oneseat.PolicyAsk, AdoptUntil: time.Now().Add(time.Hour)})
+	signIn(t, r, "ada", oneseat.SignInRequest{})
+	ticket := refused(t, r, "ada", oneseat.SignInRequest{}).Ticket
+	updates := r.updates.Load()
+	for _, n := range []int{1, 15, 65, 1000} {
+		from := oneseat.SignInRequest{DeviceID: strings.Repeat("x", n)}
+		_, signedIn := r.SignIn(t.Context(), "ada", from)
+		_, redeemed := r.Redeem(t.Context(), ticket, from)
+		_, adopted := r.Adopt(t.Context(), "ada", time.Time{}, from)
+		_, explained := r.Explain(t.Context(), "ada", from)
+		for what, err := range map[string]error{"SignIn": signedIn, "Redeem": redeemed, "Adopt": adopted, "Explain": explained} {
+			bad, ok := errors.AsType[*oneseat.ConfigError](err)
+			if !ok || bad.In != "SignInRequest" || bad.Field != "DeviceID" || strings.Contains(err.Error(), from.DeviceID) {
+				t.Errorf("%s, %d bytes: %v", what, n, err)
+			}
+		}
+	}
+	if n := r.updates.Load() - updates; n != 0 {
+		t.Errorf("%d updates", n)
+	}
+	for _, n := range []int{16, 64} {
+		signIn(t, r, fmt.Sprint("grace ", n), oneseat.SignInRequest{DeviceID: strings.Repeat("x", n)})
+	}
+}
+
+// A copied database does not tell whose accounts one device uses.
+func TestADevicesDigestIsAnotherInEveryAccount(t *testing.T) {
+	r := newNode(t, memstore.New(), oneseat.Config{})
+	from := oneseat.SignInRequest{DeviceID: deviceID("laptop")}
+	signIn(t, r, "ada", from)
+	signIn(t, r, "grace", from)
+	if ada, grace := stored(t, r.Store, "ada").Roster.Seats[0].DeviceID, stored(t, r.Store, "grace").Roster.Seats[0].DeviceID; ada == grace {
+		t.Errorf("both have %x", ada)
+	}
+	signIn(t, r, "ada", from)
+	signIn(t, r, "grace", from)
+	if ada, grace := stored(t, r.Store, "ada").Roster.Endings[0].Mark, stored(t, r.Store, "grace").Roster.Endings[0].Mark; ada == grace {
+		t.Errorf("both endings have %s", ada)
+	}
+}
+
+// An app with a constant for an id, or machines of one image, throw each other out.
+// The operator hears of it.
+func TestAnIDThatDisplacesItselfAgainAndAgainIsReported(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var heard safeBuffer
+		r := newNode(t, memstore.New(), oneseat.Config{Logger: slog.New(slog.NewTextHandler(&heard, nil))})
+		image := oneseat.SignInRequest{DeviceID: deviceID("an image")}
+		warned := func() int { return strings.Count(heard.String(), "displaced its own session") }
+		signIn(t, r, "ada", image)
+		for n, want := range []int{0, 0, 1, 1, 1, 1} {
+			time.Sleep(10 * time.Minute)
+			signIn(t, r, "ada", image)
+			if got := warned(); got != want {
+				t.Errorf("after %d times it was said %d times", n+1, got)
+			}
+		}
+		if strings.Contains(heard.String(), image.DeviceID) {
+			t.Errorf("the log has the id: %s", heard.String())
+		}
+		for n := range 6 { // two devices that take turns are another matter, and another event
+			time.Sleep(10 * time.Minute)
+			signIn(t, r, "grace", oneseat.SignInRequest{DeviceID: deviceID(fmt.Sprint(n % 2))})
+		}
+		for range 6 { // and who does it seldom is a person
+			time.Sleep(31 * time.Minute)
+			signIn(t, r, "alan", image)
+		}
+		if got := warned(); got != 1 {
+			t.Errorf("it was said %d times:\n%s", got, heard.String())
+		}
+	})
+}
