@@ -1,6 +1,7 @@
 package oneseathttp
 
 import (
+	"crypto/rand"
 	"net"
 	"net/http"
 	"net/netip"
@@ -159,8 +160,35 @@ func (g *Guard) keep(w http.ResponseWriter, r *http.Request, q *request, token s
 	if now, _ := g.seats.Config().Clock(); now.Sub(q.holder.Session.LastSeen) < visitAfter {
 		return
 	}
-	q.setLate(w, func() { g.carrier.Set(w, r, token, longest) })
+	q.setLate(w, func(int) {
+		if noStored(w.Header()) {
+			g.carrier.Set(w, r, token, longest)
+		}
+	})
 }
+
+// introduce has the sign-in page give a browser its device id, so that a sign-in
+// whose answer is lost can be made again under every policy. No cache may hand one id
+// to several browsers: the answer is marked "no-store", and one that the handler lets
+// caches keep gives no id. Until a sign-in succeeds the browser forgets the id when it
+// is closed.
+func (g *Guard) introduce(w http.ResponseWriter, r *http.Request, q *request) {
+	if r.Method != http.MethodGet || r.URL.Path != g.config.SignInPath || validDeviceID(g.device.get(r)) {
+		return
+	}
+	q.setLate(w, func(status int) {
+		h := w.Header()
+		if len(h["Cache-Control"]) == 0 && status != http.StatusNotModified {
+			h["Cache-Control"] = noStore
+		}
+		if noStored(h) {
+			g.device.set(w, r, rand.Text(), 0)
+		}
+	})
+}
+
+// noStored says that no cache keeps an answer.
+func noStored(h http.Header) bool { return slices.Equal(h["Cache-Control"], noStore) }
 
 // evict has the sign-in page set the device's cookie anew in a browser whose
 // session has ended. Chromium keeps a page that was left for three minutes, for the
@@ -169,19 +197,23 @@ func (g *Guard) keep(w http.ResponseWriter, r *http.Request, q *request, token s
 // itself.
 func (g *Guard) evict(w http.ResponseWriter, r *http.Request, q *request) {
 	if id := g.device.get(r); id != "" && r.Method == http.MethodGet && r.URL.Path == g.config.SignInPath {
-		q.setLate(w, func() { g.device.set(w, r, id, longest) })
+		q.setLate(w, func(int) {
+			if noStored(w.Header()) {
+				g.device.set(w, r, id, longest)
+			}
+		})
 	}
 }
 
-// setLate has a cookie set right before the header of the answer goes out. It is
-// not set where the handler has given the browser another token, nor in an answer
-// that a cache may keep, where it would reach everybody.
-func (q *request) setLate(w http.ResponseWriter, set func()) {
+// setLate has set called right before the header of the answer goes out, to set a
+// cookie: not in an answer that a cache may keep, where it would reach everybody. set
+// is not called where the handler has given the browser another token.
+func (q *request) setLate(w http.ResponseWriter, set func(status int)) {
 	q.mu.Lock() // the session may be ending, which looks at the writer
 	defer q.mu.Unlock()
-	q.out.below = &atHeader{ResponseWriter: w, do: func() {
-		if !q.changed && slices.Equal(w.Header()["Cache-Control"], noStore) {
-			set()
+	q.out.below = &atHeader{ResponseWriter: q.out.below, do: func(status int) {
+		if !q.changed {
+			set(status)
 		}
 	}}
 }
@@ -189,30 +221,30 @@ func (q *request) setLate(w http.ResponseWriter, set func()) {
 // atHeader does something once, right before the header of an answer goes out.
 type atHeader struct {
 	http.ResponseWriter
-	do func() // nil: done
+	do func(status int) // nil: done
 }
 
-func (w *atHeader) once() {
+func (w *atHeader) once(status int) {
 	if w.do != nil {
-		w.do()
+		w.do(status)
 		w.do = nil
 	}
 }
 
 func (w *atHeader) WriteHeader(status int) {
 	if status >= http.StatusOK {
-		w.once()
+		w.once(status)
 	}
 	w.ResponseWriter.WriteHeader(status)
 }
 
 func (w *atHeader) Write(b []byte) (int, error) {
-	w.once()
+	w.once(http.StatusOK)
 	return w.ResponseWriter.Write(b)
 }
 
 func (w *atHeader) FlushError() error {
-	w.once()
+	w.once(http.StatusOK)
 	return http.NewResponseController(w.ResponseWriter).Flush()
 }
 

@@ -1,6 +1,7 @@
 package oneseathttp
 
 import (
+	"container/list"
 	"errors"
 	"net/http"
 	"net/url"
@@ -9,34 +10,46 @@ import (
 	"github.com/oneseat/oneseat"
 )
 
-const streamsMost = 32 // of one session: a browser needs one, or one for each tab where tabs cannot share it
+const (
+	streamsMost  = 32     // of one session: a browser needs one, or one for each tab where tabs cannot share it
+	eventStreams = 10_000 // of a guard, unless the configuration says otherwise
+)
 
-// streams counts the open event streams of each session.
+// streams are the open event streams of a guard: at most a number in all, and a
+// number of each session.
 type streams struct {
-	mu   sync.Mutex
-	open map[oneseat.SessionID]int
+	mu   sync.Mutex // guards what is below
+	of   map[oneseat.SessionID]int
+	open list.List // of chan struct{}, the oldest first; closed for a stream that has to end
 }
 
-// enter counts one more. It returns false if the session has as many as it may.
-func (s *streams) enter(id oneseat.SessionID) bool {
+// enter counts one more. If there are as many as there may be, the oldest ends: a
+// browser that reads it comes back in a second, as the newest, and what nobody reads
+// does not. gone is closed when this one has to end. ok is false if the session has
+// as many as it may. full says that another stream had to end.
+func (s *streams) enter(id oneseat.SessionID, most int) (gone <-chan struct{}, leave func(), full, ok bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.open[id] == streamsMost {
-		return false
+	if s.of[id] == streamsMost {
+		return nil, nil, false, false
 	}
-	if s.open == nil {
-		s.open = make(map[oneseat.SessionID]int)
+	if s.of == nil {
+		s.of = make(map[oneseat.SessionID]int)
 	}
-	s.open[id]++
-	return true
-}
-
-func (s *streams) leave(id oneseat.SessionID) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.open[id]--; s.open[id] == 0 {
-		delete(s.open, id)
+	if full = s.open.Len() >= most; full {
+		close(s.open.Remove(s.open.Front()).(chan struct{}))
 	}
+	s.of[id]++
+	end := make(chan struct{})
+	place := s.open.PushBack(end)
+	return end, func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.open.Remove(place)
+		if s.of[id]--; s.of[id] == 0 {
+			delete(s.of, id)
+		}
+	}, full, true
 }
 
 // events is the event stream of one browser: "session" at once, and "ended" when the
@@ -45,7 +58,8 @@ func (s *streams) leave(id oneseat.SessionID) {
 // had no session is refused, and a page of another site gets 403.
 //
 // It runs on the request's goroutine. It ends with the session, with the client's
-// connection, when the client does not read, or when the registry is closed.
+// connection, when the client does not read, when there are too many, or when the
+// registry is closed.
 func (g *Guard) events(w http.ResponseWriter, r *http.Request) {
 	q := requestOf(r.Context())
 	mine := q.holder.Session
@@ -56,12 +70,21 @@ func (g *Guard) events(w http.ResponseWriter, r *http.Request) {
 	case mine == nil && q.holder.Ending == nil:
 		g.refuse(w, r, q.why)
 		return
-	case mine != nil && !g.streams.enter(mine.ID):
-		w.Header().Set("Retry-After", "30")
-		http.Error(w, "oneseat: this session has as many event streams open as it may", http.StatusTooManyRequests)
-		return
-	case mine != nil:
-		defer g.streams.leave(mine.ID)
+	}
+	var gone <-chan struct{}
+	if mine != nil {
+		end, leave, full, ok := g.streams.enter(mine.ID, g.config.EventStreams)
+		if !ok {
+			w.Header().Set("Retry-After", "30")
+			http.Error(w, "oneseat: this session has as many event streams open as it may", http.StatusTooManyRequests)
+			return
+		}
+		defer leave()
+		if gone = end; full {
+			g.crowded.Do(func() {
+				g.seats.Config().Logger.Warn("as many event streams are open as Config.EventStreams allows. Each further one ends the oldest, whose browser comes back. Raise the limit where the memory allows it", "limit", g.config.EventStreams)
+			})
+		}
 	}
 	g.detach(r) // this answer is not cut: it has something to say first
 	over := make(chan error, 1)
@@ -84,6 +107,8 @@ func (g *Guard) events(w http.ResponseWriter, r *http.Request) {
 	for ok {
 		select {
 		case <-r.Context().Done():
+			return
+		case <-gone:
 			return
 		case <-e.Beat():
 			ok = e.Send([]byte(": still here\n\n")) == nil

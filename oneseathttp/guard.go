@@ -56,6 +56,11 @@ type Config struct {
 	// minute.
 	FinishWithin time.Duration
 
+	// EventStreams is how many event streams of pages this guard keeps open. One more
+	// ends the oldest, whose browser comes back in a second. It bounds memory:
+	// docs/performance.md says what one costs. Default: 10,000.
+	EventStreams int
+
 	// OnSignIn is called after a sign-in was admitted, before SignIn returns.
 	OnSignIn func(r *http.Request, s oneseat.Session)
 
@@ -77,6 +82,7 @@ type Guard struct {
 	plain   sync.Once // logs that development cookies are in use
 	proxied sync.Once // logs that a proxy is not trusted
 	hides   sync.Once // logs that a connection cannot be reached
+	crowded sync.Once // logs that there are too many event streams
 	loses   sync.Once // logs that an adapter has a writer of its own
 	streams streams
 }
@@ -109,6 +115,12 @@ func New(seats *oneseat.Registry, c Config) (*Guard, error) {
 	if c.FinishWithin == 0 {
 		c.FinishWithin = finishWithin
 	}
+	if c.EventStreams == 0 {
+		c.EventStreams = eventStreams
+	}
+	if c.EventStreams < 0 {
+		bad("Config.EventStreams: %d is less than one", c.EventStreams)
+	}
 	if c.FinishWithin < 0 {
 		bad("Config.FinishWithin: %v is no time to finish in", c.FinishWithin)
 	}
@@ -138,7 +150,8 @@ func New(seats *oneseat.Registry, c Config) (*Guard, error) {
 //
 // The answer to a request with a token is marked "no-store", because it may depend
 // on the account. A handler whose answer does not depend on it sets Cache-Control
-// itself.
+// itself. The page at SignInPath gives a browser the id of its device, and is marked
+// so too, unless it has a Cache-Control of its own.
 func (g *Guard) Wrap(next http.Handler) http.Handler {
 	return g.around(func(w http.ResponseWriter, r *http.Request, _ *request) { next.ServeHTTP(w, r) })
 }
@@ -198,6 +211,7 @@ func (g *Guard) serve(w http.ResponseWriter, r *http.Request, next func(http.Res
 		q.holder.Session, q.why = g.enter(r, q, token)
 		if q.why == nil {
 			g.keep(w, r, q, token)
+			g.introduce(w, r, q)
 			defer cancel(context.Canceled)
 			defer q.finish(w, r)
 			r = r.WithContext(held)
@@ -216,6 +230,7 @@ func (g *Guard) serve(w http.ResponseWriter, r *http.Request, next func(http.Res
 			g.evict(w, r, q)
 		}
 	}
+	g.introduce(w, r, q)
 	next(&q.out, r.WithContext(ctx), q)
 }
 

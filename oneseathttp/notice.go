@@ -24,11 +24,14 @@ func noticeOf(l words.Language, e oneseat.Ending) (n Notice) {
 	switch e.Reason {
 	case oneseat.ReasonDisplaced:
 		n.NotYou = true
-		if e.Parent != "" {
+		switch {
+		case e.Parent != "":
 			n.Title, n.Detail = l.Pair("ended.stream_displaced", "device", device)
-			break
+		case e.SameDevice:
+			n.Title, n.Detail = l.Pair("ended.same_device")
+		default:
+			n.Title, n.Detail = l.Pair("ended.displaced", "device", device)
 		}
-		n.Title, n.Detail = l.Pair("ended.displaced", "device", device)
 	case oneseat.ReasonRenewed:
 		n.Title, n.Detail = l.Pair("ended.renewed")
 	case oneseat.ReasonRevoked:

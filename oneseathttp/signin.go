@@ -25,6 +25,7 @@ func (g *Guard) SignIn(w http.ResponseWriter, r *http.Request, account string) (
 type SignInOptions struct {
 	Account  string
 	Device   oneseat.Device // default: the device that the guard recognises
+	DeviceID string         // a program's own, see [oneseat.SignInRequest]; default: that of the browser's cookie
 	Override bool           // see [oneseat.SignInRequest]
 }
 
@@ -38,6 +39,9 @@ func (g *Guard) SignInWith(w http.ResponseWriter, r *http.Request, in SignInOpti
 	from.Override = in.Override
 	if in.Device != (oneseat.Device{}) {
 		from.Device = in.Device
+	}
+	if in.DeviceID != "" {
+		from.DeviceID, id = in.DeviceID, ""
 	}
 	grant, err := g.seats.SignIn(r.Context(), in.Account, from)
 	return g.granted(w, r, grant, id, err)
@@ -78,7 +82,7 @@ func tooLate(r *http.Request) bool {
 func (g *Guard) client(r *http.Request) (from oneseat.SignInRequest, device string) {
 	g.detach(r)
 	device = g.device.get(r)
-	if len(device) < 16 || len(device) > 64 { // ours are 26 long
+	if !validDeviceID(device) {
 		device = rand.Text()
 		if g.config.Carrier.Get != nil && len(r.Header["Cookie"]) == 0 && r.Header.Get("Sec-Fetch-Mode") == "" && !browser(r) {
 			device = "" // a program that keeps no cookies
@@ -86,6 +90,10 @@ func (g *Guard) client(r *http.Request) (from oneseat.SignInRequest, device stri
 	}
 	return oneseat.SignInRequest{Token: g.token(r), DeviceID: device, Device: g.deviceOf(r)}, device
 }
+
+// validDeviceID says that a browser has the id of a device, as far as its length
+// tells. The guard's are 26 bytes long.
+func validDeviceID(id string) bool { return len(id) >= 16 && len(id) <= 64 }
 
 // granted gives the browser what came of a sign-in: the token and the device's id. A
 // browser that was asked keeps the id too, because its ticket is good for that

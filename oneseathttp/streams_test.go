@@ -2,9 +2,11 @@ package oneseathttp_test
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
 	"strings"
@@ -217,6 +219,50 @@ func TestASessionHasOnlySoManyStreams(t *testing.T) {
 			t.Errorf("when one has gone: %s", resp.Status)
 		}
 	})
+}
+
+// A5: the memory of a node bounds how many pages may listen at once. The oldest goes,
+// and is told nothing of its session: its browser comes back.
+func TestAGuardHasOnlySoManyEventStreamsAndTheOldestGoes(t *testing.T) {
+	var log bytes.Buffer
+	s := newSite(t, oneseat.Config{Logger: slog.New(slog.NewTextHandler(&log, nil))}, oneseathttp.Config{EventStreams: 3})
+	listen := func(account string) *bufio.Reader {
+		t.Helper()
+		b := s.browser(t, firefox)
+		b.signIn(account)
+		resp := b.do("GET", "/oneseat/events", nil)
+		events := bufio.NewReader(resp.Body)
+		for line := ""; resp.StatusCode != http.StatusOK || !strings.HasPrefix(line, "data: "); {
+			var err error
+			if line, err = events.ReadString('\n'); err != nil {
+				t.Fatalf("%s: %s, %v", account, resp.Status, err)
+			}
+		}
+		return events
+	}
+	var open []*bufio.Reader
+	for n := range 5 {
+		open = append(open, listen(fmt.Sprint("account ", n)))
+	}
+	for n, events := range open[:2] {
+		if rest, err := io.ReadAll(events); err != nil || strings.Contains(string(rest), "ended") {
+			t.Errorf("stream %d: %q, %v", n, rest, err)
+		}
+	}
+	for n := 2; n < 5; n++ { // the others go on
+		account := fmt.Sprint("account ", n)
+		s.browser(t, iphone).signIn(account)
+		if rest, err := io.ReadAll(open[n]); err != nil || !strings.Contains(string(rest), "event: ended") {
+			t.Errorf("stream %d: %q, %v", n, rest, err)
+		}
+	}
+	listen("account 0") // there is room again
+	if said := strings.Count(log.String(), "EventStreams"); said != 1 {
+		t.Errorf("it was said %d times:\n%s", said, log.String())
+	}
+	if _, err := oneseathttp.New(registry(t), oneseathttp.Config{SignInPath: "/login", EventStreams: -1}); err == nil || !strings.Contains(err.Error(), "EventStreams") {
+		t.Errorf("a negative limit: %v", err)
+	}
 }
 
 func TestAnotherSitesPageHoldsNoStreamOpen(t *testing.T) {

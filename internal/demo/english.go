@@ -132,6 +132,7 @@ var english = map[string]string{
 	"event.signed_out":   "signed out on {device}",
 	"event.renewed":      "signed in again on {device}",
 	"event.displaced":    "was signed out on {device}: {other} took the seat",
+	"event.same_device":  "was signed out on {device}: this browser, or a copy of it, signed in again",
 	"event.password":     "was signed out on {device}: the password was changed",
 	"event.timeout":      "was signed out on {device}: its time was over",
 	"event.ended":        "was signed out on {device} from elsewhere",

@@ -121,6 +121,9 @@ func (l wording) end(e oneseat.Event, device, other string) string {
 	case oneseat.ReasonRenewed:
 		return l.Say("event.renewed", "device", device)
 	case oneseat.ReasonDisplaced:
+		if e.SameDevice {
+			return l.Say("event.same_device", "device", device)
+		}
 		return l.Say("event.displaced", "device", device, "other", other)
 	case oneseat.ReasonCredentialsChanged:
 		return l.Say("event.password", "device", device)
