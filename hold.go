@@ -127,7 +127,7 @@ func (r *Registry) CheckAndWatch(ctx context.Context, token string, active bool,
 		return nil, ErrNoSession
 	}
 	how := usePeek
-	if active {
+	if w.holds = nil; active {
 		how, w.holds = useActive, r
 	}
 	c := claim{key: key, secret: secret}

@@ -176,8 +176,8 @@ func (d *draft) compare(a, b *seat, c *newcomer) int {
 }
 
 // displaceOrder is a copy of the seats in the order in which they give way to a
-// newcomer (the zero newcomer: to none). It leaves out the session that the newcomer renews, and those that would have
-// ended, were limits not only observed.
+// newcomer (the zero newcomer: to none). It leaves out the session that the newcomer
+// renews, and those that would have ended, were limits not only observed.
 func (d *draft) displaceOrder(c *newcomer, renews SessionID) []seat {
 	seats := slices.DeleteFunc(slices.Clone(d.seats), func(s seat) bool {
 		return s.ID == renews || d.rule.observeOnly && s.observed

@@ -14,9 +14,9 @@ import (
 // each. Give the id of the application's own record of the account, not what
 // was typed.
 //
-// It returns an *[AccountError] for what cannot name an account, a *[ConfigError] for a
-// request with a bad DeviceID, a *[LimitError] when the account is full under [PolicyRefuse] or [PolicyAsk], a *[BlockedError] when it is
-// blocked, an *[EndedError] when the session was admitted and ended again before
+// It returns an *[AccountError] for what cannot name an account, a *[ConfigError] for
+// a request with a bad DeviceID, a *[LimitError] when the account is full under
+// [PolicyRefuse] or [PolicyAsk], a *[BlockedError] when it is blocked, an *[EndedError] when the session was admitted and ended again before
 // the store's reply came, [ErrUnknownOutcome] when no reply came at all, and
 // [ErrStoreUnavailable] when the store did not answer and nothing was done. The
 // session is accepted on every node from the moment SignIn returns.

@@ -25,10 +25,10 @@ const (
 type useDue int
 
 const (
-	useNotDue useDue = iota
-	useInOrder
-	useInBackground
-	useBeforeAnswer
+	useNotDue       useDue = iota
+	useInOrder             // in the background, unless the account has had orderWrites of them
+	useInBackground        // for certain
+	useBeforeAnswer        // nobody is told yes before
 )
 
 // usage is a use at a time, judged by a roster as it was at another.
