@@ -16,10 +16,10 @@ import (
 const (
 	clients  = 6
 	accounts = 3
-	most     = 28 // calls that change an account, in one history: porcupine forgets no ending, a roster those beyond 32
+	most     = 28 // calls that change an account, in one history: porcupine forgets no ending, and a roster forgets those beyond 32
 )
 
-// history is what clients called and were told, in one realm.
+// history is what clients called and what they were answered, in one realm.
 type history struct {
 	seed   uint64
 	realm  string
@@ -28,13 +28,13 @@ type history struct {
 	stale  time.Duration
 	began  time.Time
 
-	mu         sync.Mutex // guards all below
+	mu         sync.Mutex // guards everything below
 	number     int
 	operations []porcupine.Operation
 	tokens     [accounts][]token
 	changes    [accounts]int
 	held       []*held
-	wrong      []string // what no node may say
+	wrong      []string // answers that no node may give
 }
 
 // token is what clients hold: a text, and the numbers that the model has for it
@@ -57,14 +57,14 @@ func (h *history) account(i int) string { return fmt.Sprintf("account %d", i) }
 
 func (h *history) since() int64 { return int64(time.Since(h.began)) }
 
-// whats are the calls.
+// whats are the calls of clients. One that stands here twice is made twice as often.
 var whats = []string{"sign in", "sign in", "sign in", "sign in", "check", "check", "check", "check", "check", "check", "hold", "hold", "sign out", "sign out", "rotate", "rotate", "end", "end others"}
 
-// devices are those from which people sign in. Half of all sign-ins are from none that
-// is known.
+// devices are the devices that people sign in from. Half of all sign-ins come from no
+// device that is known.
 const devices = 2
 
-// tries is how often a call is made anew, as far as replies are lost.
+// tries is how often a call is repeated because its reply was lost.
 const tries = 5
 
 // act has every client call nodes at random until the time is over.
@@ -72,25 +72,25 @@ func (h *history) act(nodes []*node, lasts time.Duration) {
 	var all sync.WaitGroup
 	end := time.Now().Add(lasts)
 	for client := range clients {
-		choices := rand.New(rand.NewPCG(h.seed, uint64(client))) // choices of a test
+		choices := rand.New(rand.NewPCG(h.seed, uint64(client))) // a test may choose at random
 		all.Go(func() {
 			for time.Now().Before(end) {
 				h.choose(client, nodes[choices.IntN(len(nodes))], choices)
-				time.Sleep(time.Duration(choices.IntN(60)) * time.Millisecond) // people think
+				time.Sleep(time.Duration(choices.IntN(60)) * time.Millisecond) // people take their time
 			}
 		})
 	}
 	all.Wait()
 }
 
-// choose makes one call of a client's choice.
+// choose makes one call that a client chooses.
 func (h *history) choose(client int, n *node, choices *rand.Rand) {
 	i := choices.IntN(accounts)
 	what := whats[choices.IntN(len(whats))]
 	h.mu.Lock()
 	var on token
 	if known := len(h.tokens[i]); known > 0 {
-		on = h.tokens[i][known-1-min(choices.IntN(known), choices.IntN(known))] // rather a new one
+		on = h.tokens[i][known-1-min(choices.IntN(known), choices.IntN(known))] // a new one more often
 	}
 	if on.text == "" {
 		what = "sign in"
@@ -106,16 +106,15 @@ func (h *history) choose(client int, n *node, choices *rand.Rand) {
 	h.call(client, n, i, what, on, device)
 }
 
-// call makes one call and notes what came of it. device is that from which somebody
-// signs in.
+// call makes one call and notes what came of it. device is the one that signs in.
 func (h *history) call(client int, n *node, i int, what string, on token, device int) {
 	p := n.now()
 	if p == nil {
-		return // it is down, and nobody is called
+		return // the node is down, so nothing is called
 	}
 	h.mu.Lock()
 	h.number++
-	// Whether a reply was lost on its way to the node, only the node knows.
+	// Only the node knows whether a reply was lost on its way to the node.
 	c := model.Call{Number: h.number, Account: h.account(i), What: what, On: on.number, Unsure: true}
 	var work *held
 	var cut func()
@@ -188,7 +187,7 @@ func (h *history) call(client int, n *node, i int, what string, on token, device
 	}
 }
 
-// look has every node check the newest tokens of every account, one by one.
+// look has every node check the newest tokens of every account, one after the other.
 func (h *history) look(nodes []*node) {
 	for i := range accounts {
 		h.mu.Lock()

@@ -17,13 +17,13 @@ import (
 
 const decideWithin = 20 * time.Second
 
-// verdict is what is held against a history, and what could not be decided.
+// verdict is what speaks against a history, and what could not be decided.
 type verdict struct {
 	violations, undecided []string
 	calls                 int
 }
 
-// judge holds what clients were told until a time against what is promised.
+// judge compares what clients were answered until a time with what is promised.
 func (h *history) judge(until time.Duration) verdict {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -46,7 +46,8 @@ func (h *history) judge(until time.Duration) verdict {
 	return v
 }
 
-// upTo is what was known by then: what had not returned is open, or no news.
+// upTo returns what was known at a time. A call that had not returned by then is open,
+// or is left out if it only reads.
 func upTo(all []porcupine.Operation, until int64) []porcupine.Operation {
 	var ops []porcupine.Operation
 	for _, o := range all {
@@ -64,12 +65,12 @@ func upTo(all []porcupine.Operation, until int64) []porcupine.Operation {
 	return ops
 }
 
-// late looks at checks that may be answered from memory, with one seat and
-// displace: for each session there is a time by which it had ended, and one
-// before which nothing can have ended it. With one seat there are no others to end.
+// late looks at checks that may be answered from memory, with one seat and displace.
+// For each session there is a time by which it had ended, and a time before which
+// nothing can have ended it. With one seat there are no others to end.
 func (h *history) late(ops []porcupine.Operation) []string {
 	var found []string
-	session := map[int]int{} // of tokens, by the call that gave them
+	session := map[int]int{} // the session of a token, by the call that returned the token
 	for _, o := range ops {
 		switch c := o.Input.(model.Call); c.What {
 		case "sign in":
@@ -81,7 +82,7 @@ func (h *history) late(ops []porcupine.Operation) []string {
 	for _, o := range ops {
 		c, r := o.Input.(model.Call), o.Output.(model.Reply)
 		made := find(ops, c.On)
-		if c.What != "check" || made == nil || made.Input.(model.Call).What != "sign in" { // a new secret: the old one has its grace
+		if c.What != "check" || made == nil || made.Input.(model.Call).What != "sign in" { // the call returned a new token, so the old one has some seconds left
 			continue
 		}
 		ended, mayHave := int64(math.MaxInt64), false
@@ -113,9 +114,9 @@ func find(ops []porcupine.Operation, number int) *porcupine.Operation {
 	return &ops[i]
 }
 
-// uncut are sessions that are over, and whose work goes on. It waits a while for
-// the last of it: on a busy machine that takes a while, but not the minute after
-// which all that is held is read anew.
+// uncut returns the sessions that have ended and whose work goes on. It waits for the
+// last of the work, because a busy machine may be slow. It waits less than a minute,
+// because after a minute everything that is held is read anew in any case.
 func (h *history) uncut(nodes []*node, s store) []string {
 	var found []string
 	for end := time.Now().Add(20 * time.Second); ; time.Sleep(50 * time.Millisecond) {
@@ -146,8 +147,8 @@ func (h *history) uncut(nodes []*node, s store) []string {
 	}
 }
 
-// audit reads the log: no commit ever left more sessions than the limit, and
-// nothing that had ended came back.
+// audit reads the log. No commit may have left more sessions than the limit, and no
+// session that had ended may have come back.
 func (h *history) audit(s store) []string {
 	var found []string
 	for i := range accounts {
@@ -196,8 +197,8 @@ func (h *history) audit(s store) []string {
 	return found
 }
 
-// miscounted are the sums that are not those of the rosters. It looks again for a
-// while: an update whose caller has given up may still be on its way.
+// miscounted returns the sums that differ from those of the rosters. It looks again for
+// a while, because an update whose caller has given up may still be on its way.
 func (h *history) miscounted(s store) []string {
 	var found []string
 	for end := time.Now().Add(3 * time.Second); ; time.Sleep(50 * time.Millisecond) {

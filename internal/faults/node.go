@@ -17,10 +17,10 @@ import (
 	"github.com/oneseat/oneseat/internal/model"
 )
 
-// roleVariable makes the test binary a node: it holds a nodeConfig as JSON.
+// roleVariable makes the test binary a node. Its value is a nodeConfig as JSON.
 const roleVariable = "ONESEAT_FAULTS_NODE"
 
-// nodeConfig is what a node's process is told.
+// nodeConfig is the configuration of a node's process.
 type nodeConfig struct {
 	Store  string // URL
 	Proxy  string // through which it reaches the store
@@ -30,13 +30,14 @@ type nodeConfig struct {
 	Stale  time.Duration
 }
 
-// request is a line that a node reads, answer one that it writes, in any order.
+// request is a line that a node reads, answer a line that it writes. Answers may come
+// in any order.
 type request struct {
 	ID      int
 	What    string // sign in, check, sign out, rotate, end, end others, end realm, step, hold
 	Account string
 	Token   string
-	Device  string // the id of that from which somebody signs in
+	Device  string // the id of the device that signs in
 	Session oneseat.SessionID
 	Step    time.Duration
 }
@@ -44,15 +45,15 @@ type request struct {
 type answer struct {
 	ID      int
 	Reply   model.Reply
-	Failed  string // instead of a reply: the store did not answer, and nothing was done
-	Wrong   string // instead of both: what no node may say
+	Failed  string // in the place of a reply: the store did not answer, and nothing was done
+	Wrong   string // in the place of both: an answer that no node may give
 	Token   string
 	Session oneseat.SessionID
 	Lost    int  // updates whose reply did not come
 	Over    bool // a hold that was answered before has been cut
 }
 
-// noting is a store that counts lost replies, for the call whose context has a counter.
+// noting is a store that counts lost replies, for a call whose context has a counter.
 type noting struct{ store }
 
 type lostKey struct{}
@@ -65,7 +66,8 @@ func (n noting) Update(ctx context.Context, k oneseat.Key, change func(oneseat.V
 	return v, err
 }
 
-// nodeIfAsked is the whole life of a node's process, where this is one.
+// nodeIfAsked runs a node for the whole life of the process, if the process is to be
+// one.
 func nodeIfAsked() {
 	text, ok := os.LookupEnv(roleVariable)
 	if !ok {
@@ -83,8 +85,8 @@ func nodeIfAsked() {
 	os.Exit(0)
 }
 
-// serve opens the store and answers until there are no more requests. The first
-// line that it writes is an answer with number 0: it is ready.
+// serve opens the store and answers until there are no more requests. The first line
+// that it writes is an answer with number 0, which says that it is ready.
 func serve(c nodeConfig, in io.Reader, out io.Writer) error {
 	store, shut, err := open(context.Background(), c.Store, func(ctx context.Context, server string) (net.Conn, error) {
 		return dialThrough(ctx, c.Proxy, server)
@@ -94,7 +96,7 @@ func serve(c nodeConfig, in io.Reader, out io.Writer) error {
 	}
 	defer shut()
 	start := time.Now()
-	var step atomic.Int64 // by how much the wall clock was set
+	var step atomic.Int64 // how far the wall clock was set
 	seats, err := oneseat.New(noting{store}, oneseat.Config{
 		Realm: c.Realm, Limit: c.Limit, WhenFull: c.Policy, DisplaceOrder: oneseat.DisplaceOldest, MaxStale: c.Stale, Idle: time.Hour,
 		Logger: slog.New(slog.DiscardHandler),
@@ -108,7 +110,7 @@ func serve(c nodeConfig, in io.Reader, out io.Writer) error {
 	}
 	defer seats.Close() //nolint:errcheck // the process ends
 
-	var mu sync.Mutex // one line after the other
+	var mu sync.Mutex // for one line after the other
 	say := func(a answer) {
 		line, _ := json.Marshal(a)
 		mu.Lock()
@@ -133,8 +135,8 @@ func serve(c nodeConfig, in io.Reader, out io.Writer) error {
 	return lines.Err()
 }
 
-// program is what signs in. The sessions are of class api, so that none gives way
-// because it is unused: that is a matter of time, and the model knows none.
+// program is the device that signs in. Its sessions are of class api, so none gives way
+// because it is unused. That would depend on the time, which the model does not know.
 var program = oneseat.Device{Class: oneseat.ClassAPI}
 
 // do makes one call.

@@ -8,9 +8,10 @@ import (
 	"github.com/oneseat/oneseat/internal/record"
 )
 
-const renewWindow = time.Minute // how long a renewed token stands for its successor
+const renewWindow = time.Minute // how long a renewed token stands for the session that replaced it
 
-// author is the session that an operation rests on; nil: it rests on none.
+// author returns the token of the session that an operation rests on, or nil if it
+// rests on none.
 func (c *call) author() *pass {
 	switch c.what {
 	case "rotate", "sign out", "end others", "play":
@@ -21,14 +22,14 @@ func (c *call) author() *pass {
 	return nil
 }
 
-// hadEnded says that a session had ended before an effect of a call, so that the
-// call had to know: its roster said so, or its realm had ended when the call began.
-// The realm may end between a call's look at it and its commit to a roster.
+// hadEnded says that a session had ended before an effect of a call, so that the call
+// had to know: its roster said so, or its realm had ended when the call began. The
+// realm may end between the call's look at it and its commit to a roster.
 func (s *session) hadEnded(c *call, e *effect) bool {
 	return s.over.before(c.began) || slices.ContainsFunc(s.endings, func(r recorded) bool { return r.before(e.moment) })
 }
 
-// authorities judges what a commit did on a session's authority.
+// authorities judges what a commit did on the authority of a session.
 func (l *ledger) authorities(e *effect, before *record.Record, now time.Time) {
 	if e.by == nil || e.by.author() == nil {
 		return
@@ -47,11 +48,11 @@ func (l *ledger) authorities(e *effect, before *record.Record, now time.Time) {
 	}
 }
 
-// asked are the reasons of an end for which a call asks.
+// asked are the reasons of endings that a call asks for.
 var asked = []oneseat.Reason{oneseat.ReasonSignedOut, oneseat.ReasonRevoked, oneseat.ReasonCredentialsChanged}
 
-// authorized: what rests on a session is done in a version in which that is live, and
-// by a token that may do it.
+// authorized checks that what rests on a session was done in a version in which the
+// session is live, and by a token that may do it.
 func (l *ledger) authorized(e *effect, c change, a *session, before *record.Record, now time.Time) {
 	w, by := l.w, e.by
 	at := slices.IndexFunc(before.Seats, func(s record.Seat) bool { return s.ID == a.id })
@@ -77,7 +78,7 @@ func (l *ledger) authorized(e *effect, c change, a *session, before *record.Reco
 	}
 }
 
-// root is a session, or that of a stream.
+// root returns a session, or the session of a stream.
 func (l *ledger) root(s *session) *session {
 	if s.parent != "" {
 		return l.byID[s.parent]
@@ -85,7 +86,8 @@ func (l *ledger) root(s *session) *session {
 	return s
 }
 
-// standsFor says that the token of a session which was renewed stands for another.
+// standsFor says that the token of a session that was renewed stands for another
+// session.
 func (l *ledger) standsFor(a, on *session, now time.Time) bool {
 	for range oneseat.MaxEndings {
 		if a == on || a == nil || a.vague || a.lost.seq != 0 {
@@ -103,8 +105,8 @@ func (l *ledger) standsFor(a, on *session, now time.Time) bool {
 	return true
 }
 
-// judgeAuthor: a call that rests on a session does not succeed if that had ended
-// before it began, whether or not there was anything for it to do.
+// judgeAuthor checks that a call that rests on a session did not succeed if the session
+// had ended before the call began, whether or not there was anything to do.
 func (w *world) judgeAuthor(c *call) {
 	p := c.author()
 	if p == nil {
@@ -117,7 +119,7 @@ func (w *world) judgeAuthor(c *call) {
 	if n := len(s.endings); c.what == "sign out" && n > 0 {
 		switch s.endings[n-1].Reason {
 		case oneseat.ReasonSignedOut:
-			return // it finds done what it is to do: a retry cannot tell that from its first try
+			return // what it has to do is done already: a retry cannot tell that from its own first try
 		case oneseat.ReasonRenewed:
 			if c.began.at-s.over.at < renewWindow+oneseat.MaxUpdateAge {
 				return

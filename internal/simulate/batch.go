@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// Sum is what many histories came to.
+// Sum is the result of many histories.
 type Sum struct {
 	Histories, Calls, Linear int
 	Undecided                []string
@@ -23,8 +23,8 @@ type Failure struct {
 	Report   string
 }
 
-// Batch runs the histories of n seeds one after the other until so many have
-// failed. step is the way from one seed to the next; 0 runs the same again.
+// Batch runs the histories of n seeds, one after the other, until failures of them have
+// failed. step leads from one seed to the next; 0 runs the same seed again.
 func Batch(t *testing.T, seed, n, step uint64, failures int) Sum {
 	s := Sum{}
 	for ; n > 0 && len(s.Failures) < failures; n, seed = n-1, seed+step {
@@ -45,7 +45,7 @@ func Batch(t *testing.T, seed, n, step uint64, failures int) Sum {
 	return s
 }
 
-// Add counts another batch in.
+// Add adds the result of another batch.
 func (s *Sum) Add(o Sum) {
 	s.Histories += o.Histories
 	s.Calls += o.Calls
@@ -66,7 +66,7 @@ func add(to *map[string]int, from map[string]int) {
 	}
 }
 
-// String is for people.
+// String returns the result in words for people.
 func (s *Sum) String() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%d histories of %d operations in all: %d broke a promise\n", s.Histories, s.Calls, len(s.Failures))

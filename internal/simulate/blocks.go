@@ -7,7 +7,7 @@ import (
 	"github.com/oneseat/oneseat/internal/record"
 )
 
-// block is one of an account's, from when to when.
+// block is a block of an account, from one moment to another.
 type block struct {
 	from   moment
 	until  time.Time // zero: until it is lifted
@@ -21,7 +21,8 @@ func sameBlock(a, b *record.Block) bool {
 	return *a == *b
 }
 
-// blocked notes what became of an account's block, and that nobody is in.
+// blocked notes what became of an account's block, and checks that no session is live
+// under it.
 func (l *ledger) blocked(e *effect, account int, before, after *record.Record, now time.Time) {
 	if !sameBlock(before.Block, after.Block) {
 		if b := before.Block; b != nil {
@@ -43,7 +44,7 @@ func (l *ledger) blocked(e *effect, account int, before, after *record.Record, n
 	}
 }
 
-// forgetBlock notes that the store lost an account's block, or has another.
+// forgetBlock notes that the store has lost an account's block, or has another one.
 func (l *ledger) forgetBlock(m moment, account int, ro *record.Record) {
 	if all := l.blocks[account]; len(all) > 0 && all[len(all)-1].lifted.seq == 0 {
 		all[len(all)-1].lifted = m
@@ -53,7 +54,7 @@ func (l *ledger) forgetBlock(m moment, account int, ro *record.Record) {
 	}
 }
 
-// blockOps keeps the account out for a while.
+// blockOps blocks the account for a while.
 func (c *client) blockOps(op *call) bool {
 	if !c.w.plan.blocks {
 		return false
@@ -77,7 +78,7 @@ func (c *client) blockOps(op *call) bool {
 	return true
 }
 
-// judgeBlocked: who is told of a block was met by that.
+// judgeBlocked checks that a call that is answered with a block met that block.
 func (w *world) judgeBlocked(c *call) {
 	for _, b := range w.ledger.blocks[c.account] {
 		ran := !b.until.IsZero() && b.until.Sub(w.start) <= c.began.at && !w.plan.mishaps(clockStep)
@@ -88,7 +89,8 @@ func (w *world) judgeBlocked(c *call) {
 	w.violate(blocks, c, "node %d says that the account is blocked, and it is not", c.up.number)
 }
 
-// judgeUnblocked: what was blocked before is so no more.
+// judgeUnblocked checks that an account that was blocked before is not blocked any
+// more.
 func (w *world) judgeUnblocked(c *call) {
 	for _, b := range w.ledger.blocks[c.account] {
 		if b.from.before(c.began) && !b.lifted.before(c.back) {

@@ -13,11 +13,11 @@ import (
 
 var planted = flag.String("bugs", "sample", `planted bugs that have to be caught: "sample", "all", or names with commas between`)
 
-// sample is what the ordinary go test tries.
+// sample are the bugs that the ordinary go test plants.
 var sample = []string{"a cached no is believed", "a retry admits twice", "a session that was answered yes gives way as unused"}
 
-// bugs are the mistakes in the root package, of those that [mutants] has, that
-// break a promise of which the histories can tell.
+// bugs are those of the mistakes that [mutants] makes in the root package that break a
+// promise which the histories can show.
 var bugs = []string{
 	"a cached no is believed",
 	"a proof extends what was cached after it began",
@@ -70,10 +70,10 @@ var bugs = []string{
 	"whoever ends nobody has not used its session",
 }
 
-// within is in how many histories a planted bug has to show.
+// within is the number of histories in which a planted bug has to show.
 const within = 200000
 
-// TestPlantedBugsAreCaught is that the simulator can fail.
+// TestPlantedBugsAreCaught shows that the simulator can fail.
 func TestPlantedBugsAreCaught(t *testing.T) {
 	if *child {
 		return

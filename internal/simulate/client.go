@@ -11,7 +11,7 @@ import (
 	"github.com/oneseat/oneseat/internal/record"
 )
 
-// client is somebody who uses one account, with others.
+// client uses one account, together with other clients.
 type client struct {
 	w       *world
 	book    *book
@@ -28,19 +28,19 @@ type call struct {
 	what                    string
 	up                      *up
 	began, back             moment
-	on                      *pass // the token that is presented, or whose session it is about
+	on                      *pass // the token that is presented, or the one whose session the call is about
 	stream                  oneseat.Stream
 	player, device          string
 	ticket                  oneseat.Ticket
-	chose                   []oneseat.SessionID // Redeem, StartStream: who is to go
+	chose                   []oneseat.SessionID // Redeem, StartStream: the sessions that are to end
 	limits                  oneseat.Limits      // SetLimit, and what the application says
-	until                   time.Time           // Block, and what a sign-in is told of one
+	until                   time.Time           // Block, and the block that a sign-in is answered
 	also                    []*pass             // End: the other ids
 	brief                   bool                // the client gives up early
 	owner                   bool                // SignIn: the application vouches for it
 	forgets                 bool                // SignIn: the browser does not keep the token
 	issued                  time.Time           // Adopt: when the session was issued
-	as                      *pass               // End: on whose authority; nil: on the application's
+	as                      *pass               // End: the token whose session it rests on; nil: on the application's own authority
 
 	said    string
 	err     error
@@ -51,7 +51,7 @@ type call struct {
 	full    *oneseat.LimitError
 	granted *pass
 
-	effects []*effect // of its commits; the ledger's
+	effects []*effect // the ledger's record of its commits
 }
 
 // pass is a token that a client was given.
@@ -60,8 +60,8 @@ type pass struct {
 	digest record.Digest
 }
 
-// book is what the clients know: who they are is nothing to the nodes, so those
-// of one account use each other's tokens.
+// book is what the clients know. To the nodes the clients of one account are all the
+// same, so they use each other's tokens.
 type book struct {
 	w      *world
 	mu     sync.Mutex
@@ -86,7 +86,7 @@ func (b *book) add(op *call, g oneseat.Grant) *pass {
 	return p
 }
 
-// pick returns a token of an account, rather a new one; nil if there is none.
+// pick returns a token of an account, more often a new one, or nil if there is none.
 func (b *book) pick(account int, d dice) *pass {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -98,8 +98,8 @@ func (b *book) pick(account int, d dice) *pass {
 	return all[n-1-min(d.IntN(n), d.IntN(n), d.IntN(n))]
 }
 
-// askAll asks every node for the newest tokens of every account. Nothing goes
-// wrong any more: the answers have to be right.
+// askAll asks every node for the newest tokens of every account. Nothing goes wrong any
+// more, so the answers have to be right.
 func (b *book) askAll() {
 	for account, all := range b.passes {
 		c := &client{w: b.w, book: b, dice: dice{stream(b.w.plan.seed, 0)}, account: account, number: -1}
@@ -162,8 +162,7 @@ func (c *client) run() {
 	}
 }
 
-// wasCut returns a hold of the client's that has been cut, once; nil if there is
-// none.
+// wasCut returns a hold of the client that has been cut, each one once, or nil.
 func (c *client) wasCut() *hold {
 	c.w.mu.Lock()
 	defer c.w.mu.Unlock()
@@ -176,9 +175,9 @@ func (c *client) wasCut() *hold {
 	return h
 }
 
-// aim picks a token for a check at about the moment at which its answer changes:
-// when its session times out, or memory of it may no longer be believed. It
-// returns no token, and the gap, if that is too far away.
+// aim picks a token, and a moment at which a check of it may change its answer: when
+// its session times out, or when memory of it may no longer be believed. If that is too
+// far away it returns no token, and gap.
 func (c *client) aim(gap time.Duration) (*pass, time.Duration) {
 	p, off := c.book.pick(c.account, c.dice), c.dice.between(-300*time.Millisecond, 100*time.Millisecond)
 	w := c.w
@@ -198,8 +197,8 @@ func (c *client) aim(gap time.Duration) (*pass, time.Duration) {
 	return nil, gap
 }
 
-// gap is the time between two operations: none, that of a reader, of a feed that
-// is slow, of memory, or of a session that idles.
+// gap returns the time between two operations: none, or that of a reader, of a slow
+// feed, of memory, or of a session that idles.
 func (c *client) gap() time.Duration {
 	return time.Duration(c.w.plan.tempo) * c.shortGap()
 }
@@ -366,14 +365,14 @@ func (c *client) do(op *call) {
 	op.back, op.session, op.err = w.stamp(), s.ID, err
 	op.answer()
 	if u.dead.seq != 0 {
-		op.said = "crashed" // nobody heard the answer
+		op.said = "crashed" // nobody got the answer
 		return
 	}
 	w.noteUse(op)
 	w.judge(op)
 }
 
-// request is the client as it signs in.
+// request returns what the client says when it signs in.
 func (c *client) request(op *call, token string) oneseat.SignInRequest {
 	return oneseat.SignInRequest{Token: token, DeviceID: op.device, Device: oneseat.Device{Class: c.class}, Override: op.owner}
 }

@@ -12,15 +12,15 @@ import (
 type hold struct {
 	*call
 	on       *session
-	opened   moment // when it was certainly tied
+	opened   moment // from when on it was certainly watched
 	cut      moment
 	cause    error
 	let      bool // it is being released, which takes as long as the node is paused
 	released moment
 	watch    oneseat.Watch
-	stop     func()          // instead of it
-	ctx      context.Context // instead of being told
-	active   bool            // it has its session in use
+	stop     func()          // in the place of the watch
+	ctx      context.Context // in the place of SessionEnded
+	active   bool            // it counts as use of its session
 }
 
 // SessionEnded implements [oneseat.Watcher].
@@ -34,7 +34,7 @@ func (h *hold) SessionEnded(cause error) {
 	}
 }
 
-// hold begins a hold, and lets go of one that was begun before.
+// hold begins a hold, and ends one that was begun before.
 func (c *client) hold(op *call) {
 	if len(c.holds) > 2 {
 		i := c.dice.IntN(len(c.holds))
@@ -82,8 +82,8 @@ func (w *world) release(h *hold) {
 	}
 }
 
-// enterByID ties work to a session that the application vouches for: it has it in
-// use, or only watches it.
+// enterByID begins work of a session that the application vouches for. The work uses
+// the session, or only watches it.
 func (c *client) enterByID(ctx context.Context, op *call, s oneseat.Session) error {
 	w := c.w
 	h := &hold{call: op, active: op.what == "hold by id"}
@@ -115,11 +115,12 @@ func (h *hold) at(t time.Duration) bool {
 	return h.opened.at <= t && (h.cut.seq == 0 || h.cut.at >= t) && (h.released.seq == 0 || h.released.at >= t)
 }
 
-// isCut says that work was told to stop. A context tells of that by itself, and only
-// later calls for it.
+// isCut says that work has learned that it has to stop. A context shows that by itself;
+// a watcher is called later.
 func (h *hold) isCut() bool { return h.cut.seq != 0 || h.ctx != nil && h.ctx.Err() != nil }
 
-// noteHeld notes that work which has gone on for long was a use at its end.
+// noteHeld notes that work that went on for long was a use of its session when it
+// ended.
 func (w *world) noteHeld(h *hold) {
 	if w.plan.orderly && h.active && h.on != nil {
 		h.on.uses = append(h.on.uses, use{h.released.at, h.released.at, h.released.at-h.opened.at >= orderEvery})

@@ -14,8 +14,8 @@ const (
 	loadTimeout = 2 * time.Second  // of a registry's reads
 )
 
-// judge holds an answer against what had really happened. The caller holds the
-// lock, for this and all below.
+// judge compares an answer with what has really happened. The caller holds the lock,
+// for this function and all below.
 func (w *world) judge(c *call) {
 	switch c.said {
 	case "error":
@@ -51,10 +51,10 @@ func (w *world) judge(c *call) {
 	}
 }
 
-// stale is how old a yes may be: 0 where each check reads the store.
+// stale returns how old a yes may be. It is 0 where each check reads the store.
 func (w *world) stale() time.Duration { return max(0, w.plan.config.MaxStale) }
 
-// tooLate says that c began more than that long after m.
+// tooLate says that c began later than this long after m.
 func tooLate(c *call, m moment, after time.Duration) bool {
 	return m.before(c.began) && (after == 0 || m.at < c.began.at-after)
 }
@@ -120,8 +120,8 @@ func (w *world) judgeYes(c *call, s *session, sec *secret) {
 	}
 }
 
-// used notes that a session was active, and that this kept it from idling: at
-// least for the interval of touches, and where no call failed all but that.
+// used notes that a session was active, which kept it from idling. Its last use is
+// known to the interval of touches, and exactly where no call has failed.
 func (w *world) used(c *call, s *session) {
 	s.active = max(s.active, c.began.at)
 	if n := len(s.endings); n > 0 {
@@ -137,7 +137,7 @@ func (w *world) judgeIdle(by *call, s *session, e oneseat.Ending) {
 	if s.parent != "" { // a heartbeat is written before it is answered
 		every = w.plan.config.StreamIdle * 9 / 10
 		if p := w.ledger.byID[s.parent]; p != nil && len(p.endings) > 0 && p.endings[len(p.endings)-1].At.Equal(e.At) {
-			return // it is its session that was idle
+			return // its session was idle
 		}
 	}
 	if after < every {
@@ -145,8 +145,8 @@ func (w *world) judgeIdle(by *call, s *session, e oneseat.Ending) {
 	}
 }
 
-// judgeClosed: no yes without an answer of the store, both about the account
-// and about the realm, that is new enough.
+// judgeClosed checks that a yes rests on an answer of the store that is new enough,
+// about the account and about the realm.
 func (w *world) judgeClosed(c *call) {
 	l := c.up.link
 	for _, k := range []oneseat.Key{oneseat.KeyOf(realm, accountName(c.account)), oneseat.KeyOf(realm, "")} {
@@ -161,7 +161,7 @@ func (w *world) judgeClosed(c *call) {
 	}
 }
 
-// judgeEnded: what is called ended has been recorded so.
+// judgeEnded checks that an ending that is answered has been recorded.
 func (w *world) judgeEnded(c *call, s *session, e oneseat.Ending, by moment) {
 	if s.vague || s.parent != "" && w.parentsEnding(s, e, by) {
 		return
@@ -185,13 +185,13 @@ func (w *world) judgeEnded(c *call, s *session, e oneseat.Ending, by moment) {
 	w.violate(p2, c, "node %d says that %s has ended (%s), and nothing had recorded that", c.up.number, s, e.Reason)
 }
 
-// judgeNone: what is not known was never there, was rotated away, is forgotten
-// or lost. sec is nil for a look-up by id.
+// judgeNone checks an answer that there is no session: it never existed, its token was
+// rotated away, or its record is forgotten or lost. sec is nil for a look-up by id.
 func (w *world) judgeNone(c *call, s *session, sec *secret) {
 	switch {
 	case s.vague || s.lost.seq != 0:
 	case sec != nil && sec.until.before(c.back): // rotated away
-		// The grace counts from the view that the rotation was made of.
+		// The token's seconds count from the view that the rotation was made of.
 		if c.back.at < sec.until.at+rotateGrace-oneseat.MaxUpdateAge && sec.place == len(s.secrets)-2 && !s.over.before(c.back) && !w.plan.mishaps(clockStep) {
 			w.violate(p2, c, "node %d refuses a token of %s that was rotated away only %v before", c.up.number, s, c.back.at-sec.until.at)
 		}
@@ -208,9 +208,9 @@ func (w *world) kept(s *session) bool {
 	return ro != nil && slices.ContainsFunc(ro.Endings, func(e record.Ended) bool { return e.Session == s.id })
 }
 
-// judgeList: what is listed was live at some time of the call, and what was live
-// all the time is listed. A session that has timed out is not, although nothing
-// may have recorded that.
+// judgeList checks that everything that is listed was live at some time of the call,
+// and that everything that was live all the time is listed. A session that has timed
+// out is not listed, even if nothing has recorded that.
 func (w *world) judgeList(c *call) {
 	for _, s := range w.ledger.sessions {
 		listed := slices.Contains(c.listed, s.id)
@@ -224,8 +224,8 @@ func (w *world) judgeList(c *call) {
 	}
 }
 
-// timedOut says that a session may have timed out at some time of a call, by what
-// was stored then: a touch that was made in time may be stored later.
+// timedOut says that a session may have timed out at some time of a call, going by what
+// was stored then. A touch that was made in time may be stored later.
 func (w *world) timedOut(s *session, c *call) bool {
 	seen := s.lastSeen
 	for _, old := range slices.Backward(s.seen) {
@@ -275,7 +275,7 @@ func (w *world) judgeSignIn(c *call) {
 	}
 }
 
-// judgeEnd is for all that ends sessions, or gives one another token.
+// judgeEnd judges calls that end sessions or replace a token.
 func (w *world) judgeEnd(c *call) {
 	if c.said == "ended" && c.author() != nil {
 		if s := w.ledger.byID[c.author().grant.Session.ID]; s != nil {
@@ -333,10 +333,11 @@ func (w *world) judgeEnd(c *call) {
 	w.serve(c)
 }
 
-// serve notes that an operation has returned: what it has ended is over on its
-// node, in flight too. Its own newcomer may be among that: one of a realm that
-// was ended meanwhile was dead when it came. What a sign-in ended of another
-// account may have been in vain for all it knows.
+// serve notes that an operation has returned: what it has ended is over on its node,
+// also work in flight. Its own new session may be among that: if the realm was ended in
+// between, the session had ended when it was made. Sessions of another account that a
+// sign-in has ended are left out, because the sign-in may not know that it has ended
+// them.
 func (w *world) serve(c *call) {
 	for _, e := range c.effects {
 		for _, ch := range e.changes {
@@ -356,7 +357,8 @@ func (w *world) judgeInFlight(c *call, since moment, s *session) {
 	}
 }
 
-// judgeCut: work is cut because its session has ended, or nobody knows.
+// judgeCut checks that work is cut because its session has ended, or because nobody
+// knows.
 func (w *world) judgeCut(h *hold) {
 	over, ended := errors.AsType[*oneseat.EndedError](h.cause)
 	switch {
@@ -366,7 +368,7 @@ func (w *world) judgeCut(h *hold) {
 		w.told(h.up, h.on, h.cut)
 	case errors.Is(h.cause, oneseat.ErrNoSession):
 		sec := w.ledger.bySecret[h.call.on.digest]
-		rotated := sec != nil && sec.until.seq != 0 && // its grace is over, or it was rotated away twice
+		rotated := sec != nil && sec.until.seq != 0 && // its seconds are over, or it was rotated away twice
 			(h.cut.at >= sec.until.at+rotateGrace-oneseat.MaxUpdateAge || sec.place < len(sec.secrets)-2)
 		if h.on.lost.seq == 0 && !h.on.vague && !h.on.over.before(h.cut) && !rotated && !w.plan.mishaps(clockStep) {
 			w.violate(p2, h.call, "work of %s is cut on node %d as if it had no session", h.on, h.up.number)
@@ -381,7 +383,7 @@ func (w *world) judgeCut(h *hold) {
 	w.judgeLate(h)
 }
 
-// judgeLate: work does not go on for long after its session's end.
+// judgeLate checks that work does not go on for long after its session's end.
 func (w *world) judgeLate(h *hold) {
 	s := h.on
 	if s == nil || s.vague || s.lost.seq != 0 || h.up.dead.seq != 0 {
@@ -406,8 +408,8 @@ func (w *world) judgeLate(h *hold) {
 	}
 }
 
-// deadline is when a session times out, as far as has been committed; 0: never,
-// or nobody knows.
+// deadline returns when a session times out, going by what was committed. 0 means
+// never, or that it is not known.
 func (w *world) deadline(s *session) time.Duration { return w.deadlineOf(s, s.lastSeen) }
 
 func (w *world) deadlineOf(s *session, lastSeen time.Time) time.Duration {
@@ -428,9 +430,9 @@ func (w *world) deadlineOf(s *session, lastSeen time.Time) time.Duration {
 	return d
 }
 
-// heldFor is how long work may go on after its session's end: as long as memory
-// counts, and the reads take that find out. When they fail, the grace comes on
-// top.
+// heldFor returns how long work may go on after its session's end. That is as long as
+// memory counts, and the time of the reads that find the end. If those fail, HoldGrace
+// is added.
 func (w *world) heldFor(h *hold, from, to time.Duration) time.Duration {
 	stale := w.stale()
 	if stale == 0 {
@@ -444,7 +446,7 @@ func (w *world) heldFor(h *hold, from, to time.Duration) time.Duration {
 	return most
 }
 
-// lastLook is at the end of the history.
+// lastLook is made at the end of the history.
 func (w *world) lastLook() {
 	w.judgeOrder()
 	for _, h := range w.holds {
@@ -460,7 +462,7 @@ func (w *world) lastLook() {
 		for _, e := range c.effects {
 			for _, ch := range e.changes {
 				if refused && (ch.what != "created" || ch.on.parent != "" && ch.on.over.before(c.back) || ch.on.erased.before(c.back)) {
-					continue // a stream's end may leave no trace, and a deleted row leaves none: a retry cannot know
+					continue // the end of a stream may leave no trace, and a deleted row leaves none, so a retry cannot know
 				}
 				if ch.what == "created" || ch.why != "" && ch.why != oneseat.ReasonIdleTimeout && ch.why != oneseat.ReasonAbsoluteTimeout && ch.why != oneseat.ReasonRealmEnded {
 					w.violate(p2, c, "%s said that nothing was done, and %s is %s", c.what, ch.on, ch.what)
@@ -470,12 +472,12 @@ func (w *world) lastLook() {
 	}
 }
 
-// is says that a session has this id, or is a stream of that.
+// is says that a session has this id, or is a stream of the session with this id.
 func (s *session) is(id oneseat.SessionID) bool { return s.id == id || s.parent == id }
 
-// told notes that a node has said that a session has ended, and served that it has
-// returned from ending it: if that process still runs. The next one on the node
-// does not know what this one was told.
+// told notes that a node has answered that a session has ended. served notes that a
+// node has returned from ending it. Both count while that process runs: the next
+// process on the node does not know it.
 func (w *world) told(u *up, s *session, m moment) {
 	if w.ups[u.number] == u {
 		s.told[u.number] = m

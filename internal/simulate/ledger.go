@@ -11,9 +11,8 @@ import (
 	"github.com/oneseat/oneseat/internal/record"
 )
 
-// ledger is the truth: what became of every session at the store, noted as it
-// was committed. It looks at rosters only, and asks none of the rules. The
-// world's lock guards it.
+// ledger is the truth: what became of every session in the store, noted at its commit.
+// It looks at rosters only, and asks none of the rules. The world's lock guards it.
 type ledger struct {
 	w         *world
 	keys      map[oneseat.Key]int // account, or control
@@ -27,14 +26,14 @@ type ledger struct {
 	tickets   map[record.Digest]*ticket
 	effects   [][]*effect // by account
 	displaced []door      // see inOrder
-	upset     moment      // when the control record was deleted last, or a backup brought back
+	upset     moment      // when the control record was last deleted, or a backup restored
 }
 
 // control stands for the realm's control record among the accounts.
 const control = -1
 
-// moment is when something happened: a place in the order of all that the
-// simulator sees, and the time since the beginning. The zero moment is never.
+// moment is when something happened: its place in the order of all that the simulator
+// sees, and the time since the beginning. The zero moment is never.
 type moment struct {
 	seq int64
 	at  time.Duration
@@ -42,7 +41,7 @@ type moment struct {
 
 func (m moment) before(o moment) bool { return m.seq != 0 && m.seq < o.seq }
 
-// session is what is known of one.
+// session is what is known of a session.
 type session struct {
 	id      oneseat.SessionID
 	account int
@@ -50,26 +49,26 @@ type session struct {
 	parent  oneseat.SessionID // of a stream
 	epoch   uint64
 	made    moment
-	by      *call // nil: nobody that is known
+	by      *call // nil: no call that is known
 	secrets []*secret
-	over    moment // when its end was recorded, or its realm's
+	over    moment // when its end, or its realm's, was recorded
 	endings []recorded
-	lost    loss   // the store lost it, and owes it nothing any more
-	vague   bool   // the store lost its end, or a rotation: it may be this or that
-	erased  moment // when its account's row was deleted: a new one does not tell that it had been there
+	lost    loss   // the store has lost it, and owes it nothing any more
+	vague   bool   // the store has lost its end, or a rotation, so it may be live or not
+	erased  moment // when its account's row was deleted; a new row does not show that there was one
 
-	served, told [maxNodes]moment // when a node had returned from ending it, or had said that it has ended
+	served, told [maxNodes]moment // when a node has returned from ending it, or has answered that it has ended
 
-	active   time.Duration // when a check last said yes to it that counts as activity
-	created  time.Time     // by its roster, as the view said that it was made of, before the commit
-	lastSeen time.Time     // by its roster
-	seen     []sighting    // what that was before
+	active   time.Duration // when a check that counts as activity last said yes
+	created  time.Time     // in its roster, and in the view that the commit was made of
+	lastSeen time.Time     // in its roster
+	seen     []sighting    // its earlier values
 	unused   bool          // by its roster
 	answered moment        // when a call that rests on it was first answered yes
-	uses     []use         // of an orderly history: those that count for the order
+	uses     []use         // in an orderly history: the uses that count for the order
 }
 
-// sighting is a last-seen that was in force until then.
+// sighting is a last-seen that was in force until a moment.
 type sighting struct {
 	until    moment
 	lastSeen time.Time
@@ -89,7 +88,7 @@ type recorded struct {
 	oneseat.Ending
 }
 
-// loss is when, and for how long after that a node that had it in memory may
+// loss is a moment, and for how long after it a node that has the session in memory may
 // still say yes.
 type loss struct {
 	moment
@@ -100,7 +99,7 @@ type realmEnd struct {
 	moment
 	epoch uint64
 	by    *call
-	told  bool // by the log
+	told  bool // the log tells of it
 }
 
 // effect is what one commit did to one account.
@@ -137,7 +136,7 @@ func newLedger(w *world) *ledger {
 
 func accountName(i int) string { return []string{"ada", "grace", "alan"}[i] }
 
-// digestOf is what the store sees of a token.
+// digestOf returns what the store sees of a token.
 func digestOf(token oneseat.Token) record.Digest {
 	return digestOfSecret(oneseat.TokenPrefix, string(token))
 }
@@ -150,7 +149,7 @@ func digestOfSecret(prefix, secret string) record.Digest {
 	return sha256.Sum256(b)
 }
 
-// committed notes a commit, and what no commit may do.
+// committed notes a commit, and checks that it did nothing that no commit may do.
 func (l *ledger) committed(was, is row, v oneseat.View, now time.Time, c oneseat.Change, by *call) {
 	m := l.w.stamp()
 	if floor := was.version; c.Roster != nil && v.Version <= floor {
@@ -233,8 +232,8 @@ func (l *ledger) created(e *effect, account int, s record.Seat, c oneseat.Change
 	l.bornLate(e, old)
 }
 
-// bornLate notes that a session was admitted under an epoch that was over by then:
-// the realm was ended meanwhile, or its record was deleted, or brought back.
+// bornLate notes that a session was admitted under an epoch that was over by then: in
+// between the realm was ended, or its record was deleted or restored.
 func (l *ledger) bornLate(e *effect, s *session) {
 	switch {
 	case l.epoch == 0 || s.epoch > l.epoch || s.epoch < l.epoch && !l.toldSince(s.epoch):
@@ -246,15 +245,15 @@ func (l *ledger) bornLate(e *effect, s *session) {
 	}
 }
 
-// toldSince says that the log tells of an end of the realm after that epoch. It
-// does not where the record was deleted and made anew: nodes that have the old one
-// in memory may go by it for a minute.
+// toldSince says that the log tells of an end of the realm after an epoch. It does not
+// where the record was deleted and made anew: nodes that have the old record in memory
+// may go by it for a minute.
 func (l *ledger) toldSince(epoch uint64) bool {
 	return slices.ContainsFunc(l.realm, func(r realmEnd) bool { return r.epoch > epoch && r.told })
 }
 
-// startsAgain says that a stream is started by a retry of the call that had
-// started it already, after it had lapsed or was stopped: which leaves no trace.
+// startsAgain says that a stream is started by a retry of the call that had started it
+// before. In between it has timed out or was stopped, which leaves no trace.
 func (s *session) startsAgain(e *effect) bool {
 	return s.parent != "" && s.over.seq != 0 && s.by == e.by && e.by.back.seq == 0
 }
@@ -295,7 +294,7 @@ func (l *ledger) went(e *effect, was, is record.Seat, after *record.Record, c on
 	}
 }
 
-// ended notes a seat that is no more, and that this was right.
+// ended notes that a seat is gone, and checks that this was right.
 func (l *ledger) ended(e *effect, was record.Seat, after *record.Record, now time.Time, c oneseat.Change) {
 	s := l.byID[was.ID]
 	var end oneseat.Ending
@@ -332,8 +331,8 @@ func (l *ledger) ended(e *effect, was record.Seat, after *record.Record, now tim
 	e.changes = append(e.changes, change{what: "ended", on: s, why: end.Reason})
 }
 
-// forgotten: an ending goes when it is old, or one of too many, and leaves its
-// time behind.
+// forgotten checks that an ending is dropped only when it is old, or one of too many,
+// and that it leaves its time behind.
 func (l *ledger) forgotten(e *effect, before, after *record.Record, now time.Time) {
 	for i, o := range before.Endings {
 		at := slices.IndexFunc(after.Endings, func(a record.Ended) bool { return a.Session == o.Session })
@@ -350,9 +349,9 @@ func (l *ledger) forgotten(e *effect, before, after *record.Record, now time.Tim
 	}
 }
 
-// newEpoch notes that the realm was ended: everything of an earlier epoch. A
-// control record that is made anew is no news in the log: what was lost with the
-// one before is still just lost.
+// newEpoch notes that the realm was ended, and with it everything of an earlier epoch.
+// A control record that is made anew has no event in the log, so what was lost with the
+// record before is still only lost.
 func (l *ledger) newEpoch(m moment, epoch uint64, by *call, told bool) {
 	if l.epoch != 0 && epoch < l.epoch {
 		l.w.violate(p3, by, "the realm's epoch went from %d back to %d", l.epoch, epoch)
@@ -383,8 +382,8 @@ func hasEvent(c oneseat.Change, t oneseat.EventType, id oneseat.SessionID) bool 
 	return slices.ContainsFunc(c.Events, func(e oneseat.Event) bool { return e.Type == t && e.Session == id })
 }
 
-// rememberedFor is how long a cached roster may be believed whose row was
-// deleted behind the log's back: the log goes on proving it.
+// rememberedFor is how long a cached roster may be believed after its row was deleted
+// behind the log's back. The log does not contradict it.
 const rememberedFor = time.Minute
 
 // rowLost notes that a row was deleted.
@@ -414,8 +413,8 @@ func (l *ledger) lose(m moment, s *session, remembered time.Duration) {
 	l.effects[s.account] = append(l.effects[s.account], &effect{moment: m, changes: []change{{what: "lost", on: s}}})
 }
 
-// restored notes that the store is as it was some time ago. The log says that
-// it is another one, or the nodes were stopped, so memory does not go on.
+// restored notes that the store is as it was some time ago. The log says that it is
+// another one, or the nodes were stopped, so memory does not go on.
 func (l *ledger) restored(rows map[oneseat.Key]row) {
 	m := l.w.stamp()
 	l.epoch, l.upset = 0, m
@@ -449,8 +448,8 @@ func (l *ledger) restored(rows map[oneseat.Key]row) {
 	}
 }
 
-// wasUpset says that an effect may come of an epoch that was read before the
-// store lost it.
+// wasUpset says that an effect may come of an epoch that was read before the store lost
+// it.
 func (l *ledger) wasUpset(e *effect) bool {
 	if l.upset.seq == 0 {
 		return false
@@ -468,7 +467,7 @@ func (l *ledger) wasUpset(e *effect) bool {
 	return began-l.w.stale() <= l.upset.at
 }
 
-// name is how a session is called in what people read.
+// name returns how a session is called in reports.
 func (l *ledger) name(id oneseat.SessionID) string {
 	if s := l.byID[id]; s != nil {
 		return s.String()

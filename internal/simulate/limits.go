@@ -11,22 +11,22 @@ import (
 	"github.com/oneseat/oneseat/internal/record"
 )
 
-// terms are the limits of one account as they were over time: what the
-// application says, and what is stored.
+// terms are the limits of one account over time: what the application says, and what is
+// stored.
 type terms struct {
 	plans  []said
 	stored []said
-	asked  moment // when the roster's revision last changed: who asked before has to ask again
+	asked  moment // when the roster's revision last changed: a call that asked before has to ask again
 	turns  []moment
 }
 
-// said is a limit from that moment on.
+// said is a limit from a moment on.
 type said struct {
 	moment
 	oneseat.Limits
 }
 
-// inForce are the limits of a list at some time between two moments.
+// inForce returns the limits of a list at some time between two moments.
 func inForce(list []said, from, to moment) (some []oneseat.Limits) {
 	for i, s := range list {
 		if s.seq <= to.seq && (i+1 == len(list) || !list[i+1].before(from)) {
@@ -36,14 +36,13 @@ func inForce(list []said, from, to moment) (some []oneseat.Limits) {
 	return some
 }
 
-// drawLimits are limits that an account may get; most are some, so that there is
-// something to lower.
+// drawLimits returns limits that an account may get. Most allow some sessions, so that
+// they can be lowered.
 func drawLimits(d dice) oneseat.Limits {
 	return oneseat.Limits{Total: oneOf(d, 0, 1, 1, 2, 3, oneseat.Unlimited), Streams: oneOf(d, 0, 0, 1, 2)}
 }
 
-// limitFor is Config.LimitFor: what it says is looked up at once, and may arrive
-// late.
+// limitFor is Config.LimitFor. It looks its answer up at once, and may return it late.
 func (w *world) limitFor(_ context.Context, account string) (oneseat.Limits, error) {
 	w.mu.Lock()
 	t := w.ledger.terms[w.ledger.keys[oneseat.KeyOf(realm, account)]]
@@ -59,7 +58,7 @@ func (w *world) limitFor(_ context.Context, account string) (oneseat.Limits, err
 	return l, nil
 }
 
-// changePlan is the application's change of mind, before it calls Refresh.
+// changePlan has the application change its mind, before it calls Refresh.
 func (w *world) changePlan(account int, l oneseat.Limits) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -81,8 +80,8 @@ func (c *client) limitOps(op *call) bool {
 	return true
 }
 
-// allowed are the limits that may count: the stored one, or all that the
-// application said between two moments, or for everybody.
+// allowed returns the limits that may count: the stored one, or everything that the
+// application said between two moments, or the limit for everybody.
 func (l *ledger) allowed(account int, stored oneseat.Limits, from, to moment) (sessions, streams span) {
 	t, c := l.terms[account], l.w.plan.config
 	plans := []oneseat.Limits{{}}
@@ -100,7 +99,7 @@ func (l *ledger) allowed(account int, stored oneseat.Limits, from, to moment) (s
 // span is what a limit may be.
 type span struct{ least, most int }
 
-// take widens it by the first limit that is said.
+// take widens the span by the first limit that is set.
 func (s *span) take(ceiling int, limits ...int) {
 	n := limits[slices.IndexFunc(limits, func(n int) bool { return n != 0 })]
 	if n == oneseat.Unlimited {
@@ -109,10 +108,10 @@ func (s *span) take(ceiling int, limits ...int) {
 	s.least, s.most = min(s.least, n), max(s.most, n)
 }
 
-// within is P1: whatever admits somebody, or changes limits, leaves no more than
-// the limits allow; and nobody has to go without cause.
+// within checks P1: a commit that admits a session or changes limits leaves no more
+// sessions than the limits allow, and ends no session without cause.
 func (l *ledger) within(e *effect, account int, before, after *record.Record) {
-	from := l.terms[account].asked // who asked before has to ask again
+	from := l.terms[account].asked // a call that asked before has to ask again
 	if e.by != nil && from.before(e.by.began) {
 		from = e.by.began
 	}
@@ -152,8 +151,8 @@ func (l *ledger) within(e *effect, account int, before, after *record.Record) {
 	}
 }
 
-// gaveWay: nobody gives way while a seat is free, unless he was chosen; and no stream
-// at all. Who goes is judged by seatsOf.
+// gaveWay checks that no session gives way while a seat is free, unless it was chosen,
+// and that no stream does. seatsOf judges which sessions give way.
 func (l *ledger) gaveWay(e *effect, c change, left, limit int) {
 	if c.what != "ended" || c.why != oneseat.ReasonDisplaced && c.why != oneseat.ReasonRevoked || e.by == nil {
 		return
@@ -174,7 +173,7 @@ func (l *ledger) goneAlong(e *effect, s *session) bool {
 	return slices.ContainsFunc(e.changes, func(c change) bool { return c.what == "ended" && c.on.id == s.parent })
 }
 
-// forgetLimits notes that the store lost an account's limits, or has others.
+// forgetLimits notes that the store has lost an account's limits, or has others.
 func (l *ledger) forgetLimits(m moment, account int, ro *record.Record) {
 	t := l.terms[account]
 	t.asked = moment{}
@@ -185,8 +184,8 @@ func (l *ledger) forgetLimits(m moment, account int, ro *record.Record) {
 	t.stored = append(t.stored, said{m, now})
 }
 
-// judgeFull: who is refused is told of a limit that may be in force, and of
-// sessions that fill it.
+// judgeFull checks that a refusal names a limit that may be in force, and sessions that
+// fill it.
 func (w *world) judgeFull(c *call) {
 	f := c.full
 	if w.plan.mishaps(restored, deleted) {
@@ -225,15 +224,15 @@ func (w *world) judgeFull(c *call) {
 	}
 }
 
-// judgeLimits: what was set has been in force.
+// judgeLimits checks that limits that were set have been in force.
 func (w *world) judgeLimits(c *call) {
 	if c.what == "set limit" && !slices.ContainsFunc(inForce(w.ledger.terms[c.account].stored, c.began, c.back), c.limits.Equal) {
 		w.violate(p3, c, "SetLimit returned, and its limit was never stored")
 	}
 }
 
-// keptChanging says that a call was right to give up on limits that changed each
-// time they had been asked for.
+// keptChanging says that a call was right to give up, because limits had changed each
+// time after it had asked for them.
 func (w *world) keptChanging(c *call) bool {
 	if !w.plan.plans || !strings.Contains(c.err.Error(), "keep changing") {
 		return false

@@ -17,8 +17,8 @@ var (
 	errDead = errors.New("simulate: this process has crashed")
 )
 
-// link is one registry's way to the store: an [oneseat.Store] on which each call
-// takes its time, and fails, as the plan says.
+// link is one registry's way to the store. It is an [oneseat.Store] on which each call
+// takes time, and fails, as the plan says.
 type link struct {
 	*node
 	mu    sync.Mutex
@@ -26,10 +26,10 @@ type link struct {
 	wakes map[*func(int)]struct{}
 	dead  bool
 
-	// What the judge asks: which answers the registry has had.
-	answered map[oneseat.Key]time.Duration // the latest beginning of a read or an update that was answered
+	// The judge asks these: which answers the registry has had.
+	answered map[oneseat.Key]time.Duration // when the latest read or update that was answered began
 	heard    []time.Duration               // of a reading of a partition that came to its end
-	failed   time.Duration                 // when a call failed last
+	failed   time.Duration                 // when a call last failed
 	slowest  time.Duration                 // the longest of the calls
 	flying   []time.Duration               // when those under way began
 }
@@ -52,7 +52,7 @@ func newLink(n *node, generation int) *link {
 	return l
 }
 
-// fate is what becomes of one call.
+// fate is what happens to one call.
 type fate struct {
 	there, between, back time.Duration
 	what                 outcome
@@ -63,9 +63,9 @@ type outcome int
 
 const (
 	served    outcome = iota
-	refused           // it does not get there, and the caller is told
-	replyLost         // it is done, and the caller is told that nobody knows
-	notSent           // it is not done, and the caller is told that nobody knows
+	refused           // it does not arrive, and the caller is told so
+	replyLost         // it is done, and the caller gets an unknown outcome
+	notSent           // it is not done, and the caller gets an unknown outcome
 	arrivesLate
 	skips // a reading of the log that skips to its end
 )
@@ -77,8 +77,8 @@ const (
 	pushes
 )
 
-// draw decides the fate of the next call of a kind. It takes the same number of
-// draws each time, whatever they are.
+// draw decides the fate of the next call of a kind. It makes the same number of draws
+// each time, whatever they are.
 func (l *link) draw(kind int) (f fate) {
 	p := &l.w.plan
 	l.mu.Lock()
@@ -118,7 +118,7 @@ func (l *link) draw(kind int) (f fate) {
 	return f
 }
 
-// draw is how long a call is on its way.
+// draw returns how long a call is on its way.
 func (p pace) draw(d dice) time.Duration {
 	if d.percent(p.slow) {
 		return d.upTo(p.rare)
@@ -126,7 +126,7 @@ func (p pace) draw(d dice) time.Duration {
 	return d.upTo(p.usual)
 }
 
-// travel waits until a call has got there, or back.
+// travel waits until a call has arrived, or has come back.
 func (l *link) travel(ctx context.Context, d time.Duration, c calls) error {
 	l.pass()
 	if o := l.out(c); o != nil {
@@ -148,10 +148,10 @@ func (l *link) travel(ctx context.Context, d time.Duration, c calls) error {
 	return ctx.Err()
 }
 
-// wait waits, for as long as ctx lasts, or a moment longer.
+// wait waits as long as ctx lasts, or a moment longer.
 func wait(ctx context.Context, d time.Duration) {
 	if d <= 50*time.Millisecond {
-		time.Sleep(d) // the cheaper way
+		time.Sleep(d) // this costs less
 		return
 	}
 	t := time.NewTimer(d)
@@ -171,7 +171,7 @@ func (l *link) begin() time.Duration {
 	return now
 }
 
-// longest is how long calls have taken, that under way among them.
+// longest returns how long calls have taken, including those under way.
 func (l *link) longest(now time.Duration) time.Duration {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -181,7 +181,7 @@ func (l *link) longest(now time.Duration) time.Duration {
 	return l.slowest
 }
 
-// lastFailure is when a call last came to an error; zero: none has.
+// lastFailure returns when a call last failed, or zero if none has.
 func (l *link) lastFailure() time.Duration {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -355,8 +355,8 @@ func (l *link) Wake(ctx context.Context, wake func(int)) error {
 	return ctx.Err()
 }
 
-// push tells the registry that a partition has something new: at once, late,
-// twice, or never.
+// push tells the registry that a partition has something new: at once, late, twice, or
+// never.
 func (l *link) push(partition int) {
 	f := l.draw(pushes)
 	l.mu.Lock()

@@ -5,15 +5,15 @@ import (
 	"time"
 )
 
-// node is one place where a registry runs: its clocks, and whether anything of
-// it runs at all. Both are functions of the time and of the plan.
+// node is a place where a registry runs: its clocks, and whether it runs at all. Both
+// depend on the time and on the plan only.
 type node struct {
 	w *world
 	machine
 	number int
 }
 
-// stopped returns until when the node is paused; zero if it is not.
+// stopped returns until when the node is paused, or zero if it is not.
 func (n *node) stopped(now time.Duration) time.Duration {
 	for _, p := range n.pauses {
 		if p.from <= now && now < p.to {
@@ -23,7 +23,7 @@ func (n *node) stopped(now time.Duration) time.Duration {
 	return 0
 }
 
-// pass returns when the node is not paused. Whatever runs on a node passes here
+// pass returns when the node is not paused. Everything that runs on a node calls it
 // before and after it asks the store, and when it reads the clock.
 func (n *node) pass() {
 	for len(n.pauses) > 0 {
@@ -58,8 +58,8 @@ func (n *node) read() (time.Time, time.Duration) {
 	return n.w.start.Add(wl), m
 }
 
-// clock is the registry's Config.Clock. A pause may begin right before it is read
-// or right after.
+// clock is the registry's Config.Clock. A pause may begin right before the clock is
+// read, or right after.
 func (n *node) clock() (time.Time, time.Duration) {
 	if len(n.pauses) == 0 || n.stopped(n.w.now()) == 0 {
 		return n.read()
@@ -73,7 +73,7 @@ func (n *node) clock() (time.Time, time.Duration) {
 	return t, m
 }
 
-// pausedIn is how long the node was paused between two moments.
+// pausedIn returns how long the node was paused between two moments.
 func (n *node) pausedIn(from, to time.Duration) time.Duration {
 	var sum time.Duration
 	for _, p := range n.pauses {
@@ -82,7 +82,7 @@ func (n *node) pausedIn(from, to time.Duration) time.Duration {
 	return sum
 }
 
-// out returns the outage that a call meets now, if one.
+// out returns the outage that a call meets now, or nil.
 func (n *node) out(c calls) *outage {
 	if len(n.outages) == 0 {
 		return nil

@@ -18,9 +18,9 @@ const (
 	decideWithin = time.Second // of real time
 )
 
-// linearize has porcupine look for an order of each account's operations, one
-// after the other and true to time, in which all answers are right. It is asked
-// where checks read the store each time, unless the store lost things.
+// linearize has porcupine look for an order of each account's operations, true to time,
+// in which all answers are right. It is called where checks read the store each time,
+// unless the store has lost things.
 func (w *world) linearize(r *Result) {
 	if w.plan.config.MaxStale != oneseat.FreshAlways || w.plan.mishaps(restored) {
 		return
@@ -49,7 +49,7 @@ func (w *world) linearize(r *Result) {
 	}
 }
 
-// culprit is the operation with whose return the operations cease to have an
+// culprit returns the operation with whose return the operations cease to have an
 // order.
 func culprit(ops []porcupine.Operation) porcupine.Operation {
 	byReturn := slices.Clone(ops)
@@ -72,11 +72,11 @@ func culprit(ops []porcupine.Operation) porcupine.Operation {
 	return byReturn[len(byReturn)-1]
 }
 
-// operations are an account's, as porcupine takes them. An update that a client
-// asked for happened between its call and its return; if that never came, at any
-// time since. What nodes do by themselves, and what befalls the store, happened
-// when it was committed. Which sessions an update ended is taken from the store:
-// the rules that choose them are tested elsewhere.
+// operations returns an account's operations for porcupine. An update that a client
+// asked for happened between its call and its return, or, without a return, at any time
+// since its call. What nodes do by themselves, and what happens to the store, happened
+// at its commit. The sessions that an update has ended are taken from the store: other
+// tests check which sessions the rules choose.
 func (w *world) operations(account int) []porcupine.Operation {
 	var ops []porcupine.Operation
 	for _, e := range w.ledger.effects[account] {
@@ -121,8 +121,8 @@ type query struct {
 	session, place int // of its token
 }
 
-// The model's state is a text, so that states compare: four bytes for each
-// session.
+// The model's state is a text of four bytes for each session, so states can be
+// compared.
 type standing struct {
 	number int
 	place  int    // of its newest token
@@ -179,19 +179,19 @@ func (q query) right(all []standing) bool {
 	}
 	s := all[i]
 	newest := q.what == "check id" || q.place == s.place
-	if q.ofStream() && s.how != "live" && s.how != "lost" { // an end that leaves no trace is followed by the session's
+	if q.ofStream() && s.how != "live" && s.how != "lost" { // a stream's end that leaves no trace is followed by the end of its session
 		return q.said != "yes"
 	}
 	switch s.how {
 	case "lost":
-		return q.said == "none" || q.said == "ended" // what a node still knows
+		return q.said == "none" || q.said == "ended" // by what a node still knows
 	case "live":
-		previous := q.place == s.place-1 // its grace is a matter of time
+		previous := q.place == s.place-1 // its seconds depend on the time
 		return q.said == "yes" && (newest || previous) || q.said == "none" && !newest
 	case string(oneseat.ReasonRealmEnded): // it may be recorded later, for another reason
 		return q.said == "ended" || q.said == "none"
 	}
-	return q.said == "ended" && string(q.ending.Reason) == s.how || q.said == "none" // the latter where it is forgotten
+	return q.said == "ended" && string(q.ending.Reason) == s.how || q.said == "none" // none where the ending is forgotten
 }
 
 func (q query) ofStream() bool { return q.what == "check stream" || q.what == "beat" }
@@ -200,7 +200,7 @@ func (c change) String() string {
 	return strings.TrimSpace(fmt.Sprintf("%v is %s %s", c.on, c.what, c.why))
 }
 
-// apply returns the state after a change, or nil if it cannot happen.
+// apply returns the state after a change, or nil if the change cannot happen.
 func (c change) apply(all []standing) []standing {
 	i := find(all, c.on.number)
 	switch c.what {
@@ -226,7 +226,7 @@ func (c change) apply(all []standing) []standing {
 		s.place++
 	case c.what == "realm" && s.how == "live":
 		s.how = string(oneseat.ReasonRealmEnded)
-	case c.what == "realm": // it was over before, for another reason
+	case c.what == "realm": // it had ended before, for another reason
 	case c.what == "ended" && (s.how == "live" || s.how == "lost"):
 		s.how = string(c.why)
 	case c.what == "ended" && s.how == string(oneseat.ReasonRealmEnded):

@@ -9,19 +9,19 @@ import (
 
 const (
 	orderEvery = 10 * time.Second // how exact the order of use is
-	orderSlack = 2 * time.Second  // how long a use may take to be written, and news to arrive
-	holdEvery  = time.Minute      // how often it is noted that held work goes on
+	orderSlack = 2 * time.Second  // how long it may take to write a use, or for news to arrive
+	holdEvery  = time.Minute      // how often it is noted that work goes on
 )
 
-// use is one of a session: when it began and when it was over. It is sure if it was
+// use is a use of a session: when it began and when it ended. It is sure if it was
 // answered yes.
 type use struct {
 	from, to time.Duration
 	sure     bool
 }
 
-// orderly makes it a history in which nothing goes wrong, long enough for the order
-// in which sessions were used to tell.
+// makeOrderly makes the history one in which nothing goes wrong, long enough for the
+// order in which sessions were used to matter.
 func (p *plan) makeOrderly(d dice) {
 	p.orderly = true
 	p.nodes, p.accounts, p.clients, p.span = oneOf(d, 2, 2, 3), 1, oneOf(d, 2, 3, 3, 4), d.between(40*time.Second, 150*time.Second)
@@ -36,12 +36,12 @@ func (p *plan) makeOrderly(d dice) {
 	p.machines, p.store = make([]machine, p.nodes), nil
 }
 
-// workOrderly works as one browser on one account: with a session of its own, mostly
-// on one node, and now and then not at all.
+// workOrderly works as one browser on one account. The browser has a session of its
+// own, is mostly on one node, and does nothing for some of the time.
 func (c *client) workOrderly() {
 	home := c.dice.IntN(maxNodes)
 	var own *pass
-	patient := c.dice.percent(20) // what it holds goes on for long
+	patient := c.dice.percent(20) // its work goes on for long
 	for range 400 {
 		switch {
 		case own == nil:
@@ -92,7 +92,7 @@ func (c *client) workOrderly() {
 }
 
 // noteUse notes which session a call used, if that counts for the order of use, and
-// that an answer rests on it.
+// whether an answer rests on it.
 func (w *world) noteUse(c *call) {
 	var s *session
 	switch c.what {
@@ -114,8 +114,8 @@ func (w *world) noteUse(c *call) {
 	}
 }
 
-// inOrder keeps who was displaced although somebody else might have been: uses that
-// are under way are known only later.
+// inOrder keeps a displacement in which another session might have been displaced. It
+// is judged later, because uses that are under way are known only later.
 func (l *ledger) inOrder(d *door) {
 	if l.w.plan.config.DisplaceOrder == oneseat.DisplaceOldest {
 		for _, g := range d.gone {
@@ -138,9 +138,9 @@ func (l *ledger) inOrder(d *door) {
 	}
 }
 
-// judgeOrder: of those that have the same claim the one goes that was not used for
-// longest. It is asked at the end of a history in which nothing went wrong, so that
-// every use was written that had to be.
+// judgeOrder checks that of sessions with the same claim, the one was displaced that
+// was used least recently. It is called at the end of a history in which nothing went
+// wrong, so that every use was written that had to be.
 func (w *world) judgeOrder() {
 	for _, d := range w.ledger.displaced {
 		class := d.seat.Device.Class
@@ -171,8 +171,8 @@ func (w *world) judgeOrder() {
 	}
 }
 
-// lastSure is when a session was last used for certain, so that it is on record by
-// then, and whether anything but its sign-in has used it.
+// lastSure returns when a session was last used for certain, so that the use is
+// recorded by then, and whether anything but its sign-in has used it.
 func (w *world) lastSure(s *session, by time.Duration) (last time.Duration, used bool) {
 	last = s.created.Sub(w.start)
 	for _, u := range s.uses {
@@ -189,7 +189,7 @@ func (w *world) lastSure(s *session, by time.Duration) (last time.Duration, used
 	return last, used
 }
 
-// lastPossible is when a session may last have been used at the latest.
+// lastPossible returns the latest time at which a session may last have been used.
 func (w *world) lastPossible(s *session, by time.Duration) time.Duration {
 	last := s.made.at
 	for _, u := range s.uses {

@@ -9,10 +9,10 @@ import (
 	"github.com/oneseat/oneseat"
 )
 
-// plan is all that a seed decides beforehand. What it decides on the way, the
-// delay and fate of each call and the choices of each client, comes from streams
-// of the same seed, one for each kind of call of a node and one for each client,
-// so that they depend on each other as little as possible.
+// plan is everything that a seed decides in advance. What is decided on the way, as the
+// delay and fate of each call and the choices of each client, comes from streams of the
+// same seed. There is one stream for each kind of call of a node, and one for each
+// client, so that they depend on each other as little as possible.
 type plan struct {
 	seed       uint64
 	nodes      int
@@ -23,40 +23,40 @@ type plan struct {
 	span       time.Duration // of the workload
 
 	holds   bool // the clients hold more than they check
-	plays   bool // they play streams
-	blocks  bool // accounts are blocked, and let in again
+	plays   bool // the clients play streams
+	blocks  bool // accounts are blocked and unblocked
 	limits  bool // accounts get limits of their own
-	plans   bool // the application says what limits are, and changes its mind
+	plans   bool // the application says what the limits are, and changes its mind
 	devices bool // the clients' devices have ids
 	adopts  bool // sessions of the application's own are adopted
-	forgets int  // percent of the sign-ins after which the browser has no token
-	tempo   int  // by how much the clients are slower
+	forgets int  // percent of the sign-ins after which the browser has lost its token
+	tempo   int  // how many times slower the clients are
 	orderly bool // see makeOrderly
 
 	pace  pace
-	apart bool // a change runs, and some time later it is committed if nothing came between
+	apart bool // a change runs, and is committed some time later if no other comes before
 	split bool // the keys of one read are read at different moments
 
-	// In percent of the calls.
-	lost    int // a reply is lost, or the request, or it arrives late
+	// These are in percent of the calls.
+	lost    int // a reply or a request is lost, or the request arrives late
 	unread  int // a read fails
 	unheard int // a reading of the log fails
 	gaps    int // a reading of the log skips to the end, and says so
-	repeats int // a reading of the log returns a cursor from which some comes again
+	repeats int // a reading of the log returns a cursor from which some entries come again
 	pieces  int // a reading of the log does not reach the end
-	drops   int // a wake is dropped, or late, or comes twice
+	drops   int // a wake is dropped, late, or comes twice
 
 	machines []machine   // by node
 	store    []storeFate // in the order of time
 }
 
-// pace is how long a call is on its way, each way.
+// pace is how long a call is on its way, in each direction.
 type pace struct {
 	usual, rare time.Duration // at most
 	slow        int           // percent of the calls that take the rare time
 }
 
-// machine is what becomes of one node.
+// machine is what happens to one node.
 type machine struct {
 	pauses  []pause
 	steps   []step
@@ -71,17 +71,17 @@ type pause struct {
 	stands   stands
 }
 
-// stands says which of a machine's clocks does not see a pause. One always does:
-// of a pause that neither clock shows nothing can know.
+// stands says which clock of a machine does not see a pause. One of them always sees
+// it: a pause that neither clock shows cannot be known.
 type stands int
 
 const (
-	neither stands = iota // a process that was stopped
-	mono                  // a machine that was suspended
-	wall                  // a machine whose wall clock lost time
+	neither stands = iota // as of a process that was stopped
+	mono                  // as of a machine that was suspended
+	wall                  // as of a machine whose wall clock lost time
 )
 
-// step is a wall clock that is set, a node's or the store's.
+// step sets a wall clock, of a node or of the store.
 type step struct {
 	at, by time.Duration
 }
@@ -90,7 +90,7 @@ type step struct {
 type outage struct {
 	from, to time.Duration
 	calls    calls
-	hangs    bool // they are not refused either
+	hangs    bool // and not refused either
 }
 
 type calls int
@@ -102,10 +102,10 @@ const (
 	writes
 )
 
-// crash is the end of a process, and a new one.
+// crash ends a process, and begins a new one.
 type crash struct {
 	at, back time.Duration
-	closed   bool // it was asked to end, and did so in order
+	closed   bool // the process was asked to end, and closed its registry
 }
 
 // storeFate is what happens to the store itself.
@@ -114,25 +114,25 @@ type storeFate struct {
 	what mishap
 	by   time.Duration // of a step of its clock
 	pick int           // of a deletion: whose row; of a trim: how many entries stay
-	stop bool          // of a restore: the nodes are stopped for it, and the log goes on under its name
+	stop bool          // of a restore: the nodes are stopped for it, and the log keeps its name
 }
 
 type mishap int
 
 const (
 	clockStep mishap = iota
-	trimmed          // the log's older entries are gone
+	trimmed          // the older entries of the log are gone
 	renamed          // the log has another incarnation and is empty
-	deleted          // a row, behind the log's back
+	deleted          // a row is deleted behind the log's back
 	saved            // a backup is made
-	restored         // and brought back
+	restored         // and restored
 )
 
 func (m mishap) String() string {
 	return [...]string{"store clock set", "log trimmed", "log renamed", "row deleted", "backup made", "backup restored"}[m]
 }
 
-// streams of one seed.
+// These are the streams of one seed.
 const (
 	streamPlan   = 1
 	streamPlans  = 2       // of the application
@@ -144,12 +144,12 @@ func stream(seed, n uint64) *rand.Rand {
 	return rand.New(rand.NewPCG(seed, n)) // choices, no secrets
 }
 
-// dice are draws by name.
+// dice make draws.
 type dice struct{ *rand.Rand }
 
 func (d dice) percent(p int) bool { return d.IntN(100) < p }
 
-// upTo is between 0 and most, in whole microseconds.
+// upTo returns a time between 0 and most, in whole microseconds.
 func (d dice) upTo(most time.Duration) time.Duration {
 	if most < time.Microsecond {
 		return 0
@@ -161,8 +161,8 @@ func (d dice) between(least, most time.Duration) time.Duration { return least + 
 
 func oneOf[T any](d dice, of ...T) T { return of[d.IntN(len(of))] }
 
-// draw makes the plan of a seed. Each kind of trouble is in some histories only:
-// one trouble often needs the absence of another to do harm.
+// draw makes the plan of a seed. Each kind of trouble is in some histories only,
+// because one trouble often does harm only where another one is absent.
 func draw(seed uint64) plan {
 	d := dice{stream(seed, streamPlan)}
 	p := plan{
@@ -225,8 +225,8 @@ func draw(seed uint64) plan {
 	return p
 }
 
-// linger makes it a history that is long enough for sessions to give way because they
-// were never used, of clients that now and then lose their tokens.
+// linger makes the history long enough for sessions to give way because they were never
+// used. Its clients lose their tokens now and then.
 func (p *plan) linger(d dice) {
 	p.span, p.forgets, p.tempo = d.between(12*time.Second, 30*time.Second), 35, 4
 	c := &p.config
@@ -234,7 +234,7 @@ func (p *plan) linger(d dice) {
 	c.WhenFull = oneOf(d, oneseat.PolicyDisplace, oneseat.PolicyRefuse, oneseat.PolicyRefuse, oneseat.PolicyAsk)
 }
 
-// unheardOf makes it a history in which a node hears nothing by the log, has slow
+// unheardOf makes the history one in which a node gets nothing from the log, has slow
 // reads and work in flight, and believes its memory for long.
 func (p *plan) unheardOf(d dice) {
 	p.config.MaxStale, p.config.Limit = oneOf(d, time.Second, 5*time.Second, 5*time.Second), oneOf(d, 1, 2)
@@ -248,8 +248,8 @@ func (p *plan) unheardOf(d dice) {
 
 func (p *plan) machine(d dice) (m machine) {
 	m.deaf = d.percent(25)
-	// Never both on one machine: a clock that is set back by as much as the other
-	// had stood still hides that from both.
+	// One machine never has both. A clock that is set back by as much as the other
+	// clock had stood still would hide that from both.
 	switch d.IntN(4) {
 	case 0:
 		kind := oneOf(d, neither, mono, wall)
@@ -299,11 +299,12 @@ func (p *plan) storeTroubles(d dice) {
 		lost = true
 		p.store = append(p.store, storeFate{what: saved, at: at}, storeFate{what: restored, at: at + age, stop: stop})
 		for i := range p.machines {
-			p.machines[i].crashes = nil // who stops the nodes is enough
+			p.machines[i].crashes = nil // stopping the nodes is enough
 		}
 	}
-	// A version that the store has lost is made again only by a clock that was set
-	// back: two faults at once, of which the ledger could not say what is right.
+	// A version that the store has lost can be made again only after the clock was set
+	// back. That would be two faults at once, and the ledger could not say what is
+	// right.
 	for range 2 {
 		add(8, storeFate{what: clockStep, by: d.between(map[bool]time.Duration{false: -4 * time.Second}[lost], 4*time.Second)})
 	}

@@ -11,14 +11,14 @@ import (
 
 func (s *session) String() string { return fmt.Sprintf("%s/%d", accountName(s.account), s.number) }
 
-// Headline is the first violation in a line.
+// Headline returns the first violation in a line.
 func (r Result) Headline() string {
 	v := r.Violations[0]
 	return fmt.Sprintf("seed %d: %s: %s", r.Seed, v.Promise, v.What)
 }
 
-// Report tells a history with a violation, for people: what was broken, the
-// setting, the troubles, and what happened, in the order in which it did.
+// Report returns a history with a violation, for people: what was broken, the setting,
+// the troubles, and what happened, in order.
 func (r Result) Report() string {
 	var b strings.Builder
 	for _, v := range r.Violations {
@@ -51,10 +51,10 @@ func setting(d time.Duration) string {
 
 func stamp(at time.Duration) string { return fmt.Sprintf("%.6f", at.Seconds()) }
 
-// line is one of the table, with its place in the order of all.
+// line is a line of the table, with its place in the order of everything.
 type line struct {
 	seq  int64
-	text string // cells with tabs between
+	text string // cells with tabs between them
 }
 
 func (w *world) table(b *strings.Builder) {
@@ -105,7 +105,7 @@ func by(c *call) string {
 	return fmt.Sprintf("by %d", c.number)
 }
 
-// troubles are what the plan had in store.
+// troubles returns the troubles of the plan.
 func (w *world) troubles() []line {
 	var lines []line
 	add := func(from, to time.Duration, who string, what ...any) {
@@ -137,7 +137,7 @@ func (w *world) troubles() []line {
 	return append(lines, line{})
 }
 
-// describe is an operation with what it is about.
+// describe returns an operation, with what it is about.
 func (w *world) describe(c *call) string {
 	switch {
 	case c.stream.ID != "":
@@ -153,7 +153,7 @@ func (w *world) describe(c *call) string {
 	return c.what + " a lost token"
 }
 
-// outcome is what came back.
+// outcome returns what came back.
 func (c *call) outcome(w *world) string {
 	switch {
 	case c.granted != nil:

@@ -8,21 +8,21 @@ import (
 	"github.com/oneseat/oneseat/internal/record"
 )
 
-// unusedFor is how long a session may go without its first use before it gives way.
+// unusedFor is how long a session keeps its seat without a first use.
 const unusedFor = 10 * time.Second
 
-// door is a commit that admitted somebody, and whom it made to give way.
+// door is a commit that admitted a newcomer, and the sessions that gave way to it.
 type door struct {
 	*effect
 	now     time.Time // of the view that it was made of
 	seat    record.Seat
 	adopted bool
-	renewed bool // the newcomer's own session in the same browser
+	renewed bool // the newcomer replaced its own session in the same browser
 	gone    []record.Seat
 	stays   []record.Seat
 }
 
-// seatsOf judges who gave way to a newcomer, by what was stored.
+// seatsOf judges which sessions gave way to a newcomer, by what was stored.
 func (l *ledger) seatsOf(e *effect, before, after *record.Record, now time.Time) {
 	d := door{effect: e, now: now}
 	for _, c := range e.changes {
@@ -59,7 +59,7 @@ func (l *ledger) seatsOf(e *effect, before, after *record.Record, now time.Time)
 	l.inOrder(&d)
 }
 
-// sameDevice says that a session sits on the newcomer's device.
+// sameDevice says that a session is on the newcomer's device.
 func (d *door) sameDevice(s record.Seat) bool {
 	return s.DeviceID != record.Digest{} && s.DeviceID == d.seat.DeviceID
 }
@@ -72,13 +72,13 @@ func (d *door) unused(s record.Seat) bool {
 	return s.Unused && !d.adopted && !d.now.Before(s.Created.Add(unusedFor))
 }
 
-// vouched says that the newcomer displaces whatever claim the others have.
+// vouched says that the newcomer displaces others whatever claim they have.
 func (d *door) vouched(p oneseat.Policy) bool {
 	return p == oneseat.PolicyDisplace || d.by.owner || d.renewed
 }
 
-// ownDevice: where there is no room a newcomer frees the seat of its own device
-// first, and under refuse and ask no second one but those that were never used.
+// ownDevice checks that without room a newcomer first frees the seat of its own device.
+// Under refuse and ask it frees no second one, except seats that were never used.
 func (l *ledger) ownDevice(d *door) {
 	same := slices.IndexFunc(d.gone, d.sameDevice)
 	if at := slices.IndexFunc(d.stays, d.sameDevice); d.mayFree() && len(d.gone) > 0 && same < 0 && at >= 0 {
@@ -98,9 +98,9 @@ func (l *ledger) ownDevice(d *door) {
 	}
 }
 
-// unusedFirst: what was never used goes before what was, and nothing that was
-// answered yes goes as unused. Where first uses are written in the background,
-// judgeOrder judges the latter.
+// unusedFirst checks that a session that was never used goes before one that was, and
+// that no session that was answered yes goes as unused. Where first uses are written in
+// the background, judgeOrder judges the second of these.
 func (l *ledger) unusedFirst(d *door) {
 	at := slices.IndexFunc(d.stays, d.unused)
 	for _, s := range d.gone {
@@ -120,7 +120,8 @@ func (l *ledger) unusedFirst(d *door) {
 	}
 }
 
-// marked: what is never unused has no mark of that, and no mark comes back.
+// marked checks that a session that never counts as unused has no mark of that, and
+// that no mark comes back.
 func (l *ledger) marked(e *effect, was *record.Seat, is record.Seat) {
 	adopted := e.by != nil && e.by.what == "adopt"
 	switch {
@@ -133,8 +134,8 @@ func (l *ledger) marked(e *effect, was *record.Seat, is record.Seat) {
 	}
 }
 
-// answered notes that a call which rests on a session was answered yes. Where
-// others are refused the first use is on record by then.
+// answered notes that a call that rests on a session was answered yes. Where newcomers
+// are refused, the first use is recorded by then.
 func (w *world) answered(c *call, s *session) {
 	if s == nil || s.vague || s.lost.seq != 0 || w.plan.mishaps(restored) {
 		return
@@ -147,7 +148,7 @@ func (w *world) answered(c *call, s *session) {
 	}
 }
 
-// judgeRoom: nobody is refused for want of a seat that would be freed.
+// judgeRoom checks that no sign-in is refused for want of a seat that would be freed.
 func (w *world) judgeRoom(c *call) {
 	f := c.full
 	trimmed := slices.ContainsFunc(c.effects, func(e *effect) bool {
@@ -168,10 +169,10 @@ func (w *world) judgeRoom(c *call) {
 	}
 }
 
-// deed counts what came about.
+// deed counts something that clients have done.
 func (w *world) deed(what string) { w.deeds[what]++ }
 
-// adopt has an older session of the application's own adopted.
+// adopt has an older session of the application adopted.
 func (c *client) adopt(op *call) bool {
 	if !c.w.plan.adopts || !c.dice.percent(10) {
 		return false

@@ -49,9 +49,9 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// TestSimulate is the short form, and with -histories the long one. The
-// histories run in processes of their own, each on one processor: there is less
-// to wait for, and more that is the same again.
+// TestSimulate runs some histories, or with -histories that number. They run in
+// processes of their own, each on one processor: that waits less, and more of a run is
+// the same when it is repeated.
 func TestSimulate(t *testing.T) {
 	if *child {
 		tell(t)
@@ -87,14 +87,15 @@ func TestSimulate(t *testing.T) {
 	t.Logf("seeds %d to %d, %v, %.0f histories a second\n%v", seed, uint64(seed)+uint64(histories)-1, took.Round(time.Second/10), float64(sum.Histories)/took.Seconds(), &sum)
 }
 
-// troubles are all that can be met, each at least once in 100 histories.
+// troubles are all troubles that can happen. Each happens at least once in 100
+// histories.
 var troubles = []string{
 	"backup restored", "gap in the log", "log not readable", "log renamed", "log trimmed", "node paused", "node's clock set",
 	"process crashed", "read refused", "reply of a read lost", "reply of an update lost", "request of an update lost", "row deleted",
 	"store clock set", "store out of reach", "update arrived late", "update in conflict", "update refused", "wake dropped, late or doubled",
 }
 
-// deeds are what clients do at the limit, each at least once in 1000.
+// deeds are what clients do at the limit. Each is done at least once in 1000 histories.
 var deeds = []string{
 	"sign in: full", "sign in: blocked", "redeem: yes", "redeem: full", "redeem: bad ticket", "set limit: yes", "change plan: yes",
 	"block: yes", "unblock: yes", "play: yes", "play: full", "play: ended", "beat: yes", "beat: ended", "beat: none",
@@ -103,7 +104,7 @@ var deeds = []string{
 	"order of use judged", "order of use told within ten seconds",
 }
 
-// replays is how often a failing seed is run again: the order of goroutines is
+// replays is how often a failing seed is run again, because the order of goroutines is
 // not part of it.
 const replays = 20
 
@@ -117,7 +118,7 @@ func replay(t *testing.T, bin string, seed uint64) int {
 
 const marker = "simulate: "
 
-// tell runs a batch and writes what it came to.
+// tell runs a batch and writes its result.
 func tell(t *testing.T) {
 	step := uint64(1)
 	if *again {
@@ -144,12 +145,11 @@ func run(ctx context.Context, bin string, seed, n uint64, flags ...string) (s Su
 	return s, fmt.Errorf("the histories of seeds %d to %d did not come to an end: %w\n%s", seed, seed+n-1, err, out)
 }
 
-// spread runs the histories of n seeds on all processors, until so many have
-// failed.
+// spread runs the histories of n seeds on all processors, until this many have failed.
 func spread(t *testing.T, bin string, seed, n uint64, failures int) (sum Sum) {
 	workers := uint64(runtime.NumCPU())
 	each := min(max(n/workers/4, 20), 1000)
-	var mu sync.Mutex // guards all that follows
+	var mu sync.Mutex // guards everything below
 	next, end, told := seed, seed+n, time.Now()
 	var wg sync.WaitGroup
 	for range workers {

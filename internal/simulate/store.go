@@ -11,9 +11,9 @@ import (
 	"github.com/oneseat/oneseat/internal/record"
 )
 
-// store is the simulated store: what is committed, and the log of it. The
-// world's lock guards it, and its methods take no time; how long a call takes,
-// and what becomes of it, is the link's business.
+// store is the simulated store: what is committed, and its log. The world's lock guards
+// it, and its methods take no time. The link decides how long a call takes and what
+// becomes of it.
 type store struct {
 	clock  func() time.Time
 	rows   map[oneseat.Key]row
@@ -32,7 +32,7 @@ type row struct {
 // tail is one partition of the log.
 type tail struct {
 	entries []oneseat.Entry
-	dropped int // entries cut from the front
+	dropped int // entries that were cut from the front
 }
 
 type backup struct {
@@ -53,8 +53,8 @@ func (s *store) view(k oneseat.Key) oneseat.View {
 	return v.At(s.clock())
 }
 
-// write commits a change that was made for a view, unless something came
-// between, or too much time.
+// write commits a change that was made for a view, unless another came in between, or
+// too much time has passed.
 func (s *store) write(v oneseat.View, c oneseat.Change) (after oneseat.View, ok bool) {
 	now := s.view(v.Key)
 	if (now.Roster == nil) != (v.Roster == nil) || now.Version != v.Version || s.clock().Sub(v.Now) > oneseat.MaxUpdateAge {
@@ -76,8 +76,8 @@ func (s *store) write(v oneseat.View, c oneseat.Change) (after oneseat.View, ok 
 	return v, true
 }
 
-// changes reads at most that many entries after a cursor, and returns a cursor
-// from which the last few come again.
+// changes reads at most most entries after a cursor, and returns a cursor from which
+// the last again of them come again.
 func (s *store) changes(partition int, after oneseat.Cursor, most, again int) oneseat.Tail {
 	l := &s.logs[partition]
 	end := l.dropped + len(l.entries)
@@ -139,8 +139,8 @@ func (s *store) save() {
 	s.backup = b
 }
 
-// restore brings the backup back. sameLog says that the log goes on under its
-// name, which is right only when nobody is reading it.
+// restore brings the backup back. With sameLog the log keeps its name, which is right
+// only when nobody reads it.
 func (s *store) restore(sameLog bool) {
 	s.rows, s.floor, s.logs = s.backup.rows, s.backup.floor, s.backup.logs
 	if !sameLog {

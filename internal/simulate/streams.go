@@ -16,8 +16,7 @@ type played struct {
 	player string
 }
 
-// stream does something with a stream: starts one, keeps it, asks for it, stops it
-// or holds on to it.
+// stream does something with a stream: it starts, keeps, checks, stops or holds one.
 func (c *client) stream(op *call) bool {
 	if op.on == nil || !c.w.plan.plays || !c.dice.percent(55) {
 		return false
@@ -63,7 +62,7 @@ func (c *client) stream(op *call) bool {
 	return true
 }
 
-// doStream does what is about a stream.
+// doStream makes a call about a stream.
 func (c *client) doStream(ctx context.Context, op *call) (s oneseat.Stream, err error) {
 	switch u, of, id := op.up, op.on.grant.Session, op.stream.ID; op.what {
 	case "play":
@@ -88,7 +87,7 @@ func (c *client) doStream(ctx context.Context, op *call) (s oneseat.Stream, err 
 	return s, err
 }
 
-// remember keeps what an operation gave, for others to use.
+// remember keeps the stream that an operation has returned, for other clients.
 func (b *book) remember(op *call, s oneseat.Stream, err error) {
 	full, ok := errors.AsType[*oneseat.LimitError](err)
 	b.mu.Lock()
@@ -101,7 +100,7 @@ func (b *book) remember(op *call, s oneseat.Stream, err error) {
 	}
 }
 
-// enterStream ties work to a stream.
+// enterStream begins work that ends with a stream.
 func (c *client) enterStream(ctx context.Context, op *call) {
 	w := c.w
 	h := &hold{call: op}
@@ -116,8 +115,8 @@ func (c *client) enterStream(ctx context.Context, op *call) {
 	}
 }
 
-// streamEnded notes a stream that is no more, and returns its ending. It leaves a
-// trace if its player has to be told.
+// streamEnded notes that a stream has ended, and returns its ending. The ending leaves
+// a trace if the stream's player has to be told.
 func (l *ledger) streamEnded(e *effect, was record.Seat, after *record.Record, c oneseat.Change) (oneseat.Ending, bool) {
 	at := slices.IndexFunc(c.Events, func(e oneseat.Event) bool { return e.Type == oneseat.EventStreamEnded && e.Session == was.ID })
 	if at < 0 {
@@ -134,7 +133,8 @@ func (l *ledger) streamEnded(e *effect, was record.Seat, after *record.Record, c
 	return end, true
 }
 
-// orphans: a stream's session is live, and a player has one.
+// orphans checks that the session of a stream is live, and that a player has one
+// stream.
 func (l *ledger) orphans(e *effect, after *record.Record) {
 	for i, s := range after.Seats {
 		if s.Parent == "" {
@@ -150,7 +150,7 @@ func (l *ledger) orphans(e *effect, after *record.Record) {
 	}
 }
 
-// judgeStream is for what is asked of one stream.
+// judgeStream judges calls about one stream.
 func (w *world) judgeStream(c *call) {
 	s := w.ledger.byID[c.stream.ID]
 	if s == nil {
@@ -184,12 +184,13 @@ func (w *world) judgeStreamYes(c *call, s *session) {
 		w.violate(p4, c, "node %d keeps %s, whose end had been recorded %v before", c.up.number, s, c.began.at-s.over.at)
 	}
 	s.active = max(s.active, c.began.at)
-	if n := len(s.endings); n > 0 && s.made.before(s.endings[n-1].moment) { // not that of a start before
+	if n := len(s.endings); n > 0 && s.made.before(s.endings[n-1].moment) { // and not that of an earlier start
 		w.judgeIdle(c, s, s.endings[n-1].Ending)
 	}
 }
 
-// judgePlay: a stream is the session's, of the player that asked, and live.
+// judgePlay checks that a stream is live, and belongs to the session and the player
+// that asked.
 func (w *world) judgePlay(c *call) {
 	parent := w.ledger.byID[c.on.grant.Session.ID]
 	switch c.said {
@@ -228,7 +229,8 @@ func (w *world) judgePlay(c *call) {
 	}
 }
 
-// parentsEnding says whether e is the end of a stream's session, told as its own.
+// parentsEnding says whether e is the end of a stream's session, answered as the
+// stream's own.
 func (w *world) parentsEnding(s *session, e oneseat.Ending, by moment) bool {
 	p := w.ledger.byID[s.parent]
 	return p != nil && slices.ContainsFunc(p.endings, func(r recorded) bool {

@@ -8,13 +8,13 @@ import (
 	"github.com/oneseat/oneseat/internal/record"
 )
 
-// ticket is what is known of one that was given.
+// ticket is what is known of a ticket.
 type ticket struct {
-	by     *call // who was asked
+	by     *call // the call that was asked
 	epoch  uint64
 	device record.Digest
 	gone   moment // when it was used, or taken away
-	lost   bool   // the store lost it
+	lost   bool   // the store has lost it
 }
 
 // offer is a ticket as a client has it.
@@ -26,7 +26,8 @@ type offer struct {
 
 const mostTickets = 8 // of an account
 
-// tickets notes which were given and which are gone, and that this was right.
+// ticketsOf notes which tickets were given and which are gone, and checks that this was
+// right.
 func (l *ledger) ticketsOf(e *effect, before, after *record.Record, now time.Time) {
 	has := func(ro *record.Record, d record.Digest) bool {
 		return slices.ContainsFunc(ro.Pending, func(p record.Pending) bool { return p.Secret == d })
@@ -72,8 +73,8 @@ func (c *call) ticketDigest() record.Digest {
 	return digestOfSecret(oneseat.TicketPrefix, string(c.ticket))
 }
 
-// redeem takes up an offer: the ids are some that were offered, all, none, or one
-// of who knows whom.
+// redeem uses an offer. The ids are some of those that were offered, all, none, or a
+// foreign one.
 func (c *client) redeem(op *call) bool {
 	b := c.book
 	b.mu.Lock()
@@ -101,7 +102,7 @@ func (c *client) redeem(op *call) bool {
 	return true
 }
 
-// device is the id of a client's device, where devices have one. In some histories
+// device returns the id of a client's device, where devices have ids. In some histories
 // two clients are on one device, or share its id by mistake.
 func (c *client) device() string {
 	if !c.w.plan.devices {
@@ -114,8 +115,8 @@ func (c *client) device() string {
 	return "device's number: " + string(rune('0'+n))
 }
 
-// manyAsked says that an account may have had as many tickets as it may have, so that
-// a newcomer got none.
+// manyAsked says that an account may have had as many tickets as it may have, so that a
+// newcomer got none.
 func (w *world) manyAsked(c *call) bool {
 	n := 0
 	for _, t := range w.ledger.tickets {
@@ -126,14 +127,15 @@ func (w *world) manyAsked(c *call) bool {
 	return n >= mostTickets
 }
 
-// judgeRedeemed: it admits on the device that got it only.
+// judgeRedeemed checks that a ticket admits only on the device that got it.
 func (w *world) judgeRedeemed(c *call) {
 	if t := w.ledger.tickets[c.ticketDigest()]; t != nil && t.by != nil && c.device != t.by.device {
 		w.violate(p1, c, "a ticket admits on another device than that which got it")
 	}
 }
 
-// judgeTicket: a ticket is refused only if it is not good, or not here.
+// judgeTicket checks that a ticket is refused only if it is not valid, or not on this
+// device.
 func (w *world) judgeTicket(c *call) {
 	t := w.ledger.tickets[c.ticketDigest()]
 	switch {

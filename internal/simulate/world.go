@@ -13,11 +13,11 @@ import (
 	"github.com/oneseat/oneseat"
 )
 
-// realm is the one realm of every history.
+// realm is the realm of every history.
 const realm = "default"
 
-// world is one history: the store and all nodes over it, the clients, and the
-// truth. It lives within one bubble.
+// world is one history: the store and all nodes over it, the clients, and the truth. It
+// lives within one bubble.
 type world struct {
 	plan  plan
 	start time.Time
@@ -27,7 +27,7 @@ type world struct {
 	nodes []*node
 	ups   []*up
 
-	mu         sync.Mutex // guards all below, and what belongs to it; never held over a call
+	mu         sync.Mutex // guards everything below, and what belongs to it; it is never held during a call
 	plans      dice       // of the application's answers
 	offset     time.Duration
 	store      *store
@@ -39,16 +39,16 @@ type world struct {
 	deeds      map[string]int
 }
 
-// up is a node while its registry runs. Restarted, it is another.
+// up is a node while its registry runs. After a restart it is another.
 type up struct {
 	*node
 	*link
 	*oneseat.Registry
 	closing moment // when Close was called
-	dead    moment // when the process crashed: nobody hears its answers
+	dead    moment // when the process crashed; its answers reach nobody
 }
 
-// The promises, and the timeouts.
+// These are the promises, and the timeouts.
 const (
 	p1       = "P1 limit"
 	p2       = "P2 winner"
@@ -63,16 +63,16 @@ const (
 type Violation struct {
 	Promise string
 	What    string
-	call    *call // by which it showed; nil: by something in the background
+	call    *call // the call that showed it; nil: something in the background
 	at      time.Duration
 }
 
-// Result is what one history came to.
+// Result is the result of one history.
 type Result struct {
 	Seed       uint64
 	Violations []Violation
 	Undecided  []string       // accounts of which porcupine did not find out, and why
-	Linear     int            // accounts of which it did
+	Linear     int            // how many accounts it did find out about
 	Calls      int            // operations of clients
 	Answers    map[string]int // by what they said
 	Done       map[string]int // by what was asked and said
@@ -95,8 +95,8 @@ func Run(t *testing.T, seed uint64) Result {
 	return r
 }
 
-// run is the life of a history: the workload, then a quiet time, at whose end
-// every node is asked for every session.
+// run is the life of a history: the workload, and then a quiet time, at whose end every
+// node is asked for every session.
 func (w *world) run() {
 	w.start = time.Now()
 	w.store = newStore(w.plan.partitions, func() time.Time { return time.Now().Add(w.offset) })
@@ -134,8 +134,8 @@ func (w *world) run() {
 	w.later.Wait()
 }
 
-// calm is when the last trouble is over, and has been for so long that memory
-// does not go back so far.
+// calm returns when the last trouble is over, and long enough ago that memory does not
+// go back to it.
 func (p *plan) calm() time.Duration {
 	end := p.span
 	for _, m := range p.machines {
@@ -205,7 +205,7 @@ func (w *world) crash(i, generation int, c crash) {
 	w.boot(i, generation)
 }
 
-// mishaps is what happens to the store.
+// mishaps makes the plan's faults of the store happen.
 func (w *world) mishaps() {
 	for _, f := range w.plan.store {
 		time.Sleep(max(0, f.at-w.now()))
@@ -251,7 +251,7 @@ func (w *world) mishap(f storeFate) {
 
 func (w *world) now() time.Duration { return time.Since(w.start) }
 
-// stamp is a new moment, after all before.
+// stamp returns a new moment, after all before.
 func (w *world) stamp() moment { return moment{w.seq.Add(1), w.now()} }
 
 func (w *world) view(k oneseat.Key) oneseat.View {
@@ -304,8 +304,7 @@ func (w *world) violate(promise string, by *call, format string, args ...any) {
 
 type callKey struct{}
 
-// callOf is the client's operation under whose context something is done, or
-// nil.
+// callOf returns the client's operation under whose context something is done, or nil.
 func callOf(ctx context.Context) *call {
 	c, _ := ctx.Value(callKey{}).(*call)
 	return c

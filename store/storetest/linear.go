@@ -20,9 +20,9 @@ import (
 	"github.com/oneseat/oneseat/internal/model"
 )
 
-// linearizable holds what several nodes did at once against the model: there has
-// to be an order, one after the other and true to time, in which all answers
-// are right (checks read the store each time).
+// linearizable holds what several nodes did at once against the model. There has to be
+// an order of the calls, true to time, in which all answers are right. Checks read the
+// store each time.
 var linearizable = []promise{
 	{"what several nodes do at once has an order in which all answers are right", func(t *testing.T, fresh Factory) {
 		histories(t, fresh, 5, nil)
@@ -36,15 +36,16 @@ var linearizable = []promise{
 
 const (
 	clients     = 5
-	callsEach   = 10 // by one client in one history
+	callsEach   = 10 // calls of one client in one history
 	checkWithin = 20 * time.Second
 )
 
-// program is what signs in. The sessions are of class api, so that none gives way
-// because it is unused: that is a matter of time, and no order of calls tells it.
+// program is the device that signs in. Its sessions are of class api, so none gives way
+// because it is unused. That would depend on the time, which no order of calls shows.
 var program = oneseat.Device{Class: oneseat.ClassAPI}
 
-// setting is what the registries of some histories go by, and what is called.
+// setting is the configuration of the registries of some histories, and the calls in
+// them.
 type setting struct {
 	limit  int
 	policy oneseat.Policy
@@ -60,12 +61,12 @@ var settings = []setting{
 	{2, oneseat.PolicyRefuse, []string{"sign in", "sign in", "play", "play", "play", "beat", "beat", "beat", "sign out", "end"}},
 }
 
-// again are calls that a lost reply makes happen again, which changes nothing
-// unless somebody changed it meanwhile. They meet with no trouble.
+// again are calls that a lost reply repeats. The repetition changes nothing unless
+// another call has changed the same thing meanwhile, so these calls meet no trouble.
 var again = []string{"set a limit", "block", "unblock", "end others"}
 
-// devices are those from which people sign in. Half of all sign-ins are from none that
-// is known.
+// devices are the devices that people sign in from. Half of all sign-ins come from no
+// device that is known.
 const devices = 2
 
 func deviceID(device int) string {
@@ -75,11 +76,11 @@ func deviceID(device int) string {
 	return fmt.Sprint("a device's own id, ", device)
 }
 
-// histories runs and checks so many histories of every setting. What goes wrong
-// with the updates of one call in four is chosen from troubles.
+// histories runs and checks this many histories of every setting. The trouble of one
+// call in four is chosen from troubles.
 func histories(t *testing.T, fresh Factory, rounds uint64, troubles [][]fate) {
 	ns := nodes(t, fresh, 3)
-	seed := rand.Uint64() // choices of a test
+	seed := rand.Uint64() // a test may choose at random
 	if s, ok := os.LookupEnv("ONESEAT_STORETEST_SEED"); ok {
 		var err error
 		if seed, err = strconv.ParseUint(s, 10, 64); err != nil {
@@ -101,7 +102,7 @@ func histories(t *testing.T, fresh Factory, rounds uint64, troubles [][]fate) {
 			result, info := porcupine.CheckOperationsVerbose(model.New(set.limit, set.policy), h.operations, checkWithin)
 			if result != porcupine.Ok {
 				h.report(info, result)
-				return // one is enough; finding that there is no order takes long
+				return // one failure is enough, because it takes long to find that there is no order
 			}
 		}
 	}
@@ -118,18 +119,18 @@ type recorder struct {
 	setting  setting
 	troubles [][]fate
 	seed     uint64 // of this history
-	first    uint64 // of the first one
+	first    uint64 // of the first history
 	began    time.Time
 
-	mu         sync.Mutex // guards all below
+	mu         sync.Mutex // guards everything below
 	number     int
-	met        int // updates that met with trouble
+	met        int // how many updates met trouble
 	operations []porcupine.Operation
 	sessions   map[int]oneseat.SessionID // by number
 	accounts   [2]known
 }
 
-// known is what the clients have been told of one account.
+// known is what the clients have learned of one account.
 type known struct {
 	name    string
 	tokens  []token
@@ -143,14 +144,14 @@ type ticket struct {
 	number, device int
 }
 
-// stream is one of a session, by the number of that, and of one of its players.
+// stream is a stream of a session, by the session's number, and of one of its players.
 type stream struct {
 	id              oneseat.SessionID
 	session, player int
 }
 
-// token is what clients hold: a text, and the numbers that the model has for it
-// and its session.
+// token is what clients hold: a text, and the numbers that the model has for it and its
+// session.
 type token struct {
 	text    string
 	number  int
@@ -158,37 +159,37 @@ type token struct {
 	session int
 }
 
-// run has every client do its calls, all at once.
+// run has every client make its calls, all at once.
 func (h *recorder) run() {
 	h.sessions = make(map[int]oneseat.SessionID)
 	for i := range h.accounts {
 		h.accounts[i].name = fmt.Sprintf("account %d of %s", i, strconv.FormatUint(h.seed, 36))
 	}
 	together(clients, func(client int) {
-		choices := rand.New(rand.NewPCG(h.seed, uint64(client))) // choices of a test
+		choices := rand.New(rand.NewPCG(h.seed, uint64(client))) // a test may choose at random
 		for range callsEach {
 			h.call(client, choices)
 		}
 	})
 }
 
-// call does one operation and notes what came back.
+// call makes one call and notes what came back.
 func (h *recorder) call(client int, choices *rand.Rand) {
 	r := h.nodes[client%len(h.nodes)]
 	h.mu.Lock()
 	h.number++
 	a := &h.accounts[choices.IntN(len(h.accounts))]
 	c := model.Call{Number: h.number, Account: a.name, What: h.setting.calls[choices.IntN(len(h.setting.calls))]}
-	most := oneseat.MaxEndings // the model forgets no ending
+	most := oneseat.MaxEndings // because the model forgets no ending
 	if h.setting.policy == oneseat.PolicyAsk {
-		most = 8 // nor a ticket
+		most = 8 // and no ticket
 	}
 	if c.What == "sign in" {
 		if a.signIns++; a.signIns >= most {
 			c.What = "check"
 		}
 	}
-	rather := func(n int) int { return n - 1 - min(choices.IntN(n), choices.IntN(n)) } // a new one
+	rather := func(n int) int { return n - 1 - min(choices.IntN(n), choices.IntN(n)) } // a number that is near the end more often
 	var on, chosen token
 	var redeems ticket
 	var plays stream
@@ -219,7 +220,7 @@ func (h *recorder) call(client int, choices *rand.Rand) {
 		c.On, c.With, c.Stream = on.session, 1+choices.IntN(2), plays.id
 	case "beat":
 		if c.On, c.With, c.Stream = plays.session, plays.player, plays.id; choices.IntN(4) == 0 {
-			c.On = on.session // of another, perhaps
+			c.On = on.session // the session may be another account's
 		}
 	case "set a limit":
 		c.With = 1 + choices.IntN(3)
@@ -252,7 +253,7 @@ func (h *recorder) call(client int, choices *rand.Rand) {
 	case "end":
 		n, err = r.End(ctx, a.name, oneseat.EndOptions{}, on.id)
 	case "end others":
-		n, err = r.EndOthers(ctx, a.name, cmp.Or(as.ID, "nobody"), oneseat.EndOptions{}) // without one it would rest on none
+		n, err = r.EndOthers(ctx, a.name, cmp.Or(as.ID, "nobody"), oneseat.EndOptions{}) // without an id it would rest on no session
 	case "redeem":
 		g, err = r.Redeem(ctx, redeems.text, oneseat.SignInRequest{Device: program, DeviceID: deviceID(c.Device)}, chosen.id)
 	case "play":
@@ -273,7 +274,7 @@ func (h *recorder) call(client int, choices *rand.Rand) {
 	defer h.mu.Unlock()
 	h.met += len(tr.met)
 	if errors.Is(err, errNoService) && errors.Is(err, oneseat.ErrStoreUnavailable) {
-		return // it was not done
+		return // nothing was done
 	}
 	said, ok := model.ReplyOf(err)
 	if !ok {
@@ -292,7 +293,7 @@ func (h *recorder) call(client int, choices *rand.Rand) {
 			a.tickets = append(a.tickets, ticket{full.Ticket, c.Number, c.Device})
 		}
 	case said.Said == "unknown":
-		o.Return = math.MaxInt64 // it may have happened at any time since, or never: it stays open
+		o.Return = math.MaxInt64 // it may have happened at any time since, or never, so the call stays open
 	}
 	o.Output = said
 	h.operations = append(h.operations, o)

@@ -13,14 +13,14 @@ import (
 	"github.com/oneseat/oneseat"
 )
 
-// rules is everything that an account can do, one step after the other, held
-// against the oracle.
+// rules holds everything that an account can do, one step after the other, against the
+// oracle.
 var rules = []promise{
 	{"any sequence of steps comes to what the oracle says", machine},
 }
 
-// machine has rapid choose settings and steps. A failure is shortened, and says
-// with which flag it is repeated.
+// machine has rapid choose settings and steps. rapid shortens a failure, and says with
+// which flag to repeat it.
 func machine(t *testing.T, fresh Factory) {
 	ns := nodes(t, fresh, 2)
 	type setting struct {
@@ -37,8 +37,7 @@ func machine(t *testing.T, fresh Factory) {
 	var runs int64
 	failed, begun := false, time.Now()
 	rapid.Check(t, func(rt *rapid.T) {
-		// A slow store gets fewer walks; what failed is shortened for as long as it
-		// takes.
+		// A slow store gets fewer walks. Shortening a failure may take any time.
 		if time.Since(begun) > walking && !failed {
 			return
 		}
@@ -48,7 +47,7 @@ func machine(t *testing.T, fresh Factory) {
 		i := rapid.IntRange(0, len(settings)-1).Draw(rt, "setting")
 		w := &walk{ctx: t.Context(), nodes: all[i], who: make(map[string]*oracle), began: time.Now()}
 		for _, name := range []string{"ada", "grace"} {
-			name = fmt.Sprint(name, " ", runs) // of its own
+			name = fmt.Sprint(name, " ", runs) // a realm of its own
 			w.names = append(w.names, name)
 			w.who[name] = &oracle{limit: settings[i].limit, refuse: settings[i].policy == oneseat.PolicyRefuse}
 		}
@@ -83,12 +82,12 @@ type walk struct {
 	began time.Time
 
 	signIns int
-	tokens  []string // every one that was returned, whosever
+	tokens  []string // every token that was returned, of any account
 }
 
-// within is step for as long as the oracle may be asked: it forgets no ending,
-// and knows nothing of the seconds after which a token that was rotated away, or
-// renewed, counts no more.
+// within runs a step unless the time is over for which the oracle knows the answer. The
+// oracle forgets no ending, and has no clock for the seconds in which a token that was
+// rotated away or renewed still counts.
 func (w *walk) within(step func(*rapid.T)) func(*rapid.T) {
 	return func(rt *rapid.T) {
 		if w.signIns < oneseat.MaxEndings && time.Since(w.began) < 5*time.Second {
@@ -97,12 +96,12 @@ func (w *walk) within(step func(*rapid.T)) func(*rapid.T) {
 	}
 }
 
-// node is any of the registries.
+// node returns one of the registries.
 func (w *walk) node(rt *rapid.T) *oneseat.Registry {
 	return rapid.SampledFrom(w.nodes).Draw(rt, "node")
 }
 
-// account is any of the accounts, and its oracle.
+// account returns one of the accounts, and its oracle.
 func (w *walk) account(rt *rapid.T) (string, *oracle) {
 	name := rapid.SampledFrom(w.names).Draw(rt, "account")
 	return name, w.who[name]
@@ -114,7 +113,7 @@ func (w *walk) signIn(rt *rapid.T) {
 	from := oneseat.SignInRequest{
 		Token:    w.anyToken(rt),
 		DeviceID: rapid.SampledFrom([]string{"", "the id of a phone", "the id of a laptop"}).Draw(rt, "device"),
-		Device:   oneseat.Device{Class: oneseat.ClassAPI}, // gives way by no use at no time
+		Device:   oneseat.Device{Class: oneseat.ClassAPI}, // so it never gives way as unused
 		Override: rapid.IntRange(0, 9).Draw(rt, "take over") == 9,
 	}
 	g, err := w.node(rt).SignIn(w.ctx, name, from)
@@ -124,9 +123,9 @@ func (w *walk) signIn(rt *rapid.T) {
 		return
 	}
 	w.tokens = append(w.tokens, string(g.Token))
-	for _, other := range w.who { // whoever was signed in in this browser is not any more
+	for _, other := range w.who { // another account that was signed in in this browser is not any more
 		if other != o && !other.late(from.Token) {
-			_ = other.signOut(from.Token) // there may have been nobody
+			_ = other.signOut(from.Token) // there may have been none
 		}
 	}
 }
@@ -175,7 +174,7 @@ func (w *walk) endOthers(rt *rapid.T) {
 	name, o := w.account(rt)
 	id := w.anyID(rt, o)
 	n, err := w.node(rt).EndOthers(w.ctx, name, id, oneseat.EndOptions{By: id})
-	if s := o.byID(id); id != "" && (s == nil || s.reason != "") { // what is over ends nobody
+	if s := o.byID(id); id != "" && (s == nil || s.reason != "") { // a session that has ended ends no other
 		same(rt, "end others", answer(err), said(s))
 		return
 	}
@@ -197,12 +196,13 @@ func (w *walk) endRealm(rt *rapid.T) {
 	}
 }
 
-// anyToken is one that was returned some time ago, or one that never was.
+// anyToken returns a token that was returned some time ago, or one that never was.
 func (w *walk) anyToken(rt *rapid.T) string {
 	return rapid.SampledFrom(append([]string{"", "oneseat_forged"}, w.tokens...)).Draw(rt, "token")
 }
 
-// anyID is the id of one of the account's sessions, of another's, or of none.
+// anyID returns the id of one of the account's sessions, of another account's, or of
+// none.
 func (w *walk) anyID(rt *rapid.T, o *oracle) oneseat.SessionID {
 	known := []oneseat.SessionID{"", "none"}
 	for _, name := range w.names {
@@ -216,7 +216,7 @@ func (w *walk) anyID(rt *rapid.T, o *oracle) oneseat.SessionID {
 	return rapid.SampledFrom(known).Draw(rt, "session")
 }
 
-// owner is the oracle of the account that a token is of.
+// owner returns the oracle of a token's account.
 func (w *walk) owner(token string) *oracle {
 	for _, o := range w.who {
 		if o.find(func(s *session) bool { return s.token == token || s.previous == token }) != nil {

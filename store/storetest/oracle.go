@@ -9,9 +9,9 @@ import (
 	"github.com/oneseat/oneseat"
 )
 
-// oracle is what one account's sessions come to, in as few words as possible. It
-// was written from the promises and not from roster.go, and shares nothing with
-// it. It knows no time: nothing times out within a test.
+// oracle says what becomes of one account's sessions, in as few words as possible. It
+// was written from the promises and not from roster.go, and shares nothing with it. It
+// has no clock: nothing times out within a test.
 type oracle struct {
 	limit  int
 	refuse bool
@@ -19,21 +19,21 @@ type oracle struct {
 	all    []*session
 }
 
-// session is one that a sign-in returned.
+// session is a session that a sign-in returned.
 type session struct {
 	id       oneseat.SessionID
-	token    string // that was in force last
+	token    string // the last one in force
 	previous string // the one before
 	device   string
-	reason   oneseat.Reason // it has ended
-	rotated  time.Time      // when previous was its token
+	reason   oneseat.Reason // of its ending; "" while it is live
+	rotated  time.Time      // when previous was replaced
 	by       oneseat.SessionID
 }
 
 var errFull = errors.New("the account is full")
 
-// signIn admits s, which presents a token, or returns errFull. The session of its own
-// device goes first, then the oldest.
+// signIn admits s, whose client presents a token, or returns errFull. The session of
+// its own device gives way first, then the oldest.
 func (o *oracle) signIn(s *session, presented string, takeOver bool) error {
 	switch renewed := o.sameBrowser(presented); {
 	case renewed != nil:
@@ -49,7 +49,7 @@ func (o *oracle) signIn(s *session, presented string, takeOver bool) error {
 	return nil
 }
 
-// sameBrowser is the live session for which a presented token stands.
+// sameBrowser returns the live session that a presented token stands for.
 func (o *oracle) sameBrowser(token string) *session {
 	s := o.byToken(token)
 	for s != nil && s.reason == oneseat.ReasonRenewed {
@@ -81,7 +81,7 @@ func (o *oracle) end(s *session, reason oneseat.Reason, by oneseat.SessionID) {
 	o.live = slices.DeleteFunc(slices.Clone(o.live), func(l *session) bool { return l == s })
 }
 
-// endWhere ends some live sessions and says how many.
+// endWhere ends the live sessions that which chooses, and returns how many.
 func (o *oracle) endWhere(reason oneseat.Reason, by oneseat.SessionID, which func(*session) bool) int {
 	n := 0
 	for _, s := range slices.Clone(o.live) {
@@ -93,10 +93,10 @@ func (o *oracle) endWhere(reason oneseat.Reason, by oneseat.SessionID, which fun
 	return n
 }
 
-// rotate gives the session of a token another one.
+// rotate replaces the token of a session.
 func (o *oracle) rotate(token, next string) error {
 	s := o.byToken(token)
-	if s == nil { // the ten seconds of a token before the last rotation are not over here
+	if s == nil { // it may still have its ten seconds, which this oracle does not count
 		if s = o.byPrevious(token); s != nil && s.reason == "" {
 			return oneseat.ErrRotated
 		}
@@ -123,7 +123,7 @@ func (o *oracle) signOut(token string) error {
 	return nil
 }
 
-// check is the answer for a token.
+// check returns the answer for a token.
 func (o *oracle) check(token string) error {
 	s := o.byToken(token)
 	if s == nil {
@@ -132,19 +132,19 @@ func (o *oracle) check(token string) error {
 	return said(s)
 }
 
-// late says that a token was rotated away so long ago that its grace may be over.
+// late says that a token was rotated away long enough ago that its seconds may be over.
 func (o *oracle) late(token string) bool {
 	s := o.byPrevious(token)
 	return s != nil && time.Since(s.rotated) > 5*time.Second
 }
 
-// byPrevious is the session that had a token before its last rotation.
+// byPrevious returns the session that had a token before its last rotation.
 func (o *oracle) byPrevious(token string) *session {
 	return o.find(func(s *session) bool { return token != "" && s.previous == token })
 }
 
-// said is the answer of which session s is the subject, in words that answer
-// gives for a registry's too.
+// said returns the answer whose subject is session s. answer gives the same for an
+// answer of a registry.
 func said(s *session) error {
 	switch {
 	case s == nil:
@@ -155,7 +155,7 @@ func said(s *session) error {
 	return nil
 }
 
-// answer puts a registry's error into the oracle's words.
+// answer turns a registry's error into the oracle's.
 func answer(err error) error {
 	if full, ok := errors.AsType[*oneseat.LimitError](err); ok && len(full.Live) == full.Limit {
 		return errFull

@@ -12,8 +12,8 @@ import (
 	"github.com/oneseat/oneseat/internal/record"
 )
 
-// hostile is what becomes of text that means something to some database, and of
-// text that differs by next to nothing.
+// hostile is about text that has a meaning for some database, and text that differs
+// from other text by very little.
 var hostile = []promise{
 	{"any account is kept as it is, and apart from every other", hostileAccounts},
 	{"any label, actor and session id is kept as it is", hostileTexts},
@@ -22,8 +22,8 @@ var hostile = []promise{
 	{"any account can sign in, and no text signs another one in", hostileSignIns},
 }
 
-// corpus is text that a store must treat as text. Account ids among it hold no
-// control characters; see texts for those.
+// corpus is text that a store must treat as text. Its account ids hold no control
+// characters; texts has those.
 var corpus = sorted(slices.Concat(names, []string{
 	"'", "''", `"`, "`", `\`, `\\`, `\'`, "%", "%%", "%s%n%d", "__", "?", "$1", ":name", "@p1", "*", "~", "#", ";", "--", "/*", "*/",
 	"' OR '1'='1", "'; DROP TABLE rosters; --", `"; DROP TABLE rosters; --`, "1; ATTACH DATABASE 'x' AS y", "' UNION SELECT sqlite_version() --",
@@ -35,9 +35,9 @@ var corpus = sorted(slices.Concat(names, []string{
 	strings.Repeat("a", 255), strings.Repeat("a", 256), strings.Repeat("\U0001F600", 64), strings.Repeat("%", 256), strings.Repeat("'", 256),
 })...)
 
-// texts also has control characters, as an actor or a label could where an
-// application does not clean them. (NUL is not among them: what goes through a
-// registry never has one.)
+// texts also has control characters, as an actor or a label may have where an
+// application does not clean them. NUL is not among them: what goes through a registry
+// never has one.
 var texts = slices.Concat(corpus, []string{"line\nbreak", "\r\n", "*1\r\n$8\r\nFLUSHALL\r\n", "tab\t", "\x01\x1f", "\x7f", "\u0085", "\x1b[31mred"})
 
 func hostileAccounts(t *testing.T, fresh Factory) {
@@ -60,7 +60,7 @@ func hostileAccounts(t *testing.T, fresh Factory) {
 	if got := listRosters(t, ns[0], oneseat.RosterQuery{Realm: realm, Limit: 1000}); !slices.Equal(got, accounts) {
 		t.Errorf("Rosters lists %d accounts, not the %d that there are, in their order", len(got), len(accounts))
 	}
-	for _, a := range accounts { // each begins with itself
+	for _, a := range accounts { // each account begins with itself
 		if got := listRosters(t, ns[1], oneseat.RosterQuery{Realm: realm, Prefix: a}); len(got) == 0 || got[0] != a {
 			t.Errorf("what begins with %q: %q", a, got)
 		}
