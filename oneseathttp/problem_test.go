@@ -98,6 +98,29 @@ func TestARefusedSignInHasTheKeysThatProgramsKnow(t *testing.T) {
 	wantProblem(t, "full", resp, 409, "limit", "detail full limit reason sessions status title type")
 }
 
+// What is wrong with the request is not the store's failure: nobody should try again
+// by itself.
+func TestASignInThatCannotBeMadeIsTheRequestsFault(t *testing.T) {
+	s := newSite(t, oneseat.Config{}, oneseathttp.Config{})
+	s.mux.HandleFunc("POST /enter", func(w http.ResponseWriter, r *http.Request) {
+		_, err := s.guard.SignInWith(w, r, oneseathttp.SignInOptions{Account: r.FormValue("account"), DeviceID: r.FormValue("device")})
+		s.guard.RefuseSignIn(w, r, err, "")
+	})
+	for name, form := range map[string]url.Values{
+		"no account": {}, "a long account": {"account": {strings.Repeat("a", 257)}}, "a control character": {"account": {"ada\n"}},
+		"a short device id": {"account": {"ada"}, "device": {"x"}},
+	} {
+		resp := s.browser(t, iphone).do("POST", "/enter", form, "Accept", program)
+		if resp.Header.Get("Retry-After") != "" {
+			t.Errorf("%s: it says to try again", name)
+		}
+		wantProblem(t, name, resp, 400, "bad_sign_in", "detail reason status title type")
+		if resp := s.browser(t, iphone).do("POST", "/enter", form, "Accept", page); resp.StatusCode != 400 || !strings.HasPrefix(resp.Header.Get("Content-Type"), "text/html") {
+			t.Errorf("%s, for a person: %s", name, resp.Status)
+		}
+	}
+}
+
 func TestTheGuardsJSONIsTakenForNothingElseAndKeptByNoCache(t *testing.T) {
 	s := newSite(t, oneseat.Config{Limit: 2}, oneseathttp.Config{})
 	b := s.browser(t, firefox)

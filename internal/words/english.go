@@ -47,6 +47,8 @@ var english = map[string]string{
 	"refused.bad_ticket.detail":     "Sign in again to choose.",
 	"refused.bad_form.title":        "That form could not be read",
 	"refused.bad_form.detail":       "Post it as application/x-www-form-urlencoded.",
+	"refused.bad_sign_in.title":     "This sign-in cannot be made",
+	"refused.bad_sign_in.detail":    "The name of the account, or the id of the device, has characters or a length that cannot be used.",
 	"refused.blocked.title":         "This account is blocked",
 	"refused.blocked.detail":        "Nobody can sign in to it. Ask the people who run this site.",
 	"refused.blocked_until.title":   "This account is blocked",
