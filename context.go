@@ -2,27 +2,28 @@ package oneseat
 
 import "context"
 
-// RequestInfo is what a request knows of who is asking, as a context. An HTTP layer
-// makes one of the request's context with [NewContext] and changes it when the
-// request signs in or out, so that [SessionFrom] sees the session of now. The
-// request's goroutine owns it.
+// RequestInfo is what is known about the session of a request. It is a context
+// itself. An HTTP layer makes one from the request's context with [NewContext], and
+// changes it when the request signs in or out, so that [SessionFrom] returns the
+// session of that moment. The request's goroutine owns it.
 type RequestInfo struct {
 	context.Context
 	Session *Session // nil: nobody is signed in. Shared: never modified
 	Ending  *Ending  // how the presented session ended; nil: that is not known
-	Rotated bool     // the session was found by the token before its last rotation: it checks and signs out, nothing else
+	Rotated bool     // the token is that before the session's last rotation: it checks and signs out, and may do nothing else
 	Request any      // the HTTP layer's own
 }
 
 type requestInfoKey struct{}
 
-// NewContext makes h a context over ctx, and returns it.
+// NewContext makes h a child of ctx, and returns h.
 func NewContext(ctx context.Context, h *RequestInfo) context.Context {
 	h.Context = ctx
 	return h
 }
 
-// Value finds the info itself, and what the context below it carries.
+// Value returns h for [FromContext], and what the parent context has for any other
+// key.
 func (h *RequestInfo) Value(key any) any {
 	if key == (requestInfoKey{}) {
 		return h
@@ -30,9 +31,9 @@ func (h *RequestInfo) Value(key any) any {
 	return h.Context.Value(key)
 }
 
-// SessionFrom returns the session of the request that ctx belongs to, and
-// whether there is one. It panics outside oneseathttp's Wrap and Require, where
-// "nobody" would be a wrong answer.
+// SessionFrom returns the session of the request that ctx belongs to, and whether
+// there is one. It panics outside oneseathttp's Wrap and Require, where "nobody"
+// would be a wrong answer.
 func SessionFrom(ctx context.Context) (Session, bool) {
 	if s := mustFromContext(ctx).Session; s != nil {
 		return *s, true
@@ -40,7 +41,7 @@ func SessionFrom(ctx context.Context) (Session, bool) {
 	return Session{}, false
 }
 
-// EndingFrom returns how the session ended that the request presented, and
+// EndingFrom returns how the session that the request presented has ended, and
 // whether that is known. It panics where SessionFrom does.
 func EndingFrom(ctx context.Context) (Ending, bool) {
 	if e := mustFromContext(ctx).Ending; e != nil {

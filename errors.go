@@ -21,29 +21,28 @@ var (
 	ErrStoreUnavailable = errors.New("oneseat: the store did not answer: try again, and see that it is reachable and writable")
 
 	// ErrUnknownOutcome: an update may or may not have been committed, because
-	// its reply was lost. A [Store] returns it; the registry tries again with
-	// the same ids and returns it only when that did not help either.
+	// its reply was lost. A [Store] returns it. The registry tries again with the
+	// same ids, and returns it only when that did not help.
 	ErrUnknownOutcome = errors.New("oneseat: the outcome is unknown: the reply was lost; sign in again to be certain")
 
 	// ErrStoreClosed: the store was closed. An update that got it was not made.
 	ErrStoreClosed = errors.New("oneseat: the store is closed: open it again")
 
-	// ErrClosed: the registry was closed. Requests held by it end with this
-	// cause.
+	// ErrClosed: the registry was closed. Its held requests end with this cause.
 	ErrClosed = errors.New("oneseat: the registry is closed")
 
-	// ErrSlowSubscriber: a subscription was ended because its reader fell
-	// behind. Subscribe again and read the present state first.
+	// ErrSlowSubscriber: a subscription ended because its reader fell behind.
+	// Subscribe again, and then read the present state.
 	ErrSlowSubscriber = errors.New("oneseat: the subscriber fell behind and was dropped: subscribe again")
 
-	// ErrFeedGap: a subscription was ended because events may have been missed:
-	// the log was trimmed, replaced or restored. Subscribe again and read the
-	// present state first.
+	// ErrFeedGap: a subscription ended because events may have been missed: the
+	// log was trimmed, replaced or restored. Subscribe again, and then read the
+	// present state.
 	ErrFeedGap = errors.New("oneseat: events may have been missed: subscribe again")
 )
 
-// EndedError says that the session existed and has ended, and how. It is the
-// cause of a context that [Registry.Hold] cancelled.
+// EndedError says that the session existed, and how it ended. It is the cause of a
+// context that [Registry.Hold] cancelled.
 type EndedError struct {
 	Ending Ending
 }
@@ -53,17 +52,17 @@ func (e *EndedError) Error() string {
 	return fmt.Sprintf("oneseat: session %s has ended: %s at %s", e.Ending.Session, e.Ending.Reason, e.Ending.At.UTC().Format("2006-01-02T15:04:05Z"))
 }
 
-// LimitError says that a sign-in was refused because the account's seats are
-// taken. It is not a failed authentication: do not count it as one (LIM-08).
+// LimitError says that a sign-in, or a stream, was refused because all seats are
+// taken. It is not a failed authentication: do not count it as one.
 type LimitError struct {
 	Limit   int       // the limit in force
-	Bound   string    // what it is of: "total", "streams", or a class of device
-	Live    []Session // the sessions whose seats it is about, the newest first
-	Streams []Stream  // or the streams, likewise, if a stream was refused
-	Ticket  Ticket    // under [PolicyAsk]: to choose who goes, see [Registry.Redeem]
+	Bound   string    // which limit: "total", "streams", or a class of device
+	Live    []Session // the live sessions that count under it, the newest first
+	Streams []Stream  // if a stream was refused: the streams instead, the newest first
+	Ticket  Ticket    // under [PolicyAsk]: to choose which session ends, see [Registry.Redeem]
 }
 
-// Error gives the count and the limit, no account.
+// Error gives the count and the limit. It names no account.
 func (e *LimitError) Error() string {
 	switch {
 	case e.Bound == boundStreams:
@@ -74,7 +73,7 @@ func (e *LimitError) Error() string {
 	return fmt.Sprintf("oneseat: sign-in refused: %d of %d seats are taken: sign out elsewhere first", len(e.Live), e.Limit)
 }
 
-// TicketError says why a ticket is not good (any more).
+// TicketError says why a ticket is not accepted, or no longer.
 type TicketError struct {
 	Problem string
 }
@@ -88,7 +87,7 @@ type BlockedError struct {
 	Until time.Time // zero: until somebody lifts the block
 }
 
-// Error gives the time.
+// Error gives the time until which the account is blocked.
 func (e *BlockedError) Error() string {
 	if e.Until.IsZero() {
 		return "oneseat: sign-in refused: the account is blocked"
@@ -107,9 +106,9 @@ func (e *AccountError) Error() string {
 	return "oneseat: bad account: " + e.Problem + "; an account is 1 to 256 bytes of UTF-8 without control characters"
 }
 
-// ConfigError is one impossible setting. [New] joins all of them; SetLimit, and a
-// sign-in whose request, or whose limits that [Config.LimitFor] said, are impossible,
-// return the first.
+// ConfigError is one impossible setting. [New] returns all of them, joined. SetLimit
+// returns the first. So does a sign-in whose request is impossible, or for which
+// [Config.LimitFor] returned impossible limits.
 type ConfigError struct {
 	In      string // "Config", "Limits" or "SignInRequest"
 	Field   string // as spelt there
@@ -123,14 +122,13 @@ func (e *ConfigError) Error() string { return "oneseat: " + e.In + "." + e.Field
 // every store.
 type StoreFailure string
 
-// What can be wrong. A store that is open goes on by itself once that has been
-// fixed. Address, Foreign, Newer, Unsupported and NotDurable need another call of
-// its Open.
+// What can be wrong. An open store goes on by itself once the cause is fixed. Address,
+// Foreign, Newer, Unsupported and NotDurable need another call of its Open.
 const (
-	FailureOther       StoreFailure = "other"        // the database says what
-	FailureAddress     StoreFailure = "bad_address"  // Open got something else than a path, or the URL of a server
+	FailureOther       StoreFailure = "other"        // something else: the database says what
+	FailureAddress     StoreFailure = "bad_address"  // what Open got is not a path, or not the URL of a server
 	FailureUnreachable StoreFailure = "unreachable"  // no such file or server, or no answer in time
-	FailureDenied      StoreFailure = "denied"       // the server does not let us in, or not do that
+	FailureDenied      StoreFailure = "denied"       // the server refuses the user, or what the user asked for
 	FailureReadOnly    StoreFailure = "read_only"    // it cannot be written: permissions, a standby, a replica
 	FailureBusy        StoreFailure = "busy"         // locked, out of connections, or not ready yet
 	FailureFull        StoreFailure = "full"         // no space, or no memory, left
@@ -139,13 +137,12 @@ const (
 	FailureSettings    StoreFailure = "bad_settings" // the connection's settings do not go with the server
 	FailureForeign     StoreFailure = "foreign"      // what is there belongs to another program
 	FailureNewer       StoreFailure = "newer"        // what is there was written by a newer release
-	FailureUnsupported StoreFailure = "unsupported"  // too old a server, or one that lacks something
-	FailureNotDurable  StoreFailure = "not_durable"  // the server may lose what it acknowledged, and that was refused
+	FailureUnsupported StoreFailure = "unsupported"  // the server is too old, or lacks something
+	FailureNotDurable  StoreFailure = "not_durable"  // the server may lose what it acknowledged, and the settings do not allow that
 )
 
-// StoreError is what a store returns instead of a result: nothing may be allowed
-// on account of it. The update that it answers was not made, unless it also wraps
-// [ErrUnknownOutcome].
+// StoreError is what a store returns instead of a result. It allows nothing. The
+// update was not made, unless the error also wraps [ErrUnknownOutcome].
 type StoreError struct {
 	Store   string       // the store's package, such as "pgstore"
 	Where   string       // its file, or the addresses of its servers; "": not known. Never a password
@@ -154,7 +151,7 @@ type StoreError struct {
 	Err     error        // what the database or the system said; may be nil
 }
 
-// Error says where what happened, and what to do.
+// Error says where it happened, what happened, and what to do.
 func (e *StoreError) Error() string {
 	s := e.Store + ": "
 	if e.Where != "" {
@@ -167,7 +164,7 @@ func (e *StoreError) Error() string {
 	return s
 }
 
-// Unwrap is what the database or the system said.
+// Unwrap returns what the database or the system said.
 func (e *StoreError) Unwrap() error { return e.Err }
 
 // FormatError says that a stored record cannot be read by this release. The

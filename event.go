@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// EventType names what happened. The names are OWASP's and CAEP's where they
+// EventType names what happened. The names are those of OWASP and CAEP, where these
 // have one.
 type EventType string
 
@@ -16,31 +16,32 @@ const (
 	EventSessionCreated      EventType = "session_created"
 	EventSessionRotated      EventType = "session_rotated"
 	EventSessionEnded        EventType = "session_ended"
-	EventSessionUsedAfterEnd EventType = "session_used_after_end" // at most one an hour and session
+	EventSessionUsedAfterEnd EventType = "session_used_after_end" // at most one an hour for each session
 	EventSignInRefused       EventType = "signin_refused"         // OWASP: excess_sessions_exceeded
-	EventSignInAsked         EventType = "signin_asked"           // refused with a ticket, to choose who goes
+	EventSignInAsked         EventType = "signin_asked"           // refused, with a ticket to choose which session ends
 	EventRealmEnded          EventType = "realm_ended"
 
-	EventLimitChanged     EventType = "limit_changed"     // of this account
+	EventLimitChanged     EventType = "limit_changed"     // the account's own limits
 	EventAccountBlocked   EventType = "account_blocked"   // its sessions ended in the same step
-	EventAccountUnblocked EventType = "account_unblocked" // by somebody; a block that runs out is no event
-	EventTakeoverNoticed  EventType = "takeover_noticed"  // devices throw each other out in turn
+	EventAccountUnblocked EventType = "account_unblocked" // by a call; a block that runs out is no event
+	EventTakeoverNoticed  EventType = "takeover_noticed"  // devices displace each other in turn
 
 	EventStreamStarted EventType = "stream_started"
 	EventStreamEnded   EventType = "stream_ended"
 
-	// What would have been, where limits are only observed.
+	// Under [Config.ObserveOnly]: what the limits would have done.
 	EventSessionWouldEnd      EventType = "session_would_end"
-	EventSignInWouldBeRefused EventType = "signin_would_be_refused" // or asked
+	EventSignInWouldBeRefused EventType = "signin_would_be_refused" // refused or asked
 )
 
-// Event is one line of a store's log: committed together with the roster that
-// it tells of, never without. It holds no secret, not even a hashed one.
+// Event is something that happened to an account or to the realm. It is committed to
+// the store's log in the same step as the roster that it is about. It holds no
+// secret, not even a hashed one.
 type Event struct {
 	Type     EventType `json:"type"`
 	Realm    string    `json:"realm"`
 	Account  string    `json:"account,omitzero"`
-	Session  SessionID `json:"session,omitzero"` // whom it is about
+	Session  SessionID `json:"session,omitzero"` // the session, or stream, that it is about
 	Parent   SessionID `json:"parent,omitzero"`  // of a stream: the session that plays it
 	At       time.Time `json:"at"`
 	Version  uint64    `json:"version"` // of the roster it was committed with
@@ -56,20 +57,21 @@ type Event struct {
 	Until  time.Time `json:"until,omitzero"`  // of a block; zero: until it is lifted
 }
 
-// Ending returns the ending that a [EventSessionEnded] or [EventStreamEnded] event tells of.
+// Ending returns the ending that an [EventSessionEnded] or [EventStreamEnded]
+// reports.
 func (e Event) Ending() Ending {
 	return Ending{Session: e.Session, Parent: e.Parent, Reason: e.Reason, At: e.At, By: e.By, Actor: e.Actor, Device: e.Device, ByDevice: e.ByDevice, SameDevice: e.SameDevice}
 }
 
-// tell completes an event with how a session ended, or would have.
+// tell completes an event with how a session ended, or would have ended.
 func (e *Event) tell(how Ending) {
 	e.Reason, e.By, e.Actor, e.ByDevice, e.SameDevice = how.Reason, how.By, how.Actor, how.ByDevice, how.SameDevice
 }
 
-// An event has two stored forms: JSON, by its tags, where people and SQL read it;
-// and the compact form, for a log of which every node reads all. That is the
-// fields that are not empty, each as a byte that stands for it, its length and
-// its value. Neither the tags nor these numbers ever change.
+// An event has two stored forms. JSON, by its tags, is for where people and SQL read
+// events. The compact form is for a log that every node reads whole: of each field
+// that is not empty a byte that stands for the field, the length of the value, and
+// the value. Neither the tags nor these numbers ever change.
 const (
 	eventAt      = 6
 	eventVersion = 7
@@ -78,7 +80,7 @@ const (
 	eventSame    = 19
 )
 
-// texts returns where the texts of e are, at the numbers that stand for them.
+// texts returns pointers to the texts of e, each at the number of its field.
 func (e *Event) texts() [eventSame + 1]*string {
 	return [...]*string{
 		1:  (*string)(&e.Type),
@@ -114,14 +116,14 @@ func (e *Event) AppendCompact(b []byte) []byte {
 			b = append(b, eventVersion, 8)
 			b = binary.BigEndian.AppendUint64(b, e.Version)
 		case n == eventLimits && e.Limits != nil:
-			text, _ := json.Marshal(e.Limits) // numbers and names: it cannot fail
+			text, _ := json.Marshal(e.Limits) // cannot fail: it has numbers and names only
 			b = append(b, eventLimits)
 			b = binary.AppendUvarint(b, uint64(len(text)))
 			b = append(b, text...)
 		case n == eventUntil:
 			b = appendTime(b, eventUntil, e.Until)
 		case n == eventSame && e.SameDevice:
-			b = append(b, eventSame, 0) // that it is there says it
+			b = append(b, eventSame, 0) // the field is true by being there
 		}
 	}
 	return b
@@ -136,12 +138,12 @@ func appendTime(b []byte, n byte, t time.Time) []byte {
 	return binary.BigEndian.AppendUint32(b, uint32(t.Nanosecond()))
 }
 
-// errCompact is for a text that is no compact form of an event.
+// errCompact is returned for a text that is no compact form of an event.
 var errCompact = errors.New("oneseat: not the compact form of an event")
 
-// ParseCompact reads what AppendCompact wrote into e, which is the zero Event
-// before. A field that this release does not know is skipped. The texts of e are
-// parts of b. For stores.
+// ParseCompact fills e, which has to be the zero Event, from what AppendCompact
+// wrote. It skips fields that this release does not know, and returns an error for
+// any other text. The texts of e are parts of b. For stores.
 func (e *Event) ParseCompact(b string) error {
 	texts := e.texts()
 	for len(b) > 0 {

@@ -12,12 +12,12 @@ import (
 	"slices"
 )
 
-// TokenPrefix begins every token, so that secret scanners can know one.
+// TokenPrefix begins every token, so that secret scanners recognise one.
 const TokenPrefix = "oneseat_"
 
 const (
 	secretBytes  = 32
-	payloadBytes = len(Key{}) + secretBytes // what the checksum is of
+	payloadBytes = len(Key{}) + secretBytes // what the checksum covers
 	tokenBytes   = payloadBytes + crc32.Size
 )
 
@@ -26,10 +26,9 @@ var (
 	encodedLength = tokenEncoding.EncodedLen(tokenBytes)
 )
 
-// Token is the secret that a browser holds: [TokenPrefix], then in base64url
-// the account's key, 32 random bytes and a CRC-32. The key finds the roster in
-// one read; the checksum is for secret scanners and typing errors and proves
-// nothing.
+// Token is the secret that a browser holds: [TokenPrefix], and then in base64url the
+// account's key, 32 random bytes and a CRC-32. The key finds the roster in one read.
+// The CRC-32 is for secret scanners and typing errors, and proves nothing.
 //
 // Printing, logging or marshalling a Token shows only that there is one.
 // string(token) is the secret itself, for the cookie.
@@ -46,17 +45,17 @@ func (t Token) GoString() string { return redacted }
 // LogValue hides the secret from slog.
 func (t Token) LogValue() slog.Value { return slog.StringValue(redacted) }
 
-// MarshalText hides the secret from encoders such as JSON; send string(token)
-// where it has to be sent.
+// MarshalText hides the secret from encoders such as JSON. To send the secret,
+// encode string(token).
 func (t Token) MarshalText() ([]byte, error) { return []byte(redacted), nil }
 
 // TicketPrefix begins every ticket.
 const TicketPrefix = "oneseat_ticket_"
 
-// Ticket lets a newcomer whose account was full choose who goes: see
-// [Registry.Redeem]. It stands for the password that was verified, so it is as
-// precious, but it holds no seat, works once, for five minutes, and only on the
-// device that got it, if that has an id (see [SignInRequest]).
+// Ticket lets a newcomer to a full account choose which session ends: see
+// [Registry.Redeem]. It stands for the password that was verified, so keep it as
+// secret as that. It reserves no seat. It works once, for five minutes, and only on
+// the device that got it, if that device has an id (see [SignInRequest]).
 //
 // Printing, logging or marshalling a Ticket shows only that there is one.
 // string(ticket) is the secret itself.
@@ -76,8 +75,8 @@ func (t Ticket) LogValue() slog.Value { return slog.StringValue(redactedTicket) 
 // MarshalText hides the secret from encoders such as JSON.
 func (t Ticket) MarshalText() ([]byte, error) { return []byte(redactedTicket), nil }
 
-// digest is the SHA-256 of a token, or of a device id: all that a store ever
-// sees of either. The zero digest equals none.
+// digest is the SHA-256 of a token, or of a device id. A store sees nothing else of
+// either. The zero digest means that there is none.
 type digest [sha256.Size]byte
 
 // Equal compares in constant time. A zero digest equals nothing.
@@ -100,7 +99,7 @@ func (d *digest) UnmarshalText(b []byte) error {
 	return err
 }
 
-// newSecret makes a token, or a ticket, for the roster k and its digest.
+// newSecret returns a new token, or ticket, for the roster k, and its digest.
 // crypto/rand does not fail: it ends the process instead (TOK-01).
 func newSecret(prefix string, k Key) (string, digest) {
 	var b [tokenBytes]byte
@@ -123,9 +122,9 @@ func newTicket(k Key) (Ticket, digest) {
 // decodeToken is decodeSecret of a token.
 func decodeToken(s string) (Key, digest, bool) { return decodeSecret(TokenPrefix, s) }
 
-// decodeSecret reads what a browser presented, of which it accepts one spelling
-// only. It does not look at the checksum, which is part of what is hashed, and
-// does not allocate.
+// decodeSecret returns the key and the digest of what a browser presented. It
+// accepts one spelling only. It leaves out the checksum, which is part of what is
+// hashed, and does not allocate.
 func decodeSecret(prefix, s string) (Key, digest, bool) {
 	if len(s) != len(prefix)+encodedLength || s[:len(prefix)] != prefix {
 		return Key{}, digest{}, false
@@ -137,14 +136,15 @@ func decodeSecret(prefix, s string) (Key, digest, bool) {
 	return Key(b[:len(Key{})]), digestOf(b[:tokenBytes]), true
 }
 
-// parseToken is decodeToken for whatever is about to ask the store: a token
-// whose checksum is wrong was mistyped or cut, and is not worth a read.
+// parseToken is decodeToken for callers that are about to ask the store. It rejects
+// a wrong checksum too: that token was mistyped or cut, and is not worth a read.
 func parseToken(s string) (Key, digest, bool) {
 	key, digest, ok := decodeToken(s)
 	return key, digest, ok && intact(s)
 }
 
-// intact checks the checksum of a token, or ticket, that can be decoded.
+// intact reports whether the checksum of a token, or ticket, that can be decoded is
+// right.
 func intact(s string) bool {
 	b, err := tokenEncoding.DecodeString(s[len(s)-encodedLength:])
 	return err == nil && binary.BigEndian.Uint32(b[payloadBytes:]) == crc32.ChecksumIEEE(b[:payloadBytes])
@@ -152,9 +152,9 @@ func intact(s string) bool {
 
 func digestOf(b []byte) digest { return sha256.Sum256(b) }
 
-// deviceDigest is what an account's roster keeps of a device id. One device has
-// another digest in every account, so a copied database does not tell whose accounts
-// it uses. An empty id has none.
+// deviceDigest returns what an account's roster keeps of a device id; an empty id
+// gives the zero digest. One device has another digest in every account, so a copied
+// database does not show which accounts share a device.
 func deviceDigest(account Key, id string) digest {
 	if id == "" {
 		return digest{}
