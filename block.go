@@ -5,11 +5,11 @@ import (
 	"time"
 )
 
-// block keeps an account out, as its roster remembers it.
+// block is what a roster remembers of a block: the account is kept out.
 type block struct {
 	since time.Time // by the store's clock
 	until time.Time // zero: until it is lifted
-	actor string    // who blocked the account
+	actor string    // the person who blocked the account
 
 	extra map[string]json.RawMessage // fields of a newer release
 }
@@ -20,8 +20,8 @@ func (d *draft) expireBlock() {
 	}
 }
 
-// block ends what an account has, sessions and tickets, and lets nothing more
-// begin. A block that says the same is left as it is.
+// block ends the account's sessions, streams and tickets, and keeps the account out.
+// It does nothing if the same block is in force.
 func (d *draft) block(until time.Time, actor string) Change {
 	if old := d.blocked; old != nil && old.until.Equal(until) && old.actor == actor {
 		return d.changed()
@@ -30,7 +30,7 @@ func (d *draft) block(until time.Time, actor string) Change {
 	for len(d.seats) > 0 {
 		d.end(d.seats[0].ID, Ending{Reason: ReasonAccountBlocked, Actor: actor})
 	}
-	d.expireBlock() // a time that is past: the sessions have ended, and that is all
+	d.expireBlock() // a time that is past has ended the sessions, and does nothing else
 	e := d.note(EventAccountBlocked)
 	e.Actor, e.Until = actor, until
 	return d.commit()

@@ -13,9 +13,9 @@ import (
 )
 
 // The stored form of a roster is JSON, so that a person with a database shell
-// can read it. Times are microseconds since 1970. A release reads its own
-// format and the next one and keeps the fields that it does not know, so that
-// nodes can be upgraded one by one; it writes the format that it found.
+// can read it. Times are microseconds since 1970. A release reads its own format and
+// the next one, and keeps the fields that it does not know. It writes the format that
+// it found. So nodes can be upgraded one by one.
 const rosterFormat = 1
 
 type rosterJSON struct {
@@ -183,9 +183,9 @@ type pieces struct {
 	Block   json.RawMessage   `json:"block,omitempty"`
 }
 
-// marshal encodes all levels in one go: a MarshalJSON of each level would have
-// its output read again by the level above. Only a record with unknown fields
-// is put together piece by piece.
+// marshal encodes all levels at once. A MarshalJSON of each level would have its
+// output read again by the level above. Only a record with unknown fields is put
+// together piece by piece.
 func (j *rosterJSON) marshal() ([]byte, error) {
 	unknown := len(j.extra) > 0 || j.Block != nil && len(j.Block.extra) > 0 ||
 		slices.ContainsFunc(j.Seats, func(s seatJSON) bool { return len(s.extra) > 0 }) ||
@@ -221,8 +221,8 @@ func (j *rosterJSON) marshal() ([]byte, error) {
 	return merge(all, b)
 }
 
-// unmarshal decodes all levels in one go, and a second time, piece by piece,
-// only if there are unknown fields.
+// unmarshal decodes all levels at once. Only if there are unknown fields it decodes
+// a second time, piece by piece.
 func (j *rosterJSON) unmarshal(b []byte) (err error) {
 	dec := json.NewDecoder(bytes.NewReader(b))
 	dec.DisallowUnknownFields()
@@ -296,8 +296,8 @@ func merge(extra map[string]json.RawMessage, b []byte) ([]byte, error) {
 	return json.Marshal(all)
 }
 
-// unmarshalExtra decodes b into known and returns the fields that known does
-// not have. The second reading happens only when there are such fields.
+// unmarshalExtra decodes b into known and returns the fields that known does not
+// have. It reads b a second time only if there are such fields.
 func unmarshalExtra(b []byte, known any) (map[string]json.RawMessage, error) {
 	dec := json.NewDecoder(bytes.NewReader(b))
 	dec.DisallowUnknownFields()
@@ -310,8 +310,9 @@ func unmarshalExtra(b []byte, known any) (map[string]json.RawMessage, error) {
 	return unknownTo(reflect.TypeOf(known).Elem(), b)
 }
 
-// unknownTo returns the fields of an object that a struct type does not have; of
-// a field that is a plain struct itself, what that does not have.
+// unknownTo returns the fields of an object that a struct type does not have. Of a
+// field that is a plain struct itself, it returns the part which that struct does
+// not have.
 func unknownTo(t reflect.Type, b []byte) (map[string]json.RawMessage, error) {
 	var all map[string]json.RawMessage
 	if err := json.Unmarshal(b, &all); err != nil {

@@ -2,20 +2,21 @@ package oneseat
 
 import "slices"
 
-// endRequest is an operation that ends sessions from outside. It outlives its
-// tries, so that what an earlier try ended is counted although its reply was lost.
+// endRequest is an operation that ends sessions from outside. It is one value for
+// all tries, so that sessions which an earlier try ended are counted although its
+// reply was lost.
 type endRequest struct {
 	how    EndOptions
 	ids    []SessionID // the sessions, or streams, to end
-	others bool        // or all sessions but keep; tickets that newcomers were given are good no more
+	others bool        // instead of ids: all sessions but keep, and all tickets
 	keep   SessionID
 
-	try   int         // the last one
+	try   int         // the number of the last try
 	tried []SessionID // what earlier tries would have ended
-	ended []SessionID // what the last one ends, and what earlier ones turn out to have ended
+	ended []SessionID // what the last try ends, and what earlier ones turn out to have ended
 }
 
-// selects says whether a seat is to be ended.
+// selects reports whether a seat is to be ended.
 func (e *endRequest) selects(s *seat) bool {
 	if e.others {
 		return s.parent == "" && s.ID != e.keep
@@ -23,7 +24,7 @@ func (e *endRequest) selects(s *seat) bool {
 	return slices.Contains(e.ids, s.ID)
 }
 
-// authority is the session that the request rests on; "": it rests on none.
+// authority returns the session that the request rests on; "": it rests on none.
 func (e *endRequest) authority() SessionID {
 	if e.others {
 		return e.keep
@@ -31,9 +32,9 @@ func (e *endRequest) authority() SessionID {
 	return e.how.As
 }
 
-// endWhere ends the sessions that e selects, if the session that it rests on is
-// live in this very version: what has ended ends nobody. An earlier try of the
-// same request, which was committed, counts as done.
+// endWhere ends the sessions that e selects, if the session that e rests on is live
+// in this very version: a session that has ended ends no other. Otherwise it ends
+// nothing and returns why, unless an earlier try of the same request was committed.
 func (d *draft) endWhere(e *endRequest) (Change, error) {
 	if d.given.try > e.try {
 		e.tried, e.try = append(e.tried, e.ended...), d.given.try
@@ -61,7 +62,7 @@ func (d *draft) endWhere(e *endRequest) (Change, error) {
 		d.tickets = nil
 	}
 	for _, s := range d.seats {
-		if e.selects(&s) && d.seat(s.ID) >= 0 { // else it ended with its parent
+		if e.selects(&s) && d.seat(s.ID) >= 0 { // else the seat ended with its parent
 			d.end(s.ID, how)
 			e.ended = append(e.ended, s.ID)
 		}

@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// claim is what somebody presents: the secret of a session, or, if there is no
+// claim is what a caller presents: the secret of a session, or, if there is no
 // secret, the id that the application vouches for.
 type claim struct {
 	key    Key
@@ -15,7 +15,7 @@ type claim struct {
 	parent SessionID // of a stream: its session, whose ending is the stream's too
 }
 
-// match is what a view knows of the claim.
+// match returns what a view knows about the claim.
 func (v View) match(c claim, now time.Time) match {
 	if v.Roster == nil {
 		return match{}
@@ -34,7 +34,7 @@ func (v View) match(c claim, now time.Time) match {
 			return match{ending: &e}
 		}
 	}
-	return match{} // another session's stream; and no stream signs anybody in
+	return match{} // a stream of another session, or a stream where a session is claimed
 }
 
 type verdict int
@@ -46,16 +46,16 @@ const (
 	verdictExpired                // timed out, to be recorded before it is answered
 )
 
-// judgement is what becomes of a claim.
+// judgement is the answer to a claim.
 type judgement struct {
 	verdict verdict
 	seat    *seat
-	ending  *Ending // of one that has ended; shared, never modified
+	ending  *Ending // how the session ended; shared, never modified
 	rotated bool    // live, by the token before the last rotation, within its grace
-	report  bool    // somebody uses what has ended, or was rotated away
+	report  bool    // the secret is of a session that has ended, or was rotated away: report its use
 }
 
-// judge says what a claim is worth at a time, under an epoch of the realm.
+// judge answers a claim at a time, under an epoch of the realm.
 func (v View) judge(c claim, now time.Time, epoch uint64, rule rule) judgement {
 	m := v.match(c, now)
 	switch {
@@ -71,7 +71,7 @@ func (v View) judge(c claim, now time.Time, epoch uint64, rule rule) judgement {
 	return j
 }
 
-// judge says whether a seat is live at a time, under an epoch of the realm.
+// judge answers whether a seat is live at a time, under an epoch of the realm.
 func (s *seat) judge(now time.Time, epoch uint64, rule rule) judgement {
 	switch {
 	case s.epoch > epoch:
@@ -86,15 +86,15 @@ func (s *seat) judge(now time.Time, epoch uint64, rule rule) judgement {
 	return judgement{verdict: verdictLive, seat: s}
 }
 
-// session is the live session that a judgement found.
+// session returns the live session that a judgement found.
 func (j judgement) session() *Session { return &j.seat.Session }
 
-// term is how long a live seat is certain to go on, if nothing is committed: what
-// somebody who watches it has to know.
+// term says how long a live seat is certain to go on if nothing is committed. A
+// watch needs to know that.
 type term struct {
 	parent   SessionID // of a stream
-	epoch    uint64    // it ends with a later one
-	deadline time.Time // when it times out, by the store's clock; zero: never
+	epoch    uint64    // the seat ends with a later one
+	deadline time.Time // when the seat times out, by the store's clock; zero: never
 }
 
 func (j judgement) term(rule rule) term {
@@ -105,8 +105,9 @@ func (j judgement) term(rule rule) term {
 	return t
 }
 
-// watched is the claim under which what the claim c has just begun is watched: by
-// the session's id, or, for a token that is about to lose its grace, by that.
+// watched returns the claim by which the session that c has found is watched. It is
+// the session's id. For a token within its grace it has the token too: that watch
+// ends with the grace.
 func (j judgement) watched(c claim) claim {
 	if j.rotated {
 		return claim{key: c.key, id: j.seat.ID, secret: c.secret}
@@ -114,7 +115,8 @@ func (j judgement) watched(c claim) claim {
 	return claim{key: c.key, id: j.seat.ID}
 }
 
-// trace says whether a claim is seated, and, if that is remembered, how it ended.
+// trace reports whether a claim is seated, and returns how it ended if that is
+// remembered.
 func (v View) trace(c claim) (seated bool, how *Ending) {
 	m := v.match(c, v.Now)
 	if m.ending != nil {
@@ -123,23 +125,24 @@ func (v View) trace(c claim) (seated bool, how *Ending) {
 	return m.seat != nil, how
 }
 
-// session is the session that sits on a seat. It is shared with the roster, which
-// is never modified.
+// session returns the session that sits on a seat. It is shared with the roster,
+// which is never modified.
 func (s *seat) session() *Session { return &s.Session }
 
-// shared says that there are several sessions.
+// shared reports whether there are several sessions.
 func (v *View) shared() bool { return v.Roster.shared() }
 
-// holder is the session whose secret this is; there has to be one.
+// holder returns the session that has this secret; there has to be one.
 func (v View) holder(secret digest) *Session {
 	return v.match(claim{secret: secret}, v.Now).seat.session()
 }
 
-// admitted returns the seat that a newcomer was given: an *[EndedError] if it has
-// ended since.
+// admitted returns the seat that a newcomer was given, or an *[EndedError] if that
+// has ended since.
 func (v View) admitted(is Decision) (*seat, error) { return v.seated(is.seated) }
 
-// seated returns a seat by its id: an *[EndedError] if it has ended.
+// seated returns a seat by its id, an *[EndedError] if it has ended, and
+// [ErrNoSession] if it is not known.
 func (v View) seated(id SessionID) (*seat, error) {
 	switch m := v.matchID(id); {
 	case m.seat != nil:
@@ -150,7 +153,7 @@ func (v View) seated(id SessionID) (*seat, error) {
 	return nil, ErrNoSession
 }
 
-// live are the live sessions and streams of a view, the newest first.
+// live returns the live sessions and streams of a view, the newest first.
 func (v View) live(epoch uint64, rule rule) (sessions []Session, streams []Stream) {
 	if v.Roster == nil {
 		return nil, nil
@@ -167,7 +170,7 @@ func (v View) live(epoch uint64, rule rule) (sessions []Session, streams []Strea
 	return sessions, streams
 }
 
-// account is what a view says of an account, for people.
+// account returns what a view says about an account, for people.
 func (v View) account(p premises, rule rule) Account {
 	d := v.draft(p, rule)
 	a := Account{Name: d.Account, Limits: d.limits, Takeover: d.takeoverAt}

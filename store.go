@@ -6,74 +6,76 @@ import (
 	"time"
 )
 
-// Store keeps rosters and the log of what happened to them. An implementation
-// holds no rule: it replaces one roster atomically, as a pure function tells it
-// to. Every method is safe for concurrent use. Whether a store does all that is
-// written here is what storetest.Run finds out.
+// Store keeps rosters and the log of what happened to them. An implementation holds
+// no rule: it replaces one roster atomically, as a pure function tells it to. Every
+// method is safe for concurrent use. storetest.Run finds out whether a store does
+// all that is written here.
 //
 // An error other than the context's means that the store gave no answer. A
 // *[StoreError] says why. After a store was closed the error is [ErrStoreClosed].
 type Store interface {
-	// Load reads rosters from where they are written (never from a replica that
-	// lags). The views come in the order of the keys, one each; an absent roster
-	// is a View without a Roster.
+	// Load reads rosters from where they are written, never from a replica that
+	// lags. It returns one View for each key, in the order of the keys. An absent
+	// roster is a View without a Roster.
 	Load(ctx context.Context, keys ...Key) ([]View, error)
 
-	// Update replaces one roster, atomically with respect to every other Update
-	// of that key on any node, and commits its events to the log in the same
-	// step. It returns what is stored when it has finished.
+	// Update replaces one roster, atomically with respect to every other Update of
+	// that key on any node, and commits its events to the log in the same step. It
+	// returns the View that is stored then.
 	//
-	// change is pure. It may run several times, before several views; what its
-	// last run returned is what was committed. An error from change, or a panic,
-	// which becomes a *[PanicError], is returned as it is and nothing is written.
-	// Nothing is written either when ctx ends before the commit has begun.
+	// change is pure. It may run several times, with several views; what its last
+	// run returned is committed. If change returns an error, Update returns that
+	// error as it is. If change panics, Update returns a *[PanicError]. In both
+	// cases nothing is written. Nothing is written either when ctx ends before the
+	// commit has begun.
 	//
-	// View.Now is read after whatever lock guards the roster was taken, or, where
-	// there is none, together with the roster that the commit is conditional on.
-	// A commit that would come more than [MaxUpdateAge] after its Now is not made;
-	// change runs again.
+	// View.Now is read after the lock that guards the roster was taken. Where there
+	// is no lock, it is read together with the roster that the commit is conditional
+	// on. A commit that would come more than [MaxUpdateAge] after its Now is not
+	// made; change runs again.
 	//
 	// If the reply to a commit was lost, the error wraps [ErrUnknownOutcome].
 	Update(ctx context.Context, key Key, change func(View) (Change, error)) (View, error)
 
-	// Partitions is the number of partitions of the log, for ever the same. A
+	// Partitions returns the number of partitions of the log, which never changes. A
 	// roster's events are in the partition that [Key.Partition] names.
 	Partitions() int
 
-	// Changes returns what was committed to a partition after the cursor: per
-	// key in the order of commits, every entry at least once. The empty cursor
-	// means the end of the log: nothing is returned but a cursor from which to
-	// go on.
+	// Changes returns what was committed to a partition after the cursor: every
+	// entry at least once, and those of one key in the order of commits. The empty
+	// cursor means the end of the log: Changes then returns nothing but a cursor
+	// from which to go on.
 	//
 	// A call that returns Tail.End has returned everything whose Update had
 	// returned, on any node, before the call began.
 	Changes(ctx context.Context, partition int, after Cursor) (Tail, error)
 
-	// Wake calls wake whenever a partition may have something new, from any
-	// node, until ctx ends; then it returns ctx's error. It is a hint: calls may
-	// be missed, merged, or come for nothing. Any other error means that the
-	// push is broken for now; call Wake again later.
+	// Wake calls wake whenever a partition may have something new, from any node. It
+	// returns ctx's error when ctx ends. A call of wake is a hint: calls may be
+	// missed, merged, or come for nothing. Any other error means that the push is
+	// broken for now; call Wake again later.
 	Wake(ctx context.Context, wake func(partition int)) error
 
-	// Due returns keys of rosters of the realm whose Due is not after the
-	// store's time, those waiting longest first, at most limit.
+	// Due returns the keys of at most limit rosters of the realm whose Due is not
+	// after the store's time, those waiting longest first.
 	Due(ctx context.Context, realm string, limit int) ([]Key, error)
 }
 
-// History lists rosters and events for people. No rule depends on it.
+// History lists rosters and events for people. A [Store] may implement it. No rule
+// depends on it.
 type History interface {
-	// Rosters returns rosters of a realm in the order of their accounts: those
-	// after the account After whose account begins with Prefix, at most Limit.
-	// The realm's control record is not among them.
+	// Rosters returns at most Limit rosters of a realm, in the order of their
+	// accounts: those whose account begins with Prefix and comes after the account
+	// After. The realm's control record is not among them.
 	Rosters(ctx context.Context, q RosterQuery) ([]View, error)
 
 	// Events returns committed events of a realm, the newest first, at most
 	// Limit.
 	Events(ctx context.Context, q EventQuery) ([]Record, error)
 
-	// Count returns the sum of what [Roster.Count] said of every roster of a
-	// realm, as far as it was said of this epoch. Its cost does not grow with the
-	// number of rosters. The sum is exact: it is committed with the rosters, see
+	// Count returns the sum of [Roster.Count] over the rosters of a realm, as far as
+	// these were counted under this epoch. Its cost does not grow with the number of
+	// rosters. The sum is exact: it is committed with the rosters, see
 	// [View.CountChanges].
 	Count(ctx context.Context, realm string, epoch uint64) (Count, error)
 }
@@ -85,7 +87,7 @@ type Count struct {
 	Streams  int `json:"streams"`
 }
 
-// Plus returns the sum of both.
+// Plus returns the sum of c and d.
 func (c Count) Plus(d Count) Count {
 	return Count{c.Accounts + d.Accounts, c.Sessions + d.Sessions, c.Streams + d.Streams}
 }
@@ -109,7 +111,7 @@ type EventQuery struct {
 	Realm   string // required
 	Account string
 	Session SessionID
-	Before  uint64 // Record.Seq of the last one seen
+	Before  uint64 // the Seq of the last record seen
 	Limit   int    // 0 means 100; at most 1000
 }
 
@@ -119,8 +121,8 @@ type Record struct {
 	Event
 }
 
-// MaxUpdateAge bounds the time between an update's View.Now and its commit, so
-// that a process which was paused in between decides again.
+// MaxUpdateAge bounds the time between an update's View.Now and its commit. A
+// process that was paused in between decides again.
 const MaxUpdateAge = 2 * time.Second
 
 // View is a roster as a store holds it.
@@ -131,16 +133,16 @@ type View struct {
 	Now     time.Time // the store's time, whole microseconds, UTC, see At
 }
 
-// At returns a View whose Now is the store's clock, but never earlier than the
-// roster's own last commit: a clock that was set back does not undo time.
+// At returns v with Now set to the store's clock, or to the roster's own last commit
+// if that is later: a clock that was set back does not undo time.
 func (v View) At(clock time.Time) View {
 	v.Now = latest(clock, time.UnixMicro(int64(v.Version))).UTC().Truncate(time.Microsecond)
 	return v
 }
 
-// Next is the version that an update of v commits: max(previous + 1, the
-// store's time in microseconds). It never restarts, not even for a roster that
-// was erased and came back, because an absent view carries a floor.
+// Next returns the version that an update of v commits: max(previous + 1, the
+// store's time in microseconds). Versions of a key never restart, not even when its
+// roster was erased and came back, because an absent view carries a floor.
 func (v View) Next() uint64 {
 	return max(v.Version+1, uint64(v.Now.UnixMicro()))
 }
@@ -153,15 +155,15 @@ type Change struct {
 }
 
 // Cursor is a place in a partition's log: the log's random incarnation and a
-// position, in the store's own spelling.
+// position, as the store writes them.
 type Cursor string
 
 // Tail is what [Store.Changes] returns.
 type Tail struct {
 	Entries []Entry
 	Cursor  Cursor // where to go on
-	End     bool   // everything up to the end has been returned
-	Gap     bool   // something may be missing before Entries: trimmed, or another incarnation, or a cursor beyond the end; Cursor is good
+	End     bool   // everything up to the end of the log has been returned
+	Gap     bool   // entries may be missing before these: the log was trimmed, is another incarnation, or ends before the cursor; Cursor is good
 }
 
 // Entry is one committed update in the log.
@@ -181,7 +183,7 @@ func RunChange(change func(View) (Change, error), v View) (c Change, err error) 
 	return change(v)
 }
 
-// latest is the later of two times.
+// latest returns the later of two times.
 func latest(a, b time.Time) time.Time {
 	if a.After(b) {
 		return a
@@ -189,8 +191,8 @@ func latest(a, b time.Time) time.Time {
 	return b
 }
 
-// PageLimit is the number of rows that a History query with this Limit returns
-// at most. For stores.
+// PageLimit returns how many rows a [History] query with this Limit returns at most.
+// For stores.
 func PageLimit(limit int) int {
 	if limit <= 0 {
 		return 100

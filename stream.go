@@ -5,14 +5,15 @@ import (
 	"time"
 )
 
-// playing finds the stream that a session's player has; -1: it has none.
+// playing returns the index of the stream that a session's player has, or -1.
 func (ro *Roster) playing(parent SessionID, player digest) int {
 	return slices.IndexFunc(ro.seats, func(s seat) bool {
 		return parent != "" && s.parent == parent && s.deviceID.Equal(player)
 	})
 }
 
-// streaming returns nil if a session has such a stream, and else why it has not.
+// streaming returns nil if the session parent has this stream, an *[EndedError] if
+// the stream or the session has ended, and else [ErrNoSession].
 func (ro *Roster) streaming(parent, stream SessionID) error {
 	switch m := ro.matchID(stream); {
 	case parent == "":
@@ -27,8 +28,8 @@ func (ro *Roster) streaming(parent, stream SessionID) error {
 	return ErrNoSession
 }
 
-// heartbeat moves a stream's last-seen forward, if that is worth a write: a tenth
-// of its life is.
+// heartbeat moves a stream's last-seen forward, at most once in a tenth of its life,
+// because each time is a write.
 func (d *draft) heartbeat(parent, stream SessionID) (Change, error) {
 	err := d.streaming(parent, stream)
 	if err == nil && d.matchID(stream).seat.epoch > d.given.epoch { // the realm's record was lost: checks do not know the stream either
@@ -40,8 +41,9 @@ func (d *draft) heartbeat(parent, stream SessionID) (Change, error) {
 	return d.changed(), err
 }
 
-// beat moves a live stream's last heartbeat forward, if that is so long ago, and says
-// whether it did. Its session has been used by that, but does not idle the less.
+// beat moves a live stream's last heartbeat forward if that is at least every ago,
+// and reports whether it did. The stream's session is used by that, for the order of
+// use. It still idles.
 func (d *draft) beat(stream SessionID, every time.Duration) bool {
 	i := d.seat(stream)
 	if i < 0 || d.now().Before(d.seats[i].LastSeen.Add(every)) {
@@ -52,7 +54,7 @@ func (d *draft) beat(stream SessionID, every time.Duration) bool {
 	return true
 }
 
-// stopStream ends a session's stream, if it has that.
+// stopStream ends a stream if it is live and the session's.
 func (d *draft) stopStream(parent, stream SessionID) Change {
 	if d.streaming(parent, stream) == nil {
 		d.end(stream, Ending{Reason: ReasonSignedOut, By: parent})

@@ -6,17 +6,17 @@ import (
 	"time"
 )
 
-// A takeover is devices that throw each other out in turn: within
-// takeoverWindow, takeoverReturns times a device displaced another after it had
-// been displaced itself, and at least two devices did.
+// In a takeover, devices displace each other in turn. Within takeoverWindow, a device
+// that had been displaced displaced another, takeoverReturns times in all, and at
+// least two devices did that.
 const (
 	takeoverWindow  = 10 * time.Minute
 	takeoverReturns = 3
 )
 
-// deviceTag tells devices of one account apart: the beginning of the hash of the
-// device's random id, or of what is known of the device. It is too short to be
-// used for anything else. The zero tag is no device's.
+// deviceTag tells devices of one account apart. It is the beginning of the hash of
+// the device's random id, or of what is known about the device: too short to be used
+// for anything else. The zero tag is no device's.
 type deviceTag [3]byte
 
 // MarshalText returns the tag in hexadecimal.
@@ -31,11 +31,11 @@ func (t *deviceTag) UnmarshalText(b []byte) error {
 	return err
 }
 
-// tag is that of the seat's device id; zero if it has none.
+// tag returns the tag of the seat's device id; zero if the device has none.
 func (s *seat) tag() deviceTag { return deviceTag(s.deviceID[:len(deviceTag{})]) }
 
-// tag is t, or, for a device without an id, is made of what is known of it. Its
-// network is not: one phone changes that between Wi-Fi and mobile (W19).
+// tag returns t, or, if t is zero, a tag made of what is known about the device, but
+// not of its network: a phone changes that between Wi-Fi and mobile (W19).
 func (d Device) tag(t deviceTag) deviceTag {
 	if t != (deviceTag{}) {
 		return t
@@ -44,12 +44,12 @@ func (d Device) tag(t deviceTag) deviceTag {
 	return deviceTag(sum[:len(t)])
 }
 
-// takeover says whether devices throw each other out in turn, as far as the
-// remembered endings tell. It is none when the same device comes back, a session
-// is renewed, or a stream takes the place of another.
+// takeover reports whether the remembered endings show a takeover. A device that
+// displaces itself, a session that is renewed, and a stream that takes the place of
+// another do not count.
 func (d *draft) takeover() bool {
 	out := make(map[deviceTag]bool)      // devices that were displaced and are not back
-	returned := make(map[deviceTag]bool) // those that came back by displacing another
+	returned := make(map[deviceTag]bool) // devices that came back by displacing another
 	returns := 0                         // how often one did
 	for i := range d.endings {
 		e := &d.endings[i]
@@ -76,7 +76,7 @@ func (d *draft) takeover() bool {
 	return returns >= takeoverReturns && len(returned) >= 2
 }
 
-// noticeTakeover records a takeover, once for as long as it lasts.
+// noticeTakeover records a takeover, at most once in takeoverWindow.
 func (d *draft) noticeTakeover() {
 	if !d.now().Before(d.takeoverAt.Add(takeoverWindow)) && d.takeover() {
 		d.takeoverAt = d.now()

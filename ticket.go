@@ -12,28 +12,29 @@ const (
 	maxTickets = 8
 )
 
-// pending is a newcomer that was asked, as its roster remembers it.
+// pending is a newcomer that got a ticket, as its roster remembers it.
 type pending struct {
 	secret   digest    // of the ticket
 	deviceID digest    // of the browser that got it
-	epoch    uint64    // of the realm, when it was given
+	epoch    uint64    // of the realm, when the ticket was given
 	expires  time.Time // by the store's clock
 
 	extra map[string]json.RawMessage // fields of a newer release
 }
 
-// ticket finds a pending newcomer by its ticket; -1: there is none.
+// ticket returns the index of the pending newcomer with this ticket, or -1.
 func (ro *Roster) ticket(d digest) int {
 	return slices.IndexFunc(ro.tickets, func(p pending) bool { return p.secret.Equal(d) })
 }
 
-// holdsTicket says whether a ticket is pending in a view.
+// holdsTicket reports whether the view has a pending newcomer with this ticket.
 func (v View) holdsTicket(d digest) bool { return v.Roster != nil && v.Roster.ticket(d) >= 0 }
 
-// issueTicket gives a newcomer its ticket, and says whether it has one: one that was
-// given it already keeps that. Where an account has too many, the oldest of the same
-// browser goes, else the oldest of a device that the account does not know. So nobody
-// who only tries again and again pushes the owner's ticket out.
+// issueTicket gives a newcomer its ticket, and reports whether the newcomer has one.
+// A newcomer that got its ticket in an earlier try keeps that. If the account has
+// too many, the oldest of the same browser is dropped, else the oldest of a device
+// that the account does not know. So a visitor who tries again and again does not
+// push the owner's out.
 func (d *draft) issueTicket(c newcomer) bool {
 	if c.ticket.IsZero() || d.ticket(c.ticket) >= 0 {
 		return true
@@ -53,7 +54,7 @@ func (d *draft) issueTicket(c newcomer) bool {
 	return true
 }
 
-// knows says that a device has, or had lately, a session of the account.
+// knows reports whether a device has, or had lately, a session of the account.
 func (d *draft) knows(device digest) bool {
 	s := seat{deviceID: device}
 	return slices.ContainsFunc(d.seats, func(s seat) bool { return s.parent == "" && s.deviceID.Equal(device) }) ||
@@ -62,7 +63,7 @@ func (d *draft) knows(device digest) bool {
 
 func errTicketUsed() error { return &TicketError{"it was used, or has expired"} }
 
-// redeemable returns what is wrong with the ticket that a newcomer brings.
+// redeemable returns why a newcomer's ticket is not accepted, or nil.
 func (d *draft) redeemable(c newcomer) error {
 	i := d.ticket(c.ticketUsed)
 	switch {
@@ -74,7 +75,7 @@ func (d *draft) redeemable(c newcomer) error {
 	return nil
 }
 
-// spendTicket takes a ticket away.
+// spendTicket drops a ticket that has been used.
 func (d *draft) spendTicket(secret digest) {
 	d.tickets = slices.DeleteFunc(slices.Clone(d.tickets), func(p pending) bool { return p.secret.Equal(secret) })
 }

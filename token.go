@@ -123,8 +123,8 @@ func newTicket(k Key) (Ticket, digest) {
 func decodeToken(s string) (Key, digest, bool) { return decodeSecret(TokenPrefix, s) }
 
 // decodeSecret returns the key and the digest of what a browser presented. It
-// accepts one spelling only. It leaves out the checksum, which is part of what is
-// hashed, and does not allocate.
+// accepts one spelling only. It does not verify the checksum, which is part of what
+// is hashed, and does not allocate.
 func decodeSecret(prefix, s string) (Key, digest, bool) {
 	if len(s) != len(prefix)+encodedLength || s[:len(prefix)] != prefix {
 		return Key{}, digest{}, false
