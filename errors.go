@@ -123,7 +123,7 @@ func (e *ConfigError) Error() string { return "oneseat: " + e.In + "." + e.Field
 type StoreFailure string
 
 // What can be wrong. An open store goes on by itself once the cause is fixed. Address,
-// Foreign, Newer, Unsupported and NotDurable need another call of its Open.
+// Foreign, Newer, Unsupported, NotDurable and Split need another call of its Open.
 const (
 	FailureOther       StoreFailure = "other"        // something else: the database says what
 	FailureAddress     StoreFailure = "bad_address"  // what Open got is not a path, or not the URL of a server
@@ -137,8 +137,9 @@ const (
 	FailureSettings    StoreFailure = "bad_settings" // the connection's settings do not go with the server
 	FailureForeign     StoreFailure = "foreign"      // what is there belongs to another program
 	FailureNewer       StoreFailure = "newer"        // what is there was written by a newer release
-	FailureUnsupported StoreFailure = "unsupported"  // the server is too old, or lacks something
+	FailureUnsupported StoreFailure = "unsupported"  // the server is too old, or the server or the file system lacks something
 	FailureNotDurable  StoreFailure = "not_durable"  // the server may lose what it acknowledged, and the settings do not allow that
+	FailureSplit       StoreFailure = "split"        // another process may have another store where there should be one; the store answers nothing any more
 )
 
 // StoreError is what a store returns instead of a result. It allows nothing. The

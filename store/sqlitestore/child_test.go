@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"strings"
@@ -22,6 +23,8 @@ var roles = map[string]func(args []string, say func(string)) error{
 	"worker": worker,
 	"crowd":  crowd,
 	"victim": victim,
+	"node":   node,
+	"alone":  alone,
 }
 
 func TestMain(m *testing.M) {
@@ -44,6 +47,7 @@ func TestMain(m *testing.M) {
 // process is another process of the test binary.
 type process struct {
 	cmd   *exec.Cmd
+	in    io.WriteCloser // what it is told
 	lines *bufio.Scanner // what it says
 	errs  strings.Builder
 }
@@ -51,22 +55,52 @@ type process struct {
 // start starts another process; as, if not nil, is the user that it runs as.
 func start(t *testing.T, binary, role string, as *syscall.Credential, args ...string) *process {
 	t.Helper()
+	p, err := launch(t, binary, role, &syscall.SysProcAttr{Credential: as}, args...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+// launch is start for a process of any kind.
+func launch(t *testing.T, binary, role string, how *syscall.SysProcAttr, args ...string) (*process, error) {
+	t.Helper()
 	p := &process{cmd: exec.Command(binary, strings.Join(args, "\x1f"))}
 	p.cmd.Env = append(os.Environ(), roleVariable+"="+role)
 	p.cmd.Stderr = &p.errs
-	if as != nil {
-		p.cmd.SysProcAttr = &syscall.SysProcAttr{Credential: as}
+	p.cmd.SysProcAttr = how
+	in, err := p.cmd.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
 	}
 	out, err := p.cmd.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
 	}
-	p.lines = bufio.NewScanner(out)
+	p.in, p.lines = in, bufio.NewScanner(out)
 	if err := p.cmd.Start(); err != nil {
-		t.Fatal(err)
+		return nil, err
 	}
 	t.Cleanup(func() { _ = p.cmd.Process.Kill() }) // if the test has not waited for it
-	return p
+	return p, nil
+}
+
+// ask tells the process something and returns what it says to that.
+func (p *process) ask(t *testing.T, words ...string) string {
+	t.Helper()
+	if _, err := fmt.Fprintln(p.in, strings.Join(words, " ")); err != nil {
+		t.Fatalf("%v: %s", err, p.errs.String())
+	}
+	return p.says(t)
+}
+
+// says is the next line that the process says.
+func (p *process) says(t *testing.T) string {
+	t.Helper()
+	if !p.lines.Scan() {
+		t.Fatalf("it ended: %s", p.errs.String())
+	}
+	return p.lines.Text()
 }
 
 // wait waits for the process to end by itself.

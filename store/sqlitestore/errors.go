@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io/fs"
+	"syscall"
 
 	"github.com/oneseat/oneseat"
 	"modernc.org/sqlite"
@@ -19,14 +20,37 @@ var problems = map[oneseat.StoreFailure]string{
 	oneseat.FailureBusy:        "the database is locked: find out which program keeps a transaction open on it (fuser shows who has the file open) and end that; nothing was written",
 	oneseat.FailureFull:        "no space left for the database: make room on the file system; nothing was written",
 	oneseat.FailureDisk:        "the disk, or the file system, failed: see the system's log",
-	oneseat.FailureDamaged:     "the database is damaged: stop every process that uses it, keep a copy, and restore a backup (or try the sqlite3 shell's .recover)",
+	oneseat.FailureDamaged:     "the database is damaged: stop every process that uses it, keep a copy, and restore a backup (or try the sqlite3 shell's .recover); where a copy was just restored, see that no -wal and -shm of before are beside it",
 	oneseat.FailureForeign:     "the file belongs to another program: choose another path",
 	oneseat.FailureNewer:       "the database was written by a newer release of oneseat: upgrade this one",
+	oneseat.FailureUnsupported: "SQLite's locks and shared memory do not work on this file system: put the file on a local disk, in a container on a local volume; for several machines take PostgreSQL or Redis",
 }
+
+// What makes two stores of one file, see places.go, and what to do.
+const (
+	isLinked    = "the database file has a second name, a hard link, and whoever opens it by that one does not see what is committed by this one: find it (find / -xdev -samefile FILE), remove it, and start again; to copy a database use VACUUM INTO or .backup"
+	isMounted   = "only the file is mounted, not the folder that it is in, so that its -wal and -shm are not those of others, and go with this container: mount the folder"
+	isElsewhere = "another process has the database file open with another -wal and -shm: they were removed under it, or it knows the file by another name or mount. End that process (fuser shows who has the file open), and start again"
+	isUnlocked  = "something in this process opens the database past the SQLite that this store uses, and undoes its locks: nothing is allowed until the process is started again. Use modernc.org/sqlite for every connection to the file in this process, and never open the file, its -wal or its -shm in another way"
+	isReplaced  = "the database file, its -wal or its -shm was removed, replaced, emptied or put back under a process that had it open: nothing is allowed by this process until it is started again. End every process that uses the file; where a copy was restored, remove the -wal and -shm of before; start again, and call EndRealm, since what had ended may be live again"
+	isStale     = "the -wal beside the database file belongs to another state of the file, as if a copy had been put in its place: if it was, remove the files that end in -wal and -shm, start again, and call EndRealm; if not, keep a copy of all three and take the -wal as it is: sqlite3 FILE 'PRAGMA wal_checkpoint(TRUNCATE)'"
+)
 
 // failed is an error of the store on the file at path.
 func failed(f oneseat.StoreFailure, path string, err error) error {
 	return &oneseat.StoreError{Store: "sqlitestore", Where: path, Failure: f, Problem: problems[f], Err: err}
+}
+
+// split is an error of a store that is not the only one of the file at path.
+func split(problem, path string, err error) error {
+	return &oneseat.StoreError{Store: "sqlitestore", Where: path, Failure: oneseat.FailureSplit, Problem: problem, Err: err}
+}
+
+// lasting says that an error stays, because what happened meanwhile cannot be
+// known.
+func lasting(err error) (*oneseat.StoreError, bool) {
+	e, ok := errors.AsType[*oneseat.StoreError](err)
+	return e, ok && e.Failure == oneseat.FailureSplit
 }
 
 // explain makes a *[oneseat.StoreError] of what a call on the file at path
@@ -43,7 +67,7 @@ func explain(path string, err error) error {
 }
 
 func failureOf(err error) oneseat.StoreFailure {
-	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission) {
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission) || errors.Is(err, syscall.ENOTDIR) {
 		return oneseat.FailureUnreachable
 	}
 	switch code(err) {

@@ -13,11 +13,11 @@ func (s *Store) Fill(ctx context.Context) error {
 	_, err := s.Update(ctx, oneseat.Key{}, func(oneseat.View) (oneseat.Change, error) {
 		// A change runs on the writer's goroutine, so this may touch what it owns.
 		var pages int
-		row := s.writer.conn.QueryRowContext(ctx, "PRAGMA page_count")
+		row := s.writer.link.conn.QueryRowContext(ctx, "PRAGMA page_count")
 		if err := row.Scan(&pages); err != nil {
 			return oneseat.Change{}, err
 		}
-		_, err := s.writer.conn.ExecContext(ctx, fmt.Sprintf("PRAGMA max_page_count = %d", pages))
+		_, err := s.writer.link.conn.ExecContext(ctx, fmt.Sprintf("PRAGMA max_page_count = %d", pages))
 		return oneseat.Change{}, err
 	})
 	return err

@@ -78,7 +78,7 @@ func TestWhenTheDiskIsFullNothingIsLost(t *testing.T) {
 	}
 }
 
-func TestWhenTheFileIsGoneNothingIsAllowedUntilItIsBack(t *testing.T) {
+func TestWhenTheFileIsGoneNoCallIsAnsweredUntilItIsOpenedAgain(t *testing.T) {
 	t.Parallel()
 	s, path := fresh(t)
 	signIn(t, s, "ada", "A")
@@ -96,52 +96,34 @@ func TestWhenTheFileIsGoneNothingIsAllowedUntilItIsBack(t *testing.T) {
 	if err := os.Rename(path, path+".away"); err != nil {
 		t.Fatal(err)
 	}
-	_, err := s.Update(t.Context(), key("ada"), seat("ada", "B"))
-	wantFailure(t, err, oneseat.FailureUnreachable)
-	_, err = s.Load(t.Context(), key("ada"))
-	wantFailure(t, err, oneseat.FailureUnreachable)
-	_, err = s.Changes(t.Context(), 0, cursor)
-	wantFailure(t, err, oneseat.FailureUnreachable)
-	wantFailure(t, <-ended, oneseat.FailureUnreachable)
+	wantNothing := func() {
+		t.Helper()
+		_, err := s.Load(t.Context(), key("ada"))
+		_, err2 := s.Update(t.Context(), key("ada"), seat("ada", "B"))
+		_, err3 := s.Changes(t.Context(), 0, cursor)
+		_, err4 := s.Due(t.Context(), realm, 1)
+		_, err5 := s.Events(t.Context(), oneseat.EventQuery{Realm: realm})
+		_, err6 := s.Rosters(t.Context(), oneseat.RosterQuery{Realm: realm})
+		for _, err := range []error{err, err2, err3, err4, err5, err6, s.Wake(t.Context(), func(int) {})} {
+			wantFailure(t, err, oneseat.FailureSplit)
+		}
+	}
+	wantNothing()
+	wantFailure(t, <-ended, oneseat.FailureSplit)
 	if _, err := os.Stat(path); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("a file was made in its place: %v", err)
 	}
-
 	if err := os.Rename(path+".away", path); err != nil {
 		t.Fatal(err)
 	}
-	wantLive(t, s, "ada", "A")
-	signIn(t, s, "ada", "C")
-	tail, err := s.Changes(t.Context(), 0, cursor)
+	wantNothing() // what was done to it meanwhile is not known
+
+	s2 := open(t, path)
+	wantLive(t, s2, "ada", "A")
+	signIn(t, s2, "ada", "C")
+	tail, err := s2.Changes(t.Context(), 0, cursor)
 	if err != nil || tail.Gap || len(tail.Entries) != 1 {
 		t.Errorf("%+v, %v", tail, err)
-	}
-}
-
-func TestADatabaseThatWasReplacedIsTakenForWhatItIs(t *testing.T) {
-	t.Parallel()
-	s, path := fresh(t)
-	signIn(t, s, "ada", "A")
-	cursor := end(t, s)
-	for _, suffix := range []string{"", "-wal", "-shm"} {
-		if err := os.Remove(path + suffix); err != nil {
-			t.Fatal(err)
-		}
-	}
-	other := open(t, path) // makes another
-	signIn(t, other, "grace", "G")
-
-	wantLive(t, s, "ada")
-	wantLive(t, s, "grace", "G")
-	tail, err := s.Changes(t.Context(), 0, cursor)
-	if err != nil || !tail.Gap || !tail.End {
-		t.Errorf("after a cursor of another log: %+v, %v", tail, err)
-	}
-	signIn(t, s, "ada", "B")
-	wantLive(t, other, "ada", "B")
-	tail, err = other.Changes(t.Context(), 0, tail.Cursor)
-	if err != nil || tail.Gap || len(tail.Entries) != 1 {
-		t.Errorf("after the good cursor: %+v, %v", tail, err)
 	}
 }
 

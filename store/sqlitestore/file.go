@@ -5,14 +5,16 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
-	"github.com/oneseat/oneseat/store/internal/decoded"
+	"io/fs"
 	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/oneseat/oneseat"
+	"github.com/oneseat/oneseat/store/internal/decoded"
 	_ "modernc.org/sqlite" // the driver "sqlite"
 )
 
@@ -22,52 +24,137 @@ const (
 	// lockPoll is how often it looks. SQLite's own waiting grows to 100 ms,
 	// between which a busy process takes the lock again and again.
 	lockPoll = time.Millisecond
+	// logPatience is how long a -wal may look as if it did not belong to the file.
+	logPatience = time.Second
 	// readers is how many reads go on at once.
 	readers = 8
 )
 
-// file is a database file that was opened: which one it was, the connections
-// that read it, and the rosters that they read lately.
+// file is a database file that was opened: the three files that it is, the
+// connections that read it, and the rosters that they read lately.
 type file struct {
-	info  os.FileInfo
+	path   string // absolute
+	places places
+	locks  *locks
+	base   baseline
+
+	// The first connection and the last one have no work: they have the three
+	// files open for as long as there is a store. first may write, last may not.
+	first, last link
+	joined      bool // the files are those of all others
+
 	db    *sql.DB
 	known *decoded.Rosters
 
 	load, loadMany, changes, due *sql.Stmt
+
+	log string       // its incarnation when it was opened
+	end atomic.Int64 // the last event that was seen
 }
 
 // openFile opens, and if need be makes or migrates, the database at an absolute
 // path.
-func openFile(path string, create bool) (_ *file, err error) {
-	ctx := context.Background()
-	access := "rw"
-	if create {
-		access = "rwc"
+func openFile(path string) (*file, error) {
+	if err := survey(path); err != nil {
+		return nil, err
 	}
-	var setup *sql.DB // kept until there is another connection: the last one to close cleans up
-	err = retryLocked(lockPatience, nil, func() error {
-		db, conn, err := connect(ctx, path, access, 0)
-		if err != nil {
-			return err
+	ctx := context.Background()
+	var f *file
+	err := retryLocked(lockPatience, nil, func() (err error) {
+		f = &file{path: path, known: decoded.New()}
+		if err = f.open(ctx); err != nil {
+			err = errors.Join(err, f.close(err))
 		}
-		if err := errors.Join(migrate(ctx, conn, path), conn.Close()); err != nil {
-			return errors.Join(err, db.Close())
-		}
-		setup = db
-		return nil
+		return err
 	})
 	if err != nil {
 		return nil, err
 	}
-	defer func() { err = errors.Join(err, setup.Close()) }()
-	f := &file{db: pool(path, "rw", lockPatience, readers), known: decoded.New()}
-	if err := f.prepare(ctx); err != nil {
-		return nil, errors.Join(err, f.close())
-	}
-	if f.info, err = os.Stat(path); err != nil {
-		return nil, errors.Join(err, f.close())
-	}
 	return f, nil
+}
+
+// open opens what there is of f. On an error close f.
+func (f *file) open(ctx context.Context) (err error) {
+	// The last one first: were it not there, the other would move into the file
+	// what is in a -wal that it finds, when an error is in its way.
+	if _, err := os.Stat(f.path); !errors.Is(err, fs.ErrNotExist) {
+		if f.last, err = connect(ctx, f.path, "ro", 0); err != nil {
+			return err
+		}
+	}
+	if f.first, err = connect(ctx, f.path, "rwc", 0); err != nil {
+		return err
+	}
+	if f.last.conn == nil {
+		if f.last, err = connect(ctx, f.path, "ro", 0); err != nil {
+			return err
+		}
+	}
+	if err := useWAL(ctx, f.first.conn, f.path); err != nil {
+		return err
+	}
+	if err := f.join(ctx); err != nil {
+		return err
+	}
+	if err := f.takeLog(ctx); err != nil {
+		return err
+	}
+	f.joined = true
+	if err := migrate(ctx, f.first.conn, f.path); err != nil {
+		return err
+	}
+	f.db = pool(f.path, "rw", lockPatience, readers)
+	if err := f.prepare(ctx); err != nil {
+		return err
+	}
+	t, err := f.tail(ctx, "", 1)
+	f.log, _, _ = strings.Cut(string(t.Cursor), ".")
+	return errors.Join(err, f.prove())
+}
+
+// join finds out whether this process has the same three files open as all
+// others that have the database open. Nothing has been written until then.
+func (f *file) join(ctx context.Context) (err error) {
+	var version int // reading opens the -wal and the -shm
+	if err := f.last.conn.QueryRowContext(ctx, "PRAGMA schema_version").Scan(&version); err != nil {
+		return err
+	}
+	if f.places, err = placesOf(f.path); err != nil {
+		return err
+	}
+	if f.locks, err = locksOf(&f.places); err != nil {
+		return err
+	}
+	for began := time.Now(); f.locks.apart(); time.Sleep(lockPoll) {
+		if time.Since(began) > lockPatience {
+			return split(isElsewhere, f.path, nil)
+		}
+	}
+	return nil
+}
+
+// takeLog takes over what a process that did not end in good order, or one that
+// is still there, has left in the -wal. Whether others have the database open
+// makes no difference: they may be about to find out the same. Where they write to
+// the file just then, half a page may be read; so it is read again.
+func (f *file) takeLog(ctx context.Context) error {
+	if f.places.files[1].size() == 0 {
+		return nil
+	}
+	if n, err := lastApplied(ctx, f.last.conn); err != nil || n == 0 {
+		return err
+	}
+	for began := time.Now(); ; time.Sleep(lockPoll) {
+		err := checkLog(ctx, f.last.conn, f.path)
+		if _, stale := lasting(err); stale && time.Since(began) < logPatience {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		_, err = f.first.conn.ExecContext(ctx, "PRAGMA wal_checkpoint(PASSIVE)")
+		return err
+	}
 }
 
 func (f *file) prepare(ctx context.Context) error {
@@ -76,8 +163,73 @@ func (f *file) prepare(ctx context.Context) error {
 	})
 }
 
-// close closes the connections, and with them what was prepared on them.
-func (f *file) close() error { return f.db.Close() }
+// close closes the connections, and with them what was prepared on them. why is
+// what is wrong with the file, if anything. The last connection of all that may
+// write moves what is in the -wal into the file, and removes the -wal and the
+// -shm that are at the path then: that must not be done to files of others.
+func (f *file) close(why error) (err error) {
+	if _, apart := lasting(why); f.joined && !apart {
+		err = f.last.close()
+	}
+	if f.db != nil {
+		err = errors.Join(err, f.db.Close())
+	}
+	if f.locks != nil {
+		f.locks.close()
+	}
+	return errors.Join(err, f.first.close(), f.last.close())
+}
+
+// check returns an error unless the three paths name the files that are open,
+// and the database was not put back. It waits for nobody.
+func (f *file) check() error {
+	written, err := f.places.check()
+	if err != nil {
+		return err
+	}
+	return f.base.check(f.path, written, f.locks, false)
+}
+
+// prove is check and a look at the -wal itself, and for others in this process
+// that have their hands on the files, which takes some microseconds more.
+func (f *file) prove() error {
+	written, err := f.places.check()
+	if err != nil {
+		return err
+	}
+	if err := f.base.check(f.path, written, f.locks, true); err != nil {
+		return err
+	}
+	if err := f.locks.check(); err != nil {
+		return err
+	}
+	return f.locks.checkWAL()
+}
+
+// rescue writes what only a -wal holds that was removed into the database file,
+// if nobody has written to another since, and returns the error, after that, which
+// says what became of it. It waits for those who still read, and for another
+// process that does the same. It is called once.
+func (f *file) rescue(why *oneseat.StoreError) *oneseat.StoreError {
+	var busy, all, moved int
+	var err error
+	for began := time.Now(); ; time.Sleep(lockPoll) {
+		if !f.places.unlogged() {
+			return why
+		}
+		err = f.first.conn.QueryRowContext(context.Background(), "PRAGMA wal_checkpoint(PASSIVE)").Scan(&busy, &all, &moved)
+		if err != nil || busy == 0 && all == moved || time.Since(began) > lockPatience {
+			break
+		}
+	}
+	what := "what it held is in the database file now"
+	if err != nil || busy != 0 || all != moved {
+		what = fmt.Sprintf("of what it held some is not in the database file: %v", err)
+	}
+	said := *why
+	said.Err = fmt.Errorf("%w; %s", why.Err, what)
+	return &said
+}
 
 // pool makes connections to the file as they are needed.
 func pool(path, access string, patience time.Duration, size int) *sql.DB {
@@ -98,14 +250,30 @@ func pool(path, access string, patience time.Duration, size int) *sql.DB {
 	return db
 }
 
-// connect makes one connection and a pool that holds no other.
-func connect(ctx context.Context, path, access string, patience time.Duration) (*sql.DB, *sql.Conn, error) {
+// link is one connection, and the pool that holds no other. The zero link is
+// closed.
+type link struct {
+	db   *sql.DB
+	conn *sql.Conn
+}
+
+func connect(ctx context.Context, path, access string, patience time.Duration) (link, error) {
 	db := pool(path, access, patience, 1)
 	conn, err := db.Conn(ctx)
 	if err != nil {
-		return nil, nil, errors.Join(err, db.Close())
+		return link{}, errors.Join(err, db.Close())
 	}
-	return db, conn, nil
+	return link{db, conn}, nil
+}
+
+// close closes it. A second call does nothing.
+func (l *link) close() error {
+	if l.db == nil {
+		return nil
+	}
+	err := errors.Join(l.conn.Close(), l.db.Close())
+	*l = link{}
+	return err
 }
 
 type preparer interface {

@@ -21,24 +21,14 @@ var schema embed.FS
 const applicationID = 0x31736561
 
 // migrate makes the file that conn is open on, whose path is for errors, a
-// database of this release: write-ahead logging, and every migration that is
-// not applied yet, each in a transaction of its own. Several processes may do
-// so at once: what is to be done next is found out under the write lock.
+// database of this release: every migration that is not applied yet, each in a
+// transaction of its own. Several processes may do so at once: what is to be
+// done next is found out under the write lock.
 //
 // A file that is another program's, or of a newer release, is left as it is. An
 // error because of a lock leaves nothing half done: call migrate again.
 func migrate(ctx context.Context, conn *sql.Conn, path string) error {
-	files, err := fs.Glob(schema, "schema/*.sql") // in the order of their names
-	if err != nil {
-		return err
-	}
-	owned := func() (commit bool, err error) { return false, checkOwner(ctx, conn, path, len(files)) }
-	if err := within(ctx, conn, "BEGIN", owned); err != nil {
-		return err
-	}
-	if err := useWAL(ctx, conn); err != nil {
-		return err
-	}
+	files, err := migrations()
 	for again := true; again && err == nil; {
 		err = within(ctx, conn, "BEGIN IMMEDIATE", func() (commit bool, err error) {
 			again, err = step(ctx, conn, path, files)
@@ -47,6 +37,9 @@ func migrate(ctx context.Context, conn *sql.Conn, path string) error {
 	}
 	return err
 }
+
+// migrations are the files of the schema, in the order of their names.
+func migrations() ([]string, error) { return fs.Glob(schema, "schema/*.sql") }
 
 // within runs do in a transaction, which is rolled back unless do says to commit
 // it and returns no error.
@@ -104,10 +97,19 @@ func lastApplied(ctx context.Context, conn *sql.Conn) (n int, err error) {
 	return n, err
 }
 
-// useWAL switches to write-ahead logging, which the file remembers.
-func useWAL(ctx context.Context, conn *sql.Conn) error {
+// useWAL switches a file that is ours, or may become so, to write-ahead logging,
+// which the file remembers.
+func useWAL(ctx context.Context, conn *sql.Conn, path string) error {
+	files, err := migrations()
+	if err != nil {
+		return err
+	}
+	owned := func() (commit bool, err error) { return false, checkOwner(ctx, conn, path, len(files)) }
+	if err := within(ctx, conn, "BEGIN", owned); err != nil {
+		return err
+	}
 	var mode string
-	err := conn.QueryRowContext(ctx, "PRAGMA journal_mode = WAL").Scan(&mode)
+	err = conn.QueryRowContext(ctx, "PRAGMA journal_mode = WAL").Scan(&mode)
 	if err == nil && mode != "wal" {
 		err = fmt.Errorf("write-ahead logging is not possible here, the journal mode stays %q: use a local file system", mode)
 	}

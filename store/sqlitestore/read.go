@@ -128,10 +128,13 @@ func (s *Store) Changes(ctx context.Context, _ int, after oneseat.Cursor) (onese
 		return oneseat.Tail{}, err
 	}
 	defer s.mu.RUnlock()
+	if err := s.prove(); err != nil {
+		return oneseat.Tail{}, err
+	}
 	for limit := page; ; limit *= 2 {
 		t, err := f.tail(ctx, after, limit)
 		if err != nil || t.End || t.Cursor != after {
-			return t, explain(s.path, err)
+			return t, s.verdict(err)
 		}
 		// One update has more than limit events.
 	}
@@ -152,6 +155,7 @@ func (f *file) tail(ctx context.Context, after oneseat.Cursor, limit int) (onese
 		read         int
 		last         = at   // id of the last event of a whole update
 		prior        = last // and of the event read before
+		seen         = f.end.Load()
 	)
 	rows, err := f.changes.QueryContext(ctx, at, limit)
 	err = each(rows, err, func() error {
@@ -179,6 +183,11 @@ func (f *file) tail(ctx context.Context, after oneseat.Cursor, limit int) (onese
 	switch {
 	case err != nil:
 		return oneseat.Tail{}, err
+	case f.log != "" && (log != f.log || end < seen):
+		return oneseat.Tail{}, split(isReplaced, f.path, fmt.Errorf("its log is another, or ends with event %d and had %d", end, seen))
+	}
+	f.saw(end)
+	switch {
 	case after == "" || incarnation != log || at < trimmed || at > end:
 		return oneseat.Tail{Cursor: cursor(log, end), End: true, Gap: after != ""}, nil
 	case read < limit:
@@ -188,6 +197,16 @@ func (f *file) tail(ctx context.Context, after oneseat.Cursor, limit int) (onese
 	}
 	t.Cursor = cursor(log, last)
 	return t, nil
+}
+
+// saw notes how far the log went.
+func (f *file) saw(end int64) {
+	for {
+		seen := f.end.Load()
+		if seen >= end || f.end.CompareAndSwap(seen, end) {
+			return
+		}
+	}
 }
 
 func cursor(incarnation string, id int64) oneseat.Cursor {
@@ -225,8 +244,7 @@ func (s *Store) Wake(ctx context.Context, wake func(partition int)) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	f, err := s.open()
-	if err != nil {
+	if _, err := s.open(); err != nil {
 		return err
 	}
 	s.waiting.Add(1)
@@ -242,20 +260,20 @@ func (s *Store) Wake(ctx context.Context, wake func(partition int)) error {
 		delete(s.wakes, local)
 		s.wakesMu.Unlock()
 	}()
-	err = s.poll(ctx, f, local, wake)
+	err := s.poll(ctx, local, wake)
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
 	return explain(s.path, err)
 }
 
-func (s *Store) poll(ctx context.Context, f *file, local <-chan struct{}, wake func(int)) (err error) {
-	db, conn, err := connect(ctx, s.path, "rw", lockPatience)
+func (s *Store) poll(ctx context.Context, local <-chan struct{}, wake func(int)) (err error) {
+	link, err := connect(ctx, s.path, "rw", lockPatience)
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, conn.Close(), db.Close()) }()
-	look, err := conn.PrepareContext(ctx, "PRAGMA data_version")
+	defer func() { err = errors.Join(err, link.close()) }()
+	look, err := link.conn.PrepareContext(ctx, "PRAGMA data_version")
 	if err != nil {
 		return err
 	}
@@ -264,13 +282,8 @@ func (s *Store) poll(ctx context.Context, f *file, local <-chan struct{}, wake f
 	defer tick.Stop()
 	seen := int64(-1)
 	for {
-		now, err := s.open()
-		if err != nil {
+		if err := s.check(); err != nil {
 			return err
-		}
-		s.mu.RUnlock()
-		if now != f {
-			return fmt.Errorf("another file took the place of %s", s.path)
 		}
 		// Not ctx: for that the driver starts a goroutine, every time.
 		var version int64

@@ -4,7 +4,8 @@
 //
 // It owns the tables whose names begin with oneseat_ and the views signed_in and
 // history, and no rule. The file may hold an application's own tables too; the
-// application reaches them through connections of its own.
+// application reaches them through connections of its own, of the same library:
+// examples/sharedfile shows that.
 //
 // # What it promises
 //
@@ -17,26 +18,46 @@
 // Events are kept for 30 days. A reader of the log that is further behind is
 // told of a gap.
 //
-// # What it needs
+// When the file is locked, full, read-only, damaged or out of reach, every call
+// returns a *[oneseat.StoreError] that says what to do, and the store goes on by
+// itself once that has been done.
 //
-// A local file system: on a network file system locks and shared memory do not
-// work as SQLite needs them. The file's two companions, whose names end in -wal
-// and -shm, are part of it: never move, copy or delete one without the others.
-// Copy a database that is in use with "VACUUM INTO" or ".backup"; stop every
-// process before you restore one, and call EndRealm after.
+// # One file is one store
 //
-// Do not open the file in any other way from inside a process that uses it
-// (os.Open, say, to copy it): when such a descriptor is closed, the system drops
-// the locks of the whole process.
+// A database is three files. What was committed last stands in the one whose
+// name ends in -wal, and its processes meet in the one that ends in -shm. A
+// process that opens the database file with another -wal and -shm has a store of
+// its own, and goes on letting in a session that was displaced here. So:
 //
-// When the file is locked, full, read-only, damaged or gone, every call returns
-// a *[oneseat.StoreError] that says what to do, and the store goes on by itself once that
-// has been done.
+//   - The file system is a local one: not NFS, SMB, 9p, nor anything mounted by
+//     FUSE, which cannot be told from those.
+//   - A container has the folder mounted, not the file.
+//   - The file has one name. A symbolic link is no second one, a hard link is.
+//   - None of the three is removed, moved, replaced or written to by anything but
+//     SQLite while a process has them open. A database that is in use is copied by "VACUUM INTO" or the sqlite3
+//     shell's ".backup", never by cp. Before a copy is put in place end every
+//     process, and remove the -wal and -shm; after that call EndRealm.
+//   - In a process that has the store, every connection to the file is one of
+//     modernc.org/sqlite. Another SQLite library does not respect its locks, and
+//     the closing of any descriptor of the file, of os.Open for example, drops
+//     those of the whole process.
+//
+// [Open] refuses a file that is used otherwise. A store that is open looks in
+// each call, before it answers, whether its files are still those that others
+// find. In each reading of the log, and before it acknowledges a commit, it looks
+// also at the -wal itself and for what else the process does to the files. That costs a call some microseconds. From the first time that
+// something is wrong, every call returns a *[oneseat.StoreError] with
+// [oneseat.FailureSplit], which says what happened and what to do, until the
+// process is started again. If the -wal was removed, what only that one held is
+// written into the database file.
+//
+// All of this is so on Linux with /proc; there the store needs 4.11 or newer. On
+// other systems only files that were removed or replaced are noticed.
 package sqlitestore
 
 import (
-	"os"
 	"sync"
+	"sync/atomic"
 
 	"github.com/oneseat/oneseat"
 )
@@ -52,12 +73,12 @@ type Store struct {
 	stopped chan struct{} // closed when the writer has ended
 	writer  *writer       // its own goroutine's, from Open to Close
 
-	// mu is read-locked while a query runs on file, or Wake begins; it is
-	// write-locked to replace the file that was found at the path, and to close.
-	mu      sync.RWMutex
 	file    *file
+	mu      sync.RWMutex // read-locked while a query runs on file, or Wake begins; write-locked to close
 	closed  bool
 	waiting sync.WaitGroup // calls of Wake, which Close waits for
+
+	fault atomic.Pointer[oneseat.StoreError] // why there are no answers any more; nil: there are
 
 	wakesMu sync.Mutex // guards wakes, never held together with another lock
 	wakes   map[chan struct{}]struct{}
@@ -71,14 +92,15 @@ var (
 // Open opens the database file at path and makes it if there is none. Its
 // directory has to exist. path is the plain path of a file, no URI.
 //
-// An error is a *[oneseat.StoreError]. The store holds files open and has a goroutine: close
-// it.
+// An error is a *[oneseat.StoreError]. Open waits some seconds for a lock, and for
+// a process with another -wal and -shm to end. The store holds files open and
+// has a goroutine: close it.
 func Open(path string) (*Store, error) {
 	path, err := checkPath(path)
 	if err != nil {
 		return nil, err
 	}
-	f, err := openFile(path, true)
+	f, err := openFile(path)
 	if err != nil {
 		return nil, explain(path, err)
 	}
@@ -90,14 +112,16 @@ func Open(path string) (*Store, error) {
 		file:    f,
 		wakes:   make(map[chan struct{}]struct{}),
 	}
-	s.writer = &writer{s: s}
+	s.writer = &writer{s: s, fresh: make(map[oneseat.Key]entry), sums: make(map[sumKey]oneseat.Count)}
 	go s.writer.run()
 	return s, nil
 }
 
 // Close ends the store: updates in the running transaction are finished, those
 // still waiting get [oneseat.ErrStoreClosed], reads are waited for, and so is every Wake,
-// which returns. A second call does nothing.
+// which returns. The last process to close a database removes its -wal and -shm;
+// one that has lost them leaves those that are there alone. A second call does
+// nothing.
 func (s *Store) Close() error {
 	s.mu.Lock()
 	if s.closed {
@@ -112,46 +136,52 @@ func (s *Store) Close() error {
 	s.waiting.Wait()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return explain(s.path, s.file.close())
+	return explain(s.path, s.file.close(s.prove()))
 }
 
-// open returns the file that is at the path now, read-locked: the caller calls
-// s.mu.RUnlock when it has done with it. A file that was deleted underneath goes
-// on working for SQLite, which would keep what nobody will find again; so it is
-// looked for every time, and one that took its place is opened instead.
+// open returns the file, read-locked: the caller calls s.mu.RUnlock when it has
+// done with it. A file that was removed or replaced underneath goes on working
+// for SQLite, which would keep what nobody will find again; so the paths are
+// looked at every time.
 func (s *Store) open() (*file, error) {
-	for {
-		info, err := os.Stat(s.path)
-		s.mu.RLock()
-		switch {
-		case s.closed:
-			s.mu.RUnlock()
-			return nil, oneseat.ErrStoreClosed
-		case err != nil:
-			s.mu.RUnlock()
-			return nil, explain(s.path, err)
-		case os.SameFile(info, s.file.info):
-			return s.file, nil
-		}
-		s.mu.RUnlock()
-		if err := s.reopen(info); err != nil {
-			return nil, explain(s.path, err)
-		}
+	s.mu.RLock()
+	err := oneseat.ErrStoreClosed
+	if !s.closed {
+		err = s.check()
 	}
+	if err != nil {
+		s.mu.RUnlock()
+		return nil, err
+	}
+	return s.file, nil
 }
 
-// reopen turns to the file that took the place of the one that was open.
-func (s *Store) reopen(found os.FileInfo) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.closed || os.SameFile(found, s.file.info) {
-		return nil
+// check returns an error unless this store has the files that others find. The
+// caller sees to it that the store is not closed meanwhile.
+func (s *Store) check() error {
+	if e := s.fault.Load(); e != nil {
+		return e
 	}
-	f, err := openFile(s.path, false)
-	if err != nil {
-		return err
+	return s.verdict(s.file.check())
+}
+
+// prove is check, and looks closer.
+func (s *Store) prove() error {
+	if e := s.fault.Load(); e != nil {
+		return e
 	}
-	old := s.file
-	s.file = f
-	return old.close()
+	return s.verdict(s.file.prove())
+}
+
+// verdict returns an error of a call on the file, explained. From the first one
+// that lasts, it returns that. The call that comes upon that one rescues what
+// can be rescued; the others have their answer at once.
+func (s *Store) verdict(err error) error {
+	if e, ok := lasting(err); ok && s.fault.CompareAndSwap(nil, e) {
+		s.fault.Store(s.file.rescue(e))
+	}
+	if e := s.fault.Load(); e != nil {
+		return e
+	}
+	return explain(s.path, err)
 }

@@ -91,9 +91,7 @@ func (s *Store) Update(ctx context.Context, key oneseat.Key, change func(oneseat
 type writer struct {
 	s *Store
 
-	file *file // on which all below is; nil: not connected
-	db   *sql.DB
-	conn *sql.Conn
+	link link // on which all below is; the zero link: not connected
 
 	begin, commit, rollback, load       *sql.Stmt
 	insert, update, erase, floor, event *sql.Stmt
@@ -279,7 +277,7 @@ func (w *writer) view(k oneseat.Key) (oneseat.View, error) {
 	if e, ok := w.fresh[k]; ok {
 		return e.At(time.Now()), nil
 	}
-	return w.file.loadOne(context.Background(), w.load, k)
+	return w.s.file.loadOne(context.Background(), w.load, k)
 }
 
 func (w *writer) eraseRoster(v oneseat.View) (oneseat.View, error) {
@@ -373,7 +371,11 @@ func (w *writer) end() error {
 	}
 	_, err := w.commit.Exec()
 	if err == nil {
-		return nil
+		if err = w.s.prove(); err == nil {
+			return nil
+		}
+		w.disconnect() // it was committed, but to files that others may not find
+		return fmt.Errorf("%w: %w", oneseat.ErrUnknownOutcome, err)
 	}
 	w.disconnect()
 	switch failureOf(err) {
@@ -407,7 +409,7 @@ func (w *writer) finish(err error) {
 	err = explain(w.s.path, err)
 	for k, e := range w.fresh {
 		if err == nil && e.Roster != nil {
-			w.file.known.Add(k, e.Roster, e.Version, e.size)
+			w.s.file.known.Add(k, e.Roster, e.Version, e.size)
 		}
 	}
 	for _, u := range w.batch {
@@ -424,15 +426,20 @@ func (w *writer) finish(err error) {
 	w.forget()
 }
 
-// lock begins a transaction that holds the write lock, on the file that is at
-// the path now. It waits for another process's lock, but not beyond Close.
+// lock begins a transaction that holds the write lock, on the files that others
+// find too. It waits for another process's lock, but not beyond Close.
 func (w *writer) lock(patience time.Duration) error {
 	err := retryLocked(patience, w.s.closing, func() error {
 		if err := w.connect(); err != nil {
 			return err
 		}
-		_, err := w.begin.Exec()
-		return err
+		if _, err := w.begin.Exec(); err != nil {
+			return err
+		}
+		if err := w.s.check(); err != nil {
+			return err
+		}
+		return w.s.verdict(w.s.file.locks.checkWAL()) // behind a gap all would be lost
 	})
 	if err != nil {
 		w.disconnect()
@@ -440,22 +447,18 @@ func (w *writer) lock(patience time.Duration) error {
 	return err
 }
 
-func (w *writer) connect() error {
-	f, err := w.s.open()
-	if err != nil {
-		return err
-	}
-	w.s.mu.RUnlock()
-	if f == w.file {
+func (w *writer) connect() (err error) {
+	if w.link.conn != nil {
 		return nil
 	}
-	w.disconnect()
-	ctx := context.Background()
-	if w.db, w.conn, err = connect(ctx, w.s.path, "rw", 0); err != nil {
+	if err := w.s.check(); err != nil {
 		return err
 	}
-	w.file, w.fresh, w.sums = f, make(map[oneseat.Key]entry), make(map[sumKey]oneseat.Count)
-	if err = prepare(ctx, w.conn, w.statements()); err != nil {
+	ctx := context.Background()
+	if w.link, err = connect(ctx, w.s.path, "rw", 0); err != nil {
+		return err
+	}
+	if err = prepare(ctx, w.link.conn, w.statements()); err != nil {
 		w.disconnect()
 	}
 	return err
@@ -474,7 +477,7 @@ func (w *writer) statements() map[**sql.Stmt]string {
 // next update makes another. After an error nothing else is certain to help.
 // What could be said here has been said by what failed before.
 func (w *writer) disconnect() {
-	if w.file == nil {
+	if w.link.conn == nil {
 		return
 	}
 	for s := range w.statements() { // one left open would keep the transaction
@@ -483,6 +486,5 @@ func (w *writer) disconnect() {
 			*s = nil
 		}
 	}
-	_, _ = w.conn.Close(), w.db.Close()
-	w.file, w.db, w.conn = nil, nil, nil
+	_ = w.link.close()
 }
