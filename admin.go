@@ -19,29 +19,30 @@ func (c *EndOptions) check() error {
 	return nil
 }
 
-// End ends some of an account's sessions, or streams, and returns how many of
-// them were live. Ids that are not the account's are ignored.
+// End ends some of an account's sessions, or streams, and returns how many of them
+// were live. Ids that are not the account's are ignored.
 //
-// With options.As it ends nothing unless that session is live in the same step,
-// and returns an *[EndedError], or [ErrNoSession], if it is not: somebody who has
-// been signed out does not sign others out. Without As the caller vouches for it.
+// With cause.As, End rests on that session: if it is not live in the same step,
+// nothing ends, and End returns an *[EndedError] or [ErrNoSession]. So a session
+// that was signed out cannot sign others out. Without As the caller vouches for the
+// request.
 func (r *Registry) End(ctx context.Context, account string, cause EndOptions, ids ...SessionID) (int, error) {
 	return r.endWhere(ctx, account, endRequest{how: cause, ids: ids})
 }
 
-// EndOthers ends all of an account's sessions but one, and returns how many.
-// Tickets that were given to newcomers are good no more.
+// EndOthers ends all of an account's sessions but one, and returns how many. Tickets
+// that newcomers got are void then.
 //
 // It rests on the session that it keeps: if that is not live in the same step,
-// nothing is ended, and EndOthers returns an *[EndedError] or [ErrNoSession]. To end
-// all sessions whoever is live, as after a change of password, call
+// nothing ends, and EndOthers returns an *[EndedError] or [ErrNoSession]. To end all
+// sessions whichever is live, for example after a change of password, call
 // [Registry.EndAll].
 func (r *Registry) EndOthers(ctx context.Context, account string, keep SessionID, cause EndOptions) (int, error) {
 	return r.endWhere(ctx, account, endRequest{how: cause, others: true, keep: keep})
 }
 
 // EndAll ends all of an account's sessions and returns how many. Tickets that
-// were given to newcomers are good no more.
+// newcomers got are void then.
 func (r *Registry) EndAll(ctx context.Context, account string, cause EndOptions) (int, error) {
 	return r.endWhere(ctx, account, endRequest{how: cause, others: true})
 }
@@ -57,8 +58,9 @@ func (r *Registry) endWhere(ctx context.Context, account string, e endRequest) (
 	return len(e.ended), nil
 }
 
-// EndRealm ends every session of every account of the realm at once: the kill
-// switch, and the remedy after a restore from a backup. actor is for the record.
+// EndRealm ends every session of every account of the realm at once. It is for
+// emergencies, and for after a restore from a backup. actor, the person who does it,
+// is for the record.
 func (r *Registry) EndRealm(ctx context.Context, actor string) error {
 	v, _, err := r.readFresh(ctx, r.control)
 	if err != nil {
@@ -74,23 +76,25 @@ func (r *Registry) EndRealm(ctx context.Context, actor string) error {
 	return err
 }
 
-// Block ends all of an account's sessions and keeps it out, until a time (by the
-// store's clock) or, if that is zero, until [Registry.Unblock]: sign-ins return a
-// *[BlockedError]. Blocking a blocked account sets the time anew. actor is for
-// the record.
+// Block ends all of an account's sessions and keeps the account out: sign-ins return
+// a *[BlockedError]. The block ends at until, by the store's clock, or, if until is
+// zero, with [Registry.Unblock]. Blocking a blocked account sets the time anew.
+// actor is for the record.
 func (r *Registry) Block(ctx context.Context, account string, until time.Time, actor string) error {
 	until = until.UTC().Truncate(time.Microsecond)
 	return r.change(ctx, account, func(d *draft) (Change, error) { return d.block(until, sanitize(actor, maxActor)), nil })
 }
 
-// Unblock lets a blocked account sign in again. For another it does nothing.
+// Unblock lets a blocked account sign in again. It does nothing for an account that
+// is not blocked.
 func (r *Registry) Unblock(ctx context.Context, account, actor string) error {
 	return r.change(ctx, account, func(d *draft) (Change, error) { return d.unblock(sanitize(actor, maxActor)), nil })
 }
 
-// SetLimit stores limits of the account's own, which count before all others,
-// and ends in the same step what is over them now; the zero Limits take them
-// away. actor is for the record. It returns a *[ConfigError] for what cannot be.
+// SetLimit stores limits with the account, which come before all others. Sessions
+// and streams above them end in the same step. The zero Limits remove what was
+// stored. actor is for the record. SetLimit returns a *[ConfigError] for impossible
+// limits.
 func (r *Registry) SetLimit(ctx context.Context, account string, limits Limits, actor string) error {
 	if err := limits.check(); err != nil {
 		return err
@@ -100,15 +104,17 @@ func (r *Registry) SetLimit(ctx context.Context, account string, limits Limits, 
 	return err
 }
 
-// RefreshLimits asks [Config.LimitFor] for the account's limits again, as after a
-// change of plan, and ends in one step what is over those in force now. Sign-ins
-// under way that had asked before ask again.
+// RefreshLimits asks [Config.LimitFor] for the account's limits again, for example
+// after a change of plan. Sessions and streams above the limits in force now end in
+// one step. Sign-ins under way that had asked before ask again.
 func (r *Registry) RefreshLimits(ctx context.Context, account string) error {
 	_, err := r.changeLimited(ctx, account, "", (*draft).refreshLimits)
 	return err
 }
 
-// Explain says what a sign-in would come to now, and why. Nothing is changed.
+// Explain returns what a sign-in would lead to now, and why. It changes nothing. Its
+// errors are an *[AccountError], a *[ConfigError], that of [Config.LimitFor], and
+// [ErrStoreUnavailable].
 func (r *Registry) Explain(ctx context.Context, account string, from SignInRequest) (Decision, error) {
 	if err := from.check(); err != nil {
 		return Decision{}, err

@@ -7,12 +7,12 @@ import (
 	"time"
 )
 
-// Check says whose session a token is, and counts as activity. It answers from
-// memory where it may ([Config.MaxStale]), else from the store.
+// Check returns the session of a token, and counts as activity of that session. It
+// answers from memory where it may ([Config.MaxStale]), else from the store.
 //
-// It returns [ErrNoSession] for what is no token of a session that is known, an
-// *[EndedError] for one whose session has ended, and [ErrStoreUnavailable] when
-// that could not be found out: no answer means no.
+// It returns [ErrNoSession] if the token is of no known session, an *[EndedError] if
+// its session has ended, and [ErrStoreUnavailable] if that could not be found out:
+// no answer means no.
 func (r *Registry) Check(ctx context.Context, token string) (Session, error) {
 	return r.checkToken(ctx, token, useActive)
 }
@@ -23,8 +23,8 @@ func (r *Registry) Peek(ctx context.Context, token string) (Session, error) {
 	return r.checkToken(ctx, token, usePeek)
 }
 
-// CheckFresh is Check by a read that begins now, whatever [Config.MaxStale]
-// allows: for work that is admitted once and then goes on to its end.
+// CheckFresh is Check by a read that begins now, whatever [Config.MaxStale] allows.
+// It is for work that is checked once and then goes on to its end.
 func (r *Registry) CheckFresh(ctx context.Context, token string) (Session, error) {
 	r.stats.checks.Add(1)
 	key, secret, ok := decodeToken(token)
@@ -38,10 +38,11 @@ func (r *Registry) CheckFresh(ctx context.Context, token string) (Session, error
 	return *s.session(), nil
 }
 
-// CheckID is Check for an application that already knows who is asking, from
-// what it signed or keeps itself (a JWT with sub and sid, a session on the
-// server). It believes its caller: an id is no secret, and must never be taken
-// from a cookie, header or URL as it comes.
+// CheckID is Check for an application that knows the session's ID from a proof of
+// its own: a JWT with sub and sid that it signed, or a session that it keeps on the
+// server. CheckID believes its caller. An ID is no secret: never take one from a
+// cookie, header or URL as it comes. For a text that cannot name an account it
+// returns an *[AccountError].
 func (r *Registry) CheckID(ctx context.Context, account string, id SessionID) (Session, error) {
 	s, err := r.checkID(ctx, account, claim{id: id})
 	if err != nil {
@@ -50,7 +51,7 @@ func (r *Registry) CheckID(ctx context.Context, account string, id SessionID) (S
 	return *s.session(), nil
 }
 
-// checkID answers for sessions and streams, by their id.
+// checkID answers for sessions and streams, by their ID.
 func (r *Registry) checkID(ctx context.Context, account string, c claim) (*seat, error) {
 	if err := checkAccount(account); err != nil {
 		return nil, err
@@ -85,17 +86,17 @@ func (r *Registry) checkToken(ctx context.Context, token string, how use) (Sessi
 	return *j.session(), nil
 }
 
-// memory is what the cache knows of a claim.
+// memory is what the cache knows about a claim.
 type memory struct {
 	entry, control *entry // nil: not cached
 	judgement
-	asked  instant   // when
-	at     time.Time // the latest that the store's clock can show then
+	asked  instant   // when the cache was asked
+	at     time.Time // the latest time that the store's clock can show at asked
 	usable bool      // fresh enough for a yes
 }
 
-// recollect judges a claim by what is cached, at the latest time that it can be
-// in the store: its time when the entry was loaded, carried forward.
+// recollect judges a claim by what is cached. It does so for the latest time that
+// the store's clock can show: its time when the entry was loaded, carried forward.
 func (r *Registry) recollect(c claim, now instant) (m memory) {
 	m.asked = now
 	if m.entry = r.cache.get(c.key); m.entry == nil {
@@ -111,7 +112,8 @@ func (r *Registry) recollect(c claim, now instant) (m memory) {
 	return m
 }
 
-// controlEntry is the cached control record, found without a look-up.
+// controlEntry returns the cached control record, or nil. It needs a look-up only
+// after the record has changed.
 func (r *Registry) controlEntry() *entry {
 	if e := r.controlCached.Load(); e != nil && !e.gone.Load() {
 		return e
@@ -121,14 +123,14 @@ func (r *Registry) controlEntry() *entry {
 	return e
 }
 
-// checkMemory answers a claim from the cache, if that may answer: with an error,
-// or with yes to m.seat, by which the session is used.
+// checkMemory answers a claim from the cache, if the cache may answer. The answer is
+// an error, or yes to m.seat, whose use is then noted.
 func (r *Registry) checkMemory(c claim, how use) (m memory, answered bool, err error) {
 	m = r.recollect(c, r.now())
 	switch {
 	case m.verdict == verdictEnded && m.ending.Reason != ReasonRealmEnded: // final, however old the news
 		return m, true, r.refuse(c, m.judgement)
-	case m.verdict == verdictLive && m.usable && r.noteUse(&m.entry.View, m.seat, how, m.at): // else that is written before the answer
+	case m.verdict == verdictLive && m.usable && r.noteUse(&m.entry.View, m.seat, how, m.at): // else the use is written before the answer
 		r.stats.cached.Add(1)
 		return m, true, nil
 	}
@@ -138,7 +140,7 @@ func (r *Registry) checkMemory(c claim, how use) (m memory, answered bool, err e
 // checkStore answers a claim that the cache could not answer.
 func (r *Registry) checkStore(ctx context.Context, c claim, how use) (judgement, error) {
 	j, err := r.checkFresh(ctx, c, how)
-	if errors.Is(err, ErrUnknownOutcome) { // of recording a timeout, or a touch: it is asked again
+	if errors.Is(err, ErrUnknownOutcome) { // of recording a timeout, or a use: the caller may ask again
 		err = fmt.Errorf("%w: %w", ErrStoreUnavailable, err)
 	}
 	if r.config.DangerouslyAllowWhenStoreIsDown && errors.Is(err, ErrStoreUnavailable) {
@@ -174,7 +176,7 @@ func (r *Registry) look(ctx context.Context, c claim) (v View, j judgement, epoc
 			return View{}, judgement{}, 0, err
 		}
 	} else if j.verdict != verdictNone {
-		r.cache.keep(v, began, begun) // only where what was presented matched
+		r.cache.keep(v, began, begun) // only for a claim that matches
 	}
 	if j.verdict != verdictLive {
 		return View{}, judgement{}, 0, r.refuse(c, j)
@@ -183,15 +185,16 @@ func (r *Registry) look(ctx context.Context, c claim) (v View, j judgement, epoc
 }
 
 // settled records what has timed out in a claim's roster, and judges the claim
-// again. A timeout is answered as an ending only once it is recorded, so that
-// nothing can undo it; somebody may have touched the session in time.
+// again. A timeout is answered as an ending only once it is recorded, because a use
+// may have been recorded in time by another node.
 func (r *Registry) settled(ctx context.Context, c claim, epoch uint64) (View, judgement, error) {
 	v, err := r.settle(ctx, c.key, epoch)
 	return v, v.judge(c, v.Now, epoch, r.rule), err
 }
 
 // writeUse writes a use of a live session, as far as it is due. If the session has
-// ended, or times out at this moment, that is recorded and returned instead.
+// ended, or times out at this moment, that is recorded, and writeUse returns an
+// *[EndedError].
 func (r *Registry) writeUse(ctx context.Context, key Key, j judgement, how use, epoch uint64) (judgement, error) {
 	r.stats.touches.Add(1)
 	id := j.session().ID
@@ -202,8 +205,8 @@ func (r *Registry) writeUse(ctx context.Context, key Key, j judgement, how use, 
 	return j, err
 }
 
-// refuse is the error of a claim that is not live. That it was made is reported
-// in the background, at most once an hour.
+// refuse returns the error of a claim that is not live. The use of a session after
+// its end is reported in the background, at most once an hour.
 func (r *Registry) refuse(c claim, j judgement) error {
 	if j.report && !c.secret.IsZero() {
 		r.background.add(write{claim: c, reportUse: true})

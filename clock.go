@@ -5,17 +5,17 @@ import (
 	"time"
 )
 
-// instant is a moment by both clocks of this machine. A process that was
-// paused, or a machine that was suspended, shows in one of them at least.
+// instant is a moment by both clocks of this machine. A pause of the process, or a
+// suspension of the machine, shows in at least one of them.
 type instant struct {
-	wall time.Duration // since 1970; good for what lies within centuries
+	wall time.Duration // since 1970; enough for centuries
 	mono time.Duration
 }
 
 const forever = time.Duration(math.MaxInt64)
 
-// since returns how long ago a was, by the clock that says longer. When either
-// clock ran backwards nobody knows: forever.
+// since returns how long ago a was, by the clock that says longer. It returns
+// forever if either clock ran backwards.
 func (now instant) since(a instant) time.Duration {
 	w, m := now.wall-a.wall, now.mono-a.mono
 	if w < 0 || m < 0 {

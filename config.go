@@ -16,34 +16,34 @@ import (
 const (
 	// NoTimeout, as Config.Idle or Config.Absolute, switches that timeout off.
 	NoTimeout time.Duration = -1
-	// FreshAlways, as Config.MaxStale, reads the store on every check: checks
-	// are then linearizable, and cost a read each.
+	// FreshAlways, as Config.MaxStale, reads the store on every check. Checks are
+	// then linearizable, and each costs a read.
 	FreshAlways time.Duration = -1
 )
 
-// Config is what a [Registry] goes by. In every field zero means the default.
+// Config configures a [Registry]. In every field zero means the default.
 type Config struct {
-	// Realm is the population of accounts that this registry looks after, one
-	// of possibly several in a store. Default "default"; at most 64 bytes.
+	// Realm is the population of accounts that this registry looks after. A store
+	// may hold several. Default "default"; at most 64 bytes.
 	Realm string
 
 	// Limit is how many live sessions an account may have: 1 to [MaxSeats], or
 	// [Unlimited]. Default 1.
 	Limit int
 
-	// ClassLimits limit sessions by class of device, under Limit: see [Classes].
-	// Default: only Limit counts.
+	// ClassLimits limit the sessions on each class of device, within Limit: see
+	// [Classes]. Default: only Limit counts.
 	ClassLimits map[Class]int
 
 	// Streams is how many streams an account may play at once: 1 to
 	// [MaxStreams], or [Unlimited]. Default 1.
 	Streams int
 
-	// LimitFor says what an account's limits are, for plans, tiers and staff; a
-	// zero field leaves it to the three above. It is asked before every sign-in
-	// and stream, on the caller's goroutine; an error means that nobody gets in.
-	// What [Registry.SetLimit] stored comes first. Call [Registry.RefreshLimits] when
-	// an account's answer has changed. Default: none.
+	// LimitFor returns an account's limits, for plans, tiers and staff. A zero field
+	// leaves that limit to the three fields above. It is called before every sign-in
+	// and stream, on the caller's goroutine. If it returns an error, nobody gets in.
+	// Limits that [Registry.SetLimit] stored come first. Call
+	// [Registry.RefreshLimits] when an account's answer has changed. Default: none.
 	LimitFor func(ctx context.Context, account string) (Limits, error)
 
 	// WhenFull says what happens to a sign-in beyond the limit. Default
@@ -53,30 +53,29 @@ type Config struct {
 	// DisplaceOrder says which session gives way. Default [DisplaceIdlest].
 	DisplaceOrder DisplaceOrder
 
-	// SeatIdle lets a newcomer displace, under every policy, a session that was idle for
-	// this long: a closed laptop cannot lock its owner out. See [DisplaceOrder].
-	// Default: none. Not less than twice TouchEvery, which is how exactly idleness
-	// is known.
+	// SeatIdle lets a newcomer displace, under every policy, a session that was idle
+	// for this long: a closed laptop cannot lock its owner out. See [DisplaceOrder].
+	// Default: no session gives way for that. At least twice TouchEvery, because
+	// idleness is known no more exactly than that.
 	SeatIdle time.Duration
 
-	// ObserveOnly counts and reports, in events and [Stats], whom the limits would
-	// have ended or refused, and lets everybody in: up to [MaxSeats].
+	// ObserveOnly admits everybody, up to [MaxSeats]. Events and [Stats] report
+	// which sessions and sign-ins the limits would have ended or refused.
 	ObserveOnly bool
 
-	// StreamIdle is how long a stream lives without a heartbeat. Default 45
-	// seconds; at least 1.
+	// StreamIdle is how long a stream lives without a heartbeat. Default 45 seconds;
+	// at least a second.
 	StreamIdle time.Duration
 
-	// Idle ends a session with which nothing was done for so long. Default 14
-	// days, or Absolute if that is shorter; at least a second; [NoTimeout] for
-	// never.
+	// Idle is how long a session lives without being used. Default 14 days, or
+	// Absolute if that is shorter; at least a second, or [NoTimeout].
 	Idle time.Duration
 
-	// Absolute ends a session so long after its sign-in, whatever is done with
-	// it. Default 90 days; [NoTimeout] for never. Not shorter than Idle.
+	// Absolute is the greatest age of a session, used or not. Default 90 days; not
+	// shorter than Idle, or [NoTimeout].
 	Absolute time.Duration
 
-	// TouchEvery is how exactly last-seen is kept: a session that is in use is
+	// TouchEvery is how exactly last-seen is kept: that of a session in use is
 	// written at most once in this time. Default, and at most, a tenth of Idle;
 	// never more than 5 minutes.
 	TouchEvery time.Duration
@@ -85,23 +84,23 @@ type Config struct {
 	// can be told. Default 30 days; at least a minute.
 	KeepEndings time.Duration
 
-	// AdoptUntil is for an application that had sessions before: until then,
-	// [Registry.Adopt] gives a seat to one that has none yet. Default: none is
-	// adopted. Until then no roster is erased.
+	// AdoptUntil is for an application that had sessions of its own before. Until
+	// this time [Registry.Adopt] gives such a session a seat, and no roster is
+	// erased. Default: no session is adopted.
 	AdoptUntil time.Time
 
 	// MaxStale bounds how long a check may go on saying yes, from memory, to a
-	// session that another node has ended, should the news not arrive. Default
-	// 1 second; 20 ms to 1 minute, or [FreshAlways].
+	// session that another node has ended, if the news of that does not arrive.
+	// Default 1 second; 20 ms to 1 minute, or [FreshAlways].
 	MaxStale time.Duration
 
-	// HoldGrace is how long a held request goes on when its session can no
-	// longer be confirmed because the store does not answer. Default 5 seconds.
+	// HoldGrace is how long a held request goes on when its session can no longer be
+	// verified because the store does not answer. Default 5 seconds.
 	HoldGrace time.Duration
 
-	// DangerouslyAllowWhenStoreIsDown lets a check say yes from memory, however
-	// old, while the store does not answer. A session that was ended elsewhere
-	// in the meantime goes on.
+	// DangerouslyAllowWhenStoreIsDown lets a check say yes from memory, of any age,
+	// while the store does not answer. A session that another node has ended
+	// meanwhile goes on.
 	DangerouslyAllowWhenStoreIsDown bool
 
 	// Logger gets what an operator should know. Default slog.Default().
@@ -112,8 +111,7 @@ type Config struct {
 	Clock func() (wall time.Time, monotonic time.Duration)
 }
 
-// withDefaults returns the configuration in force, or every reason why there is
-// none, joined.
+// withDefaults returns the configuration in force, or all its problems, joined.
 func (c Config) withDefaults() (Config, error) {
 	c.complete()
 	return c, errors.Join(c.problems()...)
@@ -153,7 +151,7 @@ const (
 	maxTouchEvery = 5 * time.Minute
 )
 
-// mostTouchEvery is how long TouchEvery may be.
+// mostTouchEvery returns the longest TouchEvery that is possible.
 func (c *Config) mostTouchEvery() time.Duration {
 	if c.Idle > 0 {
 		return min(maxTouchEvery, c.Idle/10)
@@ -209,12 +207,12 @@ func setDefault[T comparable](field *T, value T) {
 	}
 }
 
-// limits are those for everybody.
+// limits returns the limits for every account.
 func (c Config) limits() Limits {
 	return Limits{Total: c.Limit, Classes: maps.Clone(c.ClassLimits), Streams: c.Streams}
 }
 
-// rule is the configuration as far as it decides.
+// rule returns the part of the configuration that decides.
 func (c Config) rule() rule {
 	return rule{
 		realm: c.Realm, limits: c.limits(), whenFull: c.WhenFull, displaceOrder: c.DisplaceOrder, seatIdle: c.SeatIdle, streamIdle: c.StreamIdle,

@@ -17,13 +17,13 @@ func (r *Registry) Sessions(ctx context.Context, account string) ([]Session, err
 	return a.Sessions, err
 }
 
-// Streams returns what the account plays, the newest first, from the store.
+// Streams returns the account's live streams, the newest first, from the store.
 func (r *Registry) Streams(ctx context.Context, account string) ([]Stream, error) {
 	a, err := r.listSeats(ctx, account)
 	return a.Streams, err
 }
 
-// listSeats reads what is live of an account.
+// listSeats reads the live sessions and streams of an account.
 func (r *Registry) listSeats(ctx context.Context, account string) (a Account, err error) {
 	if err := checkAccount(account); err != nil {
 		return Account{}, err
@@ -35,11 +35,11 @@ func (r *Registry) listSeats(ctx context.Context, account string) (a Account, er
 	return a, err
 }
 
-// Account returns all that is known of an account, from the store. An account
-// that never signed in has nothing but its name and the limits in force.
+// Account returns all that is known about an account, from the store. An account
+// that never signed in has only its name and the limits in force.
 //
-// It returns an *[AccountError] for what cannot name an account, and the error of
-// [Config.LimitFor], which it asks.
+// It returns an *[AccountError] for a text that cannot name an account. It asks
+// [Config.LimitFor], and returns an error that wraps that function's.
 func (r *Registry) Account(ctx context.Context, account string) (Account, error) {
 	v, p, err := r.judged(ctx, account)
 	if err != nil {
@@ -48,7 +48,7 @@ func (r *Registry) Account(ctx context.Context, account string) (Account, error)
 	return v.account(p, r.rule), nil
 }
 
-// judged reads an account's roster and what it is judged by, fresh.
+// judged reads an account's roster, and what the roster is judged by, from the store.
 func (r *Registry) judged(ctx context.Context, account string) (View, premises, error) {
 	if err := checkAccount(account); err != nil {
 		return View{}, premises{}, err
@@ -62,7 +62,7 @@ func (r *Registry) judged(ctx context.Context, account string) (View, premises, 
 	return v, premises{account: account, epoch: control.epoch(), limits: limits}, err
 }
 
-// errNoHistory is returned where a store keeps nothing that could be listed.
+// errNoHistory is returned if the store cannot list anything.
 var errNoHistory = fmt.Errorf("oneseat: the store keeps no history (see oneseat.History): %w", errors.ErrUnsupported)
 
 // AccountQuery selects accounts. A zero field does not restrict.
@@ -73,9 +73,9 @@ type AccountQuery struct {
 }
 
 // Accounts returns a page of the accounts of which anything is known, in the order
-// of their names, from the store. The next page is after the last name of this one;
-// an empty page is the last. [Config.LimitFor] is not asked: where there is one,
-// InForce is empty.
+// of their names, from the store. For the next page set After to the last name of
+// this one; an empty page is the last. Accounts does not ask [Config.LimitFor]: if
+// there is one, InForce is empty.
 //
 // It returns an error that wraps [errors.ErrUnsupported] if the store is no
 // [History].
@@ -143,8 +143,8 @@ func (r *Registry) Count(ctx context.Context) (Count, error) {
 	return c, nil
 }
 
-// Place is a place in the log, between two events. It holds no secret, and is the
-// store's own: it means nothing to another store.
+// Place is a place in the log, between two events. It holds no secret. It means
+// nothing to another store.
 type Place string
 
 // EventPage is what [Registry.EventsSince] returns.
@@ -156,12 +156,12 @@ type EventPage struct {
 }
 
 // EventsSince returns what was committed in the realm after a place in the log, the
-// oldest first: for each account in the order of commits, every event at least
-// once. "" is the end of the log: no event is returned, but the place from which to
-// go on. Keep Next only when the events have been dealt with.
+// oldest first: every event at least once, and those of one account in the order of
+// commits. "" is the end of the log: EventsSince then returns no event, but the
+// place from which to go on. Keep Next only when the events have been dealt with.
 //
-// It returns an error for a place that is none. A place that the log no longer has,
-// or of another log, is a Gap.
+// It returns an error for a text that is no Place. If the log no longer has the
+// place, or is another log, Gap is set.
 func (r *Registry) EventsSince(ctx context.Context, after Place) (EventPage, error) {
 	cursors, err := after.cursors(r.store.Partitions())
 	if err != nil {

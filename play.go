@@ -5,16 +5,16 @@ import (
 	"errors"
 )
 
-// StartStream gives a player of a live session a stream: a seat under the
-// session's, which lasts as long as the session and the player's heartbeats. A
-// player that has a stream gets that, and no second one.
+// StartStream gives a player of a live session a stream: a seat under the session's,
+// which lasts as long as the session and the player's heartbeats. A player that has
+// a stream gets that one again.
 //
 // s is the session as [Registry.Check] returned it. If the account plays as many
-// streams as it may, the error is a *[LimitError] that names them: ask the viewer
-// and try again with Instead, which ends those and starts this in one step, if
-// that makes room. It returns an *[EndedError] if the session has ended,
-// [ErrNoSession] if it is not known, and otherwise errors as [Registry.SignIn]
-// does.
+// streams as it may, the error is a *[LimitError] that names them. Ask the viewer,
+// and try again with Instead: if that makes room, those streams end and this one
+// starts, in one step. StartStream returns an *[EndedError] if the session has
+// ended, [ErrNoSession] if it is not known, and otherwise errors as
+// [Registry.SignIn] does.
 func (r *Registry) StartStream(ctx context.Context, s Session, p Player) (Stream, error) {
 	if err := checkAccount(s.Account); err != nil {
 		return Stream{}, err
@@ -40,18 +40,18 @@ func (r *Registry) StartStream(ctx context.Context, s Session, p Player) (Stream
 	return started.stream(), nil
 }
 
-// Heartbeat keeps a stream of the session s. It is no activity of the session.
-// Send one every third of [Config.StreamIdle].
+// Heartbeat keeps a stream of the session s. It does not keep the session from
+// idling. Send one every third of [Config.StreamIdle].
 //
 // It returns an *[EndedError] if another stream took its place, somebody ended it,
-// or the session has ended, and [ErrNoSession] if the stream has lapsed or was
-// stopped: start it again.
+// or the session has ended. It returns [ErrNoSession] if the stream has lapsed or
+// was stopped: start it again.
 func (r *Registry) Heartbeat(ctx context.Context, s Session, stream SessionID) error {
 	return r.change(ctx, s.Account, func(d *draft) (Change, error) { return d.heartbeat(s.ID, stream) })
 }
 
-// CheckStream says whether a stream of the session s is live, from memory where
-// it may, as [Registry.Check] does. It is no heartbeat. s is the session as Check
+// CheckStream returns a stream of the session s if it is live, from memory where it
+// may, as [Registry.Check] does. It is no heartbeat. s is the session as Check
 // returned it. Errors are those of Heartbeat.
 func (r *Registry) CheckStream(ctx context.Context, s Session, stream SessionID) (Stream, error) {
 	if s.ID == "" {
@@ -64,8 +64,8 @@ func (r *Registry) CheckStream(ctx context.Context, s Session, stream SessionID)
 	return found.stream(), nil
 }
 
-// StopStream ends a stream of the session s, as its player does when it is
-// closed. It returns nil also if that had ended before.
+// StopStream ends a stream of the session s. The player calls it when it is closed.
+// It returns nil also if the stream has ended before.
 func (r *Registry) StopStream(ctx context.Context, s Session, stream SessionID) error {
 	return r.change(ctx, s.Account, func(d *draft) (Change, error) { return d.stopStream(s.ID, stream), nil })
 }

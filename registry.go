@@ -12,24 +12,24 @@ import (
 	"time"
 )
 
-// Registry is what an application holds: the accounts of one realm, over a
-// store that other registries, here or on other nodes, use as well. All methods
-// are safe for concurrent use.
+// Registry is what an application holds: the accounts of one realm, over a store.
+// Other registries, here or on other nodes, may use the same store. All methods are
+// safe for concurrent use.
 //
-// A context that ends makes a method return the context's error. What a method
-// had already committed stays committed.
-//
-// The registry does the input and output: it looks up what an operation rests
-// on, loads, runs the operation's rule on a draft, commits, and tries again. It
-// decides nothing, and reads a roster only through a view.
+// When its context ends, a method returns the context's error. What it has committed
+// by then stays committed.
 type Registry struct {
+	// The registry does the input and output. It looks up what an operation rests on,
+	// loads, runs the operation's rule on a draft, commits, and tries again. It decides
+	// nothing, and reads a roster only through a view.
+
 	store         Store
 	config        Config
 	rule          rule
 	log           *slog.Logger
 	control       Key // of the realm's control record
 	cache         *cache
-	controlCached atomic.Pointer[entry] // the control record, without a look-up
+	controlCached atomic.Pointer[entry] // the cached control record, without a look-up
 	loader        loader                // of rosters
 	controls      loader                // of the control record
 	watches       watches
@@ -39,13 +39,13 @@ type Registry struct {
 
 	life    context.Context // ends with Close; every goroutine below ends with it
 	end     context.CancelFunc
-	running sync.WaitGroup // followers of the log, the recheck of watches, sweep, background work, reads
+	running sync.WaitGroup // readers of the log, the recheck of watches, sweep, background work, reads
 }
 
-// New returns a registry over a store. What it starts, [Registry.Close] ends;
-// the store stays the caller's. New does not talk to the store: see
-// [Registry.Ping]. All that is wrong with the configuration comes back as
-// joined *[ConfigError]s.
+// New returns a registry over a store. New starts goroutines, which [Registry.Close]
+// ends. The store stays the caller's. New does not wait for the store: see
+// [Registry.Ping]. For an impossible configuration it returns every *[ConfigError],
+// joined.
 func New(store Store, c Config) (*Registry, error) {
 	c, err := c.withDefaults()
 	if store == nil {
@@ -73,8 +73,9 @@ func New(store Store, c Config) (*Registry, error) {
 	return r, nil
 }
 
-// Close ends what New started and waits for it. Contexts of [Registry.Hold] are
-// cancelled with [ErrClosed], subscriptions closed. The store is not closed.
+// Close ends what New started and waits for that. Contexts of [Registry.Hold] are
+// cancelled, and subscriptions end, with [ErrClosed]. The store is not closed. Close
+// returns nil.
 func (r *Registry) Close() error {
 	r.end()
 	r.loader.close()
@@ -88,7 +89,8 @@ func (r *Registry) Close() error {
 // Config returns the configuration in force, defaults filled in.
 func (r *Registry) Config() Config { return r.config }
 
-// Ping asks the store for an answer.
+// Ping reads from the store. It returns nil if the store answers, else why it does
+// not.
 func (r *Registry) Ping(ctx context.Context) error {
 	_, _, err := r.readFresh(ctx, r.control)
 	return err
@@ -102,16 +104,16 @@ func (r *Registry) readFresh(ctx context.Context, k Key) (v, control View, err e
 	return v, control, err
 }
 
-// currentEpoch reads the realm's epoch, so that nothing is done for or to a
-// session that the realm's end has ended. 0: no session was ever issued. asOf is
-// a store time that is not after the call's return.
+// currentEpoch reads the realm's epoch, so that nothing is done for or to a session
+// that EndRealm has ended. 0: no session was ever issued. asOf is a store time that
+// is not after the call's return.
 func (r *Registry) currentEpoch(ctx context.Context) (epoch uint64, asOf time.Time, err error) {
 	v, _, err := r.readFresh(ctx, r.control)
 	return v.epoch(), v.Now, err
 }
 
-// makeEpoch is currentEpoch for somebody who is to be admitted under it: the
-// first one to ask makes the control record.
+// makeEpoch is currentEpoch for an admission. It makes the control record if there
+// is none.
 func (r *Registry) makeEpoch(ctx context.Context) (epoch uint64, asOf time.Time, err error) {
 	v, _, err := r.readFresh(ctx, r.control)
 	if err == nil && v.Roster == nil {
@@ -128,7 +130,7 @@ func (r *Registry) makeEpoch(ctx context.Context) (epoch uint64, asOf time.Time,
 }
 
 // limitsOf asks the application for an account's limits, if it has a function for
-// that, and returns the revision under which they count.
+// that. It returns them with the revision under which they count.
 func (r *Registry) limitsOf(ctx context.Context, key Key, account string) (Limits, uint64, error) {
 	if r.config.LimitFor == nil {
 		return Limits{}, 0, nil
@@ -148,8 +150,8 @@ func (r *Registry) limitsOf(ctx context.Context, key Key, account string) (Limit
 	return limits, v.revision(), nil
 }
 
-// premises looks up what an operation on an account rests on. newcomer is whom it
-// admits, if anybody.
+// premises looks up what an operation on an account rests on. newcomer is the
+// session that it admits, or "".
 func (r *Registry) premises(ctx context.Context, account string, newcomer SessionID) (p premises, err error) {
 	p.account, p.newcomer, p.limitFor = account, newcomer, r.config.LimitFor != nil
 	if newcomer != "" {
@@ -163,16 +165,16 @@ func (r *Registry) premises(ctx context.Context, account string, newcomer Sessio
 	return p, err
 }
 
-// changeLimited runs an operation on an account's roster that depends on its
-// limits, or admits a newcomer (""; nobody). When its premises have become stale
-// meanwhile they are looked up again: limits three times, the realm's epoch as
-// often as it changes.
+// changeLimited runs an operation that depends on an account's limits, or admits a
+// newcomer ("": nobody). If its premises have become stale meanwhile, they are
+// looked up again: limits up to three times, the realm's epoch as often as it
+// changes.
 func (r *Registry) changeLimited(ctx context.Context, account string, newcomer SessionID, op func(*draft) Change) (_ View, err error) {
 	if err := checkAccount(account); err != nil {
 		return View{}, err
 	}
 	var firstTryAt time.Time
-	tried := false // and the reply was lost
+	tried := false // whether an earlier try had no reply
 	defer func() {
 		if tried {
 			err = unclear(err)
@@ -208,8 +210,8 @@ func (r *Registry) changeLimited(ctx context.Context, account string, newcomer S
 	return View{}, stale
 }
 
-// change runs an operation on an account's roster, under the realm's epoch of
-// now. The operation's own error is returned when its change has been committed.
+// change runs an operation on an account's roster, under the realm's present epoch.
+// An error of the operation is returned after its change was committed.
 func (r *Registry) change(ctx context.Context, account string, op func(*draft) (Change, error)) error {
 	if err := checkAccount(account); err != nil {
 		return err
@@ -219,8 +221,7 @@ func (r *Registry) change(ctx context.Context, account string, op func(*draft) (
 }
 
 // changeNow is change for a caller that knows the roster's key. Without the
-// account's name it makes no roster: where there is none it returns
-// [ErrNoSession].
+// account's name it makes no roster: if there is none, it returns [ErrNoSession].
 func (r *Registry) changeNow(ctx context.Context, key Key, account string, op func(*draft) (Change, error)) (View, error) {
 	epoch, _, err := r.currentEpoch(ctx)
 	if err != nil {
@@ -243,8 +244,8 @@ func (r *Registry) edit(ctx context.Context, key Key, p premises, op func(*draft
 	return v, cmp.Or(err, refusal)
 }
 
-// update runs a change on one roster, again after a lost reply (try counts
-// those), and lets this node know what was committed before it returns.
+// update runs a change on one roster, and again after a lost reply. try counts the
+// lost replies. Before update returns, this node knows what was committed.
 func (r *Registry) update(ctx context.Context, key Key, change func(v View, try int) (Change, error)) (View, error) {
 	if r.life.Err() != nil {
 		return View{}, ErrClosed
@@ -253,7 +254,7 @@ func (r *Registry) update(ctx context.Context, key Key, change func(v View, try 
 	defer cancel()
 	begun := r.cache.beginLoad(key)
 	defer r.cache.endLoad(key)
-	var lost error // a reply was: whatever comes after, the update may have been committed
+	var lost error // set when a reply was lost: from then on the update may have been committed
 	for try := 0; ; try++ {
 		began := r.now()
 		var last Change
@@ -268,7 +269,7 @@ func (r *Registry) update(ctx context.Context, key Key, change func(v View, try 
 		r.stats.updates.Add(1)
 		if err == nil {
 			r.noteCommitted(v, began, begun, last)
-			r.endWatchesOver(v) // what an earlier try, or another node, ended is in no event of this one
+			r.endWatchesOver(v) // no event of this update says what an earlier try, or another node, ended
 			return v, nil
 		}
 		if errors.Is(err, ErrUnknownOutcome) {
@@ -288,9 +289,9 @@ func (r *Registry) update(ctx context.Context, key Key, change func(v View, try 
 	}
 }
 
-// noteCommitted applies an update's result to this node. An update that changed
-// nothing may have come from anybody: what it read is not cached, but nothing
-// older is used any more.
+// noteCommitted applies an update's result to this node. Anybody can cause an update
+// that changes nothing, so what such an update read is not cached. But nothing older
+// is used any more.
 func (r *Registry) noteCommitted(v View, began instant, begun step, c Change) {
 	switch {
 	case c.Erase:
@@ -307,8 +308,10 @@ func (r *Registry) noteCommitted(v View, began instant, begun step, c Change) {
 	r.endWatchesOf(v.Key, c.Events)
 }
 
-// noAnswer is the error of a store that failed. What the caller's context says,
-// and what is wrong with a record or a change, stays what it is.
+// noAnswer returns the error of an operation whose store failed with err:
+// [ErrClosed] if the registry is closed, else one that wraps [ErrStoreUnavailable].
+// A cancelled context, ErrNoSession, and what is wrong with a record or a change
+// stay what they are.
 func (r *Registry) noAnswer(err error) error {
 	if r.life.Err() != nil {
 		return ErrClosed
@@ -321,8 +324,9 @@ func (r *Registry) noAnswer(err error) error {
 	return fmt.Errorf("%w: %w", ErrStoreUnavailable, err)
 }
 
-// unclear is the error of an operation that failed after a reply had been lost:
-// nobody knows that nothing was done.
+// unclear returns the error of an operation that failed after a reply had been lost.
+// The operation may have been done, so ErrStoreUnavailable becomes
+// ErrUnknownOutcome.
 func unclear(err error) error {
 	if errors.Is(err, ErrStoreUnavailable) {
 		return fmt.Errorf("%w: %v", ErrUnknownOutcome, err)

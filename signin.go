@@ -7,19 +7,26 @@ import (
 	"time"
 )
 
-// SignIn gives the account a new session, after the application has verified
-// who is asking. What has to give way ends in the same step.
+// SignIn gives the account a new session, after the application has verified the
+// user. The sessions that give way end in the same step. The new session is accepted
+// on every node from the moment SignIn returns.
 //
-// The account is compared byte by byte: "Alice" and "alice" are two, with a limit
-// each. Give the id of the application's own record of the account, not what
+// The account is compared byte by byte: "Alice" and "alice" are two accounts, with a
+// limit each. Pass the id of the application's own record of the account, not what
 // was typed.
 //
-// It returns an *[AccountError] for what cannot name an account, a *[ConfigError] for
-// a request with a bad DeviceID, a *[LimitError] when the account is full under
-// [PolicyRefuse] or [PolicyAsk], a *[BlockedError] when it is blocked, an *[EndedError] when the session was admitted and ended again before
-// the store's reply came, [ErrUnknownOutcome] when no reply came at all, and
-// [ErrStoreUnavailable] when the store did not answer and nothing was done. The
-// session is accepted on every node from the moment SignIn returns.
+// SignIn returns
+//
+//   - an *[AccountError] for a text that cannot name an account, and a
+//     *[ConfigError] for a bad DeviceID;
+//   - a *[LimitError] when the account is full under [PolicyRefuse] or [PolicyAsk];
+//   - a *[BlockedError] when the account is blocked;
+//   - an error that wraps that of [Config.LimitFor];
+//   - an *[EndedError] when the session was admitted, and ended before the store's
+//     reply came;
+//   - [ErrUnknownOutcome] when no reply came: the session may have been admitted;
+//   - [ErrStoreUnavailable] when the store did not answer and nothing was done;
+//   - a *[FormatError] when a stored record cannot be read.
 func (r *Registry) SignIn(ctx context.Context, account string, from SignInRequest) (Grant, error) {
 	if err := from.check(); err != nil {
 		return Grant{}, err
@@ -27,14 +34,14 @@ func (r *Registry) SignIn(ctx context.Context, account string, from SignInReques
 	return r.signIn(ctx, account, from, newcomer{}, "")
 }
 
-// Redeem signs in with the ticket of a [LimitError]. The sessions named by ids
-// end and the newcomer is admitted, in one step, if that makes room. Else it
-// returns another *[LimitError], no session ends, and the ticket stays good. Ids
-// of sessions that are not the account's, or not live any more, are ignored. from
-// is the browser that got the ticket.
+// Redeem signs in with the ticket of a [LimitError]. If that makes room, the
+// sessions named by ids end and the newcomer is admitted, in one step. Otherwise no
+// session ends, the ticket stays good, and Redeem returns another *[LimitError]. Ids
+// that name no live session of the account are ignored. from describes the browser
+// that got the ticket.
 //
-// It returns a *[TicketError] for a ticket that was altered or used, has
-// expired, or was given to another browser; the user then has to sign in again.
+// Redeem returns a *[TicketError] for a ticket that was altered or used, has
+// expired, or was given to another browser: the user then has to sign in again.
 // Other errors are those of [Registry.SignIn].
 func (r *Registry) Redeem(ctx context.Context, ticket Ticket, from SignInRequest, ids ...SessionID) (Grant, error) {
 	key, used, ok := decodeSecret(TicketPrefix, string(ticket))
@@ -54,8 +61,7 @@ func (r *Registry) Redeem(ctx context.Context, ticket Ticket, from SignInRequest
 	return r.signIn(ctx, v.Roster.Account, from, newcomer{ticketUsed: used, chosen: ids}, ticket)
 }
 
-// signIn brings a newcomer in, by password or by the ticket that it was given
-// before.
+// signIn admits a newcomer, by password or by the ticket that it got before.
 func (r *Registry) signIn(ctx context.Context, account string, from SignInRequest, c newcomer, ticket Ticket) (Grant, error) {
 	key := KeyOf(r.config.Realm, account)
 	token, secret := newToken(key)
@@ -85,8 +91,8 @@ func (r *Registry) signIn(ctx context.Context, account string, from SignInReques
 			"Do several devices share its id? Each installation has to make its own (SignInRequest.DeviceID), and no image of a machine may hold one", "session", s.session().ID)
 	}
 	if k, _, ok := parseToken(from.Token); ok && k != key {
-		// The browser is another account's now. Should this fail, nobody holds
-		// that session's token any more: it times out.
+		// The browser has changed to another account. If this fails, nobody holds the
+		// token of the earlier session any more, and that session times out.
 		if err := r.SignOut(ctx, from.Token); err != nil && !isOver(err) {
 			r.log.Warn("the session of another account in the same browser was not ended", "error", err)
 		}
@@ -94,14 +100,14 @@ func (r *Registry) signIn(ctx context.Context, account string, from SignInReques
 	return Grant{*s.session(), token}, nil
 }
 
-// Adopt gives a seat to a session of the application's own that is older than
-// oneseat, through the same door as a sign-in and until [Config.AdoptUntil]. It
-// is seated as of when it was issued (the zero time: not known, so before
-// everything), so it never displaces a later sign-in, and only if nothing of the
-// account has ended since.
+// Adopt gives a seat to a session that the application issued before it used
+// oneseat, by the rules of a sign-in, until [Config.AdoptUntil]. issued is when the
+// session was issued; the zero time means that this is not known, and counts as
+// before everything. An adopted session never displaces a later sign-in. It gets a
+// seat only if nothing of the account has ended since it was issued.
 //
-// It returns [ErrNoSession] for one that gets no seat: the user has to sign in.
-// Other errors are those of SignIn.
+// Adopt returns [ErrNoSession] for a session that gets no seat: the user has to sign
+// in. Other errors are those of SignIn.
 func (r *Registry) Adopt(ctx context.Context, account string, issued time.Time, from SignInRequest) (Grant, error) {
 	if err := cmp.Or(checkAccount(account), from.check()); err != nil {
 		return Grant{}, err
@@ -120,14 +126,14 @@ func (r *Registry) Adopt(ctx context.Context, account string, issued time.Time, 
 		return Grant{}, err
 	}
 	r.stats.decided(is)
-	s, err := v.admitted(is) // one that was refused has no seat
+	s, err := v.admitted(is) // a newcomer that was refused has no seat
 	if err != nil {
 		return Grant{}, err
 	}
 	return Grant{*s.session(), token}, nil
 }
 
-// admit brings a newcomer to the one door.
+// admit runs the rule of admission, and returns its errors but a *[LimitError].
 func (r *Registry) admit(ctx context.Context, account string, c newcomer) (View, Decision, error) {
 	var is Decision
 	v, err := r.changeLimited(ctx, account, c.id(), func(d *draft) (change Change) {
@@ -140,11 +146,13 @@ func (r *Registry) admit(ctx context.Context, account string, c newcomer) (View,
 	return v, is, err
 }
 
-// Rotate gives a session a new token and leaves its id, as after a change of
-// password. For ten seconds the old token still checks, for requests that were
-// on their way, and signs out; nothing else. Rotate returns [ErrRotated] for such a
-// token: of several requests that rotate at once one succeeds. Other errors are
-// those of Check; [ErrUnknownOutcome] leaves either token in force.
+// Rotate gives a session a new token and leaves its ID, for example after a change
+// of password. For ten seconds the old token still checks, for requests that were on
+// their way, and signs out. It does nothing else.
+//
+// For such a token Rotate returns [ErrRotated]: of several requests that rotate at
+// once one succeeds. After [ErrUnknownOutcome] either token may be in force. Other
+// errors are those of Check.
 func (r *Registry) Rotate(ctx context.Context, token string) (Grant, error) {
 	key, old, ok := parseToken(token)
 	if !ok {
@@ -158,12 +166,13 @@ func (r *Registry) Rotate(ctx context.Context, token string) (Grant, error) {
 	return Grant{*v.holder(secret), next}, nil
 }
 
-// SignOut ends the session of a token. A token that was rotated away within the
-// last ten seconds, or renewed within the last minute, stands for the session that
-// the browser has now.
+// SignOut ends the session of a token. A token that was rotated away within the last
+// ten seconds, or renewed within the last minute, stands for the session that the
+// browser has now.
 //
-// It returns an *[EndedError] if the session had ended before, [ErrNoSession] for
-// a token of no session, and [ErrStoreUnavailable] when nothing was done.
+// It returns an *[EndedError] if the session had ended before, [ErrNoSession] for a
+// token of no session, [ErrUnknownOutcome] when the reply was lost, and
+// [ErrStoreUnavailable] when nothing was done.
 func (r *Registry) SignOut(ctx context.Context, token string) error {
 	key, secret, ok := parseToken(token)
 	if !ok {
@@ -173,7 +182,7 @@ func (r *Registry) SignOut(ctx context.Context, token string) error {
 	return err
 }
 
-// isOver says that an error means that there is no live session.
+// isOver reports whether an error means that there is no live session.
 func isOver(err error) bool {
 	_, ended := errors.AsType[*EndedError](err)
 	return ended || errors.Is(err, ErrNoSession)

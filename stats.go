@@ -5,27 +5,27 @@ import (
 	"time"
 )
 
-// Stats are a registry's figures since it was made. They name no account.
+// Stats are the figures of a registry since [New]. They name no account.
 type Stats struct {
 	Checks      uint64 // checks asked for
 	Cached      uint64 // of these, answered yes from memory
 	Loads       uint64 // reads of the store, each of up to 256 rosters
 	Updates     uint64 // updates sent to the store
-	Touches     uint64 // of these, uses of sessions: that they do not idle, and in which order they were used
-	UsesDropped uint64 // uses that were not written, because an account's order of use is written twice in 10 seconds at most
+	Touches     uint64 // of these, updates that record a use of a session
+	UsesDropped uint64 // uses that were not written, because an account's order of use is written at most twice in 10 seconds
 	SignIns     uint64 // sessions admitted
-	Displaced   uint64 // sessions that gave way to them
+	Displaced   uint64 // sessions that ended to make room for them
 	Refused     uint64 // sign-ins refused because the account was full
-	Asked       uint64 // sign-ins refused with a ticket, to choose who goes
+	Asked       uint64 // sign-ins refused with a ticket, to choose which session ends
 
-	WouldDisplace uint64 // where limits are only observed: sessions that would have given way
-	WouldRefuse   uint64 // likewise, sign-ins that would have been refused or asked
+	WouldDisplace uint64 // under [Config.ObserveOnly]: sessions that would have been displaced
+	WouldRefuse   uint64 // likewise: sign-ins that would have been refused or asked
 
-	Cut uint64 // held requests that were cut
+	Cut uint64 // watches that ended with their session, such as requests in flight
 
 	Accounts int           // rosters in memory
-	Held     int           // sessions with requests in flight
-	LogLag   time.Duration // since the last proof that the log was read to its end; below 0: never yet
+	Held     int           // sessions that are watched, such as those with requests in flight
+	LogLag   time.Duration // since the log was last known to be read to its end; below 0: not yet
 }
 
 // counters are the running figures, each written with atomic operations.
@@ -33,7 +33,7 @@ type counters struct {
 	checks, cached, loads, updates, touches, usesDropped, signIns, displaced, refused, asked, wouldDisplace, wouldRefuse, cut atomic.Uint64
 }
 
-// decided counts whom an admission displaced, or would have.
+// decided counts the sessions that an admission displaced, or would have displaced.
 func (c *counters) decided(d Decision) {
 	switch n := uint64(len(d.Displaces)); {
 	case !d.Observed:
