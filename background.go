@@ -16,8 +16,8 @@ const (
 	sweepPage         = 100
 )
 
-// write is a small update that nobody waits for: a use of a session, or the report
-// that an ended session is still being used, which is made at most once an hour.
+// write is a small update that nobody waits for. It is a use of a session, or the
+// report that an ended session is still being used, at most once an hour.
 type write struct {
 	claim
 	use       use
@@ -27,12 +27,12 @@ type write struct {
 // background queues writes, each at most once. When the queue is full a write is
 // dropped: the next check asks for it again.
 type background struct {
-	queue chan write // closed by nobody; its readers end with the registry
+	queue chan write // never closed; its readers end with the registry
 
 	mu      sync.Mutex // guards what is below
 	pending map[write]struct{}
 	ordered map[Key][orderWrites]instant // when uses of an account were last written for their order alone, the oldest first
-	most    int                          // how many accounts ordered may hold until what is over is dropped
+	most    int                          // how many accounts ordered may hold before old ones are dropped
 }
 
 func (b *background) init() {
@@ -42,7 +42,7 @@ func (b *background) init() {
 	b.most = backgroundQueue
 }
 
-// mayOrder says whether a use of an account may be written for its order alone.
+// mayOrder reports whether a use of an account may be written for its order alone.
 func (b *background) mayOrder(k Key, now instant) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -110,7 +110,7 @@ func (r *Registry) work() {
 
 // carryOut does one write.
 func (r *Registry) carryOut(ctx context.Context, w write) error {
-	if w.reportUse { // settles nothing: that takes the realm's epoch, and the one in memory may be one that the store has lost
+	if w.reportUse { // settles nothing, because that takes the realm's epoch, and the store may have lost the one in memory
 		_, err := r.update(ctx, w.key, func(v View, _ int) (Change, error) { return v.reopen(r.rule).reportUse(w.secret), nil })
 		return err
 	}
@@ -131,9 +131,8 @@ func (r *Registry) carryOut(ctx context.Context, w write) error {
 	return err
 }
 
-// noteUse has a use of a live session in a view written in the background, as far as
-// that is due at the store's time at. It returns false if it has to be written before
-// the answer.
+// noteUse queues a use of a live session in a view, as far as that is due at the
+// store's time at. It returns false if the use has to be written before the answer.
 func (r *Registry) noteUse(v *View, s *seat, how use, at time.Time) bool {
 	switch v.useDue(s, how, at, r.rule) {
 	case useBeforeAnswer:
@@ -146,7 +145,8 @@ func (r *Registry) noteUse(v *View, s *seat, how use, at time.Time) bool {
 	return true
 }
 
-// orderUse has a use written for its order alone, unless there are too many of these.
+// orderUse queues a use that is written for its order alone, unless its account has
+// had too many of these.
 func (r *Registry) orderUse(key Key, id SessionID, how use) {
 	if r.background.mayOrder(key, r.now()) {
 		r.background.add(write{claim: claim{key: key, id: id}, use: how})
@@ -162,7 +162,7 @@ func (r *Registry) settle(ctx context.Context, key Key, epoch uint64) (View, err
 }
 
 // sweep settles what is due, once a minute or so, until the registry is closed.
-// Nothing waits for it: what has timed out counts as gone before.
+// Nothing waits for the sweep: what has timed out counts as gone before.
 func (r *Registry) sweep() {
 	for {
 		select {
@@ -181,9 +181,9 @@ func (r *Registry) sweepOnce(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	var bad []error // rosters that cannot be read; the others are no worse for it
+	var bad []error // rosters that cannot be read; the others are swept all the same
 	seen := make(map[Key]struct{})
-	stuck := 0 // of the keys, those that are still called due
+	stuck := 0 // how many of the settled keys the store still calls due
 	for {
 		limit := sweepPage + stuck
 		keys, err := r.store.Due(ctx, r.config.Realm, limit)

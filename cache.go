@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// reloadAfter is how old a cached roster may get however well proven it is:
-// somebody may have deleted rows behind the log's back.
+// reloadAfter is the greatest age of a cached roster, even of one that the log
+// proves: somebody may have deleted rows without an entry in the log.
 const reloadAfter = time.Minute
 
 const (
@@ -53,16 +53,16 @@ type cacheShard struct {
 type entry struct {
 	View
 
-	// Where View points to, and where its seat is if it has only one: a check
-	// finds all that it reads in one place of the memory, in the order in which it
-	// reads it, which is most of its cost among many accounts.
+	// View points to roster, whose seat is in seat if it has only one. So a check
+	// reads one place of memory, from its beginning to its end. With many accounts
+	// that is most of what a check costs.
 	roster Roster
 	seat   [1]seat
 
 	part   *partition // of the log, where its changes are
 	loaded instant    // when the load that brought it began
-	begun  step       // the partition's step before that
-	cached step       // the partition's step when it was cached
+	begun  step       // the partition's step before that load
+	cached step       // the partition's step when the roster was cached
 	gone   atomic.Bool
 }
 
@@ -94,7 +94,7 @@ func (p *partition) step() step { return step(p.steps.Load()) }
 type proof struct {
 	begun step    // of the call: it proves only what was cached before
 	at    instant // just before the call
-	gap   step    // until which the log was not followed: it proves only what began to load after
+	gap   step    // until which the log was not followed: it proves only loads that began after
 }
 
 func newCache(partitions int, maxStale time.Duration) *cache {
@@ -121,7 +121,8 @@ func (c *cache) get(k Key) *entry {
 
 func (c *cache) partition(k Key) *partition { return &c.parts[k.Partition(len(c.parts))] }
 
-// freshAsOf is the moment as of which an entry is known to be what is stored.
+// freshAsOf returns the last moment at which an entry is known to have been what was
+// stored.
 func (c *cache) freshAsOf(e *entry) instant {
 	p := e.part.proof.Load()
 	if p != nil && p.gap <= e.begun && e.cached < p.begun {
@@ -130,7 +131,7 @@ func (c *cache) freshAsOf(e *entry) instant {
 	return e.loaded
 }
 
-// usable says whether e may say yes at now.
+// usable reports whether e may say yes at now.
 func (c *cache) usable(e *entry, now instant) bool {
 	return e != nil && now.since(c.freshAsOf(e)) <= c.maxStale &&
 		now.since(e.loaded) <= reloadAfter
@@ -203,7 +204,8 @@ func (c *cache) changed(k Key, version uint64) {
 	}
 }
 
-// drop forgets a key, because nobody knows what became of it.
+// drop forgets a key whose roster was erased, or whose update has an unknown
+// outcome.
 func (c *cache) drop(k Key) {
 	s := c.shard(k)
 	s.mu.Lock()

@@ -38,11 +38,11 @@ func (r *Registry) CheckFresh(ctx context.Context, token string) (Session, error
 	return *s.session(), nil
 }
 
-// CheckID is Check for an application that knows the session's ID from a proof of
-// its own: a JWT with sub and sid that it signed, or a session that it keeps on the
-// server. CheckID believes its caller. An ID is no secret: never take one from a
-// cookie, header or URL as it comes. For a text that cannot name an account it
-// returns an *[AccountError].
+// CheckID is Check for an application that knows the account and the session's ID
+// from a proof of its own: a JWT with sub and sid that it signed, or a session that
+// it keeps on the server. CheckID believes its caller. An ID is no secret: never
+// take one from a cookie, header or URL as it comes. For a text that cannot name an
+// account it returns an *[AccountError].
 func (r *Registry) CheckID(ctx context.Context, account string, id SessionID) (Session, error) {
 	s, err := r.checkID(ctx, account, claim{id: id})
 	if err != nil {

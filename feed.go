@@ -10,8 +10,8 @@ const (
 	repeatMemory = 4096        // entries by which repeats are known, per generation
 )
 
-// pulse is how often the log is read although nothing woke the reader, and how
-// often holds are looked over.
+// pulse returns how often the log is read although nothing woke the reader, and how
+// often watches are rechecked.
 func (r *Registry) pulse() time.Duration {
 	if r.config.MaxStale > 0 {
 		return r.config.MaxStale / 4
@@ -36,7 +36,7 @@ func (r *Registry) follow() {
 				}
 			})
 			if r.life.Err() == nil {
-				r.log.Warn("the store's push is broken; the log is read on time instead", "error", err)
+				r.log.Warn("the store's push is broken; the log is read at intervals instead", "error", err)
 				r.pause(feedSlowest)
 			}
 		}
@@ -82,7 +82,7 @@ func (r *Registry) pause(d time.Duration) {
 	}
 }
 
-// feed is where one reader stands. Its goroutine owns it.
+// feed is the place that one reader of the log has reached. Its goroutine owns it.
 type feed struct {
 	partition int
 	cursor    Cursor
@@ -102,10 +102,10 @@ func (r *Registry) catchUp(f *feed) error {
 			return r.noAnswer(err)
 		}
 		if f.cursor == "" || tail.Gap {
-			// What began to load until now counts from its own load only, and is
-			// read again when it is asked for; holds likewise.
+			// What began to load before now counts as of its own load only, and is read
+			// again when it is asked for. So are watched sessions.
 			f.gap = r.cache.step(f.partition)
-			r.subs.close(ErrFeedGap) // at the start too: who subscribed before may have missed something
+			r.subs.close(ErrFeedGap) // at the start too: an earlier subscription may have missed something
 			if tail.Gap {
 				r.log.Warn("the log has a gap: events may have been missed; what is cached is read again")
 			}
@@ -136,8 +136,8 @@ func (r *Registry) changed(f *feed, e Entry) {
 	}
 }
 
-// repeats knows which entries were seen lately: a store may return one more
-// than once. It forgets by generations, so it is bounded.
+// repeats knows which entries were seen lately, because a store may return one more
+// than once. It forgets by generations, so its size is bounded.
 type repeats struct {
 	recent, older map[Key]uint64
 }

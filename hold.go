@@ -2,9 +2,9 @@ package oneseat
 
 import "context"
 
-// Watcher watches a session: it is told at most once, when the session has ended
-// or can no longer be verified. SessionEnded runs on whichever goroutine noticed,
-// and must not block.
+// Watcher is what is called when a session ends. SessionEnded is called at most
+// once, when the session has ended or can no longer be verified. It runs on
+// whichever goroutine noticed, and must not block.
 //
 // cause is an *[EndedError]; [ErrNoSession] if the session's record is gone;
 // [ErrStoreUnavailable] after [Config.HoldGrace] without an answer from the store;
@@ -19,23 +19,23 @@ type WatcherFunc func(cause error)
 // SessionEnded calls f.
 func (f WatcherFunc) SessionEnded(cause error) { f(cause) }
 
-// Watch is the place of one watcher at its session: see [Registry.CheckAndWatch].
-// Its owner keeps it at one place in memory for as long as the work lasts. The
+// Watch ties one watcher to one session: see [Registry.CheckAndWatch]. It stays at
+// one place in memory for as long as the work lasts: its owner does not copy it. The
 // zero Watch watches nothing.
 type Watch struct {
 	in         *watchShard
 	of         *watched
 	prev, next *Watch
-	by         Watcher // taken when it is told, or the watch is stopped: it is told once at most
+	by         Watcher // nil once it was called or the watch was stopped: it is called at most once
 	rotated    bool    // see Rotated
 
-	holds *Registry // whose session is in use for as long as it is watched; nil: it is only watched
-	since instant   // if it holds: from when on
+	holds *Registry // set if the session is in use for as long as it is watched; nil: it is only watched
+	since instant   // if holds is set: from when on
 }
 
-// Stop ends the watch. After that the watcher is not told any more, unless that
-// has begun: Stop does not wait for it. It may be called more than once, and on a
-// Watch that watches nothing.
+// Stop ends the watch. The watcher is not called after that, except by a call that
+// has begun before: Stop does not wait for it. Stop may be called more than once,
+// and on a Watch that watches nothing.
 func (w *Watch) Stop() {
 	if w.in == nil {
 		return
@@ -51,7 +51,7 @@ func (w *Watch) Stop() {
 	}
 }
 
-// noteHeld has it written that a held session is in use now, as far as that is due.
+// noteHeld queues, as far as that is due, that a held session is in use now.
 func (r *Registry) noteHeld(k watchKey, now instant) {
 	m := r.recollect(claim{key: k.key, id: k.id}, now)
 	switch {
@@ -62,24 +62,24 @@ func (r *Registry) noteHeld(k watchKey, now instant) {
 	}
 }
 
-// Rotated says that the session was found by the token before its last rotation,
-// which has seconds left: it checks and signs out, and must not be let do anything
-// else. What it watches ends with those seconds, with [ErrNoSession].
+// Rotated reports whether the session was found by the token before its last
+// rotation, which has seconds left. Such a token checks and signs out, and the
+// caller must let it do nothing else. The watch ends with those seconds, with
+// [ErrNoSession].
 func (w *Watch) Rotated() bool { return w.rotated }
 
-// Hold returns a context that is cancelled when the session ends, on whichever
-// node, or when it can no longer be verified. Its cause (context.Cause) is then
-// what a [Watcher] is told. A session that has ended already gives a context that
-// is cancelled already. Call cancel when the work is done.
+// Hold returns a context that is cancelled when the session ends, on whichever node,
+// or when it can no longer be verified. Its cause (context.Cause) is then that of a
+// [Watcher]. If the session has ended already, the context is cancelled already.
+// Call cancel when the work is done.
 //
-// A session that is held is in use, as far as [DisplaceIdlest] goes: it is not the one
-// that was unused for longest. But a hold is not activity: a session that idles under
-// one times out.
+// For [DisplaceIdlest] a held session is in use for as long as it is held. But a
+// hold is no activity: a session that idles under one times out.
 func (r *Registry) Hold(ctx context.Context, s Session) (context.Context, context.CancelFunc) {
 	return r.hold(ctx, claim{key: KeyOf(r.config.Realm, s.Account), id: s.ID}, useHeld)
 }
 
-// HoldStream is Hold for a stream, which is kept by its heartbeats alone.
+// HoldStream is Hold for a stream. Only its heartbeats keep a stream live.
 func (r *Registry) HoldStream(ctx context.Context, s Stream) (context.Context, context.CancelFunc) {
 	return r.hold(ctx, claim{key: KeyOf(r.config.Realm, s.Account), id: s.ID, parent: s.Session}, usePeek)
 }
@@ -93,11 +93,11 @@ func (r *Registry) hold(ctx context.Context, c claim, how use) (context.Context,
 	}
 }
 
-// AfterEnd calls f, once, when the session ends, with what a [Watcher] is told. f
-// must not block. After stop has returned f is not called any more, unless it has
-// begun: stop does not wait for it. ctx bounds the first look at the store only,
-// which is needed when memory cannot verify the session. The session is only watched:
-// it is not in use by that.
+// AfterEnd calls f, once, when the session ends, with the cause that a [Watcher]
+// gets. f must not block. After stop has returned f is not called, except by a call
+// that has begun before: stop does not wait for it. ctx bounds only the first read
+// of the store, which is needed if memory cannot verify the session. The session is
+// only watched: that is no use of it.
 func (r *Registry) AfterEnd(ctx context.Context, s Session, f func(cause error)) (stop func()) {
 	return r.afterEnd(ctx, claim{key: KeyOf(r.config.Realm, s.Account), id: s.ID}, usePeek, f)
 }
@@ -116,10 +116,10 @@ func (r *Registry) afterEnd(ctx context.Context, c claim, how use, f func(cause 
 	return w.Stop
 }
 
-// CheckAndWatch is [Registry.Check] (or [Registry.Peek], for what is not active)
-// and Hold in one step, for what stands in front of every request: if the
-// token's session is live, by watches it through w. The session is shared with
-// other callers: it must not be modified.
+// CheckAndWatch is [Registry.Check] (or [Registry.Peek], if active is false) and
+// Hold in one step, for what stands in front of every request: if the token's
+// session is live, by watches it through w. Errors are those of Check, and nothing
+// is watched then. The session is shared with other callers: do not modify it.
 func (r *Registry) CheckAndWatch(ctx context.Context, token string, active bool, w *Watch, by Watcher) (*Session, error) {
 	r.stats.checks.Add(1)
 	key, secret, ok := decodeToken(token)
@@ -147,18 +147,18 @@ func (r *Registry) CheckAndWatch(ctx context.Context, token string, active bool,
 	return m.session(), nil
 }
 
-// watch has a session watched, and tells the watcher at once if the session cannot
-// be verified. m is memory's yes to the session, if it has just said that.
+// watch has a session watched, and calls the watcher at once if the session cannot
+// be verified. m is memory's yes to the session, if there has just been one.
 //
 //	CheckAndWatch, AfterEnd          an end, by the log or by an update here
 //	1  add the watch to the list     1  replace the cached entry (gone is set)
-//	2  is the entry of m gone?       2  take all watches off the list, tell them
+//	2  is the entry of m gone?       2  take all watches off the list, call them
 //	   no:  m said yes, done
-//	   yes: verify, tell if over
+//	   yes: verify, call if over
 //
 // The watch is added first and verified then. Whichever comes second sees what the
-// other did: an end that came before is found by step 2 on the left, and one that
-// comes later finds the watch on the list.
+// other did: step 2 on the left finds an end that came before, and an end that comes
+// later finds the watch on the list.
 func (r *Registry) watch(ctx context.Context, c claim, w *Watch, by Watcher, m memory) {
 	shard := r.watches.shard(c.key)
 	shard.mu.Lock()

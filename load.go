@@ -10,8 +10,8 @@ import (
 )
 
 const (
-	loadTimeout   = 2 * time.Second // then a read has no answer
-	updateTimeout = 6 * time.Second // then an update has none
+	loadTimeout   = 2 * time.Second // after that a read has no answer
+	updateTimeout = 6 * time.Second // after that an update has none
 	loadMost      = 256             // keys in one read
 )
 
@@ -102,8 +102,8 @@ func (r *Registry) send(l *loader) {
 	}
 }
 
-// read fills a batch from the store, and keeps the control record, which has
-// nothing to match.
+// read fills a batch from the store. It caches the control record too, which no
+// claim has to match.
 func (r *Registry) read(b *batch) {
 	ctx, cancel := context.WithTimeout(r.life, loadTimeout)
 	defer cancel()

@@ -43,9 +43,9 @@ func (r *Registry) StartStream(ctx context.Context, s Session, p Player) (Stream
 // Heartbeat keeps a stream of the session s. It does not keep the session from
 // idling. Send one every third of [Config.StreamIdle].
 //
-// It returns an *[EndedError] if another stream took its place, somebody ended it,
-// or the session has ended. It returns [ErrNoSession] if the stream has lapsed or
-// was stopped: start it again.
+// It returns an *[EndedError] if another stream took the place of this one,
+// somebody ended it, or the session has ended. It returns [ErrNoSession] if the
+// stream has lapsed or was stopped: start it again.
 func (r *Registry) Heartbeat(ctx context.Context, s Session, stream SessionID) error {
 	return r.change(ctx, s.Account, func(d *draft) (Change, error) { return d.heartbeat(s.ID, stream) })
 }

@@ -26,9 +26,9 @@ const subscriptionBuffer = 256
 
 func (s *subscriptions) init() { s.by = make(map[string]map[*Subscription]struct{}) }
 
-// Subscribe delivers the events of an account, or of the whole realm if the
-// account is "", from now on. A reader that falls 256 events behind is dropped
-// ([ErrSlowSubscriber]): nobody waits for it. Close ends it.
+// Subscribe delivers the events of an account, or of the whole realm if account is
+// "", from now on. A subscription whose reader falls 256 events behind ends with
+// [ErrSlowSubscriber]. The caller ends it with [Subscription.Close].
 func (r *Registry) Subscribe(account string) *Subscription {
 	s := &r.subs
 	sub := &Subscription{events: make(chan Event, subscriptionBuffer), account: account, all: s}
@@ -45,10 +45,11 @@ func (r *Registry) Subscribe(account string) *Subscription {
 	return sub
 }
 
-// Events is closed when the subscription has ended; Err then says why.
+// Events returns the channel of events. It is closed when the subscription has
+// ended; Err then says why.
 func (sub *Subscription) Events() <-chan Event { return sub.events }
 
-// Err is nil while the subscription lasts and after Close, and otherwise
+// Err returns nil while the subscription lasts and after Close, and otherwise
 // [ErrSlowSubscriber], [ErrFeedGap] or [ErrClosed].
 func (sub *Subscription) Err() error {
 	sub.all.mu.Lock()

@@ -14,9 +14,9 @@ import (
 // watches are the watchers of sessions on this node: requests that go on only as
 // long as their session.
 //
-// A session's end reaches them by the log, or by an update on this node. When
-// the log cannot be read, and once a minute anyway, recheckWatches reads the
-// rosters themselves, in batches, one after the other.
+// A session's end reaches them by the log, or by an update on this node. When the
+// log cannot be read, and once a minute anyway, recheckWatches reads the rosters
+// themselves, in batches, one after the other.
 type watches struct {
 	shards [cacheShards]watchShard
 }
@@ -31,34 +31,37 @@ type watchShard struct {
 type watched struct {
 	watchKey
 	term             // of the seat, when it was last seen live
-	entry   *entry   // the roster by which it was last seen live; nil: it has not been
-	control *entry   // the control record under which; nil: one that was read with it
-	doubt   bool     // something newer is known: look again
-	heldAt  instant  // when it was last noted that the session is in use by that
+	entry   *entry   // the roster by which it was last seen live; nil: it was not seen yet
+	control *entry   // the control record of that moment; nil: one that was read with the roster
+	doubt   bool     // something newer is known: verify again
+	heldAt  instant  // when its holds were last noted as a use
 	first   *Watch   // a list of its watchers; a session without any is swept by the recheck
 	other   *watched // the next of the same account
 
-	// Closed when all that were taken off the list have been told; nil: none was.
+	// Closed when all watchers that were taken off the list have been called; nil: none
+	// was taken.
 	told chan struct{}
 }
 
 // holdEvery is how often it is noted that a held session is in use.
 const holdEvery = time.Minute
 
-// tellPatience bounds how long whoever ends watches waits for others to have told
-// the watchers that they took. None should need it: SessionEnded must not block.
+// tellPatience bounds how long endWatches waits for the goroutine that is calling
+// the watchers which it took. It should never be reached: SessionEnded must not
+// block.
 const tellPatience = time.Second
 
 type watchKey struct {
 	key    Key
 	id     SessionID
-	secret digest // zero, but for what a rotated token has begun: that ends with its grace
+	secret digest // of a token within its grace, whose watches end with that; else zero
 }
 
-// whenever is a version after all, for what has ended whatever was seen before.
+// whenever is a version after all others: the session has ended, whatever was seen
+// before.
 const whenever = math.MaxUint64
 
-// claim is what the session claims to be.
+// claim returns the claim by which the session is verified.
 func (d *watched) claim() claim {
 	return claim{key: d.key, id: d.id, secret: d.secret, parent: d.parent}
 }
@@ -69,13 +72,13 @@ func (d *watched) noteLive(e, control *entry, t term) {
 	d.entry, d.control, d.doubt, d.term = e, control, false, t
 }
 
-// alone says that the session is the only one of its account, as far as is known.
+// alone reports whether the session is known to be the only one of its account.
 func (d *watched) alone() bool {
 	return d.entry != nil && !d.entry.gone.Load() && !d.entry.shared()
 }
 
-// holds says whether anything that is in flight has the session in use. The caller
-// holds the lock.
+// holds reports whether anything in flight has the session in use. The caller holds
+// the lock.
 func (d *watched) holds() bool {
 	for w := d.first; w != nil; w = w.next {
 		if w.holds != nil {
@@ -120,8 +123,8 @@ func (s *watchShard) add(c claim, w *Watch, by Watcher) *watched {
 	return d
 }
 
-// take takes a watch off its list and returns its watcher, or nil if that has been
-// told, or the watch was stopped.
+// take takes a watch off its list and returns its watcher, or nil if the watcher was
+// called or the watch was stopped.
 func (s *watchShard) take(w *Watch) Watcher {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -153,14 +156,14 @@ func (s *watchShard) tell(w *Watch, cause error) {
 	}
 }
 
-// endWatches tells everybody who watches a session that it is over, as it was in a
-// version of its roster. When it returns they have been told, also those whom
-// another goroutine had begun to tell: an operation must not return before, only
-// because the log was quicker than its own reply.
+// endWatches calls all watchers of a session that is over in a version of its
+// roster. When it returns they have been called, also those that another goroutine
+// has begun to call. Otherwise an operation could return too early, only because the
+// log was quicker than the operation's own reply.
 //
 // A session that was seen live in that version, or in a later one, is another: a
-// stream that had lapsed and was started again under its id, by the retry of a
-// start whose reply was lost.
+// stream that had lapsed and was started again under its id, by the retry of a start
+// whose reply was lost.
 func (r *Registry) endWatches(id watchKey, version uint64, cause error) {
 	s := r.watches.shard(id.key)
 	var tell []Watcher
@@ -193,7 +196,8 @@ func (r *Registry) endWatches(id watchKey, version uint64, cause error) {
 	}
 }
 
-// untold says that watchers are being told, who were taken off their list.
+// untold reports whether watchers that were taken off their list are still being
+// called.
 func untold(told <-chan struct{}) bool {
 	if told == nil {
 		return false
@@ -206,7 +210,7 @@ func untold(told <-chan struct{}) bool {
 	}
 }
 
-// endWatchesOf ends the watches of what committed events say has ended.
+// endWatchesOf ends the watches of sessions that have ended by committed events.
 func (r *Registry) endWatchesOf(key Key, events []Event) {
 	for _, e := range events {
 		switch {
@@ -227,10 +231,10 @@ func (r *Registry) endWatchesUnder(epoch uint64, how Ending) {
 	}
 }
 
-// endWatchesOver ends the watches of what a roster that was just read says has
-// ended, whoever ended it: an earlier try whose reply was lost, or another node of
-// which the log has not told yet. What was there before and has left no trace is a
-// stream that stopped or lapsed.
+// endWatchesOver ends the watches of sessions that are over in a roster that was
+// just read. An earlier try whose reply was lost may have ended them, or another
+// node whose entry in the log has not come yet. A session that was seen live and has
+// left no trace is a stream that stopped or lapsed.
 func (r *Registry) endWatchesOver(v View) {
 	if v.Key == r.control {
 		r.endWatchesUnder(v.epoch(), Ending{At: micros(v.epoch()).time()})
@@ -247,8 +251,9 @@ func (r *Registry) endWatchesOver(v View) {
 	}
 }
 
-// verify sees that a watched session is live, from memory if that may say so. It
-// returns why it is not, or why that could not be found out.
+// verify returns nil if a watched session is live, from memory if that may say so.
+// Otherwise it returns why the session is not live, or why that could not be found
+// out.
 func (r *Registry) verify(ctx context.Context, c claim, how use) error {
 	now := r.now()
 	if m := r.recollect(c, now); m.verdict == verdictLive && m.usable && r.noteUse(&m.entry.View, m.seat, how, m.at) {
@@ -275,7 +280,7 @@ type fresh struct {
 	begun   step
 }
 
-// verifyBy judges a watched session by a fresh view: it notes that the session is
+// verifyBy judges a watched session by a fresh view. It notes that the session is
 // live, or returns why it is not. The caller has registered the load in the cache.
 func (r *Registry) verifyBy(ctx context.Context, c claim, how use, f fresh) error {
 	epoch := f.control.epoch()
@@ -309,8 +314,8 @@ func (r *Registry) verifyBy(ctx context.Context, c claim, how use, f fresh) erro
 }
 
 // noteLive records by which cached entry a session was seen live, and under which
-// version of the control record. If that record has changed meanwhile, its event
-// may have passed over a session without an epoch: the next recheck decides.
+// version of the control record. If that record has changed meanwhile, its event may
+// have come before this session had an epoch: the next recheck decides.
 func (r *Registry) noteLive(c claim, e *entry, t term, control uint64) {
 	s := r.watches.shard(c.key)
 	s.mu.Lock()
@@ -360,8 +365,8 @@ func (w *watches) count() int {
 	return len(w.list(func(*watched) bool { return true }))
 }
 
-// each calls f for an account's watched sessions, and forgets those that have no
-// watchers, all told. The caller holds the lock.
+// each calls f for an account's watched sessions. It forgets a session once all its
+// watchers are off the list and have been called. The caller holds the lock.
 func (s *watchShard) each(k Key, f func(*watched)) {
 	first := s.accounts[k]
 	for at := &first; *at != nil; {
@@ -401,8 +406,8 @@ func (w *watches) close() {
 	}
 }
 
-// watchStale is for how long a watched session counts as verified: as long as a
-// check is answered from memory, and a second where that never happens.
+// watchStale returns for how long a watched session counts as verified:
+// [Config.MaxStale], or a second with [FreshAlways].
 func (r *Registry) watchStale() time.Duration {
 	if r.config.MaxStale > 0 {
 		return r.config.MaxStale
@@ -410,8 +415,8 @@ func (r *Registry) watchStale() time.Duration {
 	return time.Second
 }
 
-// recheckWatches looks over all watched sessions, again and again, until the
-// registry is closed, and verifies those that the log does not vouch for.
+// recheckWatches goes over all watched sessions, again and again, until the registry
+// is closed. It verifies those that the log does not prove live.
 func (r *Registry) recheckWatches() {
 	tick := time.NewTicker(r.pulse())
 	defer tick.Stop()
@@ -461,9 +466,9 @@ func (r *Registry) recheckOnce() {
 	}
 }
 
-// provenAgo is how long ago a watched session was certainly live, as far as both
-// its roster and the realm are known: not after its deadline, whatever the log
-// proves.
+// provenAgo returns how long ago a watched session was last certain to be live, by
+// its roster and the control record. It was certain until its deadline at most,
+// whatever the log proves.
 func (r *Registry) provenAgo(d *watched, now instant) time.Duration {
 	if d.entry == nil {
 		return forever
@@ -478,9 +483,10 @@ func (r *Registry) provenAgo(d *watched, now instant) time.Duration {
 	return ago
 }
 
-// recheck reads the rosters of watched sessions, in one read, and ends the watches
-// of what has ended, or has gone without an answer for too long. It says whether
-// the store answers: once it does not, the others do not wait for an answer.
+// recheck reads the rosters of watched sessions, in one read. It ends the watches of
+// sessions that have ended, or that have had no answer for too long. It returns
+// whether the store answers. Without answers it reads nothing, so that nobody waits
+// again.
 func (r *Registry) recheck(some []watched, answers bool) bool {
 	b := &batch{keys: make(map[Key]struct{}), err: ErrStoreUnavailable}
 	begun := make(map[Key]step)
