@@ -43,6 +43,10 @@ func (r *Registry) EndOthers(ctx context.Context, account string, keep SessionID
 
 // EndAll ends all of an account's sessions and returns how many. Tickets that
 // newcomers got are void then.
+//
+// It rests on no session. After a change of password call EndAll, and then sign the
+// owner's browser in, with [SignInRequest.Override]: a session that signed in between
+// the two gives way.
 func (r *Registry) EndAll(ctx context.Context, account string, cause EndOptions) (int, error) {
 	return r.endWhere(ctx, account, endRequest{how: cause, others: true})
 }

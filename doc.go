@@ -40,11 +40,10 @@
 //	grant, err := seats.SignIn(ctx, account, oneseat.SignInRequest{Device: device})
 //	session, err := seats.Check(ctx, token)
 //
-// [Registry.SignOut] ends the session. [Registry.Rotate] gives it a new token, for
-// example after a change of password. An application on net/http calls none of these
-// itself, because package oneseathttp does. An application that identifies its users
-// by itself, for example with a JWT, keeps the session's ID and calls
-// [Registry.CheckID].
+// [Registry.SignOut] ends the session. [Registry.Rotate] gives it a new token. An
+// application on net/http calls none of these itself, because package oneseathttp
+// does. An application that identifies its users by itself, for example with a JWT,
+// keeps the session's ID and calls [Registry.CheckID].
 //
 // # For applications: limits
 //
@@ -66,10 +65,10 @@
 // # For applications: ending sessions
 //
 // [Registry.End] ends some sessions of an account, [Registry.EndOthers] all but
-// one, [Registry.EndAll] all. [Registry.Block] ends all and keeps the account out
-// until [Registry.Unblock]. [Registry.EndRealm] ends every session of every
-// account. A session also ends when it was not used for [Config.Idle], and at the
-// age of [Config.Absolute].
+// one, and [Registry.EndAll] all, as after a change of password. [Registry.Block]
+// ends all and keeps the account out until [Registry.Unblock]. [Registry.EndRealm]
+// ends every session of every account. A session also ends when it was not used for
+// [Config.Idle], and at the age of [Config.Absolute].
 //
 // # For applications: work in flight
 //

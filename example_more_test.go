@@ -153,8 +153,8 @@ func ExampleRegistry_Explain() {
 	// Output: admitted and displaces 1 by total 1 of Config
 }
 
-// After a change of password the session stays, under a new token. The old one
-// checks for ten seconds more, for requests that are on their way.
+// The session stays, under a new token. The old one checks for ten seconds more, for
+// requests that are on their way.
 func ExampleRegistry_Rotate() {
 	ctx := context.Background()
 	seats, _ := oneseat.New(memstore.New(), oneseat.Config{})

@@ -123,13 +123,30 @@ func ExampleRegistry_EndOthers() {
 	_, _ = seats.SignIn(ctx, "ada", oneseat.SignInRequest{})
 	here, _ := seats.SignIn(ctx, "ada", oneseat.SignInRequest{})
 
-	// The password was changed here: the others go, and this browser's secret
-	// is made new.
-	n, _ := seats.EndOthers(ctx, "ada", here.Session.ID, oneseat.EndOptions{Reason: oneseat.ReasonCredentialsChanged, By: here.Session.ID})
-	here, _ = seats.Rotate(ctx, string(here.Token))
+	// Ada signs out everywhere else.
+	n, _ := seats.EndOthers(ctx, "ada", here.Session.ID, oneseat.EndOptions{By: here.Session.ID})
 	live, _ := seats.Sessions(ctx, "ada")
 	fmt.Println(n, "ended,", len(live), "left")
 	// Output: 2 ended, 1 left
+}
+
+// After a change of password nobody stays who came with the old one. EndAll rests on
+// no session: also if this browser was displaced a moment ago, it ends all of them.
+func ExampleRegistry_EndAll() {
+	ctx := context.Background()
+	seats, _ := oneseat.New(memstore.New(), oneseat.Config{})
+	defer seats.Close()
+	here, _ := seats.SignIn(ctx, "ada", oneseat.SignInRequest{})
+	attacker, _ := seats.SignIn(ctx, "ada", oneseat.SignInRequest{}) // with the old password
+
+	_, _ = seats.EndAll(ctx, "ada", oneseat.EndOptions{Reason: oneseat.ReasonCredentialsChanged, By: here.Session.ID})
+	here, _ = seats.SignIn(ctx, "ada", oneseat.SignInRequest{Override: true})
+
+	_, err := seats.Check(ctx, string(attacker.Token))
+	ended, _ := errors.AsType[*oneseat.EndedError](err)
+	live, _ := seats.Sessions(ctx, "ada")
+	fmt.Println(ended.Ending.Reason, len(live), live[0].ID == here.Session.ID)
+	// Output: credentials_changed 1 true
 }
 
 // What support does: look through the accounts, end a session, block an account,

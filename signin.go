@@ -146,9 +146,9 @@ func (r *Registry) admit(ctx context.Context, account string, c newcomer) (View,
 	return v, is, err
 }
 
-// Rotate gives a session a new token and leaves its ID, for example after a change
-// of password. For ten seconds the old token still checks, for requests that were on
-// their way, and signs out. It does nothing else.
+// Rotate gives a session a new token and leaves its ID. For ten seconds the old token
+// still checks, for requests that were on their way, and signs out. It does nothing
+// else.
 //
 // For such a token Rotate returns [ErrRotated]: of several requests that rotate at
 // once one succeeds. After [ErrUnknownOutcome] either token may be in force. Other

@@ -144,9 +144,9 @@ func (g *Guard) SignOut(w http.ResponseWriter, r *http.Request) error {
 	return err
 }
 
-// Rotate gives the browser a new token for the session that it has, as after a
-// change of password. Of several requests that rotate at once one succeeds, and the
-// others get [oneseat.ErrRotated]. Answer those as if they had succeeded, because the
+// Rotate gives the browser a new token for the session that it has. After a change of
+// password that is not enough, see [oneseat.Registry.EndAll]. Of several requests that
+// rotate at once one succeeds, and the others get [oneseat.ErrRotated]. Answer those as if they had succeeded, because the
 // browser gets the new token from the first. Other errors are those of
 // [oneseat.Registry.Rotate].
 func (g *Guard) Rotate(w http.ResponseWriter, r *http.Request) (oneseat.Session, error) {

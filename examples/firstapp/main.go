@@ -12,6 +12,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"log"
 	"net/http"
@@ -66,7 +67,7 @@ func newSite(seats *oneseat.Registry, users *accounts.Table) (http.Handler, erro
 	mux.HandleFunc("POST /logout", s.signOut)
 	mux.Handle("GET /{$}", guard.Require(http.HandlerFunc(s.members)))
 	mux.Handle("GET /live", guard.Require(http.HandlerFunc(s.live)))
-	mux.Handle("POST /password", guard.Require(http.HandlerFunc(s.changePassword)))
+	mux.Handle("POST /password", guard.Finish(http.HandlerFunc(s.changePassword)))
 	mux.Handle(oneseathttp.Path, guard.Handler()) // events, own devices, oneseat.js
 	return http.NewCrossOriginProtection().Handler(guard.Wrap(mux)), nil
 }
@@ -77,6 +78,7 @@ func (s *site) signIn(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "That name and password do not belong together.", http.StatusUnauthorized)
 		return
 	}
+	r = r.WithContext(context.WithoutCancel(r.Context())) // a browser that goes away does not stop what follows
 	if _, err := s.guard.SignIn(w, r, account); err != nil {
 		fail(w, r, err)
 		return
@@ -113,5 +115,6 @@ func fail(w http.ResponseWriter, r *http.Request, err error) {
 		return
 	}
 	log.Print(err)
+	w.Header().Del("Set-Cookie") // what could not be finished signs nobody in
 	http.Error(w, "Please try again.", http.StatusServiceUnavailable)
 }

@@ -108,6 +108,12 @@ func TestAChangeOfPasswordKeepsThisBrowserAndEndsTheOthers(t *testing.T) {
 	mine.Want("/", 200, "Hello ada") // the limit is three
 }
 
+func TestAfterAChangeOfPasswordTheOwnerIsInAndNobodyWithTheOldOne(t *testing.T) {
+	webtest.PasswordChange(t, oneseat.Config{}, func(seats *oneseat.Registry) (http.Handler, error) {
+		return newSite(seats, accounts.New("ada"))
+	})
+}
+
 func TestSessionsOutliveARestart(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "firstapp.db")
 	var token string

@@ -65,7 +65,7 @@ func New(seats *oneseat.Registry, store *sessions.CookieStore, users *accounts.T
 	a.mux.HandleFunc("POST /logout", a.signOut)
 	a.mux.Handle("GET /{$}", guard.Require(http.HandlerFunc(a.members)))
 	a.mux.Handle("POST /note", guard.Require(http.HandlerFunc(a.note)))
-	a.mux.Handle("POST /password", guard.Require(http.HandlerFunc(a.changePassword)))
+	a.mux.Handle("POST /password", guard.Finish(http.HandlerFunc(a.changePassword)))
 	a.mux.Handle(oneseathttp.Path, guard.Handler())
 	return a, nil
 }
@@ -97,6 +97,7 @@ func (a *App) signIn(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "That name and password do not belong together.", http.StatusUnauthorized)
 		return
 	}
+	r = r.WithContext(context.WithoutCancel(r.Context())) // a browser that goes away does not stop what follows
 	if _, err := a.guard.SignIn(w, r, account); err != nil {
 		fail(w, r, err)
 		return
@@ -131,20 +132,23 @@ func (a *App) signOut(w http.ResponseWriter, r *http.Request) {
 	http.Redirect(w, r, "/login", http.StatusSeeOther)
 }
 
+// changePassword is served under guard.Finish. So the end of its own session does not
+// stop it half-way.
 func (a *App) changePassword(w http.ResponseWriter, r *http.Request) {
+	r = r.WithContext(context.WithoutCancel(r.Context())) // a browser that goes away does not stop it
 	session, _ := oneseat.SessionFrom(r.Context())
 	if !a.users.Change(session.Account, r.PostFormValue("current"), r.PostFormValue("new")) {
 		http.Error(w, "That is not the current password. Nothing was changed.", http.StatusUnprocessableEntity)
 		return
 	}
-	r = r.WithContext(context.WithoutCancel(r.Context())) // everything is done, even if the browser goes away
-	cause := oneseat.EndOptions{Reason: oneseat.ReasonCredentialsChanged, By: session.ID}
-	if _, err := a.seats.EndOthers(r.Context(), session.Account, session.ID, cause); err != nil {
+	options := oneseat.EndOptions{Reason: oneseat.ReasonCredentialsChanged, By: session.ID}
+	if _, err := a.seats.EndAll(r.Context(), session.Account, options); err != nil {
 		fail(w, r, err)
 		return
 	}
-	if _, err := a.guard.Rotate(w, r); err != nil {
-		fail(w, r, err)
+	owner := oneseathttp.SignInOptions{Account: session.Account, Override: true}
+	if _, err := a.guard.SignInWith(w, r, owner); err != nil {
+		a.guard.RefuseSignIn(w, r, err, "/")
 		return
 	}
 	http.Redirect(w, r, "/", http.StatusSeeOther)
@@ -177,5 +181,6 @@ func fail(w http.ResponseWriter, r *http.Request, err error) {
 		return
 	}
 	log.Print(err)
+	w.Header().Del("Set-Cookie") // what could not be finished signs nobody in
 	http.Error(w, "Please try again.", http.StatusServiceUnavailable)
 }

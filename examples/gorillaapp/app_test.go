@@ -204,6 +204,18 @@ func TestAChangeOfPasswordKeepsThisBrowserAndTheNextSignInWorks(t *testing.T) {
 	mine.Want("/", 200, "Hello ada")
 }
 
+func TestAfterAChangeOfPasswordTheOwnerIsInAndNobodyWithTheOldOne(t *testing.T) {
+	store := sessions.NewCookieStore([]byte("0123456789abcdef0123456789abcdef"))
+	store.Options.Secure = false // the tests speak plain http
+	webtest.PasswordChange(t, Config(time.Now(), time.Hour), func(seats *oneseat.Registry) (http.Handler, error) {
+		a, err := New(seats, store, accounts.New("ada"))
+		if err != nil {
+			return nil, err
+		}
+		return a.Handler(), nil
+	})
+}
+
 func TestAnotherAccountInTheSameBrowserSeesNothingOfTheFirst(t *testing.T) {
 	w := open(t, time.Now())
 	b := w.Browser(webtest.Laptop)

@@ -75,7 +75,7 @@ func New(seats *oneseat.Registry, sessions *scs.SessionManager, installed time.T
 	a.mux.HandleFunc("POST /logout", a.signOut)
 	a.mux.Handle("GET /{$}", guard.Require(http.HandlerFunc(a.members)))
 	a.mux.Handle("POST /note", guard.Require(http.HandlerFunc(a.note)))
-	a.mux.Handle("POST /password", guard.Require(http.HandlerFunc(a.changePassword)))
+	a.mux.Handle("POST /password", guard.Finish(http.HandlerFunc(a.changePassword)))
 	a.mux.Handle(oneseathttp.Path, guard.Handler())
 	return a, nil
 }
@@ -104,11 +104,13 @@ func (a *App) signInPage(w http.ResponseWriter, r *http.Request) {
 }
 
 func (a *App) signIn(w http.ResponseWriter, r *http.Request) {
-	ctx, account, password := r.Context(), r.PostFormValue("account"), r.PostFormValue("password")
+	account, password := r.PostFormValue("account"), r.PostFormValue("password")
 	if !a.users.Verify(account, password) {
 		http.Error(w, "That name and password do not belong together.", http.StatusUnauthorized)
 		return
 	}
+	ctx := context.WithoutCancel(r.Context()) // a browser that goes away does not stop what follows
+	r = r.WithContext(ctx)
 	// Another account may have been signed in here, and been signed out from elsewhere.
 	// What scs kept for that account is not for this one.
 	if before := a.sessions.GetString(ctx, "account"); before != "" && before != account {
@@ -149,24 +151,27 @@ func (a *App) signOut(w http.ResponseWriter, r *http.Request) {
 	http.Redirect(w, r, "/login", http.StatusSeeOther)
 }
 
+// changePassword is served under guard.Finish. So the end of its own session does not
+// stop it half-way.
 func (a *App) changePassword(w http.ResponseWriter, r *http.Request) {
+	r = r.WithContext(context.WithoutCancel(r.Context())) // a browser that goes away does not stop it
 	session, _ := oneseat.SessionFrom(r.Context())
 	if !a.users.Change(session.Account, r.PostFormValue("current"), r.PostFormValue("new")) {
 		http.Error(w, "That is not the current password. Nothing was changed.", http.StatusUnprocessableEntity)
 		return
 	}
-	r = r.WithContext(context.WithoutCancel(r.Context())) // everything is done, even if the browser goes away
-	cause := oneseat.EndOptions{Reason: oneseat.ReasonCredentialsChanged, By: session.ID}
-	if _, err := a.seats.EndOthers(r.Context(), session.Account, session.ID, cause); err != nil {
-		fail(w, r, err)
-		return
-	}
-	if _, err := a.guard.Rotate(w, r); err != nil {
+	options := oneseat.EndOptions{Reason: oneseat.ReasonCredentialsChanged, By: session.ID}
+	if _, err := a.seats.EndAll(r.Context(), session.Account, options); err != nil {
 		fail(w, r, err)
 		return
 	}
 	if err := a.sessions.RenewToken(r.Context()); err != nil { // as before oneseat
 		fail(w, r, err)
+		return
+	}
+	owner := oneseathttp.SignInOptions{Account: session.Account, Override: true}
+	if _, err := a.guard.SignInWith(w, r, owner); err != nil {
+		a.guard.RefuseSignIn(w, r, err, "/")
 		return
 	}
 	http.Redirect(w, r, "/", http.StatusSeeOther)
@@ -193,5 +198,6 @@ func fail(w http.ResponseWriter, r *http.Request, err error) {
 		return
 	}
 	log.Print(err)
+	w.Header().Del("Set-Cookie") // what could not be finished signs nobody in
 	http.Error(w, "Please try again.", http.StatusServiceUnavailable)
 }

@@ -352,6 +352,18 @@ func TestAChangeOfPasswordKeepsThisBrowserAndEndsTheOthers(t *testing.T) {
 	})
 }
 
+func TestAfterAChangeOfPasswordTheOwnerIsInAndNobodyWithTheOldOne(t *testing.T) {
+	sessions, installed := scs.New(), time.Now()
+	sessions.Store = scsstore.NewWithCleanupInterval(0)
+	webtest.PasswordChange(t, Config(sessions, installed), func(seats *oneseat.Registry) (http.Handler, error) {
+		a, err := New(seats, sessions, installed, accounts.New("ada"), oneseathttp.Carrier{})
+		if err != nil {
+			return nil, err
+		}
+		return a.Handler(), nil
+	})
+}
+
 func TestAnotherAccountInTheSameBrowserSeesNothingOfTheFirst(t *testing.T) {
 	overBoth(t, time.Now(), oneseat.Config{}, func(t *testing.T, w *world) {
 		shared, phone := w.Browser(webtest.Laptop), w.Browser(webtest.Phone)

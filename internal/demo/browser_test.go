@@ -31,6 +31,7 @@ type fixture struct {
 	store  oneseat.Store
 	hashes demo.Hashes
 	hosts  []string // of the stage
+	around func(http.Handler) http.Handler
 }
 
 func newSite(t *testing.T, c oneseat.Config, with ...any) *fixture {
@@ -60,7 +61,7 @@ func newSite(t *testing.T, c oneseat.Config, with ...any) *fixture {
 	if err != nil {
 		t.Fatal(err)
 	}
-	f.server = httptest.NewServer(f.site)
+	f.server = httptest.NewServer(f.around(f.site))
 	t.Cleanup(func() { // the server's Close waits for every answer to end
 		f.site.Close()
 		f.server.Close()
@@ -72,7 +73,7 @@ func newSite(t *testing.T, c oneseat.Config, with ...any) *fixture {
 // configuration that goes with it.
 func made(t *testing.T, c oneseat.Config, with []any) (*fixture, oneseat.Config) {
 	t.Helper()
-	f := &fixture{t: t, store: memstore.New(), hashes: demo.MemoryHashes()}
+	f := &fixture{t: t, store: memstore.New(), hashes: demo.MemoryHashes(), around: func(h http.Handler) http.Handler { return h }}
 	c.Logger = slog.New(slog.NewTextHandler(t.Output(), nil))
 	for _, w := range with {
 		switch w := w.(type) {
@@ -82,6 +83,8 @@ func made(t *testing.T, c oneseat.Config, with []any) (*fixture, oneseat.Config)
 			f.hashes = w
 		case *slog.Logger:
 			c.Logger = w
+		case func(http.Handler) http.Handler:
+			f.around = w
 		case []string:
 			f.hosts = w
 		}

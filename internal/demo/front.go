@@ -25,7 +25,7 @@ func (f *front) routes() http.Handler {
 	mux.HandleFunc("POST "+SignInPath, f.signIn)
 	mux.HandleFunc("POST /logout", f.signOut)
 	mux.Handle("GET /password", guard.Require(http.HandlerFunc(f.passwordForm)))
-	mux.Handle("POST /password", guard.Require(http.HandlerFunc(f.changePassword)))
+	mux.Handle("POST /password", guard.Finish(http.HandlerFunc(f.changePassword)))
 	if live := http.HandlerFunc(f.live); f.c.Streams > 0 {
 		streams := stream.New(f.c.Registry, guard)
 		mux.Handle("GET /live", streams.Require(live))

@@ -74,6 +74,7 @@ func (f *front) signIn(w http.ResponseWriter, r *http.Request) {
 		f.wrongSignIn(w, r, name, next)
 		return
 	}
+	r = r.WithContext(context.WithoutCancel(r.Context())) // a browser that goes away does not stop what follows
 	session, err := f.guard.SignIn(w, r, name)
 	if full, ok := errors.AsType[*oneseat.LimitError](err); ok {
 		f.full(w, r, full, found, next)
@@ -89,7 +90,7 @@ func (f *front) signIn(w http.ResponseWriter, r *http.Request) {
 	}
 	// The password may have been changed between the check and the sign-in. Then this
 	// session came too late for that change to end it.
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), settle)
+	ctx, cancel := context.WithTimeout(r.Context(), settle)
 	defer cancel()
 	still, err := f.c.Users.holds(ctx, found)
 	if err == nil && still {
@@ -148,51 +149,39 @@ func (f *front) askPassword(w http.ResponseWriter, r *http.Request, status int, 
 	f.show(w, r, status, "password", page{Title: f.words.Say("site.change_password"), Session: session, Wrong: wrong})
 }
 
-// changePassword sets another password, ends every other session of the account, and
-// gives this browser a new token. So whoever had the old password or the old token can
-// do nothing any more.
+// changePassword sets another password, ends every session of the account, and signs
+// this browser in. It is served under Finish. So the end of its own session does not
+// stop it half-way; somebody with the old password can bring that about at any moment.
 func (f *front) changePassword(w http.ResponseWriter, r *http.Request) {
 	form, ok := f.form(w, r)
 	if !ok {
 		return
 	}
-	session, _ := oneseat.SessionFrom(r.Context())
+	r = r.WithContext(context.WithoutCancel(r.Context())) // a browser that goes away does not stop it
+	ctx, cancel := context.WithTimeout(r.Context(), settle)
+	defer cancel()
+	session, _ := oneseat.SessionFrom(ctx)
 	fresh := form.Get("new")
 	if fresh == "" || len(fresh) > maxPassword {
 		f.askPassword(w, r, http.StatusUnprocessableEntity, f.words.Say("site.wrong_new"))
 		return
 	}
-	found, err := f.c.Users.verify(r.Context(), session.Account, form.Get("current"))
+	changed, err := f.c.Users.set(ctx, session.Account, form.Get("current"), fresh)
+	if !changed && err == nil {
+		f.askPassword(w, r, http.StatusUnauthorized, f.words.Say("site.wrong_current"))
+		return
+	}
 	if err != nil {
 		f.fail(w, r, err)
 		return
 	}
-	changed := false
-	if found != nil {
-		if changed, err = f.c.Users.change(r.Context(), found, fresh); err != nil {
-			f.fail(w, r, err)
-			return
-		}
-	}
-	if !changed {
-		f.askPassword(w, r, http.StatusUnauthorized, f.words.Say("site.wrong_current"))
-		return
-	}
-	// From here on everything is done, even if this browser has gone or was signed out
-	// elsewhere.
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), settle)
-	defer cancel()
-	cause := oneseat.EndOptions{Reason: oneseat.ReasonCredentialsChanged, By: session.ID}
-	if _, err := f.c.Registry.EndOthers(ctx, session.Account, session.ID, cause); err != nil {
+	if _, err := f.c.Registry.EndAll(ctx, session.Account, oneseat.EndOptions{Reason: oneseat.ReasonCredentialsChanged, By: session.ID}); err != nil {
 		f.fail(w, r, err)
 		return
 	}
-	if _, err := f.guard.Rotate(w, r); err != nil {
-		if _, ended := errors.AsType[*oneseat.EndedError](err); ended {
-			http.Redirect(w, r, SignInPath, http.StatusSeeOther)
-			return
-		}
-		f.fail(w, r, err)
+	// Whoever has signed in since then knew the old password, so that session gives way.
+	if _, err := f.guard.SignInWith(w, r, oneseathttp.SignInOptions{Account: session.Account, Override: true}); err != nil {
+		f.guard.RefuseSignIn(w, r, err, "/")
 		return
 	}
 	http.Redirect(w, r, "/?changed", http.StatusSeeOther)
@@ -225,6 +214,7 @@ func after(next string) string {
 // fail answers a request that could not be served although the visitor did nothing
 // wrong. It logs why. The visitor may try again.
 func (f *front) fail(w http.ResponseWriter, r *http.Request, err error) {
+	w.Header().Del("Set-Cookie") // what could not be finished signs nobody in
 	if r.Context().Err() != nil {
 		return // nobody waits for the answer, or the guard gives it
 	}

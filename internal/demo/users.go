@@ -56,7 +56,9 @@ func NewUsers(ctx context.Context, hashes Hashes) (*Users, error) {
 type proof struct{ name, hash string }
 
 // verify returns a proof if this is the account's password. It returns none if it is
-// not, or if there is no such account. Both take the same time.
+// not, or if there is no such account. Both take the same time. It also returns none if
+// the password was changed while this one was hashed, because a sign-in with the old
+// one, even for a moment, would displace the owner's.
 func (u *Users) verify(ctx context.Context, name, password string) (*proof, error) {
 	hash, err := "", error(nil)
 	if utf8.ValidString(name) && !strings.Contains(name, "\x00") { // other names no database accepts
@@ -79,13 +81,36 @@ func (u *Users) verify(ctx context.Context, name, password string) (*proof, erro
 	if err != nil || !match || hash == "" {
 		return nil, err
 	}
-	return &proof{name, hash}, nil
+	p := &proof{name, hash}
+	if still, err := u.holds(ctx, p); err != nil || !still {
+		return nil, err
+	}
+	return p, nil
 }
 
 // holds says whether the password that p was made with is still the account's.
 func (u *Users) holds(ctx context.Context, p *proof) (bool, error) {
 	hash, err := u.hashes.Get(ctx, p.name)
 	return hash == p.hash, err
+}
+
+// set gives an account another password, if current is the one that it has, and says
+// whether it has the other one now. It also says so if it had the other one before: a
+// visitor may send the form again, out of impatience or because the answer was lost.
+// After an error either password may be in force.
+func (u *Users) set(ctx context.Context, name, current, password string) (bool, error) {
+	p, err := u.verify(ctx, name, current)
+	if p != nil {
+		var changed bool
+		if changed, err = u.change(ctx, p, password); changed {
+			return true, err
+		}
+	}
+	if err != nil {
+		return false, err
+	}
+	p, err = u.verify(ctx, name, password)
+	return p != nil, err
 }
 
 // change sets another password if the one that p was made with is still the account's,

@@ -29,11 +29,13 @@ func (t *Table) Verify(account, password string) bool {
 	return ok && is == password
 }
 
-// Change gives the account another password, if current is the one that it has.
+// Change gives the account another password, if current is the one that it has. It also
+// returns true if next is the password already. A visitor may send the form again, out
+// of impatience or because the answer was lost.
 func (t *Table) Change(account, current, next string) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if is, ok := t.passwords[account]; !ok || is != current || next == "" {
+	if is, ok := t.passwords[account]; !ok || next == "" || is != current && is != next {
 		return false
 	}
 	t.passwords[account] = next
