@@ -223,6 +223,35 @@ func TestSigningInAgainInTheSameBrowserTellsNobodyOff(t *testing.T) {
 	first.wait(`document.querySelector("meta[name=oneseat-session]")?.content !== "` + id + `"`).watches("ada")
 }
 
+func TestAChangeOfPasswordInOneTabLeavesTheOtherTabsSignedIn(t *testing.T) {
+	p := start(t, "--limit", "2")
+	home := newProfile(t)
+	first, second := home.tab().signIn(p.url, "ada"), home.tab().open(p.url+"/").watches("ada")
+	writing := home.tab().open(p.url + "/password")
+	writing.do("type", chromedp.SendKeys(chromedp.CSS("#new"), "half a"))
+	there := newProfile(t).tab().signIn(p.url, "ada")
+	id := ""
+	if err := second.eval(`document.querySelector("meta[name=oneseat-session]").content`, &id); err != nil {
+		t.Fatal(err)
+	}
+	first.open(p.url + "/password")
+	first.do("type", chromedp.SendKeys(chromedp.CSS("#current"), "ada"), chromedp.SendKeys(chromedp.CSS("#new"), "lovelace\r"))
+	first.watches("ada").has("The password was changed")
+	second.wait(`document.querySelector("meta[name=oneseat-session]")?.content !== "` + id + `"`).watches("ada")
+	there.told("credentials_changed")
+	writing.wait(`location.pathname === "/password" && document.querySelector("#new").value === "half a" && !document.querySelector("dialog")`)
+
+	// What happens to the new session is told to all of them.
+	for range 2 { // the limit is two
+		if code := p.person().signIn("ada", "lovelace"); code != http.StatusSeeOther {
+			t.Fatal(code)
+		}
+	}
+	first.told("displaced")
+	second.told("displaced")
+	writing.wait(`document.querySelector("dialog.oneseat[open]") && document.querySelector("#new").value === "half a"`)
+}
+
 func TestOneIsSignedOutFromTheDevicesPageAndTold(t *testing.T) {
 	p := start(t, "--limit", "2")
 	here, there := newProfile(t).tab().signIn(p.url, "ada"), newProfile(t).tab().as(iPhone).signIn(p.url, "ada")

@@ -87,6 +87,39 @@ func TestEveryRefusalToAProgramHasTheKeysThatProgramsKnow(t *testing.T) {
 	wantProblem(t, "no answer from the store", third.do("GET", "/me", nil, asJSON...), 503, "store_unavailable", refused)
 }
 
+func TestABrowserThatEndedItsOwnSessionToGetAnotherIsToldSo(t *testing.T) {
+	s := newSite(t, oneseat.Config{Limit: 2}, oneseathttp.Config{})
+	mine, other := s.browser(t, firefox), s.browser(t, iphone)
+	mine.signIn("ada")
+	other.signIn("ada")
+	var me struct{ Session oneseat.SessionID }
+	resp := mine.do("GET", "/oneseat/session", nil)
+	if err := json.NewDecoder(resp.Body).Decode(&me); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.seats.EndAll(t.Context(), "ada", oneseat.EndOptions{Reason: oneseat.ReasonCredentialsChanged, By: me.Session}); err != nil {
+		t.Fatal(err)
+	}
+	for who, b := range map[string]*browser{"mine": mine, "other": other} {
+		_, data := b.events().next()
+		if here := data["here"]; data["reason"] != "credentials_changed" || (here == true) != (who == "mine") {
+			t.Errorf("%s: %v", who, data)
+		}
+	}
+	// A sign-in of the same browser, whose answer may not have arrived yet.
+	mine.signIn("ada")
+	old, err := http.NewRequest("GET", s.URL, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cookies := mine.Jar.Cookies(old.URL)
+	mine.signIn("ada")
+	mine.Jar.SetCookies(old.URL, cookies)
+	if _, data := mine.events().next(); data["reason"] != "renewed" || data["here"] != true {
+		t.Error(data)
+	}
+}
+
 func TestARefusedSignInHasTheKeysThatProgramsKnow(t *testing.T) {
 	s := newSite(t, oneseat.Config{WhenFull: oneseat.PolicyRefuse}, oneseathttp.Config{})
 	s.mux.HandleFunc("POST /enter", func(w http.ResponseWriter, r *http.Request) {

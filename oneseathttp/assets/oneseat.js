@@ -20,25 +20,31 @@ const name = "oneseat " + base.host;
 const tabs = "BroadcastChannel" in self ? new BroadcastChannel(name) : null;
 
 let told = false;
-let dirty = false;
+let dirty = false; // somebody has written into a form of this page
+let sent = 0; // when a form of this page was sent, whose answer may replace the page
 
 addEventListener("input", (e) => { if (e.target.closest?.("form")) dirty = true; }, true);
 addEventListener("submit", () => { dirty = false; }, true);
+addEventListener("submit", (e) => { if (!e.defaultPrevented) sent = performance.now(); });
 addEventListener("pageshow", (e) => { if (e.persisted) location.reload(); }); // from the browser's memory, by Back
 
 // The session of this page: the page says it (<meta name="oneseat-session">), or else
 // the server says it now. The two differ when the browser has signed in again since
 // the page was made.
 const now = await ask();
-const session = document.querySelector("meta[name=oneseat-session]")?.content || now.session;
+let session = document.querySelector("meta[name=oneseat-session]")?.content || now.session;
 if (now.status === 401) ended(now);
 else if (now.session && now.session !== session && performance.getEntriesByType("navigation")[0]?.type !== "reload") location.reload();
 
 if (tabs) tabs.onmessage = (e) => ended(e.data);
-if (tabs && navigator.locks) {
-  navigator.locks.request(name, follow); // held until the session ends or this tab closes
-} else {
-  follow();
+start();
+
+function start() {
+  if (tabs && navigator.locks) {
+    navigator.locks.request(name, follow); // held until the session ends or this tab closes
+  } else {
+    follow();
+  }
 }
 
 // follow keeps an event stream open until it has told of an end.
@@ -63,7 +69,8 @@ function listen(works) {
     source.addEventListener("session", (e) => {
       works();
       // The browser has signed in again while the stream was broken.
-      if (session && JSON.parse(e.data).session !== session && !dirty) location.reload();
+      const to = JSON.parse(e.data);
+      if (session && to.session !== session && !goOn(to) && !dirty) location.reload();
     });
     source.addEventListener("ended", (e) => finish(JSON.parse(e.data)));
     source.onerror = async () => {
@@ -84,14 +91,45 @@ async function ask() {
   }
 }
 
-function ended(detail) {
+async function ended(detail) {
   if (told || (session && detail.session && session !== detail.session)) return; // the end of another sign-in
   told = true;
+  const to = await successor(detail);
+  if (to) detail = { ...detail, reason: "renewed" };
   const event = new CustomEvent("oneseat:ended", { detail, cancelable: true });
   if (!dispatchEvent(event)) return;
-  if (detail.reason === "renewed") return location.reload();
+  if (to && goOn(to)) {
+    told = false;
+    return start();
+  }
   if (dirty) return warn(detail);
+  if (to) return location.reload();
   leave(detail);
+}
+
+// successor waits, if there is something to wait for. The answer to a form that was
+// sent replaces this page: to leave would be to lose it. A browser that has ended its
+// own session, as by a change of password, gets another one: the cookie comes with an
+// answer that is on its way. successor returns that session, or null.
+async function successor(detail) {
+  const until = performance.now() + 5000;
+  for (let wait = 50; ; wait = Math.min(wait * 2, 1000)) {
+    const at = performance.now();
+    if (!(sent && at < sent + 10000) && !(detail.here && at < until)) return null;
+    await new Promise((resolve) => setTimeout(resolve, wait));
+    if (!detail.here) continue;
+    const is = await ask();
+    if (is.session && is.session !== session) return is;
+  }
+}
+
+// goOn lets a page stay that somebody is writing on, or whose form was sent, when this
+// browser has another session of the same account. Other pages are loaded again.
+function goOn(to) {
+  if (!(dirty || sent) || to.account !== now.account) return false;
+  session = to.session;
+  sent = 0;
+  return true;
 }
 
 function leave(detail) {
