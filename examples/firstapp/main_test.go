@@ -28,7 +28,9 @@ func TestTheSecondSignInStopsTheFirstOnesStreamAndItIsToldWhy(t *testing.T) {
 	laptop, phone := s.Browser(webtest.Laptop), s.Browser(webtest.Phone)
 	laptop.SignIn("ada")
 	laptop.Want("/", 200, "Hello ada", "/oneseat/oneseat.js")
-	laptop.HeadEnds("/live")
+	if status := laptop.HeadEnds("/live"); status != http.StatusOK {
+		t.Errorf("HEAD: %d", status)
+	}
 	live := bufio.NewReader(laptop.Do("GET", "/live", nil).Body)
 	for _, want := range []string{"picture 1\n", "picture 2\n"} {
 		if line, err := live.ReadString('\n'); err != nil || line != want {

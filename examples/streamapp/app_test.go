@@ -42,7 +42,9 @@ func TestFiveSignInAndTwoWatch(t *testing.T) {
 		all = append(all, b)
 	}
 	first, _, _ := start(t, all[0], "")
-	all[0].HeadEnds("/live?stream=" + first)
+	if status := all[0].HeadEnds("/live?stream=" + first); status != http.StatusOK {
+		t.Errorf("HEAD: %d", status)
+	}
 	resp := all[0].Do(http.MethodGet, "/live?stream="+first, nil)
 	defer resp.Body.Close()
 	if resp.StatusCode != http.StatusOK {

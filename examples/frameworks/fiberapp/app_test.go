@@ -100,6 +100,11 @@ func TestByItselfHoldStopsTheStreamAndTheNextRequestIsRefused(t *testing.T) {
 		return resp
 	}
 	laptop := browser()
+	head, err := laptop.Head(site + "/live")
+	if err != nil || head.StatusCode != http.StatusOK {
+		t.Fatal("HEAD:", head, err)
+	}
+	_ = head.Body.Close()
 	live := bufio.NewReader(get(laptop, "/live").Body)
 	if line, err := live.ReadString('\n'); err != nil || line != "picture 1\n" {
 		t.Fatalf("%q, %v", line, err)

@@ -24,6 +24,9 @@ func SecondSignIn(t *testing.T, app func(*oneseat.Registry) (http.Handler, error
 	laptop.SignIn("ada")
 	laptop.Want("/", http.StatusOK, "Hello ada")
 	laptop.Want("/oneseat/devices", http.StatusOK, "Firefox on Linux")
+	if status := laptop.HeadEnds("/live"); status >= http.StatusInternalServerError { // some routers know no HEAD
+		t.Errorf("HEAD: %d", status)
+	}
 	resp := laptop.Do(http.MethodGet, "/live", nil)
 	live := bufio.NewReader(resp.Body)
 	for _, want := range []string{"picture 1\n", "picture 2\n"} {
