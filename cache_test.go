@@ -99,11 +99,12 @@ func TestAnEndIsKnownEverywhereAsSoonAsTheNewsArrives(t *testing.T) {
 func TestASignInElsewhereIsAcceptedAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a, b, _ := following(t, oneseat.Config{Limit: 3})
-		first := signIn(t, a, "ada", oneseat.SignInRequest{})
+		program := oneseat.SignInRequest{Device: oneseat.Device{Class: oneseat.ClassAPI}} // its first use is not written, for which a node reads
+		first := signIn(t, a, "ada", program)
 		b.deaf()
 		time.Sleep(2 * maxStale)
 		fromStore(t, b, first)
-		second := signIn(t, a, "ada", oneseat.SignInRequest{})
+		second := signIn(t, a, "ada", program)
 		fromStore(t, b, second)
 		fromMemory(t, b, second)
 		s, err := b.CheckID(t.Context(), "ada", second.Session.ID)

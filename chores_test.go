@@ -328,7 +328,7 @@ func TestATouchIsQueuedOnce(t *testing.T) {
 		r := newNode(t, memstore.New(), oneseat.Config{Idle: time.Hour, MaxStale: time.Minute})
 		g := signIn(t, r, "ada", oneseat.SignInRequest{})
 		time.Sleep(5 * time.Minute)
-		fromStore(t, r, g) // what is cached is a minute old
+		wantLive(t, r, g) // from the store: what is cached is a minute old
 		synctest.Wait()
 		time.Sleep(5 * time.Minute)
 		release := r.holdUpdates(t)
