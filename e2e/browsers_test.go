@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/chromedp/cdproto/emulation"
+	"github.com/chromedp/cdproto/fetch"
 	"github.com/chromedp/cdproto/network"
 	"github.com/chromedp/chromedp"
 )
@@ -250,6 +251,33 @@ func TestAChangeOfPasswordInOneTabLeavesTheOtherTabsSignedIn(t *testing.T) {
 	first.told("displaced")
 	second.told("displaced")
 	writing.wait(`document.querySelector("dialog.oneseat[open]") && document.querySelector("#new").value === "half a"`)
+}
+
+func TestAPageWhoseFormWasSentWaitsForTheAnswer(t *testing.T) {
+	p := start(t)
+	home := newProfile(t)
+	sends := home.tab().signIn(p.url, "ada").open(p.url + "/password")
+	second := home.tab().open(p.url + "/").watches("ada")
+	paused := make(chan fetch.RequestID, 1)
+	if err := chromedp.Listen(sends.ctx, func(event any) {
+		if e, ok := event.(*fetch.EventRequestPaused); ok {
+			paused <- e.RequestID
+		}
+	}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := chromedp.Call(sends.ctx, fetch.Enable, fetch.EnableParams{Patterns: []*fetch.RequestPattern{{URLPattern: p.url + "/password"}}}); err != nil {
+		t.Fatal(err)
+	}
+	sends.do("type", chromedp.SendKeys(chromedp.CSS("#current"), "ada"), chromedp.SendKeys(chromedp.CSS("#new"), "lovelace\r"))
+	form := <-paused // on its way, and held up
+	p.person().mustSignIn("ada")
+	second.told("displaced") // by then the first tab has heard of it, too
+	if _, err := chromedp.Call(sends.ctx, fetch.ContinueRequest, fetch.ContinueRequestParams{RequestID: form}); err != nil {
+		t.Fatal(err)
+	}
+	// The answer to the form has no "next", which a page that leaves by itself adds.
+	sends.told("displaced").wait(`!location.search.includes("next")`)
 }
 
 func TestOneIsSignedOutFromTheDevicesPageAndTold(t *testing.T) {

@@ -25,7 +25,10 @@ let sent = 0; // when a form of this page was sent, whose answer may replace the
 
 addEventListener("input", (e) => { if (e.target.closest?.("form")) dirty = true; }, true);
 addEventListener("submit", () => { dirty = false; }, true);
-addEventListener("submit", (e) => { if (!e.defaultPrevented) sent = performance.now(); });
+addEventListener("submit", (e) => {
+  const target = e.submitter?.formTarget || e.target.target;
+  if (!e.defaultPrevented && (!target || target === "_self") && e.target.method !== "dialog") sent = performance.now();
+});
 addEventListener("pageshow", (e) => { if (e.persisted) location.reload(); }); // from the browser's memory, by Back
 
 // The session of this page: the page says it (<meta name="oneseat-session">), or else
@@ -108,14 +111,15 @@ async function ended(detail) {
 }
 
 // successor waits, if there is something to wait for. The answer to a form that was
-// sent replaces this page: to leave would be to lose it. A browser that has ended its
-// own session, as by a change of password, gets another one: the cookie comes with an
-// answer that is on its way. successor returns that session, or null.
+// sent replaces this page, and would be lost if the page left before. It may take a
+// minute, as under Finish. A browser that has ended its own session, as by a change of
+// password, gets another one: the cookie comes with an answer that is on its way.
+// successor returns that session, or null.
 async function successor(detail) {
   const until = performance.now() + 5000;
   for (let wait = 50; ; wait = Math.min(wait * 2, 1000)) {
     const at = performance.now();
-    if (!(sent && at < sent + 10000) && !(detail.here && at < until)) return null;
+    if (!(sent && at < sent + 60000) && !(detail.here && at < until)) return null;
     await new Promise((resolve) => setTimeout(resolve, wait));
     if (!detail.here) continue;
     const is = await ask();
