@@ -6,22 +6,22 @@ import (
 	"time"
 )
 
-// newcomer is somebody who asks for a seat. Its ids and secrets were made
-// outside, so that a second try is the same newcomer.
+// newcomer is a session, or stream, that asks for a seat. Its ids and secrets were
+// made outside, so that a second try is the same newcomer.
 type newcomer struct {
-	seat       seat        // a stream's if it has a parent
+	seat       seat        // of a stream if it has a parent
 	presented  digest      // of the token that the browser came with
 	ticket     digest      // under PolicyAsk: of the ticket that it gets if it has to be asked
 	ticketUsed digest      // of the ticket that it brings, if any
-	chosen     []SessionID // who was chosen to go
+	chosen     []SessionID // the seats that were chosen to end
 	own        SessionID   // the session on its own device, see [draft.own]
 	override   bool        // the application vouches for the owner: displace even under PolicyRefuse
 	adopted    bool        // not a sign-in: the application's own session, older than oneseat
 	issued     time.Time   // when that was issued; zero: not known, so before everything
 }
 
-// from completes a newcomer with a seat of its own, as the client would sit on it.
-// secret is that of the token that it gets.
+// from completes a newcomer with the seat that it asks for. secret is the digest of
+// the token that it gets.
 func (c newcomer) from(client SignInRequest, key Key, secret digest) newcomer {
 	c.override = client.Override && !c.adopted
 	device := client.Device.clean()
@@ -37,7 +37,8 @@ func (c newcomer) from(client SignInRequest, key Key, secret digest) newcomer {
 	return c
 }
 
-// newcomer is the player as somebody who asks for a stream of the session s.
+// newcomer returns the newcomer that asks for a stream of the session s for the
+// player.
 func (p Player) newcomer(key Key, s Session) newcomer {
 	return newcomer{chosen: p.Instead, seat: seat{
 		Session:  Session{ID: newSessionID(), Device: s.Device.clean()},
@@ -46,7 +47,7 @@ func (p Player) newcomer(key Key, s Session) newcomer {
 	}}
 }
 
-// id is that of the session, or the stream, that the newcomer wants to be.
+// id returns that of the session, or stream, that the newcomer wants to be.
 func (c newcomer) id() SessionID { return c.seat.ID }
 
 // admit is the one door: a session comes to exist here and nowhere else. It
@@ -59,10 +60,10 @@ func (d *draft) admit(c newcomer) (Change, Decision) {
 		change := d.apply(c, is)
 		is.repeats = d.repeats(&c.seat)
 		return change, is
-	case is.full() && c.seat.parent != "", // its session is live, and chooses by trying again
-		is.Outcome == outcomeInvalid: // a timeout that it is told of has to be recorded
+	case is.full() && c.seat.parent != "", // its session is live: the player chooses, and tries again
+		is.Outcome == outcomeInvalid: // a timeout that its error reports has to be recorded
 		return d.changed(), is
-	case is.full() && !c.adopted: // an adoption is a request and no sign-in: it will be back
+	case is.full() && !c.adopted: // an adoption is tried again with the next request
 		d.trim("")
 		is.Outcome = d.turnAway(c, is)
 		return d.commit(), is
@@ -70,7 +71,7 @@ func (d *draft) admit(c newcomer) (Change, Decision) {
 	return Change{}, is
 }
 
-// decide says what becomes of a newcomer, and changes nothing.
+// decide returns the decision on a newcomer, and changes nothing.
 func (d *draft) decide(c newcomer) Decision {
 	if is, decided := d.standing(c); decided {
 		return is
@@ -101,8 +102,8 @@ func (d *draft) standing(c newcomer) (is Decision, decided bool) {
 	return Decision{}, false
 }
 
-// forgot says whether an ending that was recorded at or after since may have been
-// dropped. Such a roster cannot tell whether a newcomer has been here.
+// forgot reports whether an ending that was recorded at or after since may have been
+// dropped. Such a roster cannot tell whether it admitted a newcomer before.
 func (d *draft) forgot(since time.Time) bool {
 	if d.was.Roster == nil { // the version is a floor under everything that was erased
 		return d.was.Version >= uint64(since.UnixMicro())
@@ -161,8 +162,9 @@ func (c newcomer) choice(seats []seat) (chosen []SessionID) {
 	return chosen
 }
 
-// adopt decides on a session that is older than oneseat: as on a sign-in, but it
-// is never asked, and never displaces what signed in after it was issued.
+// adopt decides on a session that is older than oneseat. It decides as on a sign-in,
+// but gives no ticket, and displaces nothing that signed in after the session was
+// issued.
 func (d *draft) adopt(c newcomer) Decision {
 	issued := c.issuedAt(d.now())
 	if !d.adoptable(issued) {
@@ -176,8 +178,8 @@ func (d *draft) adopt(c newcomer) Decision {
 	return is
 }
 
-// adoptable says whether an older session may still be seated: in time, not
-// timed out itself, and only if nothing of the account has ended since it was
+// adoptable reports whether an older session may still be seated: before AdoptUntil,
+// not timed out itself, and only if nothing of the account has ended since it was
 // issued.
 func (d *draft) adoptable(issued time.Time) bool {
 	since := func(t time.Time) bool { return !t.IsZero() && !t.Before(issued) }
@@ -188,9 +190,9 @@ func (d *draft) adoptable(issued time.Time) bool {
 		(issued.IsZero() || !over)
 }
 
-// issuedAt is when the application's session was issued, as far as that can be
-// compared with the store's times. It is zero if that is not known, or is said to
-// be in the future.
+// issuedAt returns when the application's session was issued, as far as that can be
+// compared with the store's times. It is zero if that is not known, or is said to be
+// in the future.
 func (c newcomer) issuedAt(now time.Time) time.Time {
 	if c.issued.After(now) {
 		return time.Time{}
@@ -238,22 +240,22 @@ func (d *draft) apply(c newcomer, is Decision) Change {
 	return d.commit()
 }
 
-// sameDevice says that a session sits on the device of a newcomer's seat, as their ids
-// tell.
+// sameDevice reports whether a session and a newcomer's seat have the same device
+// id.
 func (d *draft) sameDevice(id SessionID, s seat) bool {
 	gone := d.matchID(id).seat
 	return gone != nil && gone.parent == "" && gone.deviceID.Equal(s.deviceID)
 }
 
-// repeatsWindow is within how long a device that displaces itself repeatsMany times is
-// probably several devices that share an id.
+// A device that displaces itself repeatsMany times within repeatsWindow is probably
+// several devices that share an id.
 const (
 	repeatsWindow = time.Hour
 	repeatsMany   = 3
 )
 
-// repeats says that the device of a seat that was just taken has displaced itself so
-// often now. It says so once.
+// repeats reports whether the device of a seat that was just taken has now displaced
+// itself repeatsMany times. It reports that once.
 func (d *draft) repeats(s *seat) bool {
 	n, now := 0, false
 	for _, e := range d.endings {
@@ -265,8 +267,8 @@ func (d *draft) repeats(s *seat) bool {
 	return now && n == repeatsMany
 }
 
-// turnAway records that a newcomer found the account full. A newcomer that is to
-// be asked gets its ticket, or is refused where it cannot have one.
+// turnAway records that a newcomer found the account full. A newcomer that is to be
+// asked gets its ticket, or is refused if it cannot have one.
 func (d *draft) turnAway(c newcomer, is Decision) Outcome {
 	if is.Outcome == OutcomeAsked && d.issueTicket(c) {
 		d.noteSeat(EventSignInAsked, EventSignInAsked, &c.seat)
@@ -276,8 +278,8 @@ func (d *draft) turnAway(c newcomer, is Decision) Outcome {
 	return OutcomeRefused
 }
 
-// observe marks a session that would have ended like this, were limits not only
-// observed. It does not count any more.
+// observe marks a session that the limits would have ended like this, under
+// ObserveOnly. A marked session does not count any more.
 func (d *draft) observe(id SessionID, how Ending) {
 	s := d.alter(d.seat(id))
 	s.observed = true
@@ -326,7 +328,7 @@ func (d *draft) standsFor(secret digest) match {
 	return m
 }
 
-// refusal is the error of a newcomer that may not ask for a seat; nil if it may.
+// refusal returns the error of a newcomer that may not ask for a seat, or nil.
 func (v View) refusal(is Decision) error {
 	switch is.Outcome {
 	case outcomeUnknown:

@@ -12,18 +12,18 @@ type premises struct {
 	account  string    // "": that of the roster, which is there
 	epoch    uint64    // of the realm
 	asOf     time.Time // a store time that is not after that look-up
-	limits   Limits    // what the application's function said of the account
-	revision uint64    // of the account's stored limits when it was asked
+	limits   Limits    // what Config.LimitFor returned for the account
+	revision uint64    // of the account's stored limits, when LimitFor was called
 	limitFor bool      // whether there is such a function
-	newcomer SessionID // who is to be admitted, if anybody is
+	newcomer SessionID // the session that is to be admitted, or ""
 
 	try        int       // how many earlier tries of the operation have had no reply
-	firstTryAt time.Time // a store time that is not after the first of these; zero: there was none
+	firstTryAt time.Time // a store time that is not after the first of these tries; zero: there was none
 }
 
-// stale says why the premises do not hold for a view: errBehind or
-// errLimitsChange; nil if they do. Where the newcomer has been admitted by an
-// earlier try, nothing is decided any more, so nothing is stale.
+// stale returns why the premises do not hold for a view: errBehind or
+// errLimitsChange; nil if they do. Once an earlier try has admitted the newcomer
+// nothing is decided any more, so nothing is stale.
 func (p premises) stale(v View) error {
 	switch {
 	case v.matchID(p.newcomer) != match{}:
@@ -49,7 +49,7 @@ type draft struct {
 	rule   rule
 	events []Event
 
-	firstUse bool // that of a session was recorded
+	firstUse bool // the first use of a session was recorded
 }
 
 // reopen returns a draft of the roster as it is stored. What has timed out in it
@@ -115,10 +115,10 @@ func (d *draft) alter(i int) *seat {
 	return &d.seats[i]
 }
 
-// end turns a seat into an ending of now, and its streams' seats with it. how has
-// the reason and the author. A seat that has ended with its parent is passed
-// over. The ending of a stream is remembered if its player has to be told: not
-// when it stopped, lapsed, or ended with its session.
+// end turns a seat into an ending of now, and its streams' seats too. how has the
+// reason and the author. end does nothing for a seat that has ended with its parent.
+// It remembers the ending of a stream if its player has to be told: not if the
+// stream stopped, lapsed, or ended with its session.
 func (d *draft) end(id SessionID, how Ending) {
 	i := d.seat(id)
 	if i < 0 {
@@ -145,11 +145,12 @@ func (d *draft) end(id SessionID, how Ending) {
 	}
 }
 
-// oldest is the ending that goes when there is one too many, how being the newest.
-// What one browser does to itself (renewals, streams that take each other's place)
-// pushes out its own endings first: else it would push out the ending of somebody
-// whom it displaced, and who has to be told. An ending of the last minute stays, for
-// its token stands for a successor, unless half of all endings are such.
+// oldest returns the ending that is dropped when there is one too many; how is the
+// newest. What one browser does to itself (renewals, streams that take each other's
+// place) drops endings of that kind first. Otherwise it would drop the ending of a
+// device that it displaced, and that has to be told. An ending of the last minute
+// stays, because its token stands for a successor, unless over half of all endings
+// are of that kind.
 func (d *draft) oldest(how Ending) int {
 	if how.Reason != ReasonRenewed && how.Parent == "" {
 		return 0
@@ -198,9 +199,9 @@ func (d *draft) commit() Change {
 	return Change{Roster: d.Roster, Events: d.events}
 }
 
-// spent says that nothing is left to know in a roster, and that its absence
-// would neither let an older session be adopted nor make a limit count that was
-// asked for before it changed. The control record is never spent.
+// spent reports whether nothing is left to know in a roster, and its absence would
+// neither let an older session be adopted nor make a limit count that was asked for
+// before it changed. The control record is never spent.
 func (d *draft) spent() bool {
 	return d.Account != "" && d.empty() && d.blocked == nil && d.limits.IsZero() &&
 		!d.now().Before(d.rule.adoptUntil) && !d.now().Before(d.revised().Add(revisionKept))
@@ -214,8 +215,8 @@ var errLimitsChange = fmt.Errorf("%w: the account's limits keep changing", ErrSt
 var errBehind error = &FormatError{"sessions are newer than the realm's control record, as after a partial restore: call EndRealm"}
 
 // newEpoch ends every session that was issued under the realm's control record
-// before. The record's first version is made the same way, so that losing the
-// record ends everything issued under it.
+// before. The first version of the record is made the same way. So losing the record
+// ends everything that was issued under it.
 func (d *draft) newEpoch(actor string) Change {
 	d.realmEpoch = d.was.Next()
 	d.note(EventRealmEnded).Actor = actor

@@ -10,7 +10,7 @@ import (
 // bound is a limit that a decision keeps.
 type bound struct {
 	Bound
-	ceiling bool // of an Unlimited account: who is over gives way, whatever the policy
+	ceiling bool // of an Unlimited account: what is over gives way, whatever the policy
 }
 
 // newBound returns the bound that a limit sets.
@@ -25,7 +25,7 @@ func newBound(name string, limit int, from Source) bound {
 	return bound{Bound{name, ceiling, from}, true}
 }
 
-// counts says whether a seat counts under b.
+// counts reports whether a seat counts under b.
 func (b bound) counts(s *seat) bool {
 	switch b.Name {
 	case boundTotal:
@@ -36,7 +36,7 @@ func (b bound) counts(s *seat) bool {
 	return s.parent == "" && string(s.Device.Class) == b.Name
 }
 
-// said are the limits that were set for the account, the most specific first.
+// said returns the limits that were set for the account, the most specific first.
 func (d *draft) said() [3]struct {
 	Limits
 	from Source
@@ -47,7 +47,7 @@ func (d *draft) said() [3]struct {
 	}{{d.limits, SourceSetLimit}, {d.given.limits, SourceLimitFor}, {d.rule.limits, SourceConfig}}
 }
 
-// sessionBounds are those in force for the account's sessions, the classes first.
+// sessionBounds returns those in force for the account's sessions, the classes first.
 func (d *draft) sessionBounds() (bounds []bound) {
 	for _, l := range d.said() {
 		if l.Total == 0 {
@@ -64,7 +64,7 @@ func (d *draft) sessionBounds() (bounds []bound) {
 	return bounds
 }
 
-// streamBounds are those in force for the account's streams.
+// streamBounds returns those in force for the account's streams.
 func (d *draft) streamBounds() (bounds []bound) {
 	for _, l := range d.said() {
 		if l.Streams != 0 {
@@ -75,11 +75,11 @@ func (d *draft) streamBounds() (bounds []bound) {
 	return bounds
 }
 
-// overflow returns the seats that have to go for all bounds to hold with the
-// newcomer (nil: without one). seats come in the order in which they give way;
-// may says whether one may be made to go under a bound. full is the first bound
-// that did not hold, its name empty if all did. ok is false if a bound cannot be
-// made to hold.
+// overflow returns the seats that have to end for all bounds to hold with the
+// newcomer (nil: without one). seats come in the order in which they give way. may
+// reports whether a seat may be ended for a bound. full is the first bound that did
+// not hold; its name is empty if all did. ok is false if a bound cannot be made to
+// hold.
 func overflow(seats []seat, bounds []bound, newcomer *seat, may func(*seat, bound) bool) (goes []SessionID, full bound, ok bool) {
 	for _, b := range bounds {
 		over := -b.Limit
@@ -123,8 +123,8 @@ const (
 // behind that is never used.
 const unusedFor = 10 * time.Second
 
-// yields is why a session gives way to a newcomer. A stream has nothing but its order,
-// and so has everything that a stream, or no newcomer at all, makes go.
+// yields returns why a session gives way to a newcomer. For a stream only the order
+// counts. So it does for any seat that gives way to a stream, or to no newcomer.
 func (d *draft) yields(s *seat, c *newcomer) yielding {
 	switch {
 	case s.parent != "" || c.seat.parent != "" || c.id() == "":
@@ -138,10 +138,10 @@ func (d *draft) yields(s *seat, c *newcomer) yielding {
 	return yieldsInOrder
 }
 
-// own returns the session that sits on the newcomer's own device, rather one of the
-// newcomer's class; "": there is none. It is the only one that the newcomer's device
-// id frees. It frees none where the newcomer renews a session, which has a seat, or
-// is adopted, for which nobody gave a password.
+// own returns the session on the newcomer's own device, rather one of the newcomer's
+// class; "": there is none. The newcomer's device id frees no other seat. It frees
+// none at all if the newcomer renews a session, which has a seat, or is adopted,
+// because then nobody gave a password.
 func (d *draft) own(c *newcomer, renews SessionID) SessionID {
 	if c.seat.parent != "" || c.adopted || renews != "" {
 		return ""
@@ -175,9 +175,9 @@ func (d *draft) compare(a, b *seat, c *newcomer) int {
 	return cmp.Or(order, a.usedAt().Compare(b.usedAt()), a.Created.Compare(b.Created))
 }
 
-// displaceOrder is a copy of the seats in the order in which they give way to a
+// displaceOrder returns a copy of the seats in the order in which they give way to a
 // newcomer (the zero newcomer: to none). It leaves out the session that the newcomer
-// renews, and those that would have ended, were limits not only observed.
+// renews, and those that the limits would have ended under ObserveOnly.
 func (d *draft) displaceOrder(c *newcomer, renews SessionID) []seat {
 	seats := slices.DeleteFunc(slices.Clone(d.seats), func(s seat) bool {
 		return s.ID == renews || d.rule.observeOnly && s.observed
@@ -197,9 +197,9 @@ func first(a, b bool) int {
 	return 1
 }
 
-// trim ends what is over the bounds without any newcomer, as after a limit was
-// lowered, or marks it where limits are only observed. Streams come second,
-// because some have ended with their session.
+// trim ends what is over the bounds without any newcomer, for example after a limit
+// was lowered. Under ObserveOnly it marks that instead. Streams come second, because
+// some have ended with their session.
 func (d *draft) trim(actor string) {
 	how := Ending{Reason: ReasonRevoked, Actor: actor}
 	for _, bounds := range [][]bound{d.sessionBounds(), d.streamBounds()} {
@@ -214,8 +214,8 @@ func (d *draft) trim(actor string) {
 	}
 }
 
-// revisionKept is how long a roster is kept for this alone: a sign-in that had
-// asked for the account's limits before they changed has to find that out.
+// revisionKept is how long a roster is kept for this alone: a sign-in that asked for
+// the account's limits before they changed has to find out that they did.
 const revisionKept = time.Minute
 
 // setLimit stores limits with the account and ends what is over them now. Nothing
@@ -230,16 +230,16 @@ func (d *draft) setLimit(limits Limits, actor string) Change {
 	return d.changed()
 }
 
-// refreshLimits ends what is over the limits that the application has just said.
-// Sign-ins that had asked it before ask again.
+// refreshLimits ends what is over the limits that the application has just returned.
+// Sign-ins that had asked before ask again.
 func (d *draft) refreshLimits() Change {
 	d.limitsRev = d.was.Next()
 	d.trim("")
 	return d.commit()
 }
 
-// limitError is the error of a newcomer that found no room: it names the sessions
-// whose seats would be room.
+// limitError returns the error of a newcomer that found no room. It names the
+// sessions, or streams, that take the room.
 func (v View) limitError(is Decision, ticket Ticket) *LimitError {
 	e := &LimitError{Limit: is.Limit, Bound: is.Bound, Ticket: ticket}
 	b := bound{Bound: Bound{Name: is.Bound}}

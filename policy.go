@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// Policy says what happens when a sign-in meets a full account.
+// Policy says what happens to a sign-in when its account is full.
 type Policy string
 
 // The policies. Under the last two, sessions without a claim to their seat give way all
@@ -15,28 +15,28 @@ type Policy string
 const (
 	PolicyDisplace Policy = "displace" // another session gives way, see [DisplaceOrder]
 	PolicyRefuse   Policy = "refuse"   // the newcomer is refused
-	PolicyAsk      Policy = "ask"      // the newcomer is refused, with a [Ticket] to choose who goes
+	PolicyAsk      Policy = "ask"      // the newcomer is refused, with a [Ticket] to choose which session ends
 )
 
-// DisplaceOrder says in which order sessions give way. Before it come, under every
-// policy: the session on the newcomer's own device, sessions that were never used, from
-// 10 seconds after their sign-in, and those that were idle for [Config.SeatIdle]. Among
-// equals the one that signed in first goes.
+// DisplaceOrder says in which order sessions give way. Before that order come, under
+// every policy: the session on the newcomer's own device, sessions that were never
+// used, from 10 seconds after their sign-in, and those that were idle for
+// [Config.SeatIdle]. Among equals the session that signed in first gives way.
 //
-// When a session was last used is known exactly to 10 seconds, on every node. Requests
-// that go on count, and so do a player's heartbeats; background requests do not.
+// The last use of a session is known to 10 seconds, on every node. Requests that go
+// on count, and so do a player's heartbeats. Background requests do not count.
 type DisplaceOrder string
 
 // The orders.
 const (
 	DisplaceIdlest    DisplaceOrder = "idlest"     // the one that was not used for longest
 	DisplaceOldest    DisplaceOrder = "oldest"     // the one that signed in first
-	DisplaceSameClass DisplaceOrder = "same_class" // one of the newcomer's class of device, the idlest of these; then the idlest
+	DisplaceSameClass DisplaceOrder = "same_class" // the idlest of the newcomer's class of device; then the idlest
 )
 
-// Unlimited, as a limit, admits up to [MaxSeats] sessions, or [MaxStreams]
-// streams, and then lets the idlest give way, whatever the policy. As a limit of
-// a class it leaves the class to the total.
+// Unlimited, as a limit, admits up to [MaxSeats] sessions, or [MaxStreams] streams.
+// Beyond that the idlest gives way, whatever the policy. For a class of device it
+// means that only the total counts.
 const Unlimited = -1
 
 // Bounds of a roster. They bound what one account can cost.
@@ -46,24 +46,24 @@ const (
 	MaxEndings = 32  // the oldest is forgotten first; 32 of the longest are under 16 KiB
 )
 
-// Limits say how many live sessions, and streams, an account may have. A zero
-// field says nothing: what is said less specifically then counts.
+// Limits say how many live sessions, and streams, an account may have. A zero field
+// sets nothing: the next [Source] counts then.
 //
-// A total and its classes are said together. Whoever sets Total decides for the
-// classes too, so an account whose Total is Unlimited is bound by no class limit
-// that was set for everybody.
+// A total and its classes belong together: the source that sets Total decides for
+// the classes too. So an account whose Total is Unlimited has no class limit that
+// was set for everybody.
 type Limits struct {
 	Total   int           `json:"total,omitzero"`    // sessions: 1 to MaxSeats, or Unlimited
 	Classes map[Class]int `json:"classes,omitempty"` // of these, by class of device (see [Classes]); one that is not named has only the total
 	Streams int           `json:"streams,omitzero"`  // streams: 1 to MaxStreams, or Unlimited
 }
 
-// Equal says that two Limits are the same.
+// Equal reports whether l and m are the same.
 func (l Limits) Equal(m Limits) bool {
 	return l.Total == m.Total && l.Streams == m.Streams && maps.Equal(l.Classes, m.Classes)
 }
 
-// IsZero says that l says nothing.
+// IsZero reports whether l sets nothing.
 func (l Limits) IsZero() bool { return l.Equal(Limits{}) }
 
 // problems returns what is impossible about l, by field.
@@ -99,7 +99,7 @@ func (l Limits) check() error {
 	return nil
 }
 
-// Source says where the limit in force was set.
+// Source says where a limit was set.
 type Source string
 
 // The sources, the most specific first.
@@ -122,44 +122,44 @@ const (
 	boundStreams = "streams"
 )
 
-// Decision is what becomes of a sign-in, and why. It changes nothing.
+// Decision is what a sign-in leads to, and why: see [Registry.Explain].
 type Decision struct {
 	Outcome   Outcome
 	Renews    SessionID   // the session that is replaced silently
-	Displaces []SessionID // those that give way, in this order
+	Displaces []SessionID // the sessions that give way, in this order
 	Bound     string      // the limit that decided: "total", "streams" or a class of device; "" if there was room
 	Limit     int         // that limit
-	Source    Source      // and where it was set
-	Observed  bool        // [Config.ObserveOnly]: everybody is let in, and nobody has to go
+	Source    Source      // where that was set
+	Observed  bool        // [Config.ObserveOnly]: everybody is let in, and no session has to go
 
 	keeps   SessionID // the stream that the player has already
 	seated  SessionID // the seat that the newcomer has, if it is admitted
-	problem error     // of outcome invalid
+	problem error     // why the outcome is invalid
 	repeats bool      // the newcomer's device has displaced itself again and again
 }
 
-// Outcome is what becomes of a newcomer.
+// Outcome is the answer to a newcomer.
 type Outcome string
 
 // The outcomes.
 const (
 	OutcomeAdmitted Outcome = "admitted"
 	OutcomeRefused  Outcome = "refused" // the account is full
-	OutcomeAsked    Outcome = "asked"   // the account is full: a ticket lets the newcomer choose who goes
+	OutcomeAsked    Outcome = "asked"   // the account is full: a ticket lets the newcomer choose which session ends
 	OutcomeBlocked  Outcome = "blocked" // the account is blocked
 
 	outcomeAlready Outcome = "already" // an earlier try of this newcomer was committed
-	outcomeUnknown Outcome = "unknown" // it may have been, and have been forgotten since
+	outcomeUnknown Outcome = "unknown" // an earlier try may have been committed, and forgotten since
 	outcomeInvalid Outcome = "invalid" // its ticket, or the session that it belongs to, is not good any more
 )
 
-// admits says whether the newcomer is let in.
+// admits reports whether the newcomer is let in.
 func (d Decision) admits() bool { return d.Outcome == OutcomeAdmitted || d.Observed }
 
-// full says that the newcomer found no room.
+// full reports whether the newcomer found no room.
 func (d Decision) full() bool { return d.Outcome == OutcomeRefused || d.Outcome == OutcomeAsked }
 
-// rule is the configuration as far as it decides: a plain value. Everything that
+// rule is the part of the configuration that decides: a plain value. Everything that
 // needs I/O was looked up before.
 type rule struct {
 	realm         string

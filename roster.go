@@ -6,15 +6,15 @@ import (
 	"time"
 )
 
-// renewWindow is how long a renewed token stands for its successor: a double
-// submit, or a reply that was lost.
+// renewWindow is how long a renewed token stands for its successor, for a form that
+// was sent twice or a reply that was lost.
 const renewWindow = time.Minute
 
 // rotateGrace is how long the secret before a rotation still checks, for
 // requests of other tabs that were on their way.
 const rotateGrace = 10 * time.Second
 
-// usedWindow is how often one session may report that it is used after its end.
+// usedWindow is the time between two reports that one session is used after its end.
 const usedWindow = time.Hour
 
 // Roster is the record of one account, the unit of consistency. A [Store] reads
@@ -31,9 +31,9 @@ type Roster struct {
 	seats      []seat    // live sessions and streams, in the order of their admission
 	endings    []ended   // the oldest first
 	forgotten  time.Time // when the newest ending that was dropped had been recorded
-	tickets    []pending // newcomers that were asked who is to go, the oldest first
+	tickets    []pending // newcomers that got a ticket, the oldest first
 	limits     Limits    // of this account, see [Registry.SetLimit]; zero: none of its own
-	limitsRev  uint64    // the version that last changed its limits, or had them asked for anew
+	limitsRev  uint64    // the version that last changed the limits, or had them asked for anew
 	blocked    *block    // nobody may sign in; nil: anybody may
 	takeoverAt time.Time // when a takeover was last noticed
 	realmEpoch uint64    // control record only: sessions issued under a lower one have ended
@@ -49,17 +49,17 @@ type seat struct {
 	secret   digest    // of the token in force
 	epoch    uint64    // of the realm, when the session was admitted
 	unused   bool      // no use of it is recorded: it gives way, see unusedFor
-	observed bool      // the limit would have ended it, were limits not only observed
+	observed bool      // the limits would have ended it: under ObserveOnly
 	previous digest    // of the token before the last rotation
 	rotated  time.Time // when that was
 	deviceID digest    // of the device's random id; of a stream, its player's
-	lastUsed time.Time // when it was last used, for the order of use; zero, or not after LastSeen: then
+	lastUsed time.Time // when it was last used, for the order of use; zero, or not after LastSeen: LastSeen counts
 	replayed time.Time // when previous was last used after its grace
 
 	extra map[string]json.RawMessage
 }
 
-// ended is a remembered ending and what recognises its old browser.
+// ended is a remembered ending, and what its old browser is recognised by.
 type ended struct {
 	Ending
 	secret   digest
@@ -118,10 +118,10 @@ func (ro *Roster) Count() (epoch uint64, c Count) {
 	return epoch, c
 }
 
-// empty says that nobody is signed in, was lately, or is about to choose.
+// empty reports whether there is no seat, no ending and no ticket.
 func (ro *Roster) empty() bool { return len(ro.seats)+len(ro.endings)+len(ro.tickets) == 0 }
 
-// timeout says whether, and why, a seat has timed out at now.
+// timeout returns why a seat has timed out at now, and whether it has.
 func (s *seat) timeout(now time.Time, rule rule) (Reason, bool) {
 	absolute, idle := s.lifetimes(rule)
 	switch {
@@ -133,7 +133,7 @@ func (s *seat) timeout(now time.Time, rule rule) (Reason, bool) {
 	return "", false
 }
 
-// deadline is when a seat times out if nothing is done with it; zero: never.
+// deadline returns when a seat times out if nothing is done with it; zero: never.
 func (s *seat) deadline(rule rule) time.Time {
 	var d time.Time
 	absolute, idle := s.lifetimes(rule)
@@ -146,8 +146,8 @@ func (s *seat) deadline(rule rule) time.Time {
 	return d
 }
 
-// lifetimes are how long a seat may last, and how long it may last unused; 0: for
-// ever. A stream lasts as long as its heartbeats and its session do.
+// lifetimes returns how long a seat may last, and how long it may last unused; 0:
+// for ever. A stream lasts as long as its heartbeats and its session do.
 func (s *seat) lifetimes(rule rule) (absolute, idle time.Duration) {
 	if s.parent != "" {
 		return 0, rule.streamIdle
@@ -155,7 +155,7 @@ func (s *seat) lifetimes(rule rule) (absolute, idle time.Duration) {
 	return rule.absolute, rule.idle
 }
 
-// due is when the roster next holds something that has timed out, or that need
+// due returns when the roster next holds something that has timed out, or that need
 // not be kept any longer. The control record never is due.
 func (ro *Roster) due(rule rule) time.Time {
 	var d time.Time
@@ -180,10 +180,10 @@ func (ro *Roster) due(rule rule) time.Time {
 	return d
 }
 
-// revised is when the account's limits last changed, or were asked for anew.
+// revised returns when the account's limits last changed, or were asked for anew.
 func (ro *Roster) revised() time.Time { return micros(ro.limitsRev).time() }
 
-// earliest is the earlier of two times, where zero means never.
+// earliest returns the earlier of two times, where zero means never.
 func earliest(a, b time.Time) time.Time {
 	if a.IsZero() || !b.IsZero() && b.Before(a) {
 		return b
@@ -191,11 +191,11 @@ func earliest(a, b time.Time) time.Time {
 	return a
 }
 
-// usedAt is when a session was last used, as far as the order of use needs it (see
-// orderEvery). Idling goes by LastSeen.
+// usedAt returns when a session was last used, as far as the order of use needs it
+// (see orderEvery). Idling goes by LastSeen.
 func (s *seat) usedAt() time.Time { return latest(s.lastUsed, s.LastSeen) }
 
-// grace is until when the token before the last rotation stands for the seat.
+// grace returns until when the token before the last rotation stands for the seat.
 func (s *seat) grace() time.Time { return s.rotated.Add(rotateGrace) }
 
 // inOnePlace returns ro with its seat, if it has only one, in the place given.
@@ -207,7 +207,7 @@ func (ro *Roster) inOnePlace(place *[1]seat) *Roster {
 	return ro
 }
 
-// match is what a roster knows of somebody: at most one of its pointers is set.
+// match is what a roster knows about a claim: at most one of its pointers is set.
 // They point into the roster, which is never modified.
 type match struct {
 	seat     *seat  // live, or timed out and not yet recorded
@@ -262,7 +262,7 @@ func (v View) matchID(id SessionID) match {
 	return v.Roster.matchID(id)
 }
 
-// revision is that of the account's stored limits; 0 for an absent roster.
+// revision returns that of the account's stored limits; 0 for an absent roster.
 func (v View) revision() uint64 {
 	if v.Roster == nil {
 		return 0
@@ -270,8 +270,8 @@ func (v View) revision() uint64 {
 	return v.Roster.limitsRev
 }
 
-// epoch is that of a control record; without one it is 0, under which no session
-// was ever issued.
+// epoch returns that of a control record. Without a record it is 0, under which no
+// session was ever issued.
 func (v View) epoch() uint64 {
 	if v.Roster == nil {
 		return 0
@@ -280,8 +280,8 @@ func (v View) epoch() uint64 {
 }
 
 // CountChanges returns by how much a change of v alters the sums that a [History]
-// keeps of its realm: those of no epoch, of one, or of two, the lower one first.
-// It is for stores.
+// keeps of its realm: one for each epoch whose sum changes, at most two, the lower
+// epoch first. It is for stores.
 func (v View) CountChanges(c Change) []CountChange {
 	if c.Roster == nil && !c.Erase {
 		return nil
@@ -302,7 +302,7 @@ func (v View) CountChanges(c Change) []CountChange {
 	return []CountChange{{to, is}, {from, minus}}
 }
 
-// newerThan says whether a session was issued under a later epoch.
+// newerThan reports whether a session was issued under a later epoch.
 func (v View) newerThan(epoch uint64) bool {
 	return v.Roster != nil && slices.ContainsFunc(v.Roster.seats, func(s seat) bool { return s.epoch > epoch })
 }

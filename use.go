@@ -28,7 +28,7 @@ const (
 	useNotDue       useDue = iota
 	useInOrder             // in the background, unless the account has had orderWrites of them
 	useInBackground        // for certain
-	useBeforeAnswer        // nobody is told yes before
+	useBeforeAnswer        // no check says yes before
 )
 
 // usage is a use at a time, judged by a roster as it was at another.
@@ -37,13 +37,14 @@ type usage struct {
 	at, asOf time.Time // by the store's clock
 }
 
-// useDue says when a use of a live session has to be written:
+// useDue returns when a use of a live session has to be written:
 //   - before the answer: the first use, where sessions that are unused are the only
 //     ones to give way, and what keeps a session that is about to time out;
 //   - in the background: other first uses, unless the session is alone and thus
 //     certain of its place, and what moves last-seen by a touch interval;
 //   - in order, which is in the background and may be dropped: what moves the session
-//     in the order of use. The newest of a roster that is old may not be the newest.
+//     in the order of use. The newest session of an old roster may not be the newest
+//     any more.
 //
 // A stream is kept by its heartbeats.
 func (ro *Roster) useDue(s *seat, u usage, rule rule) useDue {
@@ -65,12 +66,12 @@ func (ro *Roster) useDue(s *seat, u usage, rule rule) useDue {
 	return useNotDue
 }
 
-// useDue is that of a session in a view.
+// useDue returns when a use of a session in a view has to be written.
 func (v *View) useDue(s *seat, how use, at time.Time, rule rule) useDue {
 	return v.Roster.useDue(s, usage{how, at, v.Now}, rule)
 }
 
-// shared says that there are several sessions.
+// shared reports whether there are several sessions.
 func (ro *Roster) shared() bool {
 	n := 0
 	for i := range ro.seats {
@@ -81,10 +82,10 @@ func (ro *Roster) shared() bool {
 	return n > 1
 }
 
-// inOrder says that the order of use decides which of several sessions gives way.
+// inOrder reports whether the order of use decides which of several sessions gives way.
 func (ro *Roster) inOrder(rule rule) bool { return rule.displaceOrder != DisplaceOldest && ro.shared() }
 
-// newest says that every other session was last used before s was.
+// newest reports whether every other session was last used before s was.
 func (ro *Roster) newest(s *seat) bool {
 	return !slices.ContainsFunc(ro.seats, func(o seat) bool {
 		return o.parent == "" && o.ID != s.ID && !o.usedAt().Before(s.usedAt())
@@ -123,8 +124,8 @@ func (d *draft) used(id SessionID) {
 	}
 }
 
-// rotate gives the session that old is the secret of another secret, once: a
-// second try finds it done. It returns an *[EndedError] if the session has ended,
+// rotate gives a session another secret, if old is its secret now. A second try
+// finds that done. rotate returns an *[EndedError] if the session has ended,
 // [ErrRotated] if old was the secret until a moment ago, and [ErrNoSession] for any
 // other secret.
 func (d *draft) rotate(old, secret digest) (Change, error) {
@@ -149,8 +150,8 @@ func (d *draft) rotate(old, secret digest) (Change, error) {
 
 // signOut ends the session that a secret stands for: the secret in force, or one
 // that the browser may not have seen replaced. It returns an *[EndedError] if that
-// session has ended, but for an end by an earlier try of the same sign-out. That it
-// timed out is recorded before it is said.
+// session has ended, unless an earlier try of the same sign-out ended it, and
+// [ErrNoSession] for any other secret. A timeout is recorded before it is reported.
 func (d *draft) signOut(secret digest) (Change, error) {
 	m := d.standsFor(secret)
 	if m.seat != nil {
