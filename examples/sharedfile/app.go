@@ -1,6 +1,6 @@
-// Package sharedfile is an application that keeps tables of its own in the
-// database file of its sessions: one file to back up, and one process that has
-// it open by one SQLite library, the one that the store uses.
+// Package sharedfile is an application that keeps tables of its own in the database
+// file of its sessions. There is one file to back up. One process has it open, by one
+// SQLite library: the one that the store uses.
 package sharedfile
 
 import (
@@ -18,9 +18,10 @@ type App struct {
 	Tables   *sql.DB
 }
 
-// Open opens the file at an absolute path, or makes it. Close the App.
+// Open opens the file at an absolute path, or makes it. Close the App after the last
+// use.
 func Open(path string) (*App, error) {
-	sessions, err := sqlitestore.Open(path) // first: it sees to it that the file can be shared
+	sessions, err := sqlitestore.Open(path) // first, because it makes sure that the file can be shared
 	if err != nil {
 		return nil, err
 	}
@@ -35,5 +36,5 @@ func Open(path string) (*App, error) {
 	return &App{sessions, tables}, nil
 }
 
-// Close closes the application's connections, then the store.
+// Close closes the application's connections, and then the store.
 func (a *App) Close() error { return errors.Join(a.Tables.Close(), a.Sessions.Close()) }

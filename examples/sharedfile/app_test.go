@@ -15,14 +15,14 @@ import (
 	"testing"
 	"time"
 
-	_ "github.com/mattn/go-sqlite3" // the driver "sqlite3": another SQLite than that of the store
+	_ "github.com/mattn/go-sqlite3" // the driver "sqlite3", which is another SQLite library than the store's
 
 	"github.com/oneseat/oneseat"
 	"github.com/oneseat/oneseat/examples/sharedfile"
 )
 
 const (
-	nodeVariable = "ONESEAT_SHAREDFILE_NODE" // the path of the file: the test binary is a node
+	nodeVariable = "ONESEAT_SHAREDFILE_NODE" // the path of the file; it makes the test binary a node
 	maxStale     = 100 * time.Millisecond
 	lookEvery    = 100 * time.Millisecond // how often the store looks for other libraries
 )
@@ -38,8 +38,8 @@ func TestMain(m *testing.M) {
 	}
 }
 
-// node is a whole node, told on its standard input what to do, one line each,
-// and answering in one.
+// node is a whole node. It reads what to do from its standard input, one line each, and
+// answers each in one line.
 func node(path string) error {
 	var (
 		app   *sharedfile.App
@@ -110,7 +110,7 @@ func start(t *testing.T, path string) *process {
 	return p
 }
 
-// ask returns what a node says to a question; one that has crashed says that.
+// ask returns a node's answer to a question. Of a node that has crashed it says so.
 func (p *process) ask(question string) string {
 	_, err := fmt.Fprintln(p.in, question)
 	if err == nil && p.out.Scan() {
@@ -131,11 +131,11 @@ func wantSays(t *testing.T, p *process, question, want string) {
 	}
 }
 
-// wantNo fails the test unless a node refuses a session and everybody who signs
-// in, because of another library, and says so. A node that has crashed does too.
+// wantNo fails the test unless a node refuses a session and every sign-in, because of
+// another library, and says so. A node that has crashed is fine too.
 func wantNo(t *testing.T, p *process, token string) {
 	t.Helper()
-	<-time.After(lookEvery + maxStale) // no yes is older than that
+	<-time.After(lookEvery + maxStale) // no yes may be older than that
 	for _, question := range []string{"check: " + token, "signin: ada", "signin: grace"} {
 		said := p.ask(question)
 		if !strings.HasPrefix(said, "error: ") || !strings.Contains(said, "Use modernc.org/sqlite") && !strings.Contains(said, "removed, replaced") && said != "error: it is gone" {
@@ -157,8 +157,8 @@ func TestAnApplicationsOwnTablesAreInTheFileOfItsSessions(t *testing.T) {
 	}
 }
 
-// Another SQLite library in the process does not respect the locks of the
-// store's, drops them as it closes the file, and removes its companions.
+// Another SQLite library in the process does not respect the locks of the store's
+// library. It drops them when it closes the file, and removes the -wal and the -shm.
 func TestAnotherSQLiteInTheProcessIsNoticed(t *testing.T) {
 	const write = "other library: CREATE TABLE theirs (x); INSERT INTO theirs VALUES (1)"
 	for name, c := range map[string]struct {
@@ -183,11 +183,11 @@ func TestAnotherSQLiteInTheProcessIsNoticed(t *testing.T) {
 			old, current := nodes[0].ask("signin: ada"), nodes[c.nodes-1].ask("signin: ada")
 			for _, s := range c.steps {
 				if said := nodes[0].ask(s); said != "done" && said != "closed" {
-					t.Logf("%s: %s", s, said) // the store was quicker, or it was too much for the library
+					t.Logf("%s: %s", s, said) // the store was faster, or the library could not bear it
 				}
 			}
 			wantNo(t, nodes[0], current)
-			for _, p := range nodes[1:] { // one that shares the file with nobody but that one
+			for _, p := range nodes[1:] { // a node that shares the file with the first one only
 				said := p.ask("check: " + current)
 				t.Logf("the other node: %s", said)
 			}

@@ -13,12 +13,11 @@ import (
 	"testing"
 )
 
-// roleVariable makes the test binary play the part of another process: it is
-// set, and only then, by start.
+// roleVariable makes the test binary another process. Only start sets it.
 const roleVariable = "ONESEAT_SQLITESTORE_TEST_ROLE"
 
-// roles are what another process can be. args are what start was given; say
-// tells the parent something, in one line.
+// roles are what another process can be. args are those of start. say sends the parent
+// one line.
 var roles = map[string]func(args []string, say func(string)) error{
 	"worker": worker,
 	"crowd":  crowd,
@@ -47,12 +46,12 @@ func TestMain(m *testing.M) {
 // process is another process of the test binary.
 type process struct {
 	cmd   *exec.Cmd
-	in    io.WriteCloser // what it is told
-	lines *bufio.Scanner // what it says
+	in    io.WriteCloser // its standard input
+	lines *bufio.Scanner // its standard output
 	errs  strings.Builder
 }
 
-// start starts another process; as, if not nil, is the user that it runs as.
+// start starts another process. as, if it is not nil, is the user that it runs as.
 func start(t *testing.T, binary, role string, as *syscall.Credential, args ...string) *process {
 	t.Helper()
 	p, err := launch(t, binary, role, &syscall.SysProcAttr{Credential: as}, args...)
@@ -85,7 +84,7 @@ func launch(t *testing.T, binary, role string, how *syscall.SysProcAttr, args ..
 	return p, nil
 }
 
-// ask tells the process something and returns what it says to that.
+// ask sends the process a line and returns the line that it answers.
 func (p *process) ask(t *testing.T, words ...string) string {
 	t.Helper()
 	if _, err := fmt.Fprintln(p.in, strings.Join(words, " ")); err != nil {
@@ -94,7 +93,7 @@ func (p *process) ask(t *testing.T, words ...string) string {
 	return p.says(t)
 }
 
-// says is the next line that the process says.
+// says returns the next line of the process.
 func (p *process) says(t *testing.T) string {
 	t.Helper()
 	if !p.lines.Scan() {
@@ -111,8 +110,8 @@ func (p *process) wait(t *testing.T) {
 	}
 }
 
-// kill ends the process as nothing else does, and returns what it had still
-// said.
+// kill ends the process at once (kill -9), and returns the lines that it had still
+// sent.
 func (p *process) kill(t *testing.T) (said []string) {
 	t.Helper()
 	if err := p.cmd.Process.Signal(syscall.SIGKILL); err != nil {

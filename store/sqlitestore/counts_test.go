@@ -12,7 +12,8 @@ import (
 	"github.com/oneseat/oneseat/internal/record"
 )
 
-// under is a change that makes an account's sessions so many, all of one epoch.
+// under returns a change that gives an account this number of sessions, all of one
+// epoch.
 func under(account string, epoch uint64, sessions int) change {
 	ro := &record.Record{Realm: realm, Account: account}
 	for i := range sessions {
@@ -21,7 +22,7 @@ func under(account string, epoch uint64, sessions int) change {
 	return func(oneseat.View) (oneseat.Change, error) { return oneseat.Change{Roster: ro.Roster()}, nil }
 }
 
-// wantSums fails the test unless these are all the sums, "epoch|accounts|sessions".
+// wantSums fails the test unless these are all the sums, as "epoch|accounts|sessions".
 func wantSums(t *testing.T, path string, want ...string) {
 	t.Helper()
 	if got := rowsOf(t, path, "SELECT epoch, accounts, sessions FROM oneseat_counts ORDER BY epoch"); !slices.Equal(got, want) {
@@ -53,8 +54,7 @@ func TestASumThatIsZeroHasNoRow(t *testing.T) {
 	}
 }
 
-// TestSumsCanBeCountedAnew, as docs/operations.md says, after rosters were deleted
-// or damaged by hand.
+// docs/operations.md says how, after rosters were deleted or damaged by hand.
 func TestSumsCanBeCountedAnew(t *testing.T) {
 	t.Parallel()
 	text, err := os.ReadFile(filepath.Join("..", "..", "docs", "operations.md"))
@@ -81,7 +81,7 @@ func TestSumsCanBeCountedAnew(t *testing.T) {
 		}
 	}
 	run(t, conn, "DELETE FROM oneseat_rosters WHERE account = 'alan'")
-	wantSums(t, path, "1|1|2", "2|2|4") // a roster that was deleted by hand is not counted down
+	wantSums(t, path, "1|1|2", "2|2|4") // a roster that was deleted by hand is not subtracted
 	run(t, conn, "BEGIN IMMEDIATE; DELETE FROM oneseat_counts; "+statement)
 	wantSums(t, path, "1|1|2", "2|1|2")
 	if _, err := s.Update(t.Context(), key("ada"), under("ada", 2, 1)); err != nil {

@@ -19,11 +19,11 @@ import (
 
 var rounds = flag.Int("rounds", 120, "how often TestWhatWasAcknowledgedSurvivesKill9 kills a process")
 
-// The worker does, in several accounts at once, one step after the other: two
-// sign-ins, then the end of the session that is live, and so on. The number of
-// an account's steps says what its roster must be.
+// The worker makes steps in several accounts at once. In each account two sign-ins and
+// the end of the live session follow each other, again and again. The number of an
+// account's steps says what its roster has to be.
 
-// stepOf is the change that is step n of an account, from 1.
+// stepOf returns the change that is step n of an account, from 1 on.
 func stepOf(account string, n int) change {
 	if n%3 == 0 {
 		return leave(account)
@@ -33,12 +33,12 @@ func stepOf(account string, n int) change {
 
 func idOf(n int) oneseat.SessionID { return oneseat.SessionID(strconv.Itoa(n)) }
 
-// after is what a roster holds after step n: who is signed in, and whose the
-// newest ending is.
+// after returns what a roster holds after step n: the session that is signed in, and
+// the session that ended last.
 func after(n int) (live, ended oneseat.SessionID) {
 	switch n % 3 {
 	case 1:
-		live, ended = idOf(n), idOf(n-2) // step n-1 ended that one
+		live, ended = idOf(n), idOf(n-2) // step n-1 ended that session
 	case 2:
 		live, ended = idOf(n), idOf(n-1)
 	default:
@@ -50,7 +50,7 @@ func after(n int) (live, ended oneseat.SessionID) {
 	return live, ended
 }
 
-// stepsIn is the number of the last step that a roster shows.
+// stepsIn returns the number of the last step that a roster shows.
 func stepsIn(ro *oneseat.Roster) (int, error) {
 	if ro == nil {
 		return 0, nil
@@ -129,8 +129,8 @@ func TestWhatWasAcknowledgedSurvivesKill9(t *testing.T) {
 	t.Logf("%d rounds; steps acknowledged: %v", *rounds, acknowledged)
 }
 
-// verify opens what a killed process left and looks for what it had
-// acknowledged. What is there is what the next process begins with.
+// verify opens the file that a killed process left, and looks for everything that the
+// process had acknowledged. The next process begins with what is there.
 func verify(t *testing.T, path string, acknowledged *[workers]int) error {
 	s, err := sqlitestore.Open(path)
 	if err != nil {
@@ -152,7 +152,8 @@ func verify(t *testing.T, path string, acknowledged *[workers]int) error {
 		if err != nil {
 			return err
 		}
-		// One more may have been committed, and killed before it said so.
+		// One step more may have been committed, if the process was killed before it
+		// said so.
 		if n != acknowledged[i] && n != acknowledged[i]+1 {
 			return fmt.Errorf("account %d: step %d was acknowledged, and %d is stored", i, acknowledged[i], n)
 		}
@@ -180,7 +181,7 @@ func verifyAccount(t *testing.T, s *sqlitestore.Store, v oneseat.View, n int) er
 	if live != wantLive || ended != wantEnded {
 		return fmt.Errorf("%q is signed in and %q the last to have ended, want %q and %q", live, ended, wantLive, wantEnded)
 	}
-	// The log has the events of the last steps, all of them, in their order.
+	// The log has all events of the last steps, in their order.
 	records, err := s.Events(t.Context(), oneseat.EventQuery{Realm: realm, Account: v.Roster.Account, Limit: 12})
 	if err != nil {
 		return err

@@ -11,7 +11,7 @@ import (
 	lib "modernc.org/sqlite/lib"
 )
 
-// problems say what can be wrong with a file, and what to do.
+// problems say what can be wrong with a file, and what to do about it.
 var problems = map[oneseat.StoreFailure]string{
 	oneseat.FailureOther:       "the database failed",
 	oneseat.FailureAddress:     "not the path of a file: give one on a local file system, no URI, not \":memory:\" (package memstore keeps rosters in memory)",
@@ -26,7 +26,7 @@ var problems = map[oneseat.StoreFailure]string{
 	oneseat.FailureUnsupported: "SQLite's locks and shared memory do not work on this file system: put the file on a local disk, in a container on a local volume; for several machines take PostgreSQL or Redis",
 }
 
-// What makes two stores of one file, see places.go, and what to do.
+// These say how one file can become two stores, see places.go, and what to do about it.
 const (
 	isLinked    = "the database file has a second name, a hard link, and whoever opens it by that one does not see what is committed by this one: find it (find / -xdev -samefile FILE), remove it, and start again; to copy a database use VACUUM INTO or .backup"
 	isMounted   = "only the file is mounted, not the folder that it is in, so that its -wal and -shm are not those of others, and go with this container: mount the folder"
@@ -36,26 +36,25 @@ const (
 	isStale     = "the -wal beside the database file belongs to another state of the file, as if a copy had been put in its place: if it was, remove the files that end in -wal and -shm, start again, and call EndRealm; if not, keep a copy of all three and take the -wal as it is: sqlite3 FILE 'PRAGMA wal_checkpoint(TRUNCATE)'"
 )
 
-// failed is an error of the store on the file at path.
+// failed returns an error of the store on the file at path.
 func failed(f oneseat.StoreFailure, path string, err error) error {
 	return &oneseat.StoreError{Store: "sqlitestore", Where: path, Failure: f, Problem: problems[f], Err: err}
 }
 
-// split is an error of a store that is not the only one of the file at path.
+// split returns the error of a store that is not the only one on the file at path.
 func split(problem, path string, err error) error {
 	return &oneseat.StoreError{Store: "sqlitestore", Where: path, Failure: oneseat.FailureSplit, Problem: problem, Err: err}
 }
 
-// lasting says that an error stays, because what happened meanwhile cannot be
-// known.
+// lasting says that an error stays, because nobody can know what happened in between.
 func lasting(err error) (*oneseat.StoreError, bool) {
 	e, ok := errors.AsType[*oneseat.StoreError](err)
 	return e, ok && e.Failure == oneseat.FailureSplit
 }
 
-// explain makes a *[oneseat.StoreError] of what a call on the file at path
-// returned. What is not about the file stays as it is: a context's error, one
-// unreadable roster.
+// explain makes a *[oneseat.StoreError] of the error of a call on the file at path. An
+// error that is not about the file stays as it is: a context's error, or one unreadable
+// roster.
 func explain(path string, err error) error {
 	_, done := errors.AsType[*oneseat.StoreError](err)
 	_, format := errors.AsType[*oneseat.FormatError](err)
@@ -89,7 +88,7 @@ func failureOf(err error) oneseat.StoreFailure {
 	return oneseat.FailureOther
 }
 
-// code is SQLite's primary result code, 0 if err is not SQLite's.
+// code returns SQLite's primary result code, or 0 if err is not SQLite's.
 func code(err error) int {
 	if e, ok := errors.AsType[*sqlite.Error](err); ok {
 		return e.Code() & 0xff

@@ -45,7 +45,7 @@ func ExampleOpen() {
 	// Output: the first browser is out: displaced
 }
 
-// What cannot work is refused, with what to do.
+// What cannot work is refused, and the error says what to do.
 func ExampleOpen_inMemory() {
 	_, err := sqlitestore.Open(":memory:")
 	fmt.Println(err)

@@ -7,11 +7,11 @@ import (
 	"github.com/oneseat/oneseat"
 )
 
-// Fill makes the disk full for the store's writer: the file cannot grow any
-// more. It lasts until the writer connects anew, which it does after an error.
+// Fill makes the disk full for the store's writer: the file cannot grow any more. It
+// lasts until the writer connects again, as it does after an error.
 func (s *Store) Fill(ctx context.Context) error {
 	_, err := s.Update(ctx, oneseat.Key{}, func(oneseat.View) (oneseat.Change, error) {
-		// A change runs on the writer's goroutine, so this may touch what it owns.
+		// A change runs on the writer's goroutine, so it may use what the writer owns.
 		var pages int
 		row := s.writer.link.conn.QueryRowContext(ctx, "PRAGMA page_count")
 		if err := row.Scan(&pages); err != nil {
@@ -23,8 +23,8 @@ func (s *Store) Fill(ctx context.Context) error {
 	return err
 }
 
-// Queries are those whose cost must not grow with the number of accounts, nor
-// with the length of the log.
+// Queries are the queries whose cost must not grow with the number of accounts or with
+// the length of the log.
 var Queries = map[string]string{
 	"load":              loadSQL,
 	"load many":         loadManySQL,

@@ -116,7 +116,7 @@ func TestWhenTheFileIsGoneNoCallIsAnsweredUntilItIsOpenedAgain(t *testing.T) {
 	if err := os.Rename(path+".away", path); err != nil {
 		t.Fatal(err)
 	}
-	wantNothing() // what was done to it meanwhile is not known
+	wantNothing() // nobody knows what was done to the file in between
 
 	s2 := open(t, path)
 	wantLive(t, s2, "ada", "A")
@@ -145,7 +145,7 @@ func TestADamagedDatabaseIsAnErrorThatSaysSo(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	const schemaEnds = 3 * 4096 // what is before describes the tables
+	const schemaEnds = 3 * 4096 // the pages before it describe the tables
 	copy(b[schemaEnds:], bytes.Repeat([]byte("damage"), len(b)))
 	if err := os.WriteFile(path, b, 0o600); err != nil {
 		t.Fatal(err)
@@ -237,10 +237,10 @@ func TestADatabaseOfANewerReleaseIsRefused(t *testing.T) {
 	run(t, shell(t, path), "INSERT INTO oneseat_migrations VALUES (999, '0999_future.sql', '')")
 	_, err := sqlitestore.Open(path)
 	wantFailure(t, err, oneseat.FailureNewer)
-	wantLive(t, s, "ada", "A") // who has it open goes on
+	wantLive(t, s, "ada", "A") // a process that has the file open goes on
 }
 
-// victim is a process to which things happen that would disturb others.
+// victim is a process whose faults would disturb other tests.
 func victim(args []string, say func(string)) error {
 	path := args[1]
 	switch args[0] {
@@ -252,7 +252,7 @@ func victim(args []string, say func(string)) error {
 	return fmt.Errorf("what is %q?", args[0])
 }
 
-// readOnly runs as a user for whom read-only means read-only.
+// readOnly runs as a user who cannot write to read-only files.
 func readOnly(path string) error {
 	s, err := sqlitestore.Open(path)
 	if err != nil {
@@ -281,7 +281,7 @@ func readOnly(path string) error {
 		}
 	}
 	err = os.Chmod(filepath.Dir(path), 0o700)
-	for _, suffix := range []string{"", "-wal", "-shm"} { // SQLite made them as it found the first
+	for _, suffix := range []string{"", "-wal", "-shm"} { // SQLite gave them the mode of the database file
 		if e := os.Chmod(path+suffix, 0o600); !errors.Is(e, os.ErrNotExist) {
 			err = errors.Join(err, e)
 		}
@@ -300,7 +300,7 @@ func readOnly(path string) error {
 	return errors.Join(err, s.Close())
 }
 
-// failingDisk fails to write when the files are to grow.
+// failingDisk fails to write when the files have to grow.
 func failingDisk(path string) error {
 	s, err := sqlitestore.Open(path)
 	if err != nil {
@@ -362,9 +362,9 @@ func TestAWriteThatFailsLeavesTheOutcomeUnknownAndTheNextOneHeals(t *testing.T) 
 	wantLive(t, open(t, path), "ada", "B")
 }
 
-// unprivileged returns what a process needs that is not root's: for root may
-// write what is read-only. If the tests are run by somebody else, that is this
-// user.
+// unprivileged returns what a process needs that does not run as root, because root may
+// write to read-only files. If the tests do not run as root, the process runs as the
+// same user.
 func unprivileged(t *testing.T) (binary, dir string, as *syscall.Credential) {
 	t.Helper()
 	if os.Getuid() != 0 {

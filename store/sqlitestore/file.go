@@ -19,41 +19,41 @@ import (
 )
 
 const (
-	// lockPatience is how long anything waits for another process's lock.
+	// lockPatience is how long a call waits for the lock of another process.
 	lockPatience = 5 * time.Second
-	// lockPoll is how often it looks. SQLite's own waiting grows to 100 ms,
-	// between which a busy process takes the lock again and again.
+	// lockPoll is how often it looks. SQLite's own waits grow to 100 ms, and between
+	// two of them a busy process takes the lock again and again.
 	lockPoll = time.Millisecond
 	// logPatience is how long a -wal may look as if it did not belong to the file.
 	logPatience = time.Second
-	// readers is how many reads go on at once.
+	// readers is how many reads run at once.
 	readers = 8
 )
 
-// file is a database file that was opened: the three files that it is, the
-// connections that read it, and the rosters that they read lately.
+// file is a database file that is open: its three files, the connections that read
+// them, and the rosters that were read lately.
 type file struct {
 	path   string // absolute
 	places places
 	locks  *locks
 	base   baseline
 
-	// The first connection and the last one have no work: they have the three
-	// files open for as long as there is a store. first may write, last may not.
+	// The first and the last connection do no work. They keep the three files open as
+	// long as there is a store. first may write, last may not.
 	first, last link
-	joined      bool // the files are those of all others
+	joined      bool // this process has the same files as all others
 
 	db    *sql.DB
 	known *decoded.Rosters
 
 	load, loadMany, changes, due *sql.Stmt
 
-	log string       // its incarnation when it was opened
+	log string       // the log's incarnation when the file was opened
 	end atomic.Int64 // the last event that was seen
 }
 
-// openFile opens, and if need be makes or migrates, the database at an absolute
-// path.
+// openFile opens the database at an absolute path. If need be it makes or migrates the
+// database.
 func openFile(path string) (*file, error) {
 	if err := survey(path); err != nil {
 		return nil, err
@@ -73,10 +73,10 @@ func openFile(path string) (*file, error) {
 	return f, nil
 }
 
-// open opens what there is of f. On an error close f.
+// open opens everything that f has. After an error close f.
 func (f *file) open(ctx context.Context) (err error) {
-	// The last one first: were it not there, the other would move into the file
-	// what is in a -wal that it finds, when an error is in its way.
+	// The last connection is opened first. Without it, if an error comes, the other
+	// connection would move into the file what is in a -wal that it finds.
 	if _, err := os.Stat(f.path); !errors.Is(err, fs.ErrNotExist) {
 		if f.last, err = connect(ctx, f.path, "ro", 0); err != nil {
 			return err
@@ -112,8 +112,8 @@ func (f *file) open(ctx context.Context) (err error) {
 	return errors.Join(err, f.prove())
 }
 
-// join finds out whether this process has the same three files open as all
-// others that have the database open. Nothing has been written until then.
+// join finds out whether this process has the same three files open as all others that
+// have the database open. Until then it writes nothing.
 func (f *file) join(ctx context.Context) (err error) {
 	var version int // reading opens the -wal and the -shm
 	if err := f.last.conn.QueryRowContext(ctx, "PRAGMA schema_version").Scan(&version); err != nil {
@@ -133,10 +133,10 @@ func (f *file) join(ctx context.Context) (err error) {
 	return nil
 }
 
-// takeLog takes over what a process that did not end in good order, or one that
-// is still there, has left in the -wal. Whether others have the database open
-// makes no difference: they may be about to find out the same. Where they write to
-// the file just then, half a page may be read; so it is read again.
+// takeLog takes over what another process has left in the -wal. That process did not
+// end properly, or is still running. It makes no difference whether others have the
+// database open, because they may be finding out the same. If they write to the file at
+// that moment, half a page may be read, so it is read again.
 func (f *file) takeLog(ctx context.Context) error {
 	if f.places.files[1].size() == 0 {
 		return nil
@@ -163,10 +163,10 @@ func (f *file) prepare(ctx context.Context) error {
 	})
 }
 
-// close closes the connections, and with them what was prepared on them. why is
-// what is wrong with the file, if anything. The last connection of all that may
-// write moves what is in the -wal into the file, and removes the -wal and the
-// -shm that are at the path then: that must not be done to files of others.
+// close closes the connections, and with them their prepared statements. why is what is
+// wrong with the file, or nil. When the last connection of all that may write is
+// closed, SQLite moves the -wal into the file and removes the -wal and the -shm at the
+// path. It must not do that to files of others.
 func (f *file) close(why error) (err error) {
 	if _, apart := lasting(why); f.joined && !apart {
 		err = f.last.close()
@@ -180,8 +180,8 @@ func (f *file) close(why error) (err error) {
 	return errors.Join(err, f.first.close(), f.last.close())
 }
 
-// check returns an error unless the three paths name the files that are open,
-// and the database was not put back. It waits for nobody.
+// check returns an error unless the three paths name the files that are open, and no
+// older copy of the database was put back. It waits for nobody.
 func (f *file) check() error {
 	written, err := f.places.check()
 	if err != nil {
@@ -190,8 +190,8 @@ func (f *file) check() error {
 	return f.base.check(f.path, written, f.locks, false)
 }
 
-// prove is check and a look at the -wal itself, and for others in this process
-// that have their hands on the files, which takes some microseconds more.
+// prove does what check does. It also looks at the -wal itself, and whether another
+// part of this process uses the files. That takes some microseconds more.
 func (f *file) prove() error {
 	written, err := f.places.check()
 	if err != nil {
@@ -206,10 +206,10 @@ func (f *file) prove() error {
 	return f.locks.checkWAL()
 }
 
-// rescue writes what only a -wal holds that was removed into the database file,
-// if nobody has written to another since, and returns the error, after that, which
-// says what became of it. It waits for those who still read, and for another
-// process that does the same. It is called once.
+// rescue saves what only a removed -wal holds: it writes that into the database file,
+// if nobody has written to another -wal since. It returns the error, which then says
+// what became of the data. It waits for readers, and for another process that does the
+// same. It is called once.
 func (f *file) rescue(why *oneseat.StoreError) *oneseat.StoreError {
 	var busy, all, moved int
 	var err error
@@ -231,7 +231,7 @@ func (f *file) rescue(why *oneseat.StoreError) *oneseat.StoreError {
 	return &said
 }
 
-// pool makes connections to the file as they are needed.
+// pool makes connections to the file when they are needed.
 func pool(path, access string, patience time.Duration, size int) *sql.DB {
 	u := url.URL{Scheme: "file", Path: filepath.ToSlash(path), OmitHost: true}
 	u.RawQuery = url.Values{
@@ -243,15 +243,14 @@ func pool(path, access string, patience time.Duration, size int) *sql.DB {
 	}.Encode()
 	db, err := sql.Open("sqlite", u.String())
 	if err != nil {
-		panic(err) // the driver is not registered: impossible, it is imported above
+		panic(err) // the driver is not registered: impossible, because it is imported above
 	}
 	db.SetMaxOpenConns(size)
 	db.SetMaxIdleConns(size)
 	return db
 }
 
-// link is one connection, and the pool that holds no other. The zero link is
-// closed.
+// link is a pool with one connection, and that connection. The zero link is closed.
 type link struct {
 	db   *sql.DB
 	conn *sql.Conn
@@ -266,7 +265,7 @@ func connect(ctx context.Context, path, access string, patience time.Duration) (
 	return link{db, conn}, nil
 }
 
-// close closes it. A second call does nothing.
+// close closes the connection. A second call does nothing.
 func (l *link) close() error {
 	if l.db == nil {
 		return nil
@@ -290,7 +289,7 @@ func prepare(ctx context.Context, on preparer, statements map[**sql.Stmt]string)
 	return nil
 }
 
-// checkPath returns the absolute path of what Open was given.
+// checkPath returns the absolute path of the path that Open was given.
 func checkPath(path string) (string, error) {
 	if path == "" || path == ":memory:" || strings.HasPrefix(path, "file:") || strings.Contains(path, "://") || strings.ContainsRune(path, 0) {
 		return "", failed(oneseat.FailureAddress, fmt.Sprintf("%q", path), nil)
@@ -308,8 +307,8 @@ func checkPath(path string) (string, error) {
 	return abs, nil
 }
 
-// retryLocked calls do until it succeeds, fails for another reason than a lock,
-// has found the file locked for as long as patience, or stop is closed.
+// retryLocked calls do until it succeeds, fails for another reason than a lock, has
+// found the file locked for patience, or stop is closed.
 func retryLocked(patience time.Duration, stop <-chan struct{}, do func() error) error {
 	began := time.Now()
 	for {

@@ -16,8 +16,8 @@ import (
 
 const realm = fixture.Realm
 
-// patience is how long is waited for what should come soon. Only what never comes
-// is waited for that long: a busy machine takes its time.
+// patience is how long a test waits for something that should come soon. Only a test
+// that fails waits as long as that, because a busy machine may be slow.
 const patience = 2 * time.Minute
 
 // open opens a store that is closed when the test ends.
@@ -42,8 +42,7 @@ func fresh(t testing.TB) (*sqlitestore.Store, string) {
 	return open(t, path), path
 }
 
-// shell opens a connection of the kind that a person with a shell, or another
-// program, has.
+// shell opens a connection as a person with a shell or another program has one.
 func shell(t testing.TB, path string) *sql.Conn {
 	t.Helper()
 	db, err := sql.Open("sqlite", path)
@@ -62,7 +61,7 @@ func shell(t testing.TB, path string) *sql.Conn {
 			t.Error(err)
 		}
 	})
-	run(t, conn, fmt.Sprintf("PRAGMA busy_timeout = %d", patience.Milliseconds())) // a store looks for what is to be trimmed when it likes
+	run(t, conn, fmt.Sprintf("PRAGMA busy_timeout = %d", patience.Milliseconds())) // the store may be looking for old events at any time
 	return conn
 }
 
@@ -75,7 +74,7 @@ func run(t testing.TB, conn *sql.Conn, statements ...string) {
 	}
 }
 
-// Rosters made by hand.
+// These rosters are made by hand.
 var (
 	key, seat, leave = fixture.Key, fixture.Seat, fixture.Leave
 	signIn, wantLive = fixture.SignIn, fixture.WantLive
@@ -85,7 +84,7 @@ type change = fixture.Change
 
 var wantFailure = fixture.WantFailure("sqlitestore")
 
-// end is a cursor at the end of the log.
+// end returns a cursor at the end of the log.
 func end(t testing.TB, s *sqlitestore.Store) oneseat.Cursor {
 	t.Helper()
 	tail, err := s.Changes(t.Context(), 0, "")

@@ -13,8 +13,8 @@ import (
 const rostersSQL = `SELECT key, version, roster FROM oneseat_rosters
 	WHERE realm = ? AND account >= ? AND account < ? ORDER BY account LIMIT ?`
 
-// The realm alone is not looked up in an index: newest first, most events are
-// of the realm that is asked for.
+// The realm alone is not looked up in an index. The newest come first, and most events
+// are of the realm that is asked for.
 const (
 	eventsSQL          = `SELECT id, event FROM oneseat_events WHERE +realm = ? AND id < ?`
 	eventsOfAccountSQL = `SELECT id, event FROM oneseat_events WHERE realm = ? AND id < ? AND account = ?`
@@ -64,8 +64,8 @@ func (s *Store) Rosters(ctx context.Context, q oneseat.RosterQuery) ([]oneseat.V
 	return views, explain(s.path, err)
 }
 
-// beyond is the first value that comes after every text that begins with
-// prefix: a text, or, for SQLite has blobs come after all texts, a blob.
+// beyond returns the first value that comes after every text with this prefix. It is a
+// text, or a blob, because in SQLite blobs come after all texts.
 func beyond(prefix string) any {
 	b := []byte(prefix)
 	for n := len(b); n > 0; n-- {
@@ -77,8 +77,8 @@ func beyond(prefix string) any {
 	return []byte{0}
 }
 
-// Events implements [oneseat.History]. Without an account, finding a session
-// reads the whole log.
+// Events implements [oneseat.History]. To find a session without its account it reads
+// the whole log.
 func (s *Store) Events(ctx context.Context, q oneseat.EventQuery) ([]oneseat.Record, error) {
 	f, err := s.open()
 	if err != nil {

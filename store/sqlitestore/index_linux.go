@@ -12,16 +12,16 @@ import (
 )
 
 // index is the beginning of a -shm: what all processes know of the -wal, see
-// https://www.sqlite.org/walformat.html#the_wal_index_file_format. Its numbers are
-// in the order of the machine's bytes.
+// https://www.sqlite.org/walformat.html#the_wal_index_file_format. Its numbers have the
+// byte order of the machine.
 type index [132]byte
 
-// Where something stands in an index.
+// These are the places of the parts of an index.
 const (
 	indexPage       = 14 // the size of a page, 16 bits
 	indexFrames     = 16 // how many frames of the -wal are committed
-	indexSalt       = 32 // 8 bytes that the -wal begins with too, behind its own 16
-	indexCopy       = 48 // the same once more: while the two differ somebody writes
+	indexSalt       = 32 // 8 bytes that are also in the header of the -wal, after its first 16
+	indexCopy       = 48 // the same again: while the two differ somebody writes
 	indexBackfilled = 96 // how many frames are in the database
 	indexAttempted  = 128
 
@@ -32,7 +32,7 @@ func (x *index) number(at int) uint32 { return binary.NativeEndian.Uint32(x[at:]
 
 func (x *index) salt() []byte { return x[indexSalt : indexSalt+8] }
 
-// walSize is how long the -wal is at least.
+// walSize returns the length that the -wal has at least.
 func (x *index) walSize() int64 {
 	page := int64(binary.NativeEndian.Uint16(x[indexPage:]))
 	if page == 1 {
@@ -45,14 +45,14 @@ func (x *index) walSize() int64 {
 func (l *locks) index() (x index, ok bool) {
 	fd, err := strconv.Atoi(l.shm.fd)
 	if err != nil {
-		return x, false // it is not shown here
+		return x, false // the system does not show it
 	}
 	n, err := unix.Pread(fd, x[:], 0)
 	return x, err == nil && n == len(x)
 }
 
-// still says that no checkpoint is writing to the database file, and how much of
-// the -wal the last one has written there.
+// still says that no checkpoint writes to the database file, and how many frames of the
+// -wal the last one has written there.
 func (l *locks) still() (frames uint32, still bool) {
 	x, ok := l.index()
 	frames = x.number(indexBackfilled)
@@ -75,14 +75,13 @@ func (l *locks) openWAL(p *places) (err error) {
 	return nil
 }
 
-// checkWAL returns an error unless the -wal begins as the -shm says, and is as
-// long as what was committed. Nobody but SQLite shortens it, and SQLite says so
-// in the -shm first.
+// checkWAL returns an error unless the -wal begins as the -shm says, and is as long as
+// what was committed. Only SQLite shortens it, and says so in the -shm first.
 func (l *locks) checkWAL() error {
 	for {
 		before, ok := l.index()
 		if !ok || l.wal == nil || before.number(indexFrames) == 0 || !bytes.Equal(before[:indexCopy], before[indexCopy:2*indexCopy]) {
-			return nil // there is nothing in it, or this is a moment in which to look is to no avail
+			return nil // it is empty, or at this moment nothing can be seen
 		}
 		var head [walHeader]byte
 		if _, err := l.wal.ReadAt(head[:], 0); err != nil && err != io.EOF {

@@ -9,7 +9,7 @@ import (
 	"github.com/oneseat/oneseat/store/sqlitestore"
 )
 
-// many is a change with n events.
+// many returns a change with n events.
 func many(account string, n int) change {
 	return func(v oneseat.View) (oneseat.Change, error) {
 		c, err := seat(account, "S")(v)
@@ -26,7 +26,8 @@ func TestTheEventsOfOneUpdateComeInOnePiece(t *testing.T) {
 	s, _ := fresh(t)
 	signIn(t, s, "somebody", "S")
 	cursor := end(t, s)
-	// Whole pages of 1000, less than one, more than one, and edges in between.
+	// These are whole pages of 1000, less than a page, more than a page, and the edges
+	// between them.
 	counts := []int{999, 3, 1000, 1, 2500, 7, 300, 300, 300, 300, 1, 998, 1, 1001, 2}
 	for i, n := range counts {
 		a := fmt.Sprint("account", i)
@@ -91,7 +92,7 @@ func TestEventsOlderThanThirtyDaysAreTrimmedAndThatIsAGap(t *testing.T) {
 	s, path := fresh(t)
 	signIn(t, s, "ada", "A")
 	old := end(t, s)
-	for i := range 1200 { // more than is trimmed at a time
+	for i := range 1200 { // more than one transaction trims
 		signIn(t, s, fmt.Sprint("account", i), "S")
 	}
 	trimmed := end(t, s)
@@ -101,7 +102,7 @@ func TestEventsOlderThanThirtyDaysAreTrimmedAndThatIsAGap(t *testing.T) {
 	}
 	run(t, shell(t, path), "UPDATE oneseat_events SET version = version - 31 * 24 * 3600 * 1000000 WHERE account <> 'grace'")
 
-	s = open(t, path) // which looks for old ones
+	s = open(t, path) // opening looks for old events
 	var tail oneseat.Tail
 	waitUntil(t, func() bool {
 		var err error
@@ -154,7 +155,7 @@ func TestVersionsDoNotRestartOverRestartsAndErasures(t *testing.T) {
 		if err := s.Close(); err != nil {
 			t.Fatal(err)
 		}
-		// The floor alone has to do: as if the clock had been set back.
+		// The floor alone has to be enough, as if the clock had been set back.
 		run(t, shell(t, path), fmt.Sprintf("UPDATE oneseat_meta SET floor = floor + %d", 3600*1000000))
 		last += 3600 * 1000000
 		if s, err = sqlitestore.Open(path); err != nil {

@@ -16,17 +16,17 @@ import (
 //go:embed schema/*.sql
 var schema embed.FS
 
-// applicationID is in the header of every file of ours, where file(1) and
-// others look: "1sea" in ASCII.
+// applicationID is in the header of every file of ours, where file(1) and other
+// programs look. It is "1sea" in ASCII.
 const applicationID = 0x31736561
 
-// migrate makes the file that conn is open on, whose path is for errors, a
-// database of this release: every migration that is not applied yet, each in a
-// transaction of its own. Several processes may do so at once: what is to be
-// done next is found out under the write lock.
+// migrate brings the file that conn has open to the schema of this release. path is for
+// errors. It applies every migration that has not been applied, each in a transaction
+// of its own. Several processes may do so at once, because each looks for the next
+// migration under the write lock.
 //
-// A file that is another program's, or of a newer release, is left as it is. An
-// error because of a lock leaves nothing half done: call migrate again.
+// A file of another program or of a newer release stays as it is. An error because of a
+// lock leaves nothing half done: call migrate again.
 func migrate(ctx context.Context, conn *sql.Conn, path string) error {
 	files, err := migrations()
 	for again := true; again && err == nil; {
@@ -38,11 +38,11 @@ func migrate(ctx context.Context, conn *sql.Conn, path string) error {
 	return err
 }
 
-// migrations are the files of the schema, in the order of their names.
+// migrations returns the files of the schema, in the order of their names.
 func migrations() ([]string, error) { return fs.Glob(schema, "schema/*.sql") }
 
-// within runs do in a transaction, which is rolled back unless do says to commit
-// it and returns no error.
+// within runs do in a transaction. It commits if do says so and returns no error;
+// otherwise it rolls back.
 func within(ctx context.Context, conn *sql.Conn, begin string, do func() (commit bool, err error)) error {
 	if _, err := conn.ExecContext(ctx, begin); err != nil {
 		return err
@@ -52,15 +52,15 @@ func within(ctx context.Context, conn *sql.Conn, begin string, do func() (commit
 		_, err = conn.ExecContext(ctx, "COMMIT")
 	}
 	if err != nil || !commit {
-		// One that failed may have ended by itself; then this fails, and there
-		// is nothing left to undo.
+		// A transaction that failed may have ended by itself. Then this fails, and
+		// there is nothing left to undo.
 		_, _ = conn.ExecContext(ctx, "ROLLBACK")
 	}
 	return err
 }
 
-// checkOwner returns an error if the file is not ours to use. A file without
-// an application id may be new, or the application's own, which we may join.
+// checkOwner returns an error if we may not use the file. A file without an application
+// id may be new, or the application's own, which we may join.
 func checkOwner(ctx context.Context, conn *sql.Conn, path string, known int) error {
 	var id int64
 	if err := conn.QueryRowContext(ctx, "PRAGMA application_id").Scan(&id); err != nil {
@@ -87,7 +87,7 @@ func checkOwner(ctx context.Context, conn *sql.Conn, path string, known int) err
 	return err
 }
 
-// lastApplied is the number of the last migration that was applied.
+// lastApplied returns the number of the last migration that was applied.
 func lastApplied(ctx context.Context, conn *sql.Conn) (n int, err error) {
 	var there bool
 	err = conn.QueryRowContext(ctx, "SELECT EXISTS (SELECT 1 FROM sqlite_schema WHERE name = 'oneseat_migrations')").Scan(&there)
@@ -97,8 +97,8 @@ func lastApplied(ctx context.Context, conn *sql.Conn) (n int, err error) {
 	return n, err
 }
 
-// useWAL switches a file that is ours, or may become so, to write-ahead logging,
-// which the file remembers.
+// useWAL switches a file that is ours, or may become ours, to write-ahead logging. The
+// file remembers that.
 func useWAL(ctx context.Context, conn *sql.Conn, path string) error {
 	files, err := migrations()
 	if err != nil {
@@ -116,8 +116,8 @@ func useWAL(ctx context.Context, conn *sql.Conn, path string) error {
 	return err
 }
 
-// step applies the next migration and says whether there was one. If not it
-// finds out whether the file can be written: BEGIN IMMEDIATE alone does not.
+// step applies the next migration and says whether there was one. If there was none it
+// finds out whether the file can be written, which BEGIN IMMEDIATE alone does not.
 func step(ctx context.Context, conn *sql.Conn, path string, files []string) (applied bool, err error) {
 	if err := checkOwner(ctx, conn, path, len(files)); err != nil {
 		return false, err

@@ -12,7 +12,7 @@ import (
 	"github.com/oneseat/oneseat/store/sqlitestore"
 )
 
-// mountAll mounts what, where; and so on. The process has mounts of its own.
+// mountAll mounts pairs of what and where. The process has mounts of its own.
 func mountAll(pairs []string) error {
 	if len(pairs) == 0 {
 		return nil
@@ -28,9 +28,9 @@ func mountAll(pairs []string) error {
 	return nil
 }
 
-// container starts a process with mounts of its own: what, where, and so on. Its
-// first answer comes with it. A container is what has such mounts; the rest of
-// what one is makes no difference to a file.
+// container starts a process with mounts of its own, given as pairs of what and where,
+// and returns the process's first answer. To a file a container differs from other
+// processes by its mounts only.
 func container(t *testing.T, role, path string, mounts ...string) (p *process, said string) {
 	t.Helper()
 	how := &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNS}
@@ -48,8 +48,8 @@ func container(t *testing.T, role, path string, mounts ...string) (p *process, s
 	return p, p.says(t)
 }
 
-// outside is a database that was closed in good order, and a folder each for
-// containers, with an empty file to mount it on.
+// outside makes a database that was closed properly, and a folder for each container,
+// with an empty file to mount the database on.
 func outside(t *testing.T, containers int) (path string, inside []string) {
 	t.Helper()
 	path = filepath.Join(t.TempDir(), "oneseat.db")
@@ -99,7 +99,7 @@ func TestAContainerThatHasOnlyTheFileMountedIsRefused(t *testing.T) {
 			t.Errorf("what was beneath the mount: %v, %v", info, err)
 		}
 	}
-	wantSays(t, right, "live", "check", token) // a node that has it right goes on
+	wantSays(t, right, "live", "check", token) // a node that is mounted correctly goes on
 	right.ask(t, "signin ada")
 	killAll(t, right)
 }
@@ -130,7 +130,8 @@ func TestWhereAnotherProgramHasTheDatabaseByAMountOfTheFileNobodyIsLetIn(t *test
 	path, inside := outside(t, 1)
 	stranger, said := container(t, "alone", inside[0], path, inside[0])
 	if stranger == nil {
-		// Not permitted here: it has a copy of the folder's names instead.
+		// If it is not permitted here, the process has a copy of the folder's names
+		// instead.
 		if err := os.Remove(inside[0]); err != nil {
 			t.Fatal(err)
 		}

@@ -17,12 +17,12 @@ import (
 	"github.com/oneseat/oneseat/store/sqlitestore"
 )
 
-// maxStale is that of nodes: what happened longer ago has been noticed.
+// maxStale is that of nodes: they have noticed what happened longer ago.
 const maxStale = 100 * time.Millisecond
 
-// node is a whole node, told on its standard input what to do, one line each,
-// and answering in one. args are the path of the database, and of what is
-// mounted before it is opened, in pairs: what, where.
+// node is a whole node. It reads what to do from its standard input, one line each, and
+// answers each in one line. args are the path of the database, and pairs of what to
+// mount where before it is opened.
 func node(args []string, say func(string)) error {
 	if err := mountAll(args[1:]); err != nil {
 		return err
@@ -59,7 +59,7 @@ func node(args []string, say func(string)) error {
 			default:
 				say("error: " + err.Error())
 			}
-		case "touch": // opens and closes a file, as in copying it
+		case "touch": // opens and closes a file, as a copy does
 			err := openAndClose(arg)
 			say(fmt.Sprint("closed: ", err))
 		case "prove":
@@ -104,7 +104,7 @@ func openAndClose(path string) error {
 	return f.Close()
 }
 
-// alone is a program that knows nothing of oneseat and reads the database in one
+// alone is a program that knows nothing of oneseat. It reads the database in one
 // transaction, until its standard input is closed. args are those of node.
 func alone(args []string, say func(string)) error {
 	if err := mountAll(args[1:]); err != nil {
@@ -135,7 +135,7 @@ func running(t *testing.T, path string) *process {
 	return p
 }
 
-// wantRefused starts a node that must not come up, and say why.
+// wantRefused starts a node that must not come up, and that says why.
 func wantRefused(t *testing.T, path, why string) {
 	t.Helper()
 	p := start(t, self(t), "node", nil, path)
@@ -145,8 +145,8 @@ func wantRefused(t *testing.T, path, why string) {
 	p.wait(t)
 }
 
-// displaced signs ada in on one node and then on another, and returns the two
-// tokens when the first knows of it.
+// displaced signs ada in on one node and then on another. It returns the two tokens
+// when the first node knows of the second sign-in.
 func displaced(t *testing.T, first, second *process) (old, current string) {
 	t.Helper()
 	old, current = first.ask(t, "signin ada"), second.ask(t, "signin ada")
@@ -156,12 +156,12 @@ func displaced(t *testing.T, first, second *process) (old, current string) {
 	return old, current
 }
 
-// wantNo fails the test unless each node says no to both tokens and lets nobody
-// in, and says why. Whatever it is happened before the call.
+// wantNo fails the test unless each node says no to both tokens, signs nobody in, and
+// says why. Whatever is the cause happened before the call.
 func wantNo(t *testing.T, why string, nodes []*process, old, current string) {
 	t.Helper()
-	<-time.After(maxStale)             // no yes is older than that
-	saysNo(t, "", nodes, old, current) // SQLite may have failed first
+	<-time.After(maxStale)             // no yes may be older than that
+	saysNo(t, "", nodes, old, current) // SQLite itself may have failed before
 	for _, p := range nodes {
 		p.ask(t, "prove")
 	}
@@ -187,7 +187,7 @@ func isNo(said, why string) bool {
 	return strings.HasPrefix(said, "error: ") && strings.Contains(said, oneseat.ErrStoreUnavailable.Error()) && strings.Contains(said, why)
 }
 
-// wantSays fails the test unless a node says this to a question.
+// wantSays fails the test unless a node gives this answer to a question.
 func wantSays(t *testing.T, p *process, want string, question ...string) {
 	t.Helper()
 	if got := p.ask(t, question...); got != want {

@@ -110,7 +110,8 @@ const (
 	crowdAccounts = 3
 )
 
-// crowd signs in to a few accounts many times at once, and says who was let in.
+// crowd signs in to a few accounts many times at once, and says which sign-ins
+// succeeded.
 func crowd(args []string, say func(string)) (err error) {
 	s, err := sqlitestore.Open(args[0])
 	if err != nil {
@@ -129,7 +130,7 @@ func crowd(args []string, say func(string)) (err error) {
 				for n := range each {
 					var g oneseat.Grant
 					var err error
-					for end := time.Now().Add(patience); ; { // what was too slow for people has done nothing
+					for end := time.Now().Add(patience); ; { // an update that took too long has done nothing
 						g, err = r.SignIn(context.Background(), fmt.Sprint("account", (i+n)%crowdAccounts), oneseat.SignInRequest{})
 						if !errors.Is(err, oneseat.ErrStoreUnavailable) || time.Now().After(end) {
 							break
@@ -153,7 +154,7 @@ func crowd(args []string, say func(string)) (err error) {
 func TestTwoProcessesNeverAdmitMoreThanTheLimit(t *testing.T) {
 	t.Parallel()
 	s, path := fresh(t)
-	signIn(t, s, "somebody", "S") // so that there is a place in the log to begin at
+	signIn(t, s, "somebody", "S") // so that the log has a place to begin at
 	cursor := end(t, s)
 	processes := []*process{start(t, self(t), "crowd", nil, path), start(t, self(t), "crowd", nil, path)}
 	admitted := make(map[oneseat.SessionID]bool)

@@ -6,25 +6,25 @@ import (
 	"io/fs"
 )
 
-// A database is three files: what was committed last stands in the -wal, and
-// the processes that use it meet in the -shm. A process that has the same database
-// file but not the same two others is alone: what it commits is unseen by the
-// rest, and lost when one of them writes over it. SQLite does not notice that.
-// This file does, with its half for Linux.
+// A database is three files. What was committed last is in the -wal, and the processes
+// that use the database meet in the -shm. A process with the same database file, but
+// another -wal and -shm, is alone: the others do not see what it commits, and it is
+// lost when one of them writes over it. SQLite does not notice that. This file does,
+// together with places_linux.go.
 
-// suffixes are what the names of the three files end in, behind the database's.
+// suffixes are the ends of the names of the three files, after the database's name.
 var suffixes = [3]string{"", "-wal", "-shm"}
 
-// places are the paths of a database, where others look for it, and the three
+// places are the paths of a database, where other processes look for it, and the three
 // files that this process has opened there.
 type places struct {
-	paths [3]string // as suffixes; the last two beside the file that a symbolic link leads to
+	paths [3]string // as suffixes; the last two are beside the file that a symbolic link leads to
 	files [3]place
 }
 
-// survey looks at what is at the path of a database before it is opened, and
-// says what makes it impossible to share: nothing has been touched by then.
-// There may be no file yet.
+// survey looks at the path of a database before it is opened. It returns an error that
+// says why a database there cannot be shared. It changes nothing. There may be no file
+// yet.
 func survey(path string) error {
 	target, err := follow(path)
 	if err != nil {
@@ -59,13 +59,13 @@ func placesOf(path string) (places, error) {
 			return p, err
 		}
 	}
-	p.paths[0] = path // a link that is turned elsewhere is another file
+	p.paths[0] = path // a link that leads elsewhere later is another file
 	return p, nil
 }
 
-// check returns an error unless all three paths still name the files that this
-// process has open, and the database has no second name. It returns when that
-// was last written to.
+// check returns an error unless all three paths still name the files that this process
+// has open, and the database has no second name. It returns when the database was last
+// written to.
 func (p *places) check() (written stamp, err error) {
 	for i, path := range p.paths {
 		now, err := look(path, i == 0)
@@ -86,8 +86,8 @@ func (p *places) check() (written stamp, err error) {
 	return written, nil
 }
 
-// unlogged says that the -wal which this process has open is gone from its path
-// and nobody has committed to another: what stands in it can still be written
+// unlogged says that the -wal which this process has open is gone from its path, and
+// that nobody has committed to another -wal. What is in it can then still be written
 // into the database file.
 func (p *places) unlogged() bool {
 	db, err := look(p.paths[0], false)

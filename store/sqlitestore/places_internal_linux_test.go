@@ -38,8 +38,8 @@ func TestAFileSystemThatIsNotLocalIsRefused(t *testing.T) {
 	if err := checkFileSystem(filepath.Join(dir, "oneseat.db")); err != nil {
 		t.Errorf("where tests have their files: %v", err)
 	}
-	// What nobody answers for is a file system all the same, and says its kind to
-	// everybody but its owner.
+	// Nobody serves this file system, but it is one, and tells its kind to everybody
+	// except its owner.
 	fuse, err := os.OpenFile("/dev/fuse", os.O_RDWR, 0)
 	if err == nil {
 		defer fuse.Close()
@@ -47,7 +47,7 @@ func TestAFileSystemThatIsNotLocalIsRefused(t *testing.T) {
 		options := fmt.Sprintf("fd=%d,rootmode=40000,user_id=%d,group_id=%d", fuse.Fd(), owner, owner)
 		err = syscall.Mount("test", dir, "fuse", 0, options)
 	}
-	if err != nil { // not permitted here: what the number means is known all the same
+	if err != nil { // not permitted here, but the number is known
 		var s syscall.Statfs_t
 		if err := syscall.Statfs("/proc", &s); err != nil {
 			t.Fatal(err)

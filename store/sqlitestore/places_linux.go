@@ -23,16 +23,15 @@ type place struct {
 	major, minor, names uint32
 	inode               uint64
 	bytes               int64
-	at                  unix.StatxTimestamp // zero where nobody asked
+	at                  unix.StatxTimestamp // zero where nobody asked for it
 }
 
-// look is os.Stat without what that allocates: it runs several times in each
-// call of the store. It needs Linux 4.11.
+// look is os.Stat without its allocations, because it runs several times in each call
+// of the store. It needs Linux 4.11.
 //
-// timed asks when the file was last written to. That has a price: since Linux 6.13
-// a file whose time was asked for gets another, finer one with the next write,
-// and fsync has to write that to the disk too. A commit to the -wal took a third
-// longer.
+// timed asks when the file was last written to. That has a price. Since Linux 6.13 a
+// file whose time was asked for gets another, finer time with the next write, and fsync
+// has to write that time to the disk too. A commit to the -wal took a third longer.
 func look(path string, timed bool) (place, error) { return lookAt(unix.AT_FDCWD, path, 0, timed) }
 
 func lookAt(folder int, path string, flags int, timed bool) (place, error) {
@@ -73,20 +72,19 @@ type stamp struct {
 	size int64
 }
 
-// follow returns the path that SQLite finds behind symbolic links, beside which
-// it puts the other two files.
+// follow returns the path that SQLite finds behind symbolic links. SQLite puts the
+// other two files beside it.
 func follow(path string) (string, error) {
 	target, err := filepath.EvalSymlinks(path)
 	if errors.Is(err, fs.ErrNotExist) {
-		return path, nil // to be made
+		return path, nil // the file is not there yet
 	}
 	return target, err
 }
 
-// remote are the numbers by which Linux knows file systems of which another
-// machine may have a part, where SQLite's locks, or the memory that processes
-// share, do not reach. What is behind FUSE cannot be told: virtiofs and sshfs
-// are.
+// remote are the numbers that Linux has for file systems which another machine may
+// share. SQLite's locks, and the memory that its processes share, do not reach that
+// machine. Behind FUSE may be anything, for example virtiofs or sshfs.
 var remote = map[uint32]string{
 	0x6969: "NFS", 0x517b: "SMB", 0xff534d42: "SMB", 0xfe534d42: "SMB", 0x5346414f: "AFS", 0x6b414653: "AFS",
 	0x73757245: "Coda", 0x00c36400: "Ceph", 0x01021997: "9p", 0x65735546: "FUSE", 0x786f4256: "vboxsf",
@@ -97,7 +95,7 @@ var remote = map[uint32]string{
 func checkFileSystem(target string) error {
 	var s unix.Statfs_t
 	if err := unix.Statfs(filepath.Dir(target), &s); err != nil {
-		return nil // whatever is wrong there is in the way of opening the file too
+		return nil // whatever is wrong there also prevents opening the file
 	}
 	if name, ok := remote[uint32(s.Type)]; ok {
 		return failed(oneseat.FailureUnsupported, target, fmt.Errorf("it is on %s", name))
@@ -105,12 +103,12 @@ func checkFileSystem(target string) error {
 	return nil
 }
 
-// checkMounts returns an error if one of the three files is mounted by itself:
-// then the others are in another folder than they are for those outside.
+// checkMounts returns an error if one of the three files is mounted by itself.
+// Processes outside then have the other two in another folder.
 func checkMounts(target string) error {
 	mounts, err := os.ReadFile("/proc/self/mountinfo")
 	if err != nil {
-		return nil // no /proc: it cannot be known
+		return nil // without /proc this cannot be known
 	}
 	if at := mounted(string(mounts), target); at != "" {
 		return split(isMounted, target, fmt.Errorf("%s is a mount", at))
@@ -118,8 +116,8 @@ func checkMounts(target string) error {
 	return nil
 }
 
-// mounted returns which of the three files is among the mounts, which are
-// written as in /proc/self/mountinfo.
+// mounted returns which of the three files is among the mounts. mounts is text as in
+// /proc/self/mountinfo.
 func mounted(mounts, target string) string {
 	for line := range strings.Lines(mounts) {
 		fields := strings.Fields(line)
@@ -151,21 +149,21 @@ func unescape(s string) string {
 	return b.String()
 }
 
-// Where SQLite locks: it holds these, shared, from its first read of a database
-// in this mode until the last connection of the process is closed.
+// SQLite locks these bytes. It holds the locks, shared, from its first read of a
+// database in this mode until the last connection of the process is closed.
 const (
 	sharedFirst, sharedSize = 0x40000000 + 2, 510 // in the database file
 	deadManSwitch           = 128                 // in the -shm
 )
 
-// locks is what Linux shows of this process's hold on the files. POSIX locks
-// are a process's, not a library's: a second SQLite in it does not respect those
-// of the first, and the closing of any descriptor of a file drops them all. Both
-// are looked for here.
+// locks is what Linux shows of this process's locks on the files. POSIX locks belong to
+// a process, not to a library. So a second SQLite library in the process does not
+// respect the locks of the first one, and when any descriptor of a file is closed, all
+// locks on it are dropped. Both are looked for here.
 type locks struct {
-	shm lock // never changes: a library has one descriptor of a -shm
+	shm lock // it never changes, because a library has one descriptor of a -shm
 
-	wal     *os.File // of our own: SQLite locks nothing there
+	wal     *os.File // a descriptor of our own: SQLite locks nothing there
 	walPath string
 
 	mu     sync.Mutex // guards db and looked
@@ -173,20 +171,20 @@ type locks struct {
 	looked time.Time // at the mappings
 }
 
-// lookEvery is how often the process's mappings are looked through at most: that
-// takes a tenth of a millisecond, or some, if there are many.
+// lookEvery is how often at most the mappings of the process are read, which takes a
+// tenth of a millisecond, or more if there are many.
 const lookEvery = 100 * time.Millisecond
 
-// lock is one that this process holds on a file for as long as it is open.
+// lock is a lock that this process holds on a file as long as the file is open.
 type lock struct {
 	file  place
 	path  string // of file, for errors
 	first int64  // of the bytes that are locked
 	size  int64
 
-	fd   string   // the descriptor that bears it
-	info *os.File // what the kernel says of that; nil: locks are not shown here
-	key  string   // device and inode of file as the kernel writes them, not always as stat has them
+	fd   string   // the descriptor that has the lock
+	info *os.File // what the kernel says of the descriptor; nil: the system shows no locks
+	key  string   // device and inode of file as the kernel writes them, which may differ from stat's
 }
 
 // locksOf finds the descriptors by which the process has the three files open.
@@ -213,12 +211,12 @@ func locksOf(p *places) (*locks, error) {
 
 var errDropped = errors.New("this process's locks on it are gone: a file of the three was closed here")
 
-// check returns an error when this process's locks are gone, or another library
-// has its hands on the files. Of a system that shows no locks it knows nothing.
+// check returns an error when this process's locks are gone, or another library uses
+// the files. On a system that shows no locks it returns nil.
 func (l *locks) check() error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	db := l.db.held() || l.db.find() // it moves to another when its descriptor is closed
+	db := l.db.held() || l.db.find() // the lock moves to another descriptor when its own is closed
 	if !db || !l.shm.held() || (l.db.info == nil) != (l.shm.info == nil) {
 		return split(isUnlocked, l.db.path, errDropped)
 	}
@@ -243,21 +241,21 @@ func (l *locks) close() {
 	}
 }
 
-// apart says that another process has the database file open, and none the -shm
-// of this one: it has another. While a process opens or closes a database that
-// is so for a moment.
+// apart says that another process has the database file open, and none has the -shm of
+// this process: so the other one has another -shm. While a process opens or closes a
+// database that is so for a moment.
 func (l *locks) apart() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.shm.info != nil && l.db.others(sqlite.OFDLockingEnabled()) && !l.shm.others(false)
 }
 
-// others says that another process holds this lock too. own: it belongs to a
-// descriptor of this process, not to the process.
+// others says that another process holds this lock too. own says that the lock belongs
+// to a descriptor of this process, and not to the process.
 func (k *lock) others(own bool) bool {
 	fd, err := strconv.Atoi(k.fd)
 	if err != nil {
-		return false // it is not shown here
+		return false // the system does not show it
 	}
 	command := unix.F_GETLK
 	if own {
@@ -276,8 +274,9 @@ func (k *lock) held() bool {
 	return err == nil && key == k.key
 }
 
-// find looks for the descriptor that bears the lock. It says false only if there
-// is none: not when it cannot look, for want of descriptors perhaps.
+// find looks for the descriptor that has the lock. It returns false only if there is
+// none. If it cannot look, for example because there are no free descriptors, it
+// returns true.
 func (k *lock) find() bool {
 	open, err := descriptors(&k.file)
 	for _, fd := range open {
@@ -303,8 +302,8 @@ func (k *lock) close() {
 	}
 }
 
-// shown returns the key of the file that is locked at the place of the lock, if
-// it is, by what the kernel says of a descriptor. A line of that is
+// shown returns the key of the file that is locked at the place of the lock, if it is
+// locked. It reads what the kernel says of a descriptor, in which a line is
 //
 //	lock:	1: POSIX  ADVISORY  READ 17243 fe:00:10001324 1073741826 1073742335
 func (k *lock) shown(info *os.File) (key string, err error) {
@@ -322,7 +321,7 @@ func (k *lock) shown(info *os.File) (key string, err error) {
 			continue
 		}
 		first, err := strconv.ParseInt(f[7], 10, 64)
-		last, unbounded := strconv.ParseInt(f[8], 10, 64) // else "EOF"
+		last, unbounded := strconv.ParseInt(f[8], 10, 64) // otherwise "EOF"
 		if err == nil && first <= k.first && (unbounded != nil || k.first <= last) {
 			return f[6], nil
 		}
@@ -330,7 +329,7 @@ func (k *lock) shown(info *os.File) (key string, err error) {
 	return "", nil
 }
 
-// descriptors are those of this process that are open on a file.
+// descriptors returns this process's descriptors that are open on a file.
 func descriptors(p *place) (names []string, err error) {
 	const folder = "/proc/self/fd/"
 	entries, err := os.ReadDir(folder)
@@ -342,12 +341,12 @@ func descriptors(p *place) (names []string, err error) {
 	return names, err
 }
 
-// mappings is how often the first page of a file is mapped into this process's
+// mappings returns how often the first page of a file is mapped into this process's
 // memory. Each SQLite library maps a -shm once, whatever its connections.
 func mappings(key string) int {
 	maps, err := os.ReadFile("/proc/self/maps")
 	if err != nil {
-		return 0 // not to be known
+		return 0 // this cannot be known
 	}
 	i := strings.LastIndexByte(key, ':')
 	return bytes.Count(maps, []byte(" 00000000 "+key[:i]+" "+key[i+1:]+" "))

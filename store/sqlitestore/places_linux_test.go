@@ -13,7 +13,7 @@ import (
 	"github.com/oneseat/oneseat/store/sqlitestore"
 )
 
-// replace puts a copy of a file, or an empty one, in its place.
+// replace puts a copy of a file, or an empty file, in its place.
 func replace(t *testing.T, path string, copied bool) {
 	t.Helper()
 	var b []byte
@@ -58,8 +58,8 @@ func TestWhenTheCompanionsAreTakenFromRunningNodesNobodyIsLetInAndNothingIsLost(
 				old, current := displaced(t, a, b)
 				take(t, path+"-wal", path+"-shm")
 				wantNo(t, "removed, replaced, emptied or put back", []*process{a, b}, old, current)
-				// One that is started now does not share all with these: it is
-				// refused, or nothing is amiss.
+				// A process that is started now does not share all files with these. It
+				// is refused, or nothing is wrong.
 				if end == "closed" {
 					wantSays(t, a, "closed: <nil>", "close")
 					wantSays(t, b, "closed: <nil>", "close")
@@ -80,10 +80,10 @@ func TestWhenTheCompanionsAreTakenFromRunningNodesNobodyIsLetInAndNothingIsLost(
 	}
 }
 
-// What is written over a -wal cannot be had back.
+// What was written over a -wal cannot be restored.
 func TestWhenTheLogIsEmptiedOrWrittenOverUnderRunningNodesNobodyIsLetIn(t *testing.T) {
 	t.Parallel()
-	type files struct{ wal, early, late string } // copies of the -wal: of this round of it and of one before
+	type files struct{ wal, early, late string } // copies of the -wal, of its present round and of an earlier one
 	for name, spoil := range map[string]func(f files) error{
 		"it is emptied":                       func(f files) error { return os.Truncate(f.wal, 0) },
 		"it is cut":                           func(f files) error { return os.Truncate(f.wal, 10000) },
@@ -108,7 +108,7 @@ func TestWhenTheLogIsEmptiedOrWrittenOverUnderRunningNodesNobodyIsLetIn(t *testi
 			wantNo(t, "removed, replaced, emptied or put back", []*process{a, b}, old, current)
 			killAll(t, a, b)
 
-			remove(t, path+"-wal", path+"-shm") // what is asked of the operator
+			remove(t, path+"-wal", path+"-shm") // what the operator is asked to do
 			c := running(t, path)
 			displaced(t, c, c)
 			killAll(t, c)
@@ -116,7 +116,7 @@ func TestWhenTheLogIsEmptiedOrWrittenOverUnderRunningNodesNobodyIsLetIn(t *testi
 	}
 }
 
-// zeros writes zeros over the head of a file.
+// zeros writes zeros over the beginning of a file.
 func zeros(path string) error {
 	f, err := os.OpenFile(path, os.O_WRONLY, 0)
 	if err != nil {
@@ -126,21 +126,21 @@ func zeros(path string) error {
 	return errors.Join(err, f.Close())
 }
 
-// What only a removed -wal holds is written into the file even where somebody
-// still reads what was before it, and stands in the way.
+// What only a removed -wal holds is written into the file even where a reader that
+// still sees an older state is in the way.
 func TestWhatARemovedLogHeldIsSavedWhenThoseWhoReadHaveDone(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "oneseat.db")
 	a := running(t, path)
 	a.ask(t, "signin ada")
-	reader := start(t, self(t), "alone", nil, path) // in a transaction, until it is told
+	reader := start(t, self(t), "alone", nil, path) // in a transaction, until it is told to end
 	if said := reader.says(t); said != "open: <nil>" {
 		t.Fatal(said)
 	}
 	old, current := displaced(t, a, a)
 	remove(t, path+"-wal", path+"-shm")
 	var said string
-	waitUntil(t, func() bool { said = a.ask(t, "check", current); return isNo(said, "") }, func() string { return said }) // it does not wait with that
+	waitUntil(t, func() bool { said = a.ask(t, "check", current); return isNo(said, "") }, func() string { return said }) // it does not wait before it says so
 	if err := reader.in.Close(); err != nil {
 		t.Fatal(err)
 	}
@@ -225,7 +225,7 @@ func TestAFileWithASecondNameIsRefused(t *testing.T) {
 	link()
 	wantNo(t, "a hard link", []*process{a, b}, old, current)
 	remove(t, other)
-	wantNo(t, "a hard link", []*process{a, b}, old, current) // a process that came by it may still be there
+	wantNo(t, "a hard link", []*process{a, b}, old, current) // a process that came by that name may still be there
 	killAll(t, a, b)
 	c := running(t, path)
 	wantSays(t, c, "ended: displaced", "check", old)
@@ -266,7 +266,7 @@ func TestALinkToWhereNothingIsYetMakesTheDatabaseThere(t *testing.T) {
 	wantLive(t, b, "ada", "A")
 }
 
-// The closing of any descriptor of a file drops the locks of the whole process.
+// When any descriptor of a file is closed, the locks of the whole process are dropped.
 func TestAFileThatIsOpenedAndClosedInAProcessThatUsesItIsNoticed(t *testing.T) {
 	t.Parallel()
 	for _, suffix := range []string{"", "-shm"} {
@@ -279,7 +279,7 @@ func TestAFileThatIsOpenedAndClosedInAProcessThatUsesItIsNoticed(t *testing.T) {
 			wantSays(t, a, "live", "check", current)
 			wantSays(t, a, "closed: <nil>", "touch "+path+suffix)
 			wantNo(t, "undoes its locks", []*process{a}, old, current)
-			wantSays(t, b, "live", "check", current) // a process of its own
+			wantSays(t, b, "live", "check", current) // another process
 			killAll(t, a)
 			displaced(t, running(t, path), b)
 		})

@@ -10,8 +10,8 @@ import (
 	"runtime"
 )
 
-// Away from Linux no more is known of a file than what os.SameFile says: one
-// that was removed or replaced is noticed, a second name and a mount are not.
+// On other systems than Linux only os.SameFile is known of a file. A file that was
+// removed or replaced is noticed. A second name and a mount are not.
 
 // place is a file at a path.
 type place struct{ info os.FileInfo }
@@ -30,20 +30,20 @@ func (p *place) written() stamp { return stamp{p.info.ModTime().UnixNano(), p.in
 // stamp changes when a file is written to.
 type stamp struct{ at, size int64 }
 
-// follow returns the path that SQLite finds behind symbolic links, which on
-// Windows is the same.
+// follow returns the path that SQLite finds behind symbolic links. On Windows that is
+// the same path.
 func follow(path string) (string, error) {
 	if runtime.GOOS == "windows" {
 		return path, nil
 	}
 	target, err := filepath.EvalSymlinks(path)
 	if errors.Is(err, fs.ErrNotExist) {
-		return path, nil // to be made
+		return path, nil // the file is not there yet
 	}
 	return target, err
 }
 
-// What is asked before a file is opened is not asked here.
+// What is looked at before a file is opened on Linux is not looked at here.
 func checkFileSystem(string) error { return nil }
 func checkMounts(string) error     { return nil }
 

@@ -31,15 +31,15 @@ const (
 	dueSQL = `SELECT key FROM oneseat_rosters WHERE realm = ? AND due <= ? ORDER BY due LIMIT ?`
 )
 
-// page is how many events Changes reads at a time; an update that has more
-// comes whole nevertheless.
+// page is how many events Changes reads at a time. An update with more events still
+// comes as a whole.
 const page = 1000
 
 // wakePoll is how often Wake looks for what other processes have committed.
 const wakePoll = 15 * time.Millisecond
 
-// Load implements [oneseat.Store]. A roster that cannot be decoded fails the
-// whole call, with a *[oneseat.FormatError]: load the others without it.
+// Load implements [oneseat.Store]. If one roster cannot be decoded, the whole call
+// fails with a *[oneseat.FormatError]. Load the others without it.
 func (s *Store) Load(ctx context.Context, keys ...oneseat.Key) ([]oneseat.View, error) {
 	if err := ctx.Err(); err != nil || len(keys) == 0 {
 		return nil, err
@@ -74,7 +74,7 @@ func (f *file) loadOne(ctx context.Context, load *sql.Stmt, k oneseat.Key) (ones
 	return f.view(k, floor, version, text)
 }
 
-// loadAll reads the views of several rosters, in one statement.
+// loadAll reads the views of several rosters in one statement.
 func (f *file) loadAll(ctx context.Context, keys []oneseat.Key, views []oneseat.View) error {
 	names := make([]string, len(keys))
 	for i, k := range keys {
@@ -100,8 +100,8 @@ func (f *file) loadAll(ctx context.Context, keys []oneseat.Key, views []oneseat.
 	})
 }
 
-// view makes a View of a row, at the clock after the row was read. Without a
-// version there is no roster.
+// view makes a View of a row, with the time after the row was read. Without a version
+// there is no roster.
 func (f *file) view(k oneseat.Key, floor int64, version sql.NullInt64, text []byte) (oneseat.View, error) {
 	v := oneseat.View{Key: k, Version: uint64(floor)}
 	if version.Valid {
@@ -114,11 +114,11 @@ func (f *file) view(k oneseat.Key, floor int64, version sql.NullInt64, text []by
 	return v.At(time.Now()), nil
 }
 
-// Partitions implements [oneseat.Store]: there is one.
+// Partitions implements [oneseat.Store]. There is one.
 func (*Store) Partitions() int { return 1 }
 
-// Changes implements [oneseat.Store]. An event that somebody has made
-// unreadable is left out, and a gap.
+// Changes implements [oneseat.Store]. An event that was made unreadable by hand is left
+// out, and reported as a gap.
 func (s *Store) Changes(ctx context.Context, _ int, after oneseat.Cursor) (oneseat.Tail, error) {
 	if err := ctx.Err(); err != nil {
 		return oneseat.Tail{}, err
@@ -140,13 +140,13 @@ func (s *Store) Changes(ctx context.Context, _ int, after oneseat.Cursor) (onese
 	}
 }
 
-// tail reads up to limit events after a cursor, in one statement and so from
-// one snapshot. An update of which not all has been read is left out.
+// tail reads up to limit events after a cursor. It is one statement, so all of it comes
+// from one snapshot. It leaves out an update that was not read as a whole.
 func (f *file) tail(ctx context.Context, after oneseat.Cursor, limit int) (oneseat.Tail, error) {
 	incarnation, place, ok := strings.Cut(string(after), ".")
 	at, err := strconv.ParseInt(place, 10, 64)
 	if !ok || err != nil || at < 0 {
-		at = math.MaxInt64 // there is nothing after it: not a place in the log
+		at = math.MaxInt64 // nothing comes after it: it is no place in the log
 	}
 	var (
 		log          string
@@ -237,9 +237,9 @@ func (s *Store) Due(ctx context.Context, realm string, limit int) ([]oneseat.Key
 	return keys, explain(s.path, err)
 }
 
-// Wake implements [oneseat.Store]. It calls wake when it begins, at once after a
-// commit of this store, and within wakePoll of another's. It runs wake on the
-// caller's goroutine and has a connection of its own for as long as it lasts.
+// Wake implements [oneseat.Store]. It calls wake when it begins, at once after a commit
+// of this store, and within wakePoll after a commit of another. It runs wake on the
+// caller's goroutine, and has a connection of its own as long as it runs.
 func (s *Store) Wake(ctx context.Context, wake func(partition int)) error {
 	if err := ctx.Err(); err != nil {
 		return err
@@ -285,7 +285,8 @@ func (s *Store) poll(ctx context.Context, local <-chan struct{}, wake func(int))
 		if err := s.check(); err != nil {
 			return err
 		}
-		// Not ctx: for that the driver starts a goroutine, every time.
+		// This does not use ctx, because for a context that can end the driver starts a
+		// goroutine each time.
 		var version int64
 		if err := look.QueryRowContext(context.WithoutCancel(ctx)).Scan(&version); err != nil {
 			return err
@@ -312,7 +313,7 @@ func (s *Store) wakeAll() {
 	for local := range s.wakes {
 		select {
 		case local <- struct{}{}:
-		default: // it has been told already
+		default: // it has not looked since it was last told
 		}
 	}
 }

@@ -22,7 +22,7 @@ func TestAFileOfE18747aOpens(t *testing.T) {
 	released.Names(t, old, names(t, made))
 }
 
-// names are the columns of all tables and views, with their types.
+// names returns the columns of all tables and views, with their types.
 func names(t *testing.T, path string) map[string]string {
 	t.Helper()
 	rows, err := shell(t, path).QueryContext(t.Context(), `SELECT m.name || '.' || c.name, m.type || ', ' || c.type

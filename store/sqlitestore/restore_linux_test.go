@@ -46,7 +46,7 @@ func backup(conn *sql.Conn, begin func(backupper) (*sqlite.Backup, error)) error
 	})
 }
 
-// copies are the ways to copy a database; cp is for one that is in no use.
+// copies are the ways to copy a database. cp is for one that nobody uses.
 var copies = map[string]func(t *testing.T, from, to string){
 	"VACUUM INTO": func(t *testing.T, from, to string) {
 		within(t, from, func(c *sql.Conn) error {
@@ -67,7 +67,7 @@ var copies = map[string]func(t *testing.T, from, to string){
 	},
 }
 
-// checkpoint moves all that is in a -wal into the file, and empties it.
+// checkpoint moves everything in a -wal into the file, and empties the -wal.
 func checkpoint(t *testing.T, path string) {
 	t.Helper()
 	within(t, path, func(c *sql.Conn) error {
@@ -82,8 +82,8 @@ func checkpoint(t *testing.T, path string) {
 	})
 }
 
-// overwrite puts a copy in the place of a database as cp does: it is the same
-// file with other content.
+// overwrite puts a copy in the place of a database as cp does: it is the same file with
+// other content.
 func overwrite(from, to string) error {
 	b, err := os.ReadFile(from)
 	if err != nil {
@@ -133,7 +133,7 @@ func TestACopyThatIsPutBackUnderRunningNodesLetsNobodyIn(t *testing.T) {
 				wantNo(t, "removed, replaced, emptied or put back", []*process{a, b}, old, current)
 				killAll(t, a, b)
 
-				// What is asked of the operator.
+				// This is what the operator is asked to do.
 				for _, suffix := range []string{"-wal", "-shm"} {
 					if err := os.Remove(path + suffix); err != nil && !errors.Is(err, os.ErrNotExist) {
 						t.Fatal(err)
@@ -150,7 +150,7 @@ func TestACopyThatIsPutBackUnderRunningNodesLetsNobodyIn(t *testing.T) {
 func TestACopyThatIsPutBesideTheLogOfAnotherStateIsRefused(t *testing.T) {
 	t.Parallel()
 	for name, take := range copies {
-		// Much in the -wal makes no sense with another file; little may.
+		// Much in the -wal makes no sense with another file. A little may.
 		much := func(t *testing.T, p *process) { wantSays(t, p, "all in: <nil>", "crowd more") }
 		little := func(t *testing.T, p *process) { p.ask(t, "signin zoe") }
 		for what, since := range map[string]struct{ inFile, inLog func(*testing.T, *process) }{
@@ -174,7 +174,8 @@ func TestACopyThatIsPutBesideTheLogOfAnotherStateIsRefused(t *testing.T) {
 					t.Fatal(err)
 				}
 				before := contents(t, path)
-				// At once, as a supervisor starts them: none takes another for proof.
+				// They are started at once, as a supervisor does. None takes another
+				// for a proof that all is well.
 				nodes := []*process{start(t, self(t), "node", nil, path), start(t, self(t), "node", nil, path), start(t, self(t), "node", nil, path)}
 				for _, p := range nodes {
 					if said := p.says(t); !strings.HasPrefix(said, "refused: ") || !strings.Contains(said, "-wal") || !strings.Contains(said, "-shm") {
@@ -189,7 +190,7 @@ func TestACopyThatIsPutBesideTheLogOfAnotherStateIsRefused(t *testing.T) {
 				}
 				remove(t, path+"-wal", path+"-shm")
 				c := running(t, path)
-				wantSays(t, c, "live", "check", old) // as the copy has it, until EndRealm
+				wantSays(t, c, "live", "check", old) // as in the copy, until EndRealm
 				if said := c.ask(t, "check", current); said == "live" {
 					t.Error("what is not in the copy is live")
 				}
@@ -200,8 +201,8 @@ func TestACopyThatIsPutBesideTheLogOfAnotherStateIsRefused(t *testing.T) {
 	}
 }
 
-// A copy that VACUUM INTO has made is known from any other, also where all that
-// came since is an application's own, or nothing.
+// A copy that was made by VACUUM INTO is told from any other, even where everything
+// that came since is the application's own, or nothing came.
 func TestACopyThatVacuumMadeIsKnown(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "oneseat.db")
@@ -228,7 +229,7 @@ func TestACopyThatVacuumMadeIsKnown(t *testing.T) {
 	wantRefused(t, path, "-wal and -shm")
 }
 
-// contents are the bytes of a database and its -wal.
+// contents returns the bytes of a database and its -wal.
 func contents(t *testing.T, path string) string {
 	t.Helper()
 	a, err := os.ReadFile(path)
@@ -239,8 +240,8 @@ func contents(t *testing.T, path string) string {
 	return fmt.Sprintf("%x %x", a, b)
 }
 
-// A process that is killed leaves a file and a -wal that belong together,
-// wherever the last checkpoint was.
+// A process that is killed leaves a file and a -wal that belong together, wherever the
+// last checkpoint was.
 func TestWhatAKilledProcessLeftIsTakenForWhatItIs(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "oneseat.db")
@@ -284,8 +285,8 @@ func TestWhatAKilledProcessLeftIsTakenForWhatItIs(t *testing.T) {
 	killAll(t, a)
 }
 
-// What SQLite itself does to the file is no copy that was put in its place, for
-// nodes that run and for one that is started meanwhile.
+// What SQLite itself does to the file is not taken for a copy that was put in its
+// place, by nodes that run and by one that is started in between.
 func TestNodesAreNotDisturbedByVacuumAndCheckpoints(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "oneseat.db")
@@ -306,7 +307,7 @@ func TestNodesAreNotDisturbedByVacuumAndCheckpoints(t *testing.T) {
 		switch said := late.says(t); {
 		case said == "ready":
 			late.kill(t)
-		case strings.Contains(said, "the database is locked"): // on a busy machine
+		case strings.Contains(said, "the database is locked"): // as on a busy machine
 			late.wait(t)
 		default:
 			t.Error(said)

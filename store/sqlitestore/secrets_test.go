@@ -13,7 +13,7 @@ import (
 	"github.com/oneseat/oneseat/store/sqlitestore"
 )
 
-// P7: not from the database, nor from what is beside it while it is in use.
+// P7 holds for the database, and for the files beside it while it is in use.
 func TestACopyOfTheFilesSignsNobodyIn(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "oneseat.db")
 	store, err := sqlitestore.Open(path)

@@ -16,11 +16,10 @@ import (
 	"github.com/oneseat/oneseat/store/internal/fixture"
 )
 
-// accounts is over how many accounts BenchmarkSignIn and BenchmarkBareRows go
-// in turn.
+// accounts is how many accounts BenchmarkSignIn and BenchmarkBareRows use in turn.
 const accounts = 10000
 
-// BenchmarkSignIn is one sign-in, each displacing another: a roster and two
+// BenchmarkSignIn makes one sign-in, each of which displaces another: a roster and two
 // events. Run it with -benchtime 50000x or so.
 func BenchmarkSignIn(b *testing.B) {
 	for _, callers := range []int{1, 64} {
@@ -46,8 +45,8 @@ func BenchmarkSignIn(b *testing.B) {
 	}
 }
 
-// signIns are the changes of BenchmarkSignIn, by account. They are made beforehand:
-// what it costs to decide is not the store's.
+// signIns returns the changes of BenchmarkSignIn, by account. They are made in advance,
+// because the store has no part in the cost of a decision.
 func signIns(b *testing.B) []fixture.Change {
 	changes := make([]fixture.Change, accounts)
 	for i := range changes {
@@ -66,8 +65,8 @@ func signIns(b *testing.B) []fixture.Change {
 	return changes
 }
 
-// BenchmarkBareRows writes the rows of BenchmarkSignIn with nothing around them,
-// to compare it with: no reading, no deciding, no JSON.
+// BenchmarkBareRows writes the rows of BenchmarkSignIn with nothing around them, for
+// comparison: it reads nothing, decides nothing, and makes no JSON.
 func BenchmarkBareRows(b *testing.B) {
 	for _, batch := range []int{1, 64} {
 		b.Run(fmt.Sprintf("transactions_of=%d", batch), func(b *testing.B) {
@@ -116,7 +115,7 @@ func BenchmarkBareRows(b *testing.B) {
 	}
 }
 
-// example is a roster, and the events of one sign-in, as they are stored.
+// example returns a roster, and the events of one sign-in, as they are stored.
 func example(b *testing.B, s oneseat.Store) (roster string, events []string) {
 	var last oneseat.Change
 	for range 3 {
@@ -142,8 +141,8 @@ func example(b *testing.B, s oneseat.Store) (roster string, events []string) {
 	return string(text), events
 }
 
-// BenchmarkLoad reads one roster, as a check does that is not answered from
-// memory, and fifty at once.
+// BenchmarkLoad reads one roster, as a check does that is not answered from memory, and
+// fifty at once.
 func BenchmarkLoad(b *testing.B) {
 	s, _ := fresh(b)
 	keys := make([]oneseat.Key, 50)

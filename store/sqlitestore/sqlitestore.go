@@ -1,58 +1,58 @@
-// Package sqlitestore keeps rosters in a SQLite file: durable, readable with
-// the sqlite3 shell (select * from signed_in), shared by any number of
-// processes of one machine. It is pure Go.
+// Package sqlitestore keeps rosters in a SQLite file. They are durable, readable with
+// the sqlite3 shell (select * from signed_in), and shared by any number of processes of
+// one machine. It is pure Go.
 //
 // It owns the tables whose names begin with oneseat_ and the views signed_in and
-// history, and no rule. The file may hold an application's own tables too; the
-// application reaches them through connections of its own, of the same library:
+// history. It holds no rule. The file may hold an application's own tables too. The
+// application reaches them through connections of its own, made by the same library:
 // examples/sharedfile shows that.
 //
 // # What it promises
 //
-// What was acknowledged has been synced to the disk (write-ahead logging,
-// synchronous = FULL): it survives a kill -9 and, as far as the disk keeps what
-// it says it has, a loss of power. Updates that wait at the same time are
-// committed together. All processes that have the file open are nodes of one
-// system and hear of each other's changes within some 15 ms.
+// What was acknowledged has been synced to the disk (write-ahead logging, synchronous =
+// FULL). It survives a kill -9 and, as far as the disk keeps what it has confirmed, a
+// loss of power. Updates that wait at the same time are committed together. All
+// processes that have the file open are nodes of one system, and learn of each other's
+// changes within some 15 ms.
 //
-// Events are kept for 30 days. A reader of the log that is further behind is
-// told of a gap.
+// Events are kept for 30 days. A reader of the log that is further behind gets a gap.
 //
-// When the file is locked, full, read-only, damaged or out of reach, every call
-// returns a *[oneseat.StoreError] that says what to do, and the store goes on by
-// itself once that has been done.
+// When the file is locked, full, read-only, damaged or out of reach, every call returns
+// a *[oneseat.StoreError] that says what to do. The store goes on by itself once that
+// has been done.
 //
 // # One file is one store
 //
-// A database is three files. What was committed last stands in the one whose
-// name ends in -wal, and its processes meet in the one that ends in -shm. A
-// process that opens the database file with another -wal and -shm has a store of
-// its own, and goes on letting in a session that was displaced here. So:
+// A database is three files. What was committed last is in the file whose name ends in
+// -wal, and the processes meet in the file that ends in -shm. A process that opens the
+// database file with another -wal and -shm has a store of its own, and goes on letting
+// in a session that was displaced here. So:
 //
-//   - The file system is a local one: not NFS, SMB, 9p, nor anything mounted by
-//     FUSE, which cannot be told from those.
+//   - The file system is a local one: not NFS, SMB, 9p, nor anything mounted by FUSE,
+//     which cannot be told from those.
 //   - A container has the folder mounted, not the file.
-//   - The file has one name. A symbolic link is no second one, a hard link is.
-//   - None of the three is removed, moved, replaced or written to by anything but
-//     SQLite while a process has them open. A database that is in use is copied by "VACUUM INTO" or the sqlite3
-//     shell's ".backup", never by cp. Before a copy is put in place end every
-//     process, and remove the -wal and -shm; after that call EndRealm.
-//   - In a process that has the store, every connection to the file is one of
-//     modernc.org/sqlite. Another SQLite library does not respect its locks, and
-//     the closing of any descriptor of the file, of os.Open for example, drops
-//     those of the whole process.
+//   - The file has one name. A symbolic link is no second name, a hard link is.
+//   - None of the three is removed, moved or replaced while a process has them open,
+//     and only SQLite writes to them. A database that is in use is copied by
+//     "VACUUM INTO" or by ".backup" of the sqlite3 shell, never by cp. Before a copy is
+//     put in its place, end every process, and remove the -wal and the -shm. After that
+//     call EndRealm.
+//   - In a process that has the store, every connection to the file is made by
+//     modernc.org/sqlite. Another SQLite library does not respect its locks. When any
+//     descriptor of the file is closed, of os.Open for example, the locks of the whole
+//     process are dropped.
 //
-// [Open] refuses a file that is used otherwise. A store that is open looks in
-// each call, before it answers, whether its files are still those that others
-// find. In each reading of the log, and before it acknowledges a commit, it looks
-// also at the -wal itself and for what else the process does to the files. That costs a call some microseconds. From the first time that
-// something is wrong, every call returns a *[oneseat.StoreError] with
-// [oneseat.FailureSplit], which says what happened and what to do, until the
-// process is started again. If the -wal was removed, what only that one held is
-// written into the database file.
+// [Open] refuses a file that is used in another way. In each call, before it answers, a
+// store that is open checks whether its files are still those that others find. In each
+// reading of the log, and before it acknowledges a commit, it also checks the -wal
+// itself, and what else the process does to the files. That costs a call some
+// microseconds. From the first time that something is wrong, every call returns a
+// *[oneseat.StoreError] with [oneseat.FailureSplit], until the process is started again.
+// The error says what happened and what to do. If the -wal was removed, what only that
+// one held is written into the database file.
 //
-// All of this is so on Linux with /proc; there the store needs 4.11 or newer. On
-// other systems only files that were removed or replaced are noticed.
+// All of this is so on Linux with /proc; there the store needs 4.11 or newer. On other
+// systems only files that were removed or replaced are noticed.
 package sqlitestore
 
 import (
@@ -62,16 +62,16 @@ import (
 	"github.com/oneseat/oneseat"
 )
 
-// Store is a [oneseat.Store] and [oneseat.History] in a SQLite file. Use Open.
-// Its methods are safe for concurrent use. Two stores on one file, in one
-// process or several, are two nodes of one system.
+// Store is a [oneseat.Store] and [oneseat.History] in a SQLite file. Open makes one.
+// Its methods are safe for concurrent use. Two stores on one file, in one process or
+// several, are two nodes of one system.
 type Store struct {
 	path string // absolute
 
 	queue   chan *update  // from Update to the writer
 	closing chan struct{} // closed by Close
 	stopped chan struct{} // closed when the writer has ended
-	writer  *writer       // its own goroutine's, from Open to Close
+	writer  *writer       // used by its own goroutine, from Open to Close
 
 	file    *file
 	mu      sync.RWMutex // read-locked while a query runs on file, or Wake begins; write-locked to close
@@ -89,12 +89,12 @@ var (
 	_ oneseat.History = (*Store)(nil)
 )
 
-// Open opens the database file at path and makes it if there is none. Its
-// directory has to exist. path is the plain path of a file, no URI.
+// Open opens the database file at path, and makes it if there is none. Its directory
+// has to exist. path is the plain path of a file, no URI.
 //
-// An error is a *[oneseat.StoreError]. Open waits some seconds for a lock, and for
-// a process with another -wal and -shm to end. The store holds files open and
-// has a goroutine: close it.
+// An error is a *[oneseat.StoreError]. Open waits some seconds for a lock, and for a
+// process with another -wal and -shm to end. The store has files open and a goroutine:
+// close it.
 func Open(path string) (*Store, error) {
 	path, err := checkPath(path)
 	if err != nil {
@@ -117,10 +117,10 @@ func Open(path string) (*Store, error) {
 	return s, nil
 }
 
-// Close ends the store: updates in the running transaction are finished, those
-// still waiting get [oneseat.ErrStoreClosed], reads are waited for, and so is every Wake,
-// which returns. The last process to close a database removes its -wal and -shm;
-// one that has lost them leaves those that are there alone. A second call does
+// Close ends the store. It finishes the updates in the running transaction. Updates
+// that still wait get [oneseat.ErrStoreClosed]. It waits for reads, and for every Wake,
+// which returns. The last process to close a database removes its -wal and -shm. A
+// process that has lost these two leaves those that are there alone. A second call does
 // nothing.
 func (s *Store) Close() error {
 	s.mu.Lock()
@@ -140,9 +140,8 @@ func (s *Store) Close() error {
 }
 
 // open returns the file, read-locked: the caller calls s.mu.RUnlock when it has
-// done with it. A file that was removed or replaced underneath goes on working
-// for SQLite, which would keep what nobody will find again; so the paths are
-// looked at every time.
+// finished with it. A file that was removed or replaced goes on working for SQLite,
+// which would keep what nobody will find again. So the paths are looked at every time.
 func (s *Store) open() (*file, error) {
 	s.mu.RLock()
 	err := oneseat.ErrStoreClosed
@@ -156,8 +155,8 @@ func (s *Store) open() (*file, error) {
 	return s.file, nil
 }
 
-// check returns an error unless this store has the files that others find. The
-// caller sees to it that the store is not closed meanwhile.
+// check returns an error unless this store has the files that others find. The caller
+// sees to it that the store is not closed in between.
 func (s *Store) check() error {
 	if e := s.fault.Load(); e != nil {
 		return e
@@ -165,7 +164,7 @@ func (s *Store) check() error {
 	return s.verdict(s.file.check())
 }
 
-// prove is check, and looks closer.
+// prove does what check does, and looks closer.
 func (s *Store) prove() error {
 	if e := s.fault.Load(); e != nil {
 		return e
@@ -173,9 +172,9 @@ func (s *Store) prove() error {
 	return s.verdict(s.file.prove())
 }
 
-// verdict returns an error of a call on the file, explained. From the first one
-// that lasts, it returns that. The call that comes upon that one rescues what
-// can be rescued; the others have their answer at once.
+// verdict returns an error of a call on the file, explained. After the first error that
+// lasts, it returns that one. The call that meets that one first rescues what can be
+// rescued; the others have their answer at once.
 func (s *Store) verdict(err error) error {
 	if e, ok := lasting(err); ok && s.fault.CompareAndSwap(nil, e) {
 		s.fault.Store(s.file.rescue(e))

@@ -7,22 +7,22 @@ const (
 	keepEvents = 30 * 24 * time.Hour
 	// trimEvery is how often the writer looks for older ones.
 	trimEvery = time.Minute
-	// trimBite is how many it deletes in one transaction, so that no update has
-	// to wait long for it.
+	// trimBite is how many it deletes in one transaction, so that no update waits long
+	// for it.
 	trimBite = 500
 )
 
 const (
-	// Of the oldest events, up to the last one that is older than a version. By
-	// id, and so without an index of their times.
+	// This finds the last event that is older than a version, among the oldest events.
+	// It goes by id, so it needs no index of their times.
 	overdueSQL = `SELECT coalesce(max(id), 0) FROM (SELECT id, version FROM oneseat_events ORDER BY id LIMIT ?) WHERE version < ?`
 	trimSQL    = `DELETE FROM oneseat_events WHERE id <= ?`
 	trimmedSQL = `UPDATE oneseat_meta SET trimmed = max(trimmed, ?)`
 )
 
-// trimSome deletes a bite of old events and says whether there may be more. It
-// can wait: when anything is in its way it is left for the next look, and what
-// is in its way will be reported by the next update.
+// trimSome deletes some old events and says whether there may be more. It logs no
+// error: what it could not delete waits for the next time, and the next update reports
+// what is wrong with the file.
 func (w *writer) trimSome() (more bool) {
 	if w.lock(0) != nil {
 		return false

@@ -13,7 +13,7 @@ import (
 	"github.com/oneseat/oneseat/store/sqlitestore"
 )
 
-// rowsOf is what a person sees in answer to a query, a row in a line.
+// rowsOf returns what a person sees as the answer to a query, a row in a line.
 func rowsOf(t *testing.T, path, query string) []string {
 	t.Helper()
 	rows, err := shell(t, path).QueryContext(t.Context(), query)
@@ -77,7 +77,7 @@ func TestAPersonCanReadWhoIsSignedInWhereAndWhatHappened(t *testing.T) {
 		t.Errorf("history:\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
 	}
 
-	// The control record is in neither; what it ended is not signed in.
+	// The control record is in neither view. What it ended is not signed in.
 	_, err := s.Update(t.Context(), key(""), func(v oneseat.View) (oneseat.Change, error) {
 		return oneseat.Change{
 			Roster: (&record.Record{Realm: realm, Epoch: v.Next()}).Roster(),
@@ -95,8 +95,8 @@ func TestAPersonCanReadWhoIsSignedInWhereAndWhatHappened(t *testing.T) {
 	}
 }
 
-// A plan says whether a query's cost grows with what it does not return. m has
-// one row, j those that were asked for.
+// A plan says whether a query's cost grows with what it does not return. m has one row;
+// j has the rows that were asked for.
 func TestNoQueryReadsAWholeTable(t *testing.T) {
 	t.Parallel()
 	_, path := fresh(t)

@@ -36,7 +36,7 @@ type update struct {
 
 	state atomic.Int32 // waiting, then taken by the writer or withdrawn by its caller
 
-	// Once it is taken these are the writer's, and its caller's after done.
+	// Once the update is taken these are the writer's, and after done its caller's.
 	view oneseat.View
 	err  error
 	done chan struct{}
@@ -48,13 +48,13 @@ const (
 	withdrawn
 )
 
-// Update implements [oneseat.Store]. An update is withdrawn when ctx ends before
-// the writer has run its change. After that its commit has begun; Update waits
-// for the outcome, which takes as long as the disk does.
+// Update implements [oneseat.Store]. When ctx ends before the writer has run change,
+// the update is withdrawn. After that its commit has begun, and Update waits for the
+// outcome, which takes as long as the disk does.
 //
-// change runs on another goroutine, one at a time with all others of this
-// store; it must not call the store. One that takes longer than
-// [oneseat.MaxUpdateAge] is run again until ctx ends, and so are its neighbours.
+// change runs on another goroutine, one at a time with all others of this store. It
+// must not call the store. A change that takes longer than [oneseat.MaxUpdateAge] is
+// run again until ctx ends, and so are the other changes of its transaction.
 func (s *Store) Update(ctx context.Context, key oneseat.Key, change func(oneseat.View) (oneseat.Change, error)) (oneseat.View, error) {
 	if err := ctx.Err(); err != nil {
 		return oneseat.View{}, err
@@ -86,12 +86,12 @@ func (s *Store) Update(ctx context.Context, key oneseat.Key, change func(oneseat
 	return u.view, nil
 }
 
-// writer is the goroutine that makes all updates of a store, and what it works
-// with. Nothing here is shared. It ends when the store is closed.
+// writer is the goroutine that makes all updates of a store, and what it works with.
+// Nothing here is shared. It ends when the store is closed.
 type writer struct {
 	s *Store
 
-	link link // on which all below is; the zero link: not connected
+	link link // everything below is on it; the zero link: not connected
 
 	begin, commit, rollback, load       *sql.Stmt
 	insert, update, erase, floor, event *sql.Stmt
@@ -100,7 +100,7 @@ type writer struct {
 
 	batch  []*update                // taken, in the order in which they run
 	fresh  map[oneseat.Key]entry    // what the open transaction has written
-	sums   map[sumKey]oneseat.Count // by which it alters them
+	sums   map[sumKey]oneseat.Count // how much it changes the sums
 	logged bool                     // it has written events
 }
 
@@ -124,8 +124,8 @@ func (w *writer) run() {
 			close(w.s.stopped)
 			return
 		}
-		// A change ended this goroutine: runtime.Goexit, as in FailNow of
-		// testing. That must not end all updates for good.
+		// A change ended this goroutine by runtime.Goexit, as FailNow of testing does.
+		// That must not end all updates for good.
 		w.finish(errors.New("sqlitestore: a change of the same batch ended its goroutine: nothing was written, try again"))
 		go w.run()
 	}()
@@ -136,7 +136,7 @@ func (w *writer) run() {
 func (w *writer) loop() {
 	look := time.NewTicker(trimEvery)
 	defer look.Stop()
-	overdue := true // there may be events to trim: a bite after every batch, until there are none
+	overdue := true // there may be events to trim: some after every batch, until there are none
 	for !w.closing() {
 		overdue = overdue && w.trimSome()
 		if overdue {
@@ -166,17 +166,17 @@ func (w *writer) closing() bool {
 	}
 }
 
-// transact commits first and everything else that waits in one transaction.
-// What comes while it runs is taken in as long as there is more; what comes
-// while it commits is the next batch. An update is taken only when the lock is
-// held, so that it can be withdrawn until then.
+// transact commits first, and everything else that waits, in one transaction. Updates
+// that come while it runs are added as long as there are more. Updates that come while
+// it commits are the next batch. An update is taken only when the lock is held, so that
+// it can be withdrawn until then.
 func (w *writer) transact(first *update) {
 	for {
 		err := w.lock(lockPatience)
-		began := time.Now() // not after the Now of any View of this transaction
+		began := time.Now() // no Now of a View of this transaction is earlier
 		w.take(first)
 		if err != nil {
-			for w.takeNext() { // they would wait as long, one after the other
+			for w.takeNext() { // otherwise they would wait as long, one after the other
 			}
 			w.finish(err)
 			return
@@ -197,14 +197,14 @@ func (w *writer) transact(first *update) {
 	}
 }
 
-// age is how long ago a time is, by the clock that has gone further: the
-// monotonic one stands still while the machine sleeps.
+// age returns how long ago a time is, by the clock that has gone further: the monotonic
+// clock stands still while the machine sleeps.
 func age(t time.Time) time.Duration {
 	now := time.Now()
 	return max(now.Sub(t), now.Round(0).Sub(t.Round(0)))
 }
 
-// take takes an update into the batch, unless it is withdrawn, or in it.
+// take takes an update into the batch, unless the update is withdrawn or in it.
 func (w *writer) take(u *update) bool {
 	if !u.state.CompareAndSwap(waiting, taken) {
 		return false
@@ -228,7 +228,7 @@ func (w *writer) takeNext() bool {
 	return false
 }
 
-// runAll runs the updates of the batch and those that come meanwhile.
+// runAll runs the updates of the batch, and those that come in the meantime.
 func (w *writer) runAll() error {
 	for i := 0; i < len(w.batch) || w.takeNext(); i++ {
 		if err := w.change(w.batch[i]); err != nil {
@@ -238,8 +238,8 @@ func (w *writer) runAll() error {
 	return w.writeSums()
 }
 
-// change makes one update in the open transaction. What it returns has spoilt
-// the transaction; what concerns this update alone is in u.err.
+// change makes one update in the open transaction. An error that it returns has spoilt
+// the transaction. An error of this update alone is in u.err.
 func (w *writer) change(u *update) error {
 	if u.err = u.ctx.Err(); u.err != nil {
 		return nil
@@ -336,7 +336,7 @@ func (w *writer) replace(v oneseat.View, c oneseat.Change, t texts) (oneseat.Vie
 	return v, err
 }
 
-// countIn notes by how much a change of v alters the sums.
+// countIn notes how much a change of v changes the sums.
 func (w *writer) countIn(v oneseat.View, c oneseat.Change) {
 	ro := cmp.Or(c.Roster, v.Roster)
 	for _, change := range v.CountChanges(c) {
@@ -345,7 +345,7 @@ func (w *writer) countIn(v oneseat.View, c oneseat.Change) {
 	}
 }
 
-// writeSums writes what was noted of the sums: one row an epoch, however many
+// writeSums writes what was noted of the sums: one row for each epoch, however many
 // updates the transaction has.
 func (w *writer) writeSums() error {
 	for k, by := range w.sums {
@@ -402,9 +402,9 @@ func (w *writer) forget() {
 	w.logged = false
 }
 
-// finish gives every update of the batch its outcome, which is err if that is
-// not nil: also one that was refused may have been refused on account of another
-// that now was not made.
+// finish gives every update of the batch its outcome, which is err if that is not nil.
+// That includes an update that was refused: the refusal may rest on another update
+// which now was not made.
 func (w *writer) finish(err error) {
 	err = explain(w.s.path, err)
 	for k, e := range w.fresh {
@@ -421,13 +421,13 @@ func (w *writer) finish(err error) {
 	if err == nil && w.logged {
 		w.s.wakeAll()
 	}
-	clear(w.batch) // let go of them
+	clear(w.batch) // so that they can be freed
 	w.batch = w.batch[:0]
 	w.forget()
 }
 
-// lock begins a transaction that holds the write lock, on the files that others
-// find too. It waits for another process's lock, but not beyond Close.
+// lock begins a transaction that holds the write lock, on the files that others find
+// too. It waits for the lock of another process, but not after Close.
 func (w *writer) lock(patience time.Duration) error {
 	err := retryLocked(patience, w.s.closing, func() error {
 		if err := w.connect(); err != nil {
@@ -439,7 +439,7 @@ func (w *writer) lock(patience time.Duration) error {
 		if err := w.s.check(); err != nil {
 			return err
 		}
-		return w.s.verdict(w.s.file.locks.checkWAL()) // behind a gap all would be lost
+		return w.s.verdict(w.s.file.locks.checkWAL()) // what is written behind a gap would be lost
 	})
 	if err != nil {
 		w.disconnect()
@@ -473,14 +473,14 @@ func (w *writer) statements() map[**sql.Stmt]string {
 	}
 }
 
-// disconnect ends the connection and with it any transaction that is open; the
-// next update makes another. After an error nothing else is certain to help.
-// What could be said here has been said by what failed before.
+// disconnect ends the connection, and with it any open transaction. The next update
+// makes another. After an error nothing else is certain to help. Errors are left out
+// here, because the error before has said what is wrong.
 func (w *writer) disconnect() {
 	if w.link.conn == nil {
 		return
 	}
-	for s := range w.statements() { // one left open would keep the transaction
+	for s := range w.statements() { // a statement that is left open would keep the transaction
 		if *s != nil {
 			_ = (*s).Close()
 			*s = nil

@@ -16,9 +16,8 @@ import (
 	"github.com/oneseat/oneseat/store/sqlitestore"
 )
 
-// hold occupies a store's writer with a change, in an open transaction, until
-// release is called. Updates that were started meanwhile come into the same
-// transaction.
+// hold occupies a store's writer with a change, in an open transaction, until release
+// is called. Updates that are started in between come into the same transaction.
 func hold(t *testing.T, s *sqlitestore.Store) (release func()) {
 	t.Helper()
 	held, free := make(chan struct{}), make(chan struct{})
@@ -39,8 +38,8 @@ func hold(t *testing.T, s *sqlitestore.Store) (release func()) {
 	return release
 }
 
-// waits is a context that tells when an update waits in the queue: Update has
-// then asked for Done twice, to get in and to wait.
+// waits is a context that tells when an update waits in the queue. Update has then
+// called Done twice, to get in and to wait.
 type waits struct {
 	context.Context
 	asked   atomic.Int32
@@ -175,7 +174,7 @@ func TestAnUpdateThatIsCancelledWhileItWaitsNeverRuns(t *testing.T) {
 		t.Error(err)
 	}
 	release()
-	signIn(t, s, "grace", "G") // comes after it in the queue
+	signIn(t, s, "grace", "G") // after it in the queue
 }
 
 func TestAnUpdateWhoseContextEndsAfterItRanReturnsWhatBecameOfIt(t *testing.T) {
@@ -239,7 +238,7 @@ func TestADecisionThatIsTooOldIsMadeAgain(t *testing.T) {
 	var nows []time.Time
 	_, err := s.Update(t.Context(), key("ada"), func(v oneseat.View) (oneseat.Change, error) {
 		nows = append(nows, v.Now)
-		if len(nows) == 1 { // a process that was stopped in between looks like this
+		if len(nows) == 1 { // as a process looks that was stopped in between
 			<-time.After(oneseat.MaxUpdateAge + 50*time.Millisecond)
 		}
 		return seat("ada", "A")(v)
@@ -325,7 +324,7 @@ func TestCloseFinishesWhatRunsAndTellsWhatWaits(t *testing.T) {
 	wantLive(t, s, "late")
 }
 
-// waitUntil waits for a condition that others bring about.
+// waitUntil waits for a condition that other goroutines bring about.
 func waitUntil(t *testing.T, holds func() bool, otherwise func() string) {
 	t.Helper()
 	for deadline := time.Now().Add(patience); !holds(); runtime.Gosched() {
