@@ -12,7 +12,7 @@ import (
 	"unicode/utf8"
 )
 
-// Named settings, where zero means the default.
+// Values of settings in which zero means the default.
 const (
 	// NoTimeout, as Config.Idle or Config.Absolute, switches that timeout off.
 	NoTimeout time.Duration = -1

@@ -159,6 +159,10 @@
 // with a [*StoreError]. A store that can also list rosters and events is a [History],
 // which Accounts, Events and Count need.
 //
+// The roster of the account "" is the realm's control record. It holds the epoch, a
+// number that rises when all sessions of the realm end. A session that was issued
+// under a lower epoch has ended.
+//
 // Package store/storetest tests all of that: call storetest.Run from a test of your
 // own store. Package store/memstore is the shortest store that passes.
 //

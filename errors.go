@@ -68,7 +68,7 @@ func (e *LimitError) Error() string {
 	case e.Bound == boundStreams:
 		return fmt.Sprintf("oneseat: stream refused: %d of %d are playing: stop another first, or name it in Instead", len(e.Streams), e.Limit)
 	case e.Ticket != "":
-		return fmt.Sprintf("oneseat: sign-in refused: %d of %d seats are taken: ask who is to go, and redeem the ticket", len(e.Live), e.Limit)
+		return fmt.Sprintf("oneseat: sign-in refused: %d of %d seats are taken: ask which session is to end, and redeem the ticket", len(e.Live), e.Limit)
 	}
 	return fmt.Sprintf("oneseat: sign-in refused: %d of %d seats are taken: sign out elsewhere first", len(e.Live), e.Limit)
 }

@@ -102,7 +102,8 @@ func (e *Event) texts() [eventSame + 1]*string {
 	}
 }
 
-// AppendCompact appends the compact form of e to b. For stores.
+// AppendCompact appends the compact form of e to b: for a log that every node reads
+// whole. For stores.
 func (e *Event) AppendCompact(b []byte) []byte {
 	for n, text := range e.texts() {
 		switch {

@@ -29,7 +29,7 @@ type DisplaceOrder string
 
 // The orders.
 const (
-	DisplaceIdlest    DisplaceOrder = "idlest"     // the one that was not used for longest
+	DisplaceIdlest    DisplaceOrder = "idlest"     // the one whose last use is the longest ago
 	DisplaceOldest    DisplaceOrder = "oldest"     // the one that signed in first
 	DisplaceSameClass DisplaceOrder = "same_class" // the idlest of the newcomer's class of device; then the idlest
 )
@@ -166,7 +166,7 @@ type rule struct {
 	limits        Limits // for everybody; Total and Streams are set
 	whenFull      Policy // of sessions; a stream is always asked about
 	displaceOrder DisplaceOrder
-	seatIdle      time.Duration // under PolicyRefuse and PolicyAsk, a session that is idle for longer gives way; 0: none does
+	seatIdle      time.Duration // a session that is idle for this long gives way first, under every policy; 0: none does
 	streamIdle    time.Duration // how long a stream lives without a heartbeat
 	observeOnly   bool          // limits are counted and reported, and let everybody in
 	idle          time.Duration // 0: sessions do not time out by idleness

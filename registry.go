@@ -16,8 +16,8 @@ import (
 // Other registries, here or on other nodes, may use the same store. All methods are
 // safe for concurrent use.
 //
-// When its context ends, a method returns the context's error. What it has committed
-// by then stays committed.
+// A method whose context ends returns the context's error. What the method has
+// committed by then stays committed.
 type Registry struct {
 	// The registry does the input and output. It looks up what an operation rests on,
 	// loads, runs the operation's rule on a draft, commits, and tries again. It decides

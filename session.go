@@ -179,7 +179,7 @@ type Reason string
 // The reasons.
 const (
 	ReasonSignedOut          Reason = "signed_out"          // its owner signed out
-	ReasonDisplaced          Reason = "displaced"           // a newer session took its seat
+	ReasonDisplaced          Reason = "displaced"           // a newer session, or stream, took its seat
 	ReasonRenewed            Reason = "renewed"             // the same browser signed in again: no reason to warn anybody
 	ReasonRevoked            Reason = "revoked"             // its owner, or an administrator, ended it from elsewhere
 	ReasonIdleTimeout        Reason = "idle_timeout"        // it was not used for too long

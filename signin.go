@@ -146,13 +146,11 @@ func (r *Registry) admit(ctx context.Context, account string, c newcomer) (View,
 	return v, is, err
 }
 
-// Rotate gives a session a new token and leaves its ID. For ten seconds the old token
-// still checks, for requests that were on their way, and signs out. It does nothing
-// else.
-//
-// For such a token Rotate returns [ErrRotated]: of several requests that rotate at
-// once one succeeds. After [ErrUnknownOutcome] either token may be in force. Other
-// errors are those of Check.
+// Rotate gives a session a new token and leaves its ID. For ten seconds the old
+// token still checks, for requests that were on their way, and signs out. It does
+// nothing else: Rotate returns [ErrRotated] for it, so of several requests that
+// rotate at once one succeeds. After [ErrUnknownOutcome] either token may be in
+// force. Other errors are those of Check.
 func (r *Registry) Rotate(ctx context.Context, token string) (Grant, error) {
 	key, old, ok := parseToken(token)
 	if !ok {

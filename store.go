@@ -111,7 +111,7 @@ type EventQuery struct {
 	Realm   string // required
 	Account string
 	Session SessionID
-	Before  uint64 // the Seq of the last record seen
+	Before  uint64 // the Seq of the last record seen; 0: begin with the newest
 	Limit   int    // 0 means 100; at most 1000
 }
 

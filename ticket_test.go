@@ -80,7 +80,7 @@ func TestTheTicketLetsTheNewcomerChoose(t *testing.T) {
 	if full.Limit != 2 || full.Bound != "total" || !slices.Equal(full.Live, []oneseat.Session{second.Session, first.Session}) || full.Ticket == "" {
 		t.Errorf("it says %+v", full)
 	}
-	if want := "oneseat: sign-in refused: 2 of 2 seats are taken: ask who is to go, and redeem the ticket"; full.Error() != want {
+	if want := "oneseat: sign-in refused: 2 of 2 seats are taken: ask which session is to end, and redeem the ticket"; full.Error() != want {
 		t.Errorf("it says %q", full)
 	}
 	wantIDs(t, store, "ada", first.Session.ID, second.Session.ID)

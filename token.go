@@ -84,7 +84,7 @@ func (d digest) Equal(e digest) bool {
 	return subtle.ConstantTimeCompare(d[:], e[:]) == 1 && d != digest{}
 }
 
-// IsZero says that there is no digest.
+// IsZero reports whether there is no digest.
 func (d digest) IsZero() bool { return d == digest{} }
 
 // MarshalText is hexadecimal.
