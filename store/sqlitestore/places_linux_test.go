@@ -315,6 +315,24 @@ func TestACommitIsNotAcknowledgedWhenTheFilesWereSpoiltMeanwhile(t *testing.T) {
 	}
 }
 
+// What is written behind a gap is lost when the log is read again.
+func TestNothingIsWrittenBehindAGapInTheLog(t *testing.T) {
+	t.Parallel()
+	s, path := fresh(t)
+	signIn(t, s, "ada", "A")
+	if err := os.Truncate(path+"-wal", 10000); err != nil {
+		t.Fatal(err)
+	}
+	_, err := s.Update(t.Context(), key("grace"), func(v oneseat.View) (oneseat.Change, error) {
+		t.Error("the change ran")
+		return seat("grace", "G")(v)
+	})
+	wantFailure(t, err, oneseat.FailureSplit)
+	if errors.Is(err, oneseat.ErrUnknownOutcome) {
+		t.Errorf("%v: it was not made", err)
+	}
+}
+
 func TestAnUpdateThatWaitedForTheLockWhileTheFilesWereRemovedWritesNothing(t *testing.T) {
 	t.Parallel()
 	s, path := fresh(t)
