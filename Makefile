@@ -58,6 +58,12 @@ crash: ## kill -9 a process that writes to SQLite, 10000 times, and look for all
 	@scripts/prepare go
 	@go test ./store/sqlitestore -count=1 -v -timeout=0 -run '^TestWhatWasAcknowledgedSurvivesKill9$$' -rounds=10000 $(ARGS)
 
+.PHONY: rounds
+rounds: ## a session ends all others while it is displaced: 1000000 times in memory, 20000 times on each real store (slow)
+	@scripts/prepare go postgres redis
+	@ONESEAT_STORETEST_ROUNDS=1000000 go test ./store/memstore -count=1 -v -timeout=0 -run '^TestStoreKeepsTheContract$$/^Contention$$/displaced'
+	@ONESEAT_STORETEST_ROUNDS=20000 ONESEAT_REQUIRE_SERVERS=1 go test -p 1 ./store/sqlitestore ./store/pgstore ./store/redisstore -count=1 -v -timeout=0 -run '^TestStoreContract$$/^Contention$$/displaced'
+
 .PHONY: screenshots
 screenshots: ## draw the pictures of all pages in docs/screenshots again
 	@scripts/prepare go chromium pngquant

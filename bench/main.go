@@ -43,6 +43,7 @@ var sections = []section{
 	{"redis", redis},
 	{"counts", counts},
 	{"devices", devices},
+	{"uses", uses},
 }
 
 // accounts is how many are loaded to see what one weighs.

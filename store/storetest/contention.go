@@ -4,7 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
+	"runtime"
 	"slices"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -27,6 +30,8 @@ var contention = []promise{
 	{"an ending is final, whoever is active at that moment", endAgainstActivity},
 	{"activity that was being written does not bring back what has ended", endInsideTouch},
 	{"ending all ends every session that had signed in", endAllAgainstSignIn},
+	{"a session that is displaced ends nobody, on one node", func(t *testing.T, fresh Factory) { endOthersAgainstSignIn(t, fresh, 1) }},
+	{"a session that is displaced ends nobody, on two nodes", func(t *testing.T, fresh Factory) { endOthersAgainstSignIn(t, fresh, 2) }},
 }
 
 // registries opens three handles and a registry on each.
@@ -388,4 +393,62 @@ func endAllAgainstSignIn(t *testing.T, fresh Factory) {
 		}
 	}
 	neverMore(t, f, 8)
+}
+
+// endOthersAgainstSignIn has a session end all others, over and over and on every node,
+// while another session takes its place. The newest session stays, whatever comes first.
+// ONESEAT_STORETEST_ROUNDS in the environment says how often, else it is a few times.
+func endOthersAgainstSignIn(t *testing.T, fresh Factory, of int) {
+	rounds, begun := 20, time.Now()
+	if text, ok := os.LookupEnv("ONESEAT_STORETEST_ROUNDS"); ok {
+		var err error
+		if rounds, err = strconv.Atoi(text); err != nil || rounds < 1 {
+			t.Fatalf("ONESEAT_STORETEST_ROUNDS=%s is no number of rounds", text)
+		}
+	}
+	ns := nodes(t, fresh, of)
+	rs := make([]*oneseat.Registry, of)
+	for i, n := range ns {
+		rs[i] = registry(t, n, oneseat.Config{})
+	}
+	old := signIn(t, rs[0], "ada", oneseat.SignInRequest{})
+	var before, after atomic.Int64 // the calls that found the session live, and those that found it displaced
+	for round := range rounds {
+		var newest oneseat.Grant
+		together(1+2*of, func(i int) {
+			var err error
+			if i == 0 {
+				if newest, err = rs[round%of].SignIn(t.Context(), "ada", oneseat.SignInRequest{}); err != nil {
+					t.Errorf("SignIn: %v", err)
+				}
+				return
+			}
+			for err == nil && !t.Failed() {
+				var n int
+				if n, err = rs[i%of].EndOthers(t.Context(), "ada", old.Session.ID, oneseat.EndOptions{}); n != 0 {
+					t.Errorf("round %d: EndOthers by the session that is displaced ended %d", round, n)
+				}
+				before.Add(1)
+				runtime.Gosched() // a fast store leaves no moment for the sign-in
+			}
+			if err != nil {
+				hasEnded(t, err, old.Session.ID, oneseat.ReasonDisplaced)
+				after.Add(1)
+			}
+		})
+		for i, r := range rs {
+			if s, err := r.Check(t.Context(), string(newest.Token)); err != nil || s.ID != newest.Session.ID {
+				t.Errorf("round %d: node %d refuses the newest session: %v", round, i, err)
+			}
+		}
+		if t.Failed() {
+			return
+		}
+		old = newest
+	}
+	if got := ids(ns[0].load(t, key("ada"))); !slices.Equal(got, []oneseat.SessionID{old.Session.ID}) {
+		t.Errorf("%v are live, want the newest alone", got)
+	}
+	t.Logf("%d rounds, nodes: %d, %v: EndOthers was called %d times before the sign-in and %d times after",
+		rounds, of, time.Since(begun).Round(time.Second), before.Load()-after.Load(), after.Load())
 }

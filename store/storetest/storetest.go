@@ -38,6 +38,8 @@ type Factory func(t *testing.T) (open func() oneseat.Store)
 // A failure says how to repeat what was chosen at random: with the flags of rapid
 // (-rapid.seed, -rapid.failfile), or with ONESEAT_STORETEST_SEED in the environment,
 // which makes the same choices in the histories of Linearizable.
+// ONESEAT_STORETEST_ROUNDS makes one race of Contention long: how often a session is
+// displaced while it ends all others.
 func Run(t *testing.T, fresh Factory) {
 	for _, g := range []struct {
 		name     string
