@@ -53,8 +53,8 @@ type Event struct {
 
 	SameDevice bool `json:"same_device,omitzero"` // see [Ending]
 
-	Limits *Limits   `json:"limits,omitzero"` // of limit_changed: the account's own, as they are now
-	Until  time.Time `json:"until,omitzero"`  // of a block; zero: until it is lifted
+	Limits *Limits   `json:"limits,omitempty"` // of limit_changed: the account's own, as they are now
+	Until  time.Time `json:"until,omitzero"`   // of a block; zero: until it is lifted
 }
 
 // Ending returns the ending that an [EventSessionEnded] or [EventStreamEnded]

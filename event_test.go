@@ -31,6 +31,22 @@ func TestEveryFieldOfAnEventSurvivesItsStoredForms(t *testing.T) {
 	})
 }
 
+// An event says that an account's limits were taken away, on every store.
+func TestLimitsThatWereTakenAwaySurviveTheirStoredForms(t *testing.T) {
+	want := oneseat.Event{Type: oneseat.EventLimitChanged, Limits: &oneseat.Limits{}}
+	var fromJSON, fromCompact oneseat.Event
+	text, err := json.Marshal(want)
+	if err == nil {
+		err = json.Unmarshal(text, &fromJSON)
+	}
+	if err != nil || !reflect.DeepEqual(fromJSON, want) {
+		t.Errorf("from %s: %+v, %v", text, fromJSON, err)
+	}
+	if err := fromCompact.ParseCompact(string(want.AppendCompact(nil))); err != nil || !reflect.DeepEqual(fromCompact, want) {
+		t.Errorf("from the compact form: %+v, %v", fromCompact, err)
+	}
+}
+
 func TestAFieldOfANewerReleaseIsSkipped(t *testing.T) {
 	want := oneseat.Event{Type: oneseat.EventSessionCreated, Account: "ada"}
 	b := append([]byte{200, 3}, "new"...)
