@@ -136,6 +136,10 @@ var ByHand = []Mistake{
 	}}},
 
 	// Own devices, unused seats, the order of use.
+	{Name: "an own device frees two seats", Edits: []Edit{{
+		Find: `$s.ID == $c.own`,
+		With: `$c.own != "" && $s.deviceID.Equal($c.seat.deviceID)`,
+	}}},
 	{Name: "an adoption frees its own device's seat", Edits: []Edit{{
 		Find: `$c.seat.parent != "" || $c.adopted || $renews != ""`,
 		With: `$c.seat.parent != "" || $renews != ""`,

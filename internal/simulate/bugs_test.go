@@ -42,6 +42,7 @@ var bugs = []string{
 	"a stream that stopped elsewhere is played on",
 	"a lost reply is forgotten where limits changed",
 	"a device id frees every seat of the device",
+	"an own device frees two seats",
 	"an adoption frees its own device's seat",
 	"an own device frees its seat in silence",
 	"an unused session gives way at once",

@@ -26,6 +26,7 @@ type ledger struct {
 	tickets   map[record.Digest]*ticket
 	effects   [][]*effect // by account
 	displaced []door      // see inOrder
+	revived   bool        // a control record was made anew with the epoch of the one that was deleted
 	upset     moment      // when the control record was last deleted, or a backup restored
 }
 
@@ -361,6 +362,11 @@ func (l *ledger) newEpoch(m moment, epoch uint64, by *call, told bool) {
 	}
 	l.epoch = epoch
 	l.realm = append(l.realm, realmEnd{m, epoch, by, told})
+	for _, s := range l.sessions {
+		if s.lost.seq != 0 && s.epoch == epoch { // of the record that was deleted: the two were made of one view
+			s.vague, l.revived = true, true
+		}
+	}
 	for account := range l.effects {
 		e := &effect{moment: m, by: by}
 		for _, s := range l.sessions {

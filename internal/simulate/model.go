@@ -22,7 +22,7 @@ const (
 // in which all answers are right. It is called where checks read the store each time,
 // unless the store has lost things.
 func (w *world) linearize(r *Result) {
-	if w.plan.config.MaxStale != oneseat.FreshAlways || w.plan.mishaps(restored) {
+	if w.plan.config.MaxStale != oneseat.FreshAlways || w.plan.mishaps(restored) || w.ledger.revived {
 		return
 	}
 	for account := range w.plan.accounts {

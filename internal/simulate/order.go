@@ -24,12 +24,12 @@ type use struct {
 // order in which sessions were used to matter.
 func (p *plan) makeOrderly(d dice) {
 	p.orderly = true
-	p.nodes, p.accounts, p.clients, p.span = oneOf(d, 2, 2, 3), 1, oneOf(d, 2, 3, 3, 4), d.between(40*time.Second, 150*time.Second)
+	p.nodes, p.accounts, p.clients, p.span = oneOf(d, 2, 2, 3), 1, oneOf(d, 3, 3, 3, 4), d.between(60*time.Second, 180*time.Second)
 	c := &p.config
-	c.Limit, c.MaxStale = oneOf(d, 2, 2, 3), oneOf(d, time.Second, 5*time.Second, oneseat.FreshAlways)
-	c.WhenFull = oneOf(d, oneseat.PolicyDisplace, oneseat.PolicyDisplace, oneseat.PolicyDisplace, oneseat.PolicyRefuse)
+	c.Limit, c.MaxStale = oneOf(d, 2, 2, 2, 3), oneOf(d, time.Second, time.Second, 5*time.Second, 5*time.Second, oneseat.FreshAlways)
+	c.WhenFull = oneOf(d, oneseat.PolicyDisplace, oneseat.PolicyDisplace, oneseat.PolicyDisplace, oneseat.PolicyDisplace, oneseat.PolicyRefuse)
 	c.DisplaceOrder = oneOf(d, oneseat.DisplaceIdlest, oneseat.DisplaceIdlest, oneseat.DisplaceSameClass)
-	c.Idle, c.Absolute, c.StreamIdle = oneOf(d, oneseat.NoTimeout, oneseat.NoTimeout, 10*time.Minute, 40*time.Second), oneseat.NoTimeout, 15*time.Second
+	c.Idle, c.Absolute, c.StreamIdle = oneOf(d, oneseat.NoTimeout, oneseat.NoTimeout, oneseat.NoTimeout, 10*time.Minute, 40*time.Second), oneseat.NoTimeout, 15*time.Second
 	p.pace = pace{usual: oneOf(d, 0, 2*time.Millisecond, 20*time.Millisecond)}
 	p.blocks, p.limits, p.plans, p.adopts, p.holds = false, false, false, false, false
 	p.lost, p.unread, p.unheard, p.gaps, p.drops = 0, 0, 0, 0, 0
@@ -41,31 +41,43 @@ func (p *plan) makeOrderly(d dice) {
 func (c *client) workOrderly() {
 	home := c.dice.IntN(maxNodes)
 	var own *pass
-	patient := c.dice.percent(20) // its work goes on for long
-	for range 400 {
+	patient := c.dice.percent(10)                  // what it holds goes on for long
+	roams := oneOf(c.dice, 0, 0, 3, 15)            // in percent: it comes to another node
+	viewer := c.w.plan.plays && c.dice.percent(50) // it plays a film for most of the time
+	newcomer := c.number >= c.w.plan.config.Limit  // the others are there when it comes
+	for n := range 400 {
 		switch {
+		case own == nil && n == 0 && !newcomer:
+			time.Sleep(c.dice.upTo(4 * time.Second))
 		case own == nil:
-			time.Sleep(c.dice.upTo(40 * time.Second))
+			time.Sleep(c.dice.between(20*time.Second, 60*time.Second))
 		case patient && len(c.holds) > 0:
 			time.Sleep(c.dice.upTo(100 * time.Second))
+		case c.dice.percent(12): // it rests
+			time.Sleep(c.dice.between(10*time.Second, 40*time.Second))
 		default:
-			time.Sleep(c.dice.upTo(oneOf(c.dice, time.Second, 4*time.Second, 8*time.Second, 16*time.Second)))
+			time.Sleep(c.dice.upTo(oneOf(c.dice, time.Second, 4*time.Second, 8*time.Second)))
 		}
 		if c.w.now() >= c.w.plan.span {
 			break
 		}
 		at := home
-		if c.dice.percent(15) {
+		if c.dice.percent(roams) {
 			at = c.dice.IntN(maxNodes)
 		}
 		op := &call{up: c.w.upAt(at), on: own}
-		if own == nil || c.dice.percent(4) {
+		if own == nil || c.dice.percent(1) {
 			op.what, op.owner, op.device, op.forgets = "sign in", c.dice.percent(60), c.device(), c.dice.percent(10)
 			if c.dice.percent(70) {
 				op.on = nil
 			}
+		} else if viewer && c.dice.percent(90) {
+			c.view(op)
 		} else if !c.stream(op) {
-			op.what = oneOf(c.dice, "check", "check", "check", "check", "check", "check id", "check id", "peek", "peek", "hold", "hold", "hold by id", "rotate", "end others", "sign out")
+			op.what = oneOf(c.dice, "check", "check", "check", "check", "check", "check id", "check id", "peek", "peek", "hold", "hold", "hold by id")
+			if c.dice.percent(3) { // what all nodes hear of
+				op.what = oneOf(c.dice, "rotate", "end others", "sign out")
+			}
 		}
 		var others sync.WaitGroup
 		if op.what == "check" && c.dice.percent(30) { // a page with pictures
@@ -88,6 +100,18 @@ func (c *client) workOrderly() {
 	}
 	for _, h := range c.holds {
 		c.w.release(h)
+	}
+}
+
+// view goes on with the film of a session, or begins it.
+func (c *client) view(op *call) {
+	c.book.mu.Lock()
+	defer c.book.mu.Unlock()
+	op.what, op.player = "play", "television"
+	for _, p := range c.book.played[c.account] {
+		if p.of == op.on && !p.over {
+			op.what, op.stream = "beat", p.stream
+		}
 	}
 }
 

@@ -14,6 +14,7 @@ type played struct {
 	of     *pass
 	stream oneseat.Stream
 	player string
+	over   bool // a heartbeat was told so
 }
 
 // stream does something with a stream: it starts, keeps, checks, stops or holds one.
@@ -93,8 +94,13 @@ func (b *book) remember(op *call, s oneseat.Stream, err error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	switch {
+	case op.what == "beat" && err != nil:
+		for i := range b.played[op.account] {
+			p := &b.played[op.account][i]
+			p.over = p.over || p.stream.ID == op.stream.ID
+		}
 	case op.what == "play" && err == nil:
-		b.played[op.account] = append(b.played[op.account], played{op.on, s, op.player})
+		b.played[op.account] = append(b.played[op.account], played{of: op.on, stream: s, player: op.player})
 	case ok && op.what == "sign in" && full.Ticket != "":
 		b.offers[op.account] = append(b.offers[op.account], offer{full.Ticket, op.device, full.Live})
 	}
