@@ -213,11 +213,15 @@ func (c *cache) drop(k Key) {
 	s.remove(k)
 }
 
-// remove takes an entry out. The caller holds the lock.
+// remove takes an entry out. What is on its way and older stays useless: the node may
+// have said already what the entry told it. The caller holds the lock.
 func (s *cacheShard) remove(k Key) {
 	if e := s.entries[k]; e != nil {
 		e.gone.Store(true)
 		delete(s.entries, k)
+		if l := s.loads[k]; l != nil {
+			l.least = max(l.least, e.Version)
+		}
 	}
 }
 

@@ -55,3 +55,35 @@ func TestTheCacheKeepsTheHighestVersion(t *testing.T) {
 		t.Error("the same version was not renewed")
 	}
 }
+
+// A reply that is lost drops the entry. What the entry knew the node may have said: an
+// older read, or the late reply of an older update, does not come after it.
+func TestWhatWasDroppedIsNotFollowedByWhatIsOlder(t *testing.T) {
+	for what, forget := range map[string]func(*cache, Key){
+		"dropped": (*cache).drop,
+		"trimmed": func(c *cache, k Key) {
+			for shard := range cacheShards {
+				c.trim(shard, instant{2 * reloadAfter, 2 * reloadAfter})
+			}
+		},
+	} {
+		c := newCache(1, time.Second)
+		var key Key
+		c.beginLoad(key)
+		keep := func(version uint64) *entry {
+			return c.keep(View{Key: key, Roster: &Roster{}, Version: version}, instant{}, 0)
+		}
+		keep(2)
+		forget(c, key)
+		if c.get(key) != nil || keep(1) != nil {
+			t.Errorf("%s: an older version is cached after it", what)
+		}
+		if keep(2) == nil {
+			t.Errorf("%s: what is as new is not cached after it", what)
+		}
+		c.endLoad(key)
+		if c.beginLoad(key); keep(1) != nil {
+			t.Errorf("%s: an entry was replaced by an older one", what)
+		}
+	}
+}

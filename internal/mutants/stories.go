@@ -316,6 +316,9 @@ var ByHand = []Mistake{
 		Find: `$v.Roster == nil || $v.Version < $s.loads[$v.Key].least`,
 		With: `$v.Roster == nil`,
 	}}},
+	{Name: "what is dropped is followed by what is older", Edits: []Edit{{
+		Find: `if $l := $s.loads[$k]; $l != nil { $l.least = max($l.least, $e.Version) }`,
+	}}},
 	{Name: "a load overwrites a newer version", Edits: []Edit{{
 		Find: `$old != nil && $old.Version > $v.Version`,
 		With: `false`,
