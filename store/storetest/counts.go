@@ -214,7 +214,7 @@ func countsOnce(t *testing.T, fresh Factory) {
 // countsUnderContention has two nodes change sums of a few accounts at once, in all
 // ways, with replies that are lost. Meanwhile no sum may be read that was never true.
 func countsUnderContention(t *testing.T, fresh Factory) {
-	const workers, each, accounts = 6, 25, 5
+	const workers, each, accounts = 6, 15, 5
 	ns := nodes(t, fresh, 2)
 	config := oneseat.Config{Limit: 3, Streams: 2, StreamIdle: time.Hour}
 	rs := []*oneseat.Registry{registry(t, unreliable{ns[0]}, config), registry(t, unreliable{ns[1]}, config)}
@@ -235,10 +235,14 @@ func countsUnderContention(t *testing.T, fresh Factory) {
 			}
 		}
 	})
-	together(workers, func(worker int) {
+	// The realm is not ended in the second half, because Count does not show what was
+	// counted wrongly before that.
+	endRealm := true
+	var grants [workers][]oneseat.Grant
+	half := func(worker int) {
 		choices := rand.New(rand.NewPCG(seed, uint64(worker))) // likewise
 		r, n := rs[worker%2], ns[worker%2]
-		var mine []oneseat.Grant
+		mine := grants[worker]
 		for range each {
 			account := fmt.Sprint("account ", choices.IntN(accounts))
 			tr := &trouble{key: key(account), fates: [][]fate{nil, nil, {replyLost}, {requestLost}, {rehearsed}}[choices.IntN(5)]}
@@ -271,7 +275,7 @@ func countsUnderContention(t *testing.T, fresh Factory) {
 			case 10:
 				_, err = n.Update(ctx, key(account), func(oneseat.View) (oneseat.Change, error) { return oneseat.Change{Erase: true}, nil })
 			case 11:
-				if worker == 0 {
+				if worker == 0 && endRealm {
 					err = r.EndRealm(ctx, "storetest")
 				}
 			}
@@ -282,7 +286,11 @@ func countsUnderContention(t *testing.T, fresh Factory) {
 				t.Errorf("seed %d: %v", seed, err)
 			}
 		}
-	})
+		grants[worker] = mine
+	}
+	together(workers, half)
+	seed, endRealm = seed+1, false
+	together(workers, half)
 	close(done)
 	wg.Wait()
 	if err := rs[0].Unblock(t.Context(), "account 0", ""); err != nil { // whatever the last call has left
