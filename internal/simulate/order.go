@@ -41,7 +41,7 @@ func (p *plan) makeOrderly(d dice) {
 func (c *client) workOrderly() {
 	home := c.dice.IntN(maxNodes)
 	var own *pass
-	patient := c.dice.percent(10)                  // what it holds goes on for long
+	patient := c.dice.percent(15)                  // what it holds goes on for long
 	roams := oneOf(c.dice, 0, 0, 3, 15)            // in percent: it comes to another node
 	viewer := c.w.plan.plays && c.dice.percent(50) // it plays a film for most of the time
 	newcomer := c.number >= c.w.plan.config.Limit  // the others are there when it comes
@@ -52,9 +52,9 @@ func (c *client) workOrderly() {
 		case own == nil:
 			time.Sleep(c.dice.between(20*time.Second, 60*time.Second))
 		case patient && len(c.holds) > 0:
-			time.Sleep(c.dice.upTo(100 * time.Second))
+			time.Sleep(c.dice.between(20*time.Second, 140*time.Second))
 		case c.dice.percent(12): // it rests
-			time.Sleep(c.dice.between(10*time.Second, 40*time.Second))
+			time.Sleep(c.dice.between(10*time.Second, oneOf(c.dice, 40*time.Second, 40*time.Second, 120*time.Second)))
 		default:
 			time.Sleep(c.dice.upTo(oneOf(c.dice, time.Second, 4*time.Second, 8*time.Second)))
 		}
