@@ -100,7 +100,8 @@ type Config struct {
 
 	// DangerouslyAllowWhenStoreIsDown lets a check say yes from memory, of any age,
 	// while the store does not answer. A session that another node has ended
-	// meanwhile goes on.
+	// meanwhile goes on. A session whose first use was answered in that time is not
+	// recorded as used, so it may give way to a newcomer as one that was never used.
 	DangerouslyAllowWhenStoreIsDown bool
 
 	// Logger gets what an operator should know. Default slog.Default().

@@ -145,6 +145,44 @@ func TestAHeartbeatCountsForTheOrderOfItsSession(t *testing.T) {
 	})
 }
 
+// A session that is the only busy one is the newest already: nothing is written for it,
+// and that it still is the newest costs a read every ten seconds.
+func TestTheNewestSessionIsNotWrittenAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a, b, store := following(t, oneseat.Config{Limit: 2, MaxStale: time.Minute})
+		left, busy := signIn(t, a, "ada", oneseat.SignInRequest{}), signIn(t, a, "ada", oneseat.SignInRequest{})
+		for _, g := range []oneseat.Grant{left, busy} {
+			wantLive(t, a, g)
+			synctest.Wait()
+		}
+		time.Sleep(15 * time.Second)
+		wantLive(t, a, busy)
+		synctest.Wait()
+		time.Sleep(15 * time.Second)
+		before, writes := a.Stats(), a.writes.Load()
+		for range 100 {
+			wantLive(t, a, busy)
+			synctest.Wait()
+			time.Sleep(time.Second)
+		}
+		if n := a.writes.Load() - writes; n != 0 {
+			t.Errorf("%d writes", n)
+		}
+		if n := a.Stats().Loads - before.Loads; n > 12 {
+			t.Errorf("%d reads", n)
+		}
+		wantLive(t, b, left) // on another node it is the newest now, and there the other one is written again
+		synctest.Wait()
+		time.Sleep(11 * time.Second)
+		wantLive(t, a, busy)
+		synctest.Wait()
+		seats := stored(t, store, "ada").Roster.Seats
+		if !seats[1].LastUsed.After(seats[0].LastUsed.Time) {
+			t.Errorf("last used: %v and %v", seats[0].LastUsed, seats[1].LastUsed)
+		}
+	})
+}
+
 // The order costs an account two writes in ten seconds at most, on each node, however
 // many of its sessions are busy. A session that is alone, or the oldest of which goes,
 // costs none.

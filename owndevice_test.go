@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -211,5 +212,36 @@ func TestAnIDThatDisplacesItselfAgainAndAgainIsReported(t *testing.T) {
 		if got := warned(); got != 1 {
 			t.Errorf("it was said %d times:\n%s", got, heard.String())
 		}
+		// Two devices of a family each do it twice, and one of them a third time.
+		if err := r.SetLimit(t.Context(), "family", oneseat.Limits{Total: 2}, ""); err != nil {
+			t.Fatal(err)
+		}
+		for n, device := range []string{"tv", "tablet", "tv", "tablet", "tablet", "tv", "tv"} {
+			time.Sleep(time.Second)
+			signIn(t, r, "family", oneseat.SignInRequest{DeviceID: deviceID(device)})
+			if got := warned() - 1; got != n/6 {
+				t.Errorf("family, sign-in %d: it was said %d times", n, got)
+			}
+		}
 	})
+}
+
+// A session that is only marked, where limits are observed, holds no seat that its
+// device could free.
+func TestAMarkedSessionIsNotItsDevicesOwnSeat(t *testing.T) {
+	r := newNode(t, memstore.New(), oneseat.Config{ObserveOnly: true, Limit: 2})
+	laptop := oneseat.SignInRequest{DeviceID: deviceID("laptop")}
+	marked := signIn(t, r, "ada", laptop)
+	signIn(t, r, "ada", oneseat.SignInRequest{DeviceID: deviceID("phone")})
+	again := signIn(t, r, "ada", laptop) // marks the first
+	signIn(t, r, "ada", laptop)          // marks its own seat, and not the first a second time
+	var would []oneseat.SessionID
+	for _, e := range logged(t, r.Store.(oneseat.History), "ada") {
+		if e.Type == oneseat.EventSessionWouldEnd {
+			would = append(would, e.Session)
+		}
+	}
+	if want := []oneseat.SessionID{marked.Session.ID, again.Session.ID}; !slices.Equal(would, want) {
+		t.Errorf("marked are %v, want %v", would, want)
+	}
 }
