@@ -184,7 +184,7 @@ func (d *draft) adopt(c newcomer) Decision {
 func (d *draft) adoptable(issued time.Time) bool {
 	since := func(t time.Time) bool { return !t.IsZero() && !t.Before(issued) }
 	old := seat{Session: Session{Created: issued, LastSeen: d.now()}}
-	_, over := old.timeout(d.now(), d.rule)
+	_, over := old.timeout(d.now(), &d.rule)
 	return d.now().Before(d.rule.adoptUntil) && !since(d.forgotten) &&
 		!slices.ContainsFunc(d.endings, func(e ended) bool { return since(e.At) }) &&
 		(issued.IsZero() || !over)

@@ -118,7 +118,7 @@ func (r *Registry) carryOut(ctx context.Context, w write) error {
 	if err != nil {
 		return err
 	}
-	switch v.useDue(j.seat, w.use, v.Now, r.rule) {
+	switch v.useDue(j.seat, w.use, v.Now, &r.rule) {
 	case useNotDue:
 		return nil
 	case useInOrder:
@@ -134,7 +134,7 @@ func (r *Registry) carryOut(ctx context.Context, w write) error {
 // noteUse queues a use of a live session in a view, as far as that is due at the
 // store's time at. It returns false if the use has to be written before the answer.
 func (r *Registry) noteUse(v *View, s *seat, how use, at time.Time) bool {
-	switch v.useDue(s, how, at, r.rule) {
+	switch v.useDue(s, how, at, &r.rule) {
 	case useBeforeAnswer:
 		return false
 	case useInOrder:

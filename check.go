@@ -107,7 +107,7 @@ func (r *Registry) recollect(c claim, now instant) (m memory) {
 	if m.control = r.controlEntry(); m.control != nil {
 		epoch = m.control.epoch()
 	}
-	m.judgement = m.entry.judge(c, m.at, epoch, r.rule)
+	m.judgement = m.entry.judge(c, m.at, epoch, &r.rule)
 	m.usable = r.cache.usable(m.entry, now) && r.cache.usable(m.control, now)
 	return m
 }
@@ -170,7 +170,7 @@ func (r *Registry) look(ctx context.Context, c claim) (v View, j judgement, epoc
 		return View{}, judgement{}, 0, err
 	}
 	epoch = control.epoch()
-	j = v.judge(c, v.Now, epoch, r.rule)
+	j = v.judge(c, v.Now, epoch, &r.rule)
 	if j.verdict == verdictExpired {
 		if v, j, err = r.settled(ctx, c, epoch); err != nil {
 			return View{}, judgement{}, 0, err
@@ -189,7 +189,7 @@ func (r *Registry) look(ctx context.Context, c claim) (v View, j judgement, epoc
 // may have been recorded in time by another node.
 func (r *Registry) settled(ctx context.Context, c claim, epoch uint64) (View, judgement, error) {
 	v, err := r.settle(ctx, c.key, epoch)
-	return v, v.judge(c, v.Now, epoch, r.rule), err
+	return v, v.judge(c, v.Now, epoch, &r.rule), err
 }
 
 // writeUse writes a use of a live session, as far as it is due. If the session has

@@ -343,7 +343,7 @@ func TestNoRosterEverHoldsMoreThanTheLimit(t *testing.T) {
 					if gone[s.ID] {
 						t.Fatalf("session %s is back", s.ID)
 					}
-					if _, over := s.timeout(v.Now, rule); over {
+					if _, over := s.timeout(v.Now, &rule); over {
 						t.Fatalf("session %s has timed out and is still there", s.ID)
 					}
 				}

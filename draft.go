@@ -72,7 +72,7 @@ func (v View) draft(p premises, rule rule) *draft {
 		d.Account = p.account
 	}
 	for _, s := range d.seats {
-		reason, over := s.timeout(v.Now, rule)
+		reason, over := s.timeout(v.Now, &rule)
 		if s.epoch < d.given.epoch {
 			reason, over = ReasonRealmEnded, true
 		}

@@ -166,7 +166,7 @@ func (r *Registry) watch(ctx context.Context, c claim, w *Watch, by Watcher, m m
 	if !closed {
 		d := shard.add(c, w, by)
 		if m.entry != nil && (d.entry != m.entry || d.control != m.control) {
-			d.noteLive(m.entry, m.control, m.term(r.rule))
+			d.noteLive(m.entry, m.control, m.term(&r.rule))
 		}
 	}
 	shard.mu.Unlock()

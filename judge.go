@@ -56,7 +56,7 @@ type judgement struct {
 }
 
 // judge answers a claim at a time, under an epoch of the realm.
-func (v View) judge(c claim, now time.Time, epoch uint64, rule rule) judgement {
+func (v View) judge(c claim, now time.Time, epoch uint64, rule *rule) judgement {
 	m := v.match(c, now)
 	switch {
 	case m.ending != nil:
@@ -72,7 +72,7 @@ func (v View) judge(c claim, now time.Time, epoch uint64, rule rule) judgement {
 }
 
 // judge answers whether a seat is live at a time, under an epoch of the realm.
-func (s *seat) judge(now time.Time, epoch uint64, rule rule) judgement {
+func (s *seat) judge(now time.Time, epoch uint64, rule *rule) judgement {
 	switch {
 	case s.epoch > epoch:
 		return judgement{}
@@ -97,7 +97,7 @@ type term struct {
 	deadline time.Time // when the seat times out, by the store's clock; zero: never
 }
 
-func (j judgement) term(rule rule) term {
+func (j judgement) term(rule *rule) term {
 	t := term{j.seat.parent, j.seat.epoch, j.seat.deadline(rule)}
 	if j.rotated {
 		t.deadline = earliest(t.deadline, j.seat.grace())
@@ -160,7 +160,7 @@ func (v View) live(epoch uint64, rule rule) (sessions []Session, streams []Strea
 	}
 	for _, s := range slices.Backward(v.Roster.seats) {
 		switch {
-		case s.judge(v.Now, epoch, rule).verdict != verdictLive:
+		case s.judge(v.Now, epoch, &rule).verdict != verdictLive:
 		case s.parent != "":
 			streams = append(streams, s.stream())
 		default:

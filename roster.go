@@ -122,7 +122,7 @@ func (ro *Roster) Count() (epoch uint64, c Count) {
 func (ro *Roster) empty() bool { return len(ro.seats)+len(ro.endings)+len(ro.tickets) == 0 }
 
 // timeout returns why a seat has timed out at now, and whether it has.
-func (s *seat) timeout(now time.Time, rule rule) (Reason, bool) {
+func (s *seat) timeout(now time.Time, rule *rule) (Reason, bool) {
 	absolute, idle := s.lifetimes(rule)
 	switch {
 	case absolute > 0 && !now.Before(s.Created.Add(absolute)):
@@ -134,7 +134,7 @@ func (s *seat) timeout(now time.Time, rule rule) (Reason, bool) {
 }
 
 // deadline returns when a seat times out if nothing is done with it; zero: never.
-func (s *seat) deadline(rule rule) time.Time {
+func (s *seat) deadline(rule *rule) time.Time {
 	var d time.Time
 	absolute, idle := s.lifetimes(rule)
 	if absolute > 0 {
@@ -148,7 +148,7 @@ func (s *seat) deadline(rule rule) time.Time {
 
 // lifetimes returns how long a seat may last, and how long it may last unused; 0:
 // for ever. A stream lasts as long as its heartbeats and its session do.
-func (s *seat) lifetimes(rule rule) (absolute, idle time.Duration) {
+func (s *seat) lifetimes(rule *rule) (absolute, idle time.Duration) {
 	if s.parent != "" {
 		return 0, rule.streamIdle
 	}
@@ -160,7 +160,7 @@ func (s *seat) lifetimes(rule rule) (absolute, idle time.Duration) {
 func (ro *Roster) due(rule rule) time.Time {
 	var d time.Time
 	for i := range ro.seats {
-		d = earliest(d, ro.seats[i].deadline(rule))
+		d = earliest(d, ro.seats[i].deadline(&rule))
 	}
 	if len(ro.endings) > 0 {
 		d = earliest(d, ro.endings[0].At.Add(rule.keepEndings))

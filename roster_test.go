@@ -165,7 +165,7 @@ func TestClaimByIdOrBySecret(t *testing.T) {
 // The realm's end says of a stream whose it was.
 func TestTheRealmsEndSaysWhoseAStreamWas(t *testing.T) {
 	s := aSeat("stream", under("a"))
-	same(t, "ending", *s.judge(noon, 2, plain).ending, Ending{Session: "stream", Parent: "a", Reason: ReasonRealmEnded, At: micros(2).time(), Device: s.Device})
+	same(t, "ending", *s.judge(noon, 2, &plain).ending, Ending{Session: "stream", Parent: "a", Reason: ReasonRealmEnded, At: micros(2).time(), Device: s.Device})
 }
 
 // Nothing in it times out, and it is needed for ever.
@@ -219,7 +219,7 @@ func TestJudgeTable(t *testing.T) {
 			if tt.secret != "" {
 				c = claim{secret: dig(tt.secret)}
 			}
-			got := viewAt(tt.ro, 0).judge(c, at(tt.now), tt.epoch, rule)
+			got := viewAt(tt.ro, 0).judge(c, at(tt.now), tt.epoch, &rule)
 			var reason Reason
 			if got.ending != nil {
 				reason = got.ending.Reason
@@ -230,7 +230,7 @@ func TestJudgeTable(t *testing.T) {
 			}
 		})
 	}
-	got := viewAt(aRoster(aSeat("a")), 0).judge(claim{id: "a"}, noon, 1_700_000_000_000_000, rule).ending
+	got := viewAt(aRoster(aSeat("a")), 0).judge(claim{id: "a"}, noon, 1_700_000_000_000_000, &rule).ending
 	same(t, "the ending that the realm's end stands for", *got, Ending{
 		Session: "a", Reason: ReasonRealmEnded, At: time.UnixMicro(1_700_000_000_000_000).UTC(), Device: aSeat("a").Device,
 	})
@@ -261,13 +261,13 @@ func TestTimeoutsAndDeadlines(t *testing.T) {
 		{"no limit at all", never, 9999 * time.Hour, 0, "", -1},
 	} {
 		s := aSeat("a", seen(tt.seen))
-		reason, over := s.timeout(at(tt.now), tt.rule)
+		reason, over := s.timeout(at(tt.now), &tt.rule)
 		same(t, tt.name, []any{reason, over}, []any{tt.want, tt.want != ""})
 		want := at(tt.deadline)
 		if tt.deadline < 0 {
 			want = time.Time{}
 		}
-		same(t, tt.name+": deadline", s.deadline(tt.rule), want)
+		same(t, tt.name+": deadline", s.deadline(&tt.rule), want)
 	}
 
 	never.keepEndings = time.Hour

@@ -47,7 +47,7 @@ type usage struct {
 //     any more.
 //
 // A stream is kept by its heartbeats.
-func (ro *Roster) useDue(s *seat, u usage, rule rule) useDue {
+func (ro *Roster) useDue(s *seat, u usage, rule *rule) useDue {
 	switch {
 	case s.parent != "":
 	case s.unused && rule.whenFull != PolicyDisplace:
@@ -67,7 +67,7 @@ func (ro *Roster) useDue(s *seat, u usage, rule rule) useDue {
 }
 
 // useDue returns when a use of a session in a view has to be written.
-func (v *View) useDue(s *seat, how use, at time.Time, rule rule) useDue {
+func (v *View) useDue(s *seat, how use, at time.Time, rule *rule) useDue {
 	return v.Roster.useDue(s, usage{how, at, v.Now}, rule)
 }
 
@@ -83,7 +83,9 @@ func (ro *Roster) shared() bool {
 }
 
 // inOrder reports whether the order of use decides which of several sessions gives way.
-func (ro *Roster) inOrder(rule rule) bool { return rule.displaceOrder != DisplaceOldest && ro.shared() }
+func (ro *Roster) inOrder(rule *rule) bool {
+	return rule.displaceOrder != DisplaceOldest && ro.shared()
+}
 
 // newest reports whether every other session was last used before s was.
 func (ro *Roster) newest(s *seat) bool {
@@ -96,7 +98,7 @@ func (ro *Roster) newest(s *seat) bool {
 // meanwhile is recorded in any case.
 func (d *draft) use(id SessionID, how use) Change {
 	i := d.seat(id)
-	if i < 0 || d.useDue(&d.seats[i], usage{how, d.now(), d.now()}, d.rule) == useNotDue {
+	if i < 0 || d.useDue(&d.seats[i], usage{how, d.now(), d.now()}, &d.rule) == useNotDue {
 		return d.changed()
 	}
 	s := d.alter(i)
@@ -104,7 +106,7 @@ func (d *draft) use(id SessionID, how use) Change {
 	switch {
 	case how == useActive && !d.now().Before(s.LastSeen.Add(d.rule.touchEvery)):
 		s.LastSeen, s.lastUsed = d.now(), time.Time{}
-	case how >= useHeld && d.inOrder(d.rule) && !d.now().Before(s.usedAt().Add(orderEvery)):
+	case how >= useHeld && d.inOrder(&d.rule) && !d.now().Before(s.usedAt().Add(orderEvery)):
 		s.lastUsed = d.now()
 	}
 	return d.commit()
@@ -119,7 +121,7 @@ func (d *draft) used(id SessionID) {
 	s := d.alter(i)
 	d.firstUse = d.firstUse || s.unused
 	s.unused = false
-	if d.inOrder(d.rule) {
+	if d.inOrder(&d.rule) {
 		s.lastUsed = d.now()
 	}
 }

@@ -257,7 +257,7 @@ func (r *Registry) endWatchesOver(v View) {
 func (r *Registry) verify(ctx context.Context, c claim, how use) error {
 	now := r.now()
 	if m := r.recollect(c, now); m.verdict == verdictLive && m.usable && r.noteUse(&m.entry.View, m.seat, how, m.at) {
-		r.noteLive(c, m.entry, m.term(r.rule), m.control.Version)
+		r.noteLive(c, m.entry, m.term(&r.rule), m.control.Version)
 		return nil
 	}
 	begun := r.cache.beginLoad(c.key)
@@ -284,7 +284,7 @@ type fresh struct {
 // live, or returns why it is not. The caller has registered the load in the cache.
 func (r *Registry) verifyBy(ctx context.Context, c claim, how use, f fresh) error {
 	epoch := f.control.epoch()
-	j := f.judge(c, f.Now, epoch, r.rule)
+	j := f.judge(c, f.Now, epoch, &r.rule)
 	if j.verdict == verdictExpired {
 		f.began = r.now()
 		var err error
@@ -304,7 +304,7 @@ func (r *Registry) verifyBy(ctx context.Context, c claim, how use, f fresh) erro
 		if e == nil { // something newer is known: this counts as of its load, and the next recheck decides
 			e, f.control.Version = &entry{View: f.View, part: r.cache.partition(f.Key), loaded: f.began}, 0
 		}
-		r.noteLive(c, e, j.term(r.rule), f.control.Version)
+		r.noteLive(c, e, j.term(&r.rule), f.control.Version)
 		return nil
 	case verdictEnded:
 		r.cache.keep(f.View, f.began, f.begun) // checks say so too from now on

@@ -255,8 +255,8 @@ var ByHand = []Mistake{
 		With: `true`,
 	}}},
 	{Name: "a request that goes on counts for nothing", Edits: []Edit{{
-		Find: `$how >= useHeld && $d.$inOrder($d.rule)`,
-		With: `$how == useActive && $d.$inOrder($d.rule)`,
+		Find: `$how >= useHeld && $d.$inOrder($rule)`,
+		With: `$how == useActive && $d.$inOrder($rule)`,
 	}}},
 	{Name: "whoever ends nobody has not used its session", Edits: []Edit{{
 		Find: `$d.firstUse = $d.firstUse || $s.unused`,
