@@ -168,7 +168,7 @@ func TestTheNewestSessionIsNotWrittenAgain(t *testing.T) {
 		if n := a.writes.Load() - writes; n != 0 {
 			t.Errorf("%d writes", n)
 		}
-		if n := a.Stats().Loads - before.Loads; n > 12 {
+		if n := a.Stats().Loads - before.Loads; n > 20 { // of 100 checks; sweeps read as well
 			t.Errorf("%d reads", n)
 		}
 		wantLive(t, b, left) // on another node it is the newest now, and there the other one is written again

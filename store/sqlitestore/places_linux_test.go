@@ -247,7 +247,7 @@ func TestASymbolicLinkIsAnotherNameOfTheSameStore(t *testing.T) {
 	old, current := displaced(t, c, a)
 
 	elsewhere, _ := outside(t, 0)
-	if err := errors.Join(os.Remove(other), os.Symlink(elsewhere, other)); err != nil {
+	if err := errors.Join(os.Symlink(elsewhere, other+".new"), os.Rename(other+".new", other)); err != nil {
 		t.Fatal(err)
 	}
 	wantNo(t, "is another file now", []*process{b}, old, current)
