@@ -15,7 +15,7 @@ var english = map[string]string{
 	"ended.displaced.title":            "This account signed in on another device",
 	"ended.displaced.detail":           "It was {device}. This account can be signed in on a limited number of devices, so this one was signed out.",
 	"ended.same_device.title":          "This browser signed in again",
-	"ended.same_device.detail":         "It was this browser, or a copy of it. If it was not you, sign in and change your password.",
+	"ended.same_device.detail":         "It was this browser, or a copy of it. It has the seat that this session had.",
 	"ended.stream_displaced.title":     "Another device plays now",
 	"ended.stream_displaced.detail":    "It is {device}. This account can play on a limited number of devices, so this one was stopped.",
 	"ended.renewed.title":              "You signed in again",
