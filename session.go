@@ -116,16 +116,16 @@ const (
 	maxActor = 48
 )
 
-// The length of a device's id, in bytes.
+// The length of a device's ID, in bytes: see [SignInRequest].
 const (
-	minDeviceID = 16
-	maxDeviceID = 64
+	MinDeviceID = 16
+	MaxDeviceID = 64
 )
 
 // check returns a *[ConfigError] if the DeviceID is impossible.
 func (q SignInRequest) check() error {
-	if n := len(q.DeviceID); n > 0 && (n < minDeviceID || n > maxDeviceID) {
-		return &ConfigError{"SignInRequest", "DeviceID", fmt.Sprintf("%d bytes are not %d to %d: make a random id once for each device, or leave it out", n, minDeviceID, maxDeviceID)}
+	if n := len(q.DeviceID); n > 0 && (n < MinDeviceID || n > MaxDeviceID) {
+		return &ConfigError{"SignInRequest", "DeviceID", fmt.Sprintf("%d bytes are not %d to %d: make a random id once for each device, or leave it out", n, MinDeviceID, MaxDeviceID)}
 	}
 	return nil
 }

@@ -93,7 +93,9 @@ func (g *Guard) client(r *http.Request) (from oneseat.SignInRequest, device stri
 
 // validDeviceID says that a browser has the id of a device, as far as its length
 // tells. The guard's are 26 bytes long.
-func validDeviceID(id string) bool { return len(id) >= 16 && len(id) <= 64 }
+func validDeviceID(id string) bool {
+	return len(id) >= oneseat.MinDeviceID && len(id) <= oneseat.MaxDeviceID
+}
 
 // granted gives the browser what came of a sign-in: the token and the device's id. A
 // browser that was asked keeps the id too, because its ticket is good for that

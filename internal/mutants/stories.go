@@ -422,7 +422,7 @@ var ByHand = []Mistake{
 		With: `base64.RawURLEncoding`,
 	}}},
 	{Name: "a device id of any length is taken", Edits: []Edit{{
-		Find: `$n > 0 && ($n < minDeviceID || $n > maxDeviceID)`,
+		Find: `$n > 0 && ($n < MinDeviceID || $n > MaxDeviceID)`,
 		With: `false`,
 	}}},
 	{Name: "a token shows itself", Edits: []Edit{{

@@ -34,7 +34,7 @@ type Problem struct {
 	Bound    string    `json:"full,omitzero"`     // what the limit is of: "total", or a class of device
 	Sessions []Session `json:"sessions,omitzero"` // those that hold the seats
 	Streams  []Stream  `json:"streams,omitzero"`  // those that play
-	Ticket   string    `json:"ticket,omitzero"`   // to choose who goes; a browser has it in a cookie
+	Ticket   string    `json:"ticket,omitzero"`   // to choose which session ends; a browser has it in a cookie
 	Redeem   string    `json:"redeem,omitzero"`   // where to post it, as "ticket", with "end", a session's id
 }
 
