@@ -44,7 +44,8 @@ func TestACookieThatASiblingHostPlantsInChromiumSignsNobodyIn(t *testing.T) {
 			t.Fatal(err)
 		}
 		ok := false
-		script := `for (const n of ` + string(list) + `) document.cookie = n + "=` + mallory + `; domain=members.test; path=/"; true`
+		// Chromium sets a cookie after the assignment has returned; reading the cookies waits for it.
+		script := `for (const n of ` + string(list) + `) document.cookie = n + "=` + mallory + `; domain=members.test; path=/"; document.cookie !== null`
 		if err := evil.eval(script, &ok); err != nil {
 			t.Fatal(err)
 		}
