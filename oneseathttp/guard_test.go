@@ -10,6 +10,7 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -29,6 +30,31 @@ type site struct {
 	seats *oneseat.Registry
 	guard *oneseathttp.Guard
 	mux   *http.ServeMux
+	// running is read-locked by each handler while it runs, and locked for good by
+	// Close.
+	running sync.RWMutex
+}
+
+// Start and StartTLS serve what Config.Handler is by then.
+func (s *site) Start()    { s.Config.Handler = s.counted(s.Config.Handler); s.Server.Start() }
+func (s *site) StartTLS() { s.Config.Handler = s.counted(s.Config.Handler); s.Server.StartTLS() }
+
+// Close returns when no handler runs any more. The server's own waits for
+// connections, and over HTTP/2 a handler may outlive its connection: what it then
+// logs to t.Output would race with the end of the test.
+func (s *site) Close() {
+	s.Server.Close()
+	s.running.Lock()
+}
+
+func (s *site) counted(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if !s.running.TryRLock() {
+			return // Close has been called
+		}
+		defer s.running.RUnlock()
+		next.ServeHTTP(w, r)
+	})
 }
 
 // newSite serves sign-in, sign-out, rotation and a members' page, and what add
@@ -36,7 +62,7 @@ type site struct {
 func newSite(t *testing.T, c oneseat.Config, hc oneseathttp.Config) *site {
 	t.Helper()
 	s := unstarted(t, c, hc)
-	s.Server.Start()
+	s.Start()
 	return s
 }
 
@@ -93,6 +119,7 @@ func unstartedOn(t *testing.T, store oneseat.Store, c oneseat.Config, hc oneseat
 	})))
 	s.mux.Handle(oneseathttp.Path, guard.Handler())
 	s.Server = httptest.NewUnstartedServer(guard.Wrap(s.mux))
+	s.Config.ErrorLog = log.New(t.Output(), "", 0) // net/http logs the status 0 by which an answer is found to have begun
 	t.Cleanup(func() {
 		_ = seats.Close() // first: it ends what is in flight
 		s.CloseClientConnections()

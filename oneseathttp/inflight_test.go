@@ -112,7 +112,7 @@ func TestWhereDeadlinesAreOutOfReachATransferIsBrokenOffAllTheSame(t *testing.T)
 			_ = http.NewResponseController(w).Flush()
 			<-r.Context().Done()
 		}))
-		outer := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { file.ServeHTTP(opaque{w}, r) }))
+		outer := &site{Server: httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { file.ServeHTTP(opaque{w}, r) }))}
 		if outer.EnableHTTP2 = s.EnableHTTP2; outer.EnableHTTP2 {
 			outer.StartTLS()
 		} else {
@@ -121,7 +121,7 @@ func TestWhereDeadlinesAreOutOfReachATransferIsBrokenOffAllTheSame(t *testing.T)
 		defer outer.Close()
 		b := s.browser(t, firefox)
 		b.signIn("ada")
-		b.site = &site{Server: outer} // cookies of one host are shared by ports
+		b.site = outer // cookies of one host are shared by ports
 		resp := b.do("GET", "/", nil)
 		if _, err := io.ReadFull(resp.Body, make([]byte, len("beginning"))); err != nil {
 			t.Fatal(err)
