@@ -146,11 +146,14 @@ func (r *Registry) readKeys(ctx context.Context, b *batch, keys []Key) error {
 		return r.noAnswer(err)
 	}
 	for i, v := range views {
-		if err := r.checkOwner(keys[i], v.Roster); err != nil {
-			if !errors.Is(err, ErrNoSession) {
-				r.log.Error("a stored roster is not what its key says; it is left alone", "key", keys[i], "error", err)
-			}
+		if err := r.checkOwner(keys[i], v.Roster); errors.Is(err, ErrNoSession) {
+			r.foreign.Do(func() {
+				r.log.Warn("somebody presented a token of another realm, which is of no session here: do two sites, or two parts of one site, give their browsers a cookie of the same name?", "realm", r.config.Realm, "other", v.Roster.Realm)
+			})
 			v.Roster = nil // absent means no
+		} else if err != nil {
+			r.log.Error("a stored roster is not what its key says; it is left alone", "key", keys[i], "error", err)
+			v.Roster = nil
 		}
 		b.views[keys[i]] = v
 	}

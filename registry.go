@@ -36,6 +36,7 @@ type Registry struct {
 	subs          subscriptions
 	background    background
 	stats         counters
+	foreign       sync.Once // logs that a token of another realm was presented
 
 	life    context.Context // ends with Close; every goroutine below ends with it
 	end     context.CancelFunc

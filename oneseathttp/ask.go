@@ -6,6 +6,7 @@ import (
 	"html/template"
 	"net/http"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/oneseat/oneseat"
@@ -72,7 +73,7 @@ func (g *Guard) ask(w http.ResponseWriter, r *http.Request, full *oneseat.LimitE
 		view.Next = next
 	}
 	if view.Choose {
-		said.Redeem = Path + "redeem"
+		said.Redeem = g.path() + "redeem"
 		if browser(r) {
 			g.ticket.set(w, r, string(full.Ticket), askFor)
 		} else {
@@ -89,7 +90,7 @@ func (g *Guard) turnAway(w http.ResponseWriter, r *http.Request, status int, sai
 		answer.Refuse(w, status, said)
 		return
 	}
-	view.Language, view.Said, view.Path, view.Back = g.words, said, Path, g.config.SignInPath
+	view.Language, view.Said, view.Path, view.Back = g.words, said, g.path(), g.config.SignInPath
 	g.page(w, status, askPage, view)
 }
 
@@ -118,7 +119,8 @@ func (g *Guard) redeem(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	ticket := oneseat.Ticket(r.PostForm.Get("ticket"))
-	if ticket == "" {
+	program := ticket != ""
+	if !program {
 		ticket = oneseat.Ticket(g.ticket.get(r))
 	}
 	if r.PostForm.Has("cancel") {
@@ -140,14 +142,14 @@ func (g *Guard) redeem(w http.ResponseWriter, r *http.Request) {
 		g.RefuseSignIn(w, r, err, next)
 	case !browser(r):
 		said := map[string]any{"session": grant.Session.ID, "account": grant.Session.Account}
-		if g.carrier.InAnswer {
+		if program && g.carrier.InAnswer {
 			said["token"] = string(grant.Token)
 		}
 		answer.JSON(w, said)
 	case LocalPath(next):
 		http.Redirect(w, r, next, http.StatusSeeOther)
 	default:
-		http.Redirect(w, r, "/", http.StatusSeeOther)
+		http.Redirect(w, r, g.config.Prefix, http.StatusSeeOther)
 	}
 }
 
@@ -156,7 +158,7 @@ func (g *Guard) page(w http.ResponseWriter, status int, page *template.Template,
 	h := w.Header()
 	h.Set("Content-Type", "text/html; charset=utf-8")
 	if h.Get("Content-Security-Policy") == "" { // the application's own policy counts, if it has set one around us
-		h.Set("Content-Security-Policy", "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'self'")
+		h.Set("Content-Security-Policy", "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors "+strings.Join(append([]string{"'self'"}, g.config.FrameAncestors...), " "))
 	}
 	h.Set("X-Content-Type-Options", "nosniff")
 	h.Set("Referrer-Policy", "same-origin")

@@ -2,9 +2,7 @@ package oneseathttp
 
 import (
 	"crypto/rand"
-	"net"
 	"net/http"
-	"net/netip"
 	"slices"
 	"strings"
 	"time"
@@ -27,9 +25,10 @@ type Carrier struct {
 	// writes.
 	Clear func(w http.ResponseWriter, r *http.Request)
 
-	// InAnswer says that Set cannot reach the client, which takes its token from
-	// the body of an answer. The answer of /oneseat/redeem to a program then has
-	// the token, as "token". Default: it has not.
+	// InAnswer says that Set cannot reach every client, and that a program takes its
+	// token from the body of an answer. The answer of /oneseat/redeem to a program
+	// that brought its ticket in the body then has the token, as "token". Default: it
+	// has not.
 	InAnswer bool
 }
 
@@ -55,87 +54,27 @@ func Bearer() Carrier {
 	}
 }
 
-// cookie carries one opaque value for this host only.
-type cookie struct {
-	guard *Guard
-	plain string // its name in development
-	host  string // its name elsewhere
+// Either returns a carrier for routes that browsers and programs share. A request
+// that brings a token in the way of first is first's, any other is second's: so a
+// sign-in is second's. For example, Either(Bearer(), config.Cookie()).
+func Either(first, second Carrier) Carrier {
+	of := func(r *http.Request) Carrier {
+		if first.Get(r) != "" {
+			return first
+		}
+		return second
+	}
+	return Carrier{
+		Get: func(r *http.Request) string { return of(r).Get(r) },
+		Set: func(w http.ResponseWriter, r *http.Request, token string, life time.Duration) {
+			of(r).Set(w, r, token, life)
+		},
+		Clear:    func(w http.ResponseWriter, r *http.Request) { of(r).Clear(w, r) },
+		InAnswer: first.InAnswer || second.InAnswer,
+	}
 }
-
-func newCookie(g *Guard, name string) cookie { return cookie{g, name, "__Host-" + name} }
 
 const longest = 400 * 24 * time.Hour // browsers keep no cookie longer
-
-func (c cookie) carrier() Carrier {
-	return Carrier{Get: c.get, Set: c.set, Clear: func(w http.ResponseWriter, r *http.Request) { c.set(w, r, "", -time.Second) }}
-}
-
-// name is the cookie's name on this request: "__Host-", which browsers accept
-// with Secure only, or nothing in plain-http development.
-func (c cookie) name(r *http.Request) (name string, secure bool) {
-	if development(r) {
-		return c.plain, false
-	}
-	return c.host, true
-}
-
-// get returns the cookie's value, or "" for none. The name is compared byte by
-// byte. Two cookies of that name with different values are none: somebody else
-// set one of them (WEB-03).
-//
-// This runs for every request, so it allocates nothing. It only looks for values
-// that set has written, so it unquotes nothing.
-func (c cookie) get(r *http.Request) string {
-	lines := r.Header["Cookie"]
-	if len(lines) == 0 {
-		return ""
-	}
-	name, _ := c.name(r)
-	found, value := false, ""
-	for _, line := range lines {
-		for pair := range strings.SplitSeq(line, ";") {
-			k, v, _ := strings.Cut(trim(pair), "=")
-			switch {
-			case k != name:
-			case found && v != value:
-				return ""
-			default:
-				found, value = true, v
-			}
-		}
-	}
-	return value
-}
-
-// trim returns s without the spaces and tabs around it, as browsers and net/http
-// read a cookie. strings.TrimSpace would drop U+0085, U+00A0, U+2000 and others
-// too. To a browser those are part of a name, so a sibling host may set a cookie
-// "\u2000__Host-oneseat": the browser does not see a name with the prefix
-// "__Host-", which only this host could set.
-func trim(s string) string {
-	for s != "" && (s[0] == ' ' || s[0] == '\t') {
-		s = s[1:]
-	}
-	for s != "" && (s[len(s)-1] == ' ' || s[len(s)-1] == '\t') {
-		s = s[:len(s)-1]
-	}
-	return s
-}
-
-// set makes the browser keep a value for a time. Clearing uses the same name
-// and attributes as setting, or browsers would ignore it (REV-09).
-func (c cookie) set(w http.ResponseWriter, r *http.Request, value string, life time.Duration) {
-	name, secure := c.name(r)
-	if !secure {
-		c.guard.plain.Do(func() {
-			c.guard.seats.Config().Logger.Info("plain http on a loopback address: cookies have no Secure attribute and no __Host- prefix; a site on https gets both", "cookie", name)
-		})
-	}
-	http.SetCookie(w, &http.Cookie{
-		Name: name, Value: value, Path: "/", HttpOnly: true, Secure: secure, SameSite: http.SameSiteLaxMode,
-		MaxAge: int(min(life, longest) / time.Second),
-	})
-}
 
 // cookieLife is how long a client has to keep a token: as long as its session can
 // last, and then for as long as its ending can be told.
@@ -154,7 +93,7 @@ const visitAfter = time.Hour
 // longer than a browser keeps the cookie. It does so at the beginning of a visit
 // only: an answer may arrive after that of a sign-in in another tab, and undo it.
 func (g *Guard) keep(w http.ResponseWriter, r *http.Request, q *request, token string) {
-	if !g.fades || r.Method != http.MethodGet || background(r) {
+	if !g.fades || r.Method != http.MethodGet || g.background(r) {
 		return
 	}
 	if now, _ := g.seats.Config().Clock(); now.Sub(q.holder.Session.LastSeen) < visitAfter {
@@ -173,7 +112,7 @@ func (g *Guard) keep(w http.ResponseWriter, r *http.Request, q *request, token s
 // caches keep gives no id. Until a sign-in succeeds the browser forgets the id when it
 // is closed.
 func (g *Guard) introduce(w http.ResponseWriter, r *http.Request, q *request) {
-	if r.Method != http.MethodGet || r.URL.Path != g.config.SignInPath || validDeviceID(g.device.get(r)) {
+	if r.Method != http.MethodGet || !g.atSignIn(r) || validDeviceID(g.device.get(r)) {
 		return
 	}
 	q.setLate(w, func(status int) {
@@ -196,7 +135,7 @@ func noStored(h http.Header) bool { return slices.Equal(h["Cache-Control"], noSt
 // scripts cannot read has changed since. A page of ours with scripts looks after
 // itself.
 func (g *Guard) evict(w http.ResponseWriter, r *http.Request, q *request) {
-	if id := g.device.get(r); id != "" && r.Method == http.MethodGet && r.URL.Path == g.config.SignInPath {
+	if id := g.device.get(r); id != "" && r.Method == http.MethodGet && g.atSignIn(r) {
 		q.setLate(w, func(int) {
 			if noStored(w.Header()) {
 				g.device.set(w, r, id, longest)
@@ -249,39 +188,3 @@ func (w *atHeader) FlushError() error {
 }
 
 func (w *atHeader) Unwrap() http.ResponseWriter { return w.ResponseWriter }
-
-// development says that a browser talks to this process directly, by plain http
-// on a loopback address, as no visitor of a site does. A proxy in between shows
-// in the headers that it adds, or in HTTP/1.0, which no browser speaks: then the
-// cookie is a Secure one.
-func development(r *http.Request) bool {
-	if r.TLS != nil || !r.ProtoAtLeast(1, 1) || !loopback(r.Host) || !loopback(r.RemoteAddr) {
-		return false
-	}
-	return forwarded(r) == ""
-}
-
-// forwarded names a header by which a proxy says on whose behalf it asks, or "".
-func forwarded(r *http.Request) string {
-	for _, h := range forwarding {
-		if _, ok := r.Header[h]; ok {
-			return h
-		}
-	}
-	return ""
-}
-
-var forwarding = []string{"X-Forwarded-For", "X-Forwarded-Proto", "X-Forwarded-Host", "Forwarded", "X-Real-Ip", "Via"}
-
-// loopback says whether a host, with or without a port, is this machine.
-func loopback(hostport string) bool {
-	host, _, err := net.SplitHostPort(hostport)
-	if err != nil {
-		host = hostport
-	}
-	if host == "localhost" {
-		return true
-	}
-	a, err := netip.ParseAddr(host)
-	return err == nil && a.Unmap().IsLoopback()
-}

@@ -4,7 +4,6 @@ import (
 	"container/list"
 	"errors"
 	"net/http"
-	"net/url"
 	"sync"
 
 	"github.com/oneseat/oneseat"
@@ -64,7 +63,7 @@ func (g *Guard) events(w http.ResponseWriter, r *http.Request) {
 	q := requestOf(r.Context())
 	mine := q.holder.Session
 	switch {
-	case foreign(r):
+	case g.fromOutside(r):
 		http.Error(w, "oneseat: these events are for this site's own pages", http.StatusForbidden)
 		return
 	case mine == nil && q.holder.Ending == nil:
@@ -123,18 +122,4 @@ func (g *Guard) events(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 	}
-}
-
-// foreign says that the request comes from a page of another origin. A browser does
-// not let that page read the answer, but would hold the event stream open.
-func foreign(r *http.Request) bool {
-	switch r.Header.Get("Sec-Fetch-Site") {
-	case "same-origin", "none":
-		return false
-	case "":
-		origin := r.Header.Get("Origin")
-		u, err := url.Parse(origin)
-		return origin != "" && (err != nil || u.Host != r.Host)
-	}
-	return true
 }

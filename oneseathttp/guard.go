@@ -3,83 +3,29 @@ package oneseathttp
 import (
 	"context"
 	"errors"
-	"fmt"
 	"net/http"
-	"net/netip"
 	"strings"
 	"sync"
-	"time"
 
 	"github.com/oneseat/oneseat"
 	"github.com/oneseat/oneseat/internal/words"
 )
-
-// Config is the configuration of a [Guard]. In every field but SignInPath zero
-// means the default. Functions are called on requests' goroutines, concurrently.
-type Config struct {
-	// SignInPath is where a browser without a session is sent, for example
-	// "/login". A path of this site. Required.
-	SignInPath string
-
-	// CookieName is the cookie's name after its prefix. Default "oneseat": the
-	// cookie is "__Host-oneseat", and plain "oneseat", without Secure, for a
-	// direct plain-http request to a loopback address, as in development.
-	CookieName string
-
-	// Carrier moves the token between the application and its client. Default: a
-	// cookie of this host, HttpOnly and SameSite=Lax. See [Bearer], and the how-tos
-	// for scs and gorilla.
-	Carrier Carrier
-
-	// Account is for an application that keeps sessions of its own. It returns the
-	// account that the application's session belongs to, "" for none. A token of
-	// another account is refused. Default: the token alone decides.
-	Account func(r *http.Request) string
-
-	// IssuedAt returns when the application's own session was issued, or the zero
-	// time if that is not known. It is called until [oneseat.Config.AdoptUntil], for
-	// sessions that are older than oneseat.
-	IssuedAt func(r *http.Request) time.Time
-
-	// Device returns the device that a request comes from. recognised is what the
-	// guard made of the address, of User-Agent and of the hints that Chromium sends.
-	// A client can write anything there. An iPad often calls itself a Mac;
-	// docs/policies.md shows how a page tells the two apart. Default: recognised.
-	Device func(r *http.Request, recognised oneseat.Device) oneseat.Device
-
-	// TrustedProxies are the addresses of proxies whose X-Forwarded-For is believed.
-	// Default: none, so that devices are shown with the address that connects. Name
-	// your own proxies only.
-	TrustedProxies []netip.Prefix
-
-	// FinishWithin is how long a handler under [Guard.Finish] may take. Default: a
-	// minute.
-	FinishWithin time.Duration
-
-	// EventStreams is how many event streams of pages this guard keeps open. One more
-	// ends the oldest, whose browser comes back in a second. It bounds memory:
-	// docs/performance.md says what one costs. Default: 10,000.
-	EventStreams int
-
-	// OnSignIn is called after a sign-in was admitted, before SignIn returns.
-	OnSignIn func(r *http.Request, s oneseat.Session)
-
-	// OnEnded is called when a request is refused because its session has ended,
-	// before the refusal is written. There the application can drop what it kept for
-	// that session.
-	OnEnded func(w http.ResponseWriter, r *http.Request, e oneseat.Ending)
-}
 
 // Guard stands in front of handlers. All methods are safe for concurrent use.
 type Guard struct {
 	seats   *oneseat.Registry
 	config  Config
 	carrier Carrier
+	cookie  cookie
 	device  cookie
 	ticket  cookie
+	cross   *http.CrossOriginProtection // knows Config.Origins
 	words   words.Language
-	fades   bool      // a session may last longer than browsers keep our cookie
+	fades   bool      // a session may last longer than browsers keep a cookie
 	plain   sync.Once // logs that development cookies are in use
+	dropped sync.Once // logs that browsers drop the cookie, because it came by plain http
+	outside sync.Once // logs that a host is not beneath Config.Domain
+	foreign sync.Once // logs that a token is of no session here
 	proxied sync.Once // logs that a proxy is not trusted
 	hides   sync.Once // logs that a connection cannot be reached
 	crowded sync.Once // logs that there are too many event streams
@@ -90,54 +36,22 @@ type Guard struct {
 // New returns a guard over a registry. The error joins everything that is wrong
 // with the configuration.
 func New(seats *oneseat.Registry, c Config) (*Guard, error) {
-	var errs []error
-	bad := func(format string, args ...any) {
-		errs = append(errs, fmt.Errorf("oneseathttp: "+format, args...))
-	}
+	var missing error
 	if seats == nil {
-		bad("New needs a registry: see oneseat.New")
+		missing = errors.New("oneseathttp: New needs a registry: see oneseat.New")
 	}
-	if !LocalPath(c.SignInPath) {
-		bad("Config.SignInPath: %q is not a path of this site, such as /login", c.SignInPath)
-	}
-	if c.CookieName == "" {
-		c.CookieName = "oneseat"
-	}
-	if (&http.Cookie{Name: c.CookieName, Value: "x"}).Valid() != nil || strings.HasPrefix(c.CookieName, "__") {
-		bad("Config.CookieName: %q cannot name a cookie, or begins with a prefix: the guard adds __Host- itself", c.CookieName)
-	}
-	if set := c.Carrier.Get != nil; set != (c.Carrier.Set != nil) || set != (c.Carrier.Clear != nil) {
-		bad("Config.Carrier: Get, Set and Clear belong together: set all three, or none to have a cookie")
-	}
-	if c.IssuedAt != nil && c.Account == nil {
-		bad("Config.IssuedAt: it is called for sessions of the application, which only Account finds: set Account too")
-	}
-	if c.FinishWithin == 0 {
-		c.FinishWithin = finishWithin
-	}
-	if c.EventStreams == 0 {
-		c.EventStreams = eventStreams
-	}
-	if c.EventStreams < 0 {
-		bad("Config.EventStreams: %d is less than one", c.EventStreams)
-	}
-	if c.FinishWithin < 0 {
-		bad("Config.FinishWithin: %v is no time to finish in", c.FinishWithin)
-	}
-	for _, p := range c.TrustedProxies {
-		if !p.IsValid() || p.Bits() == 0 {
-			bad("Config.TrustedProxies: %v is every address, so every client would be believed: name the addresses of your proxies", p)
-		}
-	}
-	if err := errors.Join(errs...); err != nil {
+	c, err := c.checked()
+	if err = errors.Join(missing, err); err != nil {
 		return nil, err
 	}
 	g := &Guard{seats: seats, config: c, carrier: c.Carrier, words: words.English()}
-	g.device, g.ticket = newCookie(g, c.CookieName+"-device"), newCookie(g, c.CookieName+"-ticket")
+	g.cookie, g.device, g.ticket = c.cookie(), c.hostCookie("-device"), c.hostCookie("-ticket")
 	if g.carrier.Get == nil {
-		g.carrier = newCookie(g, c.CookieName).carrier()
-		g.fades = cookieLife(seats.Config()) >= longest
+		g.carrier = g.cookie.carrier()
 	}
+	g.fades = cookieLife(seats.Config()) >= longest
+	g.cross = crossOrigin(c.Origins)
+	g.warnOfConfig()
 	return g, nil
 }
 
@@ -260,7 +174,7 @@ func (g *Guard) presented(w http.ResponseWriter, r *http.Request, q *request) (s
 // enter finds the session of a token. From then on the session's end cuts the
 // request.
 func (g *Guard) enter(r *http.Request, q *request, token string) (*oneseat.Session, error) {
-	s, err := g.seats.CheckAndWatch(r.Context(), token, !background(r), &q.holding, q)
+	s, err := g.seats.CheckAndWatch(r.Context(), token, !g.background(r), &q.holding, q)
 	q.holder.Rotated = q.holding.Rotated()
 	if err == nil && q.account != "" && s.Account != q.account {
 		q.holding.Stop()
@@ -269,15 +183,20 @@ func (g *Guard) enter(r *http.Request, q *request, token string) (*oneseat.Sessi
 	return s, err
 }
 
-// background says that a program made the request by itself: an event stream that
-// reconnects, our script's question, a player's heartbeat. Such a request is no
-// activity, so an idle session still times out.
-func background(r *http.Request) bool {
-	switch r.URL.Path {
-	case Path + "session", Path + "events":
+// background reports that a program made the request by itself: an event stream that
+// reconnects, our script's question, a player's heartbeat, or what the application
+// calls so. Such a request is no activity, so an idle session still times out.
+func (g *Guard) background(r *http.Request) bool {
+	if at := strings.LastIndex(r.URL.Path, Path); at >= 0 {
+		switch rest := r.URL.Path[at+len(Path):]; {
+		case rest == "session", rest == "events", strings.HasPrefix(rest, "stream/"):
+			return true
+		}
+	}
+	if r.Method == http.MethodGet && strings.HasPrefix(r.Header.Get("Accept"), "text/event-stream") {
 		return true
 	}
-	return strings.HasPrefix(r.URL.Path, Path+"stream/") || strings.HasPrefix(r.Header.Get("Accept"), "text/event-stream")
+	return g.config.Background != nil && g.config.Background(r)
 }
 
 // requestOf returns the record of the request that a context belongs to, or nil

@@ -8,10 +8,8 @@ import (
 	"github.com/oneseat/oneseat"
 	"github.com/oneseat/oneseat/internal/words"
 	"github.com/oneseat/oneseat/oneseathttp/internal/answer"
+	"github.com/oneseat/oneseat/oneseathttp/internal/mounted"
 )
-
-// Path is where [Guard.Handler] is mounted.
-const Path = "/oneseat/"
 
 //go:embed assets/oneseat.js
 var script []byte
@@ -35,9 +33,10 @@ var devicesPage = template.Must(template.New("devices").Parse(devicesHTML))
 //	POST /oneseat/redeem              the choice of a newcomer that was asked, see [Guard.RefuseSignIn]
 //	GET  /oneseat/oneseat.js          the script that tells an open page when its session ends
 //
-// Mount it with mux.Handle(oneseathttp.Path, guard.Handler()). A request of
-// another site that would change something, or keep an event stream open, gets
-// 403. A session has at most 32 event streams open; one whose client takes more
+// Mount it with mux.Handle(oneseathttp.Path, guard.Handler()), or beneath any prefix,
+// with http.StripPrefix or without: see [Config.Prefix]. A request of another origin
+// that would change something, or keep an event stream open, gets 403, unless
+// [Config.Origins] names that origin. A session has at most 32 event streams open; one whose client takes more
 // than 10 seconds to read a part is closed. Every endpoint acts on the caller's
 // own account. IDs of other accounts are ignored.
 func (g *Guard) Handler() http.Handler {
@@ -52,9 +51,9 @@ func (g *Guard) Handler() http.Handler {
 	mux.HandleFunc("GET "+Path+"oneseat.js", asset("text/javascript; charset=utf-8", g.words.Fill(script, "script.")))
 	mux.HandleFunc("GET "+Path+"devices.css", asset("text/css; charset=utf-8", devicesCSS))
 	mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) {
-		http.Error(w, "oneseat: there is nothing here. guard.Handler() serves "+Path+"events, sessions, devices and oneseat.js: mount it with mux.Handle(\""+Path+"\", guard.Handler()), without StripPrefix.", http.StatusNotFound)
+		http.Error(w, "oneseat: there is nothing here. guard.Handler() serves "+Path+"events, sessions, devices and oneseat.js: mount it with mux.Handle(\""+Path+"\", guard.Handler()).", http.StatusNotFound)
 	})
-	return http.NewCrossOriginProtection().Handler(mux)
+	return mounted.At(Path, g.CrossOrigin(mux))
 }
 
 // current serves next to requests of a live session that bring its token in force.
@@ -106,7 +105,7 @@ type devicesView struct {
 	words.Language
 	Account  string
 	Sessions []answer.Session
-	Path     string
+	Home     string
 }
 
 // Strong puts emphasis on a text.
@@ -116,7 +115,7 @@ func (devicesView) Strong(text string) template.HTML {
 
 func (g *Guard) devices(w http.ResponseWriter, r *http.Request) {
 	if mine, all, ok := g.own(w, r); ok {
-		g.page(w, http.StatusOK, devicesPage, devicesView{g.words, mine.Account, all, Path})
+		g.page(w, http.StatusOK, devicesPage, devicesView{g.words, mine.Account, all, g.config.Prefix})
 	}
 }
 
@@ -136,7 +135,7 @@ func (g *Guard) endOne(w http.ResponseWriter, r *http.Request) {
 		g.refuse(w, r, err)
 		return
 	}
-	g.ended(w, r, n, Path+"devices")
+	g.ended(w, r, n, "../../devices")
 }
 
 func (g *Guard) endOthers(w http.ResponseWriter, r *http.Request) {
@@ -146,14 +145,15 @@ func (g *Guard) endOthers(w http.ResponseWriter, r *http.Request) {
 		g.refuse(w, r, err)
 		return
 	}
-	g.ended(w, r, n, Path+"devices")
+	g.ended(w, r, n, "../devices")
 }
 
 // ended answers a request that has ended n sessions. A browser that posted a form is
-// sent to a page.
+// sent to a page, whose path may be relative to the browser's.
 func (g *Guard) ended(w http.ResponseWriter, r *http.Request, n int, page string) {
 	if browser(r) {
-		http.Redirect(w, r, page, http.StatusSeeOther)
+		w.Header().Set("Location", page)
+		w.WriteHeader(http.StatusSeeOther)
 		return
 	}
 	answer.JSON(w, map[string]int{"ended": n})

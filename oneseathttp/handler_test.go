@@ -126,8 +126,8 @@ func TestTheOwnersListEndsOneAndTheOthers(t *testing.T) {
 		t.Fatalf("the ended one was told %+v", p)
 	}
 	resp := two.do("POST", "/oneseat/sessions/end-others", url.Values{}, "Accept", "text/html")
-	if resp.StatusCode != 303 || resp.Header.Get("Location") != "/oneseat/devices" {
-		t.Fatalf("a form's browser: %s to %s", resp.Status, resp.Header.Get("Location"))
+	if to, err := resp.Location(); resp.StatusCode != 303 || err != nil || to.Path != "/oneseat/devices" {
+		t.Fatalf("a form's browser: %s to %v, %v", resp.Status, to, err)
 	}
 	three.want("/me", 401, "revoked")
 	// And itself: the answer arrives, the cookie is gone.

@@ -60,10 +60,10 @@ func (g *Guard) refuse(w http.ResponseWriter, r *http.Request, why error) {
 	}
 	if browser(r) {
 		to := url.Values{"reason": {said.Reason}}
-		if r.Method == http.MethodGet && r.URL.Path != "/" {
-			to.Set("next", r.URL.RequestURI())
+		if next := g.seen(r); r.Method == http.MethodGet && next != g.config.Prefix && LocalPath(next) {
+			to.Set("next", next)
 		}
-		http.Redirect(w, r, g.config.SignInPath+"?"+to.Encode(), http.StatusSeeOther)
+		http.Redirect(w, r, g.signIn(to), http.StatusSeeOther)
 		return
 	}
 	h.Set("WWW-Authenticate", "Session")
@@ -77,20 +77,4 @@ func browser(r *http.Request) bool {
 		return dest != "empty"
 	}
 	return strings.Contains(r.Header.Get("Accept"), "text/html")
-}
-
-// LocalPath says that p is a path of this site: it has no host, no scheme, no
-// backslash and no control character. Call it before you redirect to a path that
-// came with a request, as "next".
-func LocalPath(p string) bool {
-	if !strings.HasPrefix(p, "/") || strings.HasPrefix(p, "//") {
-		return false
-	}
-	for _, c := range p {
-		if c == '\\' || c < ' ' || c == 0x7f {
-			return false
-		}
-	}
-	u, err := url.Parse(p)
-	return err == nil && u.Host == "" && u.Scheme == ""
 }

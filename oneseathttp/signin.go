@@ -108,6 +108,7 @@ func (g *Guard) granted(w http.ResponseWriter, r *http.Request, grant oneseat.Gr
 	if err != nil {
 		return oneseat.Grant{}, err
 	}
+	g.warnOfCookie(r)
 	g.hand(w, r, grant)
 	if g.config.OnSignIn != nil {
 		g.config.OnSignIn(r, grant.Session)

@@ -86,7 +86,7 @@ func dropToken(r *http.Request) {
 	cookies := r.Cookies()
 	r.Header.Del("Cookie")
 	for _, c := range cookies {
-		if !strings.HasPrefix(strings.TrimPrefix(c.Name, "__Host-"), "oneseat") {
+		if !strings.Contains(c.Name, "oneseat") { // __Host-oneseat, and others in development or with a Domain
 			r.AddCookie(c)
 		}
 	}

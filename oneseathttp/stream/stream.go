@@ -18,6 +18,7 @@ import (
 	"github.com/oneseat/oneseat/internal/words"
 	"github.com/oneseat/oneseat/oneseathttp"
 	"github.com/oneseat/oneseat/oneseathttp/internal/answer"
+	"github.com/oneseat/oneseat/oneseathttp/internal/mounted"
 )
 
 // Path is where [Streams.Handler] is mounted: beneath that of the guard's own.
@@ -67,7 +68,7 @@ func (s *Streams) Handler() http.Handler {
 		w.Header().Set("X-Content-Type-Options", "nosniff")
 		_, _ = w.Write(player) // an error is the client's connection
 	})
-	return http.NewCrossOriginProtection().Handler(mux)
+	return mounted.At(Path, s.guard.CrossOrigin(mux))
 }
 
 // Require serves next to requests that name a live stream of their session, in the
