@@ -101,7 +101,7 @@ func (r *Registry) work() {
 		case x := <-r.background.queue:
 			err := r.carryOut(r.life, x)
 			if err != nil && !isOver(err) && r.life.Err() == nil {
-				r.log.Warn("a background update failed; the next check asks for it again", "error", err)
+				r.report(faultBackground, x.key, err)
 			}
 			r.background.finished(x)
 		}
@@ -177,7 +177,7 @@ func (r *Registry) sweep() {
 }
 
 func (r *Registry) sweepOnce(ctx context.Context) error {
-	epoch, _, err := r.currentEpoch(ctx)
+	epoch, _, err := r.currentEpoch(ctx, Key{})
 	if err != nil {
 		return err
 	}

@@ -53,7 +53,7 @@ func (r *Registry) CheckID(ctx context.Context, account string, id SessionID) (S
 
 // checkID answers for sessions and streams, by their ID.
 func (r *Registry) checkID(ctx context.Context, account string, c claim) (*seat, error) {
-	if err := checkAccount(account); err != nil {
+	if err := r.checkAccount(account); err != nil {
 		return nil, err
 	}
 	r.stats.checks.Add(1)

@@ -507,7 +507,12 @@ func TestTheOperatorHearsWhatASweepFound(t *testing.T) {
 				})
 				time.Sleep(91 * time.Second)
 				r.up()
-				said, _, _ := strings.Cut(heard.String(), "\n") // of the first sweep
+				said := "" // of the first sweep
+				for line := range strings.Lines(heard.String()) {
+					if said == "" && strings.Contains(line, "sweeping stopped") {
+						said = line
+					}
+				}
 				if len(tt.told) == 0 && said != "" {
 					t.Errorf("it says %s", said)
 				}

@@ -20,6 +20,10 @@ var (
 	// is no. The cause is wrapped. Try again; nothing was lost.
 	ErrStoreUnavailable = errors.New("oneseat: the store did not answer: try again, and see that it is reachable and writable")
 
+	// ErrLimitUnknown: [Config.LimitFor] returned an error, or impossible limits, so
+	// nothing was done. The cause is wrapped.
+	ErrLimitUnknown = errors.New("oneseat: nothing was done, because Config.LimitFor gave no limit")
+
 	// ErrUnknownOutcome: an update may or may not have been committed, because
 	// its reply was lost. A [Store] returns it. The registry tries again with the
 	// same ids, and returns it only when that did not help.

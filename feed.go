@@ -36,7 +36,7 @@ func (r *Registry) follow() {
 				}
 			})
 			if r.life.Err() == nil {
-				r.log.Warn("the store's push is broken; the log is read at intervals instead", "error", err)
+				r.report(faultPush, Key{}, err)
 				r.pause(feedSlowest)
 			}
 		}

@@ -171,7 +171,7 @@ func (r *Registry) watch(ctx context.Context, c claim, w *Watch, by Watcher, m m
 	}
 	shard.mu.Unlock()
 	if closed {
-		by.SessionEnded(ErrClosed)
+		by.SessionEnded(r.failed(ctx, c.key, ErrClosed))
 		return
 	}
 	if m.entry != nil && !m.entry.gone.Load() && !m.control.gone.Load() {

@@ -25,7 +25,7 @@ func (r *Registry) Streams(ctx context.Context, account string) ([]Stream, error
 
 // listSeats reads the live sessions and streams of an account.
 func (r *Registry) listSeats(ctx context.Context, account string) (a Account, err error) {
-	if err := checkAccount(account); err != nil {
+	if err := r.checkAccount(account); err != nil {
 		return Account{}, err
 	}
 	v, control, err := r.readFresh(ctx, KeyOf(r.config.Realm, account))
@@ -50,7 +50,7 @@ func (r *Registry) Account(ctx context.Context, account string) (Account, error)
 
 // judged reads an account's roster, and what the roster is judged by, from the store.
 func (r *Registry) judged(ctx context.Context, account string) (View, premises, error) {
-	if err := checkAccount(account); err != nil {
+	if err := r.checkAccount(account); err != nil {
 		return View{}, premises{}, err
 	}
 	key := KeyOf(r.config.Realm, account)
@@ -84,13 +84,13 @@ func (r *Registry) Accounts(ctx context.Context, q AccountQuery) ([]Account, err
 	if !ok {
 		return nil, errNoHistory
 	}
-	epoch, _, err := r.currentEpoch(ctx)
+	epoch, _, err := r.currentEpoch(ctx, Key{})
 	if err != nil {
 		return nil, err
 	}
 	views, err := h.Rosters(ctx, RosterQuery{Realm: r.config.Realm, Prefix: q.Prefix, After: q.After, Limit: q.Limit})
 	if err != nil {
-		return nil, r.noAnswer(err)
+		return nil, r.failed(ctx, Key{}, r.noAnswer(err))
 	}
 	accounts := make([]Account, len(views))
 	for i, v := range views {
@@ -116,7 +116,7 @@ func (r *Registry) Events(ctx context.Context, q EventQuery) ([]Record, error) {
 	q.Realm = r.config.Realm
 	records, err := h.Events(ctx, q)
 	if err != nil {
-		return nil, r.noAnswer(err)
+		return nil, r.failed(ctx, Key{}, r.noAnswer(err))
 	}
 	return records, nil
 }
@@ -132,13 +132,13 @@ func (r *Registry) Count(ctx context.Context) (Count, error) {
 	if !ok {
 		return Count{}, errNoHistory
 	}
-	epoch, _, err := r.currentEpoch(ctx)
+	epoch, _, err := r.currentEpoch(ctx, Key{})
 	if err != nil {
 		return Count{}, err
 	}
 	c, err := h.Count(ctx, r.config.Realm, epoch)
 	if err != nil {
-		return Count{}, r.noAnswer(err)
+		return Count{}, r.failed(ctx, Key{}, r.noAnswer(err))
 	}
 	return c, nil
 }
@@ -171,7 +171,7 @@ func (r *Registry) EventsSince(ctx context.Context, after Place) (EventPage, err
 	for p := range cursors {
 		tail, err := r.store.Changes(ctx, p, cursors[p])
 		if err != nil {
-			return EventPage{}, r.noAnswer(err)
+			return EventPage{}, r.failed(ctx, Key{}, r.noAnswer(err))
 		}
 		for _, entry := range tail.Entries {
 			for _, e := range entry.Events {

@@ -41,6 +41,12 @@ type batch struct {
 // load returns fresh views of a roster and of the control record, from a read
 // that began after load was called. The caller has registered the load in the cache.
 func (r *Registry) load(ctx context.Context, k Key) (v, control View, began instant, err error) {
+	return r.loadFor(ctx, k, k)
+}
+
+// loadFor is load on behalf of an account, in whose name a failure is reported.
+func (r *Registry) loadFor(ctx context.Context, whose, k Key) (v, control View, began instant, err error) {
+	defer func() { err = r.failed(ctx, whose, err) }()
 	if err := ctx.Err(); err != nil { // a caller that has gone away asks for nothing
 		return View{}, View{}, instant{}, err
 	}
@@ -152,7 +158,7 @@ func (r *Registry) readKeys(ctx context.Context, b *batch, keys []Key) error {
 			})
 			v.Roster = nil // absent means no
 		} else if err != nil {
-			r.log.Error("a stored roster is not what its key says; it is left alone", "key", keys[i], "error", err)
+			r.report(faultRecord, keys[i], err)
 			v.Roster = nil
 		}
 		b.views[keys[i]] = v

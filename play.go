@@ -16,7 +16,7 @@ import (
 // ended, [ErrNoSession] if it is not known, and otherwise errors as
 // [Registry.SignIn] does.
 func (r *Registry) StartStream(ctx context.Context, s Session, p Player) (Stream, error) {
-	if err := checkAccount(s.Account); err != nil {
+	if err := r.checkAccount(s.Account); err != nil {
 		return Stream{}, err
 	}
 	switch {

@@ -37,6 +37,7 @@ type Registry struct {
 	background    background
 	stats         counters
 	foreign       sync.Once // logs that a token of another realm was presented
+	faults        faults
 
 	life    context.Context // ends with Close; every goroutine below ends with it
 	end     context.CancelFunc
@@ -99,26 +100,32 @@ func (r *Registry) Ping(ctx context.Context) error {
 
 // readFresh reads one roster and the control record, from the store.
 func (r *Registry) readFresh(ctx context.Context, k Key) (v, control View, err error) {
+	return r.readFor(ctx, k, k)
+}
+
+// readFor is readFresh on behalf of an account, the zero key for none.
+func (r *Registry) readFor(ctx context.Context, whose, k Key) (v, control View, err error) {
 	r.cache.beginLoad(k)
 	defer r.cache.endLoad(k)
-	v, control, _, err = r.load(ctx, k)
+	v, control, _, err = r.loadFor(ctx, whose, k)
 	return v, control, err
 }
 
 // currentEpoch reads the realm's epoch, so that nothing is done for or to a session
 // that EndRealm has ended. 0: no session was ever issued. asOf is a store time that
-// is not after the call's return.
-func (r *Registry) currentEpoch(ctx context.Context) (epoch uint64, asOf time.Time, err error) {
-	v, _, err := r.readFresh(ctx, r.control)
+// is not after the call's return. whose is the account on whose behalf that is, the
+// zero key for none.
+func (r *Registry) currentEpoch(ctx context.Context, whose Key) (epoch uint64, asOf time.Time, err error) {
+	v, _, err := r.readFor(ctx, whose, r.control)
 	return v.epoch(), v.Now, err
 }
 
 // makeEpoch is currentEpoch for an admission. It makes the control record if there
 // is none.
-func (r *Registry) makeEpoch(ctx context.Context) (epoch uint64, asOf time.Time, err error) {
-	v, _, err := r.readFresh(ctx, r.control)
+func (r *Registry) makeEpoch(ctx context.Context, whose Key) (epoch uint64, asOf time.Time, err error) {
+	v, _, err := r.readFor(ctx, whose, r.control)
 	if err == nil && v.Roster == nil {
-		v, err = r.update(ctx, r.control, func(v View, _ int) (Change, error) {
+		v, err = r.updateFor(ctx, whose, r.control, func(v View, _ int) (Change, error) {
 			if v.Roster != nil {
 				return Change{}, nil
 			}
@@ -145,7 +152,7 @@ func (r *Registry) limitsOf(ctx context.Context, key Key, account string) (Limit
 		err = limits.check()
 	}
 	if err != nil {
-		return Limits{}, 0, fmt.Errorf("oneseat: nothing was done, because Config.LimitFor gave no limit: %w", err)
+		return Limits{}, 0, r.noLimit(ctx, key, account, err)
 	}
 	limits.Classes = maps.Clone(limits.Classes)
 	return limits, v.revision(), nil
@@ -155,13 +162,14 @@ func (r *Registry) limitsOf(ctx context.Context, key Key, account string) (Limit
 // session that it admits, or "".
 func (r *Registry) premises(ctx context.Context, account string, newcomer SessionID) (p premises, err error) {
 	p.account, p.newcomer, p.limitFor = account, newcomer, r.config.LimitFor != nil
+	key := KeyOf(r.config.Realm, account)
 	if newcomer != "" {
-		p.epoch, p.asOf, err = r.makeEpoch(ctx)
+		p.epoch, p.asOf, err = r.makeEpoch(ctx, key)
 	} else {
-		p.epoch, p.asOf, err = r.currentEpoch(ctx)
+		p.epoch, p.asOf, err = r.currentEpoch(ctx, key)
 	}
 	if err == nil {
-		p.limits, p.revision, err = r.limitsOf(ctx, KeyOf(r.config.Realm, account), account)
+		p.limits, p.revision, err = r.limitsOf(ctx, key, account)
 	}
 	return p, err
 }
@@ -171,7 +179,7 @@ func (r *Registry) premises(ctx context.Context, account string, newcomer Sessio
 // looked up again: limits up to three times, the realm's epoch as often as it
 // changes.
 func (r *Registry) changeLimited(ctx context.Context, account string, newcomer SessionID, op func(*draft) Change) (_ View, err error) {
-	if err := checkAccount(account); err != nil {
+	if err := r.checkAccount(account); err != nil {
 		return View{}, err
 	}
 	var firstTryAt time.Time
@@ -214,7 +222,7 @@ func (r *Registry) changeLimited(ctx context.Context, account string, newcomer S
 // change runs an operation on an account's roster, under the realm's present epoch.
 // An error of the operation is returned after its change was committed.
 func (r *Registry) change(ctx context.Context, account string, op func(*draft) (Change, error)) error {
-	if err := checkAccount(account); err != nil {
+	if err := r.checkAccount(account); err != nil {
 		return err
 	}
 	_, err := r.changeNow(ctx, KeyOf(r.config.Realm, account), account, op)
@@ -224,7 +232,7 @@ func (r *Registry) change(ctx context.Context, account string, op func(*draft) (
 // changeNow is change for a caller that knows the roster's key. Without the
 // account's name it makes no roster: if there is none, it returns [ErrNoSession].
 func (r *Registry) changeNow(ctx context.Context, key Key, account string, op func(*draft) (Change, error)) (View, error) {
-	epoch, _, err := r.currentEpoch(ctx)
+	epoch, _, err := r.currentEpoch(ctx, key)
 	if err != nil {
 		return View{}, err
 	}
@@ -248,6 +256,17 @@ func (r *Registry) edit(ctx context.Context, key Key, p premises, op func(*draft
 // update runs a change on one roster, and again after a lost reply. try counts the
 // lost replies. Before update returns, this node knows what was committed.
 func (r *Registry) update(ctx context.Context, key Key, change func(v View, try int) (Change, error)) (View, error) {
+	return r.updateFor(ctx, key, key, change)
+}
+
+// updateFor is update on behalf of an account.
+func (r *Registry) updateFor(ctx context.Context, whose, key Key, change func(v View, try int) (Change, error)) (View, error) {
+	v, err := r.tryUpdate(ctx, key, change)
+	return v, r.failed(ctx, whose, err)
+}
+
+// tryUpdate is update without a report of what failed.
+func (r *Registry) tryUpdate(ctx context.Context, key Key, change func(v View, try int) (Change, error)) (View, error) {
 	if r.life.Err() != nil {
 		return View{}, ErrClosed
 	}

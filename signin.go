@@ -21,7 +21,7 @@ import (
 //     *[ConfigError] for a bad DeviceID;
 //   - a *[LimitError] when the account is full under [PolicyRefuse] or [PolicyAsk];
 //   - a *[BlockedError] when the account is blocked;
-//   - an error that wraps that of [Config.LimitFor];
+//   - [ErrLimitUnknown], wrapped with what [Config.LimitFor] said;
 //   - an *[EndedError] when the session was admitted, and ended before the store's
 //     reply came;
 //   - [ErrUnknownOutcome] when no reply came: the session may have been admitted;
@@ -94,7 +94,7 @@ func (r *Registry) signIn(ctx context.Context, account string, from SignInReques
 		// The browser has changed to another account. If this fails, nobody holds the
 		// token of the earlier session any more, and that session times out.
 		if err := r.SignOut(ctx, from.Token); err != nil && !isOver(err) {
-			r.log.Warn("the session of another account in the same browser was not ended", "error", err)
+			r.report(faultLeft, k, err)
 		}
 	}
 	return Grant{*s.session(), token}, nil
@@ -109,7 +109,7 @@ func (r *Registry) signIn(ctx context.Context, account string, from SignInReques
 // Adopt returns [ErrNoSession] for a session that gets no seat: the user has to sign
 // in. Other errors are those of SignIn.
 func (r *Registry) Adopt(ctx context.Context, account string, issued time.Time, from SignInRequest) (Grant, error) {
-	if err := cmp.Or(checkAccount(account), from.check()); err != nil {
+	if err := cmp.Or(r.checkAccount(account), from.check()); err != nil {
 		return Grant{}, err
 	}
 	if r.config.AdoptUntil.IsZero() {
@@ -119,7 +119,7 @@ func (r *Registry) Adopt(ctx context.Context, account string, issued time.Time, 
 	token, secret := newToken(key)
 	c := newcomer{adopted: true, issued: issued}.from(from, key, secret)
 	v, is, err := r.admit(ctx, account, c)
-	if _, blocked := errors.AsType[*BlockedError](err); blocked {
+	if _, blocked := errors.AsType[*BlockedError](err); blocked && !errors.Is(err, ErrLimitUnknown) {
 		return Grant{}, ErrNoSession
 	}
 	if err != nil {

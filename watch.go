@@ -517,7 +517,7 @@ func (r *Registry) recheck(some []watched, answers bool) bool {
 			r.endWatches(d.watchKey, whenever, err)
 		case r.config.DangerouslyAllowWhenStoreIsDown:
 		case r.provenAgo(&d, r.now()) > r.watchStale()+r.config.HoldGrace:
-			r.endWatches(d.watchKey, whenever, err)
+			r.endWatches(d.watchKey, whenever, r.failed(r.life, d.key, err))
 		}
 	}
 	return answers

@@ -26,19 +26,26 @@ const askFor = 5 * time.Minute
 // answers 409 with the sessions that hold the seats, and under
 // [oneseat.PolicyAsk] with the choice which of them ends; 403 if the account is
 // blocked; 400 if the account's name, or the id of the device, cannot be one; 503 if
-// the store did not answer; and, to a newcomer that was displaced in the same moment,
-// what Require answers. A browser gets a page, a program
-// problem+json. next is where the browser wanted to go, a path of this site, or
-// "".
+// the store did not answer, or [oneseat.Config].LimitFor gave no limit; and, to a
+// newcomer that was displaced in the same moment, what Require answers. A browser
+// gets a page, a program problem+json. next is where the browser wanted to go, a path
+// of this site, or "".
 //
 // None of these is a failed authentication: do not count it as one.
 func (g *Guard) RefuseSignIn(w http.ResponseWriter, r *http.Request, err error, next string) {
+	if errors.Is(err, oneseat.ErrLimitUnknown) { // first, because it wraps anything that the application says
+		g.refuse(w, r, err)
+		return
+	}
 	if full, ok := errors.AsType[*oneseat.LimitError](err); ok {
 		g.ask(w, r, full, next)
 		return
 	}
-	_, badName := errors.AsType[*oneseat.AccountError](err)
-	if bad, ok := errors.AsType[*oneseat.ConfigError](err); badName || ok && bad.In == "SignInRequest" {
+	if _, ok := errors.AsType[*oneseat.AccountError](err); ok {
+		g.turnAway(w, r, http.StatusBadRequest, g.problem("bad_account", "refused.bad_account"), askView{})
+		return
+	}
+	if bad, ok := errors.AsType[*oneseat.ConfigError](err); ok && bad.In == "SignInRequest" {
 		g.turnAway(w, r, http.StatusBadRequest, g.problem("bad_sign_in", "refused.bad_sign_in"), askView{})
 		return
 	}

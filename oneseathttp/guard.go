@@ -178,7 +178,11 @@ func (g *Guard) enter(r *http.Request, q *request, token string) (*oneseat.Sessi
 	q.holder.Rotated = q.holding.Rotated()
 	if err == nil && q.account != "" && s.Account != q.account {
 		q.holding.Stop()
-		return nil, oneseat.ErrNoSession
+		_, err = g.seats.CheckID(r.Context(), q.account, s.ID) // no session of that account; or a name that cannot be one, which is reported
+		if err == nil {
+			err = oneseat.ErrNoSession
+		}
+		return nil, err
 	}
 	return s, err
 }

@@ -143,11 +143,15 @@ func TestASignInThatCannotBeMadeIsTheRequestsFault(t *testing.T) {
 		"no account": {}, "a long account": {"account": {strings.Repeat("a", 257)}}, "a control character": {"account": {"ada\n"}},
 		"a short device id": {"account": {"ada"}, "device": {"x"}},
 	} {
+		reason := "bad_account"
+		if form.Has("device") {
+			reason = "bad_sign_in"
+		}
 		resp := s.browser(t, iphone).do("POST", "/enter", form, "Accept", program)
 		if resp.Header.Get("Retry-After") != "" {
 			t.Errorf("%s: it says to try again", name)
 		}
-		wantProblem(t, name, resp, 400, "bad_sign_in", "detail reason status title type")
+		wantProblem(t, name, resp, 400, reason, "detail reason status title type")
 		if resp := s.browser(t, iphone).do("POST", "/enter", form, "Accept", page); resp.StatusCode != 400 || !strings.HasPrefix(resp.Header.Get("Content-Type"), "text/html") {
 			t.Errorf("%s, for a person: %s", name, resp.Status)
 		}

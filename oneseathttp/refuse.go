@@ -43,8 +43,7 @@ func (g *Guard) refuse(w http.ResponseWriter, r *http.Request, why error) {
 		return
 	}
 	if why != nil && !isRefusal(why) {
-		h.Set("Retry-After", "2")
-		answer.Refuse(w, http.StatusServiceUnavailable, g.problem("store_unavailable", "refused.no_answer"))
+		g.fail(w, why)
 		return
 	}
 	said := g.problem("no_session", "refused.no_session")
@@ -68,6 +67,28 @@ func (g *Guard) refuse(w http.ResponseWriter, r *http.Request, why error) {
 	}
 	h.Set("WWW-Authenticate", "Session")
 	answer.Refuse(w, http.StatusUnauthorized, said)
+}
+
+// fail answers a request that had no answer: nothing is known about its session. What
+// an operator has to put right, the registry has logged.
+func (g *Guard) fail(w http.ResponseWriter, why error) {
+	status, said, again := http.StatusServiceUnavailable, g.problem("store_unavailable", "refused.no_answer"), "2"
+	_, account := errors.AsType[*oneseat.AccountError](why)
+	_, record := errors.AsType[*oneseat.FormatError](why)
+	switch {
+	case errors.Is(why, oneseat.ErrLimitUnknown): // first, because it wraps anything that the application says
+		said = g.problem("limit_unknown", "refused.limit_unknown")
+	case errors.Is(why, oneseat.ErrUnknownOutcome) && !errors.Is(why, oneseat.ErrStoreUnavailable):
+		said = g.problem("outcome_unknown", "refused.outcome_unknown")
+	case account: // Config.Account named it, which is the application's mistake
+		status, said, again = http.StatusInternalServerError, g.problem("bad_account", "refused.bad_account"), ""
+	case record:
+		said, again = g.problem("record_unreadable", "refused.record_unreadable"), ""
+	}
+	if again != "" {
+		w.Header().Set("Retry-After", again)
+	}
+	answer.Refuse(w, status, said)
 }
 
 // browser says that a person would see the answer: a page, a frame, a picture. The

@@ -216,5 +216,5 @@ func (g *Guard) adopt(w http.ResponseWriter, r *http.Request, account string) (s
 func isRefusal(err error) bool {
 	_, over := errors.AsType[*oneseat.EndedError](err)
 	_, ticket := errors.AsType[*oneseat.TicketError](err)
-	return over || ticket || errors.Is(err, oneseat.ErrNoSession)
+	return (over || ticket || errors.Is(err, oneseat.ErrNoSession)) && !errors.Is(err, oneseat.ErrLimitUnknown)
 }

@@ -101,7 +101,7 @@ func TestStrangersCannotFillTheLogAndTroubleIs503(t *testing.T) {
 			}
 		}
 	}
-	if n, seconds := log.errors(), int(time.Since(began)/time.Second)+1; n == 0 || n > 3*seconds {
+	if n, seconds := log.errors(), int(time.Since(began)/time.Second)+1; n == 0 || n > 3*seconds+1 { // and one of the registry, of the store
 		t.Errorf("%d lines in %d seconds", n, seconds)
 	}
 }

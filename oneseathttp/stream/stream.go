@@ -164,6 +164,9 @@ func (s *Streams) refuse(w http.ResponseWriter, r *http.Request, err error) {
 	full, isFull := errors.AsType[*oneseat.LimitError](err)
 	over, isOver := errors.AsType[*oneseat.EndedError](err)
 	switch {
+	case errors.Is(err, oneseat.ErrLimitUnknown): // first, because it wraps anything that the application says
+		w.Header().Set("Retry-After", "2")
+		answer.Refuse(w, http.StatusServiceUnavailable, s.problem("limit_unknown", "refused.limit_unknown"))
 	case isFull:
 		mine, _ := oneseat.SessionFrom(r.Context())
 		p := s.problem("limit", "stream.full")
