@@ -112,7 +112,9 @@ func (r *Registry) afterEnd(ctx context.Context, c claim, how use, f func(cause 
 	if how >= useHeld {
 		w.holds, w.since = r, r.now()
 	}
-	r.watch(ctx, c, w, WatcherFunc(f), memory{})
+	if !r.watch(ctx, c, w, WatcherFunc(f), memory{}) {
+		f(r.failed(ctx, c.key, ErrClosed))
+	}
 	return w.Stop
 }
 
@@ -143,12 +145,15 @@ func (r *Registry) CheckAndWatch(ctx context.Context, token string, active bool,
 		return nil, err
 	}
 	w.rotated, w.since = m.rotated, m.asked
-	r.watch(ctx, m.watched(c), w, by, m)
+	if !r.watch(ctx, m.watched(c), w, by, m) { // memory's yes came after Close
+		return nil, r.failed(ctx, c.key, ErrClosed)
+	}
 	return m.session(), nil
 }
 
 // watch has a session watched, and calls the watcher at once if the session cannot
-// be verified. m is memory's yes to the session, if there has just been one.
+// be verified. m is memory's yes to the session, if there has just been one. Once the
+// registry is closed, watch does nothing and returns false.
 //
 //	CheckAndWatch, AfterEnd          an end, by the log or by an update here
 //	1  add the watch to the list     1  replace the cached entry (gone is set)
@@ -159,7 +164,7 @@ func (r *Registry) CheckAndWatch(ctx context.Context, token string, active bool,
 // The watch is added first and verified then. Whichever comes second sees what the
 // other did: step 2 on the left finds an end that came before, and an end that comes
 // later finds the watch on the list.
-func (r *Registry) watch(ctx context.Context, c claim, w *Watch, by Watcher, m memory) {
+func (r *Registry) watch(ctx context.Context, c claim, w *Watch, by Watcher, m memory) bool {
 	shard := r.watches.shard(c.key)
 	shard.mu.Lock()
 	closed := shard.closed
@@ -171,11 +176,10 @@ func (r *Registry) watch(ctx context.Context, c claim, w *Watch, by Watcher, m m
 	}
 	shard.mu.Unlock()
 	if closed {
-		by.SessionEnded(r.failed(ctx, c.key, ErrClosed))
-		return
+		return false
 	}
 	if m.entry != nil && !m.entry.gone.Load() && !m.control.gone.Load() {
-		return
+		return true
 	}
 	how := usePeek
 	if w.holds != nil {
@@ -184,4 +188,5 @@ func (r *Registry) watch(ctx context.Context, c claim, w *Watch, by Watcher, m m
 	if err := r.verify(ctx, c, how); err != nil {
 		shard.tell(w, err)
 	}
+	return true
 }

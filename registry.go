@@ -78,6 +78,10 @@ func New(store Store, c Config) (*Registry, error) {
 // Close ends what New started and waits for that. Contexts of [Registry.Hold] are
 // cancelled, and subscriptions end, with [ErrClosed]. The store is not closed. Close
 // returns nil.
+//
+// Close it when nothing uses it any more: after the server was shut down, and before
+// the store is closed. Requests that are still in flight are cut, because an end of
+// their session would no longer be noticed: see oneseathttp's Guard.Drain for the order.
 func (r *Registry) Close() error {
 	r.end()
 	r.loader.close()

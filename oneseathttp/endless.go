@@ -1,6 +1,7 @@
 package oneseathttp
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -16,7 +17,8 @@ const (
 // Endless is an answer without an end, such as server-sent events or a picture that
 // moves. It goes on until the client leaves, the session ends, or the handler
 // returns. Only the handler's goroutine uses it. The handler returns when the
-// request's context is done, or when Send returns an error:
+// request's context is done, or when Send returns an error, which is how
+// [Guard.Drain] ends it:
 //
 //	e, ok := oneseathttp.NewEndless(w, r, "text/event-stream", nil)
 //	for ok {
@@ -34,9 +36,10 @@ const (
 // Endless is a long poll: the first Send after the opening ends the answer, and the
 // client asks again.
 type Endless struct {
-	w    http.ResponseWriter
-	c    *http.ResponseController
-	beat *time.Ticker
+	w     http.ResponseWriter
+	c     *http.ResponseController
+	beat  *time.Ticker
+	guard *Guard // whose Drain ends it; nil: none does
 }
 
 // NewEndless sends the header of an endless answer, and its opening. It returns
@@ -44,6 +47,18 @@ type Endless struct {
 // the header, when the opening could not be sent, and under [Guard.Finish], where
 // it answers 500.
 func NewEndless(w http.ResponseWriter, r *http.Request, contentType string, opening []byte) (*Endless, bool) {
+	e, ok := newEndless(w, r, contentType, opening)
+	if q := requestOf(r.Context()); ok && q != nil {
+		e.guard = q.guard
+		stay := context.AfterFunc(q.guard.undrained, func() { e.beat.Reset(1) })
+		context.AfterFunc(r.Context(), func() { stay() }) // the handler has returned, at the latest
+	}
+	return e, ok
+}
+
+// newEndless is NewEndless for a handler that ends by itself when its guard is
+// drained.
+func newEndless(w http.ResponseWriter, r *http.Request, contentType string, opening []byte) (*Endless, bool) {
 	if requestOf(r.Context()).finishes() {
 		http.Error(w, ErrInsideFinish.Error(), http.StatusInternalServerError)
 		return nil, false
@@ -73,11 +88,11 @@ func NewEndless(w http.ResponseWriter, r *http.Request, contentType string, open
 
 // Beat returns a channel that receives when something has to be sent, because a proxy
 // closes a connection that is silent for long. In a long poll it receives when the
-// answer has to be given.
+// answer has to be given. It receives when the guard is drained.
 func (e *Endless) Beat() <-chan time.Time { return e.beat.C }
 
 // Send sends a part and returns when it has left the server. An error means that the
-// answer is over. A client that takes more than 10 seconds to take a part is
+// answer is over: [ErrClosing] that the part was sent, and is the last. A client that takes more than 10 seconds to take a part is
 // dropped; between parts there is no deadline.
 func (e *Endless) Send(part []byte) error {
 	// A server without deadlines (a test's recorder) drops no slow client.
@@ -88,7 +103,13 @@ func (e *Endless) Send(part []byte) error {
 	if _, err := e.w.Write(part); err != nil {
 		return err
 	}
-	return e.c.Flush()
+	if err := e.c.Flush(); err != nil {
+		return err
+	}
+	if e.guard != nil && e.guard.drained() {
+		return ErrClosing
+	}
+	return nil
 }
 
 // ServerSentEvent returns an event in the form of an answer of the type

@@ -3,10 +3,13 @@ package oneseathttp
 import (
 	"container/list"
 	"errors"
+	"fmt"
+	"hash/maphash"
 	"net/http"
 	"sync"
 
 	"github.com/oneseat/oneseat"
+	"github.com/oneseat/oneseat/oneseathttp/internal/answer"
 )
 
 const (
@@ -58,7 +61,8 @@ func (s *streams) enter(id oneseat.SessionID, most int) (gone <-chan struct{}, l
 //
 // It runs on the request's goroutine. It ends with the session, with the client's
 // connection, when the client does not read, when there are too many, or when the
-// registry is closed.
+// registry is closed. If the guard is drained, or the registry closed, its last event
+// is "closing", and the browser comes back in a second.
 func (g *Guard) events(w http.ResponseWriter, r *http.Request) {
 	q := requestOf(r.Context())
 	mine := q.holder.Session
@@ -70,8 +74,12 @@ func (g *Guard) events(w http.ResponseWriter, r *http.Request) {
 		g.refuse(w, r, q.why)
 		return
 	}
-	var gone <-chan struct{}
+	var gone, draining <-chan struct{} // nil: the stream has its end to tell
 	if mine != nil {
+		if g.drained() {
+			g.refuse(w, r, ErrClosing)
+			return
+		}
 		end, leave, full, ok := g.streams.enter(mine.ID, g.config.EventStreams)
 		if !ok {
 			w.Header().Set("Retry-After", "30")
@@ -79,6 +87,7 @@ func (g *Guard) events(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 		defer leave()
+		draining = g.Draining()
 		if gone = end; full {
 			g.crowded.Do(func() {
 				g.seats.Config().Logger.Warn("as many event streams are open as Config.EventStreams allows. Each further one ends the oldest, whose browser comes back. Raise the limit where the memory allows it", "limit", g.config.EventStreams)
@@ -102,7 +111,7 @@ func (g *Guard) events(w http.ResponseWriter, r *http.Request) {
 		}
 		opening = append(opening, whose...)
 	}
-	e, ok := NewEndless(w, r, "text/event-stream", opening)
+	e, ok := newEndless(w, r, "text/event-stream", opening)
 	for ok {
 		select {
 		case <-r.Context().Done():
@@ -111,15 +120,32 @@ func (g *Guard) events(w http.ResponseWriter, r *http.Request) {
 			return
 		case <-e.Beat():
 			ok = e.Send([]byte(": still here\n\n")) == nil
+		case <-draining:
+			g.sayClosing(e)
+			return
 		case cause := <-over:
-			// Otherwise the registry was closed, or the store does not answer: the
-			// browser comes back in a second.
 			if ended, is := errors.AsType[*oneseat.EndedError](cause); is {
-				if news, err := ServerSentEvent("ended", g.problemOf(ended.Ending)); err == nil {
-					_ = e.Send(news) // an error is the client's connection
-				}
-			}
+				sayLast(e, "ended", g.problemOf(ended.Ending))
+			} else if isClosing(cause) {
+				g.sayClosing(e)
+			} // else the store does not answer: the browser comes back in a second
 			return
 		}
+	}
+}
+
+// sayClosing ends the stream of a server that is shut down. All its browsers come back
+// elsewhere, in one to three seconds, not all at once.
+func (g *Guard) sayClosing(e *Endless) {
+	wait := 1000 + maphash.String(maphash.MakeSeed(), "")%2000 // by chance: each seed is another
+	if _, err := fmt.Fprintf(e.w, "retry: %d\n", wait); err == nil {
+		sayLast(e, "closing", g.closing())
+	}
+}
+
+// sayLast sends the last event of a stream.
+func sayLast(e *Endless, event string, p answer.Problem) {
+	if news, err := ServerSentEvent(event, p); err == nil {
+		_ = e.Send(news) // an error is the client's connection
 	}
 }

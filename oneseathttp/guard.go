@@ -31,6 +31,9 @@ type Guard struct {
 	crowded sync.Once // logs that there are too many event streams
 	loses   sync.Once // logs that an adapter has a writer of its own
 	streams streams
+
+	undrained context.Context // ends with Drain
+	drain     context.CancelFunc
 }
 
 // New returns a guard over a registry. The error joins everything that is wrong
@@ -45,6 +48,7 @@ func New(seats *oneseat.Registry, c Config) (*Guard, error) {
 		return nil, err
 	}
 	g := &Guard{seats: seats, config: c, carrier: c.Carrier, words: words.English()}
+	g.undrained, g.drain = context.WithCancel(context.Background())
 	g.cookie, g.device, g.ticket = c.cookie(), c.hostCookie("-device"), c.hostCookie("-ticket")
 	if g.carrier.Get == nil {
 		g.carrier = g.cookie.carrier()

@@ -24,7 +24,7 @@ var devicesPage = template.Must(template.New("devices").Parse(devicesHTML))
 
 // Handler serves, under [Path], what browsers need:
 //
-//	GET  /oneseat/events              server-sent events: "session", then "ended"
+//	GET  /oneseat/events              server-sent events: "session", then "ended", or "closing" (see [Guard.Drain])
 //	GET  /oneseat/session             whose page this is; no activity
 //	GET  /oneseat/sessions            the account's live sessions, as JSON
 //	POST /oneseat/sessions/{id}/end   end one of them

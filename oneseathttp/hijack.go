@@ -81,6 +81,8 @@ type rare struct {
 	conn   net.Conn      // the handler's; nil: it has taken over none
 	before func(error)   // what the handler wants done before conn is closed; nil: nothing
 	gone   []chan<- bool // told once of a cut
+
+	cutLate *time.Timer // cuts a request that hurries, until the handler has returned; nil: none
 }
 
 // seldom is what few requests need. The caller holds the lock.

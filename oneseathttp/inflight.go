@@ -49,6 +49,7 @@ type request struct {
 
 	state state // this and what follows is under mu
 	kept  bool  // it ends as its handler says, see Finish: no session's end cuts it
+	late  bool  // the registry was closed before the answer began, see hurry
 	over  error // why nothing passes any more: the cut's cause, or errReturned; nil: everything passes
 	rare  *rare // what few requests need; nil: nothing
 	mu    sync.Mutex
@@ -118,9 +119,32 @@ func (q *request) because(err error) error {
 func (q *request) SessionEnded(cause error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if !q.kept {
+	switch {
+	case q.kept:
+	case q.state == open && errors.Is(cause, oneseat.ErrClosed):
+		q.hurry(cause)
+	default:
 		q.cut(cause)
 	}
+}
+
+// hurry has a request end soon, because the registry was closed and its session can no
+// longer be verified. Nothing has been sent, and the work may be done: so its answer
+// still passes. As when the store does not answer, that is allowed for a while only.
+// The caller holds the lock.
+func (q *request) hurry(cause error) {
+	if q.late || q.over != nil {
+		return
+	}
+	q.late = true
+	if q.cancel != nil {
+		q.cancel(cause)
+	}
+	q.seldom().cutLate = time.AfterFunc(q.guard.seats.Config().HoldGrace, func() {
+		q.mu.Lock()
+		defer q.mu.Unlock()
+		q.cut(cause)
+	})
 }
 
 // cut ends the request: nothing passes from here on. What is in a write or a read
@@ -180,24 +204,31 @@ func (g *Guard) CutWith(r *http.Request, s oneseat.Stream) error {
 
 // finish ends a request whose handler has returned or panicked. If the request was
 // cut and nothing has been sent, the refusal is sent. If something has been sent, the
-// transfer is broken off, so that the client does not take it for complete.
+// transfer is broken off, so that the client does not take it for complete. A handler
+// that had to hurry and has sent nothing has given up, so the refusal is sent too.
 //
 // An adapter may write to the server past the guard's writer. Nothing is appended to
 // what was sent in that way.
 func (q *request) finish(w http.ResponseWriter, r *http.Request) {
 	q.mu.Lock()
-	state, cause := q.state, q.over
+	state, cause, late := q.state, q.over, q.late
 	if cause == nil && state != hijacked { // else heldConn.Close ends it
 		q.over = errReturned
+	}
+	if late {
+		q.rare.cutLate.Stop()
 	}
 	q.mu.Unlock()
 	if state == hijacked {
 		return
 	}
 	q.release()
-	past := state == open && (written(w) || cause != nil && begun(w))
+	past := state == open && (written(w) || (cause != nil || late) && begun(w))
 	if past {
 		q.guard.bypassed(w)
+	}
+	if late && cause == nil && state == open && !past {
+		cause = oneseat.ErrClosed
 	}
 	if cause == nil {
 		return

@@ -81,10 +81,12 @@ func TestEveryRefusalToAProgramHasTheKeysThatProgramsKnow(t *testing.T) {
 	wantProblem(t, "blocked", second.do("POST", "/enter", ada, asJSON...), 403, "account_blocked", refused)
 	third := s.browser(t, iphone)
 	third.signIn("grace")
+	s.guard.Drain()
+	wantProblem(t, "events of a guard that was drained", third.do("GET", "/oneseat/events", nil), 503, "closing", refused)
 	if err := s.seats.Close(); err != nil {
 		t.Fatal(err)
 	}
-	wantProblem(t, "no answer from the store", third.do("GET", "/me", nil, asJSON...), 503, "store_unavailable", refused)
+	wantProblem(t, "no registry any more", third.do("GET", "/me", nil, asJSON...), 503, "closing", refused)
 }
 
 func TestABrowserThatEndedItsOwnSessionToGetAnotherIsToldSo(t *testing.T) {

@@ -42,6 +42,10 @@ func (g *Guard) refuse(w http.ResponseWriter, r *http.Request, why error) {
 		answer.Refuse(w, http.StatusServiceUnavailable, g.problem("took_too_long", "refused.too_long"))
 		return
 	}
+	if isClosing(why) {
+		answer.Elsewhere(w, r, g.closing())
+		return
+	}
 	if why != nil && !isRefusal(why) {
 		g.fail(w, why)
 		return

@@ -7,7 +7,6 @@
 package demo
 
 import (
-	"context"
 	"errors"
 	"log/slog"
 	"net/http"
@@ -47,8 +46,6 @@ type Site struct {
 	painter *painter
 	pages   *pages
 	words   wording
-	life    context.Context // ends with Close
-	end     context.CancelFunc
 	stage   stage
 
 	site, phone, laptop http.Handler
@@ -65,7 +62,6 @@ func New(c Config) (*Site, error) {
 	}
 	c.Logger = slog.New(Seldom(c.Logger.Handler()))
 	s := &Site{c: c, words: newWording()}
-	s.life, s.end = context.WithCancel(context.Background())
 	s.stage.init()
 	var err error
 	if s.painter, err = newPainter(); err != nil {
@@ -85,7 +81,13 @@ func New(c Config) (*Site, error) {
 
 // Close ends the live pictures and the event streams, so that a server can shut down.
 // Browsers open those streams again by themselves. Other requests are served as before.
-func (s *Site) Close() { s.end() }
+func (s *Site) Close() {
+	s.c.Guard.Drain()
+	if st := s.c.Stage; st != nil {
+		st.Phone.Drain()
+		st.Laptop.Drain()
+	}
+}
 
 // ServeHTTP implements [http.Handler]. It serves the site itself, with the stage.
 func (s *Site) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.site.ServeHTTP(w, r) }

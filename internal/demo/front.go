@@ -1,7 +1,6 @@
 package demo
 
 import (
-	"context"
 	"net/http"
 
 	"github.com/oneseat/oneseat/oneseathttp"
@@ -29,17 +28,18 @@ func (f *front) routes() http.Handler {
 	if live := http.HandlerFunc(f.live); f.c.Streams > 0 {
 		streams := stream.New(f.c.Registry, guard)
 		mux.Handle("GET /live", streams.Require(live))
-		mux.Handle("GET "+stream.Path, streams.Handler())
-		mux.Handle("POST "+stream.Path, f.bound(streams.Handler()))
+		own := streams.Handler()
+		mux.Handle("GET "+stream.Path, own)
+		mux.Handle("POST "+stream.Path, own)
 	} else {
 		mux.Handle("GET /live", guard.Require(live))
 	}
-	own := f.scripted(f.untilClose(guard.Handler()))
+	own := f.scripted(guard.Handler())
 	mux.Handle("GET "+oneseathttp.Path, own)
 	mux.Handle("POST "+oneseathttp.Path, own)
 	if f.hasStage() {
 		mux.Handle("GET /stage", f.onStage(f.stagePage))
-		mux.Handle("GET /stage/events", f.untilClose(f.onStage(f.stageEvents)))
+		mux.Handle("GET /stage/events", f.onStage(f.stageEvents))
 		mux.Handle("POST /stage/rush", f.onStage(f.rush))
 		mux.Handle("POST /stage/clear", f.onStage(f.clear))
 	}
@@ -95,29 +95,5 @@ func (f *front) scripted(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Security-Policy", f.policy(r, mayScript))
 		next.ServeHTTP(w, r)
-	})
-}
-
-// untilClose is bound for requests that read. A request that changes something is not
-// broken off.
-func (f *front) untilClose(next http.Handler) http.Handler {
-	bound := f.bound(next)
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.Method != http.MethodGet {
-			next.ServeHTTP(w, r)
-			return
-		}
-		bound.ServeHTTP(w, r)
-	})
-}
-
-// bound ends the requests of next when the site closes, as if their client had left. An
-// event stream then ends properly, and its browser opens it again.
-func (f *front) bound(next http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		ctx, cancel := context.WithCancel(r.Context())
-		defer cancel()
-		defer context.AfterFunc(f.life, cancel)()
-		next.ServeHTTP(w, r.WithContext(ctx))
 	})
 }

@@ -43,9 +43,8 @@ func (f *front) live(w http.ResponseWriter, r *http.Request) {
 		}
 		select {
 		case <-tick.C:
+		case <-to.Beat(): // the site may be closing, which Send says
 		case <-r.Context().Done():
-			return
-		case <-f.life.Done():
 			return
 		}
 	}

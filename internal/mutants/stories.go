@@ -386,12 +386,12 @@ var ByHand = []Mistake{
 	// What reaches those who wait.
 	{Name: "a watch is verified before it is on the list", Edits: []Edit{
 		{
-			Near: `if $closed { $by.SessionEnded(ErrClosed); return }; if $says { return }; $how := usePeek; if $holds { $how = useHeld }; if $err := r.$verify($ctx, $c, $how); $err != nil { $shard.$tell($w, $err) }`,
+			Near: `if !$closed { $d := $shard.$add($c, $w, $by); if $newer { $d.$note($e, $control, $term) } }; $shard.mu.Unlock(); if $closed { return false }; if $says { return true }; $how := usePeek; if $holds { $how = useHeld }; if $err := r.$verify($ctx, $c, $how); $err != nil { $shard.$tell($w, $err) }`,
 			Find: `$shard.mu.Lock()`,
-			With: `if err := r.$verify($ctx, $c, usePeek); err != nil { $by.SessionEnded(err); return }; $all`,
+			With: `if err := r.$verify($ctx, $c, usePeek); err != nil { $by.SessionEnded(err); return true }; $all`,
 		},
 		{
-			Near: `if $closed { $by.SessionEnded(ErrClosed); return }`,
+			Near: `if $closed { return false }`,
 			Find: `if $err := r.$verify($ctx, $c, $how); $err != nil { $shard.$tell($w, $err) }`,
 			With: `_ = $how`,
 		},

@@ -41,6 +41,8 @@ var english = map[string]string{
 	"refused.rotated.detail":           "Load it again. You are still signed in.",
 	"refused.no_answer.title":          "Sessions cannot be checked at the moment",
 	"refused.no_answer.detail":         "Try again in a few seconds. Nobody has been signed out.",
+	"refused.closing.title":            "This server is being restarted",
+	"refused.closing.detail":           "Try again in a second. Nobody has been signed out.",
 	"refused.too_long.title":           "This took too long",
 	"refused.too_long.detail":          "It may have been done all the same. Look before you try again.",
 	"refused.bad_ticket.title":         "That choice came too late",

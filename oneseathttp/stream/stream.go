@@ -51,7 +51,8 @@ func New(seats *oneseat.Registry, guard *oneseathttp.Guard) *Streams {
 // as many streams as it may, start answers 409, with those streams. beat answers 204
 // when the next beat is due. It answers 410 and why, at once, when another player has
 // taken the stream's place, and 404 when the stream was stopped or its player was
-// silent for too long: then start another.
+// silent for too long: then start another. After [oneseathttp.Guard.Drain] it answers
+// 503 at once, with the reason "closing": the stream goes on, beat again.
 //
 // Mount it with mux.Handle(stream.Path, streams.Handler()). Requests of other sites
 // get 403. None of these requests is activity, so a session that only plays still
@@ -130,9 +131,12 @@ func (s *Streams) beat(w http.ResponseWriter, r *http.Request) {
 		defer due.Stop()
 		select {
 		case <-due.C:
+		case <-s.guard.Draining():
+			err = oneseathttp.ErrClosing
 		case <-r.Context().Done(): // the session has ended, or the player has gone
-			if over, ended := errors.AsType[*oneseat.EndedError](context.Cause(r.Context())); ended {
-				err = over
+			cause := context.Cause(r.Context())
+			if _, ended := errors.AsType[*oneseat.EndedError](cause); ended || errors.Is(cause, oneseat.ErrClosed) {
+				err = cause
 			}
 		case err = <-over:
 		}
@@ -178,6 +182,8 @@ func (s *Streams) refuse(w http.ResponseWriter, r *http.Request, err error) {
 			Reason: string(over.Ending.Reason), Title: n.Title, Detail: n.Detail, At: over.Ending.At,
 			Device: over.Ending.ByDevice.Label, Reference: over.Ending.Reference(),
 		})
+	case errors.Is(err, oneseat.ErrClosed), errors.Is(err, oneseathttp.ErrClosing):
+		answer.Elsewhere(w, r, s.problem("closing", "refused.closing"))
 	case errors.Is(err, oneseat.ErrRotated):
 		answer.Refuse(w, http.StatusConflict, s.problem("rotated", "refused.rotated"))
 	case errors.Is(err, oneseat.ErrNoSession):

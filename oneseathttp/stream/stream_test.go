@@ -11,6 +11,7 @@ import (
 	"net/http/cookiejar"
 	"net/http/httptest"
 	"net/url"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -26,6 +27,7 @@ import (
 type site struct {
 	*httptest.Server
 	seats *oneseat.Registry
+	guard *oneseathttp.Guard
 }
 
 func newSite(t *testing.T, c oneseat.Config) *site {
@@ -55,7 +57,7 @@ func newSite(t *testing.T, c oneseat.Config) *site {
 		<-r.Context().Done()
 	})))
 	mux.Handle(stream.Path, streams.Handler())
-	s := &site{httptest.NewServer(guard.Wrap(mux)), seats}
+	s := &site{httptest.NewServer(guard.Wrap(mux)), seats, guard}
 	t.Cleanup(func() {
 		_ = seats.Close() // first: it ends what is in flight
 		s.CloseClientConnections()
@@ -333,4 +335,29 @@ func TestEveryAnswerToAPlayerHasTheKeysThatPlayersKnow(t *testing.T) {
 	id := started["stream"].(string)
 	second.mustStart(id)
 	want("displaced", first, stream.Path+id+"/beat", nil, problem, "at detail device reason reference status title type")
+}
+
+// A node that shuts down does not wait for heartbeats: the player beats elsewhere.
+func TestABeatThatWaitsEndsWhenTheServerShutsDown(t *testing.T) {
+	for name, shut := range map[string]func(s *site) error{
+		"drained": func(s *site) error { s.guard.Drain(); return nil },
+		"closed":  func(s *site) error { return s.seats.Close() },
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newSite(t, oneseat.Config{StreamIdle: time.Hour})
+			v := s.viewer(t, "one")
+			id := v.mustStart()
+			told := make(chan said, 1)
+			go func() { told <- v.post(stream.Path + id + "/beat") }()
+			for s.seats.Stats().Held < 2 { // the session, by the request, and the stream
+				runtime.Gosched()
+			}
+			if err := shut(s); err != nil {
+				t.Fatal(err)
+			}
+			if a := <-told; a.Status != http.StatusServiceUnavailable || a.Reason != "closing" {
+				t.Errorf("the player is told %+v", a)
+			}
+		})
+	}
 }

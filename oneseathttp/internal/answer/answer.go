@@ -81,6 +81,16 @@ func Refuse(w http.ResponseWriter, status int, p Problem) {
 	write(w, "application/problem+json", status, p)
 }
 
+// Elsewhere refuses a request that another server would answer, because this one is
+// shut down. The client makes a new connection for the next try.
+func Elsewhere(w http.ResponseWriter, r *http.Request, p Problem) {
+	w.Header().Set("Retry-After", "1")
+	if r.ProtoMajor == 1 {
+		w.Header().Set("Connection", "close")
+	}
+	Refuse(w, http.StatusServiceUnavailable, p)
+}
+
 // JSON answers with 200 and a value.
 func JSON(w http.ResponseWriter, v any) { write(w, "application/json", http.StatusOK, v) }
 
