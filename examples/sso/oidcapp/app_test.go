@@ -12,7 +12,7 @@ import (
 
 	"github.com/oneseat/oneseat"
 	"github.com/oneseat/oneseat/examples/internal/webtest"
-	"github.com/oneseat/oneseat/examples/sso/internal/provider"
+	"github.com/oneseat/oneseat/examples/sso/provider"
 	"github.com/oneseat/oneseat/store/memstore"
 )
 
