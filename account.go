@@ -35,9 +35,6 @@ func (k Key) String() string { return hex.EncodeToString(k[:]) }
 // Partition returns which partition of a store's log k belongs to, if the log has
 // this many: 0 to partitions-1.
 func (k Key) Partition(partitions int) int {
-	if partitions == 1 {
-		return 0
-	}
 	return int(binary.BigEndian.Uint64(k[:8]) % uint64(partitions))
 }
 

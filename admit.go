@@ -31,8 +31,8 @@ func (c newcomer) from(client SignInRequest, key Key, secret digest) newcomer {
 		deviceID: deviceDigest(key, client.DeviceID),
 		unused:   !c.adopted && device.Class != ClassAPI, // a program may keep its token for later
 	}
-	if k, presented, ok := parseToken(client.Token); ok && k == key && !c.adopted {
-		c.presented = presented
+	if !c.adopted { // of what is no token, or another account's, no seat has the digest
+		_, c.presented, _ = decodeToken(client.Token)
 	}
 	return c
 }
@@ -240,11 +240,11 @@ func (d *draft) apply(c newcomer, is Decision) Change {
 	return d.commit()
 }
 
-// sameDevice reports whether a session and a newcomer's seat have the same device
-// id.
+// sameDevice reports whether a live session and a newcomer's seat have the same
+// device id.
 func (d *draft) sameDevice(id SessionID, s seat) bool {
-	gone := d.matchID(id).seat
-	return gone != nil && gone.parent == "" && gone.deviceID.Equal(s.deviceID)
+	gone := d.seats[d.seat(id)]
+	return gone.parent == "" && gone.deviceID.Equal(s.deviceID)
 }
 
 // A device that displaces itself repeatsMany times within repeatsWindow is probably
@@ -261,7 +261,7 @@ func (d *draft) repeats(s *seat) bool {
 	for _, e := range d.endings {
 		if e.SameDevice && e.tag == s.tag() && d.now().Before(e.At.Add(repeatsWindow)) {
 			n++
-			now = now || e.By == s.ID
+			now = e.By == s.ID // what s displaced is the newest
 		}
 	}
 	return now && n == repeatsMany
@@ -318,10 +318,7 @@ func (d *draft) standsFor(secret digest) match {
 		if m.ending == nil || m.ending.Reason != ReasonRenewed || !d.now().Before(m.ending.At.Add(renewWindow)) {
 			break
 		}
-		next := d.matchID(m.ending.By)
-		if next == (match{}) { // forgotten
-			break
-		}
+		next := d.matchID(m.ending.By) // nothing, if it was forgotten
 		next.previous = m.previous
 		m = next
 	}

@@ -51,8 +51,7 @@ func (b *background) mayOrder(k Key, now instant) bool {
 
 // orders is mayOrder for a caller that holds the lock.
 func (b *background) orders(k Key, now instant) bool {
-	last, wrote := b.ordered[k]
-	return !wrote || now.since(last[0]) >= orderEvery
+	return now.since(b.ordered[k][0]) >= orderEvery // zero, if there was none, is long ago
 }
 
 // order is mayOrder for a write that is about to be made, and counts that.
@@ -114,7 +113,7 @@ func (r *Registry) carryOut(ctx context.Context, w write) error {
 		_, err := r.update(ctx, w.key, func(v View, _ int) (Change, error) { return v.reopen(r.rule).reportUse(w.secret), nil })
 		return err
 	}
-	v, j, epoch, err := r.look(ctx, w.claim)
+	v, j, err := r.look(ctx, w.claim)
 	if err != nil {
 		return err
 	}
@@ -127,7 +126,7 @@ func (r *Registry) carryOut(ctx context.Context, w write) error {
 			return nil
 		}
 	}
-	_, err = r.writeUse(ctx, w.key, j, w.use, epoch)
+	_, err = r.writeUse(ctx, w.key, j, w.use)
 	return err
 }
 

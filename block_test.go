@@ -161,6 +161,11 @@ func TestABlockIsSetAnewAndToldOnce(t *testing.T) {
 		time.Sleep(2 * time.Hour)
 		_, err := r.SignIn(t.Context(), "ada", oneseat.SignInRequest{})
 		wantBlocked(t, err, day)
+		exactly := day.Add(time.Microsecond)
+		block(t, r, exactly.Add(time.Nanosecond), "somebody else")
+		if b := stored(t, r.Store, "ada").Roster.Block; !b.Until.Equal(exactly) {
+			t.Errorf("it is until %v, want %v", b.Until, exactly)
+		}
 		block(t, r, time.Time{}, strings.Repeat("\x00x", 60))
 		if b := stored(t, r.Store, "ada").Roster.Block; b.Actor != strings.Repeat("x", 48) {
 			t.Errorf("the actor is kept as %q", b.Actor)

@@ -22,6 +22,52 @@ func TestLoadsAreRegisteredUntilTheyEnd(t *testing.T) {
 	same(t, "no load", under(), 0)
 }
 
+// The steps of a load are those of its partition.
+func TestALoadBeginsAtTheStepOfItsPartition(t *testing.T) {
+	c := newCache(16, time.Second)
+	for i := range 100 {
+		k := KeyOf("r", fmt.Sprint(i))
+		want := c.step(k.Partition(16))
+		same(t, "the step", c.beginLoad(k), want)
+		c.endLoad(k)
+	}
+}
+
+// A reader of the log counts the steps of its own partition.
+func TestAReaderStepsInItsPartition(t *testing.T) {
+	r := &Registry{life: t.Context(), store: quiet{}, cache: newCache(4, time.Second), config: Config{Clock: func() (time.Time, time.Duration) { return noon, 0 }}}
+	r.subs.init()
+	if err := r.catchUp(&feed{partition: 2}); err != nil {
+		t.Fatal(err)
+	}
+	for p := range r.cache.parts {
+		same(t, fmt.Sprint("steps in partition ", p), r.cache.parts[p].step() > 0, p == 2)
+	}
+}
+
+// quiet is a store with a log in which nothing happens.
+type quiet struct{ Store }
+
+func (quiet) Changes(context.Context, int, Cursor) (Tail, error) {
+	return Tail{Cursor: "1", End: true}, nil
+}
+
+// Repeats are known among the last entries of the log, in bounded memory.
+func TestRepeatsAreKnownForTwoGenerations(t *testing.T) {
+	s := repeats{recent: map[Key]uint64{}}
+	k := func(i int) Key { return KeyOf("r", fmt.Sprint(i)) }
+	for i := range 2 * repeatMemory {
+		same(t, "a new entry is known", s.known(k(i), 1), false)
+		if len(s.recent) > repeatMemory || len(s.older) > repeatMemory {
+			t.Fatalf("after %d entries %d and %d are remembered", i+1, len(s.recent), len(s.older))
+		}
+	}
+	same(t, "the first entry is known", s.known(k(0), 1), true) // and begins the third generation
+	same(t, "the second is known", s.known(k(1), 1), false)
+	same(t, "the last is known", s.known(k(2*repeatMemory-1), 1), true)
+	same(t, "a later version of it is known", s.known(k(2*repeatMemory-1), 2), false)
+}
+
 // An entry is dropped when it is too old to be used, and not at the last moment at
 // which it may be.
 func TestTheCacheKeepsWhatMayStillBeUsed(t *testing.T) {
@@ -43,6 +89,33 @@ func TestTheCacheKeepsWhatMayStillBeUsed(t *testing.T) {
 	same(t, "kept at the last moment", trim(last) == e, true)
 	same(t, "usable afterwards", c.usable(e, late), false)
 	same(t, "kept afterwards", trim(late) == nil, true)
+}
+
+// Accounts whose order of use was written ten seconds ago are forgotten: not each
+// time, because that looks at all of them, but whenever there are twice as many as
+// were left, and a thousand more.
+func TestAccountsThatAreQuietAreForgotten(t *testing.T) {
+	var b background
+	b.init()
+	second := 1000
+	order := func(accounts int) {
+		for range accounts {
+			second++
+			at := time.Duration(second) * time.Second
+			if !b.order(KeyOf("r", fmt.Sprint(second)), instant{at, at}) {
+				t.Fatal("the first use of an account is not written")
+			}
+		}
+	}
+	const kept = int(orderEvery / time.Second)
+	order(backgroundQueue)
+	same(t, "before there are too many", len(b.ordered), backgroundQueue)
+	order(1)
+	same(t, "then", len(b.ordered), kept)
+	order(backgroundQueue + kept)
+	same(t, "before there are too many again", len(b.ordered), backgroundQueue+2*kept)
+	order(1)
+	same(t, "and then", len(b.ordered), kept)
 }
 
 // What is wrong with a record or a change, and what the caller's context says, is

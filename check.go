@@ -98,10 +98,10 @@ type memory struct {
 // recollect judges a claim by what is cached. It does so for the latest time that
 // the store's clock can show: its time when the entry was loaded, carried forward.
 func (r *Registry) recollect(c claim, now instant) (m memory) {
-	m.asked = now
 	if m.entry = r.cache.get(c.key); m.entry == nil {
-		return m
+		return memory{}
 	}
+	m.asked = now
 	m.at = m.entry.Now.Add(now.since(m.entry.loaded))
 	var epoch uint64
 	if m.control = r.controlEntry(); m.control != nil {
@@ -153,35 +153,35 @@ func (r *Registry) checkStore(ctx context.Context, c claim, how use) (judgement,
 
 // checkFresh answers a claim from a read that began after it was made.
 func (r *Registry) checkFresh(ctx context.Context, c claim, how use) (judgement, error) {
-	v, j, epoch, err := r.look(ctx, c)
+	v, j, err := r.look(ctx, c)
 	if err == nil && !r.noteUse(&v, j.seat, how, v.Now) {
-		return r.writeUse(ctx, c.key, j, how, epoch)
+		return r.writeUse(ctx, c.key, j, how)
 	}
 	return j, err
 }
 
 // look finds the live session of a claim by a read that begins now, or returns why
-// there is none. epoch is the realm's in that read.
-func (r *Registry) look(ctx context.Context, c claim) (v View, j judgement, epoch uint64, err error) {
+// there is none.
+func (r *Registry) look(ctx context.Context, c claim) (v View, j judgement, err error) {
 	begun := r.cache.beginLoad(c.key)
 	defer r.cache.endLoad(c.key)
 	v, control, began, err := r.load(ctx, c.key)
 	if err != nil {
-		return View{}, judgement{}, 0, err
+		return View{}, judgement{}, err
 	}
-	epoch = control.epoch()
+	epoch := control.epoch()
 	j = v.judge(c, v.Now, epoch, &r.rule)
 	if j.verdict == verdictExpired {
 		if v, j, err = r.settled(ctx, c, epoch); err != nil {
-			return View{}, judgement{}, 0, err
+			return View{}, judgement{}, err
 		}
 	} else if j.verdict != verdictNone {
 		r.cache.keep(v, began, begun) // only for a claim that matches
 	}
 	if j.verdict != verdictLive {
-		return View{}, judgement{}, 0, r.refuse(c, j)
+		return View{}, judgement{}, r.refuse(c, j)
 	}
-	return v, j, epoch, nil
+	return v, j, nil
 }
 
 // settled records what has timed out in a claim's roster, and judges the claim
@@ -195,10 +195,10 @@ func (r *Registry) settled(ctx context.Context, c claim, epoch uint64) (View, ju
 // writeUse writes a use of a live session, as far as it is due. If the session has
 // ended, or times out at this moment, that is recorded, and writeUse returns an
 // *[EndedError].
-func (r *Registry) writeUse(ctx context.Context, key Key, j judgement, how use, epoch uint64) (judgement, error) {
+func (r *Registry) writeUse(ctx context.Context, key Key, j judgement, how use) (judgement, error) {
 	r.stats.touches.Add(1)
 	id := j.session().ID
-	v, err := r.edit(ctx, key, premises{epoch: epoch}, func(d *draft) (Change, error) { return d.use(id, how), nil })
+	v, err := r.edit(ctx, key, premises{epoch: j.epoch()}, func(d *draft) (Change, error) { return d.use(id, how), nil })
 	if err == nil {
 		j.seat, err = v.seated(id)
 	}

@@ -174,6 +174,37 @@ func TestASweepOfWhatIsNotDueComesToAnEnd(t *testing.T) {
 	})
 }
 
+// A page with something new is followed by another, whatever the store says is due,
+// and one with nothing new by none.
+func TestASweepEndsWithAPageOfNothingNew(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newNode(t, memstore.New(), oneseat.Config{MaxStale: time.Minute})
+		var limits []int
+		pages := func(due func(limit int) int) []int {
+			r.set(func() {
+				limits = nil
+				r.due = func(_ context.Context, _ string, limit int) ([]oneseat.Key, error) {
+					if limits = append(limits, limit); len(limits) > 1000 {
+						return nil, nil
+					}
+					return slices.Repeat([]oneseat.Key{oneseat.KeyOf(realm, "nobody")}, due(limit)), nil
+				}
+			})
+			time.Sleep(91 * time.Second) // one sweep, or two
+			synctest.Wait()
+			var got []int
+			r.set(func() { got, r.due = limits, nil })
+			return got
+		}
+		if got := pages(func(limit int) int { return limit }); len(got) > 4 || !slices.Equal(got[:2], []int{100, 199}) {
+			t.Errorf("over full pages it asked for %v", got)
+		}
+		if got := pages(func(int) int { return 1 }); len(got) > 2 || got[0] != 100 {
+			t.Errorf("over pages of one it asked for %v", got)
+		}
+	})
+}
+
 func TestASweepThatFailsGoesOnLater(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var heard safeBuffer
@@ -241,26 +272,33 @@ func TestOneBadRosterDoesNotStopTheSweep(t *testing.T) {
 }
 
 func TestABackgroundUpdateThatFailsIsAskedForAgain(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		var heard safeBuffer
-		store := memstore.New()
-		f := &faulty{Store: store}
-		r := node{newRegistry(t, f, oneseat.Config{Idle: time.Hour, Logger: slog.New(slog.NewTextHandler(&heard, nil))}), f}
-		g := signIn(t, r, "ada", oneseat.SignInRequest{})
-		time.Sleep(5 * time.Minute)
-		r.unwritable()
-		wantLive(t, r, g)
-		synctest.Wait()
-		if !strings.Contains(heard.String(), "a background update failed") {
-			t.Errorf("the log says %q", heard.String())
-		}
-		r.up()
-		wantLive(t, r, g)
-		synctest.Wait()
-		if at := stored(t, store, "ada").Roster.Seats[0].LastSeen; !at.Equal(time.Now()) {
-			t.Errorf("last seen at %v", at)
-		}
-	})
+	for name, broken := range map[string]func(node){"unwritable": func(r node) { r.unwritable() }, "unreadable": func(r node) { r.unreadable() }} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				var heard safeBuffer
+				store := memstore.New()
+				f := &faulty{Store: store}
+				r := node{newRegistry(t, f, oneseat.Config{Idle: time.Hour, MaxStale: time.Minute, Logger: slog.New(slog.NewTextHandler(&heard, nil))}), f}
+				g := signIn(t, r, "ada", oneseat.SignInRequest{})
+				time.Sleep(5 * time.Minute)
+				if _, err := r.Peek(t.Context(), string(g.Token)); err != nil { // the check is from memory
+					t.Fatal(err)
+				}
+				broken(r)
+				wantLive(t, r, g)
+				synctest.Wait()
+				if !strings.Contains(heard.String(), "a background update failed") {
+					t.Errorf("the log says %q", heard.String())
+				}
+				r.up()
+				wantLive(t, r, g)
+				synctest.Wait()
+				if at := stored(t, store, "ada").Roster.Seats[0].LastSeen; !at.Equal(time.Now()) {
+					t.Errorf("last seen at %v", at)
+				}
+			})
+		})
+	}
 }
 
 // When more is to be noted than can be queued, checks do not wait.
@@ -332,14 +370,15 @@ func TestATouchIsQueuedOnce(t *testing.T) {
 		synctest.Wait()
 		time.Sleep(5 * time.Minute)
 		release := r.holdUpdates(t)
-		updates := r.updates.Load()
+		updates, loads := r.updates.Load(), r.loads.Load()
 		for range 10 {
 			wantLive(t, r, g)
+			synctest.Wait()
 		}
 		release()
 		synctest.Wait()
-		if n := r.updates.Load() - updates; n != 1 {
-			t.Errorf("%d updates, want one", n)
+		if u, l := r.updates.Load()-updates, r.loads.Load()-loads; u != 1 || l > 2 { // the touch's, and one that watches cause
+			t.Errorf("%d updates and %d reads, want one", u, l)
 		}
 	})
 }

@@ -24,6 +24,11 @@ func adopting(r rule) rule {
 	return r
 }
 
+func withinClasses(r rule, kv ...any) rule {
+	r.limits.Classes = classes(kv...)
+	return r
+}
+
 // full is a roster of so many sessions, the idlest in the middle.
 func full(n int) *Roster {
 	ro := aRoster()
@@ -88,6 +93,11 @@ func TestDecideTable(t *testing.T) {
 			rule: adopting(plain), c: newcomer{adopted: true, issued: at(-time.Minute)}, want: Decision{Displaces: []SessionID{"a"}},
 		},
 		{
+			name: "an older session displaces an older one of its class", ro: aRoster(aSeat("a", created(-time.Hour), class(ClassMobile)), aSeat("b", created(-2*time.Hour))),
+			rule: withinClasses(adopting(limited(9, PolicyDisplace)), "mobile", 1), c: newcomer{seat: aSeat("new", class(ClassMobile)), adopted: true, issued: at(-time.Minute)},
+			want: Decision{Displaces: []SessionID{"a"}},
+		},
+		{
 			name: "an older session does not displace a later sign-in", ro: aRoster(aSeat("a", created(-time.Minute))),
 			rule: adopting(plain), c: newcomer{adopted: true, issued: at(-time.Hour)}, want: Decision{Outcome: OutcomeRefused},
 		},
@@ -149,6 +159,7 @@ func TestSameBrowserIsKnownByItsTokenOrByOneRenewedWithinTheLastMinute(t *testin
 		{name: "signed out", ro: aRoster(anEnding("a", ReasonSignedOut, 0, "a"), aSeat("b")), presented: "a", want: ""},
 		{name: "rotated away just now", ro: aRoster(aSeat("a", rotated(0))), presented: "old a", want: ""},
 		{name: "rotated away long ago", ro: aRoster(aSeat("a", rotated(0))), presented: "old a", now: minute, want: ""},
+		{name: "rotated away, and then renewed", ro: aRoster(aSeat("b"), former(anEnding("a", ReasonRenewed, 0, "b"))), presented: "old a", want: ""},
 		{name: "endings that lead in a circle", presented: "a", want: "", ro: aRoster(
 			anEnding("a", ReasonRenewed, 0, "b"), anEnding("b", ReasonRenewed, 0, "a"))},
 	} {
@@ -160,6 +171,12 @@ func TestSameBrowserIsKnownByItsTokenOrByOneRenewedWithinTheLastMinute(t *testin
 			same(t, "session", draftOf(tt.ro, tt.now, plain).sameBrowser(d), tt.want)
 		})
 	}
+}
+
+// former is an ending within the grace of the token before a rotation.
+func former(e ended) ended {
+	e.previous = dig("old " + string(e.Session))
+	return e
 }
 
 func TestApplyEndsWhoGoesAndSeatsTheNewcomer(t *testing.T) {

@@ -132,10 +132,9 @@ func (d *draft) end(id SessionID, how Ending) {
 		if d.now().Before(s.grace()) { // its browser may not have heard of the new token
 			e.previous = s.previous
 		}
-		d.endings = append(slices.Clip(d.endings), e)
-	}
-	if len(d.endings) > MaxEndings {
-		d.forget(d.oldest(how))
+		if d.endings = append(slices.Clip(d.endings), e); len(d.endings) > MaxEndings {
+			d.forget(d.oldest(how))
+		}
 	}
 	d.noteSeat(EventSessionEnded, EventStreamEnded, &s).tell(how)
 	for _, child := range d.seats {
@@ -146,25 +145,23 @@ func (d *draft) end(id SessionID, how Ending) {
 }
 
 // oldest returns the ending that is dropped when there is one too many; how is the
-// newest. What one browser does to itself (renewals, streams that take each other's
-// place) drops endings of that kind first. Otherwise it would drop the ending of a
-// device that it displaced, and that has to be told. An ending of the last minute
+// newest of them. What one browser does to itself (renewals, streams that take each
+// other's place) drops endings of that kind first. Otherwise it would drop the ending
+// of a device that it displaced, and that has to be told. An ending of the last minute
 // stays, because its token stands for a successor, unless over half of all endings
 // are of that kind.
 func (d *draft) oldest(how Ending) int {
 	if how.Reason != ReasonRenewed && how.Parent == "" {
 		return 0
 	}
-	own, first := 0, -1
+	var own []int // of that kind; the last is the newest
 	for i, e := range d.endings {
-		if (e.Reason == how.Reason || how.Parent != "" && e.Parent != "") && (e.Parent != "") == (how.Parent != "") {
-			if own++; first < 0 {
-				first = i
-			}
+		if how.Parent != "" && e.Parent != "" || how.Parent == "" && e.Reason == ReasonRenewed {
+			own = append(own, i)
 		}
 	}
-	if first >= 0 && (own > MaxEndings/2 || !d.now().Before(d.endings[first].At.Add(renewWindow))) {
-		return first
+	if len(own) > MaxEndings/2 || !d.now().Before(d.endings[own[0]].At.Add(renewWindow)) {
+		return own[0]
 	}
 	return 0
 }

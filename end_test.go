@@ -34,6 +34,13 @@ func TestEndEndsSomeAndCountsThem(t *testing.T) {
 	if n, err := a.End(t.Context(), "ada", cause, g[1].Session.ID); n != 0 || err != nil {
 		t.Error("again:", n, err)
 	}
+	mine, gone := signIn(t, a, "own", oneseat.SignInRequest{Device: laptop}), signIn(t, a, "own", oneseat.SignInRequest{})
+	if n, err := a.End(t.Context(), "own", oneseat.EndOptions{As: mine.Session.ID}, gone.Session.ID); n != 1 || err != nil {
+		t.Error("as a session:", n, err)
+	}
+	if e := wantEnded(t, a, gone, oneseat.ReasonRevoked); e.By != mine.Session.ID || e.ByDevice != mine.Session.Device {
+		t.Errorf("the session on whose authority it ended is not in %+v", e)
+	}
 	if n, err := a.End(t.Context(), "ada", cause); n != 0 || err != nil {
 		t.Error("nobody:", n, err)
 	}

@@ -46,8 +46,7 @@ func (r *Registry) follow() {
 // readLog reads one partition of the log until the registry is closed.
 func (r *Registry) readLog(p int, wake <-chan struct{}) {
 	f := feed{partition: p, repeats: repeats{recent: map[Key]uint64{}}}
-	tick := time.NewTicker(r.pulse())
-	defer tick.Stop()
+	tick := time.Tick(r.pulse())
 	broken := time.Duration(0)
 	for {
 		err := r.catchUp(&f)
@@ -69,7 +68,7 @@ func (r *Registry) readLog(p int, wake <-chan struct{}) {
 		case <-r.life.Done():
 			return
 		case <-wake:
-		case <-tick.C:
+		case <-tick:
 		}
 	}
 }

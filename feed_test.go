@@ -392,7 +392,7 @@ func TestTheOperatorHearsOfABrokenLogOnceAndOfItsReturn(t *testing.T) {
 			}
 		})
 		time.Sleep(time.Minute)
-		if n := strings.Count(heard.String(), "the log cannot be read"); n != 1 {
+		if n := strings.Count(heard.String(), "the log cannot be read"); n != 1 || !strings.Contains(heard.String(), errDown.Error()) {
 			t.Errorf("it was told %d times: %s", n, heard.String())
 		}
 		if n := calls.Load(); n < 59 || n > 80 {
@@ -416,6 +416,28 @@ func TestTheOperatorHearsOfABrokenLogOnceAndOfItsReturn(t *testing.T) {
 	})
 }
 
+// The context of a read of the log ends with the read.
+func TestAReadOfTheLogLeavesNothingBehind(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newNode(t, memstore.New(), oneseat.Config{})
+		var last context.Context
+		r.set(func() {
+			r.changes = func(ctx context.Context, p int, after oneseat.Cursor, next tailFunc) (oneseat.Tail, error) {
+				if last != nil && last.Err() == nil {
+					t.Error("the context of the read before goes on")
+				}
+				last = ctx
+				return next(ctx, p, after)
+			}
+		})
+		time.Sleep(time.Second)
+		synctest.Wait()
+		if last == nil {
+			t.Error("the log was not read")
+		}
+	})
+}
+
 func TestAPushThatBreaksIsTakenUpAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var heard safeBuffer
@@ -425,7 +447,7 @@ func TestAPushThatBreaksIsTakenUpAgain(t *testing.T) {
 		a := newNode(t, store, oneseat.Config{})
 		r := node{newRegistry(t, f, oneseat.Config{MaxStale: time.Minute, Logger: slog.New(slog.NewTextHandler(&heard, nil))}), f}
 		synctest.Wait()
-		if !strings.Contains(heard.String(), "the store's push is broken") {
+		if !strings.Contains(heard.String(), "the store's push is broken") || !strings.Contains(heard.String(), errDown.Error()) {
 			t.Errorf("the log says %s", heard.String())
 		}
 		g := signIn(t, a, "ada", oneseat.SignInRequest{})

@@ -42,9 +42,8 @@ func (w *Watch) Stop() {
 	}
 	w.in.mu.Lock()
 	of, stopped := w.of, w.in.unlink(w) != nil
-	alone := of.alone()
 	w.in.mu.Unlock()
-	if stopped && w.holds != nil && !alone {
+	if stopped && w.holds != nil {
 		if now := w.holds.now(); now.since(w.since) >= orderEvery {
 			w.holds.noteHeld(of.watchKey, now)
 		}
@@ -76,20 +75,20 @@ func (w *Watch) Rotated() bool { return w.rotated }
 // For [DisplaceIdlest] a held session is in use for as long as it is held. But a
 // hold is no activity: a session that idles under one times out.
 func (r *Registry) Hold(ctx context.Context, s Session) (context.Context, context.CancelFunc) {
-	return r.hold(ctx, claim{key: KeyOf(r.config.Realm, s.Account), id: s.ID}, useHeld)
+	return r.hold(ctx, claim{key: KeyOf(r.config.Realm, s.Account), id: s.ID}, true)
 }
 
 // HoldStream is Hold for a stream. Only its heartbeats keep a stream live.
 func (r *Registry) HoldStream(ctx context.Context, s Stream) (context.Context, context.CancelFunc) {
-	return r.hold(ctx, claim{key: KeyOf(r.config.Realm, s.Account), id: s.ID, parent: s.Session}, usePeek)
+	return r.hold(ctx, claim{key: KeyOf(r.config.Realm, s.Account), id: s.ID, parent: s.Session}, false)
 }
 
-func (r *Registry) hold(ctx context.Context, c claim, how use) (context.Context, context.CancelFunc) {
+func (r *Registry) hold(ctx context.Context, c claim, holds bool) (context.Context, context.CancelFunc) {
 	ctx, cancel := context.WithCancelCause(ctx)
-	stop := r.afterEnd(ctx, c, how, cancel)
+	stop := r.afterEnd(ctx, c, holds, cancel)
 	return ctx, func() {
 		stop()
-		cancel(context.Canceled)
+		cancel(nil)
 	}
 }
 
@@ -99,17 +98,17 @@ func (r *Registry) hold(ctx context.Context, c claim, how use) (context.Context,
 // of the store, which is needed if memory cannot verify the session. The session is
 // only watched: that is no use of it.
 func (r *Registry) AfterEnd(ctx context.Context, s Session, f func(cause error)) (stop func()) {
-	return r.afterEnd(ctx, claim{key: KeyOf(r.config.Realm, s.Account), id: s.ID}, usePeek, f)
+	return r.afterEnd(ctx, claim{key: KeyOf(r.config.Realm, s.Account), id: s.ID}, false, f)
 }
 
 // AfterStreamEnd is AfterEnd for a stream.
 func (r *Registry) AfterStreamEnd(ctx context.Context, s Stream, f func(cause error)) (stop func()) {
-	return r.afterEnd(ctx, claim{key: KeyOf(r.config.Realm, s.Account), id: s.ID, parent: s.Session}, usePeek, f)
+	return r.afterEnd(ctx, claim{key: KeyOf(r.config.Realm, s.Account), id: s.ID, parent: s.Session}, false, f)
 }
 
-func (r *Registry) afterEnd(ctx context.Context, c claim, how use, f func(cause error)) (stop func()) {
+func (r *Registry) afterEnd(ctx context.Context, c claim, holds bool, f func(cause error)) (stop func()) {
 	w := new(Watch)
-	if how >= useHeld {
+	if holds {
 		w.holds, w.since = r, r.now()
 	}
 	if !r.watch(ctx, c, w, WatcherFunc(f), memory{}) {

@@ -16,21 +16,24 @@ import (
 // What a request was let in by may be over before it is tied to its session: it
 // is confirmed after that.
 func TestAnEndBetweenTheCheckAndTheTieIsNotMissed(t *testing.T) {
-	for reason, end := range map[oneseat.Reason]func(testing.TB, node){
-		oneseat.ReasonDisplaced:  func(t testing.TB, r node) { signIn(t, r, "ada", oneseat.SignInRequest{}) },
-		oneseat.ReasonRealmEnded: func(t testing.TB, r node) { endRealm(t, r, "") },
+	for name, tt := range map[string]struct {
+		reason oneseat.Reason
+		end    func(t testing.TB, a, r node)
+	}{
+		"here":           {oneseat.ReasonDisplaced, func(t testing.TB, _, r node) { r.deaf(); signIn(t, r, "ada", oneseat.SignInRequest{}) }},
+		"of the realm":   {oneseat.ReasonRealmEnded, func(t testing.TB, _, r node) { r.deaf(); endRealm(t, r, "") }},
+		"on another one": {oneseat.ReasonDisplaced, func(t testing.TB, a, _ node) { signIn(t, a, "ada", oneseat.SignInRequest{}); synctest.Wait() }},
 	} {
-		t.Run(string(reason), func(t *testing.T) {
+		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				_, r, _ := following(t, oneseat.Config{})
+				a, r, _ := following(t, oneseat.Config{})
 				g := signIn(t, r, "ada", oneseat.SignInRequest{})
 				fromMemory(t, r, g)
-				r.deaf() // so that it is not the log that cuts
 				q := &request{}
-				if !r.CheckAndWatchLate(t.Context(), string(g.Token), &q.holding, q, func() { end(t, r) }) {
+				if !r.CheckAndWatchLate(t.Context(), string(g.Token), &q.holding, q, func() { tt.end(t, a, r) }) {
 					t.Fatal("memory does not say yes")
 				}
-				wantEnding(t, q.cause(t), g.Session.ID, reason)
+				wantEnding(t, q.cause(t), g.Session.ID, tt.reason)
 			})
 		})
 	}

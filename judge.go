@@ -27,7 +27,7 @@ func (v View) match(c claim, now time.Time) match {
 	switch {
 	case m.seat != nil && m.seat.parent == c.parent, m.ending != nil && (c.parent == "" || m.ending.Parent == c.parent):
 		return m
-	case m == (match{}) && c.parent != "":
+	case m == (match{}): // the stream of a session that has ended
 		if of := v.Roster.matchID(c.parent).ending; of != nil {
 			e := *of
 			e.Session, e.Parent = c.id, c.parent
@@ -89,6 +89,9 @@ func (s *seat) judge(now time.Time, epoch uint64, rule *rule) judgement {
 // session returns the live session that a judgement found.
 func (j judgement) session() *Session { return &j.seat.Session }
 
+// epoch returns that under which the live session was issued.
+func (j judgement) epoch() uint64 { return j.seat.epoch }
+
 // term says how long a live seat is certain to go on if nothing is committed. A
 // watch needs to know that.
 type term struct {
@@ -129,12 +132,9 @@ func (v View) trace(c claim) (seated bool, how *Ending) {
 // which is never modified.
 func (s *seat) session() *Session { return &s.Session }
 
-// shared reports whether there are several sessions.
-func (v *View) shared() bool { return v.Roster.shared() }
-
 // holder returns the session that has this secret; there has to be one.
 func (v View) holder(secret digest) *Session {
-	return v.match(claim{secret: secret}, v.Now).seat.session()
+	return v.Roster.seats[v.Roster.bySecret(secret)].session()
 }
 
 // admitted returns the seat that a newcomer was given, or an *[EndedError] if that

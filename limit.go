@@ -124,10 +124,10 @@ const (
 const unusedFor = 10 * time.Second
 
 // yields returns why a session gives way to a newcomer. For a stream only the order
-// counts. So it does for any seat that gives way to a stream, or to no newcomer.
+// counts. So it does for any seat that gives way to no newcomer.
 func (d *draft) yields(s *seat, c *newcomer) yielding {
 	switch {
-	case s.parent != "" || c.seat.parent != "" || c.id() == "":
+	case s.parent != "" || c.id() == "":
 	case s.ID == c.own:
 		return yieldsOwnDevice
 	case s.unused && !c.adopted && !d.now().Before(s.Created.Add(unusedFor)):
@@ -143,7 +143,7 @@ func (d *draft) yields(s *seat, c *newcomer) yielding {
 // none at all if the newcomer renews a session, which has a seat, or is adopted,
 // because then nobody gave a password.
 func (d *draft) own(c *newcomer, renews SessionID) SessionID {
-	if c.seat.parent != "" || c.adopted || renews != "" {
+	if c.adopted || renews != "" {
 		return ""
 	}
 	var own *seat

@@ -214,6 +214,13 @@ func TestOneOnTheNewcomersDeviceGoesFirstInAnyOrder(t *testing.T) {
 
 // LIM-09: what is over a lowered limit goes in the order of the rule, the classes
 // first, with its streams, and is told so.
+// Of sessions on one device that nothing tells apart the first frees its seat.
+func TestOfEqualSessionsOnADeviceTheFirstIsItsOwn(t *testing.T) {
+	d := draftOf(aRoster(aSeat("a", device("d")), aSeat("b", device("d"))), 0, plain)
+	c := newcomer{seat: aSeat("new", device("d"))}
+	same(t, "the device's own", d.own(&c, ""), SessionID("a"))
+}
+
 func TestTrimEndsWhatIsOver(t *testing.T) {
 	for _, tt := range []struct {
 		name   string

@@ -151,14 +151,43 @@ func TestReadingOnFromAPlaceMissesNothing(t *testing.T) {
 	if page, err = other.EventsSince(t.Context(), start.Next); err != nil || len(page.Events) != 0 {
 		t.Errorf("another realm was told: %+v, %v", page, err)
 	}
-	for _, bad := range []oneseat.Place{"x", "W10", "WyIiXQ", "bnVsbA"} {
+	for _, bad := range []oneseat.Place{"x", "W10", "WyIiXQ", "bnVsbA", start.Next + "!"} {
 		if _, err := a.EventsSince(t.Context(), bad); err == nil {
 			t.Errorf("%q is no place, and was taken for one", bad)
 		}
 	}
+	a.set(func() {
+		a.changes = func(context.Context, int, oneseat.Cursor, tailFunc) (oneseat.Tail, error) {
+			return oneseat.Tail{}, errDown
+		}
+	})
+	if _, err := a.EventsSince(t.Context(), start.Next); !errors.Is(err, oneseat.ErrStoreUnavailable) || !errors.Is(err, errDown) {
+		t.Errorf("a log that cannot be read: %v", err)
+	}
 	elsewhere := newNode(t, memstore.New(), oneseat.Config{})
 	if page, err := elsewhere.EventsSince(t.Context(), start.Next); err != nil || !page.Gap {
 		t.Errorf("a place of another log: %+v, %v", page, err)
+	}
+}
+
+// To read an account, or to explain, takes that account and the control record.
+func TestOnlyTheAccountThatIsAskedForIsRead(t *testing.T) {
+	r := newNode(t, memstore.New(), oneseat.Config{LimitFor: func(context.Context, string) (oneseat.Limits, error) { return oneseat.Limits{Total: 1}, nil }})
+	signIn(t, r, "ada", oneseat.SignInRequest{})
+	r.set(func() {
+		r.load = func(ctx context.Context, keys []oneseat.Key, next loadFunc) ([]oneseat.View, error) {
+			for _, k := range keys {
+				if k != oneseat.KeyOf(realm, "ada") && k != oneseat.KeyOf(realm, "") {
+					t.Errorf("%v was read", k)
+				}
+			}
+			return next(ctx, keys...)
+		}
+	})
+	_, listed := r.Account(t.Context(), "ada")
+	_, explained := r.Explain(t.Context(), "ada", oneseat.SignInRequest{})
+	if listed != nil || explained != nil {
+		t.Error(listed, explained)
 	}
 }
 

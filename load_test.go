@@ -430,6 +430,10 @@ func TestAStoreThatFailsInTheMiddleOfAReadHasNotAnswered(t *testing.T) {
 			})
 			_, err := r.Check(t.Context(), string(g.Token))
 			wantError(t, err, oneseat.ErrStoreUnavailable)
+			list, err := r.Sessions(t.Context(), "ada")
+			if wantError(t, err, oneseat.ErrStoreUnavailable); list != nil {
+				t.Errorf("half of an answer: %+v", list)
+			}
 		})
 	}
 }

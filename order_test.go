@@ -104,6 +104,106 @@ func TestARequestThatGoesOnCountsForTheOrderAndNotAgainstIdling(t *testing.T) {
 	}
 }
 
+// The end of a request counts if it comes ten seconds after the beginning: once, and
+// at no cost where there is no order, or no session any more.
+func TestTheEndOfALongRequestIsAUse(t *testing.T) {
+	for _, stale := range []time.Duration{time.Minute, oneseat.FreshAlways} {
+		synctest.Test(t, func(t *testing.T) {
+			r := newNode(t, memstore.New(), oneseat.Config{Limit: 2, Idle: time.Hour, MaxStale: stale})
+			time.Sleep(7 * time.Second) // what is done at intervals is done at other times
+			alone := signIn(t, r, "grace", oneseat.SignInRequest{})
+			watching, other := signIn(t, r, "ada", oneseat.SignInRequest{}), signIn(t, r, "ada", oneseat.SignInRequest{})
+			for range 2 {
+				wantLive(t, r, watching)
+				synctest.Wait()
+				time.Sleep(time.Second)
+				wantLive(t, r, other)
+				synctest.Wait()
+			}
+			request := func(g oneseat.Grant) *oneseat.Watch {
+				w := new(oneseat.Watch)
+				if _, err := r.CheckAndWatch(t.Context(), string(g.Token), true, w, oneseat.WatcherFunc(func(error) {})); err != nil {
+					t.Fatal(err)
+				}
+				synctest.Wait()
+				return w
+			}
+			stop := func(w *oneseat.Watch) (updates, loads int64) {
+				u, l := r.updates.Load(), r.loads.Load()
+				w.Stop()
+				synctest.Wait()
+				return r.updates.Load() - u, r.loads.Load() - l
+			}
+			time.Sleep(5 * time.Second)
+			w := request(watching)
+			time.Sleep(10*time.Second - tick)
+			if n, _ := stop(w); n != 0 {
+				t.Errorf("the end of a short request is written")
+			}
+			w = request(watching)
+			time.Sleep(5 * time.Second)
+			wantLive(t, r, other)
+			synctest.Wait()
+			time.Sleep(5 * time.Second)
+			if n, _ := stop(w); n != 1 {
+				t.Errorf("the end of a long request is written %d times", n)
+			}
+			time.Sleep(20 * time.Second)
+			if n, _ := stop(w); n != 0 {
+				t.Errorf("a request ends twice")
+			}
+			w = request(alone)
+			time.Sleep(20 * time.Second)
+			if updates, loads := stop(w); updates != 0 || loads != 0 {
+				t.Errorf("of a session that is alone: %d updates, %d reads", updates, loads)
+			}
+			w = request(watching)
+			time.Sleep(time.Hour)
+			if updates, loads := stop(w); updates != 0 || loads != 0 {
+				t.Errorf("of a session that has timed out: %d updates, %d reads", updates, loads)
+			}
+		})
+	}
+}
+
+// A hold counts for the order when it begins, and never against idling, though
+// nothing of the account is in memory when it ends.
+func TestAHoldIsAUseWhenItBeginsAndEnds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a, b, store := following(t, oneseat.Config{Limit: 2, Idle: time.Hour, MaxStale: time.Minute})
+		held, other := signIn(t, a, "ada", oneseat.SignInRequest{}), signIn(t, a, "ada", oneseat.SignInRequest{})
+		used := func(what string, now bool) {
+			t.Helper()
+			synctest.Wait()
+			s := stored(t, store, "ada").Roster.Seats[0]
+			if !s.LastSeen.Equal(held.Session.Created) || (time.Since(s.LastUsed.Time).Abs() < time.Second) != now {
+				t.Errorf("%s: last seen %v and used %v ago", what, time.Since(s.LastSeen.Time), time.Since(s.LastUsed.Time))
+			}
+		}
+		for _, g := range []oneseat.Grant{held, other} {
+			wantLive(t, a, g)
+		}
+		synctest.Wait()
+		time.Sleep(10 * time.Minute)
+		wantLive(t, a, other)
+		a.AfterEnd(t.Context(), held.Session, func(error) {})()
+		used("what only watches", false)
+		_, release := a.Hold(t.Context(), held.Session)
+		used("a hold that begins", true)
+		for range 10 {
+			time.Sleep(time.Minute - time.Second)
+			wantLive(t, a, other)
+		}
+		synctest.Wait()
+		if err := b.SetLimit(t.Context(), "ada", oneseat.Limits{Total: 3}, ""); err != nil { // memory is of no use now
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		release()
+		used("a hold that ends", true)
+	})
+}
+
 // What only watches is not in use: our event stream in a page that was left open.
 func TestWhatOnlyWatchesIsNoUse(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -183,6 +283,47 @@ func TestTheNewestSessionIsNotWrittenAgain(t *testing.T) {
 	})
 }
 
+// What is not written for its order alone is counted, each use once: whether it
+// waits when the account has had its two writes, or comes later.
+func TestUsesThatAreNotWrittenAreCounted(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newNode(t, memstore.New(), oneseat.Config{Limit: 32, MaxStale: time.Minute})
+		synctest.Wait()
+		several := func(account string, n int) (all []oneseat.Grant) {
+			for range n {
+				all = append(all, signIn(t, r, account, oneseat.SignInRequest{}))
+				wantLive(t, r, all[len(all)-1])
+			}
+			return all[1 : n-1] // without the first, of which a use is written for certain, and the newest, of which none has to be
+		}
+		all := several("ada", 32)
+		others := append(several("grace", 3), several("alan", 3)...)
+		synctest.Wait()
+		time.Sleep(11 * time.Second)
+		use := func(some []oneseat.Grant) {
+			for _, g := range some {
+				wantLive(t, r, g)
+			}
+			synctest.Wait()
+		}
+		letGo := r.holdUpdates(t)
+		use(others) // which keeps all that write in the background busy
+		use(all)
+		if n := r.Stats().UsesDropped; n != 0 {
+			t.Errorf("%d uses were dropped before it was known that they would be", n)
+		}
+		letGo()
+		synctest.Wait()
+		if n := r.Stats().UsesDropped; n != 28 {
+			t.Errorf("%d of 30 uses were dropped", n)
+		}
+		use(all)
+		if n := r.Stats().UsesDropped; n != 28+28 {
+			t.Errorf("%d of 30 and 28 uses were dropped", n)
+		}
+	})
+}
+
 // The order costs an account two writes in ten seconds at most, on each node, however
 // many of its sessions are busy. A session that is alone, or the oldest of which goes,
 // costs none.
@@ -220,6 +361,9 @@ func TestTheOrderOfUseIsCheap(t *testing.T) {
 				got := r.Stats()
 				if n := got.Touches - before.Touches; n > tt.most || tt.most > 0 && n == 0 {
 					t.Errorf("%d writes", n)
+				}
+				if n := got.Loads - before.Loads; n > 2000 { // of 6400 checks: a use that is not written causes no read
+					t.Errorf("%d reads", n)
 				}
 				if n := got.UsesDropped - before.UsesDropped; (n > 0) != tt.dropped {
 					t.Errorf("%d uses were dropped", n)

@@ -115,6 +115,31 @@ func TestADeviceIDFreesNoStreamsSeat(t *testing.T) {
 	beat(t, r, one.Session, stream)
 }
 
+// The digest of a player's id is that of a device's id which is spelt so. Neither
+// counts as the other.
+func TestAPlayerIsNoDevice(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newNode(t, memstore.New(), oneseat.Config{WhenFull: oneseat.PolicyRefuse, StreamIdle: 2 * time.Hour})
+		spelt := oneseat.SignInRequest{DeviceID: "player of the television"}
+		own := signIn(t, r, "ada", spelt)
+		play(t, r, own.Session, "of the television")
+		time.Sleep(time.Hour)
+		wantLive(t, r, own) // used later than the stream
+		again := signIn(t, r, "ada", spelt)
+		wantEnded(t, r, own, oneseat.ReasonDisplaced)
+		wantLive(t, r, again)
+
+		// Players of two sessions are not one device because they have one id.
+		r = newNode(t, memstore.New(), oneseat.Config{Limit: 2})
+		one, two := signIn(t, r, "ada", oneseat.SignInRequest{}), signIn(t, r, "ada", oneseat.SignInRequest{})
+		stream := play(t, r, one.Session, "p")
+		play(t, r, two.Session, "p", stream.ID)
+		if e := wantEnding(t, r.Heartbeat(t.Context(), one.Session, stream.ID), stream.ID, oneseat.ReasonDisplaced); e.SameDevice {
+			t.Errorf("the ending is %+v", e)
+		}
+	})
+}
+
 // An adoption gave no password.
 func TestADeviceIDFreesNothingForAnAdoption(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -137,6 +162,11 @@ func TestADeviceIDOnlyMarksWhereLimitsAreObserved(t *testing.T) {
 	events := logged(t, r.Store.(oneseat.History), "ada")
 	if n := count(events, oneseat.EventSessionWouldEnd); n != 1 || count(events, oneseat.EventSignInWouldBeRefused) != 0 {
 		t.Errorf("the log says %+v", events)
+	}
+	for _, e := range events {
+		if e.Type == oneseat.EventSessionWouldEnd && !e.SameDevice {
+			t.Errorf("it does not say that the device is the same: %+v", e)
+		}
 	}
 }
 
@@ -177,6 +207,12 @@ func TestADevicesDigestIsAnotherInEveryAccount(t *testing.T) {
 	}
 	signIn(t, r, "ada", from)
 	signIn(t, r, "grace", from)
+	a, g := signIn(t, r, "a", from), signIn(t, r, "g", from)
+	play(t, r, a.Session, "player")
+	play(t, r, g.Session, "player")
+	if a, g := stored(t, r.Store, "a").Roster.Seats[1].DeviceID, stored(t, r.Store, "g").Roster.Seats[1].DeviceID; a == g {
+		t.Errorf("both players have %x", a)
+	}
 	if ada, grace := stored(t, r.Store, "ada").Roster.Endings[0].Mark, stored(t, r.Store, "grace").Roster.Endings[0].Mark; ada == grace {
 		t.Errorf("both endings have %s", ada)
 	}

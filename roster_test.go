@@ -107,6 +107,69 @@ func same(t *testing.T, what string, got, want any) {
 	}
 }
 
+// What is watched by the token before a rotation ends with its grace, or before if
+// the session times out.
+func TestUntilWhenASessionIsCertainToGoOn(t *testing.T) {
+	for _, tt := range []struct {
+		idle    time.Duration
+		rotated bool
+		want    time.Time
+	}{{0, false, at(time.Hour)}, {0, true, at(rotateGrace)}, {time.Hour - time.Second, true, at(time.Second)}} {
+		s := aSeat("a", rotated(0), seen(-tt.idle))
+		same(t, "the deadline", judgement{seat: &s, rotated: tt.rotated}.term(&plain).deadline, tt.want)
+	}
+}
+
+// What one browser does to itself drops what it did before, as far as that was more
+// than a minute ago or fills more than half of what is remembered; else the oldest
+// ending is dropped.
+func TestWhichEndingIsForgotten(t *testing.T) {
+	const now, ago = time.Hour, time.Hour - renewWindow
+	many := func(n int, why Reason, when time.Duration, with ...func(*ended)) (list []any) {
+		for range n {
+			e := anEnding("x", why, when, "y")
+			for _, f := range with {
+				f(&e)
+			}
+			list = append(list, e)
+		}
+		return list
+	}
+	ofStream := func(e *ended) { e.Parent = "p" }
+	one := func(why Reason, when time.Duration, with ...func(*ended)) []any { return many(1, why, when, with...) }
+	for _, tt := range []struct {
+		name    string
+		endings [][]any // the newest last
+		want    int
+	}{
+		{"a displacement drops the oldest", [][]any{one(ReasonDisplaced, 0), one(ReasonRenewed, 0), many(31, ReasonDisplaced, now)}, 0},
+		{"a renewal drops an older renewal", [][]any{one(ReasonDisplaced, 0), one(ReasonRenewed, 0), many(30, ReasonDisplaced, now), one(ReasonRenewed, now)}, 1},
+		{"but no stream", [][]any{one(ReasonDisplaced, 0), one(ReasonDisplaced, 0, ofStream), one(ReasonRenewed, 1), many(29, ReasonDisplaced, now), one(ReasonRenewed, now)}, 2},
+		{"a renewal of a minute ago", [][]any{one(ReasonDisplaced, 0), one(ReasonRenewed, ago), many(30, ReasonDisplaced, now), one(ReasonRenewed, now)}, 1},
+		{"a renewal of less than a minute ago stays", [][]any{one(ReasonDisplaced, 0), one(ReasonRenewed, ago+1), many(30, ReasonDisplaced, now), one(ReasonRenewed, now)}, 0},
+		{"half may be of the last minute", [][]any{many(17, ReasonDisplaced, 0), many(16, ReasonRenewed, now)}, 0},
+		{"more than half may not", [][]any{many(16, ReasonDisplaced, 0), many(17, ReasonRenewed, now)}, 16},
+		{"the first renewal drops the oldest", [][]any{many(32, ReasonDisplaced, 0), one(ReasonRenewed, now)}, 0},
+		{"a stream drops an older stream, whatever ended it", [][]any{one(ReasonDisplaced, 0), one(ReasonRevoked, 0, ofStream), many(30, ReasonDisplaced, now), one(ReasonDisplaced, now, ofStream)}, 1},
+		{"but no renewal", [][]any{one(ReasonDisplaced, 0), one(ReasonRenewed, 0), one(ReasonDisplaced, 1, ofStream), many(29, ReasonDisplaced, now), one(ReasonDisplaced, now, ofStream)}, 2},
+		{"and no session that was displaced", [][]any{one(ReasonSignedOut, 0), many(31, ReasonDisplaced, 0), one(ReasonDisplaced, now, ofStream)}, 0},
+	} {
+		ro := aRoster(slices.Concat(tt.endings...)...)
+		same(t, "endings", len(ro.endings), MaxEndings+1)
+		same(t, tt.name, draftOf(ro, now, plain).oldest(ro.endings[MaxEndings].Ending), tt.want)
+	}
+}
+
+// The token before a rotation counts as the session's within its grace only, also
+// when the session ends.
+func TestAnEndingKeepsTheTokenBeforeARotationWithinItsGrace(t *testing.T) {
+	for ago, want := range map[time.Duration]digest{rotateGrace - 1: dig("old a"), rotateGrace: {}} {
+		d := draftOf(aRoster(aSeat("a", rotated(-ago))), 0, plain)
+		d.end("a", Ending{Reason: ReasonRevoked})
+		same(t, ago.String(), d.endings[0].previous, want)
+	}
+}
+
 func TestRecogniseTellsWhatATokenIs(t *testing.T) {
 	ro := aRoster(aSeat("a", rotated(0)), aSeat("b"), anEnding("c", ReasonDisplaced, 0, "a"))
 	for _, tt := range []struct {

@@ -217,6 +217,32 @@ func TestWhatARotatedSecretHoldsEndsWithItsGrace(t *testing.T) {
 	})
 }
 
+// What began by a secret before it was rotated goes on.
+func TestARotationCutsNothingThatBeganBefore(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a, b, _ := following(t, oneseat.Config{})
+		g := signIn(t, a, "ada", oneseat.SignInRequest{})
+		there := []*request{enter(t, a, g), enter(t, b, g)}
+		last := rotate(t, a, g)
+		time.Sleep(10 * time.Minute)
+		for _, q := range there {
+			if cause := q.cause(t); cause != nil {
+				t.Errorf("it is cut: %v", cause)
+			}
+		}
+		// What has begun since by the secret before is told of an end that comes by the log.
+		wantLive(t, b, last)
+		rotate(t, a, last)
+		synctest.Wait()
+		q := enter(t, b, last)
+		if _, err := a.EndAll(t.Context(), "ada", oneseat.EndOptions{}); err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		wantEnding(t, q.cause(t), g.Session.ID, oneseat.ReasonRevoked)
+	})
+}
+
 // W5: of tabs that rotate at once one succeeds, and the others are told that the
 // browser has a new secret.
 func TestOfRotationsAtOnceOneSucceeds(t *testing.T) {

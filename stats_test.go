@@ -46,6 +46,8 @@ func TestFiguresCountWhatHappens(t *testing.T) {
 			{"a check by id from memory", func() { _, _ = r.CheckID(t.Context(), "ada", ada.Session.ID) }, oneseat.Stats{Checks: 1, Cached: 1}},
 			{"a peek from memory", func() { _, _ = r.Peek(t.Context(), string(ada.Token)) }, oneseat.Stats{Checks: 1, Cached: 1}},
 			{"a check of no token", func() { _, _ = r.Check(t.Context(), "nothing") }, oneseat.Stats{Checks: 1}},
+			{"a fresh check", func() { _, _ = r.CheckFresh(t.Context(), string(ada.Token)) }, oneseat.Stats{Checks: 1, Loads: 1}},
+			{"a fresh check of no token", func() { _, _ = r.CheckFresh(t.Context(), "nothing") }, oneseat.Stats{Checks: 1}},
 			{"somebody is asked", func() { _, _ = r.SignIn(t.Context(), "ada", oneseat.SignInRequest{}) }, oneseat.Stats{Asked: 1, Updates: 1, Loads: 1}},
 			{"somebody takes over", func() { ada = signIn(t, r, "ada", oneseat.SignInRequest{Override: true}) }, oneseat.Stats{SignIns: 1, Displaced: 1, Updates: 1, Loads: 1}},
 			{"a check by id of nobody", func() { _, _ = r.CheckID(t.Context(), "ada", "nobody") }, oneseat.Stats{Checks: 1, Loads: 1}},

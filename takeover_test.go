@@ -214,3 +214,34 @@ func TestMarksAreSpeltInHexadecimal(t *testing.T) {
 		}
 	}
 }
+
+// A device is reported with the third time within an hour that it displaces itself.
+func TestTheThirdTimeWithinAnHourThatADeviceDisplacesItself(t *testing.T) {
+	const tick = time.Microsecond
+	own := func(by string, when time.Duration) ended {
+		e := anEnding("before "+by, ReasonDisplaced, when, by)
+		s := aSeat(by, device("d"))
+		e.SameDevice, e.tag = true, s.tag()
+		return e
+	}
+	for _, tt := range []struct {
+		name string
+		ro   *Roster
+		now  time.Duration
+		want bool
+	}{
+		{name: "the second", ro: aRoster(own("a", 0), own("new", time.Minute)), now: time.Minute},
+		{name: "the third", ro: aRoster(own("a", 0), own("b", 0), own("new", time.Minute)), now: time.Minute, want: true},
+		{name: "the fourth", ro: aRoster(own("a", 0), own("b", 0), own("c", 0), own("new", time.Minute)), now: time.Minute},
+		{name: "the third almost an hour after the first", ro: aRoster(own("a", 0), own("b", 0), own("new", time.Hour-tick)), now: time.Hour - tick, want: true},
+		{name: "the third an hour after the first", ro: aRoster(own("a", 0), own("b", 0), own("new", time.Hour)), now: time.Hour},
+		{name: "the fourth an hour after the first", ro: aRoster(own("a", 0), own("b", 1), own("c", 1), own("new", time.Hour)), now: time.Hour, want: true},
+		{name: "three before, and now nobody", ro: aRoster(own("a", 0), own("b", 0), own("c", 0)), now: time.Minute},
+		{name: "one of three is another device's", ro: aRoster(own("a", 0), anEnding("b", ReasonDisplaced, 0, "x"), own("new", time.Minute)), now: time.Minute},
+	} {
+		s := aSeat("new", device("d"))
+		if got := draftOf(tt.ro, tt.now, plain).repeats(&s); got != tt.want {
+			t.Errorf("%s: %v", tt.name, got)
+		}
+	}
+}

@@ -47,10 +47,9 @@ func (d *draft) issueTicket(c newcomer) bool {
 		if goes < 0 {
 			return false
 		}
-		d.tickets = slices.Concat(d.tickets[:goes], d.tickets[goes+1:])
+		d.tickets = slices.Delete(d.tickets, goes, goes+1)
 	}
-	p := pending{secret: c.ticket, deviceID: c.seat.deviceID, epoch: d.given.epoch, expires: d.now().Add(ticketLife)}
-	d.tickets = append(slices.Clip(d.tickets), p)
+	d.tickets = append(d.tickets, pending{secret: c.ticket, deviceID: c.seat.deviceID, epoch: d.given.epoch, expires: d.now().Add(ticketLife)})
 	return true
 }
 
@@ -77,9 +76,11 @@ func (d *draft) redeemable(c newcomer) error {
 
 // spendTicket drops a ticket that has been used.
 func (d *draft) spendTicket(secret digest) {
-	d.tickets = slices.DeleteFunc(slices.Clone(d.tickets), func(p pending) bool { return p.secret.Equal(secret) })
+	d.tickets = slices.DeleteFunc(d.tickets, func(p pending) bool { return p.secret.Equal(secret) })
 }
 
+// expireTickets drops the tickets that are not good any more. The others are in a
+// copy of the draft's own.
 func (d *draft) expireTickets() {
 	d.tickets = slices.DeleteFunc(slices.Clone(d.tickets), func(p pending) bool {
 		return !d.now().Before(p.expires) || p.epoch < d.given.epoch

@@ -94,7 +94,7 @@ func TestMalformedTokensNeverReachTheStore(t *testing.T) {
 	refuse := func(what, s string) {
 		t.Helper()
 		for _, err := range []error{
-			second(r.Check(t.Context(), s)), second(r.Peek(t.Context(), s)), second(r.Rotate(t.Context(), s)), r.SignOut(t.Context(), s),
+			second(r.Check(t.Context(), s)), second(r.Peek(t.Context(), s)), second(r.CheckFresh(t.Context(), s)), second(r.Rotate(t.Context(), s)), r.SignOut(t.Context(), s),
 		} {
 			wantError(t, err, oneseat.ErrNoSession)
 			if len(s) > 12 && strings.Contains(err.Error(), s) {

@@ -2,6 +2,7 @@ package oneseat_test
 
 import (
 	"context"
+	"fmt"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -57,6 +58,52 @@ func TestAPeekIsNoActivity(t *testing.T) {
 		time.Sleep(time.Minute)
 		wantEnding(t, peek(t, r, g), g.Session.ID, oneseat.ReasonIdleTimeout)
 	})
+}
+
+func TestEveryCheckIsActivity(t *testing.T) {
+	for name, check := range map[string]func(t *testing.T, r node, g oneseat.Grant) (oneseat.Session, error){
+		"Check": func(t *testing.T, r node, g oneseat.Grant) (oneseat.Session, error) {
+			return r.Check(t.Context(), string(g.Token))
+		},
+		"CheckFresh": func(t *testing.T, r node, g oneseat.Grant) (oneseat.Session, error) {
+			return r.CheckFresh(t.Context(), string(g.Token))
+		},
+		"CheckID": func(t *testing.T, r node, g oneseat.Grant) (oneseat.Session, error) {
+			return r.CheckID(t.Context(), "ada", g.Session.ID)
+		},
+		"CheckAndWatch": func(t *testing.T, r node, g oneseat.Grant) (oneseat.Session, error) {
+			var w oneseat.Watch
+			defer w.Stop()
+			s, err := r.CheckAndWatch(t.Context(), string(g.Token), true, &w, oneseat.WatcherFunc(func(error) {}))
+			if err != nil {
+				return oneseat.Session{}, err
+			}
+			return *s, nil
+		},
+	} {
+		for _, memory := range []bool{false, true} {
+			t.Run(fmt.Sprint(name, ", from memory: ", memory), func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					r := newNode(t, memstore.New(), oneseat.Config{Idle: time.Hour, MaxStale: time.Minute})
+					synctest.Wait()
+					g := signIn(t, r, "ada", oneseat.SignInRequest{})
+					time.Sleep(10 * time.Minute)
+					if memory {
+						if _, err := r.Peek(t.Context(), string(g.Token)); err != nil {
+							t.Fatal(err)
+						}
+					}
+					if s, err := check(t, r, g); err != nil || s.ID != g.Session.ID {
+						t.Fatal(s, err)
+					}
+					synctest.Wait()
+					if at := stored(t, r.Store, "ada").Roster.Seats[0].LastSeen; !at.Equal(time.Now()) {
+						t.Errorf("last seen %v ago", time.Since(at.Time))
+					}
+				})
+			})
+		}
+	}
 }
 
 func TestCheckIDIsActivity(t *testing.T) {

@@ -59,7 +59,7 @@ func (ro *Roster) useDue(s *seat, u usage, rule *rule) useDue {
 		return useInBackground
 	case s.unused && (rule.displaceOrder == DisplaceSameClass || ro.shared()):
 		return useInBackground
-	case u.how >= useHeld && len(ro.seats) > 1 && !u.at.Before(s.usedAt().Add(orderEvery)) && ro.inOrder(rule) &&
+	case u.how >= useHeld && !u.at.Before(s.usedAt().Add(orderEvery)) && ro.inOrder(rule) &&
 		(u.at.After(u.asOf.Add(orderEvery)) || !ro.newest(s)):
 		return useInOrder
 	}

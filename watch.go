@@ -72,11 +72,6 @@ func (d *watched) noteLive(e, control *entry, t term) {
 	d.entry, d.control, d.doubt, d.term = e, control, false, t
 }
 
-// alone reports whether the session is known to be the only one of its account.
-func (d *watched) alone() bool {
-	return d.entry != nil && !d.entry.gone.Load() && !d.entry.shared()
-}
-
 // holds reports whether anything in flight has the session in use. The caller holds
 // the lock.
 func (d *watched) holds() bool {
@@ -296,7 +291,7 @@ func (r *Registry) verifyBy(ctx context.Context, c claim, how use, f fresh) erro
 	case verdictLive:
 		if !r.noteUse(&f.View, j.seat, how, f.Now) {
 			var err error
-			if j, err = r.writeUse(ctx, c.key, j, how, epoch); err != nil {
+			if j, err = r.writeUse(ctx, c.key, j, how); err != nil {
 				return err
 			}
 		}
@@ -418,13 +413,12 @@ func (r *Registry) watchStale() time.Duration {
 // recheckWatches goes over all watched sessions, again and again, until the registry
 // is closed. It verifies those that the log does not prove live.
 func (r *Registry) recheckWatches() {
-	tick := time.NewTicker(r.pulse())
-	defer tick.Stop()
+	tick := time.Tick(r.pulse())
 	for n := 0; ; n++ {
 		select {
 		case <-r.life.Done():
 			return
-		case <-tick.C:
+		case <-tick:
 		}
 		if !r.config.DangerouslyAllowWhenStoreIsDown {
 			r.cache.trim(n, r.now())
@@ -438,7 +432,7 @@ func (r *Registry) recheckOnce() {
 	var held []watchKey
 	doubtful := r.watches.list(func(d *watched) bool {
 		if now.since(d.heldAt) > holdEvery {
-			if d.heldAt = now; d.holds() && !d.alone() {
+			if d.heldAt = now; d.holds() {
 				held = append(held, d.watchKey)
 			}
 		}

@@ -86,8 +86,8 @@ var ByHand = []Mistake{
 		With: `$s.deviceID.Equal($c.seat.deviceID)`,
 	}}},
 	{Name: "a renewal frees a seat by its device id as well", Edits: []Edit{{
-		Find: `$c.seat.parent != "" || $c.adopted || $renews != ""`,
-		With: `$c.seat.parent != "" || $c.adopted`,
+		Find: `$c.adopted || $renews != ""`,
+		With: `$c.adopted`,
 	}}},
 	{Name: "a session that was answered yes gives way as unused", Edits: []Edit{{
 		Find: `$s.unused && $rule.whenFull != PolicyDisplace`,
@@ -98,8 +98,8 @@ var ByHand = []Mistake{
 		With: `!$c.adopted`,
 	}}},
 	{Name: "whose device it was is told to everybody", Edits: []Edit{{
-		Find: `$gone != nil && $gone.parent == "" && $gone.deviceID.Equal($s.deviceID)`,
-		With: `$gone != nil`,
+		Find: `$gone.parent == "" && $gone.deviceID.Equal($s.deviceID)`,
+		With: `true`,
 	}}},
 	{Name: "what the application says comes before what is stored", Edits: []Edit{{
 		Find: `return [...]struct { Limits; from Source }{$stored, $asked, $configured}`,
@@ -141,12 +141,12 @@ var ByHand = []Mistake{
 		With: `$c.own != "" && $s.deviceID.Equal($c.seat.deviceID)`,
 	}}},
 	{Name: "an adoption frees its own device's seat", Edits: []Edit{{
-		Find: `$c.seat.parent != "" || $c.adopted || $renews != ""`,
-		With: `$c.seat.parent != "" || $renews != ""`,
+		Find: `$c.adopted || $renews != ""`,
+		With: `$renews != ""`,
 	}}},
 	{Name: "an own device frees its seat in silence", Edits: []Edit{{
-		Find: `return $gone != nil && $gone.parent == "" && $gone.deviceID.Equal($s.deviceID)`,
-		With: `return $gone == nil`,
+		Find: `return $gone.parent == "" && $gone.deviceID.Equal($s.deviceID)`,
+		With: `return false`,
 	}}},
 	{Name: "an unused seat never gives way", Edits: []Edit{{
 		Find: `$s.unused && !$c.adopted && !$d.now().Before($s.Created.Add(unusedFor))`,
@@ -251,7 +251,7 @@ var ByHand = []Mistake{
 		With: `!$ro.$newest($s)`,
 	}}},
 	{Name: "every use is written for its order", Edits: []Edit{{
-		Find: `!$wrote || $now.$since($last[0]) >= orderEvery`,
+		Find: `$now.$since($b.ordered[$k][0]) >= orderEvery`,
 		With: `true`,
 	}}},
 	{Name: "a request that goes on counts for nothing", Edits: []Edit{{
@@ -362,14 +362,14 @@ var ByHand = []Mistake{
 	}}},
 	{Name: "an expiry is answered and then undone", Edits: []Edit{{
 		Near: `$j = $v.$judge($restBy)`,
-		Find: `if $v, $j, $err = $r.$settled($restOf); $err != nil { return View{}, judgement{}, 0, $err }`,
-		With: `return View{}, judgement{}, 0, &EndedError{Ending{Session: $j.seat.ID, Reason: ReasonIdleTimeout, At: $v.Now}}`,
+		Find: `if $v, $j, $err = $r.$settled($restOf); $err != nil { return View{}, judgement{}, $err }`,
+		With: `return View{}, judgement{}, &EndedError{Ending{Session: $j.seat.ID, Reason: ReasonIdleTimeout, At: $v.Now}}`,
 	}}},
 	{Name: "an idle end ignores a touch", Edits: []Edit{{
 		Near: `$j = $v.$judge($restBy)`,
-		Find: `if $v, $j, $err = $r.$settled($restOf); $err != nil { return View{}, judgement{}, 0, $err }`,
-		With: `if _, _, $err = $r.$settled($restOf); $err != nil { return View{}, judgement{}, 0, $err }
-			return View{}, judgement{}, 0, &EndedError{Ending{Session: $j.seat.ID, Reason: ReasonIdleTimeout, At: $v.Now}}`,
+		Find: `if $v, $j, $err = $r.$settled($restOf); $err != nil { return View{}, judgement{}, $err }`,
+		With: `if _, _, $err = $r.$settled($restOf); $err != nil { return View{}, judgement{}, $err }
+			return View{}, judgement{}, &EndedError{Ending{Session: $j.seat.ID, Reason: ReasonIdleTimeout, At: $v.Now}}`,
 	}}},
 	{Name: "a check joins a read that is under way", Edits: []Edit{
 		{

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -25,6 +26,9 @@ type suite struct {
 	binary string
 	dir    string
 	tests  []ran // the quickest first
+
+	mu       sync.Mutex                 // guards what follows
+	catchers map[string]map[string]bool // the tests that caught mutants of a function
 }
 
 // ran is one test, and what there is to know of it.
@@ -136,24 +140,30 @@ type verdict struct {
 func (s *suite) try(ctx context.Context, m *Mutant, does func(ran) bool) (verdict, error) {
 	began := time.Now()
 	var (
-		batches  [2][]string                                            // the quick ones, and then the others
-		patience = [2]time.Duration{10 * time.Second, 10 * time.Second} // more than they took without a mutant
+		batches  [3][]string // those that caught another of the function, the quick ones, and then the others
+		patience [3]time.Duration
 	)
+	s.mu.Lock()
+	known := maps.Clone(s.catchers[m.Function])
+	s.mu.Unlock()
 	for _, r := range s.tests {
 		if does(r) {
-			i := 0
-			if r.took > 100*time.Millisecond {
-				i = 1
+			i := 1
+			switch {
+			case known[r.name]:
+				i = 0
+			case r.took > 100*time.Millisecond:
+				i = 2
 			}
 			batches[i] = append(batches[i], r.name)
-			patience[i] += 5 * r.took
+			patience[i] += 5 * r.took // more than it took without a mutant
 		}
 	}
 	for i, batch := range batches {
 		if len(batch) == 0 {
 			continue
 		}
-		cmd := s.command(ctx, patience[i], []string{activeVariable + "=" + strconv.Itoa(m.number)}, "-test.failfast", "-test.run=^("+strings.Join(batch, "|")+")$")
+		cmd := s.command(ctx, 10*time.Second+patience[i], []string{activeVariable + "=" + strconv.Itoa(m.number)}, "-test.failfast", "-test.run=^("+strings.Join(batch, "|")+")$")
 		out, err := cmd.CombinedOutput()
 		if err == nil {
 			continue
@@ -161,9 +171,24 @@ func (s *suite) try(ctx context.Context, m *Mutant, does func(ran) bool) (verdic
 		if _, exited := errors.AsType[*exec.ExitError](err); !exited {
 			return verdict{}, err
 		}
-		return verdict{true, catcher(out, err), time.Since(began)}, nil
+		v := verdict{true, catcher(out, err), time.Since(began)}
+		s.caught(m, v.by)
+		return v, nil
 	}
 	return verdict{took: time.Since(began)}, nil
+}
+
+// caught notes which test caught a mutant.
+func (s *suite) caught(m *Mutant, by string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.catchers == nil {
+		s.catchers = map[string]map[string]bool{}
+	}
+	if s.catchers[m.Function] == nil {
+		s.catchers[m.Function] = map[string]bool{}
+	}
+	s.catchers[m.Function][by] = true
 }
 
 // thorough says that what seems to survive is tried once more.

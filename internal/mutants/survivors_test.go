@@ -10,16 +10,7 @@ var survivors = list{
 	"const repeatMemory": {"raise": "a repeat after thousands of entries is none", "lower": "likewise"},
 	"const whenever":     {"lower": "no version comes near to either"},
 
-	"Key.Partition": {
-		"condition never 1": "the remainder of 1 is 0 too; the condition saves a division",
-		"raise number 1":    "likewise",
-		"raise number 3":    "the first 8 bytes of 9 are the same",
-	},
-	"newcomer.from": {
-		"drop operand 5": "the token of another account is found in no seat of this one",
-		"drop operand 7": "likewise, and the digest of what is no token equals none",
-		"drop operand 8": "likewise",
-	},
+	"Key.Partition":     {"raise number 1": "the first 8 bytes of 9 are the same"},
 	"(*draft).admit":    {"drop operand 1": "settling what has timed out may be left to the next operation"},
 	"(*draft).standing": {"shift comparison 1": "a stream is never the first seat: its session is before it", "raise number 1": "likewise"},
 	"(*Registry).controlEntry": {
@@ -40,6 +31,4 @@ var survivors = list{
 		"condition never 2": "a key that is asked for twice may be read twice",
 		"drop loop 1":       "likewise",
 	},
-	"(*draft).issueTicket": {"drop copy 1": "a draft that was settled has tickets of its own"},
-	"(*draft).spendTicket": {"drop copy 1": "a draft that was settled has tickets of its own"},
 }
