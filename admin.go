@@ -30,6 +30,13 @@ func (r *Registry) End(ctx context.Context, account string, cause EndOptions, id
 	return r.endWhere(ctx, account, endRequest{how: cause, ids: ids})
 }
 
+// EndWhere is End of the sessions for which where returns true, such as those of a class
+// of device. where may be called several times for each session, in one step with their
+// end. It only reads the session, and calls nothing of the registry.
+func (r *Registry) EndWhere(ctx context.Context, account string, cause EndOptions, where func(Session) bool) (int, error) {
+	return r.endWhere(ctx, account, endRequest{how: cause, where: where})
+}
+
 // EndOthers ends all of an account's sessions but one, and returns how many. Tickets
 // that newcomers got are void then.
 //

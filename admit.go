@@ -11,6 +11,8 @@ import (
 type newcomer struct {
 	seat       seat        // of a stream if it has a parent
 	presented  digest      // of the token that the browser came with
+	previous   SessionID   // the session that the browser had, by the application's word
+	attempt    Attempt     // zero: it is not repeated
 	ticket     digest      // under PolicyAsk: of the ticket that it gets if it has to be asked
 	ticketUsed digest      // of the ticket that it brings, if any
 	chosen     []SessionID // the seats that were chosen to end
@@ -23,10 +25,10 @@ type newcomer struct {
 // from completes a newcomer with the seat that it asks for. secret is the digest of
 // the token that it gets.
 func (c newcomer) from(client SignInRequest, key Key, secret digest) newcomer {
-	c.override = client.Override && !c.adopted
+	c.override, c.attempt = client.Override && !c.adopted, client.Attempt
 	device := client.Device.clean()
 	c.seat = seat{
-		Session:  Session{ID: newSessionID(), Device: device},
+		Session:  Session{ID: client.Attempt.session(key), Device: device},
 		secret:   secret,
 		deviceID: deviceDigest(key, client.DeviceID),
 		unused:   !c.adopted && device.Class != ClassAPI, // a program may keep its token for later
@@ -84,10 +86,13 @@ func (d *draft) decide(c newcomer) Decision {
 
 // standing decides on a newcomer as far as that does not depend on room.
 func (d *draft) standing(c newcomer) (is Decision, decided bool) {
+	if problem := d.repeatable(c); problem != nil {
+		return Decision{Outcome: outcomeInvalid, problem: problem}, true
+	}
 	if d.matchID(c.seat.ID) != (match{}) {
 		return Decision{Outcome: outcomeAlready}, true
 	}
-	if !d.given.firstTryAt.IsZero() && d.forgot(d.given.firstTryAt) {
+	if since := earliest(d.given.firstTryAt, c.attempt.Tried); !since.IsZero() && d.forgot(since) {
 		return Decision{Outcome: outcomeUnknown}, true
 	}
 	if d.blocked != nil {
@@ -100,6 +105,26 @@ func (d *draft) standing(c newcomer) (is Decision, decided bool) {
 		return Decision{Outcome: OutcomeAdmitted, keeps: d.seats[i].ID}, true
 	}
 	return Decision{}, false
+}
+
+// repeatable returns why an attempt may not be made, or made again: nil if it may, or
+// if there is none. What it made before is the same session only if it has the same
+// secret.
+func (d *draft) repeatable(c newcomer) error {
+	if c.attempt.IsZero() {
+		return nil
+	}
+	if err := c.attempt.expired(d.now()); err != nil {
+		return err
+	}
+	switch m := d.matchID(c.seat.ID); {
+	case m.seat != nil && m.seat.previous.Equal(c.seat.secret):
+		return ErrRotated
+	case m.seat != nil && !m.seat.secret.Equal(c.seat.secret),
+		m.ending != nil && !m.ending.secret.Equal(c.seat.secret) && !m.ending.previous.Equal(c.seat.secret):
+		return ErrAttemptReused
+	}
+	return nil
 }
 
 // forgot reports whether an ending that was recorded at or after since may have been
@@ -125,7 +150,7 @@ func (d *draft) entitled(c newcomer) error {
 
 // room decides on a newcomer by the seats that are taken.
 func (d *draft) room(c newcomer) Decision {
-	is := Decision{Outcome: OutcomeAdmitted, Observed: d.rule.observeOnly, Renews: d.sameBrowser(c.presented)}
+	is := Decision{Outcome: OutcomeAdmitted, Observed: d.rule.observeOnly, Renews: d.sameBrowser(&c)}
 	bounds, policy := d.sessionBounds(), d.rule.whenFull
 	if c.seat.parent != "" {
 		bounds, policy = d.streamBounds(), PolicyAsk
@@ -301,10 +326,13 @@ func (d *draft) overCeiling(s *seat) []SessionID {
 	return goes
 }
 
-// sameBrowser finds the session that a browser's token stands for: the token's
-// own, or its live successor if it was renewed within the last minute.
-func (d *draft) sameBrowser(presented digest) SessionID {
-	if m := d.standsFor(presented); m.seat != nil && !m.previous {
+// sameBrowser finds the session that a newcomer's browser has: the one that its token
+// stands for, or else the one that the application says.
+func (d *draft) sameBrowser(c *newcomer) SessionID {
+	if m := d.standsFor(c.presented); m.seat != nil && !m.previous {
+		return m.seat.ID
+	}
+	if m := d.successor(d.matchID(c.previous)); m.seat != nil && m.seat.parent == "" {
 		return m.seat.ID
 	}
 	return ""
@@ -312,8 +340,11 @@ func (d *draft) sameBrowser(presented digest) SessionID {
 
 // standsFor is matchSecret for a browser that may not have heard of a renewal: a
 // token that was renewed within the last minute stands for its successor.
-func (d *draft) standsFor(secret digest) match {
-	m := d.matchSecret(secret, d.now())
+func (d *draft) standsFor(secret digest) match { return d.successor(d.matchSecret(secret, d.now())) }
+
+// successor returns the live session that a browser has which had m, if m was renewed
+// within the last minute, else m.
+func (d *draft) successor(m match) match {
 	for range d.endings { // each step leads to a later session
 		if m.ending == nil || m.ending.Reason != ReasonRenewed || !d.now().Before(m.ending.At.Add(renewWindow)) {
 			break

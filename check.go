@@ -44,7 +44,16 @@ func (r *Registry) CheckFresh(ctx context.Context, token string) (Session, error
 // take one from a cookie, header or URL as it comes. For a text that cannot name an
 // account it returns an *[AccountError].
 func (r *Registry) CheckID(ctx context.Context, account string, id SessionID) (Session, error) {
-	s, err := r.checkID(ctx, account, claim{id: id})
+	s, err := r.checkID(ctx, account, claim{id: id}, useActive)
+	if err != nil {
+		return Session{}, err
+	}
+	return *s.session(), nil
+}
+
+// PeekID is CheckID for background traffic, as [Registry.Peek] is Check.
+func (r *Registry) PeekID(ctx context.Context, account string, id SessionID) (Session, error) {
+	s, err := r.checkID(ctx, account, claim{id: id}, usePeek)
 	if err != nil {
 		return Session{}, err
 	}
@@ -52,16 +61,16 @@ func (r *Registry) CheckID(ctx context.Context, account string, id SessionID) (S
 }
 
 // checkID answers for sessions and streams, by their ID.
-func (r *Registry) checkID(ctx context.Context, account string, c claim) (*seat, error) {
+func (r *Registry) checkID(ctx context.Context, account string, c claim, how use) (*seat, error) {
 	if err := r.checkAccount(account); err != nil {
 		return nil, err
 	}
 	r.stats.checks.Add(1)
 	c.key = KeyOf(r.config.Realm, account)
-	if m, answered, err := r.checkMemory(c, useActive); answered {
+	if m, answered, err := r.checkMemory(c, how); answered {
 		return m.seat, err
 	}
-	j, err := r.checkStore(ctx, c, useActive)
+	j, err := r.checkStore(ctx, c, how)
 	return j.seat, err
 }
 

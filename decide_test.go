@@ -168,7 +168,7 @@ func TestSameBrowserIsKnownByItsTokenOrByOneRenewedWithinTheLastMinute(t *testin
 			if tt.presented != "" {
 				d = dig(tt.presented)
 			}
-			same(t, "session", draftOf(tt.ro, tt.now, plain).sameBrowser(d), tt.want)
+			same(t, "session", draftOf(tt.ro, tt.now, plain).sameBrowser(&newcomer{presented: d}), tt.want)
 		})
 	}
 }

@@ -7,8 +7,9 @@ import "slices"
 // reply was lost.
 type endRequest struct {
 	how    EndOptions
-	ids    []SessionID // the sessions, or streams, to end
-	others bool        // instead of ids: all sessions but keep, and all tickets
+	ids    []SessionID        // the sessions, or streams, to end
+	where  func(Session) bool // instead of ids: the sessions for which it returns true; nil: ids count
+	others bool               // instead of ids: all sessions but keep, and all tickets
 	keep   SessionID
 
 	try   int         // the number of the last try
@@ -18,8 +19,11 @@ type endRequest struct {
 
 // selects reports whether a seat is to be ended.
 func (e *endRequest) selects(s *seat) bool {
-	if e.others {
+	switch {
+	case e.others:
 		return s.parent == "" && s.ID != e.keep
+	case e.where != nil:
+		return s.parent == "" && e.where(*s.session())
 	}
 	return slices.Contains(e.ids, s.ID)
 }

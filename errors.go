@@ -29,6 +29,13 @@ var (
 	// same ids, and returns it only when that did not help.
 	ErrUnknownOutcome = errors.New("oneseat: the outcome is unknown: the reply was lost; sign in again to be certain")
 
+	// ErrAttemptReused: an earlier try with the same [Attempt] said something else.
+	ErrAttemptReused = errors.New("oneseat: an earlier try with this attempt's id had another secret: make a new attempt for each sign-in, and repeat it unchanged")
+
+	// ErrAttemptExpired: the first try of an [Attempt] was more than ten minutes ago,
+	// or is in the future, by the store's clock.
+	ErrAttemptExpired = errors.New("oneseat: the attempt was first made more than ten minutes from now, by the store's clock: make a new one, and see that the clocks agree")
+
 	// ErrStoreClosed: the store was closed. An update that got it was not made.
 	ErrStoreClosed = errors.New("oneseat: the store is closed: open it again")
 

@@ -141,6 +141,16 @@ func (v View) holder(secret digest) *Session {
 // has ended since.
 func (v View) admitted(is Decision) (*seat, error) { return v.seated(is.seated) }
 
+// displacedBy returns the kept endings of the sessions that gave way to one.
+func (v View) displacedBy(id SessionID) (gone []Ending) {
+	for _, e := range v.Roster.endings {
+		if e.By == id && e.Reason == ReasonDisplaced {
+			gone = append(gone, e.Ending)
+		}
+	}
+	return gone
+}
+
 // seated returns a seat by its id, an *[EndedError] if it has ended, and
 // [ErrNoSession] if it is not known.
 func (v View) seated(id SessionID) (*seat, error) {

@@ -57,7 +57,7 @@ func (r *Registry) CheckStream(ctx context.Context, s Session, stream SessionID)
 	if s.ID == "" {
 		return Stream{}, ErrNoSession
 	}
-	found, err := r.checkID(ctx, s.Account, claim{id: stream, parent: s.ID})
+	found, err := r.checkID(ctx, s.Account, claim{id: stream, parent: s.ID}, useActive)
 	if err != nil {
 		return Stream{}, err
 	}

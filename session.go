@@ -51,6 +51,11 @@ type SignInRequest struct {
 	// another account ends.
 	Token string
 
+	// Previous is the session that this browser had, as the application knows from a
+	// proof of its own, or the zero value. It is renewed, or ends, as that of Token
+	// would be. SignIn believes its caller, as [Registry.CheckID] does.
+	Previous Previous
+
 	// DeviceID is the random id of the device, or "": 16 to 64 bytes, made once for
 	// each installation and kept like a token. After a verified password, a sign-in
 	// frees the seat of that very device, under every policy. So devices that share
@@ -65,12 +70,26 @@ type SignInRequest struct {
 	// says that the application has proof that this is the owner: proof that is
 	// fresher than a password, which may be shared.
 	Override bool
+
+	// Attempt makes the sign-in one that may be repeated when its answer was lost.
+	// Default: each call is a sign-in of its own.
+	Attempt Attempt
+}
+
+// Previous names a session by its account and its ID.
+type Previous struct {
+	Account string
+	Session SessionID
 }
 
 // Grant is a session and the token that proves it. The token is returned only here.
 type Grant struct {
 	Session Session
 	Token   Token
+
+	// Displaced are the sessions that gave way to this one: of a sign-in that is
+	// repeated, as far as their endings are kept.
+	Displaced []Ending
 }
 
 // Player is what plays a stream. A session may have several.
@@ -122,12 +141,18 @@ const (
 	MaxDeviceID = 64
 )
 
-// check returns a *[ConfigError] if the DeviceID is impossible.
+// check returns a *[ConfigError] if the DeviceID, or the Attempt, is impossible, and an
+// *[AccountError] for the account of Previous.
 func (q SignInRequest) check() error {
 	if n := len(q.DeviceID); n > 0 && (n < MinDeviceID || n > MaxDeviceID) {
 		return &ConfigError{"SignInRequest", "DeviceID", fmt.Sprintf("%d bytes are not %d to %d: make a random id once for each device, or leave it out", n, MinDeviceID, MaxDeviceID)}
 	}
-	return nil
+	if q.Previous.Session != "" {
+		if err := checkAccount(q.Previous.Account); err != nil {
+			return err
+		}
+	}
+	return q.Attempt.check()
 }
 
 // clean returns d as it may be stored: inert text, a known class, no full address.

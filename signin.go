@@ -55,7 +55,7 @@ func (r *Registry) Redeem(ctx context.Context, ticket Ticket, from SignInRequest
 	if err != nil {
 		return Grant{}, err
 	}
-	if !v.holdsTicket(used) { // a forged one costs a read and changes nothing
+	if !v.holdsTicket(used) && (from.Attempt.IsZero() || v.matchID(from.Attempt.session(key)) == match{}) { // a forged one costs a read and changes nothing
 		return Grant{}, errTicketUsed()
 	}
 	return r.signIn(ctx, v.Roster.Account, from, newcomer{ticketUsed: used, chosen: ids}, ticket)
@@ -64,10 +64,13 @@ func (r *Registry) Redeem(ctx context.Context, ticket Ticket, from SignInRequest
 // signIn admits a newcomer, by password or by the ticket that it got before.
 func (r *Registry) signIn(ctx context.Context, account string, from SignInRequest, c newcomer, ticket Ticket) (Grant, error) {
 	key := KeyOf(r.config.Realm, account)
-	token, secret := newToken(key)
+	token, secret := from.Attempt.token(key)
 	c = c.from(from, key, secret)
+	if from.Previous.Account == account {
+		c.previous = from.Previous.Session
+	}
 	if r.rule.whenFull == PolicyAsk && ticket == "" {
-		ticket, c.ticket = newTicket(key)
+		ticket, c.ticket = from.Attempt.ticket(key)
 	}
 	v, is, err := r.admit(ctx, account, c)
 	switch {
@@ -90,14 +93,24 @@ func (r *Registry) signIn(ctx context.Context, account string, from SignInReques
 		r.log.Warn("a device has displaced its own session three times within an hour. "+
 			"Do several devices share its id? Each installation has to make its own (SignInRequest.DeviceID), and no image of a machine may hold one", "session", s.session().ID)
 	}
+	r.leave(ctx, key, from)
+	return Grant{*s.session(), token, v.displacedBy(s.ID)}, nil
+}
+
+// leave ends the session that a browser had of another account than key's. If that
+// fails, nobody holds the token of that session any more, and it times out.
+func (r *Registry) leave(ctx context.Context, key Key, from SignInRequest) {
 	if k, _, ok := parseToken(from.Token); ok && k != key {
-		// The browser has changed to another account. If this fails, nobody holds the
-		// token of the earlier session any more, and that session times out.
 		if err := r.SignOut(ctx, from.Token); err != nil && !isOver(err) {
 			r.report(faultLeft, k, err)
 		}
 	}
-	return Grant{*s.session(), token}, nil
+	was := from.Previous
+	if k := KeyOf(r.config.Realm, was.Account); was.Session != "" && k != key {
+		if _, err := r.End(ctx, was.Account, EndOptions{Reason: ReasonSignedOut, As: was.Session}, was.Session); err != nil && !isOver(err) {
+			r.report(faultLeft, k, err)
+		}
+	}
 }
 
 // Adopt gives a seat to a session that the application issued before it used
@@ -116,7 +129,7 @@ func (r *Registry) Adopt(ctx context.Context, account string, issued time.Time, 
 		return Grant{}, ErrNoSession
 	}
 	key := KeyOf(r.config.Realm, account)
-	token, secret := newToken(key)
+	token, secret := from.Attempt.token(key)
 	c := newcomer{adopted: true, issued: issued}.from(from, key, secret)
 	v, is, err := r.admit(ctx, account, c)
 	if _, blocked := errors.AsType[*BlockedError](err); blocked && !errors.Is(err, ErrLimitUnknown) {
@@ -130,7 +143,7 @@ func (r *Registry) Adopt(ctx context.Context, account string, issued time.Time, 
 	if err != nil {
 		return Grant{}, err
 	}
-	return Grant{*s.session(), token}, nil
+	return Grant{*s.session(), token, v.displacedBy(s.ID)}, nil
 }
 
 // admit runs the rule of admission, and returns its errors but a *[LimitError].
@@ -152,16 +165,31 @@ func (r *Registry) admit(ctx context.Context, account string, c newcomer) (View,
 // rotate at once one succeeds. After [ErrUnknownOutcome] either token may be in
 // force. Other errors are those of Check.
 func (r *Registry) Rotate(ctx context.Context, token string) (Grant, error) {
+	return r.RotateOnce(ctx, token, Attempt{})
+}
+
+// RotateOnce is Rotate that may be repeated with the same attempt: it gives the same
+// new token for as long as that is the one in force. It returns [ErrAttemptExpired] for
+// an attempt that is too old, and a *[ConfigError] for one of which a part is missing.
+func (r *Registry) RotateOnce(ctx context.Context, token string, attempt Attempt) (Grant, error) {
 	key, old, ok := parseToken(token)
 	if !ok {
 		return Grant{}, ErrNoSession
 	}
-	next, secret := newToken(key)
-	v, err := r.changeNow(ctx, key, "", func(d *draft) (Change, error) { return d.rotate(old, secret) })
+	if err := attempt.check(); err != nil {
+		return Grant{}, err
+	}
+	next, secret := attempt.token(key)
+	v, err := r.changeNow(ctx, key, "", func(d *draft) (Change, error) {
+		if err := attempt.expired(d.now()); err != nil {
+			return Change{}, err
+		}
+		return d.rotate(old, secret)
+	})
 	if err != nil {
 		return Grant{}, err
 	}
-	return Grant{*v.holder(secret), next}, nil
+	return Grant{Session: *v.holder(secret), Token: next}, nil
 }
 
 // SignOut ends the session of a token. A token that was rotated away within the last

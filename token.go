@@ -102,9 +102,17 @@ func (d *digest) UnmarshalText(b []byte) error {
 // newSecret returns a new token, or ticket, for the roster k, and its digest.
 // crypto/rand does not fail: it ends the process instead (TOK-01).
 func newSecret(prefix string, k Key) (string, digest) {
+	var secret [secretBytes]byte
+	_, _ = rand.Read(secret[:])
+	return encodeSecret(prefix, k, secret)
+}
+
+// encodeSecret returns the token, or ticket, of a secret for the roster k, and its
+// digest.
+func encodeSecret(prefix string, k Key, secret [secretBytes]byte) (string, digest) {
 	var b [tokenBytes]byte
 	copy(b[:], k[:])
-	_, _ = rand.Read(b[len(k):payloadBytes])
+	copy(b[len(k):payloadBytes], secret[:])
 	binary.BigEndian.PutUint32(b[payloadBytes:], crc32.ChecksumIEEE(b[:payloadBytes]))
 	return prefix + tokenEncoding.EncodeToString(b[:]), digestOf(b[:])
 }

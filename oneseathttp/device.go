@@ -11,10 +11,18 @@ import (
 	"github.com/oneseat/oneseat/internal/device"
 )
 
+// Recognise returns what can be told of a device from the headers of its request,
+// User-Agent and the hints that Chromium sends, and from its address. A guard does so by
+// itself. It is for a program that signs people in on behalf of others.
+func Recognise(h http.Header, ip string) oneseat.Device {
+	d := device.Of(h)
+	d.IP = ip
+	return d
+}
+
 // deviceOf returns the device that a request comes from.
 func (g *Guard) deviceOf(r *http.Request) oneseat.Device {
-	d := device.Of(r.Header)
-	d.IP = g.clientIP(r)
+	d := Recognise(r.Header, g.clientIP(r))
 	if g.config.Device != nil {
 		return g.config.Device(r, d)
 	}

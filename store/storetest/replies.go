@@ -17,6 +17,8 @@ var lostReplies = []promise{
 	{"a sign-in without any reply is unknown, and admitted once at most", neverAnswered},
 	{"a sign-in that was displaced before its reply came says so", displacedBetween},
 	{"a sign-in whose ending was forgotten before its reply came stays unknown", forgottenBetween},
+	{"a sign-in that is repeated on other nodes is one session", repeated},
+	{"a sign-in that is repeated after 40 others raises nothing", repeatedLate},
 	{"a store that fails after a reply was lost leaves the outcome unknown", failsAfterwards},
 	{"an update that the store did not take is not done", notTaken},
 	{"an ending whose reply is lost is recorded once, and counted", endOnce},
@@ -53,6 +55,53 @@ func seated(t *testing.T, n node, account string, want ...oneseat.SessionID) {
 			t.Errorf("session %s was created %d times", id, c)
 		}
 	}
+}
+
+// attempted is a sign-in that may be repeated, first made now by the store's clock.
+func attempted(t *testing.T, n node, id byte) oneseat.SignInRequest {
+	t.Helper()
+	return oneseat.SignInRequest{Attempt: oneseat.Attempt{ID: [32]byte{id}, Secret: [32]byte{id, 1}, Tried: n.load(t, key("ada")).Now}}
+}
+
+func repeated(t *testing.T, fresh Factory) {
+	ns := nodes(t, fresh, 3)
+	how := attempted(t, ns[0], 1)
+	var first oneseat.Grant
+	for i, n := range ns {
+		g, err := registry(t, n, oneseat.Config{}).SignIn(t.Context(), "ada", how)
+		if i == 0 {
+			first = g
+		}
+		if err != nil || g.Token != first.Token || g.Session.ID != first.Session.ID {
+			t.Errorf("%+v, and then %+v, %v", first, g, err)
+		}
+	}
+	seated(t, ns[0], "ada", first.Session.ID)
+}
+
+func repeatedLate(t *testing.T, fresh Factory) {
+	ns := nodes(t, fresh, 2)
+	here, there := registry(t, ns[0], oneseat.Config{}), registry(t, ns[1], oneseat.Config{})
+	how := attempted(t, ns[0], 1)
+	first, err := here.SignIn(t.Context(), "ada", how)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var last oneseat.Grant
+	for range 40 {
+		if last, err = there.SignIn(t.Context(), "ada", oneseat.SignInRequest{}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, r := range []*oneseat.Registry{here, there} {
+		if g, err := r.SignIn(t.Context(), "ada", how); !errors.Is(err, oneseat.ErrUnknownOutcome) {
+			t.Errorf("the late try: %+v, %v", g.Session, err)
+		}
+		if _, err := r.Check(t.Context(), string(first.Token)); err == nil {
+			t.Error("the first token is good again")
+		}
+	}
+	seated(t, ns[1], "ada", last.Session.ID)
 }
 
 func signInOnce(t *testing.T, fresh Factory) {
