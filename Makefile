@@ -23,13 +23,13 @@ tests := go test -race -shuffle=on -timeout=60m
 
 .PHONY: test
 test: ## everything: format, vet, linters, all tests with the race detector
-	@scripts/prepare go gcc postgres pgbouncer redis faketime
+	@scripts/prepare go gcc postgres pgbouncer redis faketime nginx
 	@$(MAKE) --no-print-directory lint
 	@echo "testing; compiling with the race detector takes some minutes the first time"
 	@ONESEAT_REQUIRE_SERVERS=1 $(tests) ./...
 	@go test -run '^TestAllocs' . ./oneseathttp
 	@go -C tools test ./...
-	@cd examples && $(tests) ./...
+	@cd examples && ONESEAT_REQUIRE_SERVERS=1 $(tests) ./...
 	@cd examples/frameworks && $(tests) ./...
 	@cd examples/sso && $(tests) ./...
 	@$(MAKE) --no-print-directory e2e
@@ -64,6 +64,13 @@ rounds: ## a session ends all others while it is displaced: 1000000 times in mem
 	@scripts/prepare go postgres redis
 	@ONESEAT_STORETEST_ROUNDS=1000000 go test ./store/memstore -count=1 -v -timeout=0 -run '^TestStoreKeepsTheContract$$/^Contention$$/displaced'
 	@ONESEAT_STORETEST_ROUNDS=20000 ONESEAT_REQUIRE_SERVERS=1 go test -p 1 ./store/sqlitestore ./store/pgstore ./store/redisstore -count=1 -v -timeout=0 -run '^TestStoreContract$$/^Contention$$/displaced'
+
+FOR ?= 60s
+
+.PHONY: rolling
+rolling: ## two nodes behind nginx, restarted in turn under load: what fails, and how long a shutdown takes; FOR=60s
+	@scripts/prepare go nginx
+	@ONESEAT_REQUIRE_SERVERS=1 go -C examples test ./deployapp -count=1 -v -timeout=0 -run '^TestARollingRestart' -for='$(FOR)' $(ARGS)
 
 .PHONY: screenshots
 screenshots: ## draw the pictures of all pages in docs/screenshots again

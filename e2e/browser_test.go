@@ -4,12 +4,14 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/cdproto/page"
 	"github.com/chromedp/cdproto/runtime"
+	"github.com/chromedp/cdproto/target"
 	"github.com/chromedp/chromedp"
 )
 
@@ -55,6 +57,52 @@ func (p *profile) tab() *tab {
 
 // in returns the frame of an origin in this tab's page.
 func (b *tab) in(origin string) *tab { return &tab{b.t, b.ctx, b.close, origin} }
+
+// foreign returns the frame of another site in this tab's page, which Chromium keeps
+// apart, once it is there.
+func (b *tab) foreign(origin string) *tab {
+	b.t.Helper()
+	var id target.ID
+	tick(b, "a frame of "+origin, func() bool {
+		frame := b.frameTarget()
+		if frame == nil || !strings.HasPrefix(frame.URL, origin+"/") {
+			return false
+		}
+		id = frame.TargetID
+		return true
+	})
+	ctx, cancel := chromedp.NewContext(b.ctx, chromedp.WithTargetID(id))
+	b.t.Cleanup(cancel)
+	if err := chromedp.Do(ctx); err != nil {
+		b.t.Fatal(err)
+	}
+	return &tab{b.t, ctx, cancel, ""}
+}
+
+// framed returns the URL of the frame of another site in this tab's page.
+func (b *tab) framed() string {
+	if frame := b.frameTarget(); frame != nil {
+		return frame.URL
+	}
+	return ""
+}
+
+// frameTarget returns the frame of another site in this profile, or nil.
+func (b *tab) frameTarget() *target.Info {
+	all, err := chromedp.Targets(b.ctx)
+	if err != nil {
+		return nil
+	}
+	mine := chromedp.FromContext(b.ctx).Target.TargetID
+	own := slices.IndexFunc(all, func(i *target.Info) bool { return i.TargetID == mine })
+	at := slices.IndexFunc(all, func(i *target.Info) bool {
+		return i.Type == "iframe" && i.BrowserContextID == all[own].BrowserContextID
+	})
+	if at < 0 {
+		return nil
+	}
+	return all[at]
+}
 
 // do runs steps, within patience.
 func (b *tab) do(what string, steps ...chromedp.Action[chromedp.Void]) {

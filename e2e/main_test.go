@@ -81,7 +81,8 @@ func (l *lab) startChromium() (context.Context, error) {
 		chromedp.Flag("disable-quic", true), chromedp.Flag("disable-background-networking", true),
 		chromedp.Flag("disable-component-update", true), chromedp.Flag("disable-sync", true),
 		chromedp.Flag("disable-dev-shm-usage", true), chromedp.Flag("lang", "en-GB"),
-		chromedp.Flag("host-resolver-rules", "MAP *.members.test 127.0.0.1"), // these are hosts of one site
+		chromedp.Flag("host-resolver-rules", "MAP *.test 127.0.0.1"), // *.members.test are hosts of one site
+		chromedp.Flag("ignore-certificate-errors", true),             // the tests make their own
 	)
 	ctx, cancel := chromedp.NewContext(alloc)
 	l.close = append(l.close, stop, cancel)

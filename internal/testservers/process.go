@@ -31,6 +31,7 @@ type Process struct {
 	t       testing.TB
 	path    string
 	args    []string
+	env     []string            // besides ours
 	account *syscall.Credential // the user that it runs as; nil: ours
 	cmd     *exec.Cmd           // nil while it does not run
 	ended   chan struct{}       // closed when it has ended
@@ -100,7 +101,17 @@ func start(t testing.TB, account *syscall.Credential, path string, args ...strin
 	return p
 }
 
-// Start runs the program, again if it was killed.
+// StartProgram runs any program until the test ends, with variables in its environment
+// besides ours. It does not wait for the program.
+func StartProgram(t testing.TB, path string, env ...string) *Process {
+	t.Helper()
+	p := &Process{t: t, path: path, env: env, said: &output{}}
+	t.Cleanup(p.Kill)
+	p.Start()
+	return p
+}
+
+// Start runs the program, again if it was killed or has ended.
 func (p *Process) Start() {
 	p.t.Helper()
 	if p.cmd != nil {
@@ -108,6 +119,7 @@ func (p *Process) Start() {
 	}
 	cmd := exec.CommandContext(context.Background(), p.path, p.args...) // a path that we have found
 	cmd.Dir = os.TempDir()
+	cmd.Env = append(os.Environ(), p.env...)
 	cmd.Stdout, cmd.Stderr = p.said, p.said
 	cmd.SysProcAttr = child(p.account)
 	began, ended := make(chan error), make(chan struct{})
@@ -136,6 +148,23 @@ func (p *Process) Kill() {
 	close(p.ended)
 	p.cmd = nil
 }
+
+// Terminate asks the process to end (SIGTERM), and waits for nothing.
+func (p *Process) Terminate() { _ = p.cmd.Process.Signal(syscall.SIGTERM) }
+
+// Wait waits until a process that was asked to end has ended, and returns nil if it
+// ended as it should. One that goes on for minutes is killed.
+func (p *Process) Wait() error {
+	late := time.AfterFunc(patience, func() { _ = p.cmd.Process.Kill() })
+	err := p.cmd.Wait()
+	late.Stop()
+	close(p.ended)
+	p.cmd = nil
+	return err
+}
+
+// Said returns the last of what the program has written, in all its runs.
+func (p *Process) Said() string { return p.said.String() }
 
 // Pause stops the process where it is, with everything that it has started (SIGSTOP).
 // Continue lets it go on.

@@ -5,18 +5,19 @@ import (
 	"crypto/rand"
 	"crypto/rsa"
 	"crypto/x509"
-	"encoding/json"
 	"io"
 	"log"
 	"math/big"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"sync"
 	"testing"
 	"time"
 
 	"github.com/crewjam/saml"
 	"github.com/crewjam/saml/samlidp"
+	"golang.org/x/crypto/bcrypt"
 )
 
 // SAML is an identity provider that speaks SAML. The password of each person is the
@@ -32,16 +33,7 @@ type SAML struct {
 // it, "" for the server's address.
 func NewSAML(t *testing.T, host string, names ...string) *SAML {
 	t.Helper()
-	key, err := rsa.GenerateKey(rand.Reader, 2048)
-	if err != nil {
-		t.Fatal(err)
-	}
-	template := &x509.Certificate{SerialNumber: big.NewInt(1), NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour)}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	certificate, err := x509.ParseCertificate(der)
+	signer, err := signer()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -51,18 +43,21 @@ func NewSAML(t *testing.T, host string, names ...string) *SAML {
 		at.Host = host + ":" + at.Port()
 	}
 	p.URL = at.String()
-	p.idp, err = samlidp.New(samlidp.Options{URL: at, Key: key, Certificate: certificate, Store: &samlidp.MemoryStore{}, Logger: log.New(io.Discard, "", 0)})
+	store := &samlidp.MemoryStore{}
+	p.idp, err = samlidp.New(samlidp.Options{URL: at, Key: signer.key, Certificate: signer.certificate, Store: store, Logger: log.New(io.Discard, "", 0)})
 	if err != nil {
 		t.Fatal(err)
 	}
 	p.idp.IDP.SessionProvider = persistent{p.idp}
 	p.idp.IDP.NameIDFormats = []saml.NameIDFormat{saml.PersistentNameIDFormat}
 	for _, name := range names {
-		user, err := json.Marshal(samlidp.User{Name: name, PlaintextPassword: &name, Email: "shared@example.com"})
+		hash, err := bcrypt.GenerateFromPassword([]byte(name), bcrypt.MinCost) // tests have no time
+		if err == nil {
+			err = store.Put("/users/"+name, samlidp.User{Name: name, HashedPassword: hash, Email: "shared@example.com"})
+		}
 		if err != nil {
 			t.Fatal(err)
 		}
-		p.put(t, "/users/"+name, user)
 	}
 	p.Config.Handler = p.idp
 	p.Start()
@@ -87,14 +82,28 @@ func (p *SAML) Metadata() *saml.EntityDescriptor { return p.idp.IDP.Metadata() }
 // Register lets the provider know a site, by what the site says of itself.
 func (p *SAML) Register(t *testing.T, metadata []byte) {
 	t.Helper()
-	p.put(t, "/services/site", metadata)
-}
-
-func (p *SAML) put(t *testing.T, path string, body []byte) {
-	t.Helper()
 	w := httptest.NewRecorder()
-	p.idp.ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), http.MethodPut, path, bytes.NewReader(body)))
+	p.idp.ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), http.MethodPut, "/services/site", bytes.NewReader(metadata)))
 	if w.Code >= 300 {
-		t.Fatalf("%s: %d %s", path, w.Code, w.Body)
+		t.Fatalf("%d %s", w.Code, w.Body)
 	}
 }
+
+// signing is what the providers of a process sign with.
+type signing struct {
+	key         *rsa.PrivateKey
+	certificate *x509.Certificate
+}
+
+var signer = sync.OnceValues(func() (s signing, err error) {
+	if s.key, err = rsa.GenerateKey(rand.Reader, 2048); err != nil {
+		return s, err
+	}
+	template := &x509.Certificate{SerialNumber: big.NewInt(1), NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour)}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, s.key.Public(), s.key)
+	if err != nil {
+		return s, err
+	}
+	s.certificate, err = x509.ParseCertificate(der)
+	return s, err
+})
