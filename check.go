@@ -60,6 +60,26 @@ func (r *Registry) PeekID(ctx context.Context, account string, id SessionID) (Se
 	return *s.session(), nil
 }
 
+// TimeLeft returns how long a session lasts that a check has just found, if it is not
+// used any more: until it idles out, and until it is too old. [NoTimeout] stands for a
+// timeout that is switched off. TimeLeft reads nothing. It goes by what this node
+// knows of the store's clock, and of uses: one that is not written yet does not count.
+func (r *Registry) TimeLeft(s Session) (idle, absolute time.Duration) {
+	now := r.now()
+	v, at := View{}, time.Unix(0, int64(now.wall)) // of the machine, if the account is not in memory any more
+	if e := r.cache.get(KeyOf(r.config.Realm, s.Account)); e != nil {
+		v, at = e.View, e.Now.Add(now.since(e.loaded))
+	}
+	left := func(deadline time.Time) time.Duration {
+		if deadline.IsZero() {
+			return NoTimeout
+		}
+		return max(deadline.Sub(at), 0)
+	}
+	idleAt, tooOldAt := v.deadlines(s, &r.rule)
+	return left(idleAt), left(tooOldAt)
+}
+
 // checkID answers for sessions and streams, by their ID.
 func (r *Registry) checkID(ctx context.Context, account string, c claim, how use) (*seat, error) {
 	if err := r.checkAccount(account); err != nil {

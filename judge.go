@@ -118,6 +118,16 @@ func (j judgement) watched(c claim) claim {
 	return claim{key: c.key, id: j.seat.ID}
 }
 
+// deadlines returns when a live session idles out if nothing is done with it, and when
+// it is too old; zero: never. The view may know of a later use than the session does.
+func (v View) deadlines(of Session, rule *rule) (idle, absolute time.Time) {
+	s := &seat{Session: of}
+	if m := v.match(claim{id: of.ID}, v.Now); m.seat != nil && m.seat.LastSeen.After(s.LastSeen) {
+		s = m.seat
+	}
+	return s.deadlines(rule)
+}
+
 // trace reports whether a claim is seated, and returns how it ended if that is
 // remembered.
 func (v View) trace(c claim) (seated bool, how *Ending) {

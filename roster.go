@@ -134,16 +134,19 @@ func (s *seat) timeout(now time.Time, rule *rule) (Reason, bool) {
 }
 
 // deadline returns when a seat times out if nothing is done with it; zero: never.
-func (s *seat) deadline(rule *rule) time.Time {
-	var d time.Time
-	absolute, idle := s.lifetimes(rule)
-	if absolute > 0 {
-		d = s.Created.Add(absolute)
+func (s *seat) deadline(rule *rule) time.Time { return earliest(s.deadlines(rule)) }
+
+// deadlines returns when a seat idles out if nothing is done with it, and when it is
+// too old; zero: never.
+func (s *seat) deadlines(rule *rule) (idle, absolute time.Time) {
+	oldest, idlest := s.lifetimes(rule)
+	if idlest > 0 {
+		idle = s.LastSeen.Add(idlest)
 	}
-	if idle > 0 {
-		d = earliest(d, s.LastSeen.Add(idle))
+	if oldest > 0 {
+		absolute = s.Created.Add(oldest)
 	}
-	return d
+	return idle, absolute
 }
 
 // lifetimes returns how long a seat may last, and how long it may last unused; 0:

@@ -251,3 +251,42 @@ func TestATimeoutDoesNotTakeWhatTheRealmsEndHas(t *testing.T) {
 		wantEnded(t, b, g, oneseat.ReasonRealmEnded)
 	})
 }
+
+// How long a session lasts is said by the store's clock too.
+func TestTimeLeftIsSaidByTheStoresClockAndByTheLatestUse(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		wrong := newClocks()
+		wrong.wall.Store(int64(5 * time.Hour))
+		r := newNode(t, memstore.New(), oneseat.Config{Idle: time.Hour, Absolute: 3 * time.Hour, TouchEvery: time.Minute, Clock: wrong.read})
+		want := func(s oneseat.Session, idle, absolute time.Duration) {
+			t.Helper()
+			if i, a := r.TimeLeft(s); i != idle || a != absolute {
+				t.Errorf("%v and %v are left, want %v and %v", i, a, idle, absolute)
+			}
+		}
+		g := signIn(t, r, "ada", oneseat.SignInRequest{})
+		want(g.Session, time.Hour, 3*time.Hour)
+		time.Sleep(10 * time.Minute)
+		if err := peek(t, r, g); err != nil {
+			t.Fatal(err)
+		}
+		want(g.Session, 50*time.Minute, 170*time.Minute)
+		wantLive(t, r, g) // a use, which is written in the background
+		synctest.Wait()
+		want(g.Session, time.Hour, 170*time.Minute)
+		newer := g.Session
+		newer.LastSeen = newer.LastSeen.Add(30 * time.Minute) // later than what is in memory
+		want(newer, 80*time.Minute, 170*time.Minute)
+		time.Sleep(time.Second)
+		want(g.Session, time.Hour-time.Second, 170*time.Minute-time.Second)
+
+		g.Session.Created, g.Session.LastSeen = time.Now(), time.Now()
+		r = newNode(t, memstore.New(), oneseat.Config{Idle: time.Hour})
+		want(g.Session, time.Hour, 90*24*time.Hour) // nothing of it is in memory
+		time.Sleep(2 * time.Hour)
+		want(g.Session, 0, 90*24*time.Hour-2*time.Hour)
+
+		r = newNode(t, memstore.New(), oneseat.Config{Idle: oneseat.NoTimeout, Absolute: oneseat.NoTimeout})
+		want(signIn(t, r, "ada", oneseat.SignInRequest{}).Session, oneseat.NoTimeout, oneseat.NoTimeout)
+	})
+}
