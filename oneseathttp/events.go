@@ -104,7 +104,7 @@ func (g *Guard) events(w http.ResponseWriter, r *http.Request) {
 
 	opening := []byte("retry: 1000\n\n")
 	if mine != nil {
-		whose, err := ServerSentEvent("session", map[string]any{"session": mine.ID, "account": mine.Account})
+		whose, err := ServerSentEvent("session", g.whose(*mine))
 		if err != nil {
 			g.refuse(w, r, err)
 			return

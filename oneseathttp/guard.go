@@ -197,7 +197,7 @@ func (g *Guard) enter(r *http.Request, q *request, token string) (*oneseat.Sessi
 func (g *Guard) background(r *http.Request) bool {
 	if at := strings.LastIndex(r.URL.Path, Path); at >= 0 {
 		switch rest := r.URL.Path[at+len(Path):]; {
-		case rest == "session", rest == "events", strings.HasPrefix(rest, "stream/"):
+		case rest == "session", rest == "events", rest == "dialog.js", strings.HasPrefix(rest, "stream/"):
 			return true
 		}
 	}

@@ -11,9 +11,6 @@ import (
 	"github.com/oneseat/oneseat/oneseathttp/internal/mounted"
 )
 
-//go:embed assets/oneseat.js
-var script []byte
-
 //go:embed assets/devices.css
 var devicesCSS []byte
 
@@ -25,13 +22,15 @@ var devicesPage = template.Must(template.New("devices").Parse(devicesHTML))
 // Handler serves, under [Path], what browsers need:
 //
 //	GET  /oneseat/events              server-sent events: "session", then "ended", or "closing" (see [Guard.Drain])
-//	GET  /oneseat/session             whose page this is; no activity
+//	GET  /oneseat/session             whose page this is, and when the session ends; no activity
+//	POST /oneseat/active              the same, and activity: somebody types in a page, say
 //	GET  /oneseat/sessions            the account's live sessions, as JSON
 //	POST /oneseat/sessions/{id}/end   end one of them
 //	POST /oneseat/sessions/end-others end all but this one
 //	GET  /oneseat/devices             the same as a page, which needs no script
 //	POST /oneseat/redeem              the choice of a newcomer that was asked, see [Guard.RefuseSignIn]
 //	GET  /oneseat/oneseat.js          the script that tells an open page when its session ends
+//	GET  /oneseat/dialog.js           its dialogs, which it loads when it needs one
 //
 // Mount it with mux.Handle(oneseathttp.Path, guard.Handler()), or beneath any prefix,
 // with http.StripPrefix or without: see [Config.Prefix]. A request of another origin
@@ -43,12 +42,14 @@ func (g *Guard) Handler() http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("GET "+Path+"events", g.Wrap(http.HandlerFunc(g.events)))
 	mux.Handle("GET "+Path+"session", g.Require(http.HandlerFunc(g.whoami)))
+	mux.Handle("POST "+Path+"active", g.Require(http.HandlerFunc(g.whoami)))
 	mux.Handle("GET "+Path+"sessions", g.current(g.list))
 	mux.Handle("POST "+Path+"sessions/{id}/end", g.current(g.endOne))
 	mux.Handle("POST "+Path+"sessions/end-others", g.current(g.endOthers))
 	mux.Handle("GET "+Path+"devices", g.current(g.devices))
 	mux.Handle("POST "+Path+"redeem", g.Wrap(http.HandlerFunc(g.redeem)))
-	mux.HandleFunc("GET "+Path+"oneseat.js", asset("text/javascript; charset=utf-8", g.words.Fill(script, "script.")))
+	mux.HandleFunc("GET "+Path+"oneseat.js", asset("text/javascript; charset=utf-8", lean(script)))
+	mux.HandleFunc("GET "+Path+"dialog.js", asset("text/javascript; charset=utf-8", lean(g.words.Fill(dialogs, "script."))))
 	mux.HandleFunc("GET "+Path+"devices.css", asset("text/css; charset=utf-8", devicesCSS))
 	mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) {
 		http.Error(w, "oneseat: there is nothing here. guard.Handler() serves "+Path+"events, sessions, devices and oneseat.js: mount it with mux.Handle(\""+Path+"\", guard.Handler()).", http.StatusNotFound)
@@ -87,11 +88,6 @@ func (g *Guard) own(w http.ResponseWriter, r *http.Request) (mine oneseat.Sessio
 		return mine, nil, false
 	}
 	return mine, answer.Sessions(live, mine.ID), true
-}
-
-func (g *Guard) whoami(w http.ResponseWriter, r *http.Request) {
-	mine, _ := oneseat.SessionFrom(r.Context())
-	answer.JSON(w, map[string]any{"session": mine.ID, "account": mine.Account})
 }
 
 func (g *Guard) list(w http.ResponseWriter, r *http.Request) {

@@ -141,7 +141,7 @@ func TestCrossSitePostsAreRefused(t *testing.T) {
 	s := newSite(t, oneseat.Config{}, oneseathttp.Config{})
 	b := s.browser(t, firefox)
 	b.signIn("ada")
-	for _, path := range []string{"/oneseat/sessions/end-others", "/oneseat/sessions/x/end"} {
+	for _, path := range []string{"/oneseat/sessions/end-others", "/oneseat/sessions/x/end", "/oneseat/active"} {
 		for _, header := range [][]string{{"Sec-Fetch-Site", "cross-site"}, {"Sec-Fetch-Site", "same-site"}, {"Origin", "https://evil.example"}} {
 			if resp := b.do("POST", path, url.Values{}, header...); resp.StatusCode != 403 {
 				t.Errorf("%s with %v: %s", path, header, resp.Status)

@@ -166,7 +166,7 @@ func TestTheGuardsJSONIsTakenForNothingElseAndKeptByNoCache(t *testing.T) {
 	b.signIn("ada")
 	s.elsewhere(t)
 	for path, keys := range map[string]string{
-		"GET /oneseat/session": "account session", "GET /oneseat/sessions": "account sessions", "POST /oneseat/sessions/end-others": "ended",
+		"GET /oneseat/session": "account deadlines session sign_in", "POST /oneseat/active": "account deadlines session sign_in", "GET /oneseat/sessions": "account sessions", "POST /oneseat/sessions/end-others": "ended",
 	} {
 		method, at, _ := strings.Cut(path, " ")
 		resp := b.do(method, at, nil, "Accept", program)

@@ -8,7 +8,8 @@ package words
 //	full.     that an account has no seat free
 //	device.   how a device is called
 //	page.     what else stands on the guard's pages
-//	script.   what oneseat.js says
+//	expiring. why a session is about to end; {left} is filled in by a script
+//	script.   what else stands in the dialogs of oneseat.js
 //	stream.   why a player has no stream
 //	player.   what stream.js says
 var english = map[string]string{
@@ -89,11 +90,24 @@ var english = map[string]string{
 	"page.sign_out_others": "Sign out all other devices",
 	"page.back":            "Back",
 
-	"script.not_you":   "Was that not you? Sign in and change your password.",
-	"script.unsent":    "What you were writing has not been sent. Copy it before you leave this page.",
-	"script.reference": "Reference {reference}",
-	"script.sign_in":   "Sign in",
-	"script.stay":      "Stay on this page",
+	"expiring.idle_timeout.title":      "Are you still there?",
+	"expiring.idle_timeout.detail":     "To be safe, you will be signed out in {left}, because nothing was done here for a while.",
+	"expiring.absolute_timeout.title":  "This sign-in ends soon",
+	"expiring.absolute_timeout.detail": "To be safe, every sign-in ends after some time, this one in {left}. Save what you are writing, then sign in again.",
+
+	"script.not_you":    "Was that not you? Sign in and change your password.",
+	"script.unsent":     "What you were writing has not been sent. Sign in in another tab to go on here, or copy it before you leave this page.",
+	"script.again":      "A moment ago another session of this browser has ended, too. So nobody is signed in again before you say so.",
+	"script.reference":  "Reference {reference}",
+	"script.sign_in":    "Sign in",
+	"script.stay":       "Stay on this page",
+	"script.other":      "This browser is signed in to another account now",
+	"script.other_page": "This page belongs to the account before, and what you were writing here has not been sent. Copy it before you load the page again.",
+	"script.reload":     "Load it again",
+	"script.stay_in":    "Stay signed in",
+	"script.sign_out":   "Sign out",
+	"script.minutes":    "{count} minutes",
+	"script.seconds":    "{count} seconds",
 
 	"stream.full.title":        "This account is playing elsewhere",
 	"stream.full.detail":       "Stop it there to play here.",

@@ -1,181 +1,354 @@
 // oneseat.js tells every open page of this browser when its session ends, at once,
-// with the reason and the kind of device. It is a courtesy: the server refuses the
-// next request whether or not this script runs.
+// with the reason and the kind of device. It asks before a page goes away on which
+// somebody has written, and before a session ends that nobody uses. It is a courtesy:
+// the server refuses the next request whether or not this script runs.
 //
 //   <script type="module" src="/oneseat/oneseat.js"></script>
 //
-// Code of the page may listen, and prevent the default to do something else:
+// docs/howto/open-pages.md says how code of the page takes part:
 //
 //   addEventListener("oneseat:ended", (e) => { e.preventDefault(); show(e.detail) })
+//   addEventListener("oneseat:expiring", (e) => { e.preventDefault(); show(e.detail) })
+//   dispatchEvent(new Event("oneseat:saved")) // what was written here is safe
 //
 // One tab, the leader, has the event stream and tells the other tabs, because a
-// browser allows six connections to a site over HTTP/1.1. When the leader closes,
-// another tab leads.
+// browser allows six connections to a site over HTTP/1.1. When the leader closes, or
+// does not answer a tab that somebody looks at, another tab leads.
+//
+// The server sends the lines of this file without indentation, and no line that is only
+// a comment.
 
-const words = {}; // filled in by the server
-const say = (key, places = {}) => (words[key] ?? key).replace(/{(\w+)}/g, (_, place) => places[place]);
-
+const minute = 60000;
 const base = new URL("./", import.meta.url);
-const name = "oneseat " + base.host;
+const sleep = (time) => new Promise((resolve) => setTimeout(resolve, time));
+
+// The dialogs are loaded when somebody has to be asked. If that fails the page stays as
+// it is.
+const dialogs = () => import(new URL("dialog.js", base));
+
+// The channel of this guard. A browser delivers its messages to pages of this origin
+// only, and such a page can do all that this script can. So a message needs no proof.
+const name = "oneseat " + base.href;
 const tabs = "BroadcastChannel" in self ? new BroadcastChannel(name) : null;
 
-let told = false;
-let dirty = false; // somebody has written into a form of this page
-let sent = 0; // when a form of this page was sent, whose answer may replace the page
+// What all tabs remember, or only this one where the browser keeps nothing.
+let marks = {};
+try { marks = localStorage; } catch {}
+const mark = (key, value) => { try { marks[name + key] = value; } catch { marks = { [name + key]: value }; } };
 
-addEventListener("input", (e) => { if (e.target.closest?.("form")) dirty = true; }, true);
-addEventListener("submit", () => { dirty = false; }, true);
-addEventListener("submit", (e) => {
+// How much is left of a time that began at a mark. The clock may have been set back.
+const leftOf = (time, at) => { const ago = Date.now() - at; return ago >= 0 && ago < time ? time - ago : 0; };
+
+// The session of this page: the page says it, or else the server says it. The two
+// differ when the browser has signed in again since the page was made.
+const meta = document.querySelector("meta[name=oneseat-session]")?.content;
+let session = meta;
+let account;
+
+// told: the session has ended, and whoever sees the page is being told. stays: after
+// that the page stays on the screen.
+let told = false;
+let stays = false;
+
+// What somebody writes
+
+// The elements that somebody has written into, until that is saved. Whether a form
+// that a script sends was saved, only the page knows. A form that the browser sends is
+// saved when its answer takes the place of the page.
+const work = new Set();
+const unsaved = () => [...work].some((at) => !at.matches?.(":autofill"));
+const saved = (e) => {
+  for (const at of work) if (!e.target.closest || e.target.contains(at) || at.form === e.target) work.delete(at);
+};
+addEventListener("oneseat:saved", saved, true);
+addEventListener("reset", saved);
+
+// What somebody wrote before this script came.
+if (navigator.userActivation?.hasBeenActive) {
+  for (const at of document.querySelectorAll("input, textarea")) if (at.value !== at.defaultValue || at.checked !== at.defaultChecked) work.add(at);
+}
+
+// When a form of this page was sent, whose answer may replace the page.
+let sent = 0;
+addEventListener("submit", (e) => setTimeout(() => {
   const target = e.submitter?.formTarget || e.target.target;
   if (!e.defaultPrevented && (!target || target === "_self") && e.target.method !== "dialog") sent = performance.now();
-});
-addEventListener("pageshow", (e) => { if (e.persisted) location.reload(); }); // from the browser's memory, by Back
+}), true);
 
-// The session of this page: the page says it (<meta name="oneseat-session">), or else
-// the server says it now. The two differ when the browser has signed in again since
-// the page was made.
-const now = await ask();
-let session = document.querySelector("meta[name=oneseat-session]")?.content || now.session;
-if (now.status === 401) ended(now);
-else if (now.session && now.session !== session && performance.getEntriesByType("navigation")[0]?.type !== "reload") location.reload();
-
-if (tabs) tabs.onmessage = (e) => ended(e.data);
-start();
-
-function start() {
-  if (tabs && navigator.locks) {
-    navigator.locks.request(name, follow); // held until the session ends or this tab closes
-  } else {
-    follow();
-  }
+// Events come out of a shadow tree at its host. An element that belongs to a form need
+// not have a field inside, but whoever types into it writes.
+const writes = (e) => {
+  const typed = (at) => e.key.length === 1 && customElements.get(at.localName)?.formAssociated;
+  if (e.type !== "keydown" || e.composedPath().some(typed)) work.add(e.target);
+};
+const acts = (e) => { if (e.isTrusted) act(); };
+function hear(from) {
+  for (const type of ["beforeinput", "input", "change", "keydown"]) from.addEventListener(type, writes, true);
+  for (const type of ["input", "keydown", "pointerdown", "wheel"]) from.addEventListener(type, acts, { capture: true, passive: true });
 }
+hear(self);
 
-// follow keeps an event stream open until it has told of an end.
-async function follow() {
-  for (let wait = 1000; !told; wait = Math.min(wait * 2, 30000)) {
-    const end = await listen(() => { wait = 1000; });
-    if (end) {
-      tabs?.postMessage(end);
-      ended(end);
-      return;
-    }
-    await new Promise((resolve) => setTimeout(resolve, wait * (0.5 + Math.random())));
-  }
-}
+// An editor may be a frame of this origin. It is heard from when it gets the focus.
+addEventListener("blur", () => setTimeout(() => { try { hear(document.activeElement.contentWindow); } catch {} }));
 
-// listen opens one event stream. It resolves to the data of the end, or to null when
-// the stream broke and has to be opened again.
-function listen(works) {
-  return new Promise((resolve) => {
-    const source = new EventSource(new URL("events", base));
-    const finish = (end) => { source.close(); resolve(end); };
-    source.addEventListener("session", (e) => {
-      works();
-      // The browser has signed in again while the stream was broken.
-      const to = JSON.parse(e.data);
-      if (session && to.session !== session && !goOn(to) && !dirty) location.reload();
-    });
-    source.addEventListener("ended", (e) => finish(JSON.parse(e.data)));
-    source.onerror = async () => {
-      if (source.readyState !== EventSource.CLOSED) return; // it comes back by itself
-      const said = await ask();
-      finish(said.status === 401 ? said : null);
-    };
-  });
-}
+// What the server says
 
-// ask asks the server. It returns {session} if there is one, else the refusal.
-async function ask() {
+// ask returns {session, account, ...} if there is a session, else the refusal with its
+// status, and {} without an answer.
+async function ask(what = "session", method = "GET") {
   try {
-    const answer = await fetch(new URL("session", base), { headers: { Accept: "application/json" } });
+    const answer = await fetch(new URL(what, base), { method, credentials: "include", headers: { Accept: "application/json" }, signal: AbortSignal.timeout(10000) });
     return await answer.json();
   } catch {
     return {};
   }
 }
 
-async function ended(detail) {
-  if (told || (session && detail.session && session !== detail.session)) return; // the end of another sign-in
-  told = true;
-  const to = await successor(detail);
-  if (to) detail = { ...detail, reason: "renewed" };
-  const event = new CustomEvent("oneseat:ended", { detail, cancelable: true });
-  if (!dispatchEvent(event)) return;
-  if (to && goOn(to)) {
-    told = false;
-    return start();
+// heard takes an answer. It returns whether the session of this page is live.
+function heard(is) {
+  if (told) return stays && is.account && is.account === account && goOn(is);
+  if (is.status === 401) ended({ ...is, session });
+  else if (!is.account) later(minute);
+  else if (session && is.session !== session) ended({ reason: "renewed" });
+  else {
+    ({ session, account } = is);
+    plan(is);
+    return true;
   }
-  if (dirty) return warn(detail);
-  if (to) return location.reload();
-  leave(detail);
 }
 
-// successor waits, if there is something to wait for. The answer to a form that was
-// sent replaces this page, and would be lost if the page left before. It may take a
+// tell is heard in all tabs: they have the same cookie. used: the session was used.
+function tell(is, used) {
+  if (is.account) tabs?.postMessage({ is, used });
+  return heard(is);
+}
+
+// The event stream
+
+// turn is this tab's while it leads. queued: it waits for its turn. quiet: the leader
+// has not answered.
+let turn, queued, quiet, source;
+
+// start gives this tab its turn: at once if it steals the turn, or else when the
+// leader closes. The turn is held until the session ends, this tab closes, or another
+// tab steals it.
+function start(steal = false) {
+  if (!tabs || !navigator.locks) return follow();
+  if (queued && !steal) return;
+  queued ||= !steal;
+  navigator.locks.request(name, { steal }, () => {
+    queued &&= steal;
+    return follow();
+  }).catch((e) => {
+    if (e.name !== "AbortError") return follow();
+    turn = null;
+    source.close();
+    start();
+  });
+}
+
+// probe steals the turn if somebody looks at this tab and the leader does not answer in
+// time. A browser may freeze the leader, which then keeps its turn and does nothing.
+function probe(time) {
+  const depends = () => queued && !turn && !told && !document.hidden;
+  if (!depends()) return;
+  quiet = true;
+  tabs.postMessage({ asks: true });
+  setTimeout(() => { if (quiet && depends()) start(true); }, time);
+}
+setInterval(probe, 15000, 15000);
+document.addEventListener("visibilitychange", () => probe(3000));
+
+if (tabs) tabs.onmessage = ({ data: { asks, leads, end, is, used } }) => {
+  // A frozen tab hears messages, but its timers stand still.
+  if (asks && turn) setTimeout(() => tabs.postMessage({ leads: true }));
+  if (leads) quiet = false;
+  if (end && end.session === session) ended(end);
+  if (used) acting = clearTimeout(acting);
+  if (is) heard(is);
+};
+
+// follow keeps an event stream open until it has told of an end.
+async function follow() {
+  const mine = turn = {};
+  for (let wait = 1000; !told && turn === mine; wait = Math.min(wait * 2, 30000)) {
+    const end = await listen(() => { wait = 1000; });
+    if (end) {
+      tabs?.postMessage({ end });
+      ended(end);
+      break;
+    }
+    await sleep(wait * (0.5 + Math.random()));
+  }
+  if (turn === mine) turn = null;
+}
+
+// listen opens one event stream. It resolves to the data of the end, or to null when
+// the stream broke and has to be opened again.
+function listen(works) {
+  return new Promise((resolve) => {
+    const mine = source = new EventSource(new URL("events", base), { withCredentials: true });
+    const finish = (end) => { mine.close(); resolve(end); };
+    mine.addEventListener("session", (e) => { works(); tell(JSON.parse(e.data)); });
+    mine.addEventListener("ended", (e) => finish(JSON.parse(e.data)));
+    mine.onerror = async () => {
+      // Otherwise it comes back by itself.
+      if (mine.readyState !== EventSource.CLOSED) return;
+      const is = await ask();
+      finish(is.status === 401 ? is : null);
+    };
+  });
+}
+
+// The end
+
+// ended asks with the cookie of now, whatever has been said. Then the page goes away,
+// unless code of the page prevents that, or somebody has to be asked.
+async function ended(detail) {
+  if (told) return;
+  told = true;
+  const is = await cookieOfNow(detail);
+  const renewed = is.account && is.session !== session;
+  // Another sign-in has ended, not this page's.
+  if (is.account && !renewed && detail.session !== session) return goOn(is);
+  if (renewed) detail = { session, reason: "renewed" };
+  else if (is.status === 401 && is.session) detail = is;
+  shut();
+  if (!renewed && !detail.sign_in) {
+    // It was said that the browser has another session, and now there is no answer.
+    told = false;
+    return later(5000);
+  }
+  if (!dispatchEvent(new CustomEvent("oneseat:ended", { detail, cancelable: true }))) return;
+  if (renewed && (unsaved() || sent) && is.account === account) return goOn(is);
+  if (!unsaved()) {
+    if (renewed) return location.reload();
+    if (mayLeave(detail)) return leave(detail);
+  }
+  stays = true;
+  const show = await dialogs();
+  if (!stays) return;
+  if (renewed) show.other(() => location.reload());
+  else show.ended(detail, unsaved(), () => leave(detail));
+}
+
+// cookieOfNow asks again if there is something to wait for. The answer to a form that
+// was sent replaces this page, and would be lost if the page left before. It may take a
 // minute, as under Finish. A browser that has ended its own session, as by a change of
 // password, gets another one: the cookie comes with an answer that is on its way.
-// successor returns that session, or null.
-async function successor(detail) {
-  const until = performance.now() + 5000;
-  for (let wait = 50; ; wait = Math.min(wait * 2, 1000)) {
-    const at = performance.now();
-    if (!(sent && at < sent + 60000) && !(detail.here && at < until)) return null;
-    await new Promise((resolve) => setTimeout(resolve, wait));
-    if (!detail.here) continue;
+async function cookieOfNow(detail) {
+  const began = performance.now();
+  for (let wait = 50; ; wait = Math.min(wait * 2, 4000)) {
     const is = await ask();
-    if (is.session && is.session !== session) return is;
+    const now = performance.now();
+    if (is.account && is.session !== detail.session || !(sent && now < sent + minute) && !(detail.here && now < began + 5000)) return is;
+    await sleep(wait);
   }
 }
 
-// goOn lets a page stay that somebody is writing on, or whose form was sent, when this
-// browser has another session of the same account. Other pages are loaded again.
-function goOn(to) {
-  if (!(dirty || sent) || to.account !== now.account) return false;
-  session = to.session;
+// goOn lets a page stay, with the session that this browser has now.
+function goOn(is) {
+  told = stays = false;
   sent = 0;
+  past = null;
+  shut();
+  session = is.session;
+  start();
+  return heard(is);
+}
+
+// mayLeave lets this browser, with all its tabs, go to the sign-in page by itself for
+// one ending in half a minute. The sign-in page may forward to one that signs in
+// without asking, and two such browsers would displace each other for ever.
+function mayLeave({ session }) {
+  const [of, at] = JSON.parse(marks[name + "left"] ?? "[]");
+  if (of === session) return true;
+  if (leftOf(minute / 2, at)) return false;
+  mark("left", JSON.stringify([session, Date.now()]));
   return true;
 }
 
-function leave(detail) {
-  dirty = false;
+function leave(detail, go = (to) => location.assign(to)) {
   const to = new URL(detail.sign_in, location.href);
   to.searchParams.set("reason", detail.reason);
   if (location.pathname !== to.pathname) to.searchParams.set("next", location.pathname + location.search);
-  location.assign(to);
+  go(to);
 }
 
-// warn keeps the page on the screen, so that what was being written can be copied.
-// Every rule of the page comes before the rules here (:where). They are in a style
-// sheet of their own, which a Content-Security-Policy without inline styles allows.
-function warn(detail) {
-  const look = new CSSStyleSheet();
-  look.replaceSync(`
-    :where(dialog.oneseat) { box-sizing: border-box; width: min(30rem, 100vw - 2rem); padding: 1.5rem; border: 1px solid GrayText; border-radius: .875rem;
-      font: 1rem/1.5 system-ui, sans-serif; color: CanvasText; background: Canvas; box-shadow: 0 1rem 3rem rgb(0 0 0 / 35%); overflow-wrap: anywhere; }
-    :where(dialog.oneseat[open]) { display: grid; gap: .75rem; }
-    :where(dialog.oneseat)::backdrop { background: rgb(8 14 22 / 55%); }
-    :where(dialog.oneseat > *) { margin: 0; }
-    :where(dialog.oneseat h2) { font-size: 1.15rem; line-height: 1.3; }
-    :where(dialog.oneseat .oneseat-when) { display: flex; flex-wrap: wrap; gap: 0 1rem; font-size: .875rem; opacity: .75; }
-    :where(dialog.oneseat > div) { display: flex; flex-wrap: wrap; gap: .6rem; padding-top: .5rem; }
-    :where(dialog.oneseat button) { flex: 1 1 auto; min-height: 2.75rem; padding: .5rem 1.1rem; font: inherit; cursor: pointer; }`);
-  document.adoptedStyleSheets.push(look);
+// A page from the browser's memory, by Back.
+addEventListener("pageshow", async (e) => {
+  if (e.persisted) unsaved() ? heard(await ask()) : location.reload();
+});
 
-  const dialog = document.createElement("dialog");
-  dialog.className = "oneseat";
-  dialog.setAttribute("aria-labelledby", "oneseat-title");
-  const part = (to, tag, text, set = {}) => to.appendChild(Object.assign(document.createElement(tag), { textContent: text, ...set }));
-  part(dialog, "h2", detail.title, { id: "oneseat-title" });
-  part(dialog, "p", detail.detail);
-  if (detail.not_you) part(dialog, "p", say("script.not_you"));
-  part(dialog, "p", say("script.unsent"));
-  const facts = [detail.at && new Date(detail.at).toLocaleString(undefined, { dateStyle: "medium", timeStyle: "medium" }), detail.reference && say("script.reference", detail)];
-  const when = part(dialog, "p", "", { className: "oneseat-when" });
-  for (const fact of facts.filter(Boolean)) part(when, "span", fact);
-  const choice = part(dialog, "div", "");
-  part(choice, "button", say("script.sign_in"), { type: "button", autofocus: true }).onclick = () => leave(detail);
-  part(choice, "button", say("script.stay"), { type: "button" }).onclick = () => dialog.close();
-  dialog.onclose = () => dialog.remove();
-  document.body.append(dialog);
-  dialog.showModal();
+// Use, and timeouts
+
+// What a person does is use of the session. The server hears of it once a minute at
+// most, from all tabs together, and once more before the session would end.
+let acting;
+const soonest = () => leftOf(minute, marks[name + "active"]);
+function act() {
+  if (!told && !asks && !acting && session) acting = setTimeout(report, soonest());
+}
+
+async function report(now) {
+  acting = clearTimeout(acting);
+  // Another tab may have reported meanwhile.
+  if (!now && soonest()) return;
+  mark("active", Date.now());
+  if (!tell(await ask("active", "POST"), true) && now) later(5000);
+}
+
+// timer runs until the next look. asks is the dialog that asks whether somebody is
+// there. past is why the session will end, as somebody was told.
+let timer, asks, past;
+const later = (time) => { clearTimeout(timer); timer = setTimeout(look, time); };
+const next = (is) => is.deadlines?.find((d) => d.reason !== past);
+
+function plan(is) {
+  clearTimeout(timer);
+  asks = asks?.close();
+  const d = next(is);
+  if (d) later(Math.min(Math.max(d.left_ms - d.notice_ms, 0), 360 * minute));
+}
+
+// look asks the server before it asks a person, because the session may have been used
+// elsewhere.
+async function look() {
+  if (acting) return report(true);
+  const is = await ask();
+  const d = next(is);
+  if (told || !d || is.session !== session || d.left_ms - d.notice_ms > 1000) return heard(is);
+  const idle = d.reason === "idle_timeout";
+  if (!idle) past = d.reason;
+  if (dispatchEvent(new CustomEvent("oneseat:expiring", { detail: d, cancelable: true }))) {
+    const show = await dialogs();
+    if (told) return;
+    if (idle) asks = show.idle(d, () => report(true), signOut, () => later(1000));
+    else show.tooOld(d, () => leave({ ...is, ...d }, unsaved() ? open : undefined));
+  }
+  if (!idle) plan(is);
+}
+
+async function signOut() {
+  await ask(`sessions/${session}/end`, "POST");
+  heard(await ask());
+}
+
+function shut() {
+  clearTimeout(timer);
+  acting = clearTimeout(acting);
+  asks = null;
+  for (const dialog of document.querySelectorAll("dialog.oneseat")) dialog.close();
+}
+
+// The beginning. A page that says it is of another session than the browser's, although
+// it was just loaded again, does not know better.
+const is = await ask();
+const reloaded = performance.getEntriesByType("navigation")[0]?.type === "reload";
+if (is.account && (!meta || reloaded)) session = is.session;
+
+// A page that does not say whose it is may be nobody's, or the sign-in page.
+if (meta || is.status !== 401 || is.session && location.pathname !== new URL(is.sign_in, location.href).pathname) {
+  tell(is);
+  start();
 }

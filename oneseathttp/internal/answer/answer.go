@@ -25,7 +25,7 @@ type Problem struct {
 	Reference string            `json:"reference,omitzero"` // for support
 	Title     string            `json:"title"`              // for people: what happened
 	Detail    string            `json:"detail"`             // what it means, and what to do
-	Here      bool              `json:"here,omitzero"`      // this browser has ended it, to get another one
+	Here      bool              `json:"here,omitzero"`      // this browser, or a copy of it, has ended it to get another one
 	NotYou    bool              `json:"not_you,omitzero"`   // offer a change of password
 	SignIn    string            `json:"sign_in,omitzero"`   // where to sign in
 

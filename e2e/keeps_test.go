@@ -1,0 +1,122 @@
+package e2e
+
+import (
+	"testing"
+	"time"
+
+	"github.com/chromedp/cdproto/page"
+
+	"github.com/oneseat/oneseat"
+)
+
+// ways are how a page may have to go away, or be about to. Each has what is to hold of a
+// page on which somebody has written, and of one on which nobody has.
+var ways = []struct {
+	name   string
+	happen func(n *notes, home *profile, all []*tab)
+	work   func(b *tab)             // the page is kept in any case
+	none   func(b *tab, was string) // was is the session of the page before
+}{
+	{
+		"ended",
+		func(n *notes, _ *profile, _ []*tab) { n.displace() },
+		func(b *tab) { b.asked("signed in on another device", "It was Safari on iPhone", "has not been sent") },
+		func(b *tab, _ string) { b.told("displaced") },
+	}, {
+		"renewed",
+		func(n *notes, home *profile, _ []*tab) { home.tab().enters(n) },
+		goesOn,
+		func(b *tab, was string) { b.of("!==", was) },
+	}, {
+		"reload because another session is there",
+		func(n *notes, home *profile, _ []*tab) {
+			home.tab().open(n.URL + "/enter?account=ada&afresh").follows()
+			n.CloseClientConnections() // who listens comes back, and is told whose the browser is
+		},
+		goesOn,
+		func(b *tab, was string) { b.of("!==", was) },
+	}, {
+		"another account",
+		func(n *notes, home *profile, _ []*tab) { home.tab().open(n.URL + "/enter?account=grace").follows() },
+		func(b *tab) { b.asked("signed in to another account now", "has not been sent") },
+		func(b *tab, was string) { b.of("!==", was).has("Notes of grace") },
+	}, {
+		"pageshow",
+		func(_ *notes, _ *profile, all []*tab) {
+			for _, b := range all {
+				b.dispatch(`Object.assign(window, { oneseatBefore: true }) && new PageTransitionEvent("pageshow", { persisted: true })`)
+			}
+		},
+		func(b *tab) { b.wait(`!document.querySelector("dialog")`) },
+		func(b *tab, was string) { b.of("===", was) },
+	}, {
+		"timeout near",
+		func(n *notes, _ *profile, all []*tab) { n.idle(all) },
+		func(b *tab) { b.asked("Are you still there?", "signed out in") },
+		func(b *tab, _ string) { b.asked("Are you still there?", "signed out in") },
+	},
+}
+
+// goesOn waits until the page has heard, and nobody is asked.
+func goesOn(b *tab) { b.wait(`document.title === "renewed" && !document.querySelector("dialog")`) }
+
+// of waits until the page is of a session, or of another one.
+func (b *tab) of(is, session string) *tab {
+	b.t.Helper()
+	return b.wait(`(document.querySelector("meta[name=oneseat-session]")?.content ?? "` + session + `") ` + is + ` "` + session + `"`).follows()
+}
+
+// hears has the title of the page say why its session has ended.
+const hears = `addEventListener("oneseat:ended", (e) => { document.title = e.detail.reason; })`
+
+var keeping = oneseat.Config{Limit: 2, Idle: 10 * time.Minute}
+
+func TestWhateverMakesAPageGoAwayAsksFirstWhateverHoldsTheWork(t *testing.T) {
+	for _, way := range ways {
+		t.Run(way.name, func(t *testing.T) {
+			n := newNotes(t, keeping)
+			home := newProfile(t)
+			none := home.tab().enters(n)
+			was := none.id()
+			all := []*tab{none}
+			for kind := range kinds {
+				b := home.tab().again(n).writes(kind)
+				b.wait(`(` + hears + `, true)`)
+				all = append(all, b)
+			}
+			way.happen(n, home, all)
+			for kind := range kinds {
+				way.work(all[kind+1])
+				all[kind+1].keeps(kind)
+			}
+			way.none(none, was)
+		})
+	}
+}
+
+// The first of two tabs leads, and the browser freezes it.
+func TestWhenTheLeaderIsFrozenTheTabInFrontHearsAndKeepsWhatIsWritten(t *testing.T) {
+	for _, way := range ways {
+		if way.name == "pageshow" { // it comes from the tab itself
+			continue
+		}
+		t.Run(way.name, func(t *testing.T) {
+			n := newNotes(t, keeping)
+			home := newProfile(t)
+			leader := home.tab().enters(n)
+			leader.leaders("1", "0")
+			was := leader.id()
+			front := home.tab().again(n).writes(1)
+			front.wait(`(` + hears + `, true)`)
+			leader.lifecycle(page.SetWebLifecycleStateStateFrozen)
+			before := n.count("GET /oneseat/events")
+			front.comesBack()
+			until(t, "a stream of the tab in front", func() bool { return n.count("GET /oneseat/events") > before })
+			way.happen(n, home, []*tab{front})
+			way.work(front)
+			front.keeps(1)
+			leader.lifecycle(page.SetWebLifecycleStateStateActive)
+			way.none(leader, was)
+		})
+	}
+}
