@@ -395,6 +395,7 @@ func (w *watches) close() {
 			}
 		}
 		s.mu.Unlock()
+		slices.Reverse(told) // the oldest first: a request before what its handler watches
 		for _, by := range told {
 			by.SessionEnded(ErrClosed)
 		}

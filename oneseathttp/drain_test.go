@@ -225,12 +225,12 @@ func TestAfterCloseNoRequestIsAdmitted(t *testing.T) {
 // C9: the registry is closed before the server is shut down.
 func TestWorkInFlightWhenTheRegistryIsClosed(t *testing.T) {
 	for name, c := range map[string]struct {
-		handler func(w http.ResponseWriter, r *http.Request, closed func())
+		handler func(s *site, w http.ResponseWriter, r *http.Request, closed func())
 		status  int
 		body    string
 		broken  bool
 	}{
-		"is answered, if it was done": {func(w http.ResponseWriter, r *http.Request, closed func()) {
+		"is answered, if it was done": {func(_ *site, w http.ResponseWriter, r *http.Request, closed func()) {
 			closed()
 			if !errors.Is(context.Cause(r.Context()), oneseat.ErrClosed) {
 				t.Errorf("its context: %v", context.Cause(r.Context()))
@@ -238,11 +238,22 @@ func TestWorkInFlightWhenTheRegistryIsClosed(t *testing.T) {
 			w.WriteHeader(http.StatusCreated)
 			_, _ = io.WriteString(w, "paid")
 		}, 201, "paid", false},
-		"is refused, if it gave up": {func(_ http.ResponseWriter, r *http.Request, closed func()) {
+		"is answered, also if its handler hears of it in its own way": {func(s *site, w http.ResponseWriter, r *http.Request, closed func()) {
+			mine, _ := oneseat.SessionFrom(r.Context())
+			heard, answered, over := make(chan struct{}), make(chan struct{}), make(chan struct{})
+			stop := s.seats.AfterEnd(r.Context(), mine, func(error) { close(heard); <-answered })
+			defer stop()
+			go func() { closed(); close(over) }()
+			<-heard
+			_, _ = io.WriteString(w, "paid")
+			close(answered)
+			<-over
+		}, 200, "paid", false},
+		"is refused, if it gave up": {func(_ *site, _ http.ResponseWriter, r *http.Request, closed func()) {
 			closed()
 			<-r.Context().Done()
 		}, 503, `"reason":"closing"`, false},
-		"is broken off, if its answer had begun": {func(w http.ResponseWriter, r *http.Request, closed func()) {
+		"is broken off, if its answer had begun": {func(_ *site, w http.ResponseWriter, r *http.Request, closed func()) {
 			_, _ = io.WriteString(w, "picture 1\n")
 			_ = http.NewResponseController(w).Flush()
 			closed()
@@ -252,7 +263,7 @@ func TestWorkInFlightWhenTheRegistryIsClosed(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			overBoth(t, func(t *testing.T, s *site) {
 				s.mux.Handle("POST /work", s.guard.Require(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-					c.handler(w, r, func() {
+					c.handler(s, w, r, func() {
 						if err := s.seats.Close(); err != nil {
 							t.Error(err)
 						}

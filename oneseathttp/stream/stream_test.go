@@ -348,8 +348,11 @@ func TestABeatThatWaitsEndsWhenTheServerShutsDown(t *testing.T) {
 			v := s.viewer(t, "one")
 			id := v.mustStart()
 			told := make(chan said, 1)
-			go func() { told <- v.post(stream.Path + id + "/beat") }()
-			for s.seats.Stats().Held < 2 { // the session, by the request, and the stream
+			go func() {
+				defer close(told) // post may fail the test
+				told <- v.post(stream.Path + id + "/beat")
+			}()
+			for s.seats.Stats().Held < 2 && len(told) == 0 { // the session, by the request, and the stream
 				runtime.Gosched()
 			}
 			if err := shut(s); err != nil {
