@@ -103,9 +103,6 @@ func (r *Registry) report(kind fault, key Key, err error) {
 // failed reports an operation that had no answer, and returns its error. What is an
 // answer is not reported, nor is anything to a caller that has gone away.
 func (r *Registry) failed(ctx context.Context, key Key, err error) error {
-	if err == nil {
-		return nil
-	}
 	if kind, ok := faultOf(err); ok && !errors.Is(ctx.Err(), context.Canceled) {
 		r.report(kind, key, err)
 	}
