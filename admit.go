@@ -92,7 +92,8 @@ func (d *draft) standing(c newcomer) (is Decision, decided bool) {
 	if d.matchID(c.seat.ID) != (match{}) {
 		return Decision{Outcome: outcomeAlready}, true
 	}
-	if since := earliest(d.given.firstTryAt, c.attempt.Tried); !since.IsZero() && d.forgot(since) {
+	since := earliest(d.given.firstTryAt, c.attempt.Tried)
+	if !since.IsZero() && d.forgot(since) {
 		return Decision{Outcome: outcomeUnknown}, true
 	}
 	if d.blocked != nil {

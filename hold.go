@@ -42,8 +42,9 @@ func (w *Watch) Stop() {
 	}
 	w.in.mu.Lock()
 	of, stopped := w.of, w.in.unlink(w) != nil
+	alone := of.alone()
 	w.in.mu.Unlock()
-	if stopped && w.holds != nil {
+	if stopped && w.holds != nil && !alone { // else the clock need not be read
 		if now := w.holds.now(); now.since(w.since) >= orderEvery {
 			w.holds.noteHeld(of.watchKey, now)
 		}

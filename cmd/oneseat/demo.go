@@ -82,7 +82,7 @@ func parseDemo(args []string) (demoConfig, error) {
 		return demoConfig{}, err
 	}
 
-	c := demoConfig{listen: *listen, policy: oneseat.Policy(*policy)}
+	c := demoConfig{listen: *listen}
 	var errs []error
 	bad := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
 	host, port, err := net.SplitHostPort(c.listen)
@@ -103,12 +103,10 @@ func parseDemo(args []string) (demoConfig, error) {
 	if c.store, err = parseStore(*store); err != nil {
 		errs = append(errs, err)
 	}
-	if c.limit, err = strconv.Atoi(*limit); err != nil || c.limit < 1 || c.limit > oneseat.MaxSeats {
-		bad("--limit: %q is not a number from 1 to %d", *limit, oneseat.MaxSeats)
-	}
-	if !slices.Contains([]oneseat.Policy{oneseat.PolicyDisplace, oneseat.PolicyRefuse, oneseat.PolicyAsk}, c.policy) {
-		bad("--policy: %q is neither displace, refuse nor ask", *policy)
-	}
+	c.limit, err = limitFlag(*limit)
+	errs = append(errs, err)
+	c.policy, err = policyFlag(*policy)
+	errs = append(errs, err)
 	if c.streams, err = strconv.Atoi(*streams); err != nil || c.streams < 0 || c.streams > oneseat.MaxStreams {
 		bad("--streams: %q is not a number from 1 to %d", *streams, oneseat.MaxStreams)
 	}
@@ -116,6 +114,24 @@ func parseDemo(args []string) (demoConfig, error) {
 		bad("%q is not a flag", arg)
 	}
 	return c, errors.Join(errs...)
+}
+
+// limitFlag reads the flag --limit.
+func limitFlag(s string) (int, error) {
+	n, err := strconv.Atoi(s)
+	if err != nil || n < 1 || n > oneseat.MaxSeats {
+		return 0, fmt.Errorf("--limit: %q is not a number from 1 to %d", s, oneseat.MaxSeats)
+	}
+	return n, nil
+}
+
+// policyFlag reads the flag --policy.
+func policyFlag(s string) (oneseat.Policy, error) {
+	p := oneseat.Policy(s)
+	if !slices.Contains([]oneseat.Policy{oneseat.PolicyDisplace, oneseat.PolicyRefuse, oneseat.PolicyAsk}, p) {
+		return "", fmt.Errorf("--policy: %q is neither displace, refuse nor ask", s)
+	}
+	return p, nil
 }
 
 func isAddress(s string) bool {
@@ -154,7 +170,11 @@ func serveDemo(ctx context.Context, c demoConfig, stdout, stderr io.Writer) (err
 	}
 	defer func() { err = errors.Join(err, data.close()) }()
 
-	users, err := demo.NewUsers(ctx, data.hashes)
+	hashes, err := data.hashes(ctx)
+	if err != nil {
+		return err
+	}
+	users, err := demo.NewUsers(ctx, hashes)
 	if err != nil {
 		return err
 	}

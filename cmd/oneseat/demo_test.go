@@ -313,14 +313,14 @@ func TestHelpAndVersionGoToStandardOutput(t *testing.T) {
 		want string
 	}{
 		{[]string{"help"}, "oneseat demo"}, {[]string{"-h"}, "oneseat demo"}, {[]string{"--help"}, "oneseat demo"},
-		{[]string{"demo", "-h"}, "--store"}, {[]string{"demo", "--help"}, "--policy"}, {[]string{"version"}, "go1."},
+		{[]string{"demo", "-h"}, "--store"}, {[]string{"demo", "--help"}, "--policy"}, {[]string{"serve", "-h"}, "--listen"}, {[]string{"version"}, "go1."},
 	} {
 		var stdout, stderr bytes.Buffer
 		if code := run(t.Context(), c.args, &stdout, &stderr); code != exitOK || !strings.Contains(stdout.String(), c.want) || stderr.Len() != 0 {
 			t.Errorf("%q: %d, %q, %q", c.args, code, stdout.String(), stderr.String())
 		}
 	}
-	for _, args := range [][]string{nil, {"serve"}, {""}, {"version", "now"}} {
+	for _, args := range [][]string{nil, {"doctor"}, {""}, {"version", "now"}} {
 		var stdout, stderr bytes.Buffer
 		if code := run(t.Context(), args, &stdout, &stderr); code != exitUsage || stdout.Len() != 0 || !strings.Contains(stderr.String(), "Usage") {
 			t.Errorf("%q: %d, %q, %q", args, code, stdout.String(), stderr.String())

@@ -1,5 +1,5 @@
-// Command oneseat keeps accounts to one live session each. At this time it is the demo:
-// see "oneseat help".
+// Command oneseat keeps accounts to one live session each. It has a demo, and a server
+// for programs in any language: see "oneseat help".
 //
 // It is the only package that puts stores, sites and configuration together, and the
 // only one that reads flags and signals. It holds no rule and no page.

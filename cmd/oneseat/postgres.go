@@ -27,20 +27,20 @@ func parsePostgres(s string) (storeSpec, error) {
 		c.ConnConfig.ConnectTimeout = 5 * time.Second
 	}
 	name := fmt.Sprintf("PostgreSQL at %s:%d, database %s", c.ConnConfig.Host, c.ConnConfig.Port, c.ConnConfig.Database)
-	return storeSpec{name, func(ctx context.Context, l *slog.Logger) (demoData, error) { return openPostgres(ctx, c, l) }}, nil
+	return storeSpec{name, func(ctx context.Context, l *slog.Logger) (opened, error) { return openPostgres(ctx, c, l) }}, nil
 }
 
 // openPostgres opens a store, and the demo's accounts in the same database, on one
 // pool.
-func openPostgres(ctx context.Context, c *pgxpool.Config, logger *slog.Logger) (demoData, error) {
+func openPostgres(ctx context.Context, c *pgxpool.Config, logger *slog.Logger) (opened, error) {
 	pool, err := pgxpool.NewWithConfig(ctx, c)
 	if err != nil {
-		return demoData{}, err
+		return opened{}, err
 	}
 	store, err := pgstore.Open(ctx, pool, pgstore.Options{Logger: logger})
 	if err != nil {
 		pool.Close()
-		return demoData{}, err
+		return opened{}, err
 	}
 	db := stdlib.OpenDBFromPool(pool)
 	closeAll := func() error {
@@ -48,9 +48,6 @@ func openPostgres(ctx context.Context, c *pgxpool.Config, logger *slog.Logger) (
 		pool.Close()
 		return err
 	}
-	hashes, err := demo.SQLHashes(ctx, db)
-	if err != nil {
-		return demoData{}, errors.Join(err, closeAll())
-	}
-	return demoData{store, hashes, closeAll}, nil
+	hashes := func(ctx context.Context) (demo.Hashes, error) { return demo.SQLHashes(ctx, db) }
+	return opened{store, hashes, closeAll}, nil
 }

@@ -14,24 +14,24 @@ func parseRedis(s string) (storeSpec, error) {
 	if err := redisstore.CheckURL(s); err != nil {
 		return storeSpec{}, fmt.Errorf("--store: %w", err)
 	}
-	return storeSpec{redacted(s), func(ctx context.Context, l *slog.Logger) (demoData, error) { return openRedis(ctx, s, l) }}, nil
+	return storeSpec{redacted(s), func(ctx context.Context, l *slog.Logger) (opened, error) { return openRedis(ctx, s, l) }}, nil
 }
 
 // openRedis opens a store, and the demo's accounts on the same server, on one client.
-func openRedis(ctx context.Context, url string, logger *slog.Logger) (demoData, error) {
+func openRedis(ctx context.Context, url string, logger *slog.Logger) (opened, error) {
 	client, err := redisstore.Connect(ctx, url, 0)
 	if err != nil {
-		return demoData{}, err
+		return opened{}, err
 	}
 	store, err := redisstore.New(ctx, client, redisstore.Options{Logger: logger})
 	if err != nil {
 		client.Close()
-		return demoData{}, err
+		return opened{}, err
 	}
 	closing := func() error {
 		err := store.Close()
 		client.Close()
 		return err
 	}
-	return demoData{store, demo.RedisHashes(client), closing}, nil
+	return opened{store, always(demo.RedisHashes(client)), closing}, nil
 }

@@ -19,10 +19,11 @@ const usage = `oneseat keeps an account to one live session.
 Usage:
 
 	oneseat demo [flags]   a members' site to try it with, in a browser
+	oneseat serve [flags]  the API for programs in any language, to develop with
 	oneseat version        which release this is
 	oneseat help           this text
 
-"oneseat demo -h" lists the flags of the demo.
+"oneseat demo -h" and "oneseat serve -h" list the flags.
 `
 
 // run is the program. It does what args ask for, until that is done or ctx ends, and
@@ -35,6 +36,8 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	switch name {
 	case "demo":
 		return runDemo(ctx, args, stdout, stderr)
+	case "serve":
+		return runServe(ctx, args, stdout, stderr)
 	case "version", "-version", "--version":
 		if len(args) == 0 {
 			fmt.Fprintln(stdout, version())

@@ -15,21 +15,18 @@ import (
 
 // openSQLite opens a file, which is made if it is missing, and the demo's accounts in
 // the same file.
-func openSQLite(file string) func(context.Context, *slog.Logger) (demoData, error) {
-	return func(ctx context.Context, _ *slog.Logger) (demoData, error) {
+func openSQLite(file string) func(context.Context, *slog.Logger) (opened, error) {
+	return func(context.Context, *slog.Logger) (opened, error) {
 		store, err := sqlitestore.Open(file)
 		if err != nil {
-			return demoData{}, err
+			return opened{}, err
 		}
 		db, err := openAccounts(file)
 		if err != nil {
-			return demoData{}, errors.Join(err, store.Close())
+			return opened{}, errors.Join(err, store.Close())
 		}
-		hashes, err := demo.SQLHashes(ctx, db)
-		if err != nil {
-			return demoData{}, errors.Join(err, db.Close(), store.Close())
-		}
-		return demoData{store, hashes, func() error { return errors.Join(db.Close(), store.Close()) }}, nil
+		hashes := func(ctx context.Context) (demo.Hashes, error) { return demo.SQLHashes(ctx, db) }
+		return opened{store, hashes, func() error { return errors.Join(db.Close(), store.Close()) }}, nil
 	}
 }
 

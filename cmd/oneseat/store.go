@@ -14,14 +14,19 @@ import (
 // storeSpec is what a --store flag says.
 type storeSpec struct {
 	name string // for people; it has no password in it
-	open func(context.Context, *slog.Logger) (demoData, error)
+	open func(context.Context, *slog.Logger) (opened, error)
 }
 
-// demoData is where a demo keeps its sessions and its accounts.
-type demoData struct {
+// opened is a store, and where a demo keeps its accounts beside it.
+type opened struct {
 	store  oneseat.Store
-	hashes demo.Hashes
+	hashes func(context.Context) (demo.Hashes, error) // makes what is missing
 	close  func() error
+}
+
+// always is for accounts that need nothing made.
+func always(h demo.Hashes) func(context.Context) (demo.Hashes, error) {
+	return func(context.Context) (demo.Hashes, error) { return h, nil }
 }
 
 // parseStore reads the flag. It opens nothing.
@@ -50,6 +55,6 @@ func redacted(s string) string {
 	return s
 }
 
-func openMemory(context.Context, *slog.Logger) (demoData, error) {
-	return demoData{memstore.New(), demo.MemoryHashes(), func() error { return nil }}, nil
+func openMemory(context.Context, *slog.Logger) (opened, error) {
+	return opened{memstore.New(), always(demo.MemoryHashes()), func() error { return nil }}, nil
 }

@@ -19,6 +19,13 @@ var ByHand = []Mistake{
 	{Name: "a retry that was forgotten admits again", Edits: []Edit{{
 		Find: `if $known { return Decision{Outcome: outcomeUnknown}, true }`,
 	}}},
+	{Name: "an attempt that is repeated late is admitted again", Edits: []Edit{{
+		Find: `earliest($d.given.firstTryAt, $c.attempt.Tried)`,
+		With: `$d.given.firstTryAt`,
+	}}},
+	{Name: "an attempt with other bytes gets the token of nobody", Edits: []Edit{{
+		Find: `if $problem := $d.repeatable($c); $problem != nil { return Decision{Outcome: outcomeInvalid, problem: $problem}, true }`,
+	}}},
 	{Name: "a retry is another newcomer", Edits: []Edit{{
 		Find: `$change, $is = $d.$admit($c); return $change`,
 		With: `if !$d.given.firstTryAt.IsZero() { $c.seat.ID += "again" }; $all`,

@@ -1,0 +1,334 @@
+package server
+
+import (
+	"cmp"
+	"context"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/binary"
+	"errors"
+	"net/http"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/oneseat/oneseat"
+	"github.com/oneseat/oneseat/api"
+	"github.com/oneseat/oneseat/oneseathttp"
+)
+
+const (
+	checkWithin = time.Second
+	callWithin  = 2 * time.Second
+)
+
+// calls are all calls of the API, by their paths.
+func calls() map[string]call {
+	return map[string]call{
+		api.PathAbout:    {"", callWithin, nil, about},
+		api.PathCheck:    {ScopeCheck, checkWithin, nil, check},
+		api.PathSignIn:   {ScopeSessions, callWithin, []string{"account"}, signIn},
+		api.PathRedeem:   {ScopeSessions, callWithin, []string{"ticket", "end"}, redeem},
+		api.PathRotate:   {ScopeSessions, callWithin, []string{"token"}, rotate},
+		api.PathSignOut:  {ScopeSessions, callWithin, nil, signOut},
+		api.PathSessions: {ScopeSessions, callWithin, []string{"account"}, sessions},
+		api.PathEnd:      {ScopeSessions, callWithin, []string{"account"}, end},
+	}
+}
+
+func about(_ context.Context, q *request) (int, any, error) {
+	if err := q.into(&struct{}{}); err != nil {
+		return 0, nil, err
+	}
+	c := q.seats.Config()
+	a := api.About{
+		Version: q.server.config.Version, Realm: c.Realm, Limit: c.Limit, WhenFull: string(c.WhenFull),
+		Idle: seconds(c.Idle), Absolute: seconds(c.Absolute), MaxStale: seconds(c.MaxStale), KeepEndings: seconds(c.KeepEndings), AdoptUntil: c.AdoptUntil,
+	}
+	for _, s := range q.key.Scopes {
+		a.Scopes = append(a.Scopes, string(s))
+	}
+	return http.StatusOK, a, nil
+}
+
+// seconds is a duration for a program; 0, which is left out, for none.
+func seconds(d time.Duration) float64 {
+	if d < 0 {
+		return 0
+	}
+	return d.Seconds()
+}
+
+// byID reports whether a body names a session by its account and its ID, and not by its
+// token. It has to do exactly one of the two.
+func (q *request) byID() (bool, error) {
+	token, account, session := slices.Contains(q.has, "token"), slices.Contains(q.has, "account"), slices.Contains(q.has, "session")
+	if account != session || account == token {
+		return false, &errBody{"it needs a token, or an account and a session"}
+	}
+	return account, nil
+}
+
+func check(ctx context.Context, q *request) (int, any, error) {
+	var in api.Check
+	if err := q.into(&in); err != nil {
+		return 0, nil, err
+	}
+	byID, err := q.byID()
+	if err != nil {
+		return 0, nil, err
+	}
+	if byID && !q.key.allows(ScopeSessions) { // an ID is public: it is no proof of a session
+		return 0, nil, notAllowed(ScopeSessions)
+	}
+	use := in.Use == nil || *in.Use
+	var s oneseat.Session
+	switch {
+	case byID && use:
+		s, err = q.seats.CheckID(ctx, in.Account, oneseat.SessionID(in.Session))
+	case byID:
+		s, err = q.seats.PeekID(ctx, in.Account, oneseat.SessionID(in.Session))
+	case in.Fresh:
+		s, err = q.seats.CheckFresh(ctx, in.Token)
+	case use:
+		s, err = q.seats.Check(ctx, in.Token)
+	default:
+		s, err = q.seats.Peek(ctx, in.Token)
+	}
+	if err != nil {
+		return 0, nil, err
+	}
+	return http.StatusOK, q.session(s), nil
+}
+
+func signIn(ctx context.Context, q *request) (int, any, error) {
+	var in api.SignIn
+	if err := q.into(&in); err != nil {
+		return 0, nil, err
+	}
+	from, err := q.from(in.Device, in.Token)
+	if err != nil {
+		return 0, nil, err
+	}
+	from.Override = in.TakeOver
+	from.Previous = oneseat.Previous{Account: in.Previous.Account, Session: oneseat.SessionID(in.Previous.Session)}
+	var g oneseat.Grant
+	if in.Adopt != nil {
+		g, err = q.seats.Adopt(ctx, in.Account, in.Adopt.Issued, from)
+		if errors.Is(err, oneseat.ErrNoSession) {
+			err = &refusal{status: http.StatusNotFound, name: "no-seat", detail: "The user has to sign in."}
+		}
+	} else {
+		g, err = q.seats.SignIn(ctx, in.Account, from)
+	}
+	return q.granted(http.StatusCreated, g, err)
+}
+
+func redeem(ctx context.Context, q *request) (int, any, error) {
+	var in api.Redeem
+	if err := q.into(&in); err != nil {
+		return 0, nil, err
+	}
+	from, err := q.from(in.Device, in.Token)
+	if err != nil {
+		return 0, nil, err
+	}
+	var ids []oneseat.SessionID
+	for _, id := range in.End {
+		ids = append(ids, oneseat.SessionID(id))
+	}
+	g, err := q.seats.Redeem(ctx, oneseat.Ticket(in.Ticket), from, ids...)
+	return q.granted(http.StatusCreated, g, err)
+}
+
+func rotate(ctx context.Context, q *request) (int, any, error) {
+	var in api.Token
+	if err := q.into(&in); err != nil {
+		return 0, nil, err
+	}
+	attempt, err := q.repeats()
+	if err != nil {
+		return 0, nil, err
+	}
+	g, err := q.seats.RotateOnce(ctx, in.Token, attempt)
+	return q.granted(http.StatusOK, g, err)
+}
+
+func signOut(ctx context.Context, q *request) (int, any, error) {
+	var in api.SignOut
+	if err := q.into(&in); err != nil {
+		return 0, nil, err
+	}
+	byID, err := q.byID()
+	if err != nil {
+		return 0, nil, err
+	}
+	if byID {
+		id := oneseat.SessionID(in.Session)
+		_, err = q.seats.End(ctx, in.Account, oneseat.EndOptions{Reason: oneseat.ReasonSignedOut, As: id}, id)
+	} else {
+		err = q.seats.SignOut(ctx, in.Token)
+	}
+	switch _, over := errors.AsType[*oneseat.EndedError](err); {
+	case over, errors.Is(err, oneseat.ErrNoSession):
+		return http.StatusOK, api.Ended{}, nil
+	case err != nil:
+		return 0, nil, err
+	}
+	return http.StatusOK, api.Ended{Ended: 1}, nil
+}
+
+func sessions(ctx context.Context, q *request) (int, any, error) {
+	var in api.Account
+	if err := q.into(&in); err != nil {
+		return 0, nil, err
+	}
+	live, err := q.seats.Sessions(ctx, in.Account)
+	if err != nil {
+		return 0, nil, err
+	}
+	a := api.Sessions{Sessions: []api.Session{}}
+	for _, s := range live {
+		a.Sessions = append(a.Sessions, q.session(s))
+	}
+	return http.StatusOK, a, nil
+}
+
+func end(ctx context.Context, q *request) (int, any, error) {
+	var in api.End
+	if err := q.into(&in); err != nil {
+		return 0, nil, err
+	}
+	selectors := 0
+	for _, given := range []bool{in.Sessions != nil, in.Except != "", in.Class != "", in.All} {
+		if given {
+			selectors++
+		}
+	}
+	reason := oneseat.Reason(cmp.Or(in.Reason, string(oneseat.ReasonRevoked)))
+	switch {
+	case selectors != 1:
+		return 0, nil, &refusal{status: http.StatusUnprocessableEntity, name: "bad-selector", detail: "Exactly one of sessions, except, class and all says what ends."}
+	case reason != oneseat.ReasonRevoked && reason != oneseat.ReasonCredentialsChanged && reason != oneseat.ReasonSignedOut:
+		return 0, nil, &refusal{status: http.StatusUnprocessableEntity, name: "bad-selector", detail: "The reason is revoked, credentials_changed or signed_out."}
+	}
+	how := oneseat.EndOptions{Reason: reason, Actor: in.Actor, By: oneseat.SessionID(in.By)}
+	var n int
+	var err error
+	switch {
+	case in.Except != "":
+		n, err = q.seats.EndOthers(ctx, in.Account, oneseat.SessionID(in.Except), how)
+	case in.Class != "":
+		n, err = q.seats.EndWhere(ctx, in.Account, how, func(s oneseat.Session) bool { return string(s.Device.Class) == in.Class })
+	case in.All:
+		n, err = q.seats.EndAll(ctx, in.Account, how)
+	default:
+		ids := make([]oneseat.SessionID, len(in.Sessions))
+		for i, id := range in.Sessions {
+			ids[i] = oneseat.SessionID(id)
+		}
+		n, err = q.seats.End(ctx, in.Account, how, ids...)
+	}
+	if err != nil {
+		return 0, nil, err
+	}
+	return http.StatusOK, api.Ended{Ended: n}, nil
+}
+
+// from is what a call says of the browser or program that signs in.
+func (q *request) from(d api.Device, token string) (oneseat.SignInRequest, error) {
+	attempt, err := q.repeats()
+	if err != nil {
+		return oneseat.SignInRequest{}, err
+	}
+	device := oneseathttp.Recognise(http.Header{"User-Agent": {d.UserAgent}}, d.IP)
+	device.Label = cmp.Or(d.Label, device.Label)
+	device.Class = cmp.Or(oneseat.Class(d.Class), device.Class)
+	return oneseat.SignInRequest{Token: token, DeviceID: d.ID, Device: device, Attempt: attempt}, nil
+}
+
+var attempts = regexp.MustCompile(`^([0-9]{1,15})-[A-Za-z0-9_-]{22,128}$`)
+
+// repeats returns the attempt that the header Idempotency-Key names: none without one.
+// What makes it is derived by keyed hashes from the caller's key, which is a secret of
+// 256 bits, so nothing is kept and nobody else can make the same (TOK-01).
+func (q *request) repeats() (oneseat.Attempt, error) {
+	if q.attempt == nil {
+		return oneseat.Attempt{}, nil
+	}
+	parts := attempts.FindStringSubmatch(*q.attempt)
+	if parts == nil {
+		return oneseat.Attempt{}, badAttempt("It has to be milliseconds since 1970, a dash, and 22 to 128 of A-Z, a-z, 0-9, _ and -.")
+	}
+	ms, err := strconv.ParseInt(parts[1], 10, 64)
+	if err != nil {
+		return oneseat.Attempt{}, badAttempt("Its time cannot be read.")
+	}
+	body := sha256.Sum256(q.body)
+	return oneseat.Attempt{
+		ID:     derive(q.secret, "id", q.path, *q.attempt),
+		Secret: derive(q.secret, "secret", q.path, *q.attempt, string(body[:])),
+		Tried:  time.UnixMilli(ms),
+	}, nil
+}
+
+// derive is an HMAC under a key, over parts with their lengths, so that no two lists of
+// parts are spelt alike.
+func derive(key string, parts ...string) (sum [32]byte) {
+	mac := hmac.New(sha256.New, []byte(key))
+	for _, p := range parts {
+		mac.Write(binary.BigEndian.AppendUint64(nil, uint64(len(p))))
+		mac.Write([]byte(p))
+	}
+	mac.Sum(sum[:0])
+	return sum
+}
+
+// granted answers what came of a sign-in, a redemption or a rotation.
+func (q *request) granted(status int, g oneseat.Grant, err error) (int, any, error) {
+	if err != nil {
+		return 0, nil, err
+	}
+	a := api.Granted{Token: string(g.Token), Session: q.session(g.Session)} // a Token encodes as nothing but that there is one
+	for _, e := range g.Displaced {
+		a.Displaced = append(a.Displaced, api.Displaced{ID: string(e.Session), Device: deviceOf(e.Device), At: millis(e.At)})
+	}
+	k := http.Cookie{Name: "__Host-" + q.server.config.CookieName, Value: a.Token, Path: "/", HttpOnly: true, Secure: true, SameSite: http.SameSiteLaxMode}
+	if c := q.seats.Config(); c.Absolute > 0 {
+		k.MaxAge = int((c.Absolute + c.KeepEndings) / time.Second) // so that its browser can be told how the session ended
+	}
+	a.SetCookie = k.String()
+	return status, a, nil
+}
+
+func (q *request) session(s oneseat.Session) api.Session { return sessionOf(s, q.seats.Config()) }
+
+// sessionOf is a session for a program. c says when it times out; the zero value says
+// nothing of that.
+func sessionOf(s oneseat.Session, c oneseat.Config) api.Session {
+	a := api.Session{ID: string(s.ID), Account: s.Account, Device: deviceOf(s.Device), Created: millis(s.Created), LastSeen: millis(s.LastSeen)}
+	if c.Idle > 0 {
+		a.Expires = millis(s.LastSeen.Add(c.Idle))
+	}
+	if at := millis(s.Created.Add(c.Absolute)); c.Absolute > 0 && (a.Expires.IsZero() || at.Before(a.Expires)) {
+		a.Expires = at
+	}
+	return a
+}
+
+func deviceOf(d oneseat.Device) api.SeenDevice {
+	return api.SeenDevice{Label: d.Label, Class: string(d.Class), IP: d.IP}
+}
+
+// millis is a time in UTC, to the millisecond.
+func millis(t time.Time) time.Time { return t.UTC().Truncate(time.Millisecond) }
+
+func endingOf(e oneseat.Ending) api.Ending {
+	n := oneseathttp.NoticeOf(e)
+	return api.Ending{
+		Session: string(e.Session), Reason: string(e.Reason), At: millis(e.At), By: string(e.By), Actor: strings.TrimSpace(e.Actor),
+		Device: deviceOf(e.Device), ByDevice: deviceOf(e.ByDevice), Reference: e.Reference(), Title: n.Title, Detail: n.Detail, NotYou: n.NotYou,
+	}
+}

@@ -1,0 +1,74 @@
+package server
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"slices"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+)
+
+const (
+	maxBody  = 64 << 10
+	maxDepth = 32
+)
+
+// errBody says why a body is not what its call expects.
+type errBody struct{ problem string }
+
+func (e *errBody) Error() string { return e.problem }
+
+// into reads the body strictly (API-07): one object and nothing after it, members that
+// the call knows, each once and spelt as they are, no null, and those that are required.
+func (q *request) into(to any) (err error) {
+	if q.has, err = members(q.body); err != nil {
+		return err
+	}
+	for _, name := range q.required {
+		if !slices.Contains(q.has, name) {
+			return &errBody{fmt.Sprintf("the member %q is missing", name)}
+		}
+	}
+	if err := json.Unmarshal(q.body, to, json.RejectUnknownMembers(true)); err != nil {
+		return &errBody{"a member is not known, or not of the kind that it has to be, or there is more after the object"}
+	}
+	return nil
+}
+
+// members returns the names of the members of a body, if it is one object without null.
+func members(body []byte) (names []string, _ error) {
+	d := jsontext.NewDecoder(bytes.NewReader(body))
+	if d.PeekKind() != jsontext.KindBeginObject {
+		return nil, &errBody{"it is not one JSON object"}
+	}
+	for {
+		_, length := d.StackIndex(d.StackDepth())
+		name := d.StackDepth() == 1 && length%2 == 0
+		t, err := d.ReadToken()
+		switch {
+		case errors.Is(err, io.EOF):
+			return names, nil
+		case err != nil:
+			return nil, &errBody{"it is not JSON in UTF-8, with each member once"}
+		case t.Kind() == jsontext.KindNull:
+			return nil, &errBody{"null is no value: leave the member out"}
+		case d.StackDepth() > maxDepth:
+			return nil, &errBody{"it is nested too deeply"}
+		case name && t.Kind() == jsontext.KindString:
+			names = append(names, t.String())
+		}
+	}
+}
+
+// readBody reads the whole body of a request. It returns an *http.MaxBytesError if the
+// body is too large.
+func readBody(w http.ResponseWriter, r *http.Request) ([]byte, error) {
+	if r.ContentLength > maxBody {
+		return nil, &http.MaxBytesError{Limit: maxBody}
+	}
+	return io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
+}

@@ -1,0 +1,229 @@
+// Package server serves oneseat over HTTP, so that a program in any language signs
+// people in, checks and signs out. Each call is a POST of JSON to a fixed path. Exactly
+// 200 is yes; a check answers 410 with the ending, 404 for what is no session, and 401
+// and 403 are always about the caller's own key.
+//
+// The package owns how a call is read, who may make it, and how an answer is written.
+// It holds no rule: the registry decides. It reads no flag and no environment.
+package server
+
+import (
+	"cmp"
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"log/slog"
+	"mime"
+	"net/http"
+	"regexp"
+	"strings"
+	"time"
+
+	"github.com/go-json-experiment/json"
+
+	"github.com/oneseat/oneseat"
+	"github.com/oneseat/oneseat/api"
+)
+
+// Config is the configuration of a [Server].
+type Config struct {
+	// Realms are the populations of accounts that are served, by their names. Required.
+	// The server does not close them.
+	Realms map[string]*oneseat.Registry
+
+	// Keys are the keys of the API. Each is of one realm. Required.
+	Keys []Key
+
+	// CookieName is the name, after its prefix, of the cookie that an answer to a
+	// sign-in proposes. Default "oneseat".
+	CookieName string
+
+	// Version is what /v1/about says. Default "unknown".
+	Version string
+
+	// Logger gets failures, by the id of the request. Default slog.Default().
+	Logger *slog.Logger
+}
+
+// Server serves the API. It is an [http.Handler], safe for concurrent use, and has
+// nothing to close.
+type Server struct {
+	config Config
+	calls  map[string]call
+}
+
+// New returns a server. The error joins everything that is wrong with the
+// configuration.
+func New(c Config) (*Server, error) {
+	c.CookieName = cmp.Or(c.CookieName, "oneseat")
+	c.Version = cmp.Or(c.Version, "unknown")
+	if c.Logger == nil {
+		c.Logger = slog.Default()
+	}
+	var errs []error
+	if len(c.Realms) == 0 {
+		errs = append(errs, errors.New("server: Config.Realms: name at least one"))
+	}
+	if len(c.Keys) == 0 {
+		errs = append(errs, errors.New("server: Config.Keys: without a key nobody can ask: see NewKey"))
+	}
+	for _, k := range c.Keys {
+		if c.Realms[k.Realm] == nil {
+			errs = append(errs, fmt.Errorf("server: Config.Keys: key %s is of the realm %q, which is not served", k.ID, k.Realm))
+		}
+		for _, s := range k.Scopes {
+			if s != ScopeCheck && s != ScopeSessions && s != ScopeAdmin {
+				errs = append(errs, fmt.Errorf("server: Config.Keys: key %s has the scope %q: write check, sessions or admin", k.ID, s))
+			}
+		}
+	}
+	if err := errors.Join(errs...); err != nil {
+		return nil, err
+	}
+	s := &Server{config: c}
+	s.calls = calls()
+	return s, nil
+}
+
+// call is one of the API's calls.
+type call struct {
+	scope    Scope // "": any key may make it
+	within   time.Duration
+	required []string // members of the body
+	serve    func(ctx context.Context, q *request) (status int, answer any, err error)
+}
+
+// request is one call as it is served.
+type request struct {
+	server  *Server
+	seats   *oneseat.Registry
+	path    string
+	key     *Key
+	secret  string // of the key
+	body    []byte
+	attempt *string // the header Idempotency-Key; nil: there is none
+
+	required []string // members of the body
+	has      []string // the members that it has, once it was read
+}
+
+// ServeHTTP serves a call, and GET /healthz, which answers 200 for as long as the
+// process answers. Refusals come in a fixed order: 405, 401, 403, 415, 413, 400,
+// 422, and then what the call finds.
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	id := rand.Text()
+	h := w.Header()
+	h.Set("X-Request-Id", id)
+	h.Set("Cache-Control", "no-store")
+	h.Set("X-Content-Type-Options", "nosniff")
+	defer func() {
+		if p := recover(); p != nil {
+			if p == http.ErrAbortHandler { //nolint:errorlint // net/http compares it so
+				panic(p)
+			}
+			s.config.Logger.Error("a call panicked", "request", id, "path", r.URL.Path, "panic", p)
+			s.refuse(w, id, &refusal{status: http.StatusInternalServerError, name: "internal", detail: "This is a fault of the server. Its log has more."})
+		}
+	}()
+	if r.URL.Path == "/healthz" && (r.Method == http.MethodGet || r.Method == http.MethodHead) {
+		w.WriteHeader(http.StatusOK)
+		return
+	}
+	status, answer, err := s.call(w, r)
+	if err != nil {
+		no := refusalOf(err)
+		if no.status >= http.StatusInternalServerError {
+			s.config.Logger.Warn("a call was not answered", "request", id, "theirs", inbound(r), "path", r.URL.Path, "error", err)
+		}
+		s.refuse(w, id, no)
+		return
+	}
+	s.write(w, "application/json", status, answer)
+}
+
+var harmless = regexp.MustCompile(`^[A-Za-z0-9._-]{1,64}$`)
+
+// inbound is the id that the caller gave the request, if it may stand in a log.
+func inbound(r *http.Request) string {
+	if id := r.Header.Get("X-Request-Id"); harmless.MatchString(id) {
+		return id
+	}
+	return ""
+}
+
+// call reads a request and makes the call that it asks for.
+func (s *Server) call(w http.ResponseWriter, r *http.Request) (int, any, error) {
+	c, known := s.calls[r.URL.Path]
+	switch {
+	case !known:
+		return 0, nil, &refusal{status: http.StatusNotFound, name: "no-such-call", detail: "The path is none of the API's."}
+	case r.Method != http.MethodPost:
+		w.Header().Set("Allow", http.MethodPost)
+		return 0, nil, &refusal{status: http.StatusMethodNotAllowed, name: "method", detail: "Every call is a POST."}
+	}
+	secret, key := s.caller(r)
+	if key == nil {
+		w.Header().Set("WWW-Authenticate", "Bearer")
+		return 0, nil, &refusal{status: http.StatusUnauthorized, name: "bad-key", detail: "Send one header, Authorization: Bearer, with a key of the API."}
+	}
+	if !key.allows(c.scope) {
+		return 0, nil, notAllowed(c.scope)
+	}
+	kind, params, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
+	if charset, has := params["charset"]; err != nil || kind != "application/json" || has && !strings.EqualFold(charset, "utf-8") || r.Header.Get("Content-Encoding") != "" {
+		return 0, nil, &refusal{status: http.StatusUnsupportedMediaType, name: "not-json", detail: "Send Content-Type: application/json, in UTF-8, and no Content-Encoding."}
+	}
+	body, err := readBody(w, r)
+	if err != nil {
+		return 0, nil, err
+	}
+	q := &request{server: s, seats: s.config.Realms[key.Realm], path: r.URL.Path, key: key, secret: secret, body: body, required: c.required}
+	if keys := r.Header.Values(api.IdempotencyKey); len(keys) > 1 {
+		return 0, nil, badAttempt("There is more than one header Idempotency-Key.")
+	} else if len(keys) == 1 {
+		q.attempt = &keys[0]
+	}
+	ctx, cancel := context.WithTimeout(r.Context(), c.within)
+	defer cancel()
+	return c.serve(ctx, q)
+}
+
+// caller returns the key that a request presents, and what the server knows of it; nil:
+// there is none, or more than one.
+func (s *Server) caller(r *http.Request) (string, *Key) {
+	values := r.Header.Values("Authorization")
+	if len(values) != 1 {
+		return "", nil
+	}
+	scheme, secret, _ := strings.Cut(values[0], " ")
+	if !strings.EqualFold(scheme, "Bearer") {
+		return "", nil
+	}
+	return secret, find(s.config.Keys, secret)
+}
+
+func (s *Server) refuse(w http.ResponseWriter, id string, no *refusal) {
+	switch no.status {
+	case http.StatusServiceUnavailable:
+		w.Header().Set("Retry-After", "1")
+	case http.StatusRequestEntityTooLarge:
+		w.Header().Set("Connection", "close") // the rest of the body is not read
+	}
+	p := no.problem
+	p.Type, p.Status, p.Instance = api.ProblemPrefix+no.name, no.status, id
+	p.Title, p.Detail = cmp.Or(p.Title, titles[no.name], no.name), cmp.Or(p.Detail, no.detail)
+	s.write(w, "application/problem+json", no.status, p)
+}
+
+func (s *Server) write(w http.ResponseWriter, contentType string, status int, answer any) {
+	b, err := json.Marshal(answer)
+	if err != nil {
+		s.config.Logger.Error("an answer cannot be written", "error", err)
+		w.WriteHeader(http.StatusInternalServerError)
+		return
+	}
+	w.Header().Set("Content-Type", contentType+"; charset=utf-8")
+	w.WriteHeader(status)
+	_, _ = w.Write(b) // an error is the client's connection
+}

@@ -1,0 +1,183 @@
+package server_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/oneseat/oneseat"
+	"github.com/oneseat/oneseat/api"
+	"github.com/oneseat/oneseat/server"
+	"github.com/oneseat/oneseat/store/memstore"
+)
+
+// world is a server of two realms over one store, with a key for each set of scopes.
+type world struct {
+	t     *testing.T
+	url   string
+	seats map[string]*oneseat.Registry
+	keys  map[string]string // secrets: "check", "sessions", "admin", "all", and "other" of the other realm
+	store *away
+	log   *journal
+}
+
+// away is a store that does not answer when it is told so.
+type away struct {
+	oneseat.Store
+	mu   sync.Mutex
+	gone bool
+}
+
+func (a *away) answers() error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.gone {
+		return errors.New("the store has gone away")
+	}
+	return nil
+}
+
+func (a *away) set(gone bool) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.gone = gone
+}
+
+func (a *away) Load(ctx context.Context, keys ...oneseat.Key) ([]oneseat.View, error) {
+	if err := a.answers(); err != nil {
+		return nil, err
+	}
+	return a.Store.Load(ctx, keys...)
+}
+
+func (a *away) Update(ctx context.Context, k oneseat.Key, c func(oneseat.View) (oneseat.Change, error)) (oneseat.View, error) {
+	if err := a.answers(); err != nil {
+		return oneseat.View{}, err
+	}
+	return a.Store.Update(ctx, k, c)
+}
+
+// journal is a log that a test reads.
+type journal struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+func (j *journal) Write(b []byte) (int, error) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.text.Write(b)
+}
+
+func (j *journal) String() string {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.text.String()
+}
+
+func newWorld(t *testing.T, c oneseat.Config) *world {
+	t.Helper()
+	w := &world{t: t, seats: map[string]*oneseat.Registry{}, keys: map[string]string{}, store: &away{Store: memstore.New()}, log: new(journal)}
+	c.Logger = slog.New(slog.NewTextHandler(w.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	for _, realm := range []string{"members", "staff"} {
+		c.Realm = realm
+		r, err := oneseat.New(w.store, c)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = r.Close() })
+		w.seats[realm] = r
+	}
+	var keys []server.Key
+	for name, k := range map[string]struct {
+		realm  string
+		scopes []server.Scope
+	}{
+		"check": {"members", []server.Scope{server.ScopeCheck}}, "sessions": {"members", []server.Scope{server.ScopeSessions}},
+		"admin": {"members", []server.Scope{server.ScopeAdmin}}, "none": {"members", nil},
+		"all":   {"members", []server.Scope{server.ScopeCheck, server.ScopeSessions, server.ScopeAdmin}},
+		"other": {"staff", []server.Scope{server.ScopeCheck, server.ScopeSessions, server.ScopeAdmin}},
+	} {
+		secret, key := server.NewKey(k.realm, k.scopes...)
+		w.keys[name], keys = secret, append(keys, key)
+	}
+	s, err := server.New(server.Config{Realms: w.seats, Keys: keys, Logger: c.Logger})
+	if err != nil {
+		t.Fatal(err)
+	}
+	h := httptest.NewServer(s)
+	t.Cleanup(h.Close)
+	w.url = h.URL
+	return w
+}
+
+// send sends a request as it is.
+func (w *world) send(method, path, body string, headers ...string) (*http.Response, string) {
+	w.t.Helper()
+	r, err := http.NewRequestWithContext(w.t.Context(), method, w.url+path, strings.NewReader(body))
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	for i := 0; i < len(headers); i += 2 {
+		r.Header.Add(headers[i], headers[i+1])
+	}
+	resp, err := http.DefaultTransport.RoundTrip(r)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	b, err := io.ReadAll(resp.Body)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return resp, string(b)
+}
+
+// ask makes a call with a key.
+func (w *world) ask(key, path, body string, headers ...string) (status int, answer string) {
+	w.t.Helper()
+	resp, b := w.send("POST", path, body, append([]string{"Authorization", "Bearer " + w.keys[key], "Content-Type", "application/json"}, headers...)...)
+	return resp.StatusCode, b
+}
+
+// want makes a call with the key that may do all, and reads its answer.
+func (w *world) want(status int, path, body string, to any, headers ...string) {
+	w.t.Helper()
+	got, answer := w.ask("all", path, body, headers...)
+	if got != status {
+		w.t.Fatalf("%s %s: %d %s", path, body, got, answer)
+	}
+	if err := json.Unmarshal([]byte(answer), to); err != nil {
+		w.t.Fatalf("%s: %v in %s", path, err, answer)
+	}
+}
+
+func (w *world) signIn(account string, headers ...string) (g api.Granted) {
+	w.t.Helper()
+	w.want(201, api.PathSignIn, `{"account":`+quoted(account)+`}`, &g, headers...)
+	return g
+}
+
+func quoted(s string) string {
+	b, _ := json.Marshal(s) // a string can always be encoded
+	return string(b)
+}
+
+func token(g api.Granted) string { return `{"token":` + quoted(g.Token) + `}` }
+
+// problem is the name of a problem in an answer.
+func problem(answer string) string {
+	var p api.Problem
+	if json.Unmarshal([]byte(answer), &p) != nil {
+		return answer
+	}
+	return strings.TrimPrefix(p.Type, api.ProblemPrefix)
+}
