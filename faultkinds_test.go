@@ -112,6 +112,11 @@ func TestALongTextIsCut(t *testing.T) {
 		t.Errorf("it says %q", text)
 	}
 	said.Reset()
+	r.report(faultPush, Key{}, errors.New(strings.Repeat("x", 501)))
+	if text := said.String(); strings.Contains(text, strings.Repeat("x", 501)) {
+		t.Errorf("it says %q", text)
+	}
+	said.Reset()
 	r.report(faultLimit, Key{}, errors.New(strings.Repeat("x", 500)))
 	if text := said.String(); strings.Contains(text, "…") || strings.Contains(text, "account_key") || strings.Contains(text, "not_logged") {
 		t.Errorf("it says %q", text)
