@@ -74,6 +74,7 @@ var keeping = oneseat.Config{Limit: 2, Idle: 10 * time.Minute}
 func TestWhateverMakesAPageGoAwayAsksFirstWhateverHoldsTheWork(t *testing.T) {
 	for _, way := range ways {
 		t.Run(way.name, func(t *testing.T) {
+			t.Parallel()
 			n := newNotes(t, keeping)
 			home := newProfile(t)
 			none := home.tab().enters(n)
@@ -101,6 +102,7 @@ func TestWhenTheLeaderIsFrozenTheTabInFrontHearsAndKeepsWhatIsWritten(t *testing
 			continue
 		}
 		t.Run(way.name, func(t *testing.T) {
+			t.Parallel()
 			n := newNotes(t, keeping)
 			home := newProfile(t)
 			leader := home.tab().enters(n)

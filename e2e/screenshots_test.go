@@ -5,10 +5,13 @@ import (
 	"os/exec"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/cdproto/page"
 	"github.com/chromedp/chromedp"
+
+	"github.com/oneseat/oneseat"
 )
 
 // Every page is looked at in these views.
@@ -38,7 +41,7 @@ func (b *tab) settle() {
 	b.t.Helper()
 	b.wait(settled)
 	var frames []string
-	if err := b.eval(`[...document.querySelectorAll("iframe")].map((f) => new URL(f.src).origin)`, &frames); err != nil {
+	if err := b.eval(`[...document.querySelectorAll("iframe[src]")].map((f) => new URL(f.src).origin)`, &frames); err != nil {
 		b.t.Fatal(err)
 	}
 	for _, origin := range frames {
@@ -197,4 +200,29 @@ func TestEveryPageCanBeReadAndUsedInLightAndDarkOnAPhoneAndWide(t *testing.T) {
 	watching.look("watching-elsewhere")
 	asked := newProfile(t).tab().fillIn(p.url, "ada").has("as many as it may be")
 	asked.look("asked")
+}
+
+// The dialogs of oneseat.js, each over a page on which somebody may be writing.
+func TestEveryPageThatAsksCanBeReadAndUsedInLightAndDarkOnAPhoneAndWide(t *testing.T) {
+	n := newNotes(t, oneseat.Config{Idle: 10 * time.Minute})
+	b := newProfile(t).tab().enters(n)
+	n.idle([]*tab{b})
+	b.look("dialog-idle")
+
+	n = newNotes(t, oneseat.Config{Idle: oneseat.NoTimeout, Absolute: time.Hour})
+	b = newProfile(t).tab().enters(n)
+	n.pass(56 * time.Minute)
+	b.asked("This sign-in ends soon").look("dialog-too-old")
+
+	n = newNotes(t, keeping)
+	home := newProfile(t)
+	b = home.tab().enters(n).writes(1)
+	home.tab().open(n.URL + "/enter?account=grace").follows()
+	b.asked("another account").look("dialog-other")
+
+	n = newNotes(t, oneseat.Config{})
+	n.sso.Store(true)
+	b = newProfile(t).tab().enters(n)
+	newProfile(t).tab().enters(n)
+	b.asked("Another session of this browser").look("dialog-again")
 }

@@ -56,9 +56,9 @@ function countDown(dialog, { left_ms, detail }, over) {
 function show(title, texts, choices, facts = []) {
   dress();
   const dialog = part(document.body, "dialog", "", { className: "oneseat", role: "alertdialog", ariaLabel: title });
-  part(dialog, "h2", title, { tabIndex: -1, autofocus: !choices[0][2] });
+  part(dialog, "h2", title, { tabIndex: -1, autofocus: !choices[0][2] }).style.outline = "none";
   for (const text of texts.filter(Boolean)) part(dialog, "p", text);
-  const when = part(dialog, "p", "", { className: "oneseat-when" });
+  const when = facts.length && part(dialog, "p", "", { className: "oneseat-when" });
   for (const fact of facts.filter(Boolean)) part(when, "span", fact);
   const row = part(dialog, "div", "");
   for (const [label, does, escape] of choices) {
@@ -86,7 +86,7 @@ function dress() {
     :where(dialog.oneseat[open]) { display: grid; gap: .75rem; }
     :where(dialog.oneseat)::backdrop { background: rgb(8 14 22 / 55%); }
     :where(dialog.oneseat > *) { margin: 0; }
-    :where(dialog.oneseat h2) { font-size: 1.15rem; line-height: 1.3; outline: none; }
+    :where(dialog.oneseat h2) { font-size: 1.15rem; line-height: 1.3; }
     :where(dialog.oneseat .oneseat-when) { display: flex; flex-wrap: wrap; gap: 0 1rem; font-size: .875rem; opacity: .75; }
     :where(dialog.oneseat > div) { display: flex; flex-wrap: wrap; gap: .6rem; padding-top: .5rem; }
     :where(dialog.oneseat button) { flex: 1 1 auto; min-height: 2.75rem; padding: .5rem 1.1rem; font: inherit; cursor: pointer; }`);

@@ -33,7 +33,7 @@ const tabs = "BroadcastChannel" in self ? new BroadcastChannel(name) : null;
 
 // What all tabs remember, or only this one where the browser keeps nothing.
 let marks = {};
-try { marks = localStorage; } catch {}
+try { marks = localStorage ?? marks; } catch {}
 const mark = (key, value) => { try { marks[name + key] = value; } catch { marks = { [name + key]: value }; } };
 
 // How much is left of a time that began at a mark. The clock may have been set back.
@@ -78,7 +78,7 @@ addEventListener("submit", (e) => setTimeout(() => {
 // Events come out of a shadow tree at its host. An element that belongs to a form need
 // not have a field inside, but whoever types into it writes.
 const writes = (e) => {
-  const typed = (at) => e.key.length === 1 && customElements.get(at.localName)?.formAssociated;
+  const typed = (at) => e.key?.length === 1 && customElements.get(at.localName)?.formAssociated;
   if (e.type !== "keydown" || e.composedPath().some(typed)) work.add(e.target);
 };
 const acts = (e) => { if (e.isTrusted) act(); };
@@ -108,7 +108,7 @@ async function ask(what = "session", method = "GET") {
 function heard(is) {
   if (told) return stays && is.account && is.account === account && goOn(is);
   if (is.status === 401) ended({ ...is, session });
-  else if (!is.account) later(minute);
+  else if (!is.account) timer || later(minute);
   else if (session && is.session !== session) ended({ reason: "renewed" });
   else {
     ({ session, account } = is);
@@ -302,10 +302,11 @@ async function report(now) {
 // there. past is why the session will end, as somebody was told.
 let timer, asks, past;
 const later = (time) => { clearTimeout(timer); timer = setTimeout(look, time); };
+const stop = () => { timer = clearTimeout(timer); };
 const next = (is) => is.deadlines?.find((d) => d.reason !== past);
 
 function plan(is) {
-  clearTimeout(timer);
+  stop();
   asks = asks?.close();
   const d = next(is);
   if (d) later(Math.min(Math.max(d.left_ms - d.notice_ms, 0), 360 * minute));
@@ -314,6 +315,7 @@ function plan(is) {
 // look asks the server before it asks a person, because the session may have been used
 // elsewhere.
 async function look() {
+  stop();
   if (acting) return report(true);
   const is = await ask();
   const d = next(is);
@@ -335,7 +337,7 @@ async function signOut() {
 }
 
 function shut() {
-  clearTimeout(timer);
+  stop();
   acting = clearTimeout(acting);
   asks = null;
   for (const dialog of document.querySelectorAll("dialog.oneseat")) dialog.close();
