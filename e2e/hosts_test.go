@@ -100,6 +100,24 @@ func (b *tab) enter(account string) *tab {
 	return b.wait(`(() => { document.querySelector("input[name=account]").value = "` + account + `"; setTimeout(() => document.forms[0].requestSubmit()); return true })()`)
 }
 
+func TestOneBrowserOnTwoHostsHasOneSessionAndAPageHearsOfItsEndByTheOther(t *testing.T) {
+	const www, api = "www.members.test", "api.members.test"
+	k := newClub(t, oneseat.Config{}, func(k *club) oneseathttp.Config {
+		return oneseathttp.Config{SignInPath: "/login", Prefix: "/", Domain: "members.test", Origins: []string{k.at(www, "")}}
+	}, nil)
+	k.StartTLS()
+
+	page := k.at(www, "/watch?script="+k.at(api, "/oneseat/oneseat.js"))
+	home := newProfile(t)
+	b := home.tab().open(page).enter("ada").has("film of ada")
+	home.tab().open(k.at(api, "/watch")).has("film of ada")
+	b.has("film of ada") // nobody was displaced
+
+	b.wait(`performance.getEntriesByName("` + k.at(api, "/oneseat/session") + `").length`) // its script has asked
+	newProfile(t).tab().open(k.at(www, "/login")).enter("ada").has("hello ada")
+	b.at("/login").has("displaced")
+}
+
 func TestInAFrameOfASiteThatIsNamedOneStaysSignedInAndIsAsked(t *testing.T) {
 	var lms *httptest.Server
 	frame := ""
