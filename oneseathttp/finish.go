@@ -3,7 +3,10 @@ package oneseathttp
 import (
 	"errors"
 	"net/http"
+	"sync"
 	"time"
+
+	"github.com/oneseat/oneseat"
 )
 
 // finishWithin is how long a handler under Finish may take, unless the
@@ -44,7 +47,8 @@ func (g *Guard) Finish(next http.Handler) http.Handler {
 			g.refuse(w, r, err)
 			return
 		}
-		bound := time.AfterFunc(g.config.FinishWithin, q.tookTooLong)
+		account := q.holder.Session.Account // now: the handler may sign out, or in, while the time runs
+		bound := time.AfterFunc(g.config.FinishWithin, func() { q.tookTooLong(account) })
 		defer bound.Stop()
 		next.ServeHTTP(w, r)
 	}))
@@ -73,8 +77,33 @@ func (q *request) finishes() bool {
 	return q.kept
 }
 
-func (q *request) tookTooLong() {
+func (q *request) tookTooLong(account string) {
 	q.mu.Lock()
-	defer q.mu.Unlock()
+	over := q.over != nil
 	q.cut(errTooLong)
+	q.mu.Unlock()
+	if !over {
+		q.guard.slow.report(q.guard, account)
+	}
+}
+
+// slow counts handlers under Finish that were cut, so that many of them take one line
+// a minute in the log.
+type slow struct {
+	mu     sync.Mutex // guards what is below
+	said   time.Time  // when the last line was written
+	silent int        // handlers since then
+}
+
+func (s *slow) report(g *Guard, account string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if now := time.Now(); s.said.IsZero() || now.Sub(s.said) >= time.Minute {
+		c := g.seats.Config()
+		c.Logger.Warn("a handler under Finish took longer than Config.FinishWithin and was cut; what it did may have been done. See what it waits for",
+			"within", g.config.FinishWithin, "account_key", oneseat.KeyOf(c.Realm, account).String(), "not_logged", s.silent)
+		s.said, s.silent = now, 0
+		return
+	}
+	s.silent++
 }

@@ -30,6 +30,7 @@ type Guard struct {
 	hides   sync.Once // logs that a connection cannot be reached
 	crowded sync.Once // logs that there are too many event streams
 	loses   sync.Once // logs that an adapter has a writer of its own
+	slow    slow      // logs that a handler under Finish was cut
 	streams streams
 
 	undrained context.Context // ends with Drain
