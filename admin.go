@@ -78,11 +78,11 @@ func (r *Registry) EndRealm(ctx context.Context, actor string) error {
 		return err
 	}
 	before := v.epoch()
-	_, err = r.update(ctx, r.control, func(v View, try int) (Change, error) {
+	_, err = r.update(ctx, r.control, func(v View, try int) Change {
 		if try > 0 && v.epoch() > before { // an earlier try was committed
-			return Change{}, nil
+			return Change{}
 		}
-		return v.reopen(r.rule).newEpoch(sanitize(actor, maxActor)), nil
+		return v.reopen(r.rule).newEpoch(sanitize(actor, maxActor))
 	})
 	return err
 }

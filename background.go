@@ -110,7 +110,7 @@ func (r *Registry) work() {
 // carryOut does one write.
 func (r *Registry) carryOut(ctx context.Context, w write) error {
 	if w.reportUse { // settles nothing, because that takes the realm's epoch, and the store may have lost the one in memory
-		_, err := r.update(ctx, w.key, func(v View, _ int) (Change, error) { return v.reopen(r.rule).reportUse(w.secret), nil })
+		_, err := r.update(ctx, w.key, func(v View, _ int) Change { return v.reopen(r.rule).reportUse(w.secret) })
 		return err
 	}
 	v, j, err := r.look(ctx, w.claim)

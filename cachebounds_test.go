@@ -45,6 +45,22 @@ func TestAReaderStepsInItsPartition(t *testing.T) {
 	}
 }
 
+// Without an account's name nothing makes a roster.
+func TestWithoutTheAccountsNameThereIsNoRoster(t *testing.T) {
+	r := &Registry{life: t.Context(), store: quiet{}, cache: newCache(1, time.Second), config: Config{Clock: func() (time.Time, time.Duration) { return noon, 0 }}}
+	r.watches.init()
+	_, err := r.edit(t.Context(), KeyOf("r", "ada"), premises{}, func(d *draft) (Change, error) {
+		t.Error("the operation was run")
+		return d.commit(), nil
+	})
+	same(t, "the error", err, ErrNoSession)
+}
+
+func (quiet) Update(_ context.Context, key Key, change func(View) (Change, error)) (View, error) {
+	_, err := RunChange(change, View{Key: key, Now: noon})
+	return View{Key: key, Now: noon}, err
+}
+
 // quiet is a store with a log in which nothing happens.
 type quiet struct{ Store }
 

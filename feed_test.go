@@ -416,24 +416,44 @@ func TestTheOperatorHearsOfABrokenLogOnceAndOfItsReturn(t *testing.T) {
 	})
 }
 
-// The context of a read of the log ends with the read.
-func TestAReadOfTheLogLeavesNothingBehind(t *testing.T) {
+// The contexts of calls of the store end with the calls: nothing is left behind that
+// waits for a timeout.
+func TestTheContextOfACallOfTheStoreEndsWithIt(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newNode(t, memstore.New(), oneseat.Config{})
-		var last context.Context
+		var mu sync.Mutex // of calls
+		calls := map[string][]context.Context{}
+		note := func(what string, ctx context.Context) {
+			mu.Lock()
+			defer mu.Unlock()
+			calls[what] = append(calls[what], ctx)
+		}
 		r.set(func() {
 			r.changes = func(ctx context.Context, p int, after oneseat.Cursor, next tailFunc) (oneseat.Tail, error) {
-				if last != nil && last.Err() == nil {
-					t.Error("the context of the read before goes on")
-				}
-				last = ctx
+				note("Changes", ctx)
 				return next(ctx, p, after)
 			}
+			r.load = func(ctx context.Context, keys []oneseat.Key, next loadFunc) ([]oneseat.View, error) {
+				note("Load", ctx)
+				return next(ctx, keys...)
+			}
+			r.update = func(ctx context.Context, k oneseat.Key, c change, next updateFunc) (oneseat.View, error) {
+				note("Update", ctx)
+				return next(ctx, k, c)
+			}
 		})
+		signIn(t, r, "ada", oneseat.SignInRequest{})
 		time.Sleep(time.Second)
 		synctest.Wait()
-		if last == nil {
-			t.Error("the log was not read")
+		for _, what := range []string{"Changes", "Load", "Update"} {
+			if len(calls[what]) == 0 {
+				t.Errorf("%s was not called", what)
+			}
+			for _, ctx := range calls[what] {
+				if ctx.Err() == nil {
+					t.Errorf("the context of %s goes on", what)
+				}
+			}
 		}
 	})
 }

@@ -7,6 +7,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/oneseat/oneseat"
@@ -246,6 +247,70 @@ func TestARetryUnderOtherLimitsKnowsThatItIsOne(t *testing.T) {
 	_, err := r.SignIn(t.Context(), "ada", oneseat.SignInRequest{})
 	wantError(t, err, oneseat.ErrUnknownOutcome)
 	wantIDs(t, store, "ada")
+}
+
+// A retry is one since the first reply that was lost, whatever changed in between
+// and was looked up again.
+func TestAFirstTryStaysTheFirst(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := memstore.New()
+		p := &plans{said: oneseat.Limits{Total: 1}}
+		r, other := newNode(t, store, oneseat.Config{LimitFor: p.limitFor}), newNode(t, store, oneseat.Config{LimitFor: p.limitFor})
+		signIn(t, other, "ada", oneseat.SignInRequest{})
+		time.Sleep(time.Second)
+		calls := 0
+		r.set(func() {
+			r.update = func(ctx context.Context, k oneseat.Key, c change, next updateFunc) (oneseat.View, error) {
+				if k != oneseat.KeyOf(realm, "ada") {
+					return next(ctx, k, c)
+				}
+				switch calls++; calls {
+				case 1: // it may have been committed, and forgotten
+					time.Sleep(time.Second)
+					for range oneseat.MaxEndings + 1 {
+						signIn(t, other, "ada", oneseat.SignInRequest{})
+					}
+					if err := other.RefreshLimits(t.Context(), "ada"); err != nil {
+						t.Error(err)
+					}
+					time.Sleep(time.Second)
+					return oneseat.View{}, oneseat.ErrUnknownOutcome
+				case 3: // that one cannot tell
+					return oneseat.View{}, oneseat.ErrUnknownOutcome
+				}
+				return next(ctx, k, c)
+			}
+		})
+		_, err := r.SignIn(t.Context(), "ada", oneseat.SignInRequest{})
+		if wantError(t, err, oneseat.ErrUnknownOutcome); calls != 4 {
+			t.Errorf("%d updates", calls)
+		}
+	})
+}
+
+// A store that fails is not asked again because the limits had changed as well.
+func TestAFailureIsNotTriedAgainForStaleLimits(t *testing.T) {
+	store := memstore.New()
+	p := &plans{said: oneseat.Limits{Total: 1}}
+	r, other := newNode(t, store, oneseat.Config{LimitFor: p.limitFor}), newNode(t, store, oneseat.Config{LimitFor: p.limitFor})
+	signIn(t, other, "ada", oneseat.SignInRequest{})
+	calls := 0
+	r.set(func() {
+		r.update = func(ctx context.Context, k oneseat.Key, c change, next updateFunc) (oneseat.View, error) {
+			calls++
+			if err := other.RefreshLimits(t.Context(), "ada"); err != nil {
+				t.Error(err)
+			}
+			if _, err := next(ctx, k, c); err != nil {
+				t.Error(err)
+			}
+			return oneseat.View{}, errDown
+		}
+	})
+	_, err := r.SignIn(t.Context(), "ada", oneseat.SignInRequest{})
+	if !errors.Is(err, errDown) || calls != 1 {
+		t.Errorf("after %d updates: %v", calls, err)
+	}
 }
 
 func TestSetLimitAndRefreshWhoseReplyWasLost(t *testing.T) {

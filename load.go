@@ -125,9 +125,6 @@ func (r *Registry) read(b *batch) {
 	b.began = r.now()
 	b.views, b.bad = make(map[Key]View, len(keys)), make(map[Key]error)
 	b.err = cmp.Or(r.readKeys(ctx, b, keys), b.bad[r.control])
-	if b.err != nil {
-		return
-	}
 	b.control = b.views[r.control]
 	r.cache.keep(b.control, b.began, begun)
 }

@@ -198,7 +198,7 @@ func TestADeviceIDIsLongEnoughToBeRandom(t *testing.T) {
 
 // A copied database does not tell whose accounts one device uses.
 func TestADevicesDigestIsAnotherInEveryAccount(t *testing.T) {
-	r := newNode(t, memstore.New(), oneseat.Config{})
+	r := newNode(t, memstore.New(), oneseat.Config{AdoptUntil: time.Now().Add(time.Hour)})
 	from := oneseat.SignInRequest{DeviceID: deviceID("laptop")}
 	signIn(t, r, "ada", from)
 	signIn(t, r, "grace", from)
@@ -207,6 +207,14 @@ func TestADevicesDigestIsAnotherInEveryAccount(t *testing.T) {
 	}
 	signIn(t, r, "ada", from)
 	signIn(t, r, "grace", from)
+	for _, account := range []string{"older a", "older g"} {
+		if _, err := r.Adopt(t.Context(), account, time.Time{}, from); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if a, g := stored(t, r.Store, "older a").Roster.Seats[0].DeviceID, stored(t, r.Store, "older g").Roster.Seats[0].DeviceID; a == g {
+		t.Errorf("both older sessions have %x", a)
+	}
 	a, g := signIn(t, r, "a", from), signIn(t, r, "g", from)
 	play(t, r, a.Session, "player")
 	play(t, r, g.Session, "player")

@@ -129,13 +129,13 @@ func (r *Registry) currentEpoch(ctx context.Context, whose Key) (epoch uint64, a
 func (r *Registry) makeEpoch(ctx context.Context, whose Key) (epoch uint64, asOf time.Time, err error) {
 	v, _, err := r.readFor(ctx, whose, r.control)
 	if err == nil && v.Roster == nil {
-		v, err = r.updateFor(ctx, whose, r.control, func(v View, _ int) (Change, error) {
+		v, err = r.updateFor(ctx, whose, r.control, func(v View, _ int) Change {
 			if v.Roster != nil {
-				return Change{}, nil
+				return Change{}
 			}
 			c := v.reopen(r.rule).newEpoch("")
 			c.Events = nil // nothing has ended
-			return c, nil
+			return c
 		})
 	}
 	return v.epoch(), v.Now, err
@@ -143,15 +143,15 @@ func (r *Registry) makeEpoch(ctx context.Context, whose Key) (epoch uint64, asOf
 
 // limitsOf asks the application for an account's limits, if it has a function for
 // that. It returns them with the revision under which they count.
-func (r *Registry) limitsOf(ctx context.Context, key Key, account string) (Limits, uint64, error) {
+func (r *Registry) limitsOf(ctx context.Context, key Key, account string) (limits Limits, revision uint64, err error) {
 	if r.config.LimitFor == nil {
-		return Limits{}, 0, nil
+		return
 	}
 	v, _, err := r.readFresh(ctx, key)
 	if err != nil {
 		return Limits{}, 0, err
 	}
-	limits, err := r.config.LimitFor(ctx, account)
+	limits, err = r.config.LimitFor(ctx, account)
 	if err == nil {
 		err = limits.check()
 	}
@@ -197,21 +197,21 @@ func (r *Registry) changeLimited(ctx context.Context, account string, newcomer S
 	var last premises
 	for tries := 0; tries < 3; {
 		p, err := r.premises(ctx, account, newcomer)
-		if err == nil && errors.Is(stale, errBehind) && p.epoch == last.epoch { // the realm has not ended since
-			err = errBehind
-		}
 		if err != nil {
 			return View{}, err
 		}
-		v, err := r.update(ctx, KeyOf(r.config.Realm, account), func(v View, try int) (Change, error) {
+		if errors.Is(stale, errBehind) && p.epoch == last.epoch { // the realm has not ended since
+			return View{}, errBehind
+		}
+		v, err := r.update(ctx, KeyOf(r.config.Realm, account), func(v View, try int) Change {
 			if try > 0 && !tried {
 				tried, firstTryAt = true, p.asOf
 			}
 			if stale = p.stale(v); stale != nil {
-				return Change{}, nil
+				return Change{}
 			}
 			p.try, p.firstTryAt = try, firstTryAt
-			return op(v.draft(p, r.rule)), nil
+			return op(v.draft(p, r.rule))
 		})
 		if err != nil || stale == nil {
 			return v, err
@@ -246,31 +246,31 @@ func (r *Registry) changeNow(ctx context.Context, key Key, account string, op fu
 // edit is changeNow for a caller that knows the realm's epoch too.
 func (r *Registry) edit(ctx context.Context, key Key, p premises, op func(*draft) (Change, error)) (View, error) {
 	var refusal error
-	v, err := r.update(ctx, key, func(v View, try int) (c Change, _ error) {
+	v, err := r.update(ctx, key, func(v View, try int) (c Change) {
 		refusal = ErrNoSession
 		if v.Roster != nil || p.account != "" {
 			p.try = try
 			c, refusal = op(v.draft(p, r.rule))
 		}
-		return c, nil
+		return c
 	})
 	return v, cmp.Or(err, refusal)
 }
 
 // update runs a change on one roster, and again after a lost reply. try counts the
 // lost replies. Before update returns, this node knows what was committed.
-func (r *Registry) update(ctx context.Context, key Key, change func(v View, try int) (Change, error)) (View, error) {
+func (r *Registry) update(ctx context.Context, key Key, change func(v View, try int) Change) (View, error) {
 	return r.updateFor(ctx, key, key, change)
 }
 
 // updateFor is update on behalf of an account.
-func (r *Registry) updateFor(ctx context.Context, whose, key Key, change func(v View, try int) (Change, error)) (View, error) {
+func (r *Registry) updateFor(ctx context.Context, whose, key Key, change func(v View, try int) Change) (View, error) {
 	v, err := r.tryUpdate(ctx, key, change)
 	return v, r.failed(ctx, whose, err)
 }
 
 // tryUpdate is update without a report of what failed.
-func (r *Registry) tryUpdate(ctx context.Context, key Key, change func(v View, try int) (Change, error)) (View, error) {
+func (r *Registry) tryUpdate(ctx context.Context, key Key, change func(v View, try int) Change) (View, error) {
 	if r.life.Err() != nil {
 		return View{}, ErrClosed
 	}
@@ -286,9 +286,8 @@ func (r *Registry) tryUpdate(ctx context.Context, key Key, change func(v View, t
 			if err := r.checkOwner(key, v.Roster); err != nil {
 				return Change{}, err
 			}
-			c, err := change(v, try)
-			last = c
-			return c, err
+			last = change(v, try)
+			return last, nil
 		})
 		r.stats.updates.Add(1)
 		if err == nil {
@@ -317,11 +316,8 @@ func (r *Registry) tryUpdate(ctx context.Context, key Key, change func(v View, t
 // that changes nothing, so what such an update read is not cached. But nothing older
 // is used any more.
 func (r *Registry) noteCommitted(v View, began instant, begun step, c Change) {
-	switch {
-	case c.Erase:
+	if c.Erase {
 		r.cache.drop(v.Key)
-		return
-	case v.Roster == nil:
 		return
 	}
 	r.cache.changed(v.Key, v.Version)

@@ -1,6 +1,7 @@
 package oneseat
 
 import (
+	"cmp"
 	"encoding/json"
 	"slices"
 	"time"
@@ -176,7 +177,7 @@ func (ro *Roster) due(rule rule) time.Time {
 		d = earliest(d, ro.blocked.until)
 	case ro.Account != "" && ro.empty() && ro.limits.IsZero():
 		d = rule.adoptUntil // then it is spent
-		if ro.limitsRev > 0 {
+		if ro.limitsRev != 0 {
 			d = latest(d, ro.revised().Add(revisionKept))
 		}
 	}
@@ -299,10 +300,10 @@ func (v View) CountChanges(c Change) []CountChange {
 		return []CountChange{{from, by}}
 	case was == Count{} || from == to:
 		return []CountChange{{to, by}}
-	case from < to:
-		return []CountChange{{from, minus}, {to, is}}
 	}
-	return []CountChange{{to, is}, {from, minus}}
+	changes := []CountChange{{from, minus}, {to, is}}
+	slices.SortFunc(changes, func(a, b CountChange) int { return cmp.Compare(a.Epoch, b.Epoch) })
+	return changes
 }
 
 // newerThan reports whether a session was issued under a later epoch.

@@ -341,4 +341,7 @@ func TestLimitsAreSetWithoutTheControlRecord(t *testing.T) {
 	if err := r.SetLimit(t.Context(), "ada", oneseat.Limits{Total: 2}, "support"); err != nil {
 		t.Error(err)
 	}
+	if v := stored(t, store, ""); v.Roster != nil {
+		t.Errorf("that made the record %+v", v.Roster)
+	}
 }
