@@ -174,35 +174,45 @@ func TestASweepOfWhatIsNotDueComesToAnEnd(t *testing.T) {
 	})
 }
 
-// A page with something new is followed by another, whatever the store says is due,
-// and one with nothing new by none.
+// A page that is full and has something new is followed by another, and no other
+// page is.
 func TestASweepEndsWithAPageOfNothingNew(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		r := newNode(t, memstore.New(), oneseat.Config{MaxStale: time.Minute})
-		var limits []int
-		pages := func(due func(limit int) int) []int {
-			r.set(func() {
-				limits = nil
-				r.due = func(_ context.Context, _ string, limit int) ([]oneseat.Key, error) {
-					if limits = append(limits, limit); len(limits) > 1000 {
-						return nil, nil
+	for name, tt := range map[string]struct {
+		due  func(limit int) int // how often the one key is said to be due
+		want []int               // the limits of the pages of a sweep
+	}{
+		"full pages of one key": {func(limit int) int { return limit }, []int{100, 199}},
+		"a page of one key":     {func(int) int { return 1 }, []int{100}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				r := newNode(t, memstore.New(), oneseat.Config{MaxStale: time.Minute})
+				var mu sync.Mutex // of sweeps
+				sweeps := map[time.Time][]int{}
+				r.set(func() {
+					r.due = func(_ context.Context, _ string, limit int) ([]oneseat.Key, error) {
+						mu.Lock()
+						defer mu.Unlock()
+						sweeps[time.Now()] = append(sweeps[time.Now()], limit)
+						if len(sweeps[time.Now()]) > 100 {
+							return nil, nil
+						}
+						return slices.Repeat([]oneseat.Key{oneseat.KeyOf(realm, "nobody")}, tt.due(limit)), nil
 					}
-					return slices.Repeat([]oneseat.Key{oneseat.KeyOf(realm, "nobody")}, due(limit)), nil
+				})
+				time.Sleep(10 * time.Minute)
+				synctest.Wait()
+				if len(sweeps) < 5 {
+					t.Errorf("%d sweeps", len(sweeps))
+				}
+				for _, pages := range sweeps {
+					if !slices.Equal(pages, tt.want) {
+						t.Errorf("a sweep asked for %v, want %v", pages, tt.want)
+					}
 				}
 			})
-			time.Sleep(91 * time.Second) // one sweep, or two
-			synctest.Wait()
-			var got []int
-			r.set(func() { got, r.due = limits, nil })
-			return got
-		}
-		if got := pages(func(limit int) int { return limit }); len(got) > 4 || !slices.Equal(got[:2], []int{100, 199}) {
-			t.Errorf("over full pages it asked for %v", got)
-		}
-		if got := pages(func(int) int { return 1 }); len(got) > 2 || got[0] != 100 {
-			t.Errorf("over pages of one it asked for %v", got)
-		}
-	})
+		})
+	}
 }
 
 func TestASweepThatFailsGoesOnLater(t *testing.T) {

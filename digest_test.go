@@ -25,3 +25,10 @@ func TestDigestsCompareAndSpell(t *testing.T) {
 		}
 	}
 }
+
+// The digest of a device's id is stored, so no release may make another of it: all
+// devices would be unknown.
+func TestTheDigestOfADeviceIsFrozen(t *testing.T) {
+	got, _ := deviceDigest(KeyOf("r", "ada"), "id").MarshalText()
+	same(t, "the digest", string(got), "a70cf82d5816a8a614c9cce57a45488754abf11992b469529640269609fb9dd9")
+}

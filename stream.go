@@ -46,7 +46,7 @@ func (d *draft) heartbeat(parent, stream SessionID) (Change, error) {
 // use. It still idles.
 func (d *draft) beat(stream SessionID, every time.Duration) bool {
 	i := d.seat(stream)
-	if i < 0 || d.now().Before(d.seats[i].LastSeen.Add(every)) {
+	if d.now().Before(d.seats[i].LastSeen.Add(every)) {
 		return false
 	}
 	d.used(d.seats[i].parent)

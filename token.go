@@ -138,7 +138,7 @@ func decodeSecret(prefix, s string) (Key, digest, bool) {
 		return Key{}, digest{}, false
 	}
 	var b [tokenBytes + 2]byte // Decode may write whole quanta
-	if n, err := tokenEncoding.Decode(b[:], []byte(s[len(prefix):])); err != nil || n != tokenBytes {
+	if n, _ := tokenEncoding.Decode(b[:], []byte(s[len(prefix):])); n != tokenBytes { // of what is no base64 it decodes less
 		return Key{}, digest{}, false
 	}
 	return Key(b[:len(Key{})]), digestOf(b[:tokenBytes]), true
@@ -154,8 +154,8 @@ func parseToken(s string) (Key, digest, bool) {
 // intact reports whether the checksum of a token, or ticket, that can be decoded is
 // right.
 func intact(s string) bool {
-	b, err := tokenEncoding.DecodeString(s[len(s)-encodedLength:])
-	return err == nil && binary.BigEndian.Uint32(b[payloadBytes:]) == crc32.ChecksumIEEE(b[:payloadBytes])
+	b, _ := tokenEncoding.DecodeString(s[len(s)-encodedLength:])
+	return binary.BigEndian.Uint32(b[payloadBytes:]) == crc32.ChecksumIEEE(b[:payloadBytes])
 }
 
 func digestOf(b []byte) digest { return sha256.Sum256(b) }

@@ -119,7 +119,7 @@ func (d *draft) used(id SessionID) {
 		return
 	}
 	s := d.alter(i)
-	d.firstUse = d.firstUse || s.unused
+	d.firstUse = s.unused
 	s.unused = false
 	if d.inOrder(&d.rule) {
 		s.lastUsed = d.now()

@@ -64,3 +64,108 @@ func TestWhenAUseIsWritten(t *testing.T) {
 		}
 	}
 }
+
+// A use is recorded as far as it is due: the order of use to ten seconds, and only
+// where it decides.
+func TestWhatAUseRecords(t *testing.T) {
+	unused := func(s *seat) { s.unused = true }
+	order := func(o DisplaceOrder) rule {
+		r := limited(2, PolicyDisplace)
+		r.displaceOrder, r.touchEvery = o, 5*time.Minute
+		return r
+	}
+	for _, tt := range []struct {
+		name     string
+		ro       *Roster
+		how      use
+		now      time.Duration
+		rule     rule
+		lastUsed time.Time
+		nothing  bool
+	}{
+		{name: "the first use, held, within ten seconds", ro: aRoster(aSeat("a", unused), aSeat("b")), how: useHeld, now: orderEvery - 1, rule: order(DisplaceIdlest)},
+		{name: "the first use, held, after ten seconds", ro: aRoster(aSeat("a", unused), aSeat("b")), how: useHeld, now: orderEvery, rule: order(DisplaceIdlest), lastUsed: at(orderEvery)},
+		{name: "the first use, a peek, after ten seconds", ro: aRoster(aSeat("a", unused), aSeat("b")), how: usePeek, now: orderEvery, rule: order(DisplaceIdlest)},
+		{name: "the first use, held, where the oldest goes", ro: aRoster(aSeat("a", unused), aSeat("b")), how: useHeld, now: orderEvery, rule: order(DisplaceOldest)},
+		{name: "a use of the newest", ro: aRoster(aSeat("a", seen(1)), aSeat("b")), how: useActive, now: time.Minute, rule: order(DisplaceIdlest), nothing: true},
+	} {
+		tt.ro.Due = tt.ro.due(tt.rule)
+		c := settled(viewAt(tt.ro, tt.now), 1, tt.rule).use("a", tt.how)
+		same(t, tt.name+": whether nothing is written", c.Roster == nil, tt.nothing)
+		if c.Roster != nil {
+			s := c.Roster.seats[0]
+			same(t, tt.name, []any{s.unused, s.lastUsed, s.LastSeen}, []any{false, tt.lastUsed, noon})
+		}
+	}
+}
+
+// A sign-out whose reply was lost finds its session ended: by itself, if it signed
+// itself out, and by somebody else in any other case.
+func TestASignOutThatIsTriedAgainKnowsItsOwnEnd(t *testing.T) {
+	for _, tt := range []struct {
+		name  string
+		end   ended
+		try   int
+		ended bool
+	}{
+		{"its own", anEnding("a", ReasonSignedOut, 0, "a"), 1, false},
+		{"its own, on the first try", anEnding("a", ReasonSignedOut, 0, "a"), 0, true},
+		{"from another session", anEnding("a", ReasonSignedOut, 0, "b"), 1, true},
+		{"for another reason", anEnding("a", ReasonRevoked, 0, "a"), 1, true},
+	} {
+		d := draftOf(aRoster(tt.end, aSeat("b")), 0, plain)
+		d.given.try = tt.try
+		_, err := d.signOut(dig("a"))
+		same(t, tt.name, isOver(err), tt.ended)
+	}
+}
+
+// The report of a token that was used after its grace is kept with its session.
+func TestAReportIsKeptWithItsSession(t *testing.T) {
+	d := draftOf(aRoster(aSeat("b"), aSeat("a", rotated(0)), aSeat("c")), time.Minute, plain)
+	c := d.reportUse(dig("old a"))
+	for i, want := range []time.Time{{}, at(time.Minute), {}} {
+		same(t, "used after its grace", c.Roster.seats[i].replayed, want)
+	}
+}
+
+// What an operation finds timed out is recorded, also by one that does nothing
+// itself.
+func TestWhatDoesNothingRecordsWhatHasTimedOut(t *testing.T) {
+	for name, op := range map[string]func(d *draft) Change{
+		"block":                     func(d *draft) Change { return d.block(at(24*time.Hour), "support") },
+		"setLimit":                  func(d *draft) Change { return d.setLimit(Limits{}, "") },
+		"a heartbeat of nothing":    func(d *draft) Change { c, _ := d.heartbeat("live", "x"); return c },
+		"stopStream of nothing":     func(d *draft) Change { return d.stopStream("live", "x") },
+		"a use that is not due":     func(d *draft) Change { return d.use("live", usePeek) },
+		"a use of nothing":          func(d *draft) Change { return d.use("x", useActive) },
+		"signOut of nothing":        func(d *draft) Change { c, _ := d.signOut(dig("x")); return c },
+		"signOut of nothing, again": func(d *draft) Change { d.given.try = 1; c, _ := d.signOut(dig("x")); return c },
+		"signOut again":             func(d *draft) Change { d.given.try = 1; c, _ := d.signOut(dig("gone")); return c },
+		"signOut of what ended":     func(d *draft) Change { c, _ := d.signOut(dig("over")); return c },
+		"signOut of what timed out": func(d *draft) Change {
+			c, _ := d.signOut(dig("idle"))
+			return c
+		},
+		"rotate of nothing":          func(d *draft) Change { c, _ := d.rotate(dig("x"), dig("y")); return c },
+		"rotate by the token before": func(d *draft) Change { c, _ := d.rotate(dig("old live"), dig("y")); return c },
+		"rotate of what ended":       func(d *draft) Change { c, _ := d.rotate(dig("over"), dig("y")); return c },
+		"an end of nothing":          func(d *draft) Change { c, _ := d.endWhere(&endRequest{ids: []SessionID{"x"}}); return c },
+		"an end by what is over":     func(d *draft) Change { c, _ := d.endWhere(&endRequest{how: EndOptions{As: "over"}}); return c },
+	} {
+		ro := aRoster(anEnding("over", ReasonRevoked, 0, "x"), anEnding("gone", ReasonSignedOut, 0, "gone"),
+			aSeat("live", seen(2*time.Hour), rotated(2*time.Hour)), aSeat("idle"))
+		ro.blocked = &block{since: noon, until: at(24 * time.Hour), actor: "support"}
+		c := op(settled(viewAt(ro, 2*time.Hour), 1, plain))
+		if c.Roster == nil || c.Roster.ending("idle") < 0 || c.Roster.endings[2].Reason != ReasonIdleTimeout {
+			t.Errorf("%s: %+v", name, c)
+		}
+	}
+	// A ticket of before the realm's end is dropped, whatever is due first.
+	ro := aRoster(aSeat("live", epoch(2)))
+	ro.tickets = []pending{{secret: dig("t"), epoch: 1, expires: at(24 * time.Hour)}}
+	ro.Due = ro.due(plain)
+	if c := settled(viewAt(ro, 0), 2, plain).changed(); c.Roster == nil || len(c.Roster.tickets) != 0 {
+		t.Errorf("a ticket that is void: %+v", c)
+	}
+}
