@@ -61,6 +61,17 @@ func (quiet) Update(_ context.Context, key Key, change func(View) (Change, error
 	return View{Key: key, Now: noon}, err
 }
 
+// A view that is older than a session ends no watch of it: what has not been seen
+// live yet is verified first.
+func TestAnOlderViewEndsNothing(t *testing.T) {
+	r := &Registry{}
+	r.watches.init()
+	k := KeyOf("r", "ada")
+	var w Watch
+	r.watches.shard(k).add(claim{key: k, id: "new"}, &w, WatcherFunc(func(cause error) { t.Errorf("ended: %v", cause) }))
+	r.endWatchesOver(View{Key: k, Roster: aRoster(aSeat("a"))})
+}
+
 // quiet is a store with a log in which nothing happens.
 type quiet struct{ Store }
 

@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
+	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -14,6 +16,111 @@ import (
 )
 
 const holdGrace = 5 * time.Second // the default
+
+// Where the operator chose that outages cut nothing, a stream that could not be
+// verified when it began is verified as its session's later.
+func TestAStreamThatBeganInAnOutageIsFoundLater(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a, b, _ := following(t, oneseat.Config{DangerouslyAllowWhenStoreIsDown: true})
+		g := signIn(t, a, "ada", oneseat.SignInRequest{})
+		stream := play(t, a, g.Session, "p")
+		b.down()
+		q := holdStream(t, b, stream)
+		time.Sleep(time.Second)
+		b.up()
+		time.Sleep(5 * time.Second)
+		if cause := q.cause(t); cause != nil {
+			t.Errorf("it is cut: %v", cause)
+		}
+		if err := a.StopStream(t.Context(), g.Session, stream.ID); err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		wantEnding(t, q.cause(t), stream.ID, oneseat.ReasonSignedOut)
+	})
+}
+
+// What is held is not read again while the log proves it, whether or not its
+// beginning is the first use that is written.
+func TestWhatIsHeldCostsNoReadsWhileTheLogWorks(t *testing.T) {
+	for _, policy := range []oneseat.Policy{oneseat.PolicyDisplace, oneseat.PolicyRefuse} {
+		eachWay(t, func(t *testing.T, hold func(testing.TB, node, oneseat.Grant) *request) {
+			a, b, _ := following(t, oneseat.Config{WhenFull: policy})
+			g := signIn(t, a, "ada", oneseat.SignInRequest{})
+			time.Sleep(time.Second)
+			q := hold(t, b, g)
+			var reads atomic.Int64
+			b.set(func() {
+				b.load = func(ctx context.Context, keys []oneseat.Key, next loadFunc) ([]oneseat.View, error) {
+					if slices.Contains(keys, oneseat.KeyOf(realm, "ada")) {
+						reads.Add(1)
+					}
+					return next(ctx, keys...)
+				}
+			})
+			time.Sleep(50 * time.Second)
+			if n := reads.Load(); n != 0 || q.cause(t) != nil {
+				t.Errorf("%s: %d reads, %v", policy, n, q.cause(t))
+			}
+		})
+	}
+}
+
+// A no of the store is no, also to what is held where outages cut nothing.
+func TestWhatCannotBeReadIsNotHeld(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a, b, _ := following(t, oneseat.Config{DangerouslyAllowWhenStoreIsDown: true})
+		g := signIn(t, a, "ada", oneseat.SignInRequest{})
+		b.set(func() {
+			b.load = func(ctx context.Context, keys []oneseat.Key, next loadFunc) ([]oneseat.View, error) {
+				if slices.Contains(keys, oneseat.KeyOf(realm, "ada")) {
+					return nil, &oneseat.FormatError{Problem: "it is damaged"}
+				}
+				return next(ctx, keys...)
+			}
+		})
+		q := hold(t, b, g)
+		if _, damaged := errors.AsType[*oneseat.FormatError](q.cause(t)); !damaged {
+			t.Errorf("it goes on, or ended with %v", q.cause(t))
+		}
+	})
+}
+
+// What is held from memory that is too old for a yes is verified at once.
+func TestAHoldDoesNotBeginByOldMemory(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a, b, _ := following(t, oneseat.Config{})
+		g := signIn(t, a, "ada", oneseat.SignInRequest{})
+		wantLive(t, b, g)
+		b.deaf()
+		time.Sleep(10 * time.Second)
+		if _, err := a.EndAll(t.Context(), "ada", oneseat.EndOptions{}); err != nil {
+			t.Fatal(err)
+		}
+		q := &request{}
+		defer b.AfterEnd(t.Context(), g.Session, q.SessionEnded)()
+		wantEnding(t, q.cause(t), g.Session.ID, oneseat.ReasonRevoked)
+	})
+}
+
+// The end of another realm in the same store cuts nothing here.
+func TestTheEndOfAnotherRealmCutsNothing(t *testing.T) {
+	eachWay(t, func(t *testing.T, hold func(testing.TB, node, oneseat.Grant) *request) {
+		a, b, store := following(t, oneseat.Config{})
+		staff := newNode(t, store, oneseat.Config{Realm: "staff"})
+		signIn(t, staff, "ada", oneseat.SignInRequest{})
+		g := signIn(t, a, "ada", oneseat.SignInRequest{})
+		there := []*request{hold(t, a, g), hold(t, b, g)}
+		time.Sleep(time.Second)
+		endRealm(t, staff, "")
+		time.Sleep(time.Second)
+		for _, q := range there {
+			if cause := q.cause(t); cause != nil {
+				t.Errorf("it is cut: %v", cause)
+			}
+		}
+	})
+}
 
 // P4: without the push and the log, within MaxStale.
 func TestHeldRequestsAreCutWithinMaxStaleWhereTheLogIsBroken(t *testing.T) {

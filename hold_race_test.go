@@ -39,6 +39,29 @@ func TestAnEndBetweenTheCheckAndTheTieIsNotMissed(t *testing.T) {
 	}
 }
 
+// A watch may be stopped more than once. That takes no other off the list.
+func TestAWatchThatIsStoppedTwiceTakesNoOtherOffTheList(t *testing.T) {
+	eachWay(t, func(t *testing.T, hold func(testing.TB, node, oneseat.Grant) *request) {
+		_, r, _ := following(t, oneseat.Config{})
+		g := signIn(t, r, "ada", oneseat.SignInRequest{})
+		one, two := hold(t, r, g), hold(t, r, g)
+		one.leave()
+		two.leave()
+		others := []*request{hold(t, r, g), hold(t, r, g)}
+		one.leave()
+		two.leave()
+		if _, err := r.EndAll(t.Context(), "ada", oneseat.EndOptions{}); err != nil {
+			t.Fatal(err)
+		}
+		for _, q := range others {
+			wantEnding(t, q.cause(t), g.Session.ID, oneseat.ReasonRevoked)
+		}
+		if one.cause(t) != nil || two.cause(t) != nil {
+			t.Error("a watch that was stopped was called")
+		}
+	})
+}
+
 // On the node that served it, an operation returns when what it has ended has been
 // told: also where the log came before the operation's own reply, and is not done
 // telling.

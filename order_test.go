@@ -204,6 +204,14 @@ func TestAHoldIsAUseWhenItBeginsAndEnds(t *testing.T) {
 		synctest.Wait()
 		release()
 		used("a hold that ends", true)
+		for range 2 { // where nothing is in memory
+			time.Sleep(10 * time.Minute)
+			wantLive(t, a, other)
+			used("what is not held", false)
+			_, release = b.Hold(t.Context(), held.Session)
+			used("a hold that begins on another node", true)
+			release()
+		}
 	})
 }
 

@@ -178,10 +178,8 @@ func (r *Registry) endWatches(id watchKey, version uint64, cause error) {
 		for d.first != nil {
 			tell = append(tell, s.unlink(d.first))
 		}
-		if before = d.told; len(tell) > 0 {
-			d.told = make(chan struct{})
-			defer close(d.told)
-		}
+		before, d.told = d.told, make(chan struct{})
+		defer close(d.told)
 	}
 	s.mu.Unlock()
 	r.stats.cut.Add(uint64(len(tell)))
@@ -189,11 +187,9 @@ func (r *Registry) endWatches(id watchKey, version uint64, cause error) {
 		by.SessionEnded(cause)
 	}
 	if untold(before) {
-		late := time.NewTimer(tellPatience)
-		defer late.Stop()
 		select {
 		case <-before:
-		case <-late.C:
+		case <-time.After(tellPatience):
 		}
 	}
 }
@@ -218,7 +214,7 @@ func (r *Registry) endWatchesOf(key Key, events []Event) {
 		switch {
 		case e.Type == EventSessionEnded || e.Type == EventStreamEnded:
 			r.endWatches(watchKey{key: key, id: e.Session}, e.Version, &EndedError{e.Ending()})
-		case e.Type == EventRealmEnded && key == r.control:
+		case key == r.control: // the end of this realm, which is all that its record tells of
 			r.endWatchesUnder(e.Version, Ending{At: e.At, Actor: e.Actor})
 		}
 	}
@@ -266,7 +262,7 @@ func (r *Registry) verify(ctx context.Context, c claim, how use) error {
 	defer r.cache.endLoad(c.key)
 	v, control, began, err := r.load(ctx, c.key)
 	switch {
-	case err != nil && r.config.DangerouslyAllowWhenStoreIsDown && errors.Is(err, ErrStoreUnavailable):
+	case r.config.DangerouslyAllowWhenStoreIsDown && errors.Is(err, ErrStoreUnavailable):
 		return nil
 	case err != nil:
 		return err
@@ -288,7 +284,6 @@ func (r *Registry) verifyBy(ctx context.Context, c claim, how use, f fresh) erro
 	epoch := f.control.epoch()
 	j := f.judge(c, f.Now, epoch, &r.rule)
 	if j.verdict == verdictExpired {
-		f.began = r.now()
 		var err error
 		if f.View, j, err = r.settled(ctx, c, epoch); err != nil {
 			return err
