@@ -17,7 +17,8 @@ var ByHand = []Mistake{
 		With: `if $known.seat != nil { return Decision{Outcome: outcomeAlready}, true }`,
 	}}},
 	{Name: "a retry that was forgotten admits again", Edits: []Edit{{
-		Find: `if $known { return Decision{Outcome: outcomeUnknown}, true }`,
+		Find: `!$since.IsZero() && $d.$forgot($since)`,
+		With: `false`,
 	}}},
 	{Name: "an attempt that is repeated late is admitted again", Edits: []Edit{{
 		Find: `earliest($d.given.firstTryAt, $c.attempt.Tried)`,
@@ -266,7 +267,7 @@ var ByHand = []Mistake{
 		With: `$how == useActive && $d.$inOrder($rule)`,
 	}}},
 	{Name: "whoever ends nobody has not used its session", Edits: []Edit{{
-		Find: `$d.firstUse = $d.firstUse || $s.unused`,
+		Find: `$d.firstUse = $s.unused`,
 	}}},
 	{Name: "a rotated session is unused again", Edits: []Edit{{
 		Find: `$s.LastSeen, $s.lastUsed, $s.unused = $now, $never, false`,
