@@ -32,3 +32,14 @@ func TestTheDigestOfADeviceIsFrozen(t *testing.T) {
 	got, _ := deviceDigest(KeyOf("r", "ada"), "id").MarshalText()
 	same(t, "the digest", string(got), "a70cf82d5816a8a614c9cce57a45488754abf11992b469529640269609fb9dd9")
 }
+
+// Nodes of two releases make the same of an attempt.
+func TestWhatAnAttemptMakesIsFrozen(t *testing.T) {
+	a := Attempt{ID: [32]byte{1}, Secret: [32]byte{2}, Tried: noon}
+	k := KeyOf("r", "ada")
+	token, _ := a.token(k)
+	ticket, _ := a.ticket(k)
+	same(t, "session", string(a.session(k)), "MVY4TA4R2EGLNM5V6XI2VW52WY")
+	same(t, "token", string(token), "oneseat_b9Z07rQzgLxG9eCgE3ZOrAIAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAv-ehCQ")
+	same(t, "ticket", string(ticket), "oneseat_ticket_b9Z07rQzgLxG9eCgE3ZOrFuuU5XMA_2FsYlyW6xFsI13eGFMHVkFV14kKZdW-a8Ulzl02g")
+}

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/oneseat/oneseat"
+	"github.com/oneseat/oneseat/store/memstore"
 )
 
 const holdGrace = 5 * time.Second // the default
@@ -59,6 +60,64 @@ func TestWhatIsHeldCostsNoReadsWhileTheLogWorks(t *testing.T) {
 		time.Sleep(50 * time.Second)
 		if n := reads.Load(); n != 0 || q.cause(t) != nil {
 			t.Errorf("%d reads, %v", n, q.cause(t))
+		}
+	})
+}
+
+// Whatever is held is verified within MaxStale where the log is broken: more sessions
+// than one read takes, and each row by itself. A row that cannot be read for a while
+// is an outage of that account only. Nothing is left behind.
+func TestEverythingThatIsHeldIsVerifiedWhereTheLogIsBroken(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a, b, _ := following(t, oneseat.Config{})
+		var all []*request
+		for i := range 300 {
+			all = append(all, hold(t, b, signIn(t, a, fmt.Sprint("account ", i), oneseat.SignInRequest{})))
+		}
+		damaged := oneseat.KeyOf(realm, "account 7")
+		b.deaf()
+		b.set(func() {
+			b.load = func(ctx context.Context, keys []oneseat.Key, next loadFunc) ([]oneseat.View, error) {
+				if slices.Contains(keys, damaged) {
+					return nil, &oneseat.FormatError{Problem: "it is damaged"}
+				}
+				return next(ctx, keys...)
+			}
+		})
+		time.Sleep(maxStale + holdGrace - time.Second)
+		for i, q := range all {
+			if cause := q.cause(t); cause != nil {
+				t.Fatalf("account %d is cut: %v", i, cause)
+			}
+		}
+		time.Sleep(20 * time.Second)
+		synctest.Wait()
+		for i, q := range all {
+			if cause := q.cause(t); (cause != nil) != (i == 7) {
+				t.Fatalf("account %d: %v", i, cause)
+			}
+		}
+		if n := b.LoadsUnderWay(); n != 0 {
+			t.Errorf("%d loads are registered still", n)
+		}
+	})
+}
+
+// Where the store cannot be written, timeouts are not recorded one after the other:
+// the first that fails says so for all, until the next time.
+func TestAStoreThatCannotBeWrittenIsNotAskedForEveryTimeout(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newNode(t, memstore.New(), oneseat.Config{Idle: time.Hour, DangerouslyAllowWhenStoreIsDown: true})
+		for i := range 50 {
+			hold(t, r, signIn(t, r, fmt.Sprint("account ", i), oneseat.SignInRequest{}))
+		}
+		r.set(func() { r.due = func(context.Context, string, int) ([]oneseat.Key, error) { return nil, nil } })
+		r.unwritable()
+		time.Sleep(time.Hour + time.Second)
+		updates := r.updates.Load()
+		time.Sleep(10 * time.Second)
+		if n := r.updates.Load() - updates; n == 0 || n > 50 {
+			t.Errorf("%d updates in ten seconds", n)
 		}
 	})
 }

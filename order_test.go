@@ -215,6 +215,28 @@ func TestAHoldIsAUseWhenItBeginsAndEnds(t *testing.T) {
 	})
 }
 
+// While something is held, that is written once a minute, by the first look that
+// comes after it.
+func TestWhatIsHeldIsWrittenOnceAMinute(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a, b, _ := following(t, oneseat.Config{Limit: 2, MaxStale: time.Minute}) // which looks every 15 seconds
+		other, held := signIn(t, b, "ada", oneseat.SignInRequest{}), signIn(t, b, "ada", oneseat.SignInRequest{})
+		time.Sleep(time.Second)
+		_, release := a.Hold(t.Context(), held.Session)
+		defer release()
+		synctest.Wait()
+		touches := a.Stats().Touches
+		for range 60 {
+			time.Sleep(10 * time.Second)
+			wantLive(t, b, other) // or the other one would be the newest, which need not be written
+			synctest.Wait()
+		}
+		if n := a.Stats().Touches - touches; n != 8 { // every 75 seconds
+			t.Errorf("written %d times in ten minutes", n)
+		}
+	})
+}
+
 // What only watches is not in use: our event stream in a page that was left open.
 func TestWhatOnlyWatchesIsNoUse(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -137,8 +137,9 @@ func decodeSecret(prefix, s string) (Key, digest, bool) {
 	if len(s) != len(prefix)+encodedLength || s[:len(prefix)] != prefix {
 		return Key{}, digest{}, false
 	}
-	var b [tokenBytes + 2]byte // Decode may write whole quanta
-	if n, _ := tokenEncoding.Decode(b[:], []byte(s[len(prefix):])); n != tokenBytes { // of what is no base64 it decodes less
+	// Decode may write whole quanta. Of what is no base64 it decodes less.
+	var b [tokenBytes + 2]byte
+	if n, _ := tokenEncoding.Decode(b[:], []byte(s[len(prefix):])); n != tokenBytes {
 		return Key{}, digest{}, false
 	}
 	return Key(b[:len(Key{})]), digestOf(b[:tokenBytes]), true

@@ -375,10 +375,8 @@ func (s *watchShard) each(k Key, f func(*watched)) {
 		f(d)
 		at = &d.other
 	}
-	if first == nil {
+	if s.accounts[k] = first; first == nil {
 		delete(s.accounts, k)
-	} else if first != s.accounts[k] {
-		s.accounts[k] = first
 	}
 }
 
@@ -417,7 +415,8 @@ func (r *Registry) watchStale() time.Duration {
 // is closed. It verifies those that the log does not prove live.
 func (r *Registry) recheckWatches() {
 	tick := time.Tick(r.pulse())
-	for n := 0; ; n++ {
+	var n int
+	for {
 		select {
 		case <-r.life.Done():
 			return
@@ -427,6 +426,7 @@ func (r *Registry) recheckWatches() {
 			r.cache.trim(n, r.now())
 		}
 		r.recheckOnce()
+		n++
 	}
 }
 
@@ -439,28 +439,30 @@ func (r *Registry) recheckOnce() {
 				held = append(held, d.watchKey)
 			}
 		}
-		return d.doubt || r.provenAgo(d, now) > r.watchStale()/2 || now.since(d.entry.loaded) > reloadAfter ||
-			d.control != nil && now.since(d.control.loaded) > reloadAfter ||
-			!d.deadline.IsZero() && !d.entry.Now.Add(now.since(d.entry.loaded)).Before(d.deadline)
+		return r.doubtful(d, now)
 	})
 	for _, k := range held {
 		r.noteHeld(k, now)
 	}
 	// What has timed out comes last: it takes an update, and while that fails the
 	// others must not wait.
-	slices.SortFunc(doubtful, func(a, b watched) int {
-		switch {
-		case a.deadline.Equal(b.deadline):
-			return 0
-		case earliest(a.deadline, b.deadline).Equal(a.deadline):
-			return 1
-		}
-		return -1
-	})
+	slices.SortFunc(doubtful, func(a, b watched) int { return first(!a.timedOut(now), !b.timedOut(now)) })
 	answers := true
 	for some := range slices.Chunk(doubtful, loadMost) {
 		answers = r.recheck(some, answers)
 	}
+}
+
+// doubtful reports whether a watched session has to be verified again.
+func (r *Registry) doubtful(d *watched, now instant) bool {
+	return d.doubt || r.provenAgo(d, now) > r.watchStale()/2 || now.since(d.entry.loaded) > reloadAfter ||
+		d.control != nil && now.since(d.control.loaded) > reloadAfter || d.timedOut(now)
+}
+
+// timedOut reports whether a watched session that nobody has used since it was last
+// seen live has timed out.
+func (d *watched) timedOut(now instant) bool {
+	return d.entry != nil && !d.deadline.IsZero() && !d.entry.Now.Add(now.since(d.entry.loaded)).Before(d.deadline)
 }
 
 // provenAgo returns how long ago a watched session was last certain to be live, by
