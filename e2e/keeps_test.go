@@ -16,17 +16,21 @@ var ways = []struct {
 	happen func(n *notes, home *profile, all []*tab)
 	work   func(b *tab)             // the page is kept in any case
 	none   func(b *tab, was string) // was is the session of the page before
+
+	follows bool // after that, a page with work follows the new session
 }{
 	{
 		"ended",
 		func(n *notes, _ *profile, _ []*tab) { n.displace() },
 		func(b *tab) { b.asked("signed in on another device", "It was Safari on iPhone", "has not been sent") },
 		func(b *tab, _ string) { b.told("displaced") },
+		false,
 	}, {
 		"renewed",
 		func(n *notes, home *profile, _ []*tab) { home.tab().enters(n) },
 		goesOn,
 		func(b *tab, was string) { b.of("!==", was) },
+		true,
 	}, {
 		"reload because another session is there",
 		func(n *notes, home *profile, _ []*tab) {
@@ -35,11 +39,13 @@ var ways = []struct {
 		},
 		goesOn,
 		func(b *tab, was string) { b.of("!==", was) },
+		true,
 	}, {
 		"another account",
 		func(n *notes, home *profile, _ []*tab) { home.tab().open(n.URL + "/enter?account=grace").follows() },
 		func(b *tab) { b.asked("signed in to another account now", "has not been sent") },
 		func(b *tab, was string) { b.of("!==", was).has("Notes of grace") },
+		false,
 	}, {
 		"pageshow",
 		func(_ *notes, _ *profile, all []*tab) {
@@ -49,11 +55,13 @@ var ways = []struct {
 		},
 		func(b *tab) { b.wait(`!document.querySelector("dialog")`) },
 		func(b *tab, was string) { b.of("===", was) },
+		false,
 	}, {
 		"timeout near",
 		func(n *notes, _ *profile, all []*tab) { n.idle(all) },
 		func(b *tab) { b.asked("Are you still there?", "signed out in") },
 		func(b *tab, _ string) { b.asked("Are you still there?", "signed out in") },
+		false,
 	},
 }
 
@@ -91,6 +99,12 @@ func TestWhateverMakesAPageGoAwayAsksFirstWhateverHoldsTheWork(t *testing.T) {
 				all[kind+1].keeps(kind)
 			}
 			way.none(none, was)
+			if way.follows {
+				n.displace()
+				for kind := range kinds {
+					all[kind+1].asked("signed in on another device").keeps(kind)
+				}
+			}
 		})
 	}
 }

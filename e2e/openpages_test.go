@@ -267,3 +267,37 @@ func TestOtherOriginsAndOtherGuardsAreNotHeard(t *testing.T) {
 	n.displace()
 	b.wait(`document.title === "displaced" && document.body.dataset.ended === "1"`)
 }
+
+// A tab asks again while it waits for the answer to the question before.
+func TestALeaderThatAnswersGoesOnLeading(t *testing.T) {
+	n := newNotes(t, keeping)
+	home := newProfile(t)
+	leader := home.tab().enters(n)
+	leader.leaders("1", "0")
+	// The timers of this tab are the test's: "asks" is the time to ask, and "late" is when
+	// an answer to the first question that is open would be too late.
+	b := home.tab().runs(`
+		const late = [], real = setTimeout;
+		setTimeout = (f, ms, ...more) => ms === 10000 ? late.push(f) : real(f, ms, ...more);
+		setInterval = (f, ms, ...more) => addEventListener("asks", () => f(...more));
+		addEventListener("late", () => late.shift()());`).again(n)
+	b.leaders("1", "1")
+	holder := func() (id string) {
+		t.Helper()
+		if err := b.eval(`navigator.locks.query().then((q) => q.held[0].clientId)`, &id); err != nil {
+			t.Fatal(err)
+		}
+		return id
+	}
+	before := holder()
+	b.wait(`(document.body.dataset.answers = 0, window.heard = new BroadcastChannel("oneseat ` + n.URL + `/oneseat/"), heard.onmessage = ({ data }) => { if (data.leads) document.body.dataset.answers++; }, true)`)
+	for i := range 3 {
+		b.dispatch(`new Event("asks")`)
+		b.dispatch(`new Event("asks")`).wait(fmt.Sprintf(`document.body.dataset.answers === "%d"`, 3*i+2))
+		b.wait(`dispatchEvent(new Event("asks")) && dispatchEvent(new Event("late")) && dispatchEvent(new Event("late"))`) // no answer comes between
+		b.wait(fmt.Sprintf(`document.body.dataset.answers === "%d"`, 3*i+3)).dispatch(`new Event("late")`)
+	}
+	if holder() != before || n.count("GET /oneseat/events") != 1 {
+		t.Errorf("another tab leads, with %d streams", n.count("GET /oneseat/events"))
+	}
+}

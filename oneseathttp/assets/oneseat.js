@@ -125,9 +125,10 @@ function tell(is, used) {
 
 // The event stream
 
-// turn is this tab's while it leads. queued: it waits for its turn. quiet: the leader
-// has not answered.
-let turn, queued, quiet, source;
+// turn is this tab's while it leads. queued: it waits for its turn. answered is when
+// the leader has last done so.
+let turn, queued, source;
+let answered = 0;
 
 // start gives this tab its turn: at once if it steals the turn, or else when the
 // leader closes. The turn is held until the session ends, this tab closes, or another
@@ -152,17 +153,17 @@ function start(steal = false) {
 function probe(time) {
   const depends = () => queued && !turn && !told && !document.hidden;
   if (!depends()) return;
-  quiet = true;
+  const asked = performance.now();
   tabs.postMessage({ asks: true });
-  setTimeout(() => { if (quiet && depends()) start(true); }, time);
+  setTimeout(() => { if (answered < asked && depends()) start(true); }, time);
 }
-setInterval(probe, 15000, 15000);
+setInterval(probe, 15000, 10000);
 document.addEventListener("visibilitychange", () => probe(3000));
 
 if (tabs) tabs.onmessage = ({ data: { asks, leads, end, is, used } }) => {
   // A frozen tab hears messages, but its timers stand still.
   if (asks && turn) setTimeout(() => tabs.postMessage({ leads: true }));
-  if (leads) quiet = false;
+  if (leads) answered = performance.now();
   if (end && end.session === session) ended(end);
   if (used) acting = clearTimeout(acting);
   if (is) heard(is);
