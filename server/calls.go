@@ -24,17 +24,17 @@ const (
 	callWithin  = 2 * time.Second
 )
 
-// calls are all calls of the API, by their paths.
+// calls are the calls for sites, by their paths.
 func calls() map[string]call {
 	return map[string]call{
-		api.PathAbout:    {"", callWithin, nil, about},
-		api.PathCheck:    {ScopeCheck, checkWithin, nil, check},
-		api.PathSignIn:   {ScopeSessions, callWithin, []string{"account"}, signIn},
-		api.PathRedeem:   {ScopeSessions, callWithin, []string{"ticket", "end"}, redeem},
-		api.PathRotate:   {ScopeSessions, callWithin, []string{"token"}, rotate},
-		api.PathSignOut:  {ScopeSessions, callWithin, nil, signOut},
-		api.PathSessions: {ScopeSessions, callWithin, []string{"account"}, sessions},
-		api.PathEnd:      {ScopeSessions, callWithin, []string{"account"}, end},
+		api.PathAbout:    {within: callWithin, serve: about},
+		api.PathCheck:    {scope: ScopeCheck, within: checkWithin, serve: check},
+		api.PathSignIn:   {scope: ScopeSessions, within: callWithin, required: []string{"account"}, serve: signIn},
+		api.PathRedeem:   {scope: ScopeSessions, within: callWithin, required: []string{"ticket", "end"}, serve: redeem},
+		api.PathRotate:   {scope: ScopeSessions, within: callWithin, required: []string{"token"}, serve: rotate},
+		api.PathSignOut:  {scope: ScopeSessions, within: callWithin, serve: signOut},
+		api.PathSessions: {scope: ScopeSessions, within: callWithin, required: []string{"account"}, serve: sessions},
+		api.PathEnd:      {scope: ScopeSessions, within: callWithin, required: []string{"account"}, serve: end},
 	}
 }
 
@@ -108,12 +108,10 @@ func signIn(ctx context.Context, q *request) (int, any, error) {
 	if err := q.into(&in); err != nil {
 		return 0, nil, err
 	}
-	from, err := q.from(in.Device, in.Token)
+	from, err := q.signsIn(in)
 	if err != nil {
 		return 0, nil, err
 	}
-	from.Override = in.TakeOver
-	from.Previous = oneseat.Previous{Account: in.Previous.Account, Session: oneseat.SessionID(in.Previous.Session)}
 	var g oneseat.Grant
 	if in.Adopt != nil {
 		g, err = q.seats.Adopt(ctx, in.Account, in.Adopt.Issued, from)
@@ -235,6 +233,14 @@ func end(ctx context.Context, q *request) (int, any, error) {
 		return 0, nil, err
 	}
 	return http.StatusOK, api.Ended{Ended: n}, nil
+}
+
+// signsIn is what a sign-in says of the browser or program that signs in.
+func (q *request) signsIn(in api.SignIn) (oneseat.SignInRequest, error) {
+	from, err := q.from(in.Device, in.Token)
+	from.Override = in.TakeOver
+	from.Previous = oneseat.Previous{Account: in.Previous.Account, Session: oneseat.SessionID(in.Previous.Session)}
+	return from, err
 }
 
 // from is what a call says of the browser or program that signs in.

@@ -25,10 +25,10 @@ func (e *errBody) Error() string { return e.problem }
 // into reads the body strictly (API-07): one object and nothing after it, members that
 // the call knows, each once and spelt as they are, no null, and those that are required.
 func (q *request) into(to any) (err error) {
-	if q.has, err = members(q.body); err != nil {
+	if q.has, err = members(q.body, q.call.nullable); err != nil {
 		return err
 	}
-	for _, name := range q.required {
+	for _, name := range q.call.required {
 		if !slices.Contains(q.has, name) {
 			return &errBody{fmt.Sprintf("the member %q is missing", name)}
 		}
@@ -39,8 +39,9 @@ func (q *request) into(to any) (err error) {
 	return nil
 }
 
-// members returns the names of the members of a body, if it is one object without null.
-func members(body []byte) (names []string, _ error) {
+// members returns the names of the members of a body, if it is one object without null:
+// only the member nullable may be that.
+func members(body []byte, nullable string) (names []string, _ error) {
 	d := jsontext.NewDecoder(bytes.NewReader(body))
 	if d.PeekKind() != jsontext.KindBeginObject {
 		return nil, &errBody{"it is not one JSON object"}
@@ -54,7 +55,7 @@ func members(body []byte) (names []string, _ error) {
 			return names, nil
 		case err != nil:
 			return nil, &errBody{"it is not JSON in UTF-8, with each member once"}
-		case t.Kind() == jsontext.KindNull:
+		case t.Kind() == jsontext.KindNull && (d.StackDepth() != 1 || names[len(names)-1] != nullable):
 			return nil, &errBody{"null is no value: leave the member out"}
 		case d.StackDepth() > maxDepth:
 			return nil, &errBody{"it is nested too deeply"}

@@ -25,7 +25,7 @@ var titles = map[string]string{
 	"no-such-call": "There is no such call", "method": "The method is not allowed", "bad-key": "The key is not known",
 	"not-allowed": "The key does not allow this", "not-json": "The body is not declared as JSON", "too-large": "The body is too large",
 	"bad-json": "The body is not what the call expects", "bad-account": "This cannot name an account", "bad-device": "This cannot be a device",
-	"bad-selector": "It is not clear what is to end", "idempotency-key-bad": "This is no Idempotency-Key",
+	"bad-selector": "It is not clear what is meant", "bad-limits": "These cannot be limits", "bad-time": "The time makes no sense", "bad-realm": "This is another realm", "no-history": "There is no history", "idempotency-key-bad": "This is no Idempotency-Key",
 	"idempotency-key-expired": "The Idempotency-Key is too old", "idempotency-key-reused": "The Idempotency-Key was used for something else",
 	"session-ended": "The session has ended", "no-session": "There is no such session", "no-seat": "The older session gets no seat",
 	"token-rotated": "The token was replaced", "bad-ticket": "The ticket is not good", "account-full": "All seats are taken",
@@ -73,12 +73,18 @@ func refusalOf(err error) *refusal {
 		return &refusal{status: http.StatusUnprocessableEntity, name: "bad-account", detail: bad.Error()}
 	}
 	if bad, ok := errors.AsType[*oneseat.ConfigError](err); ok {
-		return &refusal{status: http.StatusUnprocessableEntity, name: "bad-device", detail: bad.Problem}
+		name := "bad-limits"
+		if bad.In == "SignInRequest" {
+			name = "bad-device"
+		}
+		return &refusal{status: http.StatusUnprocessableEntity, name: name, detail: bad.Field + ": " + bad.Problem}
 	}
 	if bad, ok := errors.AsType[*oneseat.TicketError](err); ok {
 		return &refusal{status: http.StatusGone, name: "bad-ticket", detail: "The ticket is not accepted: " + bad.Problem + ". The user has to sign in again."}
 	}
 	switch {
+	case errors.Is(err, errors.ErrUnsupported):
+		return &refusal{status: http.StatusNotImplemented, name: "no-history", detail: "The store keeps no history."}
 	case errors.Is(err, oneseat.ErrNoSession):
 		return &refusal{status: http.StatusNotFound, name: "no-session", detail: "The user has to sign in."}
 	case errors.Is(err, oneseat.ErrRotated):

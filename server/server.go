@@ -14,6 +14,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"mime"
 	"net/http"
 	"regexp"
@@ -81,8 +82,8 @@ func New(c Config) (*Server, error) {
 	if err := errors.Join(errs...); err != nil {
 		return nil, err
 	}
-	s := &Server{config: c}
-	s.calls = calls()
+	s := &Server{config: c, calls: calls()}
+	maps.Copy(s.calls, adminCalls())
 	return s, nil
 }
 
@@ -91,6 +92,7 @@ type call struct {
 	scope    Scope // "": any key may make it
 	within   time.Duration
 	required []string // members of the body
+	nullable string   // a member that may be null
 	serve    func(ctx context.Context, q *request) (status int, answer any, err error)
 }
 
@@ -104,8 +106,8 @@ type request struct {
 	body    []byte
 	attempt *string // the header Idempotency-Key; nil: there is none
 
-	required []string // members of the body
-	has      []string // the members that it has, once it was read
+	call call
+	has  []string // the members of the body, once it was read
 }
 
 // ServeHTTP serves a call, and GET /healthz, which answers 200 for as long as the
@@ -178,7 +180,7 @@ func (s *Server) call(w http.ResponseWriter, r *http.Request) (int, any, error) 
 	if err != nil {
 		return 0, nil, err
 	}
-	q := &request{server: s, seats: s.config.Realms[key.Realm], path: r.URL.Path, key: key, secret: secret, body: body, required: c.required}
+	q := &request{server: s, seats: s.config.Realms[key.Realm], path: r.URL.Path, key: key, secret: secret, body: body, call: c}
 	if keys := r.Header.Values(api.IdempotencyKey); len(keys) > 1 {
 		return 0, nil, badAttempt("There is more than one header Idempotency-Key.")
 	} else if len(keys) == 1 {

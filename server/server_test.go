@@ -264,11 +264,14 @@ func TestATokenThatIsNoneIsNeverAnotherRefusal(t *testing.T) {
 	}
 }
 
+// paths are all calls, the scope that each needs, and a body that is right.
 var paths = map[string]struct {
 	scope, body string
 }{
 	api.PathAbout: {"", `{}`}, api.PathCheck: {"check", `{"token":"x"}`}, api.PathSignIn: {"sessions", `{"account":"ada"}`}, api.PathRedeem: {"sessions", `{"ticket":"x","end":[]}`},
 	api.PathRotate: {"sessions", `{"token":"x"}`}, api.PathSignOut: {"sessions", `{"token":"x"}`}, api.PathSessions: {"sessions", `{"account":"ada"}`}, api.PathEnd: {"sessions", `{"account":"ada","all":true}`},
+	api.PathAccount: {"admin", `{"account":"ada"}`}, api.PathAccounts: {"admin", `{}`}, api.PathLimit: {"admin", `{"account":"ada","limits":null}`}, api.PathBlock: {"admin", `{"account":"eve"}`},
+	api.PathUnblock: {"admin", `{"account":"eve"}`}, api.PathExplain: {"admin", `{"account":"ada"}`}, api.PathEndRealm: {"admin", `{"realm":"members"}`}, api.PathEvents: {"admin", `{}`},
 }
 
 func TestRefusalsComeInOneOrder(t *testing.T) { // API-02, API-08

@@ -31,7 +31,7 @@ type world struct {
 
 // away is a store that does not answer when it is told so.
 type away struct {
-	oneseat.Store
+	*memstore.Store
 	mu   sync.Mutex
 	gone bool
 }
