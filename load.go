@@ -151,7 +151,7 @@ func (r *Registry) readKeys(ctx context.Context, b *batch, keys []Key) error {
 	for i, v := range views {
 		if err := r.checkOwner(keys[i], v.Roster); errors.Is(err, ErrNoSession) {
 			r.foreign.Do(func() {
-				r.log.Warn("somebody presented a token of another realm, which is of no session here: do two sites, or two parts of one site, give their browsers a cookie of the same name?", "realm", r.config.Realm, "other", v.Roster.Realm)
+				r.log.Warn("somebody presented a token of another realm, which is of no session here: do two sites, or two parts of one site, give their browsers a cookie of the same name?", "other", v.Roster.Realm)
 			})
 			v.Roster = nil // absent means no
 		} else if err != nil {

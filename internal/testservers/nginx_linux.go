@@ -44,11 +44,12 @@ func StartNginx(t testing.TB, addr, site string) *Nginx {
 func (n *Nginx) write(t testing.TB, site string) {
 	t.Helper()
 	dir := filepath.Dir(n.config)
-	text := "pid " + dir + "/pid;\nworker_processes 2;\nerror_log stderr warn;\nevents { worker_connections 512; }\nhttp {\naccess_log off;\n"
+	var text strings.Builder
+	fmt.Fprintf(&text, "pid %s/pid;\nworker_processes 2;\nerror_log stderr warn;\nevents { worker_connections 512; }\nhttp {\naccess_log off;\n", dir)
 	for _, kind := range []string{"client_body", "proxy", "fastcgi", "uwsgi", "scgi"} {
-		text += fmt.Sprintf("%s_temp_path %s/%[1]s;\n", kind, dir)
+		fmt.Fprintf(&text, "%s_temp_path %s/%[1]s;\n", kind, dir)
 	}
-	if err := os.WriteFile(n.config, []byte(text+site+"\n}\n"), 0o644); err != nil { // it has no secret
+	if err := os.WriteFile(n.config, []byte(text.String()+site+"\n}\n"), 0o644); err != nil { // it has no secret
 		t.Fatal(err)
 	}
 }
