@@ -90,10 +90,14 @@ type balancer struct {
 	url   string
 	trust *x509.CertPool
 
-	site string // its configuration, with both nodes
+	site  string       // its configuration
+	edits [2][2]string // what the page does to it to take the first node out, and to put it back: old and new text
 }
 
-var nginxBlock = regexp.MustCompile("(?ms)^```nginx\n(.*?)^```$")
+var (
+	nginxBlock = regexp.MustCompile("(?ms)^```nginx\n(.*?)^```$")
+	sedCommand = regexp.MustCompile(`(?m)^sed -i 's/([^/]+)/([^/]+)/' /etc/nginx/.* && nginx -s reload`)
+)
 
 // newBalancer runs nginx with the configuration of docs/howto/deploy.md. Other in it
 // are only the addresses, the certificate, and a header that tells which node answered.
@@ -107,8 +111,15 @@ func newBalancer(t *testing.T, nodes []*node) *balancer {
 	if m == nil {
 		t.Fatal("the page has no configuration of nginx")
 	}
+	seds := sedCommand.FindAllSubmatch(page, -1)
+	if len(seds) != 2 {
+		t.Fatalf("the page has %d commands that edit the configuration", len(seds))
+	}
 	certificate, key, trust := selfSigned(t)
 	b := &balancer{trust: trust}
+	for i, sed := range seds {
+		b.edits[i] = [2]string{string(sed[1]), string(sed[2])}
+	}
 	addr := fmt.Sprint("127.0.0.1:", testservers.FreePort(t))
 	b.url, b.site = "https://"+addr, string(m[1])
 	for _, in := range [][2]string{
@@ -126,12 +137,19 @@ func newBalancer(t *testing.T, nodes []*node) *balancer {
 }
 
 // takeOut has nginx send nothing new to a node, as the page says.
-func (b *balancer) takeOut(n *node) {
-	b.Reload(strings.Replace(b.site, n.addr+" ", n.addr+" down ", 1))
-}
+func (b *balancer) takeOut(n *node) { b.edit(b.edits[0], n) }
 
-// putBack has nginx use both nodes.
-func (b *balancer) putBack() { b.Reload(b.site) }
+// putBack has nginx use the node again.
+func (b *balancer) putBack(n *node) { b.edit(b.edits[1], n) }
+
+func (b *balancer) edit(change [2]string, n *node) {
+	_, port, _ := net.SplitHostPort(n.addr) // it is one of ours
+	for i := range change {
+		change[i] = strings.ReplaceAll(change[i], "8081", port)
+	}
+	b.site = strings.Replace(b.site, change[0], change[1], 1)
+	b.Reload(b.site)
+}
 
 // selfSigned writes the certificate and the key of a site on 127.0.0.1.
 func selfSigned(t *testing.T) (certificate, key string, trust *x509.CertPool) {

@@ -318,7 +318,7 @@ func (w *world) restart(n *node, c *caller, report [32]byte, told bool) {
 	n.Start()
 	n.awaitReady(w.t)
 	if told {
-		w.front.putBack()
+		w.front.putBack(n)
 	}
 }
 
