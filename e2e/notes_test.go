@@ -71,6 +71,7 @@ func newNotes(t *testing.T, c oneseat.Config) *notes {
 		}
 		http.Redirect(w, r, "/", http.StatusSeeOther)
 	})
+	mux.HandleFunc("/save", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) })
 	mux.HandleFunc("/fails", func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "it was not saved", http.StatusTeapot) })
 	mux.Handle(oneseathttp.Path, guard.Handler())
 	wrapped := guard.Wrap(mux)
@@ -218,6 +219,7 @@ var kinds = []struct {
 	{"field in a shadow tree", `document.querySelector("x-field").shadowRoot.querySelector("input").focus()`, ``, `document.querySelector("x-field").shadowRoot.querySelector("input").value`},
 	{"element without a field", `document.querySelector("x-keys").focus()`, ``, `document.querySelector("x-keys").textContent`},
 	{"editor in a frame", `document.querySelector("iframe").contentDocument.body.focus()`, ``, `document.querySelector("iframe").contentDocument.body.textContent`},
+	{"editor in a second frame", `document.querySelector("iframe").contentDocument.body.focus(), document.querySelector("iframe:last-of-type").contentDocument.body.focus()`, ``, `document.querySelector("iframe:last-of-type").contentDocument.body.textContent`},
 	{"failed save", `document.querySelector("#saved").focus()`, `document.querySelector("#save button").click()`, `document.querySelector("#saved").value`},
 }
 
@@ -256,7 +258,7 @@ var notesPages = template.Must(template.New("").Parse(strings.ReplaceAll(`
 <form><p><label>A form <textarea id="form"></textarea></label></form>
 <p><label>A field of no form <textarea id="loose"></textarea></label>
 <p>Text: <span id="editable" contenteditable role="textbox" aria-label="Text"></span>
-<p><x-field></x-field> <x-keys tabindex="0"></x-keys> <iframe title="An editor" srcdoc="<body contenteditable>" height="40"></iframe>
+<p><x-field></x-field> <x-keys tabindex="0"></x-keys> <iframe title="An editor" srcdoc="<body contenteditable>" height="40"></iframe> <iframe title="Another editor" srcdoc="<body contenteditable>" height="40"></iframe>
 <form id="save"><p><label>Saved by a script <input id="saved" style="min-height: 44px"></label> <button style="min-height: 44px">Save</button> <output></output></form>
 <script>
 customElements.define("x-field", class extends HTMLElement {

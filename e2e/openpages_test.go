@@ -1,7 +1,10 @@
 package e2e
 
 import (
+	"context"
 	"fmt"
+	"os"
+	"regexp"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -13,6 +16,7 @@ import (
 	"github.com/chromedp/chromedp"
 
 	"github.com/oneseat/oneseat"
+	"github.com/oneseat/oneseat/oneseathttp"
 )
 
 // runs runs a script in every page of this tab, before the page's own.
@@ -143,7 +147,8 @@ func TestAPersonIsToldOnceThatASessionGetsTooOldAndCanSignInElsewhere(t *testing
 	n.pass(56 * time.Minute)
 	b.asked("This sign-in ends soon", "this one in 4 minutes", "Save what you are writing")
 	b.wait(`document.activeElement.localName === "h2"`) // somebody may be typing: Enter does nothing
-	b.choose("Stay on this page").wait(`!document.querySelector("dialog")`)
+	b.own(`open = (to) => { document.title = to; }`) // the sign-in page, in a tab of its own
+	b.choose("Sign in").wait(`!document.querySelector("dialog") && document.title.endsWith("/login?reason=absolute_timeout&next=%2F")`).keeps(1)
 	n.pass(2 * time.Minute)
 	n.pass(3 * time.Minute)
 	b.asked("It is time to sign in again", "has not been sent").keeps(1)
@@ -300,4 +305,59 @@ func TestALeaderThatAnswersGoesOnLeading(t *testing.T) {
 	if holder() != before || n.count("GET /oneseat/events") != 1 {
 		t.Errorf("another tab leads, with %d streams", n.count("GET /oneseat/events"))
 	}
+}
+
+// own runs code as the page's own.
+func (b *tab) own(code string) *tab {
+	b.t.Helper()
+	b.do("run "+code, chromedp.Func(func(ctx context.Context, _ *chromedp.Target) error {
+		_, err := chromedp.Run(ctx, chromedp.Evaluate[bool](code+"; true"))
+		return err
+	}))
+	return b
+}
+
+var script = regexp.MustCompile("(?ms)^```js\n(.*?)^```$")
+
+// The code on the page about open pages, word for word.
+func TestTheCodeOnThePageAboutOpenPagesWorks(t *testing.T) {
+	text, err := os.ReadFile("../docs/howto/open-pages.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	code := script.FindAllSubmatch(text, -1)
+	if len(code) != 2 {
+		t.Fatalf("%d blocks of code", len(code))
+	}
+	n := newNotes(t, keeping)
+	saves := newProfile(t).tab().enters(n).own(`const form = document.querySelector("#form").form; ` + string(code[0][1]))
+	saves.writes(0).own(`form.requestSubmit()`)
+	until(t, "it is saved", func() bool { n.mu.Lock(); defer n.mu.Unlock(); return n.done["POST /save"] == 1 })
+	saves.wait(`fetch("/fails").then(() => true)`)
+	n.displace()
+	saves.told("displaced")
+
+	n = newNotes(t, keeping)
+	shows := newProfile(t).tab().enters(n).own(`function show(...what) { document.title = what.join(" ") } ` + string(code[1][1]))
+	n.pass(9*time.Minute + 20*time.Second)
+	shows.wait(`/^idle_timeout Are you still there\? \d+$/.test(document.title)`)
+	n.displace()
+	shows.wait(`document.title.startsWith("displaced This account signed in on another device It was")`).at("/")
+}
+
+// The dialogs, and what a person does, go by the host of the script.
+func TestAPageWhoseScriptComesFromAnotherHostAsksAndReports(t *testing.T) {
+	const www, api = "www.members.test", "api.members.test"
+	k := newClub(t, oneseat.Config{}, func(k *club) oneseathttp.Config {
+		return oneseathttp.Config{SignInPath: "/login", Prefix: "/", Domain: "members.test", Origins: []string{k.at(www, "")}}
+	}, nil)
+	k.StartTLS()
+	b := newProfile(t).tab().open(k.at(www, "/watch?script="+k.at(api, "/oneseat/oneseat.js"))).enter("ada").has("film of ada")
+	asked := func(path string) string { return `performance.getEntriesByName("` + k.at(api, path) + `").length` }
+	b.wait(asked("/oneseat/session") + ` && document.body.append(document.createElement("textarea")) === undefined`)
+	b.wait(`(document.querySelector("textarea").focus(), true)`)
+	b.do("type", chromedp.KeyEvent(written))
+	b.wait(asked("/oneseat/active"))
+	newProfile(t).tab().open(k.at(www, "/login")).enter("ada").has("hello ada")
+	b.asked("signed in on another device").wait(`document.querySelector("textarea").value === "` + written + `" && ` + asked("/oneseat/dialog.js"))
 }

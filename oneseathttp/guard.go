@@ -200,6 +200,8 @@ func (g *Guard) background(r *http.Request) bool {
 		switch rest := r.URL.Path[at+len(Path):]; {
 		case rest == "session", rest == "events", rest == "dialog.js", strings.HasPrefix(rest, "stream/"):
 			return true
+		case rest == "active": // somebody is there, whatever the application says
+			return false
 		}
 	}
 	if r.Method == http.MethodGet && strings.HasPrefix(r.Header.Get("Accept"), "text/event-stream") {

@@ -87,9 +87,11 @@ func (s said) words(t *testing.T) string {
 // machine: the site's own clock is as it is.
 func timed(t *testing.T, c oneseat.Config) (s *site, pass func(time.Duration)) {
 	t.Helper()
+	// To the application everything is background.
+	all := oneseathttp.Config{Background: func(*http.Request) bool { return true }}
 	var ahead atomic.Int64
 	began := time.Now()
-	s = unstartedOn(t, memstore.NewAt(func() time.Time { return began.Add(time.Duration(ahead.Load())) }), c, oneseathttp.Config{})
+	s = unstartedOn(t, memstore.NewAt(func() time.Time { return began.Add(time.Duration(ahead.Load())) }), c, all)
 	s.Start()
 	return s, func(d time.Duration) { ahead.Add(int64(d)) }
 }

@@ -83,13 +83,15 @@ const writes = (e) => {
 };
 const acts = (e) => { if (e.isTrusted) act(); };
 function hear(from) {
-  for (const type of ["beforeinput", "input", "change", "keydown"]) from.addEventListener(type, writes, true);
+  for (const type of ["beforeinput", "input", "change", "paste", "drop", "keydown"]) from.addEventListener(type, writes, true);
   for (const type of ["input", "keydown", "pointerdown", "wheel"]) from.addEventListener(type, acts, { capture: true, passive: true });
+  from.addEventListener("blur", hearFrame);
 }
-hear(self);
 
 // An editor may be a frame of this origin. It is heard from when it gets the focus.
-addEventListener("blur", () => setTimeout(() => { try { hear(document.activeElement.contentWindow); } catch {} }));
+const hearFrame = () => setTimeout(() => { try { hear(document.activeElement.contentWindow); } catch {} });
+hear(self);
+hearFrame();
 
 // What the server says
 
