@@ -169,8 +169,8 @@ func signOut(ctx context.Context, q *request) (int, any, error) {
 	} else {
 		err = q.seats.SignOut(ctx, in.Token)
 	}
-	switch _, over := errors.AsType[*oneseat.EndedError](err); {
-	case over, errors.Is(err, oneseat.ErrNoSession):
+	switch {
+	case over(err):
 		return http.StatusOK, api.Ended{}, nil
 	case err != nil:
 		return 0, nil, err

@@ -84,6 +84,7 @@ func New(c Config) (*Server, error) {
 	}
 	s := &Server{config: c, calls: calls()}
 	maps.Copy(s.calls, adminCalls())
+	maps.Copy(s.calls, oauthCalls())
 	return s, nil
 }
 
@@ -93,6 +94,7 @@ type call struct {
 	within   time.Duration
 	required []string // members of the body
 	nullable string   // a member that may be null
+	form     bool     // the body is a form
 	serve    func(ctx context.Context, q *request) (status int, answer any, err error)
 }
 
@@ -172,9 +174,13 @@ func (s *Server) call(w http.ResponseWriter, r *http.Request) (int, any, error) 
 	if !key.allows(c.scope) {
 		return 0, nil, notAllowed(c.scope)
 	}
+	want := "application/json"
+	if c.form {
+		want = "application/x-www-form-urlencoded"
+	}
 	kind, params, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
-	if charset, has := params["charset"]; err != nil || kind != "application/json" || has && !strings.EqualFold(charset, "utf-8") || r.Header.Get("Content-Encoding") != "" {
-		return 0, nil, &refusal{status: http.StatusUnsupportedMediaType, name: "not-json", detail: "Send Content-Type: application/json, in UTF-8, and no Content-Encoding."}
+	if charset, has := params["charset"]; err != nil || kind != want || has && !strings.EqualFold(charset, "utf-8") || r.Header.Get("Content-Encoding") != "" {
+		return 0, nil, &refusal{status: http.StatusUnsupportedMediaType, name: "bad-type", detail: "Send Content-Type: " + want + ", in UTF-8, and no Content-Encoding."}
 	}
 	body, err := readBody(w, r)
 	if err != nil {

@@ -267,17 +267,24 @@ func TestATokenThatIsNoneIsNeverAnotherRefusal(t *testing.T) {
 // paths are all calls, the scope that each needs, and a body that is right.
 var paths = map[string]struct {
 	scope, body string
+	form        bool
 }{
-	api.PathAbout: {"", `{}`}, api.PathCheck: {"check", `{"token":"x"}`}, api.PathSignIn: {"sessions", `{"account":"ada"}`}, api.PathRedeem: {"sessions", `{"ticket":"x","end":[]}`},
-	api.PathRotate: {"sessions", `{"token":"x"}`}, api.PathSignOut: {"sessions", `{"token":"x"}`}, api.PathSessions: {"sessions", `{"account":"ada"}`}, api.PathEnd: {"sessions", `{"account":"ada","all":true}`},
-	api.PathAccount: {"admin", `{"account":"ada"}`}, api.PathAccounts: {"admin", `{}`}, api.PathLimit: {"admin", `{"account":"ada","limits":null}`}, api.PathBlock: {"admin", `{"account":"eve"}`},
-	api.PathUnblock: {"admin", `{"account":"eve"}`}, api.PathExplain: {"admin", `{"account":"ada"}`}, api.PathEndRealm: {"admin", `{"realm":"members"}`}, api.PathEvents: {"admin", `{}`},
+	api.PathAbout: {scope: "", body: `{}`}, api.PathCheck: {scope: "check", body: `{"token":"x"}`}, api.PathSignIn: {scope: "sessions", body: `{"account":"ada"}`}, api.PathRedeem: {scope: "sessions", body: `{"ticket":"x","end":[]}`},
+	api.PathRotate: {scope: "sessions", body: `{"token":"x"}`}, api.PathSignOut: {scope: "sessions", body: `{"token":"x"}`}, api.PathSessions: {scope: "sessions", body: `{"account":"ada"}`}, api.PathEnd: {scope: "sessions", body: `{"account":"ada","all":true}`},
+	api.PathAccount: {scope: "admin", body: `{"account":"ada"}`}, api.PathAccounts: {scope: "admin", body: `{}`}, api.PathLimit: {scope: "admin", body: `{"account":"ada","limits":null}`}, api.PathBlock: {scope: "admin", body: `{"account":"eve"}`},
+	api.PathUnblock: {scope: "admin", body: `{"account":"eve"}`}, api.PathExplain: {scope: "admin", body: `{"account":"ada"}`}, api.PathEndRealm: {scope: "admin", body: `{"realm":"members"}`}, api.PathEvents: {scope: "admin", body: `{}`},
+	api.PathIntrospect: {scope: "check", body: `token=x`, form: true}, api.PathRevoke: {scope: "sessions", body: `token=x`, form: true},
 }
 
 func TestRefusalsComeInOneOrder(t *testing.T) { // API-02, API-08
 	w := newWorld(t, oneseat.Config{})
 	for path, c := range paths {
 		good := []string{"Authorization", "Bearer " + w.keys["all"], "Content-Type", "application/json"}
+		garbage := "bad-json"
+		other := "application/x-www-form-urlencoded"
+		if c.form {
+			good[3], other, garbage = other, good[3], "bad-form"
+		}
 		none := w.keys["none"]
 		for _, step := range []struct {
 			name, method, body string
@@ -294,13 +301,13 @@ func TestRefusalsComeInOneOrder(t *testing.T) { // API-02, API-08
 			{"a key that was altered", "POST", c.body, []string{"Authorization", "Bearer " + w.keys["all"][:len(w.keys["all"])-1] + "x", "Content-Type", "application/json"}, 401, "bad-key"},
 			{"another server's key", "POST", c.body, []string{"Authorization", "Bearer " + foreignKey(), "Content-Type", "application/json"}, 401, "bad-key"},
 			{"no scope, and no JSON", "POST", "x", []string{"Authorization", "Bearer " + none}, 403, "not-allowed"},
-			{"no type", "POST", c.body, good[:2], 415, "not-json"},
-			{"text", "POST", strings.Repeat("x", 70<<10), []string{"Authorization", good[1], "Content-Type", "text/plain"}, 415, "not-json"},
-			{"a form", "POST", c.body, []string{"Authorization", good[1], "Content-Type", "application/x-www-form-urlencoded"}, 415, "not-json"},
-			{"another charset", "POST", c.body, []string{"Authorization", good[1], "Content-Type", "application/json; charset=latin1"}, 415, "not-json"},
-			{"compressed", "POST", c.body, append(slices.Clone(good), "Content-Encoding", "gzip"), 415, "not-json"},
+			{"no type", "POST", c.body, good[:2], 415, "bad-type"},
+			{"text", "POST", strings.Repeat("x", 70<<10), []string{"Authorization", good[1], "Content-Type", "text/plain"}, 415, "bad-type"},
+			{"the other type", "POST", c.body, []string{"Authorization", good[1], "Content-Type", other}, 415, "bad-type"},
+			{"another charset", "POST", c.body, []string{"Authorization", good[1], "Content-Type", good[3] + "; charset=latin1"}, 415, "bad-type"},
+			{"compressed", "POST", c.body, append(slices.Clone(good), "Content-Encoding", "gzip"), 415, "bad-type"},
 			{"too large, and no JSON", "POST", strings.Repeat("x", 70<<10), good, 413, "too-large"},
-			{"no JSON", "POST", "x", good, 400, "bad-json"},
+			{"garbage", "POST", "x", good, 400, garbage},
 		} {
 			if step.status == 403 && c.scope == "" {
 				continue
@@ -336,7 +343,12 @@ func TestAKeyDoesWhatItsScopesSayInItsRealmOnly(t *testing.T) { // API-06, API-1
 	w := newWorld(t, oneseat.Config{})
 	for path, c := range paths {
 		for _, key := range []string{"check", "sessions", "admin", "none"} {
-			status, answer := w.ask(key, path, c.body)
+			headers := []string{"Authorization", "Bearer " + w.keys[key], "Content-Type", "application/json"}
+			if c.form {
+				headers[3] = "application/x-www-form-urlencoded"
+			}
+			resp, answer := w.send("POST", path, c.body, headers...)
+			status := resp.StatusCode
 			if allowed := c.scope == "" || c.scope == key; allowed != (status != 403) {
 				t.Errorf("%s with a key for %s: %d %s", path, key, status, answer)
 			}
