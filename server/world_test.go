@@ -119,8 +119,20 @@ func newWorld(t *testing.T, c oneseat.Config) *world {
 	return w
 }
 
-// send sends a request as it is.
-func (w *world) send(method, path, body string, headers ...string) (*http.Response, string) {
+// send sends a request as it is, and again if it had no answer: a call has a second or
+// two, which is little on a machine that is busy.
+func (w *world) send(method, path, body string, headers ...string) (resp *http.Response, answer string) {
+	w.t.Helper()
+	for range 20 {
+		resp, answer = w.sendOnce(method, path, body, headers...)
+		if resp.StatusCode != http.StatusServiceUnavailable || w.store.answers() != nil {
+			break
+		}
+	}
+	return resp, answer
+}
+
+func (w *world) sendOnce(method, path, body string, headers ...string) (*http.Response, string) {
 	w.t.Helper()
 	r, err := http.NewRequestWithContext(w.t.Context(), method, w.url+path, strings.NewReader(body))
 	if err != nil {
