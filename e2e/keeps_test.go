@@ -74,8 +74,10 @@ func (b *tab) of(is, session string) *tab {
 	return b.wait(`(document.querySelector("meta[name=oneseat-session]")?.content ?? "` + session + `") ` + is + ` "` + session + `"`).follows()
 }
 
-// hears has the title of the page say why its session has ended.
-const hears = `addEventListener("oneseat:ended", (e) => { document.title = e.detail.reason; })`
+// hears has the title of the page say why its session has ended, and the page count
+// how often somebody was asked.
+const hears = `addEventListener("oneseat:ended", (e) => { document.title = e.detail.reason; }),
+	new MutationObserver((all) => { for (const m of all) for (const e of m.addedNodes) if (e.localName === "dialog") document.body.dataset.asked = (document.body.dataset.asked ?? "") + "?"; }).observe(document.body, { childList: true })`
 
 var keeping = oneseat.Config{Limit: 2, Idle: 10 * time.Minute}
 
@@ -103,6 +105,7 @@ func TestWhateverMakesAPageGoAwayAsksFirstWhateverHoldsTheWork(t *testing.T) {
 				n.displace()
 				for kind := range kinds {
 					all[kind+1].asked("signed in on another device").keeps(kind)
+					all[kind+1].wait(`document.body.dataset.asked === "?"`) // now, and not before
 				}
 			}
 		})

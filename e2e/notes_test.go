@@ -219,7 +219,7 @@ var kinds = []struct {
 	{"field in a shadow tree", `document.querySelector("x-field").shadowRoot.querySelector("input").focus()`, ``, `document.querySelector("x-field").shadowRoot.querySelector("input").value`},
 	{"element without a field", `document.querySelector("x-keys").focus()`, ``, `document.querySelector("x-keys").textContent`},
 	{"editor in a frame", `document.querySelector("iframe").contentDocument.body.focus()`, ``, `document.querySelector("iframe").contentDocument.body.textContent`},
-	{"editor in a second frame", `document.querySelector("iframe").contentDocument.body.focus(), document.querySelector("iframe:last-of-type").contentDocument.body.focus()`, ``, `document.querySelector("iframe:last-of-type").contentDocument.body.textContent`},
+	{"editor in a second frame", `document.querySelector("iframe:last-of-type").contentDocument.body.focus()`, ``, `document.querySelector("iframe:last-of-type").contentDocument.body.textContent`},
 	{"failed save", `document.querySelector("#saved").focus()`, `document.querySelector("#save button").click()`, `document.querySelector("#saved").value`},
 }
 
@@ -227,6 +227,9 @@ var kinds = []struct {
 func (b *tab) writes(kind int) *tab {
 	b.t.Helper()
 	k := kinds[kind]
+	if strings.Contains(k.name, "second") { // the focus comes from the first
+		b.wait(`new Promise((done) => { ` + kinds[kind-1].focus + `; setTimeout(() => done(true)); })`)
+	}
 	b.wait(`(` + k.focus + `, true)`)
 	b.do("type", chromedp.KeyEvent(written))
 	if k.after != "" {
@@ -250,7 +253,7 @@ func (b *tab) comesBack() *tab {
 
 var notesPages = template.Must(template.New("").Parse(strings.ReplaceAll(`
 {{define "notes"}}<!doctype html>
-<html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width"><meta name="color-scheme" content="light dark"><title>Notes</title>
+<html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width"><meta name="color-scheme" content="light dark"><title>Notes</title><link rel="icon" href="data:,">
 {{if not .Plain}}<meta name="oneseat-session" content="{{.Session.ID}}">
 {{end}}<script type="module" src="/oneseat/oneseat.js"></script>
 <body style="font: 1rem/1.5 system-ui, sans-serif; max-width: 40rem; margin: 2rem auto; padding: 0 1rem">
@@ -276,5 +279,5 @@ document.querySelector("#save").onsubmit = async (e) => {
 </script></html>{{end}}
 
 {{define "login"}}<!doctype html>
-<html lang="en"><title>Sign in</title><h1>Sign in</h1><p data-reason="{{.}}">{{.}}</p>{{end}}
+<html lang="en"><title>Sign in</title><link rel="icon" href="data:,"><h1>Sign in</h1><p data-reason="{{.}}">{{.}}</p>{{end}}
 `, "\t", "")))

@@ -147,7 +147,7 @@ func TestAPersonIsToldOnceThatASessionGetsTooOldAndCanSignInElsewhere(t *testing
 	n.pass(56 * time.Minute)
 	b.asked("This sign-in ends soon", "this one in 4 minutes", "Save what you are writing")
 	b.wait(`document.activeElement.localName === "h2"`) // somebody may be typing: Enter does nothing
-	b.own(`open = (to) => { document.title = to; }`) // the sign-in page, in a tab of its own
+	b.own(`open = (to) => { document.title = to; }`)    // the sign-in page, in a tab of its own
 	b.choose("Sign in").wait(`!document.querySelector("dialog") && document.title.endsWith("/login?reason=absolute_timeout&next=%2F")`).keeps(1)
 	n.pass(2 * time.Minute)
 	n.pass(3 * time.Minute)
