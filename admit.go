@@ -102,8 +102,8 @@ func (d *draft) standing(c newcomer) (is Decision, decided bool) {
 	if problem := d.entitled(c); problem != nil {
 		return Decision{Outcome: outcomeInvalid, problem: problem}, true
 	}
-	if i := d.playing(c.seat.parent, c.seat.deviceID); i >= 0 {
-		return Decision{Outcome: OutcomeAdmitted, keeps: d.seats[i].ID}, true
+	if id := d.playing(c.seat.parent, c.seat.deviceID); id != "" {
+		return Decision{Outcome: OutcomeAdmitted, keeps: id}, true
 	}
 	return Decision{}, false
 }

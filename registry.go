@@ -98,7 +98,7 @@ func (r *Registry) Config() Config { return r.config }
 // Ping reads from the store. It returns nil if the store answers, else why it does
 // not.
 func (r *Registry) Ping(ctx context.Context) error {
-	_, _, err := r.readFresh(ctx, r.control)
+	_, _, err := r.currentEpoch(ctx, Key{})
 	return err
 }
 

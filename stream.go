@@ -1,15 +1,15 @@
 package oneseat
 
-import (
-	"slices"
-	"time"
-)
+import "time"
 
-// playing returns the index of the stream that a session's player has, or -1.
-func (ro *Roster) playing(parent SessionID, player digest) int {
-	return slices.IndexFunc(ro.seats, func(s seat) bool {
-		return parent != "" && s.parent == parent && s.deviceID.Equal(player)
-	})
+// playing returns the stream that a session's player has; "": it has none.
+func (ro *Roster) playing(parent SessionID, player digest) SessionID {
+	for _, s := range ro.seats {
+		if parent != "" && s.parent == parent && s.deviceID.Equal(player) {
+			return s.ID
+		}
+	}
+	return ""
 }
 
 // streaming returns nil if the session parent has this stream, an *[EndedError] if
