@@ -52,7 +52,7 @@ busy: ## all tests, again and again, on a machine that is kept busy; RUNS=10 LOO
 .PHONY: mutants
 mutants: ## break the root package in thousands of ways, one at a time, see each caught (slow); ARGS='-mutants="limit.go;(*draft).end"' for some
 	@scripts/prepare go
-	@go test ./internal/mutants -count=1 -v -timeout=3h -run='^TestEveryMutantIsCaught$$' -mutants=all $(ARGS)
+	@go test ./internal/mutants -count=1 -v -timeout=3h -run='^TestEveryMutantIsCaught$$' -mutants=all -record $(ARGS)
 
 .PHONY: crash
 crash: ## kill -9 a process that writes to SQLite, 10000 times, and look for all it had acknowledged (slow)

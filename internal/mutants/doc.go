@@ -13,11 +13,13 @@
 // switches one on (schemata.go). So a mutant costs one run of the tests that come
 // across it, the quick ones first. No file of the source is changed.
 //
-// The ordinary go test tries a sample. For all, or for some by file, function or
-// name:
+// The ordinary go test tries a sample, of functions of which all mutants were tried
+// before (testdata/tried.txt). For all, or for some by file, function or name:
 //
 //	make mutants
-//	go test ./internal/mutants -mutants="limit.go;(*draft).end;upsert on touch"
+//	go test ./internal/mutants -mutants="limit.go;(*draft).end;upsert on touch" -record
+//
+// With -record, what was tried without an open survivor is written down.
 //
 // The simulator and the rounds of faults plant some of the mistakes too. This
 // package knows nothing of what the code it breaks means.

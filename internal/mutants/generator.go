@@ -1,6 +1,7 @@
 package mutants
 
 import (
+	"crypto/sha256"
 	"fmt"
 	"go/ast"
 	"go/token"
@@ -55,7 +56,7 @@ type change struct {
 // generate finds what may be broken in a package whose types are known, adds what
 // was made by hand, and marks every statement.
 func (s *source) generate(byHand []Mistake) (mutants []*Mutant, wraps []*wrap, marks []mark, err error) {
-	s.names = names{map[string]string{}, map[string]string{}}
+	s.names, s.sums = names{map[string]string{}, map[string]string{}}, map[string]string{}
 	g := &generator{source: s, by: map[ast.Node]*wrap{}, count: map[string]int{}, fixed: map[types.Object][]change{}}
 	for _, f := range s.files { // first, because they are used anywhere
 		if g.file = f; slices.Contains(s.whole, f.name) {
@@ -75,7 +76,7 @@ func (s *source) generate(byHand []Mistake) (mutants []*Mutant, wraps []*wrap, m
 			switch d := d.(type) {
 			case *ast.FuncDecl:
 				if d.Body != nil {
-					g.function = functionName(d)
+					g.enter(functionName(d), d)
 					signature := s.info.Defs[d.Name].Type().(*types.Signature)
 					g.results = signature.Results()
 					g.walk(d.Body)
@@ -84,7 +85,7 @@ func (s *source) generate(byHand []Mistake) (mutants []*Mutant, wraps []*wrap, m
 				if d.Tok == token.VAR {
 					for _, spec := range d.Specs {
 						spec := spec.(*ast.ValueSpec)
-						g.function = "var " + spec.Names[0].Name
+						g.enter("var "+spec.Names[0].Name, spec)
 						for _, v := range spec.Values {
 							g.walk(v)
 						}
@@ -99,6 +100,12 @@ func (s *source) generate(byHand []Mistake) (mutants []*Mutant, wraps []*wrap, m
 		}
 	}
 	return g.used(), g.wraps, g.marks, nil
+}
+
+// enter begins with a function, or what counts as one.
+func (g *generator) enter(function string, n ast.Node) {
+	g.function = function
+	g.sums[function] = fmt.Sprintf("%x", sha256.Sum256([]byte(g.of(n))))[:8]
 }
 
 // used are the mutants that are anywhere: a constant may be used only where
@@ -122,7 +129,7 @@ func (g *generator) constants(d *ast.GenDecl) {
 			if !ok || len(spec.Values) != len(spec.Names) {
 				continue
 			}
-			g.function = "const " + name.Name
+			g.enter("const "+name.Name, spec)
 			for _, o := range numbers(c.Type(), c.Val()) {
 				m := g.mutant(o.operator, name.Pos(), name.Name, o.of(name.Name))
 				g.fixed[c] = append(g.fixed[c], change{m, o.of})

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"hash/fnv"
 	"maps"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -16,12 +17,19 @@ import (
 
 var which = flag.String("mutants", "sample", `"sample", "all", or names of mutants, of functions or of files, or "by hand", with semicolons between`)
 
+var record = flag.Bool("record", false, "write down the functions whose mutants were all tried, and caught or listed, for the sample")
+
 // The ordinary go test tries as many as this, others whenever the root package
-// or its tests change.
+// or its tests change. Generated ones are those of functions that have not changed
+// since all mutants of them were tried.
 const (
 	sampleByHand    = 10
-	sampleGenerated = 0 // until all survivors are caught or listed
+	sampleGenerated = 50
 )
+
+// triedFile has a line for each function whose mutants were all tried, and caught or
+// listed: the sum of its text then, and its name.
+var triedFile = filepath.Join("testdata", "tried.txt")
 
 // covered are the files of the root package of which its tests run every
 // statement, of all others nearly every one.
@@ -93,8 +101,9 @@ func TestEveryMutantIsCaught(t *testing.T) {
 			t.Errorf("no test runs %v", m.where)
 		}
 	}
-	t.Logf("%d mutants, %d tests (%v)", len(b.mutants), len(s.tests), time.Since(began).Round(time.Second))
-	some, all := choose(t, b)
+	t.Logf("%d mutants, %d tests, seed %x (%v)", len(b.mutants), len(s.tests), b.sum[:4], time.Since(began).Round(time.Second))
+	tried := readTried(t)
+	some, all := choose(t, b, tried)
 	var (
 		mu   sync.Mutex // guards what follows
 		seen results
@@ -122,6 +131,10 @@ func TestEveryMutantIsCaught(t *testing.T) {
 	for _, problem := range seen.problems(survivors, b.mutants, all) {
 		t.Error(problem)
 	}
+	if *record {
+		seen.record(tried, b)
+		writeTried(t, tried)
+	}
 	t.Logf("%d caught, %d survived (%v)", len(seen.caught), len(seen.survived), time.Since(began).Round(time.Second))
 }
 
@@ -138,13 +151,13 @@ func doubles(mutants []*Mutant) (names []string) {
 }
 
 // choose returns the mutants to try, and whether they are all.
-func choose(t *testing.T, b bred) (some []*Mutant, all bool) {
+func choose(t *testing.T, b bred, tried map[string]string) (some []*Mutant, all bool) {
 	t.Helper()
 	switch *which {
 	case "all":
 		return b.mutants, true
 	case "sample":
-		return sample(b), false
+		return sample(b, tried), false
 	}
 	for name := range strings.SplitSeq(*which, ";") {
 		name, before := strings.TrimSpace(name), len(some)
@@ -161,8 +174,9 @@ func choose(t *testing.T, b bred) (some []*Mutant, all bool) {
 }
 
 // sample is some of the mutants that are to be caught, of both kinds: others when
-// anything in the package changes, and else the same.
-func sample(b bred) (some []*Mutant) {
+// anything in the package changes, and else the same. A generated one is of a
+// function that was tried as it is: so it is news, if one survives.
+func sample(b bred, tried map[string]string) (some []*Mutant) {
 	order := map[*Mutant]uint64{}
 	for _, m := range b.mutants {
 		h := fnv.New64a()
@@ -173,7 +187,7 @@ func sample(b bred) (some []*Mutant) {
 	left := map[bool]int{true: sampleByHand, false: sampleGenerated}
 	for _, m := range slices.SortedFunc(maps.Keys(order), func(a, b *Mutant) int { return cmp.Compare(order[a], order[b]) }) {
 		byHand := m.Function == ""
-		if survivors.reason(m) == "" && left[byHand] > 0 {
+		if survivors.reason(m) == "" && left[byHand] > 0 && (byHand || tried[m.Function] == b.sums[m.Function]) {
 			left[byHand]--
 			some = append(some, m)
 		}
@@ -196,6 +210,53 @@ func (r *results) add(m *Mutant, v verdict) {
 		r.caught = map[*Mutant]string{}
 	}
 	r.caught[m] = v.by
+}
+
+// record notes the functions whose mutants were all tried, and are caught or listed.
+func (r *results) record(tried map[string]string, b bred) {
+	done := map[string]bool{} // whether all were, by function
+	for _, m := range b.mutants {
+		_, caught := r.caught[m]
+		fine := caught && survivors.reason(m) == "" || slices.Contains(r.survived, m) && survivors.reason(m) != ""
+		before, again := done[m.Function]
+		done[m.Function] = fine && (before || !again)
+	}
+	for function, all := range done {
+		if all && function != "" {
+			tried[function] = b.sums[function]
+		}
+	}
+	for function := range tried {
+		if b.sums[function] == "" {
+			delete(tried, function)
+		}
+	}
+}
+
+// readTried returns the sums of the functions that were tried, by name.
+func readTried(t *testing.T) map[string]string {
+	t.Helper()
+	text, err := os.ReadFile(triedFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	tried := map[string]string{}
+	for line := range strings.Lines(string(text)) {
+		sum, function, _ := strings.Cut(strings.TrimSpace(line), " ")
+		tried[function] = sum
+	}
+	return tried
+}
+
+func writeTried(t *testing.T, tried map[string]string) {
+	t.Helper()
+	var text strings.Builder
+	for _, function := range sortedKeys(tried) {
+		fmt.Fprintln(&text, tried[function], function)
+	}
+	if err := os.WriteFile(triedFile, []byte(text.String()), 0o600); err != nil {
+		t.Fatal(err)
+	}
 }
 
 // list is why mutants may survive, by their function, and then by the rest of

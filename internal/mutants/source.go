@@ -17,9 +17,10 @@ import (
 // tests.
 type source struct {
 	fset  *token.FileSet
-	files []*file  // by name
-	whole []string // files that no operator breaks
-	sum   []byte   // of all that is in the directory, tests included
+	files []*file           // by name
+	whole []string          // files that no operator breaks
+	sum   []byte            // of all that is in the directory, tests included
+	sums  map[string]string // of the text of each function, once its mutants are generated
 	pkg   *types.Package
 	info  *types.Info
 	names names
