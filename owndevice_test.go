@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/oneseat/oneseat"
+	"github.com/oneseat/oneseat/internal/record"
 	"github.com/oneseat/oneseat/store/memstore"
 )
 
@@ -218,6 +219,17 @@ func TestADevicesDigestIsAnotherInEveryAccount(t *testing.T) {
 	a, g := signIn(t, r, "a", from), signIn(t, r, "g", from)
 	play(t, r, a.Session, "player")
 	play(t, r, g.Session, "player")
+	staff := newNode(t, r.Store, oneseat.Config{Realm: "staff"})
+	play(t, staff, signIn(t, staff, "a", from).Session, "player")
+	views, err := r.Store.Load(t.Context(), oneseat.KeyOf("staff", "a"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, there := range record.Of(views[0].Roster).Seats {
+		if here := stored(t, r.Store, "a").Roster.Seats[i].DeviceID; there.DeviceID == here {
+			t.Errorf("seat %d: both realms have %x", i, here)
+		}
+	}
 	if a, g := stored(t, r.Store, "a").Roster.Seats[1].DeviceID, stored(t, r.Store, "g").Roster.Seats[1].DeviceID; a == g {
 		t.Errorf("both players have %x", a)
 	}

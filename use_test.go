@@ -1,6 +1,7 @@
 package oneseat
 
 import (
+	"errors"
 	"testing"
 	"time"
 )
@@ -117,6 +118,26 @@ func TestASignOutThatIsTriedAgainKnowsItsOwnEnd(t *testing.T) {
 		d.given.try = tt.try
 		_, err := d.signOut(dig("a"))
 		same(t, tt.name, isOver(err), tt.ended)
+	}
+}
+
+// What is said of sessions is not done to streams: a stream is no browser's session,
+// and none that is ended by what it is.
+func TestAStreamIsNotTakenForASession(t *testing.T) {
+	ro := aRoster(aSeat("a"), aSeat("s", under("a")))
+	for id, want := range map[SessionID]SessionID{"a": "a", "s": ""} {
+		same(t, "the browser's session", draftOf(ro, 0, plain).sameBrowser(&newcomer{previous: id}), want)
+	}
+	every := endRequest{where: func(Session) bool { return true }}
+	same(t, "the session is ended", every.selects(&ro.seats[0]), true)
+	same(t, "the stream is ended", every.selects(&ro.seats[1]), false)
+}
+
+// All that a request for a sign-in says is checked.
+func TestAnAttemptIsCheckedWhateverElseIsSaid(t *testing.T) {
+	q := SignInRequest{Previous: Previous{Account: "ada", Session: "a"}, Attempt: Attempt{ID: [32]byte{1}}}
+	if bad, ok := errors.AsType[*ConfigError](q.check()); !ok || bad.Field != "Attempt" {
+		t.Errorf("got %v", q.check())
 	}
 }
 
