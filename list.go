@@ -29,9 +29,7 @@ func (r *Registry) listSeats(ctx context.Context, account string) (a Account, er
 		return Account{}, err
 	}
 	v, control, err := r.readFresh(ctx, KeyOf(r.config.Realm, account))
-	if err == nil {
-		a.Sessions, a.Streams = v.live(control.epoch(), r.rule)
-	}
+	a.Sessions, a.Streams = v.live(control.epoch(), r.rule) // none, unless both were read
 	return a, err
 }
 

@@ -151,7 +151,7 @@ func TestReadingOnFromAPlaceMissesNothing(t *testing.T) {
 	if page, err = other.EventsSince(t.Context(), start.Next); err != nil || len(page.Events) != 0 {
 		t.Errorf("another realm was told: %+v, %v", page, err)
 	}
-	for _, bad := range []oneseat.Place{"x", "W10", "WyIiXQ", "bnVsbA", start.Next + "!"} {
+	for _, bad := range []oneseat.Place{"x", "W10", "WyIiXQ", "bnVsbA", start.Next + "!", "WyJhYmMiXSAg!"} {
 		if _, err := a.EventsSince(t.Context(), bad); err == nil {
 			t.Errorf("%q is no place, and was taken for one", bad)
 		}
@@ -167,6 +167,28 @@ func TestReadingOnFromAPlaceMissesNothing(t *testing.T) {
 	elsewhere := newNode(t, memstore.New(), oneseat.Config{})
 	if page, err := elsewhere.EventsSince(t.Context(), start.Next); err != nil || !page.Gap {
 		t.Errorf("a place of another log: %+v, %v", page, err)
+	}
+}
+
+// Reading on goes over all partitions.
+func TestReadingOnFromAPlaceReadsEveryPartition(t *testing.T) {
+	r := newNode(t, newPartitioned(8), oneseat.Config{})
+	start, err := r.EventsSince(t.Context(), "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := map[string]bool{}
+	for i := range 20 {
+		account := fmt.Sprint("account ", i)
+		signIn(t, r, account, oneseat.SignInRequest{})
+		want[account] = true
+	}
+	page, err := r.EventsSince(t.Context(), start.Next)
+	for _, e := range page.Events {
+		delete(want, e.Account)
+	}
+	if err != nil || len(page.Events) != 20 || len(want) != 0 {
+		t.Errorf("%d events, and none of %v: %v", len(page.Events), want, err)
 	}
 }
 

@@ -126,6 +126,7 @@ func TestAPlayerIsNoDevice(t *testing.T) {
 		play(t, r, own.Session, "of the television")
 		time.Sleep(time.Hour)
 		wantLive(t, r, own) // used later than the stream
+		synctest.Wait()
 		again := signIn(t, r, "ada", spelt)
 		wantEnded(t, r, own, oneseat.ReasonDisplaced)
 		wantLive(t, r, again)
