@@ -122,8 +122,8 @@ func (j judgement) watched(c claim) claim {
 // it is too old; zero: never. The view may know of a later use than the session does.
 func (v View) deadlines(of Session, rule *rule) (idle, absolute time.Time) {
 	s := &seat{Session: of}
-	if m := v.match(claim{id: of.ID}, v.Now); m.seat != nil && m.seat.LastSeen.After(s.LastSeen) {
-		s = m.seat
+	if m := v.matchID(of.ID); m.seat != nil {
+		s.LastSeen = latest(s.LastSeen, m.seat.LastSeen)
 	}
 	return s.deadlines(rule)
 }
