@@ -190,3 +190,9 @@ func TestWhatDoesNothingRecordsWhatHasTimedOut(t *testing.T) {
 		t.Errorf("a ticket that is void: %+v", c)
 	}
 }
+
+// A sign-in is told of what it displaced itself, and of nothing else.
+func TestWhatASignInDisplacedIsItsOwn(t *testing.T) {
+	v := viewAt(aRoster(anEnding("a", ReasonDisplaced, 0, "x"), anEnding("b", ReasonDisplaced, 0, "new"), anEnding("c", ReasonRenewed, 0, "new")), 0)
+	same(t, "displaced", ids(v.displacedBy("new"), func(e Ending) SessionID { return e.Session }), []SessionID{"b"})
+}
