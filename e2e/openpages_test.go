@@ -28,6 +28,12 @@ func (b *tab) runs(script string) *tab {
 	return b
 }
 
+// atOnce has everything in a page happen in one moment, however slow this machine is.
+func (b *tab) atOnce() *tab {
+	b.t.Helper()
+	return b.runs(`Date.now = () => 1790000000000`)
+}
+
 // minutes lets minutes pass for a page, as fast as it can. The network is as slow as
 // ever, so nothing of the page may give up waiting.
 func (b *tab) minutes(n float64) {
@@ -70,9 +76,9 @@ func TestAnIdlePageAsksTheServerOnceBeforeEachDeadlineAndNotOftener(t *testing.T
 func TestWhatAPersonDoesIsReportedOnceAMinuteFromAllTabs(t *testing.T) {
 	n := newNotes(t, keeping)
 	home := newProfile(t)
-	first := home.tab().enters(n)
+	first := home.tab().atOnce().enters(n)
 	first.leaders("1", "0")
-	second := home.tab().again(n)
+	second := home.tab().atOnce().again(n)
 	arrived := func(want int) { // whatever was sent before
 		t.Helper()
 		for _, b := range []*tab{first, second} {
@@ -173,8 +179,8 @@ func TestAPageMayAskByItselfBeforeATimeout(t *testing.T) {
 func TestTwoBrowsersWithAnSSODoNotThrowEachOtherOutForEver(t *testing.T) {
 	n := newNotes(t, oneseat.Config{})
 	n.sso.Store(true)
-	first := newProfile(t).tab().enters(n)
-	second := newProfile(t).tab().enters(n)
+	first := newProfile(t).tab().atOnce().enters(n)
+	second := newProfile(t).tab().atOnce().enters(n)
 	first.asked("signed in on another device", "Another session of this browser has ended a moment ago")
 	second.follows()
 	if got := n.count("GET /enter"); got != 4 { // two by hand, and one of each browser

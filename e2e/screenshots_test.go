@@ -222,7 +222,7 @@ func TestEveryPageThatAsksCanBeReadAndUsedInLightAndDarkOnAPhoneAndWide(t *testi
 
 	n = newNotes(t, oneseat.Config{})
 	n.sso.Store(true)
-	b = newProfile(t).tab().enters(n)
+	b = newProfile(t).tab().atOnce().enters(n)
 	newProfile(t).tab().enters(n)
 	b.asked("Another session of this browser").look("dialog-again")
 }
