@@ -18,7 +18,9 @@ import (
 	"mime"
 	"net/http"
 	"regexp"
+	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/go-json-experiment/json"
@@ -51,6 +53,7 @@ type Config struct {
 // nothing to close.
 type Server struct {
 	config Config
+	keys   atomic.Pointer[[]Key] // replaced as a whole
 	calls  map[string]call
 }
 
@@ -66,26 +69,40 @@ func New(c Config) (*Server, error) {
 	if len(c.Realms) == 0 {
 		errs = append(errs, errors.New("server: Config.Realms: name at least one"))
 	}
-	if len(c.Keys) == 0 {
+	s := &Server{config: c, calls: calls()}
+	errs = append(errs, s.SetKeys(c.Keys))
+	if err := errors.Join(errs...); err != nil {
+		return nil, err
+	}
+	maps.Copy(s.calls, adminCalls())
+	maps.Copy(s.calls, oauthCalls())
+	return s, nil
+}
+
+// SetKeys replaces the keys of the API, for calls that begin from then on. If one of
+// them is impossible, or there is none, SetKeys returns an error that joins all that is
+// wrong, and the keys stay as they are.
+func (s *Server) SetKeys(keys []Key) error {
+	var errs []error
+	if len(keys) == 0 {
 		errs = append(errs, errors.New("server: Config.Keys: without a key nobody can ask: see NewKey"))
 	}
-	for _, k := range c.Keys {
-		if c.Realms[k.Realm] == nil {
+	for _, k := range keys {
+		if s.config.Realms[k.Realm] == nil {
 			errs = append(errs, fmt.Errorf("server: Config.Keys: key %s is of the realm %q, which is not served", k.ID, k.Realm))
 		}
-		for _, s := range k.Scopes {
-			if s != ScopeCheck && s != ScopeSessions && s != ScopeAdmin {
-				errs = append(errs, fmt.Errorf("server: Config.Keys: key %s has the scope %q: write check, sessions or admin", k.ID, s))
+		for _, scope := range k.Scopes {
+			if scope != ScopeCheck && scope != ScopeSessions && scope != ScopeAdmin {
+				errs = append(errs, fmt.Errorf("server: Config.Keys: key %s has the scope %q: write check, sessions or admin", k.ID, scope))
 			}
 		}
 	}
 	if err := errors.Join(errs...); err != nil {
-		return nil, err
+		return err
 	}
-	s := &Server{config: c, calls: calls()}
-	maps.Copy(s.calls, adminCalls())
-	maps.Copy(s.calls, oauthCalls())
-	return s, nil
+	keys = slices.Clone(keys)
+	s.keys.Store(&keys)
+	return nil
 }
 
 // call is one of the API's calls.
@@ -208,7 +225,7 @@ func (s *Server) caller(r *http.Request) (string, *Key) {
 	if !strings.EqualFold(scheme, "Bearer") {
 		return "", nil
 	}
-	return secret, find(s.config.Keys, secret)
+	return secret, find(*s.keys.Load(), secret)
 }
 
 func (s *Server) refuse(w http.ResponseWriter, id string, no *refusal) {

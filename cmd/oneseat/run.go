@@ -19,11 +19,12 @@ const usage = `oneseat keeps an account to one live session.
 Usage:
 
 	oneseat demo [flags]   a members' site to try it with, in a browser
-	oneseat serve [flags]  the API for programs in any language, to develop with
+	oneseat serve [flags]  the API for programs in any language
+	oneseat keys [flags]   make a key for the API
 	oneseat version        which release this is
 	oneseat help           this text
 
-"oneseat demo -h" and "oneseat serve -h" list the flags.
+"oneseat demo -h", "oneseat serve -h" and "oneseat keys -h" list the flags.
 `
 
 // run is the program. It does what args ask for, until that is done or ctx ends, and
@@ -38,6 +39,8 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		return runDemo(ctx, args, stdout, stderr)
 	case "serve":
 		return runServe(ctx, args, stdout, stderr)
+	case "keys":
+		return runKeys(args, stdout, stderr)
 	case "version", "-version", "--version":
 		if len(args) == 0 {
 			fmt.Fprintln(stdout, version())

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"flag"
 	"fmt"
@@ -12,31 +13,40 @@ import (
 	"net/http"
 	"net/netip"
 	"os"
+	"os/signal"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/oneseat/oneseat"
 	"github.com/oneseat/oneseat/server"
 )
 
-const serveUsage = `oneseat serve --dev serves the API for programs in any language, on this machine, to
-develop with.
+const serveUsage = `oneseat serve serves the API for programs in any language.
 
 Usage:
 
 	oneseat serve --dev [flags]
+	oneseat serve --keys FILE [flags]
 
 Flags:
 
-	--dev              keep sessions in oneseat.db and the key of the API in
-	                   oneseat-dev.key, both in this folder; required at this time
-	--listen ADDRESS   where to listen (default 127.0.0.1:7300), on this machine only;
-	                   port 0 takes a free one
+	--dev              to develop with: the key of the API is made, and kept in
+	                   oneseat-dev.key in this folder. It listens on this machine only,
+	                   and prints two lines: the URL of the API, and the key
+	--keys FILE        the keys of the API, see "oneseat keys -h". SIGHUP has the file read
+	                   again
+	--listen ADDRESS   where to listen (default 127.0.0.1:7300); port 0 takes a free one
+	--tls-cert FILE    the certificate, and
+	--tls-key FILE     its key, for https
+	--without-tls      listen beyond this machine by plain http: everybody on the way can
+	                   read the keys of the API, and take over sessions
+	--store STORE      as that of "oneseat demo" (default sqlite:oneseat.db)
 	--limit N          sessions that an account may have at a time, 1 to 256 (default 1)
 	--policy POLICY    what a sign-in beyond the limit meets: displace (default), refuse
 	                   or ask
 
-It prints two lines: the URL of the API, and the key. Interrupt (Ctrl-C) ends it.
+Interrupt (Ctrl-C) and SIGTERM end it, after the calls that are being answered.
 `
 
 // devKeyFile has the key of a developer's server.
@@ -44,9 +54,13 @@ const devKeyFile = "oneseat-dev.key"
 
 // serveConfig is what the command line says.
 type serveConfig struct {
-	listen string
-	limit  int
-	policy oneseat.Policy
+	dev       bool
+	keys      string // the file
+	listen    string
+	cert, key string // files of TLS; "": plain http
+	store     storeSpec
+	limit     int
+	policy    oneseat.Policy
 }
 
 // parseServe reads the flags. The error joins everything that is wrong with their
@@ -54,31 +68,41 @@ type serveConfig struct {
 func parseServe(args []string) (serveConfig, error) {
 	set := flag.NewFlagSet("oneseat serve", flag.ContinueOnError)
 	set.SetOutput(io.Discard)
-	dev := set.Bool("dev", false, "")
-	listen := set.String("listen", "127.0.0.1:7300", "")
+	var c serveConfig
+	set.BoolVar(&c.dev, "dev", false, "")
+	set.StringVar(&c.keys, "keys", "", "")
+	set.StringVar(&c.listen, "listen", "127.0.0.1:7300", "")
+	set.StringVar(&c.cert, "tls-cert", "", "")
+	set.StringVar(&c.key, "tls-key", "", "")
+	plain := set.Bool("without-tls", false, "")
+	store := set.String("store", "sqlite:oneseat.db", "")
 	limit := set.String("limit", "1", "")
 	policy := set.String("policy", string(oneseat.PolicyDisplace), "")
 	if err := set.Parse(args); err != nil {
 		return serveConfig{}, err
 	}
 	var errs []error
-	c := serveConfig{listen: *listen}
-	if !*dev {
-		errs = append(errs, errors.New("--dev: it is required, because there is no server for production yet"))
+	bad := func(wrong bool, format string, args ...any) {
+		if wrong {
+			errs = append(errs, fmt.Errorf(format, args...))
+		}
 	}
+	bad(c.dev == (c.keys != ""), "--keys: name the file of keys, or write --dev to develop")
+	bad((c.cert == "") != (c.key == ""), "--tls-cert, --tls-key: they belong together")
+	bad(*plain && c.cert != "", "--without-tls: there is TLS")
 	host, _, err := net.SplitHostPort(c.listen)
-	if err != nil {
-		errs = append(errs, fmt.Errorf("--listen: %q is not an address with a port, such as 127.0.0.1:7300", c.listen))
-	} else if a, err := netip.ParseAddr(host); host != "localhost" && (err != nil || !a.IsLoopback()) {
-		errs = append(errs, fmt.Errorf("--listen: %q is not an address of this machine alone, and --dev has no TLS: write 127.0.0.1 or [::1]", c.listen))
-	}
+	a, notAddress := netip.ParseAddr(host)
+	local := host == "localhost" || notAddress == nil && a.IsLoopback()
+	bad(err != nil, "--listen: %q is not an address with a port, such as 127.0.0.1:7300", c.listen)
+	bad(err == nil && !local && c.dev, "--listen: %q is not an address of this machine alone: --dev is for that only", c.listen)
+	bad(err == nil && !local && !c.dev && c.cert == "" && !*plain, "--listen: %q is beyond this machine, where the keys of the API need TLS: set --tls-cert and --tls-key. Where something else in front has TLS, write --without-tls", c.listen)
+	c.store, err = parseStore(*store)
+	errs = append(errs, err)
 	c.limit, err = limitFlag(*limit)
 	errs = append(errs, err)
 	c.policy, err = policyFlag(*policy)
 	errs = append(errs, err)
-	for _, arg := range set.Args() {
-		errs = append(errs, fmt.Errorf("%q is not a flag", arg))
-	}
+	bad(set.NArg() > 0, "%q is not a flag", set.Arg(0))
 	return c, errors.Join(errs...)
 }
 
@@ -104,34 +128,31 @@ func runServe(ctx context.Context, args []string, stdout, stderr io.Writer) int 
 }
 
 // serveAPI serves until ctx ends. Then it ends what it has started, in the opposite
-// order: requests, registry, store.
+// order: requests, registries, store.
 func serveAPI(ctx context.Context, c serveConfig, stdout, stderr io.Writer) (err error) {
 	logger := slog.New(slog.NewTextHandler(stderr, nil))
-	secret, err := devKey(devKeyFile)
+	secret, keys, err := c.apiKeys()
 	if err != nil {
 		return err
 	}
-	spec, err := parseStore("sqlite:oneseat.db")
-	if err != nil {
-		return err
-	}
-	data, err := spec.open(ctx, logger)
+	data, err := c.store.open(ctx, logger)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, data.close()) }()
-	seats, err := oneseat.New(data.store, oneseat.Config{Limit: c.limit, WhenFull: c.policy, Logger: logger})
-	if err != nil {
-		return err
+	realms := make(map[string]*oneseat.Registry)
+	for _, k := range keys {
+		if realms[k.Realm] != nil {
+			continue
+		}
+		seats, err := oneseat.New(data.store, oneseat.Config{Realm: k.Realm, Limit: c.limit, WhenFull: c.policy, Logger: logger})
+		if err != nil {
+			return err
+		}
+		defer func() { err = errors.Join(err, seats.Close()) }()
+		realms[k.Realm] = seats
 	}
-	defer func() { err = errors.Join(err, seats.Close()) }()
-
-	realm := seats.Config().Realm
-	key, err := server.KeyOf(secret, realm, server.ScopeCheck, server.ScopeSessions, server.ScopeAdmin)
-	if err != nil {
-		return fmt.Errorf("%s: %w; remove the file, and a new key is made", devKeyFile, err)
-	}
-	handler, err := server.New(server.Config{Realms: map[string]*oneseat.Registry{realm: seats}, Keys: []server.Key{key}, Version: version(), Logger: logger})
+	handler, err := server.New(server.Config{Realms: realms, Keys: keys, Version: version(), Logger: logger})
 	if err != nil {
 		return err
 	}
@@ -139,7 +160,21 @@ func serveAPI(ctx context.Context, c serveConfig, stdout, stderr io.Writer) (err
 	if err != nil {
 		return fmt.Errorf("cannot listen: %w; --listen 127.0.0.1:0 takes any free port", err)
 	}
-	fmt.Fprintf(stdout, "%s\n%s\n", siteURL(listener.Addr()), secret)
+	at := siteURL(listener.Addr())
+	if c.cert != "" {
+		pair, err := tls.LoadX509KeyPair(c.cert, c.key)
+		if err != nil {
+			return errors.Join(err, listener.Close())
+		}
+		listener = tls.NewListener(listener, &tls.Config{Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS12, NextProtos: []string{"h2", "http/1.1"}})
+		at = "https" + strings.TrimPrefix(at, "http")
+	}
+	stop := onHangup(func() { c.reread(handler, logger) })
+	defer stop()
+	fmt.Fprintln(stdout, at)
+	if c.dev {
+		fmt.Fprintln(stdout, secret)
+	}
 	return serve(ctx, &http.Server{
 		Handler:           handler,
 		ReadHeaderTimeout: 5 * time.Second,
@@ -148,6 +183,55 @@ func serveAPI(ctx context.Context, c serveConfig, stdout, stderr io.Writer) (err
 		MaxHeaderBytes:    32 << 10,
 		ErrorLog:          slog.NewLogLogger(logger.Handler(), slog.LevelWarn),
 	}, listener)
+}
+
+// apiKeys returns the keys of the API, and a developer's own.
+func (c serveConfig) apiKeys() (secret string, _ []server.Key, _ error) {
+	if !c.dev {
+		keys, err := readKeys(c.keys)
+		return "", keys, err
+	}
+	secret, err := devKey(devKeyFile)
+	if err != nil {
+		return "", nil, err
+	}
+	key, err := server.KeyOf(secret, "default", server.ScopeCheck, server.ScopeSessions, server.ScopeAdmin)
+	if err != nil {
+		err = fmt.Errorf("%s: %w; remove the file, and a new key is made", devKeyFile, err)
+	}
+	return secret, []server.Key{key}, err
+}
+
+// reread has the server take the keys that the file has now. If they are impossible, the
+// server keeps those that it has.
+func (c serveConfig) reread(s *server.Server, logger *slog.Logger) {
+	_, keys, err := c.apiKeys()
+	if err == nil {
+		err = s.SetKeys(keys)
+	}
+	if err != nil {
+		logger.Error("the keys were not read again; those of before stay good", "error", err)
+		return
+	}
+	logger.Info("the keys were read again", "keys", len(keys))
+}
+
+// onHangup calls f at each SIGHUP, on one goroutine, which stop ends.
+func onHangup(f func()) (stop func()) {
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, syscall.SIGHUP)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for range signals {
+			f()
+		}
+	}()
+	return func() {
+		signal.Stop(signals)
+		close(signals)
+		<-done
+	}
 }
 
 // devKey returns the key of a developer's server, from a file that is made if it is

@@ -1,60 +1,88 @@
 package main
 
 import (
+	"bufio"
 	"bytes"
 	"context"
+	"crypto/x509"
+	"encoding/pem"
 	"io"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"runtime"
 	"strings"
+	"sync"
+	"syscall"
 	"testing"
+	"time"
 )
 
-// served runs "oneseat serve --dev" in a folder until the test ends, or stop is called,
-// and returns its two lines.
-func served(t *testing.T, folder string) (url, key string, stop func()) {
+// served runs "oneseat serve" with flags until the test ends, or stop is called, and
+// returns the lines that it printed.
+func served(t *testing.T, lines int, flags ...string) (printed []string, stderr *syncBuffer, stop func()) {
 	t.Helper()
-	t.Chdir(folder)
 	ctx, cancel := context.WithCancel(t.Context())
 	r, w := io.Pipe()
 	code := make(chan int, 1)
-	var stderr bytes.Buffer
+	stderr = new(syncBuffer)
 	go func() {
-		code <- run(ctx, []string{"serve", "--dev", "--listen", "127.0.0.1:0"}, w, &stderr)
+		code <- run(ctx, append([]string{"serve", "--listen", "127.0.0.1:0"}, flags...), w, stderr)
 		_ = w.Close()
 	}()
-	b := make([]byte, 4096)
-	text := ""
-	for strings.Count(text, "\n") < 2 {
-		n, err := r.Read(b)
-		if text += string(b[:n]); err != nil {
-			t.Fatalf("it ended: %s %s", text, &stderr)
+	out := bufio.NewReader(r)
+	for range lines {
+		line, err := out.ReadString('\n')
+		if err != nil {
+			t.Fatalf("it ended: %q %s", printed, stderr)
 		}
+		printed = append(printed, strings.TrimSuffix(line, "\n"))
 	}
 	rest := make(chan string, 1)
-	go func() { b, _ := io.ReadAll(r); rest <- string(b) }()
-	ended := false
-	stop = func() {
-		if ended {
-			return
-		}
-		ended = true
+	go func() { b, _ := io.ReadAll(out); rest <- string(b) }()
+	stop = sync.OnceFunc(func() {
 		cancel()
 		if c := <-code; c != exitOK {
-			t.Errorf("it ended with %d: %s", c, &stderr)
+			t.Errorf("it ended with %d: %s", c, stderr)
 		}
 		if more := <-rest; more != "" {
 			t.Errorf("more on stdout: %q", more)
 		}
-	}
+	})
 	t.Cleanup(stop)
-	lines := regexp.MustCompile(`^(http://127\.0\.0\.1:\d+)\n(oneseat_key_\S+)\n$`).FindStringSubmatch(text)
-	if lines == nil {
-		t.Fatalf("it printed %q", text)
+	return printed, stderr, stop
+}
+
+// syncBuffer is a log that a test reads while it is written.
+type syncBuffer struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+func (b *syncBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.text.Write(p)
+}
+
+func (b *syncBuffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.text.String()
+}
+
+// dev runs a developer's server in a folder.
+func dev(t *testing.T, folder string) (url, key string, stop func()) {
+	t.Helper()
+	t.Chdir(folder)
+	printed, _, stop := served(t, 2, "--dev")
+	if !regexp.MustCompile(`^http://127\.0\.0\.1:\d+$`).MatchString(printed[0]) || !strings.HasPrefix(printed[1], "oneseat_key_") {
+		t.Fatalf("it printed %q", printed)
 	}
-	return lines[1], lines[2], stop
+	return printed[0], printed[1], stop
 }
 
 // The script of docs/server.md is run as it stands there.
@@ -72,7 +100,7 @@ func TestTheScriptOfTheServersPageWorksWithCurl(t *testing.T) {
 			t.Fatalf("this test needs %s", program)
 		}
 	}
-	url, key, _ := served(t, t.TempDir())
+	url, key, _ := dev(t, t.TempDir())
 	script := exec.CommandContext(t.Context(), "sh", "-e", "-c", blocks[1][1])
 	script.Env = append(os.Environ(), "URL="+url, "KEY="+key)
 	out, err := script.CombinedOutput()
@@ -87,7 +115,7 @@ func TestTheScriptOfTheServersPageWorksWithCurl(t *testing.T) {
 
 func TestADevelopersServerKeepsItsKeyAndItsSessionsInItsFolder(t *testing.T) {
 	folder := t.TempDir()
-	_, key, stop := served(t, folder)
+	_, key, stop := dev(t, folder)
 	stop()
 	if info, err := os.Stat(filepath.Join(folder, devKeyFile)); err != nil || info.Mode().Perm() != 0o600 {
 		t.Errorf("the key's file: %v, %v", info, err)
@@ -95,23 +123,29 @@ func TestADevelopersServerKeepsItsKeyAndItsSessionsInItsFolder(t *testing.T) {
 	if _, err := os.Stat(filepath.Join(folder, "oneseat.db")); err != nil {
 		t.Error(err)
 	}
-	if _, again, _ := served(t, folder); again != key {
+	if _, again, _ := dev(t, folder); again != key {
 		t.Errorf("another key at the second start")
 	}
 }
 
 func TestServeRefusesWhatMakesNoSense(t *testing.T) {
 	for args, want := range map[string]string{
-		"":                             "--dev: it is required",
-		"--dev --listen 0.0.0.0:7300":  "not an address of this machine alone",
-		"--dev --listen :7300":         "not an address of this machine alone",
-		"--dev --listen 192.0.2.1:1":   "not an address of this machine alone",
-		"--dev --listen 7300":          "not an address with a port",
-		"--dev --limit 0":              `--limit: "0"`,
-		"--dev --policy kick":          `--policy: "kick"`,
-		"--dev more":                   `"more" is not a flag`,
-		"--dev --nothing":              "flag provided but not defined",
-		"--dev --limit 257 --policy x": `--policy: "x"`,
+		"":                            "--keys: name the file of keys",
+		"--dev --keys keys.toml":      "--keys: name the file of keys",
+		"--keys k --listen 0.0.0.0:1": "need TLS: set --tls-cert and --tls-key",
+		"--keys k --listen :1":        "need TLS",
+		"--keys k --tls-cert x":       "they belong together",
+		"--dev --without-tls --tls-cert x --tls-key y": "--without-tls: there is TLS",
+		"--dev --store nowhere":                        "--store",
+		"--dev --listen 0.0.0.0:7300":                  "not an address of this machine alone",
+		"--dev --listen :7300":                         "not an address of this machine alone",
+		"--dev --listen 192.0.2.1:1":                   "not an address of this machine alone",
+		"--dev --listen 7300":                          "not an address with a port",
+		"--dev --limit 0":                              `--limit: "0"`,
+		"--dev --policy kick":                          `--policy: "kick"`,
+		"--dev more":                                   `"more" is not a flag`,
+		"--dev --nothing":                              "flag provided but not defined",
+		"--dev --limit 257 --policy x":                 `--policy: "x"`,
 	} {
 		var stdout, stderr bytes.Buffer
 		if code := run(t.Context(), append([]string{"serve"}, strings.Fields(args)...), &stdout, &stderr); code != exitUsage || !strings.Contains(stderr.String(), want) || stdout.Len() != 0 {
@@ -125,5 +159,149 @@ func TestServeRefusesWhatMakesNoSense(t *testing.T) {
 	var stdout, stderr bytes.Buffer
 	if code := run(t.Context(), []string{"serve", "--dev", "--listen", "127.0.0.1:0"}, &stdout, &stderr); code != exitFailed || !strings.Contains(stderr.String(), "remove the file") || stdout.Len() != 0 {
 		t.Errorf("a key's file that has no key: %d %s", code, &stderr)
+	}
+}
+
+// createKey makes a key in a file, and returns it.
+func createKey(t *testing.T, args ...string) string {
+	t.Helper()
+	var stdout, stderr bytes.Buffer
+	if code := run(t.Context(), append([]string{"keys", "create"}, args...), &stdout, &stderr); code != exitOK || stderr.Len() != 0 {
+		t.Fatalf("%d %s", code, &stderr)
+	}
+	return strings.TrimSpace(stdout.String())
+}
+
+// status is that of a call of /v1/about with a key.
+func status(t *testing.T, c *http.Client, url, key string) int {
+	t.Helper()
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, url+"/v1/about", strings.NewReader("{}"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Header.Set("Authorization", "Bearer "+key)
+	r.Header.Set("Content-Type", "application/json")
+	resp, err := c.Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = resp.Body.Close()
+	return resp.StatusCode
+}
+
+func TestKeysAreMadeIntoAFileAndTakenBackWhileItServes(t *testing.T) {
+	t.Chdir(t.TempDir())
+	first := createKey(t, "--file", "keys.toml")
+	second := createKey(t, "--file", "keys.toml", "--scopes", "admin")
+	written, err := os.ReadFile("keys.toml")
+	if err != nil || strings.Contains(string(written), first) || strings.Contains(string(written), second) {
+		t.Fatalf("%s, %v", written, err)
+	}
+	printed, stderr, _ := served(t, 1, "--keys", "keys.toml", "--store", "memory:")
+	c := newClient(t)
+	for _, key := range []string{first, second} {
+		if got := status(t, c, printed[0], key); got != http.StatusOK {
+			t.Errorf("%d", got)
+		}
+	}
+	hangUp := func(says string) {
+		t.Helper()
+		before := strings.Count(stderr.String(), says)
+		self, err := os.FindProcess(os.Getpid())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := self.Signal(syscall.SIGHUP); err != nil {
+			t.Fatal(err)
+		}
+		waitFor(t, func() bool { return strings.Count(stderr.String(), says) > before })
+	}
+
+	// A file that makes no sense changes nothing.
+	if err := os.WriteFile("keys.toml", append(written, "[[key]]\nid = \"x\"\nscope = [\"admin\"]\n"...), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	hangUp("the keys were not read again")
+	if got := status(t, c, printed[0], first); got != http.StatusOK {
+		t.Errorf("a bad file took a key back: %d", got)
+	}
+
+	if err := os.Remove("keys.toml"); err != nil {
+		t.Fatal(err)
+	}
+	third := createKey(t, "--file", "keys.toml")
+	hangUp("the keys were read again")
+	for key, want := range map[string]int{first: 401, second: 401, third: 200} {
+		if got := status(t, c, printed[0], key); got != want {
+			t.Errorf("%d, want %d", got, want)
+		}
+	}
+	for _, key := range []string{first, second, third} {
+		if strings.Contains(stderr.String(), key) {
+			t.Error("a key is in the log")
+		}
+	}
+}
+
+// waitFor waits until something holds that comes soon.
+func waitFor(t *testing.T, holds func() bool) {
+	t.Helper()
+	for end := time.Now().Add(patience); !holds(); runtime.Gosched() {
+		if time.Now().After(end) {
+			t.Fatal("in vain")
+		}
+	}
+}
+
+func TestTheAPIIsServedByHTTPS(t *testing.T) {
+	t.Chdir(t.TempDir())
+	server := httptest.NewTLSServer(nil) // for its certificate
+	defer server.Close()
+	pair := server.TLS.Certificates[0]
+	der, err := x509.MarshalPKCS8PrivateKey(pair.PrivateKey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, block := range map[string]*pem.Block{"cert.pem": {Type: "CERTIFICATE", Bytes: pair.Certificate[0]}, "key.pem": {Type: "PRIVATE KEY", Bytes: der}} {
+		if err := os.WriteFile(name, pem.EncodeToMemory(block), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	key := createKey(t, "--file", "keys.toml")
+	printed, _, stop := served(t, 1, "--keys", "keys.toml", "--store", "memory:", "--tls-cert", "cert.pem", "--tls-key", "key.pem")
+	c := server.Client()
+	if got := status(t, c, printed[0], key); got != http.StatusOK || !strings.HasPrefix(printed[0], "https://") {
+		t.Errorf("%q: %d", printed, got)
+	}
+	c.CloseIdleConnections()
+	stop()
+}
+
+func TestKeysThatMakeNoSenseAreRefused(t *testing.T) {
+	t.Chdir(t.TempDir())
+	for args, want := range map[string]string{
+		"create": "--file", "create --file k --scopes all": `"all" is neither`, "create --file k x": `"x" is not a flag`, "": "Usage", "revoke": "Usage", "create --file k --scopes": "flag needs an argument",
+	} {
+		var stdout, stderr bytes.Buffer
+		if code := run(t.Context(), append([]string{"keys"}, strings.Fields(args)...), &stdout, &stderr); code != exitUsage || !strings.Contains(stderr.String(), want) || stdout.Len() != 0 {
+			t.Errorf("keys %s: %d %s", args, code, &stderr)
+		}
+	}
+	for text, want := range map[string]string{
+		"": "has no [[key]]", "[[key]]\nid=\"a\"\nsha256=\"00\"\nrealm=\"r\"\nscopes=[\"check\"]": "64 hexadecimal digits", "[[key]]\nkey=\"a\"": `"key.key" is not known`,
+		"[[key": "--keys", "[[key]]\nid=\"a\"\nsha256=\"" + strings.Repeat("00", 32) + "\"\nscopes=[\"check\"]": "needs a realm",
+		"[[key]]\nid=\"a\"\nsha256=\"" + strings.Repeat("00", 32) + "\"\nrealm=\"r\"\nscopes=[\"all\"]": `has the scope "all"`,
+	} {
+		if err := os.WriteFile("keys.toml", []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		var stdout, stderr bytes.Buffer
+		if code := run(t.Context(), []string{"serve", "--keys", "keys.toml", "--store", "memory:", "--listen", "127.0.0.1:0"}, &stdout, &stderr); code != exitFailed || !strings.Contains(stderr.String(), want) || stdout.Len() != 0 {
+			t.Errorf("%q: %d %s", text, code, &stderr)
+		}
+	}
+	var stdout, stderr bytes.Buffer
+	if code := run(t.Context(), []string{"keys", "-h"}, &stdout, &stderr); code != exitOK || !strings.Contains(stdout.String(), "--scopes") {
+		t.Errorf("%d %s", code, &stderr)
 	}
 }
