@@ -227,6 +227,7 @@ func TestAPageSaysWhatIsSaved(t *testing.T) {
 		{"its form, reset", 0, `document.querySelector("#form").form.reset()`, false},
 		{"its custom element", 3, `document.querySelector("x-field").dispatchEvent(new Event("oneseat:saved"))`, false},
 		{"a form beside it", 0, `document.querySelector("#save").dispatchEvent(new Event("oneseat:saved"))`, true},
+		{"its form, whose reset is prevented", 0, `addEventListener("reset", (e) => e.preventDefault(), true), document.querySelector("#form").form.reset()`, true},
 		{"a form beside it, reset", 1, `document.querySelector("#save").reset()`, true},
 	}
 	var tabs []*tab

@@ -122,6 +122,24 @@ func TestABrowserThatEndedItsOwnSessionToGetAnotherIsToldSo(t *testing.T) {
 	}
 }
 
+// It is known by the id of its device, and the new cookie may be on its way.
+func TestABrowserThatLostItsTokenAndSignsInAgainIsToldSo(t *testing.T) {
+	s := newSite(t, oneseat.Config{}, oneseathttp.Config{})
+	b := s.browser(t, firefox)
+	b.signIn("ada")
+	at, err := url.Parse(s.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	before := b.Jar.Cookies(at)
+	b.Jar.SetCookies(at, []*http.Cookie{{Name: "oneseat", Path: "/", MaxAge: -1}})
+	b.signIn("ada")
+	b.Jar.SetCookies(at, before)
+	if _, data := b.events().next(); data["reason"] != "displaced" || data["here"] != true {
+		t.Error(data)
+	}
+}
+
 func TestARefusedSignInHasTheKeysThatProgramsKnow(t *testing.T) {
 	s := newSite(t, oneseat.Config{WhenFull: oneseat.PolicyRefuse}, oneseathttp.Config{})
 	s.mux.HandleFunc("POST /enter", func(w http.ResponseWriter, r *http.Request) {

@@ -61,7 +61,7 @@ const saved = (e) => {
   for (const at of work) if (!e.target.closest || e.target.contains(at) || at.form === e.target) work.delete(at);
 };
 addEventListener("oneseat:saved", saved, true);
-addEventListener("reset", saved);
+addEventListener("reset", (e) => e.defaultPrevented || saved(e));
 
 // What somebody wrote before this script came.
 if (navigator.userActivation?.hasBeenActive) {
