@@ -13,10 +13,10 @@ const (
 // pulse returns how often the log is read although nothing woke the reader, and how
 // often watches are rechecked.
 func (r *Registry) pulse() time.Duration {
-	if r.config.MaxStale > 0 {
-		return r.config.MaxStale / 4
+	if r.config.MaxStale == FreshAlways {
+		return time.Second / 4
 	}
-	return time.Second / 4
+	return r.config.MaxStale / 4
 }
 
 // follow starts a reader for every partition of the log, and one listener for

@@ -405,10 +405,10 @@ func (w *watches) close() {
 // watchStale returns for how long a watched session counts as verified:
 // [Config.MaxStale], or a second with [FreshAlways].
 func (r *Registry) watchStale() time.Duration {
-	if r.config.MaxStale > 0 {
-		return r.config.MaxStale
+	if r.config.MaxStale == FreshAlways {
+		return time.Second
 	}
-	return time.Second
+	return r.config.MaxStale
 }
 
 // recheckWatches goes over all watched sessions, again and again, until the registry

@@ -5,9 +5,7 @@ package mutants
 // A name is the operator and the how-manieth of its kind in the function.
 var survivors = list{
 	"const cacheShards":  {"lower": "how many locks the cache has is nobody's promise"},
-	"const forever":      {"half": "146 years are as good as 292"},
 	"const loadMost":     {"lower": "255 rosters in a read are as good as 256"},
-	"const repeatMemory": {"raise": "a repeat after thousands of entries is none", "lower": "likewise"},
 	"const tellPatience": {"half": "it is not reached, because a watcher must not block", "double": "likewise"},
 	"const whenever":     {"lower": "no version comes near to either"},
 
