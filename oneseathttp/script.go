@@ -27,7 +27,8 @@ func lean(script []byte) []byte {
 	var out bytes.Buffer
 	for line := range bytes.Lines(script) {
 		if line = bytes.TrimSpace(line); len(line) > 0 && !bytes.HasPrefix(line, []byte("//")) {
-			out.Write(append(line, '\n'))
+			out.Write(line)
+			out.WriteByte('\n')
 		}
 	}
 	return out.Bytes()

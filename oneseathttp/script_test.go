@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -46,6 +47,16 @@ func TestTheScriptIsAtMost10KBAndNothingButOurs(t *testing.T) {
 	if !strings.Contains(dialogs, `"script.stay_in":"Stay signed in"`) {
 		t.Error(dialogs)
 	}
+}
+
+// The race detector sees whether they share anything that one of them changes.
+func TestHandlersAreMadeAtTheSameTime(t *testing.T) {
+	s := newSite(t, oneseat.Config{}, oneseathttp.Config{})
+	var all sync.WaitGroup
+	for range 2 {
+		all.Go(func() { s.guard.Handler() })
+	}
+	all.Wait()
 }
 
 // said is what a page is told of its browser's session.
