@@ -156,3 +156,29 @@ func simulateHolds(t *testing.T, seed uint64) {
 	})
 	wg.Wait()
 }
+
+// What a read found is as old as the read's beginning, however long its answer took.
+func TestAYesCountsFromTheBeginningOfItsRead(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a, b, _ := following(t, oneseat.Config{})
+		g := signIn(t, b, "ada", oneseat.SignInRequest{})
+		a.deaf() // else the log proves more than the read
+		time.Sleep(time.Minute)
+		began := time.Now()
+		a.set(func() {
+			a.load = func(ctx context.Context, keys []oneseat.Key, next loadFunc) ([]oneseat.View, error) {
+				views, err := next(ctx, keys...)
+				time.Sleep(600 * time.Millisecond)
+				return views, err
+			}
+		})
+		time.AfterFunc(10*time.Millisecond, func() {
+			if _, err := b.End(t.Context(), "ada", oneseat.EndOptions{}, g.Session.ID); err != nil {
+				t.Error(err)
+			}
+		})
+		wantLive(t, a, g) // it was read before the end
+		time.Sleep(time.Until(began.Add(1010 * time.Millisecond)))
+		wantEnded(t, a, g, oneseat.ReasonRevoked)
+	})
+}
