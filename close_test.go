@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"runtime"
 	"strings"
 	"sync"
@@ -194,7 +195,7 @@ func TestCloseLeavesNobodyWaiting(t *testing.T) {
 func TestCloseAndEverythingElseAtOnce(t *testing.T) {
 	for range 20 {
 		store := memstore.New()
-		r, err := oneseat.New(store, oneseat.Config{Limit: 5})
+		r, err := oneseat.New(store, oneseat.Config{Limit: 5, Logger: slog.New(slog.DiscardHandler)})
 		if err != nil {
 			t.Fatal(err)
 		}
