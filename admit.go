@@ -12,7 +12,7 @@ type newcomer struct {
 	seat       seat        // of a stream if it has a parent
 	presented  digest      // of the token that the browser came with
 	previous   SessionID   // the session that the browser had, by the application's word
-	attempt    Attempt     // zero: it is not repeated
+	tried      time.Time   // when its attempt was first made; zero: it is not repeated
 	ticket     digest      // under PolicyAsk: of the ticket that it gets if it has to be asked
 	ticketUsed digest      // of the ticket that it brings, if any
 	chosen     []SessionID // the seats that were chosen to end
@@ -25,7 +25,7 @@ type newcomer struct {
 // from completes a newcomer with the seat that it asks for. secret is the digest of
 // the token that it gets.
 func (c newcomer) from(client SignInRequest, key Key, secret digest) newcomer {
-	c.override, c.attempt = client.Override && !c.adopted, client.Attempt
+	c.override, c.tried = client.Override && !c.adopted, client.Attempt.Tried
 	device := client.Device.clean()
 	c.seat = seat{
 		Session:  Session{ID: client.Attempt.session(key), Device: device},
@@ -92,7 +92,7 @@ func (d *draft) standing(c newcomer) (is Decision, decided bool) {
 	if d.matchID(c.seat.ID) != (match{}) {
 		return Decision{Outcome: outcomeAlready}, true
 	}
-	since := earliest(d.given.firstTryAt, c.attempt.Tried)
+	since := earliest(d.given.firstTryAt, c.tried)
 	if !since.IsZero() && d.forgot(since) {
 		return Decision{Outcome: outcomeUnknown}, true
 	}
@@ -112,10 +112,10 @@ func (d *draft) standing(c newcomer) (is Decision, decided bool) {
 // if there is none. What it made before is the same session only if it has the same
 // secret.
 func (d *draft) repeatable(c newcomer) error {
-	if c.attempt.IsZero() {
+	if c.tried.IsZero() {
 		return nil
 	}
-	if err := c.attempt.expired(d.now()); err != nil {
+	if err := attemptExpired(c.tried, d.now()); err != nil {
 		return err
 	}
 	switch m := d.matchID(c.seat.ID); {

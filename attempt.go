@@ -38,10 +38,10 @@ func (a Attempt) check() error {
 	return nil
 }
 
-// expired returns [ErrAttemptExpired] for an attempt that is too old to be repeated, or
-// was made in the future, at a time of the store's; nil if there is none.
-func (a Attempt) expired(now time.Time) error {
-	if age := now.Sub(a.Tried).Abs(); !a.IsZero() && age > attemptLife {
+// attemptExpired returns [ErrAttemptExpired] for an attempt that was first tried too long
+// before a time of the store's, or too long after it; nil for none, which was never tried.
+func attemptExpired(tried, now time.Time) error {
+	if !tried.IsZero() && now.Sub(tried).Abs() > attemptLife {
 		return ErrAttemptExpired
 	}
 	return nil

@@ -106,7 +106,10 @@ func (r *Registry) leave(ctx context.Context, key Key, from SignInRequest) {
 		}
 	}
 	was := from.Previous
-	if k := KeyOf(r.config.Realm, was.Account); was.Session != "" && k != key {
+	if was.Session == "" {
+		return
+	}
+	if k := KeyOf(r.config.Realm, was.Account); k != key {
 		if _, err := r.End(ctx, was.Account, EndOptions{Reason: ReasonSignedOut, As: was.Session}, was.Session); err != nil && !isOver(err) {
 			r.report(faultLeft, k, err)
 		}
@@ -181,7 +184,7 @@ func (r *Registry) RotateOnce(ctx context.Context, token string, attempt Attempt
 	}
 	next, secret := attempt.token(key)
 	v, err := r.changeNow(ctx, key, "", func(d *draft) (Change, error) {
-		if err := attempt.expired(d.now()); err != nil {
+		if err := attemptExpired(attempt.Tried, d.now()); err != nil {
 			return Change{}, err
 		}
 		return d.rotate(old, secret)

@@ -13,25 +13,26 @@ import (
 
 // Guard stands in front of handlers. All methods are safe for concurrent use.
 type Guard struct {
-	seats   *oneseat.Registry
-	config  Config
-	carrier Carrier
-	cookie  cookie
-	device  cookie
-	ticket  cookie
-	cross   *http.CrossOriginProtection // knows Config.Origins
-	words   words.Language
-	fades   bool      // a session may last longer than browsers keep a cookie
-	plain   sync.Once // logs that development cookies are in use
-	dropped sync.Once // logs that browsers drop the cookie, because it came by plain http
-	outside sync.Once // logs that a host is not beneath Config.Domain
-	foreign sync.Once // logs that a token is of no session here
-	proxied sync.Once // logs that a proxy is not trusted
-	hides   sync.Once // logs that a connection cannot be reached
-	crowded sync.Once // logs that there are too many event streams
-	loses   sync.Once // logs that an adapter has a writer of its own
-	slow    slow      // logs that a handler under Finish was cut
-	streams streams
+	seats    *oneseat.Registry
+	config   Config
+	signInAt string // Config.SignInPath without a query
+	carrier  Carrier
+	cookie   cookie
+	device   cookie
+	ticket   cookie
+	cross    *http.CrossOriginProtection // knows Config.Origins
+	words    words.Language
+	fades    bool      // a session may last longer than browsers keep a cookie
+	plain    sync.Once // logs that development cookies are in use
+	dropped  sync.Once // logs that browsers drop the cookie, because it came by plain http
+	outside  sync.Once // logs that a host is not beneath Config.Domain
+	foreign  sync.Once // logs that a token is of no session here
+	proxied  sync.Once // logs that a proxy is not trusted
+	hides    sync.Once // logs that a connection cannot be reached
+	crowded  sync.Once // logs that there are too many event streams
+	loses    sync.Once // logs that an adapter has a writer of its own
+	slow     slow      // logs that a handler under Finish was cut
+	streams  streams
 
 	undrained context.Context // ends with Drain
 	drain     context.CancelFunc
@@ -48,7 +49,8 @@ func New(seats *oneseat.Registry, c Config) (*Guard, error) {
 	if err = errors.Join(missing, err); err != nil {
 		return nil, err
 	}
-	g := &Guard{seats: seats, config: c, carrier: c.Carrier, words: words.English()}
+	at, _, _ := strings.Cut(c.SignInPath, "?")
+	g := &Guard{seats: seats, config: c, signInAt: at, carrier: c.Carrier, words: words.English()}
 	g.undrained, g.drain = context.WithCancel(context.Background())
 	g.cookie, g.device, g.ticket = c.cookie(), c.hostCookie("-device"), c.hostCookie("-ticket")
 	if g.carrier.Get == nil {
@@ -196,7 +198,8 @@ func (g *Guard) enter(r *http.Request, q *request, token string) (*oneseat.Sessi
 // reconnects, our script's question, a player's heartbeat, or what the application
 // calls so. Such a request is no activity, so an idle session still times out.
 func (g *Guard) background(r *http.Request) bool {
-	if at := strings.LastIndex(r.URL.Path, Path); at >= 0 {
+	if at := strings.Index(r.URL.Path, Path); at >= 0 { // the look from the other end is slower, and nearly always in vain
+		at = strings.LastIndex(r.URL.Path, Path)
 		switch rest := r.URL.Path[at+len(Path):]; {
 		case rest == "session", rest == "events", rest == "dialog.js", strings.HasPrefix(rest, "stream/"):
 			return true

@@ -28,15 +28,14 @@ func (g *Guard) seen(r *http.Request) string {
 
 // atSignIn reports that a browser asked for the sign-in page.
 func (g *Guard) atSignIn(r *http.Request) bool {
-	page, _, _ := strings.Cut(g.config.SignInPath, "?")
-	if r.URL.Path == page {
+	if r.URL.Path == g.signInAt {
 		return true
 	}
-	if !strings.HasSuffix(page, r.URL.Path) { // as it is nearly always: no prefix was removed
+	if !strings.HasSuffix(g.signInAt, r.URL.Path) { // as it is nearly always: no prefix was removed
 		return false
 	}
 	seen, _, _ := strings.Cut(g.seen(r), "?")
-	return seen == page
+	return seen == g.signInAt
 }
 
 // signIn is the sign-in page with more in its query.

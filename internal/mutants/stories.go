@@ -21,7 +21,7 @@ var ByHand = []Mistake{
 		With: `false`,
 	}}},
 	{Name: "an attempt that is repeated late is admitted again", Edits: []Edit{{
-		Find: `earliest($d.given.firstTryAt, $c.attempt.Tried)`,
+		Find: `earliest($d.given.firstTryAt, $c.tried)`,
 		With: `$d.given.firstTryAt`,
 	}}},
 	{Name: "an attempt with other bytes gets the token of nobody", Edits: []Edit{{
