@@ -79,14 +79,6 @@ func (b *tab) foreign(origin string) *tab {
 	return &tab{b.t, ctx, cancel, ""}
 }
 
-// framed returns the URL of the frame of another site in this tab's page.
-func (b *tab) framed() string {
-	if frame := b.frameTarget(); frame != nil {
-		return frame.URL
-	}
-	return ""
-}
-
 // frameTarget returns the frame of another site in this profile, or nil.
 func (b *tab) frameTarget() *target.Info {
 	all, err := chromedp.Targets(b.ctx)
