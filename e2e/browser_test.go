@@ -71,12 +71,28 @@ func (b *tab) foreign(origin string) *tab {
 		id = frame.TargetID
 		return true
 	})
+	return b.attached(id)
+}
+
+// attached is the frame of a target.
+func (b *tab) attached(id target.ID) *tab {
+	b.t.Helper()
 	ctx, cancel := chromedp.NewContext(b.ctx, chromedp.WithTargetID(id))
 	b.t.Cleanup(cancel)
 	if err := chromedp.Do(ctx); err != nil {
 		b.t.Fatal(err)
 	}
 	return &tab{b.t, ctx, cancel, ""}
+}
+
+// framed returns what the frame of another site in this tab's page says now, if there
+// is one.
+func (b *tab) framed() string {
+	b.t.Helper()
+	if frame := b.frameTarget(); frame != nil {
+		return b.attached(frame.TargetID).text()
+	}
+	return ""
 }
 
 // frameTarget returns the frame of another site in this profile, or nil.
@@ -87,6 +103,9 @@ func (b *tab) frameTarget() *target.Info {
 	}
 	mine := chromedp.FromContext(b.ctx).Target.TargetID
 	own := slices.IndexFunc(all, func(i *target.Info) bool { return i.TargetID == mine })
+	if own < 0 {
+		return nil
+	}
 	at := slices.IndexFunc(all, func(i *target.Info) bool {
 		return i.Type == "iframe" && i.BrowserContextID == all[own].BrowserContextID
 	})

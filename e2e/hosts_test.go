@@ -122,7 +122,7 @@ func TestInAFrameOfASiteThatIsNamedOneStaysSignedInAndIsAsked(t *testing.T) {
 	var lms *httptest.Server
 	frame := ""
 	lms = httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		show(w, `<h1>course</h1><iframe width="800" height="500" src="`+frame+`"></iframe>`)
+		show(w, `<h1>course</h1><iframe width="800" height="500" onload="this.dataset.loads = 1 + Number(this.dataset.loads ?? 0)" src="`+frame+`"></iframe>`)
 	}))
 	lms.Config.ErrorLog = log.New(t.Output(), "", 0)
 	lms.StartTLS()
@@ -145,6 +145,15 @@ func TestInAFrameOfASiteThatIsNamedOneStaysSignedInAndIsAsked(t *testing.T) {
 	other.foreign(here).enter("ada")
 	other.foreign(here).has("in use on another device").click("button.choose")
 	other.foreign(here).has("film of ada")
+
+	// Another site's frame has other cookies, and shows no page of the guard's own: the
+	// frame's second page, the question, is refused by the browser.
+	alien := newProfile(t).tab().open(strings.Replace(course, "lms.school", "www.evil", 1))
+	alien.foreign(here).enter("ada")
+	alien.wait(`document.querySelector("iframe").dataset.loads == 2`)
+	if said := alien.framed(); strings.Contains(said, "in use on another device") {
+		t.Errorf("another site shows the question: %s", said)
+	}
 }
 
 func TestByPlainHTTPInALANOneStaysSignedInWithTheSwitchAndWithoutItTheLogSaysWhyNot(t *testing.T) {
