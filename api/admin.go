@@ -60,7 +60,7 @@ type Limit struct {
 	Actor   string  `json:"actor,omitzero"`
 }
 
-// Block is the body of /v1/block, and, without Until, of /v1/unblock.
+// Block is the body of /v1/block.
 type Block struct {
 	Account string    `json:"account"`
 	Until   time.Time `json:"until,omitzero"` // absent: until it is lifted

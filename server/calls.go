@@ -84,6 +84,9 @@ func check(ctx context.Context, q *request) (int, any, error) {
 		return 0, nil, notAllowed(ScopeSessions)
 	}
 	use := in.Use == nil || *in.Use
+	if in.Fresh && (byID || !use) {
+		return 0, nil, &errBody{"fresh is for a token, and such a check is a use"}
+	}
 	var s oneseat.Session
 	switch {
 	case byID && use:

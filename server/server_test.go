@@ -382,14 +382,38 @@ func TestAKeyDoesWhatItsScopesSayInItsRealmOnly(t *testing.T) { // API-06, API-1
 	w.want(200, api.PathCheck, token(g), &struct{}{})
 }
 
-func TestAPeekIsNoActivityAndAFreshCheckReadsTheStore(t *testing.T) {
+func TestALookIsNoUseAndACheckIsOne(t *testing.T) {
+	for _, c := range []struct {
+		more string
+		byID bool
+		live bool
+	}{{`,"use":false`, false, false}, {`,"use":false`, true, false}, {`,"use":true`, false, true}, {``, false, true}, {``, true, true}, {`,"fresh":true`, false, true}} {
+		w := newWorld(t, oneseat.Config{Idle: time.Hour})
+		g := w.signIn("ada")
+		body := `"token":` + quoted(g.Token)
+		if c.byID {
+			body = fmt.Sprintf(`"account":"ada","session":%q`, g.Session.ID)
+		}
+		w.pass(59 * time.Minute)
+		w.want(200, api.PathCheck, "{"+body+c.more+"}", &struct{}{})
+		w.pass(2 * time.Minute)
+		if status, answer := w.ask("all", api.PathCheck, token(g)); (status == 200) != c.live {
+			t.Errorf("%s%s: two minutes later, past the first deadline: %d %s", body, c.more, status, answer)
+		}
+	}
+}
+
+func TestAFreshCheckReadsTheStoreAndIsForATokenOnly(t *testing.T) {
 	w := newWorld(t, oneseat.Config{})
 	g := w.signIn("ada")
-	for _, body := range []string{`"use":false`, `"use":true`, `"fresh":true`} {
-		before := w.seats["members"].Stats().Loads
-		w.want(200, api.PathCheck, `{"token":`+quoted(g.Token)+`,`+body+`}`, &struct{}{})
-		if read := w.seats["members"].Stats().Loads > before; read != (body == `"fresh":true`) && body == `"fresh":true` {
-			t.Errorf("%s: read the store: %v", body, read)
+	before := w.seats["members"].Stats().Loads
+	w.want(200, api.PathCheck, `{"token":`+quoted(g.Token)+`,"fresh":true}`, &struct{}{})
+	if w.seats["members"].Stats().Loads == before {
+		t.Error("it was answered from memory")
+	}
+	for _, body := range []string{`{"token":` + quoted(g.Token) + `,"fresh":true,"use":false}`, fmt.Sprintf(`{"account":"ada","session":%q,"fresh":true}`, g.Session.ID)} {
+		if status, answer := w.ask("all", api.PathCheck, body); status != 400 {
+			t.Errorf("%s: %d %s", body, status, answer)
 		}
 	}
 }

@@ -11,7 +11,9 @@ import (
 	"net/http/httptest"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/oneseat/oneseat"
 	"github.com/oneseat/oneseat/api"
@@ -27,7 +29,11 @@ type world struct {
 	keys  map[string]string // secrets: "check", "sessions", "admin", "all", and "other" of the other realm
 	store *away
 	log   *journal
+	ahead *atomic.Int64 // by how much the world's clock is ahead of the machine's
 }
+
+// pass lets time pass.
+func (w *world) pass(d time.Duration) { w.ahead.Add(int64(d)) }
 
 // away is a store that does not answer when it is told so.
 type away struct {
@@ -85,7 +91,11 @@ func (j *journal) String() string {
 
 func newWorld(t *testing.T, c oneseat.Config) *world {
 	t.Helper()
-	w := &world{t: t, seats: map[string]*oneseat.Registry{}, keys: map[string]string{}, store: &away{Store: memstore.New()}, log: new(journal)}
+	w := &world{t: t, seats: map[string]*oneseat.Registry{}, keys: map[string]string{}, log: new(journal), ahead: new(atomic.Int64)}
+	began := time.Now()
+	now := func() time.Time { return time.Now().Add(time.Duration(w.ahead.Load())) }
+	w.store = &away{Store: memstore.NewAt(now)}
+	c.Clock = func() (time.Time, time.Duration) { n := now(); return n, n.Sub(began) }
 	c.Logger = slog.New(slog.NewTextHandler(w.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	for _, realm := range []string{"members", "staff"} {
 		c.Realm = realm
