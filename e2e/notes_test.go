@@ -26,7 +26,7 @@ type notes struct {
 	t     *testing.T
 	seats *oneseat.Registry
 	ahead atomic.Int64 // of the store's clock
-	sso   atomic.Bool  // the sign-in page signs in by itself
+	sso   atomic.Bool  // the sign-in page signs in by itself, once every page listens
 
 	mu   sync.Mutex
 	seen map[string]int // how often a path was asked for
@@ -59,11 +59,14 @@ func newNotes(t *testing.T, c oneseat.Config) *notes {
 		show(w, "notes", map[string]any{"Session": mine, "Plain": r.URL.Query().Has("plain")})
 	})))
 	mux.HandleFunc("/login", func(w http.ResponseWriter, r *http.Request) {
-		if n.sso.Load() {
+		switch {
+		case !n.sso.Load():
+			show(w, "login", r.URL.Query().Get("reason"))
+		case n.count("GET /oneseat/events") < n.count("GET /enter"): // a page that is not there yet would miss that it is displaced
+			show(w, "wait", nil)
+		default:
 			http.Redirect(w, r, "/enter?account=ada", http.StatusSeeOther)
-			return
 		}
-		show(w, "login", r.URL.Query().Get("reason"))
 	})
 	mux.HandleFunc("/enter", func(w http.ResponseWriter, r *http.Request) {
 		if _, err := guard.SignIn(w, r, r.URL.Query().Get("account")); err != nil {
@@ -280,4 +283,7 @@ document.querySelector("#save").onsubmit = async (e) => {
 
 {{define "login"}}<!doctype html>
 <html lang="en"><title>Sign in</title><link rel="icon" href="data:,"><h1>Sign in</h1><p data-reason="{{.}}">{{.}}</p>{{end}}
+
+{{define "wait"}}<!doctype html>
+<html lang="en"><title>Sign in</title><link rel="icon" href="data:,"><meta http-equiv="refresh" content="0">{{end}}
 `, "\t", "")))
