@@ -154,6 +154,59 @@ func TestCheckFreshReadsWhateverMemoryMaySay(t *testing.T) {
 	})
 }
 
+func TestAFreshCheckReadsByTokenAndByIDAndMayBeNoActivity(t *testing.T) {
+	for name, request := range map[string]func(g oneseat.Grant) oneseat.CheckRequest{
+		"token": func(g oneseat.Grant) oneseat.CheckRequest { return oneseat.CheckRequest{Token: string(g.Token)} },
+		"ID": func(g oneseat.Grant) oneseat.CheckRequest {
+			return oneseat.CheckRequest{Account: "ada", Session: g.Session.ID}
+		},
+	} {
+		for _, background := range []bool{false, true} {
+			t.Run(fmt.Sprint(name, ", background ", background), func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					a, b, _ := following(t, oneseat.Config{Idle: time.Hour})
+					g := signIn(t, a, "ada", oneseat.SignInRequest{})
+					time.Sleep(50 * time.Minute)
+					q := request(g)
+					q.Fresh, q.Background = true, background
+					if s, err := b.CheckWith(t.Context(), q); err != nil || s.ID != g.Session.ID {
+						t.Fatal(s, err)
+					}
+					time.Sleep(11 * time.Minute)
+					if err := peek(t, b, g); background {
+						wantEnding(t, err, g.Session.ID, oneseat.ReasonIdleTimeout)
+					} else if err != nil {
+						t.Error(err)
+					}
+
+					g = signIn(t, a, "ada", oneseat.SignInRequest{})
+					q = request(g)
+					if _, err := b.CheckWith(t.Context(), q); err != nil {
+						t.Fatal(err)
+					}
+					b.deaf()
+					signIn(t, a, "ada", oneseat.SignInRequest{})
+					q.Background = background
+					if _, err := b.CheckWith(t.Context(), q); err != nil { // it has not heard
+						t.Error(err)
+					}
+					q.Fresh = true
+					_, err := b.CheckWith(t.Context(), q)
+					wantEnding(t, err, g.Session.ID, oneseat.ReasonDisplaced)
+				})
+			})
+		}
+	}
+	r := newRegistry(t, memstore.New(), oneseat.Config{})
+	for _, fresh := range []bool{false, true} {
+		_, err := r.CheckWith(t.Context(), oneseat.CheckRequest{Fresh: fresh})
+		wantError(t, err, oneseat.ErrNoSession)
+		if _, err = r.CheckWith(t.Context(), oneseat.CheckRequest{Session: "x", Fresh: fresh}); !errors.As(err, new(*oneseat.AccountError)) {
+			t.Error(err)
+		}
+	}
+}
+
 // Somebody may have deleted rows behind the log's back.
 func TestHoweverWellProvenMemoryIsLoadedAnewAfterAMinute(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

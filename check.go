@@ -14,28 +14,19 @@ import (
 // its session has ended, and [ErrStoreUnavailable] if that could not be found out:
 // no answer means no.
 func (r *Registry) Check(ctx context.Context, token string) (Session, error) {
-	return r.checkToken(ctx, token, useActive)
+	return r.checkToken(ctx, token, useActive, false)
 }
 
 // Peek is Check for background traffic: heartbeats, polls, event streams. It
 // does not keep a session from idling.
 func (r *Registry) Peek(ctx context.Context, token string) (Session, error) {
-	return r.checkToken(ctx, token, usePeek)
+	return r.checkToken(ctx, token, usePeek, false)
 }
 
 // CheckFresh is Check by a read that begins now, whatever [Config.MaxStale] allows.
 // It is for work that is checked once and then goes on to its end.
 func (r *Registry) CheckFresh(ctx context.Context, token string) (Session, error) {
-	r.stats.checks.Add(1)
-	key, secret, ok := decodeToken(token)
-	if !ok || !intact(token) {
-		return Session{}, ErrNoSession
-	}
-	s, err := r.checkStore(ctx, claim{key: key, secret: secret}, useActive)
-	if err != nil {
-		return Session{}, err
-	}
-	return *s.session(), nil
+	return r.checkToken(ctx, token, useActive, true)
 }
 
 // CheckID is Check for an application that knows the account and the session's ID
@@ -44,16 +35,41 @@ func (r *Registry) CheckFresh(ctx context.Context, token string) (Session, error
 // take one from a cookie, header or URL as it comes. For a text that cannot name an
 // account it returns an *[AccountError].
 func (r *Registry) CheckID(ctx context.Context, account string, id SessionID) (Session, error) {
-	s, err := r.checkID(ctx, account, claim{id: id}, useActive)
-	if err != nil {
-		return Session{}, err
-	}
-	return *s.session(), nil
+	return r.sessionOf(ctx, account, id, useActive, false)
 }
 
 // PeekID is CheckID for background traffic, as [Registry.Peek] is Check.
 func (r *Registry) PeekID(ctx context.Context, account string, id SessionID) (Session, error) {
-	s, err := r.checkID(ctx, account, claim{id: id}, usePeek)
+	return r.sessionOf(ctx, account, id, usePeek, false)
+}
+
+// CheckRequest says which session a check is about, and how it is made.
+type CheckRequest struct {
+	Token string // names the session and proves it; "": Account and Session name it
+
+	// Account and Session name a session by the caller's word: see [Registry.CheckID].
+	Account string
+	Session SessionID
+
+	Background bool // the check is no activity: see [Registry.Peek]
+	Fresh      bool // it reads the store: see [Registry.CheckFresh]
+}
+
+// CheckWith is the check of which [Registry.Check], Peek, CheckFresh, CheckID and PeekID
+// are the common forms. It returns what they return.
+func (r *Registry) CheckWith(ctx context.Context, q CheckRequest) (Session, error) {
+	how := useActive
+	if q.Background {
+		how = usePeek
+	}
+	if q.Token == "" && q.Session != "" {
+		return r.sessionOf(ctx, q.Account, q.Session, how, q.Fresh)
+	}
+	return r.checkToken(ctx, q.Token, how, q.Fresh)
+}
+
+func (r *Registry) sessionOf(ctx context.Context, account string, id SessionID, how use, fresh bool) (Session, error) {
+	s, err := r.checkID(ctx, account, claim{id: id}, how, fresh)
 	if err != nil {
 		return Session{}, err
 	}
@@ -81,34 +97,39 @@ func (r *Registry) TimeLeft(s Session) (idle, absolute time.Duration) {
 }
 
 // checkID answers for sessions and streams, by their ID.
-func (r *Registry) checkID(ctx context.Context, account string, c claim, how use) (*seat, error) {
+func (r *Registry) checkID(ctx context.Context, account string, c claim, how use, fresh bool) (*seat, error) {
 	if err := r.checkAccount(account); err != nil {
 		return nil, err
 	}
 	r.stats.checks.Add(1)
 	c.key = KeyOf(r.config.Realm, account)
-	if m, answered, err := r.checkMemory(c, how); answered {
-		return m.seat, err
+	if !fresh {
+		if m, answered, err := r.checkMemory(c, how); answered {
+			return m.seat, err
+		}
 	}
 	j, err := r.checkStore(ctx, c, how)
 	return j.seat, err
 }
 
-func (r *Registry) checkToken(ctx context.Context, token string, how use) (Session, error) {
+func (r *Registry) checkToken(ctx context.Context, token string, how use, fresh bool) (Session, error) {
 	r.stats.checks.Add(1)
 	key, secret, ok := decodeToken(token)
 	if !ok {
 		return Session{}, ErrNoSession
 	}
 	c := claim{key: key, secret: secret}
-	m, answered, err := r.checkMemory(c, how)
-	j := m.judgement
-	if !answered {
-		if !intact(token) {
-			return Session{}, ErrNoSession
+	if !fresh {
+		if m, answered, err := r.checkMemory(c, how); err != nil {
+			return Session{}, err
+		} else if answered {
+			return *m.session(), nil
 		}
-		j, err = r.checkStore(ctx, c, how)
 	}
+	if !intact(token) {
+		return Session{}, ErrNoSession
+	}
+	j, err := r.checkStore(ctx, c, how)
 	if err != nil {
 		return Session{}, err
 	}

@@ -57,7 +57,7 @@ func (r *Registry) CheckStream(ctx context.Context, s Session, stream SessionID)
 	if s.ID == "" {
 		return Stream{}, ErrNoSession
 	}
-	found, err := r.checkID(ctx, s.Account, claim{id: stream, parent: s.ID}, useActive)
+	found, err := r.checkID(ctx, s.Account, claim{id: stream, parent: s.ID}, useActive, false)
 	if err != nil {
 		return Stream{}, err
 	}

@@ -52,16 +52,23 @@ func (r *Registry) Stats() Stats {
 		Updates: r.stats.updates.Load(), Touches: r.stats.touches.Load(), UsesDropped: r.stats.usesDropped.Load(), SignIns: r.stats.signIns.Load(),
 		Displaced: r.stats.displaced.Load(), Refused: r.stats.refused.Load(),
 		Asked: r.stats.asked.Load(), WouldDisplace: r.stats.wouldDisplace.Load(), WouldRefuse: r.stats.wouldRefuse.Load(), Cut: r.stats.cut.Load(),
-		Accounts: r.cache.len(), Held: r.watches.count(),
+		Accounts: r.cache.len(), Held: r.watches.count(), LogLag: r.LogLag(),
 	}
+	return s
+}
+
+// LogLag returns how long ago the store's log was last known to be read to its end, or
+// less than 0 if it was not read yet. All that was committed before then has been put
+// into the channels of subscriptions: a reader that calls LogLag first, and then reads
+// its channel empty, has seen the state of that time.
+func (r *Registry) LogLag() (lag time.Duration) {
 	now := r.now()
 	for i := range r.cache.parts {
 		p := r.cache.parts[i].proof.Load()
 		if p == nil {
-			s.LogLag = -1
-			break
+			return -1
 		}
-		s.LogLag = max(s.LogLag, now.since(p.at))
+		lag = max(lag, now.since(p.at))
 	}
-	return s
+	return lag
 }

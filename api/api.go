@@ -32,7 +32,7 @@ type Check struct {
 	Account string `json:"account,omitzero"`
 	Session string `json:"session,omitzero"`
 	Use     *bool  `json:"use,omitzero"`   // whether the check is activity; default true
-	Fresh   bool   `json:"fresh,omitzero"` // read the store, whatever is in memory; with a token, and as a use, only
+	Fresh   bool   `json:"fresh,omitzero"` // read the store, whatever is in memory
 }
 
 // SignIn is the body of /v1/signin.

@@ -83,23 +83,10 @@ func check(ctx context.Context, q *request) (int, any, error) {
 	if byID && !q.key.allows(ScopeSessions) { // an ID is public: it is no proof of a session
 		return 0, nil, notAllowed(ScopeSessions)
 	}
-	use := in.Use == nil || *in.Use
-	if in.Fresh && (byID || !use) {
-		return 0, nil, &errBody{"fresh is for a token, and such a check is a use"}
-	}
-	var s oneseat.Session
-	switch {
-	case byID && use:
-		s, err = q.seats.CheckID(ctx, in.Account, oneseat.SessionID(in.Session))
-	case byID:
-		s, err = q.seats.PeekID(ctx, in.Account, oneseat.SessionID(in.Session))
-	case in.Fresh:
-		s, err = q.seats.CheckFresh(ctx, in.Token)
-	case use:
-		s, err = q.seats.Check(ctx, in.Token)
-	default:
-		s, err = q.seats.Peek(ctx, in.Token)
-	}
+	s, err := q.seats.CheckWith(ctx, oneseat.CheckRequest{
+		Token: in.Token, Account: in.Account, Session: oneseat.SessionID(in.Session),
+		Background: in.Use != nil && !*in.Use, Fresh: in.Fresh,
+	})
 	if err != nil {
 		return 0, nil, err
 	}

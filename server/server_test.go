@@ -387,7 +387,7 @@ func TestALookIsNoUseAndACheckIsOne(t *testing.T) {
 		more string
 		byID bool
 		live bool
-	}{{`,"use":false`, false, false}, {`,"use":false`, true, false}, {`,"use":true`, false, true}, {``, false, true}, {``, true, true}, {`,"fresh":true`, false, true}} {
+	}{{`,"use":false`, false, false}, {`,"use":false`, true, false}, {`,"use":true`, false, true}, {``, false, true}, {``, true, true}, {`,"fresh":true`, false, true}, {`,"fresh":true,"use":false`, false, false}, {`,"fresh":true,"use":false`, true, false}} {
 		w := newWorld(t, oneseat.Config{Idle: time.Hour})
 		g := w.signIn("ada")
 		body := `"token":` + quoted(g.Token)
@@ -403,17 +403,16 @@ func TestALookIsNoUseAndACheckIsOne(t *testing.T) {
 	}
 }
 
-func TestAFreshCheckReadsTheStoreAndIsForATokenOnly(t *testing.T) {
+func TestAFreshCheckReadsTheStore(t *testing.T) {
 	w := newWorld(t, oneseat.Config{})
 	g := w.signIn("ada")
-	before := w.seats["members"].Stats().Loads
-	w.want(200, api.PathCheck, `{"token":`+quoted(g.Token)+`,"fresh":true}`, &struct{}{})
-	if w.seats["members"].Stats().Loads == before {
-		t.Error("it was answered from memory")
-	}
-	for _, body := range []string{`{"token":` + quoted(g.Token) + `,"fresh":true,"use":false}`, fmt.Sprintf(`{"account":"ada","session":%q,"fresh":true}`, g.Session.ID)} {
-		if status, answer := w.ask("all", api.PathCheck, body); status != 400 {
-			t.Errorf("%s: %d %s", body, status, answer)
+	for _, use := range []string{"", `,"use":false`} {
+		for _, body := range []string{`"token":` + quoted(g.Token), fmt.Sprintf(`"account":"ada","session":%q`, g.Session.ID)} {
+			before := w.seats["members"].Stats().Loads
+			w.want(200, api.PathCheck, "{"+body+use+`,"fresh":true}`, &struct{}{})
+			if w.seats["members"].Stats().Loads == before {
+				t.Errorf("%s%s was answered from memory", body, use)
+			}
 		}
 	}
 }
