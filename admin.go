@@ -90,10 +90,11 @@ func (r *Registry) EndRealm(ctx context.Context, actor string) error {
 // Block ends all of an account's sessions and keeps the account out: sign-ins return
 // a *[BlockedError]. The block ends at until, by the store's clock, or, if until is
 // zero, with [Registry.Unblock]. Blocking a blocked account sets the time anew.
-// actor is for the record.
+// actor is for the record. For a time that is not to come Block returns a *[TimeError],
+// and nothing is done.
 func (r *Registry) Block(ctx context.Context, account string, until time.Time, actor string) error {
 	until = until.UTC().Truncate(time.Microsecond)
-	return r.change(ctx, account, func(d *draft) (Change, error) { return d.block(until, sanitize(actor, maxActor)), nil })
+	return r.change(ctx, account, func(d *draft) (Change, error) { return d.block(until, sanitize(actor, maxActor)) })
 }
 
 // Unblock lets a blocked account sign in again. It does nothing for an account that

@@ -21,19 +21,25 @@ func (d *draft) expireBlock() {
 }
 
 // block ends the account's sessions, streams and tickets, and keeps the account out.
-// It does nothing if the same block is in force.
-func (d *draft) block(until time.Time, actor string) Change {
+// It does nothing if the same block is in force, and returns a *[TimeError] for one that
+// would be over.
+func (d *draft) block(until time.Time, actor string) (Change, error) {
+	if !until.IsZero() && !until.After(d.now()) {
+		if d.given.try > 0 { // an earlier try may have been in time
+			return Change{}, ErrUnknownOutcome
+		}
+		return Change{}, &TimeError{"a block until then would be over: name a time that is to come, or none"}
+	}
 	if old := d.blocked; old != nil && old.until.Equal(until) && old.actor == actor {
-		return d.changed()
+		return d.changed(), nil
 	}
 	d.blocked, d.tickets = &block{since: d.now(), until: until, actor: actor}, nil
 	for len(d.seats) > 0 {
 		d.end(d.seats[0].ID, Ending{Reason: ReasonAccountBlocked, Actor: actor})
 	}
-	d.expireBlock() // a time that is past has ended the sessions, and does nothing else
 	e := d.note(EventAccountBlocked)
 	e.Actor, e.Until = actor, until
-	return d.commit()
+	return d.commit(), nil
 }
 
 func (d *draft) unblock(actor string) Change {

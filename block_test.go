@@ -171,15 +171,8 @@ func TestABlockIsSetAnewAndToldOnce(t *testing.T) {
 			t.Errorf("the actor is kept as %q", b.Actor)
 		}
 
-		// Until a time that is past: what there was has ended, and that is all.
 		if err := r.Unblock(t.Context(), "ada", ""); err != nil {
 			t.Fatal(err)
-		}
-		g := signIn(t, r, "ada", oneseat.SignInRequest{})
-		block(t, r, time.Now(), "support")
-		wantEnded(t, r, g, oneseat.ReasonAccountBlocked)
-		if b := stored(t, r.Store, "ada").Roster.Block; b != nil {
-			t.Errorf("stored is %+v", b)
 		}
 		signIn(t, r, "ada", oneseat.SignInRequest{})
 
@@ -202,12 +195,54 @@ func TestABlockIsSetAnewAndToldOnce(t *testing.T) {
 	})
 }
 
+// It is the store's clock that says so. Nothing has ended, and a block in force stays.
+func TestABlockThatWouldBeOverIsRefused(t *testing.T) {
+	clock := &skewed{}
+	clock.move(-time.Hour)
+	store := memstore.NewAt(clock.now)
+	r := newNode(t, store, oneseat.Config{MaxStale: oneseat.FreshAlways})
+	refused := func(until time.Time) {
+		t.Helper()
+		bad, ok := errors.AsType[*oneseat.TimeError](r.Block(t.Context(), "ada", until, "support"))
+		if !ok || !strings.Contains(bad.Error(), "bad time: a block until then would be over") {
+			t.Errorf("%v", bad)
+		}
+	}
+	g := signIn(t, r, "ada", oneseat.SignInRequest{})
+	refused(clock.now())
+	refused(clock.now().Add(-time.Minute))
+	refused(time.Unix(0, 0))
+	wantLive(t, r, g)
+	now, err := r.Now(t.Context())
+	if ahead := time.Since(now); err != nil || ahead < 59*time.Minute || ahead > 61*time.Minute {
+		t.Errorf("the store's clock shows %v: %v", now, err)
+	}
+	until := time.Now().Add(-time.Minute).Truncate(time.Microsecond) // past, by the clock of the node
+	block(t, r, until, "support")
+	refused(clock.now())
+	_, err = r.SignIn(t.Context(), "ada", oneseat.SignInRequest{})
+	wantBlocked(t, err, until)
+}
+
+// A block whose reply was lost, and that is over when it is tried again, may have been
+// made in time.
+func TestABlockThatIsOverBeforeItsReplyIsUnknown(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r, _, store := following(t, oneseat.Config{})
+		signIn(t, r, "ada", oneseat.SignInRequest{})
+		r.loseReplies(oneseat.KeyOf(realm, "ada"), 1, func() { time.Sleep(time.Second) })
+		wantError(t, r.Block(t.Context(), "ada", time.Now().Add(time.Second), ""), oneseat.ErrUnknownOutcome)
+		if n := count(logged(t, store, "ada"), oneseat.EventAccountBlocked); n != 1 {
+			t.Errorf("it was made %d times", n)
+		}
+	})
+}
+
 // Neither a block that ran out nor one that was lifted leaves a record behind.
 func TestABlockThatIsOverIsForgotten(t *testing.T) {
 	for name, over := range map[string]func(t *testing.T, r node) error{
 		"it ran out": func(*testing.T, node) error { time.Sleep(time.Hour); return nil },
 		"lifted":     func(t *testing.T, r node) error { return r.Unblock(t.Context(), "ada", "") },
-		"past":       func(t *testing.T, r node) error { return r.Block(t.Context(), "ada", time.Now(), "") },
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			r := newNode(t, memstore.New(), oneseat.Config{MaxStale: time.Minute})

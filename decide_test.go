@@ -327,7 +327,7 @@ func TestNoRosterEverHoldsMoreThanTheLimit(t *testing.T) {
 				case what == "lower":
 					c = d.setLimit(Limits{Total: 1}, "")
 				case what == "block":
-					c = d.block(v.Now, "")
+					c, _ = d.block(v.Now.Add(time.Microsecond), "")
 				case what == "end":
 					d.end(d.seats[i].ID, Ending{Reason: ReasonRevoked})
 					c = d.changed()

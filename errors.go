@@ -117,6 +117,14 @@ func (e *AccountError) Error() string {
 	return "oneseat: bad account: " + e.Problem + "; an account is 1 to 256 bytes of UTF-8 without control characters"
 }
 
+// TimeError says that a time makes no sense, by the store's clock.
+type TimeError struct {
+	Problem string
+}
+
+// Error says which time, and what to do.
+func (e *TimeError) Error() string { return "oneseat: bad time: " + e.Problem }
+
 // ConfigError is one impossible setting. [New] returns all of them, joined. SetLimit
 // returns the first. So does a sign-in whose request is impossible, or for which
 // [Config.LimitFor] returned impossible limits.

@@ -362,9 +362,6 @@ func TestARosterOfWhichOnlyAnEventIsLeftIsDueAtOnce(t *testing.T) {
 	same(t, "lifted", []any{c.Roster.blocked == nil, c.Roster.Due, len(c.Events)}, []any{true, v.Now, 1})
 	v = viewAt(c.Roster, 2*time.Minute)
 	same(t, "swept", settled(v, 1, plain).changed(), Change{Erase: true})
-	v = viewAt(nil, 0)
-	c = settled(v, 1, plain).block(at(0), "staff")
-	same(t, "blocked until now", []any{c.Roster.blocked == nil, c.Roster.Due, len(c.Events)}, []any{true, v.Now, 1})
 }
 
 func TestLimitsInTheConfiguration(t *testing.T) {

@@ -98,8 +98,15 @@ func (r *Registry) Config() Config { return r.config }
 // Ping reads from the store. It returns nil if the store answers, else why it does
 // not.
 func (r *Registry) Ping(ctx context.Context) error {
-	_, _, err := r.currentEpoch(ctx, Key{})
+	_, err := r.Now(ctx)
 	return err
+}
+
+// Now reads what the store's clock shows. By that clock sessions time out, blocks end,
+// and an [Attempt] is too old.
+func (r *Registry) Now(ctx context.Context) (time.Time, error) {
+	_, at, err := r.currentEpoch(ctx, Key{})
+	return at, err
 }
 
 // readFresh reads one roster and the control record, from the store.

@@ -154,7 +154,7 @@ func TestAReportIsKeptWithItsSession(t *testing.T) {
 // itself.
 func TestWhatDoesNothingRecordsWhatHasTimedOut(t *testing.T) {
 	for name, op := range map[string]func(d *draft) Change{
-		"block":                     func(d *draft) Change { return d.block(at(24*time.Hour), "support") },
+		"block":                     func(d *draft) Change { c, _ := d.block(at(24*time.Hour), "support"); return c },
 		"setLimit":                  func(d *draft) Change { return d.setLimit(Limits{}, "") },
 		"a heartbeat of nothing":    func(d *draft) Change { c, _ := d.heartbeat("live", "x"); return c },
 		"stopStream of nothing":     func(d *draft) Change { return d.stopStream("live", "x") },

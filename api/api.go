@@ -173,6 +173,8 @@ type About struct {
 	MaxStale    float64   `json:"max_stale"`
 	KeepEndings float64   `json:"keep_endings"`
 	AdoptUntil  time.Time `json:"adopt_until,omitzero"`
+	TouchEvery  float64   `json:"touch_every"` // how exactly it is known when a session was last used
+	Now         time.Time `json:"now"`         // by the store's clock, which decides
 }
 
 // Problem is the body of every refusal (RFC 9457).

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"net/http"
 	"strconv"
-	"time"
 
 	"github.com/oneseat/oneseat"
 	"github.com/oneseat/oneseat/api"
@@ -116,9 +115,6 @@ func block(ctx context.Context, q *request) (int, any, error) {
 	var in api.Block
 	if err := q.into(&in); err != nil {
 		return 0, nil, err
-	}
-	if !in.Until.IsZero() && !in.Until.After(time.Now()) {
-		return 0, nil, &refusal{status: http.StatusUnprocessableEntity, name: "bad-time", detail: "The block would be over already. Leave until out, and the block lasts until it is lifted."}
 	}
 	return done(q.seats.Block(ctx, in.Account, in.Until, in.Actor))
 }

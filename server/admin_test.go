@@ -81,8 +81,20 @@ func TestABlockedAccountIsOutUntilItIsLetIn(t *testing.T) {
 	}
 	w.want(200, api.PathUnblock, `{"account":"ada","actor":"support"}`, &struct{}{})
 	w.signIn("ada")
-	if _, answer := w.ask("all", api.PathBlock, `{"account":"ada","until":"2020-01-01T00:00:00+02:00"}`); problem(answer) != "bad-time" {
-		t.Errorf("until a time that is over: %s", answer)
+}
+
+// Whether a time is to come is judged by the store's clock, not by the server's.
+func TestABlockThatWouldBeOverIsRefused(t *testing.T) {
+	w := newWorldAt(t, -2*time.Hour, oneseat.Config{})
+	for until, want := range map[string]string{
+		"2020-01-01T00:00:00+02:00":                              "bad-time",
+		w.now().UTC().Add(-time.Minute).Format(time.RFC3339):     "bad-time",
+		time.Now().UTC().Add(-time.Hour).Format(time.RFC3339):    "", // to come, by the store's clock
+		time.Now().Add(-time.Hour).Format("2006-01-02T15:04:05"): "bad-json",
+	} {
+		if status, answer := w.ask("all", api.PathBlock, `{"account":"ada","until":`+quoted(until)+`}`); problem(answer) != want {
+			t.Errorf("until %s: %d %s", until, status, answer)
+		}
 	}
 }
 

@@ -38,14 +38,19 @@ func calls() map[string]call {
 	}
 }
 
-func about(_ context.Context, q *request) (int, any, error) {
+func about(ctx context.Context, q *request) (int, any, error) {
 	if err := q.into(&struct{}{}); err != nil {
+		return 0, nil, err
+	}
+	now, err := q.seats.Now(ctx)
+	if err != nil {
 		return 0, nil, err
 	}
 	c := q.seats.Config()
 	a := api.About{
 		Version: q.server.config.Version, Realm: c.Realm, Limit: c.Limit, WhenFull: string(c.WhenFull),
 		Idle: seconds(c.Idle), Absolute: seconds(c.Absolute), MaxStale: seconds(c.MaxStale), KeepEndings: seconds(c.KeepEndings), AdoptUntil: c.AdoptUntil,
+		TouchEvery: seconds(c.TouchEvery), Now: millis(now),
 	}
 	for _, s := range q.key.Scopes {
 		a.Scopes = append(a.Scopes, string(s))

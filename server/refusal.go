@@ -79,6 +79,9 @@ func refusalOf(err error) *refusal {
 		}
 		return &refusal{status: http.StatusUnprocessableEntity, name: name, detail: bad.Field + ": " + bad.Problem}
 	}
+	if bad, ok := errors.AsType[*oneseat.TimeError](err); ok {
+		return &refusal{status: http.StatusUnprocessableEntity, name: "bad-time", detail: "By the store's clock, " + bad.Problem + "."}
+	}
 	if bad, ok := errors.AsType[*oneseat.TicketError](err); ok {
 		return &refusal{status: http.StatusGone, name: "bad-ticket", detail: "The ticket is not accepted: " + bad.Problem + ". The user has to sign in again."}
 	}

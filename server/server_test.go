@@ -448,8 +448,12 @@ func TestTheServerSaysWhatItIs(t *testing.T) {
 	w := newWorld(t, oneseat.Config{Limit: 2})
 	var a api.About
 	w.want(200, api.PathAbout, `{}`, &a)
-	if a.Realm != "members" || a.Limit != 2 || a.WhenFull != "displace" || len(a.Scopes) != 3 || a.Idle == 0 {
+	if a.Realm != "members" || a.Limit != 2 || a.WhenFull != "displace" || len(a.Scopes) != 3 || a.Idle == 0 || a.TouchEvery != 300 {
 		t.Errorf("%+v", a)
+	}
+	w.pass(time.Hour)
+	if w.want(200, api.PathAbout, `{}`, &a); time.Until(a.Now) < 30*time.Minute {
+		t.Errorf("the store's clock is an hour ahead, and it says %v", a.Now)
 	}
 	for _, method := range []string{"GET", "HEAD"} {
 		if resp, _ := w.send(method, "/healthz", ""); resp.StatusCode != 200 {

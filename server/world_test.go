@@ -32,6 +32,9 @@ type world struct {
 	ahead *atomic.Int64 // by how much the world's clock is ahead of the machine's
 }
 
+// now is what the world's clock shows.
+func (w *world) now() time.Time { return time.Now().Add(time.Duration(w.ahead.Load())) }
+
 // pass lets time pass.
 func (w *world) pass(d time.Duration) { w.ahead.Add(int64(d)) }
 
@@ -91,11 +94,17 @@ func (j *journal) String() string {
 
 func newWorld(t *testing.T, c oneseat.Config) *world {
 	t.Helper()
+	return newWorldAt(t, 0, c)
+}
+
+// newWorldAt makes a world whose clock is ahead of the machine's.
+func newWorldAt(t *testing.T, ahead time.Duration, c oneseat.Config) *world {
+	t.Helper()
 	w := &world{t: t, seats: map[string]*oneseat.Registry{}, keys: map[string]string{}, log: new(journal), ahead: new(atomic.Int64)}
-	began := time.Now()
-	now := func() time.Time { return time.Now().Add(time.Duration(w.ahead.Load())) }
-	w.store = &away{Store: memstore.NewAt(now)}
-	c.Clock = func() (time.Time, time.Duration) { n := now(); return n, n.Sub(began) }
+	w.pass(ahead)
+	began := w.now()
+	w.store = &away{Store: memstore.NewAt(w.now)}
+	c.Clock = func() (time.Time, time.Duration) { return w.now(), w.now().Sub(began) }
 	c.Logger = slog.New(slog.NewTextHandler(w.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	for _, realm := range []string{"members", "staff"} {
 		c.Realm = realm

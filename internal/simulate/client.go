@@ -383,6 +383,7 @@ func (c *call) answer() {
 	full, isFull := errors.AsType[*oneseat.LimitError](c.err)
 	out, blocked := errors.AsType[*oneseat.BlockedError](c.err)
 	_, ticket := errors.AsType[*oneseat.TicketError](c.err)
+	_, past := errors.AsType[*oneseat.TimeError](c.err)
 	switch {
 	case c.err == nil:
 		c.said = "yes"
@@ -394,6 +395,8 @@ func (c *call) answer() {
 		c.said, c.until = "blocked", out.Until
 	case ticket:
 		c.said = "bad ticket"
+	case past:
+		c.said = "bad time"
 	case errors.Is(c.err, oneseat.ErrRotated):
 		c.said = "rotated"
 	case errors.Is(c.err, oneseat.ErrNoSession):

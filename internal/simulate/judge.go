@@ -289,6 +289,9 @@ func (w *world) judgeEnd(c *call) {
 		}
 		return
 	}
+	if coming := c.what != "block" || c.until.IsZero() || c.until.Sub(w.start) > c.back.at; c.said == "bad time" && coming && !w.plan.mishaps(clockStep) {
+		w.violate(p2, c, "%s until %v is refused, and that is to come", c.what, c.until)
+	}
 	if c.said != "yes" {
 		return
 	}
@@ -456,7 +459,7 @@ func (w *world) lastLook() {
 	}
 	for _, c := range w.calls {
 		refused := (c.said == "full" || c.said == "blocked" || c.said == "bad ticket") && !w.plan.mishaps(restored)
-		if c.said != "unavailable" && !refused {
+		if c.said != "unavailable" && c.said != "bad time" && !refused {
 			continue
 		}
 		for _, e := range c.effects {
