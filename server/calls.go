@@ -35,6 +35,7 @@ func calls() map[string]call {
 		api.PathSignOut:  {scope: ScopeSessions, within: callWithin, serve: signOut},
 		api.PathSessions: {scope: ScopeSessions, within: callWithin, required: []string{"account"}, serve: sessions},
 		api.PathEnd:      {scope: ScopeSessions, within: callWithin, required: []string{"account"}, serve: end},
+		api.PathChanges:  {scope: ScopeCheck, within: longestWait + callWithin, serve: changes},
 	}
 }
 

@@ -20,6 +20,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -49,12 +50,16 @@ type Config struct {
 	Logger *slog.Logger
 }
 
-// Server serves the API. It is an [http.Handler], safe for concurrent use, and has
-// nothing to close.
+// Server serves the API. It is an [http.Handler], safe for concurrent use. What it
+// starts ends with its registries.
 type Server struct {
 	config Config
 	keys   atomic.Pointer[[]Key] // replaced as a whole
 	calls  map[string]call
+	hubs   map[string]*hub // by realm
+
+	draining chan struct{} // closed by Drain
+	drain    func()
 }
 
 // New returns a server. The error joins everything that is wrong with the
@@ -69,7 +74,11 @@ func New(c Config) (*Server, error) {
 	if len(c.Realms) == 0 {
 		errs = append(errs, errors.New("server: Config.Realms: name at least one"))
 	}
-	s := &Server{config: c, calls: calls()}
+	s := &Server{config: c, calls: calls(), hubs: make(map[string]*hub), draining: make(chan struct{})}
+	s.drain = sync.OnceFunc(func() { close(s.draining) })
+	for realm, seats := range c.Realms {
+		s.hubs[realm] = newHub(seats)
+	}
 	errs = append(errs, s.SetKeys(c.Keys))
 	if err := errors.Join(errs...); err != nil {
 		return nil, err
@@ -78,6 +87,10 @@ func New(c Config) (*Server, error) {
 	maps.Copy(s.calls, oauthCalls())
 	return s, nil
 }
+
+// Drain has the calls that wait for changes answer now, so that a server that is shut
+// down need not wait for them: see [http.Server.RegisterOnShutdown].
+func (s *Server) Drain() { s.drain() }
 
 // SetKeys replaces the keys of the API, for calls that begin from then on. If one of
 // them is impossible, or there is none, SetKeys returns an error that joins all that is

@@ -23,13 +23,14 @@ import (
 
 // world is a server of two realms over one store, with a key for each set of scopes.
 type world struct {
-	t     *testing.T
-	url   string
-	seats map[string]*oneseat.Registry
-	keys  map[string]string // secrets: "check", "sessions", "admin", "all", and "other" of the other realm
-	store *away
-	log   *journal
-	ahead *atomic.Int64 // by how much the world's clock is ahead of the machine's
+	t      *testing.T
+	url    string
+	server *server.Server
+	seats  map[string]*oneseat.Registry
+	keys   map[string]string // secrets: "check", "sessions", "admin", "all", and "other" of the other realm
+	store  *away
+	log    *journal
+	ahead  *atomic.Int64 // by how much the world's clock is ahead of the machine's
 }
 
 // now is what the world's clock shows.
@@ -134,7 +135,7 @@ func newWorldAt(t *testing.T, ahead time.Duration, c oneseat.Config) *world {
 	}
 	h := httptest.NewServer(s)
 	t.Cleanup(h.Close)
-	w.url = h.URL
+	w.url, w.server = h.URL, s
 	return w
 }
 

@@ -175,14 +175,16 @@ func serveAPI(ctx context.Context, c serveConfig, stdout, stderr io.Writer) (err
 	if c.dev {
 		fmt.Fprintln(stdout, secret)
 	}
-	return serve(ctx, &http.Server{
+	api := &http.Server{
 		Handler:           handler,
 		ReadHeaderTimeout: 5 * time.Second,
 		ReadTimeout:       10 * time.Second, // a body has 64 KiB at most
 		IdleTimeout:       2 * time.Minute,
 		MaxHeaderBytes:    32 << 10,
 		ErrorLog:          slog.NewLogLogger(logger.Handler(), slog.LevelWarn),
-	}, listener)
+	}
+	api.RegisterOnShutdown(handler.Drain)
+	return serve(ctx, api, listener)
 }
 
 // apiKeys returns the keys of the API, and a developer's own.
