@@ -169,8 +169,8 @@ func TestAFreshCheckReadsByTokenAndByIDAndMayBeNoActivity(t *testing.T) {
 					time.Sleep(50 * time.Minute)
 					q := request(g)
 					q.Fresh, q.Background = true, background
-					if s, err := b.CheckWith(t.Context(), q); err != nil || s.ID != g.Session.ID {
-						t.Fatal(s, err)
+					if f, err := b.CheckWith(t.Context(), q); err != nil || f.Session.ID != g.Session.ID || f.Rotated {
+						t.Fatal(f, err)
 					}
 					time.Sleep(11 * time.Minute)
 					if err := peek(t, b, g); background {

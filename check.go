@@ -14,19 +14,22 @@ import (
 // its session has ended, and [ErrStoreUnavailable] if that could not be found out:
 // no answer means no.
 func (r *Registry) Check(ctx context.Context, token string) (Session, error) {
-	return r.checkToken(ctx, token, useActive, false)
+	f, err := r.checkToken(ctx, token, useActive, false)
+	return f.Session, err
 }
 
 // Peek is Check for background traffic: heartbeats, polls, event streams. It
 // does not keep a session from idling.
 func (r *Registry) Peek(ctx context.Context, token string) (Session, error) {
-	return r.checkToken(ctx, token, usePeek, false)
+	f, err := r.checkToken(ctx, token, usePeek, false)
+	return f.Session, err
 }
 
 // CheckFresh is Check by a read that begins now, whatever [Config.MaxStale] allows.
 // It is for work that is checked once and then goes on to its end.
 func (r *Registry) CheckFresh(ctx context.Context, token string) (Session, error) {
-	return r.checkToken(ctx, token, useActive, true)
+	f, err := r.checkToken(ctx, token, useActive, true)
+	return f.Session, err
 }
 
 // CheckID is Check for an application that knows the account and the session's ID
@@ -35,12 +38,14 @@ func (r *Registry) CheckFresh(ctx context.Context, token string) (Session, error
 // take one from a cookie, header or URL as it comes. For a text that cannot name an
 // account it returns an *[AccountError].
 func (r *Registry) CheckID(ctx context.Context, account string, id SessionID) (Session, error) {
-	return r.sessionOf(ctx, account, id, useActive, false)
+	f, err := r.sessionOf(ctx, account, id, useActive, false)
+	return f.Session, err
 }
 
 // PeekID is CheckID for background traffic, as [Registry.Peek] is Check.
 func (r *Registry) PeekID(ctx context.Context, account string, id SessionID) (Session, error) {
-	return r.sessionOf(ctx, account, id, usePeek, false)
+	f, err := r.sessionOf(ctx, account, id, usePeek, false)
+	return f.Session, err
 }
 
 // CheckRequest says which session a check is about, and how it is made.
@@ -55,9 +60,15 @@ type CheckRequest struct {
 	Fresh      bool // it reads the store: see [Registry.CheckFresh]
 }
 
+// Found is a live session, and what else a check found out.
+type Found struct {
+	Session Session
+	Rotated bool // see [Watch.Rotated]
+}
+
 // CheckWith is the check of which [Registry.Check], Peek, CheckFresh, CheckID and PeekID
-// are the common forms. It returns what they return.
-func (r *Registry) CheckWith(ctx context.Context, q CheckRequest) (Session, error) {
+// are the common forms. Its errors are theirs.
+func (r *Registry) CheckWith(ctx context.Context, q CheckRequest) (Found, error) {
 	how := useActive
 	if q.Background {
 		how = usePeek
@@ -68,12 +79,12 @@ func (r *Registry) CheckWith(ctx context.Context, q CheckRequest) (Session, erro
 	return r.checkToken(ctx, q.Token, how, q.Fresh)
 }
 
-func (r *Registry) sessionOf(ctx context.Context, account string, id SessionID, how use, fresh bool) (Session, error) {
+func (r *Registry) sessionOf(ctx context.Context, account string, id SessionID, how use, fresh bool) (Found, error) {
 	s, err := r.checkID(ctx, account, claim{id: id}, how, fresh)
 	if err != nil {
-		return Session{}, err
+		return Found{}, err
 	}
-	return *s.session(), nil
+	return Found{Session: *s.session()}, nil
 }
 
 // TimeLeft returns how long a session lasts that a check has just found, if it is not
@@ -112,28 +123,28 @@ func (r *Registry) checkID(ctx context.Context, account string, c claim, how use
 	return j.seat, err
 }
 
-func (r *Registry) checkToken(ctx context.Context, token string, how use, fresh bool) (Session, error) {
+func (r *Registry) checkToken(ctx context.Context, token string, how use, fresh bool) (Found, error) {
 	r.stats.checks.Add(1)
 	key, secret, ok := decodeToken(token)
 	if !ok {
-		return Session{}, ErrNoSession
+		return Found{}, ErrNoSession
 	}
 	c := claim{key: key, secret: secret}
 	if !fresh {
 		if m, answered, err := r.checkMemory(c, how); err != nil {
-			return Session{}, err
+			return Found{}, err
 		} else if answered {
-			return *m.session(), nil
+			return Found{*m.session(), m.rotated}, nil
 		}
 	}
 	if !intact(token) {
-		return Session{}, ErrNoSession
+		return Found{}, ErrNoSession
 	}
 	j, err := r.checkStore(ctx, c, how)
 	if err != nil {
-		return Session{}, err
+		return Found{}, err
 	}
-	return *j.session(), nil
+	return Found{*j.session(), j.rotated}, nil
 }
 
 // memory is what the cache knows about a claim.

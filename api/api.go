@@ -102,6 +102,7 @@ type End struct {
 	Reason   string   `json:"reason,omitzero"` // revoked (the default), credentials_changed or signed_out
 	Actor    string   `json:"actor,omitzero"`
 	By       string   `json:"by,omitzero"`
+	As       string   `json:"as,omitzero"` // the session on whose authority they end: if it is not live, nothing ends
 }
 
 // Granted answers a sign-in, a redemption and, without the last two, a rotation.
@@ -120,6 +121,13 @@ type Session struct {
 	Created  time.Time  `json:"created"`
 	LastSeen time.Time  `json:"last_seen"`
 	Expires  time.Time  `json:"expires,omitzero"` // moves with use; absent: it does not time out
+}
+
+// Checked answers /v1/check.
+type Checked struct {
+	Session
+	Left    *int64 `json:"left_ms,omitzero"` // at least, until it expires if it is not used any more; absent: it does not time out
+	Rotated bool   `json:"rotated,omitzero"` // the token was replaced a moment ago: it checks and signs out, and is good for nothing else
 }
 
 // SeenDevice is what is kept of a device.
@@ -159,6 +167,8 @@ type Ending struct {
 	Title     string     `json:"title"`
 	Detail    string     `json:"detail"`
 	NotYou    bool       `json:"not_you"`
+
+	SameDevice bool `json:"same_device,omitzero"` // the same browser, or a copy of it, signed in again
 }
 
 // About answers /v1/about. Durations are in seconds; absent: there is none.

@@ -89,14 +89,27 @@ func check(ctx context.Context, q *request) (int, any, error) {
 	if byID && !q.key.allows(ScopeSessions) { // an ID is public: it is no proof of a session
 		return 0, nil, notAllowed(ScopeSessions)
 	}
-	s, err := q.seats.CheckWith(ctx, oneseat.CheckRequest{
+	f, err := q.seats.CheckWith(ctx, oneseat.CheckRequest{
 		Token: in.Token, Account: in.Account, Session: oneseat.SessionID(in.Session),
 		Background: in.Use != nil && !*in.Use, Fresh: in.Fresh,
 	})
 	if err != nil {
 		return 0, nil, err
 	}
-	return http.StatusOK, q.session(s), nil
+	a := api.Checked{Session: q.session(f.Session), Rotated: f.Rotated}
+	idle, absolute := q.seats.TimeLeft(f.Session)
+	if left := sooner(idle, absolute); left != oneseat.NoTimeout {
+		a.Left = new(left.Milliseconds())
+	}
+	return http.StatusOK, a, nil
+}
+
+// sooner returns the shorter of two times that are left.
+func sooner(a, b time.Duration) time.Duration {
+	if a == oneseat.NoTimeout || b != oneseat.NoTimeout && b < a {
+		return b
+	}
+	return a
 }
 
 func signIn(ctx context.Context, q *request) (int, any, error) {
@@ -208,7 +221,7 @@ func end(ctx context.Context, q *request) (int, any, error) {
 	case reason != oneseat.ReasonRevoked && reason != oneseat.ReasonCredentialsChanged && reason != oneseat.ReasonSignedOut:
 		return 0, nil, &refusal{status: http.StatusUnprocessableEntity, name: "bad-selector", detail: "The reason is revoked, credentials_changed or signed_out."}
 	}
-	how := oneseat.EndOptions{Reason: reason, Actor: in.Actor, By: oneseat.SessionID(in.By)}
+	how := oneseat.EndOptions{Reason: reason, Actor: in.Actor, By: oneseat.SessionID(in.By), As: oneseat.SessionID(in.As)}
 	var n int
 	var err error
 	switch {
@@ -331,6 +344,6 @@ func endingOf(e oneseat.Ending) api.Ending {
 	n := oneseathttp.NoticeOf(e)
 	return api.Ending{
 		Session: string(e.Session), Reason: string(e.Reason), At: millis(e.At), By: string(e.By), Actor: strings.TrimSpace(e.Actor),
-		Device: deviceOf(e.Device), ByDevice: deviceOf(e.ByDevice), Reference: e.Reference(), Title: n.Title, Detail: n.Detail, NotYou: n.NotYou,
+		Device: deviceOf(e.Device), ByDevice: deviceOf(e.ByDevice), Reference: e.Reference(), Title: n.Title, Detail: n.Detail, NotYou: n.NotYou, SameDevice: e.SameDevice,
 	}
 }
