@@ -9,9 +9,7 @@ import (
 	"io"
 	"io/fs"
 	"log/slog"
-	"net"
 	"net/http"
-	"net/netip"
 	"os"
 	"os/signal"
 	"strings"
@@ -36,7 +34,8 @@ Flags:
 	                   and prints two lines: the URL of the API, and the key
 	--keys FILE        the keys of the API, see "oneseat keys -h". SIGHUP has the file read
 	                   again
-	--listen ADDRESS   where to listen (default 127.0.0.1:7300); port 0 takes a free one
+	--listen ADDRESS   where to listen (default 127.0.0.1:7300); port 0 takes a free one.
+	                   unix:PATH is a Unix socket, for programs of the same user
 	--tls-cert FILE    the certificate, and
 	--tls-key FILE     its key, for https
 	--without-tls      listen beyond this machine by plain http: everybody on the way can
@@ -90,10 +89,9 @@ func parseServe(args []string) (serveConfig, error) {
 	bad(c.dev == (c.keys != ""), "--keys: name the file of keys, or write --dev to develop")
 	bad((c.cert == "") != (c.key == ""), "--tls-cert, --tls-key: they belong together")
 	bad(*plain && c.cert != "", "--without-tls: there is TLS")
-	host, _, err := net.SplitHostPort(c.listen)
-	a, notAddress := netip.ParseAddr(host)
-	local := host == "localhost" || notAddress == nil && a.IsLoopback()
-	bad(err != nil, "--listen: %q is not an address with a port, such as 127.0.0.1:7300", c.listen)
+	bad(strings.HasPrefix(c.listen, unixPrefix) && c.cert != "", "--tls-cert: a Unix socket is of this machine alone, and needs no TLS")
+	local, err := isLocal(c.listen)
+	errs = append(errs, err)
 	bad(err == nil && !local && c.dev, "--listen: %q is not an address of this machine alone: --dev is for that only", c.listen)
 	bad(err == nil && !local && !c.dev && c.cert == "" && !*plain, "--listen: %q is beyond this machine, where the keys of the API need TLS: set --tls-cert and --tls-key. Where something else in front has TLS, write --without-tls", c.listen)
 	c.store, err = parseStore(*store)
@@ -156,11 +154,10 @@ func serveAPI(ctx context.Context, c serveConfig, stdout, stderr io.Writer) (err
 	if err != nil {
 		return err
 	}
-	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", c.listen)
+	listener, at, err := listen(ctx, c.listen)
 	if err != nil {
-		return fmt.Errorf("cannot listen: %w; --listen 127.0.0.1:0 takes any free port", err)
+		return err
 	}
-	at := siteURL(listener.Addr())
 	if c.cert != "" {
 		pair, err := tls.LoadX509KeyPair(c.cert, c.key)
 		if err != nil {
