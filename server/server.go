@@ -88,8 +88,10 @@ func New(c Config) (*Server, error) {
 	return s, nil
 }
 
-// Drain has the calls that wait for changes answer now, so that a server that is shut
-// down need not wait for them: see [http.Server.RegisterOnShutdown].
+// Drain says that the server is about to end. From then on it answers as before, but
+// /readyz says no, each answer closes its connection, and calls that wait for changes
+// are answered at once. Call it some time before [http.Server.Shutdown], so that what
+// stands in front sends no more.
 func (s *Server) Drain() { s.drain() }
 
 // SetKeys replaces the keys of the API, for calls that begin from then on. If one of
@@ -142,8 +144,7 @@ type request struct {
 	has  []string // the members of the body, once it was read
 }
 
-// ServeHTTP serves a call, and GET /healthz, which answers 200 for as long as the
-// process answers. Refusals come in a fixed order: 405, 401, 403, 415, 413, 400,
+// ServeHTTP serves a call, and GET of /healthz and /readyz. Refusals come in a fixed order: 405, 401, 403, 415, 413, 400,
 // 422, and then what the call finds.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	id := rand.Text()
@@ -160,8 +161,10 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			s.refuse(w, id, &refusal{status: http.StatusInternalServerError, name: "internal", detail: "This is a fault of the server. Its log has more."})
 		}
 	}()
-	if r.URL.Path == "/healthz" && (r.Method == http.MethodGet || r.Method == http.MethodHead) {
-		w.WriteHeader(http.StatusOK)
+	if s.ending() { // its callers come back on other connections, to another server
+		h.Set("Connection", "close")
+	}
+	if s.health(w, r) {
 		return
 	}
 	status, answer, err := s.call(w, r)

@@ -455,10 +455,45 @@ func TestTheServerSaysWhatItIs(t *testing.T) {
 	if w.want(200, api.PathAbout, `{}`, &a); time.Until(a.Now) < 30*time.Minute {
 		t.Errorf("the store's clock is an hour ahead, and it says %v", a.Now)
 	}
-	for _, method := range []string{"GET", "HEAD"} {
-		if resp, _ := w.send(method, "/healthz", ""); resp.StatusCode != 200 {
-			t.Errorf("%s /healthz: %s", method, resp.Status)
+}
+
+// /healthz says that the process answers, /readyz that it can answer calls.
+func TestTheServerIsReadyWhileItsStoreAnswersAndUntilItIsDrained(t *testing.T) {
+	w := newWorld(t, oneseat.Config{})
+	ready := func(step string, want int) {
+		t.Helper()
+		for _, method := range []string{"GET", "HEAD"} {
+			if resp, _ := w.send(method, "/healthz", ""); resp.StatusCode != 200 {
+				t.Errorf("%s: %s /healthz: %s", step, method, resp.Status)
+			}
+			resp, answer := w.send(method, "/readyz", "")
+			for range 20 { // a read has a second
+				if resp.StatusCode == want {
+					break
+				}
+				resp, answer = w.send(method, "/readyz", "")
+			}
+			if resp.StatusCode != want || answer != "" {
+				t.Errorf("%s: %s /readyz: %s %s", step, method, resp.Status, answer)
+			}
 		}
+		if resp, _ := w.send("POST", "/readyz", ""); resp.StatusCode != 404 {
+			t.Errorf("it is no call: %s", resp.Status)
+		}
+	}
+	ready("at first", 200)
+	w.store.set(true)
+	ready("without the store", 503)
+	w.store.set(false)
+	ready("again", 200)
+	g := w.signIn("ada")
+	if resp, _ := w.send("POST", api.PathCheck, token(g), "Authorization", "Bearer "+w.keys["all"], "Content-Type", "application/json"); resp.Close {
+		t.Error("a connection is not kept")
+	}
+	w.server.Drain()
+	ready("drained", 503)
+	if resp, answer := w.send("POST", api.PathCheck, token(g), "Authorization", "Bearer "+w.keys["all"], "Content-Type", "application/json"); resp.StatusCode != 200 || !resp.Close {
+		t.Errorf("a call when it is drained: %s %s, closed %t", resp.Status, answer, resp.Close)
 	}
 }
 

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"flag"
 	"fmt"
@@ -37,13 +36,17 @@ Flags:
 	--listen ADDRESS   where to listen (default 127.0.0.1:7300); port 0 takes a free one.
 	                   unix:PATH is a Unix socket, for programs of the same user
 	--tls-cert FILE    the certificate, and
-	--tls-key FILE     its key, for https
+	--tls-key FILE     its key, for https. Both are read again when they change, and at
+	                   SIGHUP
 	--without-tls      listen beyond this machine by plain http: everybody on the way can
 	                   read the keys of the API, and take over sessions
 	--store STORE      as that of "oneseat demo" (default sqlite:oneseat.db)
 	--limit N          sessions that an account may have at a time, 1 to 256 (default 1)
 	--policy POLICY    what a sign-in beyond the limit meets: displace (default), refuse
 	                   or ask
+
+	--drain DURATION   how long it goes on at its end while /readyz says no, so that what
+	                   stands in front sends no more (default 500ms)
 
 Interrupt (Ctrl-C) and SIGTERM end it, after the calls that are being answered.
 `
@@ -60,6 +63,7 @@ type serveConfig struct {
 	store     storeSpec
 	limit     int
 	policy    oneseat.Policy
+	drain     time.Duration
 }
 
 // parseServe reads the flags. The error joins everything that is wrong with their
@@ -77,6 +81,7 @@ func parseServe(args []string) (serveConfig, error) {
 	store := set.String("store", "sqlite:oneseat.db", "")
 	limit := set.String("limit", "1", "")
 	policy := set.String("policy", string(oneseat.PolicyDisplace), "")
+	set.DurationVar(&c.drain, "drain", 500*time.Millisecond, "")
 	if err := set.Parse(args); err != nil {
 		return serveConfig{}, err
 	}
@@ -100,6 +105,7 @@ func parseServe(args []string) (serveConfig, error) {
 	errs = append(errs, err)
 	c.policy, err = policyFlag(*policy)
 	errs = append(errs, err)
+	bad(c.drain < 0, "--drain: %v is less than nothing", c.drain)
 	bad(set.NArg() > 0, "%q is not a flag", set.Arg(0))
 	return c, errors.Join(errs...)
 }
@@ -158,30 +164,57 @@ func serveAPI(ctx context.Context, c serveConfig, stdout, stderr io.Writer) (err
 	if err != nil {
 		return err
 	}
+	var pair *certificate
 	if c.cert != "" {
-		pair, err := tls.LoadX509KeyPair(c.cert, c.key)
-		if err != nil {
+		if pair, err = readCertificate(c.cert, c.key, logger); err != nil {
 			return errors.Join(err, listener.Close())
 		}
-		listener = tls.NewListener(listener, &tls.Config{Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS12, NextProtos: []string{"h2", "http/1.1"}})
+		listener = pair.over(listener)
 		at = "https" + strings.TrimPrefix(at, "http")
 	}
-	stop := onHangup(func() { c.reread(handler, logger) })
+	stop := onHangup(func() {
+		c.reread(handler, logger)
+		if pair != nil {
+			pair.reread()
+		}
+	})
 	defer stop()
 	fmt.Fprintln(stdout, at)
 	if c.dev {
 		fmt.Fprintln(stdout, secret)
 	}
-	api := &http.Server{
-		Handler:           handler,
+	late, cancel := after(ctx, handler.Drain, c.drain)
+	defer cancel()
+	return serve(late, httpServer(handler, logger), listener)
+}
+
+// httpServer is a server of the API with all that bounds what a caller may take.
+func httpServer(h http.Handler, logger *slog.Logger) *http.Server {
+	return &http.Server{
+		Handler:           h,
 		ReadHeaderTimeout: 5 * time.Second,
 		ReadTimeout:       10 * time.Second, // a body has 64 KiB at most
+		WriteTimeout:      time.Minute,      // a call waits for half of that at most
 		IdleTimeout:       2 * time.Minute,
 		MaxHeaderBytes:    32 << 10,
 		ErrorLog:          slog.NewLogLogger(logger.Handler(), slog.LevelWarn),
 	}
-	api.RegisterOnShutdown(handler.Drain)
-	return serve(ctx, api, listener)
+}
+
+// after returns a context that ends some time after ctx. When ctx ends, first is called.
+func after(ctx context.Context, first func(), wait time.Duration) (context.Context, context.CancelFunc) {
+	late, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	stop := context.AfterFunc(ctx, func() {
+		first()
+		t := time.NewTimer(wait)
+		defer t.Stop()
+		select {
+		case <-t.C:
+		case <-late.Done():
+		}
+		cancel()
+	})
+	return late, func() { stop(); cancel() }
 }
 
 // apiKeys returns the keys of the API, and a developer's own.

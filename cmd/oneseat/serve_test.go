@@ -4,11 +4,8 @@ import (
 	"bufio"
 	"bytes"
 	"context"
-	"crypto/x509"
-	"encoding/pem"
 	"io"
 	"net/http"
-	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -30,7 +27,7 @@ func served(t *testing.T, lines int, flags ...string) (printed []string, stderr 
 	code := make(chan int, 1)
 	stderr = new(syncBuffer)
 	go func() {
-		code <- run(ctx, append([]string{"serve", "--listen", "127.0.0.1:0"}, flags...), w, stderr)
+		code <- run(ctx, append([]string{"serve", "--listen", "127.0.0.1:0", "--drain", "0s"}, flags...), w, stderr)
 		_ = w.Close()
 	}()
 	out := bufio.NewReader(r)
@@ -145,6 +142,7 @@ func TestServeRefusesWhatMakesNoSense(t *testing.T) {
 		"--dev --listen unix:s --tls-cert x --tls-key y": "needs no TLS",
 		"--dev --limit 0":                                `--limit: "0"`,
 		"--dev --policy kick":                            `--policy: "kick"`,
+		"--dev --drain -1s":                              "--drain: -1s",
 		"--dev more":                                     `"more" is not a flag`,
 		"--dev --nothing":                                "flag provided but not defined",
 		"--dev --limit 257 --policy x":                   `--policy: "x"`,
@@ -206,24 +204,11 @@ func TestKeysAreMadeIntoAFileAndTakenBackWhileItServes(t *testing.T) {
 			t.Errorf("%d", got)
 		}
 	}
-	hangUp := func(says string) {
-		t.Helper()
-		before := strings.Count(stderr.String(), says)
-		self, err := os.FindProcess(os.Getpid())
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := self.Signal(syscall.SIGHUP); err != nil {
-			t.Fatal(err)
-		}
-		waitFor(t, func() bool { return strings.Count(stderr.String(), says) > before })
-	}
-
 	// A file that makes no sense changes nothing.
 	if err := os.WriteFile("keys.toml", append(written, "[[key]]\nid = \"x\"\nscope = [\"admin\"]\n"...), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	hangUp("the keys were not read again")
+	hangUp(t, stderr, "the keys were not read again")
 	if got := status(t, c, printed[0], first); got != http.StatusOK {
 		t.Errorf("a bad file took a key back: %d", got)
 	}
@@ -232,7 +217,7 @@ func TestKeysAreMadeIntoAFileAndTakenBackWhileItServes(t *testing.T) {
 		t.Fatal(err)
 	}
 	third := createKey(t, "--file", "keys.toml")
-	hangUp("the keys were read again")
+	hangUp(t, stderr, "the keys were read again")
 	for key, want := range map[string]int{first: 401, second: 401, third: 200} {
 		if got := status(t, c, printed[0], key); got != want {
 			t.Errorf("%d, want %d", got, want)
@@ -245,6 +230,21 @@ func TestKeysAreMadeIntoAFileAndTakenBackWhileItServes(t *testing.T) {
 	}
 }
 
+// hangUp sends this process, and so the server in it, SIGHUP, and waits until its log says
+// something once more.
+func hangUp(t *testing.T, log *syncBuffer, says string) {
+	t.Helper()
+	before := strings.Count(log.String(), says)
+	self, err := os.FindProcess(os.Getpid())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := self.Signal(syscall.SIGHUP); err != nil {
+		t.Fatal(err)
+	}
+	waitFor(t, func() bool { return strings.Count(log.String(), says) > before })
+}
+
 // waitFor waits until something holds that comes soon.
 func waitFor(t *testing.T, holds func() bool) {
 	t.Helper()
@@ -253,30 +253,6 @@ func waitFor(t *testing.T, holds func() bool) {
 			t.Fatal("in vain")
 		}
 	}
-}
-
-func TestTheAPIIsServedByHTTPS(t *testing.T) {
-	t.Chdir(t.TempDir())
-	server := httptest.NewTLSServer(nil) // for its certificate
-	defer server.Close()
-	pair := server.TLS.Certificates[0]
-	der, err := x509.MarshalPKCS8PrivateKey(pair.PrivateKey)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for name, block := range map[string]*pem.Block{"cert.pem": {Type: "CERTIFICATE", Bytes: pair.Certificate[0]}, "key.pem": {Type: "PRIVATE KEY", Bytes: der}} {
-		if err := os.WriteFile(name, pem.EncodeToMemory(block), 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	key := createKey(t, "--file", "keys.toml")
-	printed, _, stop := served(t, 1, "--keys", "keys.toml", "--store", "memory:", "--tls-cert", "cert.pem", "--tls-key", "key.pem")
-	c := server.Client()
-	if got := status(t, c, printed[0], key); got != http.StatusOK || !strings.HasPrefix(printed[0], "https://") {
-		t.Errorf("%q: %d", printed, got)
-	}
-	c.CloseIdleConnections()
-	stop()
 }
 
 func TestKeysThatMakeNoSenseAreRefused(t *testing.T) {
