@@ -32,8 +32,17 @@ test: ## everything: format, vet, linters, all tests with the race detector
 	@cd examples && ONESEAT_REQUIRE_SERVERS=1 $(tests) ./...
 	@cd examples/frameworks && $(tests) ./...
 	@cd examples/sso && $(tests) ./...
+	@$(MAKE) --no-print-directory django
 	@$(MAKE) --no-print-directory e2e
 	@echo "all tests passed"
+
+PYTHON ?= /usr/bin/python3
+
+.PHONY: django
+django: ## the Django app's own tests, with Debian's Django; ARGS="tests.test_views" for some
+	@PYTHON=$(PYTHON) scripts/prepare go django
+	@go build -o bin/oneseat ./cmd/oneseat
+	@cd clients/django && ONESEAT_BINARY="$(CURDIR)/bin/oneseat" $(PYTHON) -B -m tests $(ARGS)
 
 .PHONY: e2e
 e2e: ## the program in Chromium: what it promises, from end to end

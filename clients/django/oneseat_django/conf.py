@@ -1,0 +1,155 @@
+"""The settings: what stands in ONESEAT, and what is wrong with it."""
+
+from __future__ import annotations
+
+import functools
+import ipaddress
+import re
+from typing import Any, Callable, NamedTuple, Optional
+
+from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
+from django.core.signals import setting_changed
+from django.utils.module_loading import import_string
+
+from .client import Client, address
+
+
+class Problem(NamedTuple):
+    """Something that is wrong with the settings, and its cure."""
+
+    id: str
+    text: str
+    hint: str
+
+
+class Conf(NamedTuple):
+    """What ONESEAT says, with defaults filled in. Times are in seconds."""
+
+    client: Client
+    account: Optional[Callable[[Any], str]] = None  # None: the primary key, as text
+    skip: Optional[Callable[[Any, Any], bool]] = None
+    when_down: str = "refuse"
+    timeout: float = 1.5
+    stream_check: float = 1.0
+    passive: frozenset[str] = frozenset()
+    trusted_proxies: tuple[Any, ...] = ()
+
+
+# An error names the cure. Each is for one key, and returns what is wrong, or "".
+
+
+def _url(value: Any) -> str:
+    if not isinstance(value, str):
+        return "it is no text"
+    try:
+        address(value)
+    except ValueError as why:
+        return str(why)
+    return ""
+
+
+def _key(value: Any) -> str:
+    if not isinstance(value, str) or not re.fullmatch(r"oneseat_key_[!-~]{10,200}", value):
+        return "a key begins with oneseat_key_, and is printed by `oneseat keys create`, or by `oneseat serve --dev`"
+    return ""
+
+
+def _function(value: Any) -> str:
+    try:
+        return "" if callable(_callable(value)) else "it is no function, nor the dotted path of one"
+    except ImportError as why:
+        return str(why)
+
+
+def _callable(value: Any) -> Any:
+    return import_string(value) if isinstance(value, str) else value
+
+
+def _when_down(value: Any) -> str:
+    return "" if value in ("refuse", "allow") else 'write "refuse" or "allow"'
+
+
+def _seconds(value: Any) -> str:
+    number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    return "" if number and 0.1 <= value <= 60 else "it is a number of seconds, 0.1 to 60"
+
+
+def _names(value: Any) -> str:
+    if isinstance(value, (list, tuple, set, frozenset)) and all(isinstance(v, str) for v in value):
+        return ""
+    return "it is a list of names of URLs"
+
+
+def _networks(value: Any) -> str:
+    if not isinstance(value, (list, tuple)):
+        return "it is a list of addresses and networks"
+    try:
+        [ipaddress.ip_network(v) for v in value]
+    except ValueError as why:
+        return str(why)
+    return ""
+
+
+_KEYS: dict[str, Callable[[Any], str]] = {
+    "URL": _url,
+    "KEY": _key,
+    "ACCOUNT": _function,
+    "SKIP": _function,
+    "WHEN_DOWN": _when_down,
+    "TIMEOUT": _seconds,
+    "STREAM_CHECK": _seconds,
+    "PASSIVE": _names,
+    "TRUSTED_PROXIES": _networks,
+}
+
+
+def problems() -> list[Problem]:
+    """Everything that is wrong with ONESEAT itself."""
+    raw = getattr(settings, "ONESEAT", None)
+    if not isinstance(raw, dict):
+        return [Problem("E003", "ONESEAT is missing, or is no dict.", 'Write ONESEAT = {"URL": …, "KEY": …}.')]
+    found = []
+    for name in ("URL", "KEY"):
+        if not raw.get(name):
+            found.append(Problem("E003", f'ONESEAT["{name}"] is missing.', "`oneseat serve --dev` prints a URL and a key."))
+    for name, value in raw.items():
+        if name not in _KEYS:
+            found.append(Problem("E005", f"ONESEAT has the key {name!r}, which is not known.", f"The keys are {', '.join(_KEYS)}."))
+        elif value or name not in ("URL", "KEY"):
+            problem = _KEYS[name](value)
+            if problem:
+                # The value is not said: it may be the key of the API.
+                found.append(Problem("E003", f'ONESEAT["{name}"] makes no sense.', f"{problem[:1].upper()}{problem[1:]}."))
+    return found
+
+
+@functools.lru_cache(maxsize=1)
+def current() -> Conf:
+    """The settings. Raises ImproperlyConfigured with the first thing that is wrong."""
+    for p in problems():
+        raise ImproperlyConfigured(f"{p.text} {p.hint}")
+    raw = settings.ONESEAT
+    given: dict[str, Any] = {}
+    for name in ("ACCOUNT", "SKIP"):
+        if name in raw:
+            given[name.lower()] = _callable(raw[name])
+    for name in ("WHEN_DOWN", "TIMEOUT", "STREAM_CHECK"):
+        if name in raw:
+            given[name.lower()] = raw[name]
+    given["passive"] = frozenset(raw.get("PASSIVE", ()))
+    given["trusted_proxies"] = tuple(ipaddress.ip_network(v) for v in raw.get("TRUSTED_PROXIES", ()))
+    return Conf(_client(raw["URL"], raw["KEY"]), **given)
+
+
+@functools.lru_cache(maxsize=8)
+def _client(url: str, key: str) -> Client:
+    return Client(url, key)
+
+
+def _forget(*, setting: str, **_: Any) -> None:
+    if setting == "ONESEAT":
+        current.cache_clear()
+
+
+setting_changed.connect(_forget)

@@ -1,0 +1,189 @@
+"""Kinds of views and of sign-ins."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from unittest import mock
+
+from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY
+from django.contrib.sessions.backends.db import SessionStore
+from django.test import AsyncClient, Client, override_settings
+
+from oneseat_django import conf, end_all, seats, streams
+
+from . import views
+from .browsers import AWAY, Browser, SeatTest
+from .served import Served
+
+
+class Views(SeatTest):
+    def test_a_streaming_answer_breaks_off_when_its_session_ends(self):
+        with override_settings(ONESEAT={**conf.settings.ONESEAT, "STREAM_CHECK": 0.1}):
+            ada = self.user()
+            first = self.signed_in(ada)
+
+            def endless():
+                while True:
+                    yield b"more "
+                    time.sleep(0.01)
+
+            views.pieces = endless()
+            sent = iter(first.get("/live/").streaming_content)
+            self.assertEqual([next(sent) for _ in range(30)], 30 * [b"more "])
+            seat = self.seats(ada)
+            self.signed_in(ada)
+            deadline = time.monotonic() + 120
+            with self.assertRaisesRegex(streams.SessionEnded, seat[0]):
+                while time.monotonic() < deadline:
+                    next(sent)
+
+    def test_an_asynchronous_view_is_checked_too(self):
+        ada = self.user()
+        first = self.signed_in(ada)
+
+        async def sees(browser, path):
+            tab = AsyncClient()
+            tab.cookies.load(browser.cookies.output(header=""))
+            return await tab.get(path)
+
+        self.assertEqual(asyncio.run(sees(first, "/asynchronous/")).content, b"asynchronous")
+        self.signed_in(ada)
+        answer = asyncio.run(sees(first, "/asynchronous/"))
+        self.assertEqual((answer.content, answer["Oneseat-Ended"]), (b"asynchronous", "displaced"))
+        self.assertEqual(asyncio.run(sees(first, "/")).status_code, 302)
+
+    def test_a_sign_in_through_asgi_takes_the_seat(self):
+        ada = self.user()
+        first = self.signed_in(ada)
+
+        async def signs_in():
+            browser = AsyncClient()
+            # The client of Django 3.2 cannot send multipart.
+            form = "username=ada&password=right"
+            await browser.post("/accounts/login/", form, content_type="application/x-www-form-urlencoded")
+            return await browser.get("/")
+
+        self.assertEqual(asyncio.run(signs_in()).content, b"hello ada")
+        self.assertEqual(first.sees(), AWAY)
+
+    def test_polls_are_no_activity_if_the_settings_say_so(self):
+        with override_settings(ONESEAT={**conf.settings.ONESEAT, "PASSIVE": ["poll"]}):
+            browser = self.signed_in(self.user())
+            with mock.patch.object(seats, "check", wraps=seats.check) as check:
+                browser.sees("/poll/")
+                browser.sees("/")
+                browser.get("/nowhere/")
+            self.assertEqual([c.args[1] for c in check.call_args_list], [False, True, True])
+
+    def test_the_test_client_of_a_project_signs_in(self):
+        ada = self.user()
+        first = Client()
+        first.force_login(ada)
+        self.assertEqual(first.get("/").status_code, 200)
+        second = Client()
+        self.assertTrue(second.login(username="ada", password="right"))
+        self.assertEqual(second.get("/").status_code, 200)
+        self.assertEqual(first.get("/").status_code, 302)
+        second.logout()
+        self.assertEqual(self.seats(ada), [])
+
+    def test_all_sessions_of_a_user_are_ended_by_the_projects_own_code(self):
+        ada = self.user()
+        browser = self.signed_in(ada)
+        self.assertEqual(end_all(ada, actor="support"), 1)
+        self.assertIn("302", browser.sees())
+        self.assertIn("signed out from elsewhere", browser.sees("/accounts/login/"))
+
+    def test_an_account_may_be_something_else_than_the_primary_key(self):
+        with override_settings(ONESEAT={**conf.settings.ONESEAT, "ACCOUNT": lambda user: "team-" + user.username[0]}):
+            ada, alan = self.user(), self.user("alan")
+            first = self.signed_in(ada)
+            second = self.signed_in(alan)
+            self.assertEqual(first.sees(), AWAY)
+            self.assertEqual(second.sees(), "hello alan")
+
+    def test_whom_the_settings_skip_has_as_many_sessions_as_wanted(self):
+        with override_settings(ONESEAT={**conf.settings.ONESEAT, "SKIP": lambda request, user: user.is_staff}):
+            root = self.user("root", is_staff=True)
+            first, second = self.signed_in(root), self.signed_in(root)
+            self.assertEqual((first.sees(), second.sees()), ("hello root", "hello root"))
+            self.assertEqual(self.seats(root), [])
+
+    def test_support_that_takes_on_a_users_name_takes_no_seat(self):
+        root, ada = self.user("root"), self.user()
+        customer, support = self.signed_in(ada), self.signed_in(root)
+        with mock.patch.object(seats, "impersonates", lambda request: "become" in request.path):
+            support.get(f"/become/{ada.pk}/")
+            self.assertEqual((support.sees(), customer.sees()), ("hello ada", "hello ada"))
+            # It is support's own session that this rests on.
+            support.get(f"/become/{root.pk}/")
+            self.assertEqual(support.sees(), "hello root")
+            support.get(f"/become/{ada.pk}/")
+        end_all(root)
+        self.assertEqual((support.sees(), customer.sees()), (AWAY, "hello ada"))
+
+
+class Sessions(SeatTest):
+    def planted(self, ada, **more):
+        """A browser with a session that we wrote."""
+        session = SessionStore()
+        session.update({SESSION_KEY: str(ada.pk), BACKEND_SESSION_KEY: "django.contrib.auth.backends.ModelBackend", HASH_SESSION_KEY: ada.get_session_auth_hash(), **more})
+        session.save()
+        browser = Browser()
+        browser.cookies["sessionid"] = session.session_key
+        return browser
+
+    def test_a_session_that_is_older_than_the_app_asks_to_sign_in_again(self):
+        ada = self.user()
+        browser = self.planted(ada)
+        self.assertEqual(browser.sees(), AWAY)
+        self.assertIn("Please sign in again", browser.sees("/accounts/login/"))
+        self.assertEqual(browser.sign_in(ada).status_code, 302)
+        self.assertEqual(browser.sees(), "hello ada")
+
+    def test_a_sign_in_that_was_never_finished_is_none(self):
+        ada = self.user()
+        self.assertEqual(self.planted(ada, _oneseat=[str(ada.pk), "", str(ada.pk)]).sees(), AWAY)
+
+    def test_a_seat_counts_for_the_user_of_its_sign_in_only(self):
+        ada, alan = self.user(), self.user("alan")
+        first = self.signed_in(ada)
+        (seat,) = self.seats(ada)
+        self.assertEqual(self.planted(alan, _oneseat=[str(ada.pk), seat, str(ada.pk)]).sees(), AWAY)
+        self.assertEqual(first.sees(), "hello ada")
+
+
+class WhenAnAccountIsFull(SeatTest):
+    def setUp(self):
+        server = Served("--policy", "refuse")
+        self.addCleanup(server.stop)
+        setting = override_settings(ONESEAT={"URL": server.url, "KEY": server.key})
+        setting.enable()
+        self.addCleanup(setting.disable)
+
+    def test_the_newcomer_is_told_where_the_account_is_signed_in_and_takes_no_seat(self):
+        ada = self.user()
+        first = self.signed_in(ada)
+        second = Browser()
+        answer = second.sign_in(ada)
+        self.assertEqual(answer.status_code, 409)
+        self.assertIn("Firefox on Linux", answer.content.decode())
+        self.assertEqual(second.sees(), AWAY)
+        self.assertEqual(first.sees(), "hello ada")
+        first.post("/accounts/logout/")
+        self.assertEqual(second.sign_in(ada).status_code, 302)
+
+    def test_who_was_signed_in_as_another_user_there_leaves_no_seat_behind(self):
+        ada, alan = self.user(), self.user("alan")
+        self.signed_in(ada)
+        browser = self.signed_in(alan)
+        self.assertEqual(browser.sign_in(ada).status_code, 409)
+        self.assertEqual(self.seats(alan), [])
+
+    def test_an_account_that_is_blocked_is_told_so(self):
+        ada = self.user()
+        conf.current().client.call("block", {"account": str(ada.pk), "actor": "support"}, 10)
+        answer = Browser().sign_in(ada)
+        self.assertEqual(answer.status_code, 409)
+        self.assertIn("Ask the people who run this site", answer.content.decode())
