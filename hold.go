@@ -29,6 +29,7 @@ type Watch struct {
 	by         Watcher // nil once it was called or the watch was stopped: it is called at most once
 	rotated    bool    // see Rotated
 
+	stop  func()    // of another implementation than the registry's, see Bind; else nil
 	holds *Registry // set if the session is in use for as long as it is watched; nil: it is only watched
 	since instant   // if holds is set: from when on
 }
@@ -37,6 +38,9 @@ type Watch struct {
 // has begun before: Stop does not wait for it. Stop may be called more than once,
 // and on a Watch that watches nothing.
 func (w *Watch) Stop() {
+	if w.stop != nil {
+		w.stop()
+	}
 	if w.in == nil {
 		return
 	}
@@ -50,6 +54,10 @@ func (w *Watch) Stop() {
 		}
 	}
 }
+
+// Bind makes w the watch of something that stands in for a [Registry], such as a client
+// of a server: Stop calls stop, each time, and Rotated returns rotated.
+func (w *Watch) Bind(rotated bool, stop func()) { w.rotated, w.stop = rotated, stop }
 
 // noteHeld queues, as far as that is due, that a held session is in use now.
 func (r *Registry) noteHeld(k watchKey, now instant) {

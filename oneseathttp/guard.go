@@ -13,7 +13,7 @@ import (
 
 // Guard stands in front of handlers. All methods are safe for concurrent use.
 type Guard struct {
-	seats    *oneseat.Registry
+	seats    Seats
 	config   Config
 	signInAt string // Config.SignInPath without a query
 	carrier  Carrier
@@ -38,11 +38,11 @@ type Guard struct {
 	drain     context.CancelFunc
 }
 
-// New returns a guard over a registry. The error joins everything that is wrong
-// with the configuration.
-func New(seats *oneseat.Registry, c Config) (*Guard, error) {
+// New returns a guard over a registry, or over a client of a server. The error joins
+// everything that is wrong with the configuration.
+func New(seats Seats, c Config) (*Guard, error) {
 	var missing error
-	if seats == nil {
+	if r, ok := seats.(*oneseat.Registry); seats == nil || ok && r == nil {
 		missing = errors.New("oneseathttp: New needs a registry: see oneseat.New")
 	}
 	c, err := c.checked()

@@ -190,14 +190,18 @@ func (q *request) release() {
 
 // CutWith has the request cut also when s ends, a stream that its session plays.
 // Call it before anything is written. It does nothing for a request without a
-// session, and returns [ErrInsideFinish] for one that is not to be cut.
+// session. It returns [ErrInsideFinish] for one that is not to be cut, and
+// [errors.ErrUnsupported] if the guard asks a server, which knows no streams.
 func (g *Guard) CutWith(r *http.Request, s oneseat.Stream) error {
+	seats, streams := g.seats.(*oneseat.Registry)
 	q := requestOf(r.Context())
-	if q.finishes() {
+	switch {
+	case !streams:
+		return errors.ErrUnsupported
+	case q.finishes():
 		return ErrInsideFinish
-	}
-	if q != nil && q.cancel != nil && q.also == nil {
-		q.also = g.seats.AfterStreamEnd(r.Context(), s, q.SessionEnded)
+	case q != nil && q.cancel != nil && q.also == nil:
+		q.also = seats.AfterStreamEnd(r.Context(), s, q.SessionEnded)
 	}
 	return nil
 }

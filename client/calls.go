@@ -1,0 +1,231 @@
+package client
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"strconv"
+	"time"
+
+	"github.com/oneseat/oneseat"
+	"github.com/oneseat/oneseat/api"
+)
+
+// tries is how often a call is made whose answer was lost.
+const tries = 3
+
+// admit makes a call that may be repeated, and repeats it if its answer was lost. So one
+// session comes of it, and its token is not lost.
+func (k *Client) admit(ctx context.Context, path string, a oneseat.Attempt, in any) (oneseat.Grant, error) {
+	body, err := json.Marshal(in)
+	if err != nil {
+		return oneseat.Grant{}, err
+	}
+	id, tried := a.ID[:], a.Tried
+	if a.IsZero() {
+		id, tried = make([]byte, 32), k.now()
+		_, _ = rand.Read(id) // it ends the process instead of failing
+	}
+	attempt := strconv.FormatInt(tried.UnixMilli(), 10) + "-" + base64.RawURLEncoding.EncodeToString(id)
+	for try := 1; ; try++ {
+		g, err := k.tryToAdmit(ctx, path, attempt, body)
+		_, isLost := errors.AsType[lost](err)
+		if err == nil {
+			k.known.heard(g.Session.Account) // its older sessions may be over
+		}
+		if err == nil || !isLost && !errors.Is(err, oneseat.ErrUnknownOutcome) || ctx.Err() != nil {
+			return g, err
+		}
+		if try == tries {
+			return g, errors.Join(oneseat.ErrUnknownOutcome, err)
+		}
+		select {
+		case <-time.After(time.Duration(try*try) * 50 * time.Millisecond):
+		case <-ctx.Done():
+		case <-k.life.Done():
+		}
+	}
+}
+
+func (k *Client) tryToAdmit(ctx context.Context, path, attempt string, body []byte) (oneseat.Grant, error) {
+	ctx, cancel := context.WithTimeout(ctx, callWithin)
+	defer cancel()
+	var g api.Granted
+	if err := k.send(ctx, path, body, attempt, &g); err != nil {
+		return oneseat.Grant{}, err
+	}
+	return grantOf(g), nil
+}
+
+func signInOf(account string, from oneseat.SignInRequest) api.SignIn {
+	return api.SignIn{
+		Account: account, Token: from.Token, Previous: api.Previous{Account: from.Previous.Account, Session: string(from.Previous.Session)},
+		Device: device(from), TakeOver: from.Override,
+	}
+}
+
+func device(from oneseat.SignInRequest) api.Device {
+	return api.Device{ID: from.DeviceID, Label: from.Device.Label, Class: string(from.Device.Class), IP: from.Device.IP}
+}
+
+// SignIn is [oneseat.Registry.SignIn]. If its answer is lost it is repeated, and gives
+// the same session and token. Of from.Attempt, ID and Tried are used: the server makes
+// the secret.
+func (k *Client) SignIn(ctx context.Context, account string, from oneseat.SignInRequest) (oneseat.Grant, error) {
+	return k.admit(ctx, api.PathSignIn, from.Attempt, signInOf(account, from))
+}
+
+// Adopt is [oneseat.Registry.Adopt].
+func (k *Client) Adopt(ctx context.Context, account string, issued time.Time, from oneseat.SignInRequest) (oneseat.Grant, error) {
+	in := signInOf(account, from)
+	in.Adopt = &api.Adopt{Issued: issued}
+	return k.admit(ctx, api.PathSignIn, from.Attempt, in)
+}
+
+// Redeem is [oneseat.Registry.Redeem]. If its answer is lost it is repeated.
+func (k *Client) Redeem(ctx context.Context, ticket oneseat.Ticket, from oneseat.SignInRequest, ids ...oneseat.SessionID) (oneseat.Grant, error) {
+	in := api.Redeem{Ticket: string(ticket), End: texts(ids), Token: from.Token, Device: device(from)}
+	return k.admit(ctx, api.PathRedeem, from.Attempt, in)
+}
+
+// Rotate is [oneseat.Registry.Rotate]. If its answer is lost it is repeated.
+func (k *Client) Rotate(ctx context.Context, token string) (oneseat.Grant, error) {
+	return k.RotateOnce(ctx, token, oneseat.Attempt{})
+}
+
+// RotateOnce is [oneseat.Registry.RotateOnce]. Of the attempt, ID and Tried are used.
+func (k *Client) RotateOnce(ctx context.Context, token string, attempt oneseat.Attempt) (oneseat.Grant, error) {
+	return k.admit(ctx, api.PathRotate, attempt, api.Token{Token: token})
+}
+
+func texts(ids []oneseat.SessionID) []string {
+	out := make([]string, len(ids))
+	for i, id := range ids {
+		out[i] = string(id)
+	}
+	return out
+}
+
+// SignOut ends the session of a token. It returns [oneseat.ErrNoSession] if none was
+// live.
+func (k *Client) SignOut(ctx context.Context, token string) error {
+	if token == "" || len(token) > longestToken {
+		return oneseat.ErrNoSession
+	}
+	var n api.Ended
+	err := k.call(ctx, api.PathSignOut, api.SignOut{Token: token}, &n)
+	k.known.forget(token)
+	if err != nil {
+		return err
+	}
+	if n.Ended == 0 {
+		return oneseat.ErrNoSession
+	}
+	return nil
+}
+
+// Sessions is [oneseat.Registry.Sessions].
+func (k *Client) Sessions(ctx context.Context, account string) ([]oneseat.Session, error) {
+	var a api.Sessions
+	err := k.call(ctx, api.PathSessions, api.Account{Account: account}, &a)
+	return sessionsOf(a.Sessions), err
+}
+
+// End is [oneseat.Registry.End].
+func (k *Client) End(ctx context.Context, account string, how oneseat.EndOptions, ids ...oneseat.SessionID) (int, error) {
+	if len(ids) == 0 {
+		return 0, nil
+	}
+	return k.endBy(ctx, account, how, api.End{Sessions: texts(ids)})
+}
+
+// EndOthers is [oneseat.Registry.EndOthers].
+func (k *Client) EndOthers(ctx context.Context, account string, keep oneseat.SessionID, how oneseat.EndOptions) (int, error) {
+	return k.endBy(ctx, account, how, api.End{Except: string(keep)})
+}
+
+// EndClass ends an account's sessions on one class of device, as
+// [oneseat.Registry.EndWhere] does.
+func (k *Client) EndClass(ctx context.Context, account string, class oneseat.Class, how oneseat.EndOptions) (int, error) {
+	return k.endBy(ctx, account, how, api.End{Class: string(class)})
+}
+
+// EndAll is [oneseat.Registry.EndAll].
+func (k *Client) EndAll(ctx context.Context, account string, how oneseat.EndOptions) (int, error) {
+	return k.endBy(ctx, account, how, api.End{All: true})
+}
+
+func (k *Client) endBy(ctx context.Context, account string, how oneseat.EndOptions, in api.End) (int, error) {
+	in.Account, in.Reason, in.Actor, in.By, in.As = account, string(how.Reason), how.Actor, string(how.By), string(how.As)
+	var n api.Ended
+	err := k.call(ctx, api.PathEnd, in, &n)
+	k.known.heard(account)
+	return n.Ended, err
+}
+
+// Account is [oneseat.Registry.Account]. It needs the scope "admin", as all that follow
+// do.
+func (k *Client) Account(ctx context.Context, account string) (oneseat.Account, error) {
+	var a api.AccountState
+	if err := k.call(ctx, api.PathAccount, api.Account{Account: account}, &a); err != nil {
+		return oneseat.Account{}, err
+	}
+	return accountOf(a), nil
+}
+
+// Accounts is [oneseat.Registry.Accounts].
+func (k *Client) Accounts(ctx context.Context, q oneseat.AccountQuery) ([]oneseat.Account, error) {
+	var page api.Accounts
+	err := k.call(ctx, api.PathAccounts, api.AccountQuery{Prefix: q.Prefix, After: q.After, Limit: q.Limit}, &page)
+	var out []oneseat.Account
+	for _, a := range page.Accounts {
+		out = append(out, accountOf(a))
+	}
+	return out, err
+}
+
+// SetLimit is [oneseat.Registry.SetLimit].
+func (k *Client) SetLimit(ctx context.Context, account string, limits oneseat.Limits, actor string) error {
+	defer k.known.heard(account)
+	return k.call(ctx, api.PathLimit, api.Limit{Account: account, Limits: sent(limits), Actor: actor}, &api.Done{})
+}
+
+// Block is [oneseat.Registry.Block].
+func (k *Client) Block(ctx context.Context, account string, until time.Time, actor string) error {
+	defer k.known.heard(account)
+	return k.call(ctx, api.PathBlock, api.Block{Account: account, Until: until, Actor: actor}, &api.Done{})
+}
+
+// Unblock is [oneseat.Registry.Unblock].
+func (k *Client) Unblock(ctx context.Context, account, actor string) error {
+	return k.call(ctx, api.PathUnblock, api.Unblock{Account: account, Actor: actor}, &api.Done{})
+}
+
+// Explain is [oneseat.Registry.Explain].
+func (k *Client) Explain(ctx context.Context, account string, from oneseat.SignInRequest) (oneseat.Decision, error) {
+	var e api.Explained
+	if err := k.call(ctx, api.PathExplain, signInOf(account, from), &e); err != nil {
+		return oneseat.Decision{}, err
+	}
+	d := oneseat.Decision{Outcome: oneseat.Outcome(e.Outcome), Renews: oneseat.SessionID(e.Renews), Bound: e.Full, Limit: e.Limit, Source: oneseat.Source(e.From), Observed: e.Observed}
+	for _, id := range e.Displaces {
+		d.Displaces = append(d.Displaces, oneseat.SessionID(id))
+	}
+	return d, nil
+}
+
+// EndRealm is [oneseat.Registry.EndRealm], for the realm of the client's key.
+func (k *Client) EndRealm(ctx context.Context, actor string) error {
+	defer k.known.gap()
+	return k.call(ctx, api.PathEndRealm, api.EndRealm{Realm: k.about.Realm, Actor: actor}, &api.Done{})
+}
+
+// Events returns events, the newest first, as [oneseat.Registry.Events] does. Next of the
+// answer is the query's Before for those that came before them.
+func (k *Client) Events(ctx context.Context, q api.EventQuery) (api.Events, error) {
+	var page api.Events
+	err := k.call(ctx, api.PathEvents, q, &page)
+	return page, err
+}

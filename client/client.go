@@ -1,0 +1,271 @@
+// Package client asks an oneseat server, as a program in Go does that has no store of
+// its own. Its methods do what those of an [oneseat.Registry] do and return its errors,
+// so a guard of package oneseathttp works over a Client as over a Registry.
+//
+// The package owns the calls, what is kept of their answers, and the waiting for news.
+// It holds no rule: the server decides, and what is kept never makes a yes older than
+// Config.MaxStale.
+package client
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/oneseat/oneseat"
+	"github.com/oneseat/oneseat/api"
+)
+
+// Config is the configuration of a [Client].
+type Config struct {
+	// URL is that of the server, such as https://oneseat.internal:7300, or
+	// unix:/run/oneseat.sock. Required.
+	URL string
+
+	// Key is the key of the API. A guard that signs people in needs the scopes "check"
+	// and "sessions". Required.
+	Key string
+
+	// MaxStale lets checks by token be answered from memory, for as long as nothing has
+	// happened, by news that the server sends. No such yes is older than MaxStale,
+	// whatever fails. At least 20 ms; choose the server's own, or longer, because news
+	// that is proven more seldom cannot be shorter. Default: each check asks the server.
+	MaxStale time.Duration
+
+	// Transport makes the calls. Default: one of the client's own, of the settings of
+	// [http.DefaultTransport], with as many idle connections as were needed.
+	Transport http.RoundTripper
+
+	// Logger gets what an operator should know. Default slog.Default().
+	Logger *slog.Logger
+}
+
+// Client asks a server. All methods are safe for concurrent use.
+//
+// Two goroutines last from New until Close. From the first check or watch that needs
+// them, one waits for news, and one looks for what is watched and not proven to be live.
+// They have short-lived ones verify that.
+type Client struct {
+	config  Config
+	base    string
+	http    *http.Client
+	log     *slog.Logger
+	about   oneseat.Config
+	watches bool          // the key allows to look sessions up by their IDs
+	wait    time.Duration // for news
+	stale   time.Duration // after which a watched session that is not proven live is verified
+
+	known known
+	store atomic.Int64 // by how many nanoseconds the store's clock is ahead of ours, at most
+	away  atomic.Bool  // the log says that the server does not answer
+	mute  atomic.Bool  // the last question about a watch got no answer
+
+	life    context.Context // ends with Close
+	end     context.CancelFunc
+	want    func()        // says that news are wanted
+	wants   chan struct{} // closed then
+	slots   chan struct{} // held by each goroutine that verifies
+	running sync.WaitGroup
+}
+
+const (
+	checkWithin = 2 * time.Second // the server answers in one, or says 503
+	callWithin  = 4 * time.Second // the server: in two
+	answerMost  = 16 << 20
+	holdGrace   = 5 * time.Second // as that of a Registry
+)
+
+// New returns a client of a server, which it asks what it is like. It returns an error
+// if the configuration is impossible, the key is not known, or the server does not
+// answer.
+func New(ctx context.Context, c Config) (*Client, error) {
+	var errs []error
+	base, transport, err := c.reach()
+	errs = append(errs, err)
+	if c.Key == "" {
+		errs = append(errs, errors.New("client: Config.Key: a key of the API is needed: \"oneseat keys create\" makes one"))
+	}
+	if c.MaxStale != 0 && (c.MaxStale < 20*time.Millisecond || c.MaxStale > time.Minute) {
+		errs = append(errs, fmt.Errorf("client: Config.MaxStale: %v is not 20 ms to 1 minute; 0 asks each time", c.MaxStale))
+	}
+	if err := errors.Join(errs...); err != nil {
+		return nil, err
+	}
+	k := &Client{config: c, base: base, http: &http.Client{Transport: transport, CheckRedirect: noRedirect}, log: c.Logger}
+	if k.log == nil {
+		k.log = slog.Default()
+	}
+	k.life, k.end = context.WithCancel(context.Background())
+	k.wants, k.slots = make(chan struct{}), make(chan struct{}, verifiers)
+	k.want = sync.OnceFunc(func() { close(k.wants) })
+	sent := time.Now()
+	var a api.About
+	if err := k.call(ctx, api.PathAbout, struct{}{}, &a); err != nil {
+		return nil, err
+	}
+	k.store.Store(int64(a.Now.Sub(sent)))
+	k.watches = slices.Contains(a.Scopes, "sessions")
+	k.stale = max(c.MaxStale, duration(a.MaxStale), time.Second)
+	k.wait = cmp.Or(c.MaxStale, k.stale) / 2
+	k.about = oneseat.Config{
+		Realm: a.Realm, Limit: a.Limit, WhenFull: oneseat.Policy(a.WhenFull), Idle: timeout(a.Idle), Absolute: timeout(a.Absolute),
+		TouchEvery: duration(a.TouchEvery), KeepEndings: duration(a.KeepEndings), AdoptUntil: a.AdoptUntil,
+		MaxStale: cmp.Or(c.MaxStale, oneseat.FreshAlways), HoldGrace: holdGrace, Logger: k.log,
+	}
+	start := time.Now()
+	k.about.Clock = func() (time.Time, time.Duration) { return k.now(), time.Since(start) }
+	k.known.init(c.MaxStale, min(k.about.TouchEvery, believed))
+	k.running.Go(k.listen)
+	k.running.Go(k.recheck)
+	return k, nil
+}
+
+func duration(seconds float64) time.Duration { return time.Duration(seconds * float64(time.Second)) }
+
+// timeout is a duration that is not there if there is no timeout.
+func timeout(seconds float64) time.Duration {
+	return cmp.Or(duration(seconds), oneseat.NoTimeout)
+}
+
+// noRedirect has redirects be answers, which no call expects: a key must not travel on.
+func noRedirect(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+
+// reach returns the URL before the paths, and what carries the calls.
+func (c Config) reach() (string, http.RoundTripper, error) {
+	own := http.DefaultTransport.(*http.Transport).Clone() //nolint:errcheck // that is its type
+	own.MaxIdleConns, own.MaxIdleConnsPerHost = 0, 256
+	base := strings.TrimSuffix(c.URL, "/")
+	if file, is := strings.CutPrefix(c.URL, "unix:"); is {
+		own.Proxy = nil
+		own.DialContext = func(ctx context.Context, _, _ string) (net.Conn, error) {
+			return new(net.Dialer).DialContext(ctx, "unix", file)
+		}
+		base = "http://oneseat"
+	}
+	at, err := url.Parse(base)
+	if err != nil || at.Scheme != "http" && at.Scheme != "https" || at.Host == "" {
+		return "", nil, fmt.Errorf("client: Config.URL: %q is neither like https://host:7300 nor like unix:/run/oneseat.sock", c.URL)
+	}
+	if c.Transport != nil {
+		return base, c.Transport, nil
+	}
+	return base, own, nil
+}
+
+// Close ends what the client has begun. Watches end with [oneseat.ErrClosed], and so do
+// calls after it. It returns nil.
+func (k *Client) Close() error {
+	k.end()
+	k.running.Wait()
+	for _, w := range k.known.close() {
+		w.by.SessionEnded(oneseat.ErrClosed)
+	}
+	k.http.CloseIdleConnections()
+	return nil
+}
+
+// Config returns what the server said of itself when the client was made, and the
+// client's own MaxStale and logger. Its clock shows about what the store's shows.
+func (k *Client) Config() oneseat.Config { return k.about }
+
+// now is about what the store's clock shows.
+func (k *Client) now() time.Time { return time.Now().Add(time.Duration(k.store.Load())).Round(0) }
+
+// call makes a call and decodes its answer.
+func (k *Client) call(ctx context.Context, path string, in, out any) error {
+	body, err := json.Marshal(in)
+	if err != nil {
+		return err
+	}
+	within := callWithin
+	if path == api.PathCheck {
+		within = checkWithin
+	}
+	ctx, cancel := context.WithTimeout(ctx, within)
+	defer cancel()
+	return k.send(ctx, path, body, "", out)
+}
+
+// send sends the body of a call. Without an attempt it may be sent again by the
+// transport if a connection is stale, because all such calls may be repeated.
+func (k *Client) send(ctx context.Context, path string, body []byte, attempt string, out any) error {
+	if k.life.Err() != nil {
+		return oneseat.ErrClosed
+	}
+	r, err := http.NewRequestWithContext(ctx, http.MethodPost, k.base+path, bytes.NewReader(body))
+	if err != nil {
+		return err
+	}
+	r.Header["Authorization"] = []string{"Bearer " + k.config.Key}
+	r.Header["Content-Type"] = []string{"application/json"}
+	r.Header[api.IdempotencyKey] = nil // net/http then knows that it may repeat the call, and sends no such header
+	if attempt != "" {
+		r.Header[api.IdempotencyKey] = []string{attempt}
+	}
+	resp, err := k.http.Do(r)
+	if err != nil {
+		return k.noAnswer(ctx, path, err)
+	}
+	defer resp.Body.Close()
+	answer, err := io.ReadAll(io.LimitReader(resp.Body, answerMost))
+	if err != nil {
+		return k.noAnswer(ctx, path, err)
+	}
+	if resp.StatusCode == http.StatusOK || resp.StatusCode == http.StatusCreated {
+		if err := json.Unmarshal(answer, out); err != nil {
+			return k.noAnswer(ctx, path, fmt.Errorf("this is no answer of oneseat's: %w", err))
+		}
+		k.answered()
+		return nil
+	}
+	no := problemOf(resp.StatusCode, answer)
+	if errors.Is(no, oneseat.ErrStoreUnavailable) {
+		k.silent(path, no)
+	} else {
+		k.answered()
+	}
+	return no
+}
+
+// lost says that a call may have been done although there was no answer.
+type lost struct{ error }
+
+func (e lost) Unwrap() error { return e.error }
+
+// noAnswer is the error of a call to which no answer came.
+func (k *Client) noAnswer(ctx context.Context, path string, err error) error {
+	if k.life.Err() != nil {
+		return oneseat.ErrClosed
+	}
+	if !errors.Is(context.Cause(ctx), context.Canceled) { // else the caller went
+		k.silent(path, err)
+	}
+	return lost{fmt.Errorf("%w: %s: %w", oneseat.ErrStoreUnavailable, path, err)}
+}
+
+// silent notes that the server gives no answer, or none that is of use.
+func (k *Client) silent(path string, err error) {
+	if k.away.CompareAndSwap(false, true) {
+		k.log.Warn("the server of oneseat gives no answer: nobody is let in whose session is not known", "call", path, "error", err)
+	}
+}
+
+// answered notes that the server answers.
+func (k *Client) answered() {
+	if k.away.Load() && k.away.CompareAndSwap(true, false) {
+		k.log.Info("the server of oneseat answers again")
+	}
+}
