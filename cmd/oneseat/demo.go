@@ -127,9 +127,18 @@ func limitFlag(s string) (int, error) {
 
 // policyFlag reads the flag --policy.
 func policyFlag(s string) (oneseat.Policy, error) {
+	p, err := policyOf(s)
+	if err != nil {
+		return "", fmt.Errorf("--policy: %w", err)
+	}
+	return p, nil
+}
+
+// policyOf returns the policy of that name.
+func policyOf(s string) (oneseat.Policy, error) {
 	p := oneseat.Policy(s)
 	if !slices.Contains([]oneseat.Policy{oneseat.PolicyDisplace, oneseat.PolicyRefuse, oneseat.PolicyAsk}, p) {
-		return "", fmt.Errorf("--policy: %q is neither displace, refuse nor ask", s)
+		return "", fmt.Errorf("%q is neither displace, refuse nor ask", s)
 	}
 	return p, nil
 }

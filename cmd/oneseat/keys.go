@@ -1,27 +1,24 @@
 package main
 
 import (
-	"encoding/hex"
 	"errors"
 	"flag"
 	"fmt"
 	"io"
-	"os"
 	"slices"
 	"strings"
-
-	"github.com/BurntSushi/toml"
 
 	"github.com/oneseat/oneseat/server"
 )
 
-const keysUsage = `oneseat keys create makes a key of the API. It adds what the server has to know of the
-key to a file, which is for "oneseat serve --keys", and prints the key: it is shown only
-here. To take a key back, remove its part of the file.
+const keysUsage = `oneseat keys makes keys of the API and takes them back. Their file, for "oneseat serve
+--keys", has what the server has to know of them, and no key. After a change the server
+reads it again at SIGHUP.
 
 Usage:
 
-	oneseat keys create --file FILE [flags]
+	oneseat keys create --file FILE [flags]  makes a key, and prints it: it is shown only here
+	oneseat keys revoke --file FILE ID       takes the key with that id back
 
 Flags:
 
@@ -31,61 +28,63 @@ Flags:
 	                   sessions: sign in and out, list and end sessions
 	                   admin: read, limit and block accounts
 	--realm REALM      the population of accounts that it is for (default "default")
+
+The id of a key is what follows oneseat_key_ in it, to the next line below. The server's
+log has it too.
 `
 
-// keyFile is a file of keys. It has their hashes, and no key.
-type keyFile struct {
-	Key []keyEntry `toml:"key"`
-}
+// revoked says what has to be done after a key was taken back.
+const revoked = `The key %s is out of %s (realm %q, scopes %s).
 
-type keyEntry struct {
-	ID     string   `toml:"id"`
-	SHA256 string   `toml:"sha256"` // of the whole key, in hexadecimal
-	Realm  string   `toml:"realm"`
-	Scopes []string `toml:"scopes"`
-}
+A server accepts it until it reads the file again: send it SIGHUP.
 
-// readKeys returns the keys of a file. The error says what is wrong with which of them.
-func readKeys(file string) ([]server.Key, error) {
-	var in keyFile
-	meta, err := toml.DecodeFile(file, &in)
-	if err != nil {
-		return nil, fmt.Errorf("--keys: %w", err)
-	}
-	var errs []error
-	for _, unknown := range meta.Undecoded() {
-		errs = append(errs, fmt.Errorf("--keys: %s: %q is not known: a [[key]] has id, sha256, realm and scopes", file, unknown.String()))
-	}
-	var keys []server.Key
-	for i, e := range in.Key {
-		k := server.Key{ID: e.ID, Realm: e.Realm}
-		sum, err := hex.DecodeString(e.SHA256)
-		if err != nil || len(sum) != len(k.Hash) {
-			errs = append(errs, fmt.Errorf("--keys: %s: key %d (%q): sha256 is not 64 hexadecimal digits", file, i+1, e.ID))
-		}
-		copy(k.Hash[:], sum)
-		for _, s := range e.Scopes {
-			k.Scopes = append(k.Scopes, server.Scope(s))
-		}
-		if len(k.Scopes) == 0 || k.Realm == "" {
-			errs = append(errs, fmt.Errorf("--keys: %s: key %d (%q): it needs a realm, and scopes", file, i+1, e.ID))
-		}
-		keys = append(keys, k)
-	}
-	if len(in.Key) == 0 && len(errs) == 0 {
-		errs = append(errs, fmt.Errorf(`--keys: %s has no [[key]]: "oneseat keys create --file %s" makes one`, file, file))
-	}
-	return keys, errors.Join(errs...)
-}
+Did the key leak? Then end the sessions of its realm too: with the key, and a log that
+has the Idempotency-Keys and the bodies of its calls, their tokens can be computed. With
+another key, of the scope admin:
+
+	POST /v1/end-realm {"realm": %q}
+
+The page docs/operations.md has the steps.
+`
 
 // runKeys runs "oneseat keys".
 func runKeys(args []string, stdout, stderr io.Writer) int {
-	if len(args) > 0 && args[0] == "create" {
-		args = args[1:]
-	} else if !slices.Contains([]string{"-h", "-help", "--help"}, strings.Join(args, " ")) {
+	name := ""
+	if len(args) > 0 {
+		name, args = args[0], args[1:]
+	}
+	var err error
+	switch {
+	case name == "create":
+		err = createKeys(args, stdout)
+	case name == "revoke":
+		err = revokeKey(args, stdout)
+	case slices.Contains([]string{"-h", "-help", "--help"}, name) && len(args) == 0:
+		err = flag.ErrHelp
+	default:
 		fmt.Fprint(stderr, keysUsage)
 		return exitUsage
 	}
+	wrong, usage := errors.AsType[*usageError](err)
+	switch {
+	case errors.Is(err, flag.ErrHelp):
+		fmt.Fprint(stdout, keysUsage)
+		return exitOK
+	case usage:
+		fmt.Fprintf(stderr, "oneseat keys %s: %v\nSee \"oneseat keys -h\".\n", name, wrong.error)
+		return exitUsage
+	case err != nil:
+		fmt.Fprintf(stderr, "oneseat keys %s: %v\n", name, err)
+		return exitFailed
+	}
+	return exitOK
+}
+
+// usageError is an error in a command line.
+type usageError struct{ error }
+
+// createKeys makes a key.
+func createKeys(args []string, stdout io.Writer) error {
 	set := flag.NewFlagSet("oneseat keys create", flag.ContinueOnError)
 	set.SetOutput(io.Discard)
 	file := set.String("file", "", "")
@@ -94,8 +93,7 @@ func runKeys(args []string, stdout, stderr io.Writer) int {
 	err := set.Parse(args)
 	switch {
 	case errors.Is(err, flag.ErrHelp):
-		fmt.Fprint(stdout, keysUsage)
-		return exitOK
+		return err
 	case err == nil && *file == "":
 		err = errors.New("--file: name the file of keys")
 	case err == nil && set.NArg() > 0:
@@ -110,27 +108,37 @@ func runKeys(args []string, stdout, stderr io.Writer) int {
 		}
 	}
 	if err != nil {
-		fmt.Fprintf(stderr, "oneseat keys create: %v\nSee \"oneseat keys -h\".\n", err)
-		return exitUsage
+		return &usageError{err}
 	}
 	secret, key := server.NewKey(*realm, list...)
 	if err := addKey(*file, key); err != nil {
-		fmt.Fprintf(stderr, "oneseat keys create: %v\n", err)
-		return exitFailed
+		return err
 	}
 	fmt.Fprintln(stdout, secret)
-	return exitOK
+	return nil
 }
 
-// addKey adds a key to a file.
-func addKey(file string, k server.Key) error {
-	e := keyEntry{ID: k.ID, SHA256: hex.EncodeToString(k.Hash[:]), Realm: k.Realm}
-	for _, s := range k.Scopes {
-		e.Scopes = append(e.Scopes, string(s))
+// revokeKey takes a key back.
+func revokeKey(args []string, stdout io.Writer) error {
+	set := flag.NewFlagSet("oneseat keys revoke", flag.ContinueOnError)
+	set.SetOutput(io.Discard)
+	file := set.String("file", "", "")
+	err := set.Parse(args)
+	switch {
+	case errors.Is(err, flag.ErrHelp):
+		return err
+	case err == nil && *file == "":
+		err = errors.New("--file: name the file of keys")
+	case err == nil && set.NArg() != 1:
+		err = errors.New("name the id of one key, after the flags")
 	}
-	f, err := os.OpenFile(file, os.O_WRONLY|os.O_APPEND|os.O_CREATE, 0o600)
+	if err != nil {
+		return &usageError{err}
+	}
+	e, err := removeKey(*file, set.Arg(0))
 	if err != nil {
 		return err
 	}
-	return errors.Join(toml.NewEncoder(f).Encode(keyFile{[]keyEntry{e}}), f.Close())
+	fmt.Fprintf(stdout, revoked, e.ID, *file, e.Realm, strings.Join(e.Scopes, ", "), e.Realm)
+	return nil
 }

@@ -6,7 +6,6 @@ import (
 	"flag"
 	"fmt"
 	"io"
-	"io/fs"
 	"log/slog"
 	"net/http"
 	"os"
@@ -31,8 +30,9 @@ Flags:
 	--dev              to develop with: the key of the API is made, and kept in
 	                   oneseat-dev.key in this folder. It listens on this machine only,
 	                   and prints two lines: the URL of the API, and the key
-	--keys FILE        the keys of the API, see "oneseat keys -h". SIGHUP has the file read
-	                   again
+	--keys FILE        the keys of the API, see "oneseat keys -h", and what is different
+	                   about single realms. SIGHUP has the keys read again. Instead of the
+	                   file, its text may be in the variable ONESEAT_KEY_HASHES
 	--listen ADDRESS   where to listen (default 127.0.0.1:7300); port 0 takes a free one.
 	                   unix:PATH is a Unix socket, for programs of the same user
 	--tls-cert FILE    the certificate, and
@@ -51,13 +51,10 @@ Flags:
 Interrupt (Ctrl-C) and SIGTERM end it, after the calls that are being answered.
 `
 
-// devKeyFile has the key of a developer's server.
-const devKeyFile = "oneseat-dev.key"
-
 // serveConfig is what the command line says.
 type serveConfig struct {
 	dev       bool
-	keys      string // the file
+	keys      keySource
 	listen    string
 	cert, key string // files of TLS; "": plain http
 	store     storeSpec
@@ -73,7 +70,7 @@ func parseServe(args []string) (serveConfig, error) {
 	set.SetOutput(io.Discard)
 	var c serveConfig
 	set.BoolVar(&c.dev, "dev", false, "")
-	set.StringVar(&c.keys, "keys", "", "")
+	keys := set.String("keys", "", "")
 	set.StringVar(&c.listen, "listen", "127.0.0.1:7300", "")
 	set.StringVar(&c.cert, "tls-cert", "", "")
 	set.StringVar(&c.key, "tls-key", "", "")
@@ -91,7 +88,9 @@ func parseServe(args []string) (serveConfig, error) {
 			errs = append(errs, fmt.Errorf(format, args...))
 		}
 	}
-	bad(c.dev == (c.keys != ""), "--keys: name the file of keys, or write --dev to develop")
+	var err error
+	c.keys, err = sourceOfKeys(c.dev, *keys)
+	errs = append(errs, err)
 	bad((c.cert == "") != (c.key == ""), "--tls-cert, --tls-key: they belong together")
 	bad(*plain && c.cert != "", "--without-tls: there is TLS")
 	bad(strings.HasPrefix(c.listen, unixPrefix) && c.cert != "", "--tls-cert: a Unix socket is of this machine alone, and needs no TLS")
@@ -135,7 +134,7 @@ func runServe(ctx context.Context, args []string, stdout, stderr io.Writer) int 
 // order: requests, registries, store.
 func serveAPI(ctx context.Context, c serveConfig, stdout, stderr io.Writer) (err error) {
 	logger := slog.New(slog.NewTextHandler(stderr, nil))
-	secret, keys, err := c.apiKeys()
+	keys, err := c.keys.read()
 	if err != nil {
 		return err
 	}
@@ -145,18 +144,15 @@ func serveAPI(ctx context.Context, c serveConfig, stdout, stderr io.Writer) (err
 	}
 	defer func() { err = errors.Join(err, data.close()) }()
 	realms := make(map[string]*oneseat.Registry)
-	for _, k := range keys {
-		if realms[k.Realm] != nil {
-			continue
-		}
-		seats, err := oneseat.New(data.store, oneseat.Config{Realm: k.Realm, Limit: c.limit, WhenFull: c.policy, Logger: logger})
-		if err != nil {
-			return err
+	for _, realm := range keys.file.realms() {
+		seats, wrong := oneseat.New(data.store, keys.file.Realm[realm].config(oneseat.Config{Realm: realm, Limit: c.limit, WhenFull: c.policy, Logger: logger}))
+		if wrong != nil {
+			return fmt.Errorf("realm %q: %w", realm, wrong)
 		}
 		defer func() { err = errors.Join(err, seats.Close()) }()
-		realms[k.Realm] = seats
+		realms[realm] = seats
 	}
-	handler, err := server.New(server.Config{Realms: realms, Keys: keys, Version: version(), Logger: logger})
+	handler, err := server.New(server.Config{Realms: realms, Keys: keys.keys, Version: version(), Logger: logger})
 	if err != nil {
 		return err
 	}
@@ -173,7 +169,7 @@ func serveAPI(ctx context.Context, c serveConfig, stdout, stderr io.Writer) (err
 		at = "https" + strings.TrimPrefix(at, "http")
 	}
 	stop := onHangup(func() {
-		c.reread(handler, logger)
+		c.keys.reread(handler, keys.file, logger)
 		if pair != nil {
 			pair.reread()
 		}
@@ -181,7 +177,7 @@ func serveAPI(ctx context.Context, c serveConfig, stdout, stderr io.Writer) (err
 	defer stop()
 	fmt.Fprintln(stdout, at)
 	if c.dev {
-		fmt.Fprintln(stdout, secret)
+		fmt.Fprintln(stdout, keys.secret)
 	}
 	late, cancel := after(ctx, handler.Drain, c.drain)
 	defer cancel()
@@ -217,37 +213,6 @@ func after(ctx context.Context, first func(), wait time.Duration) (context.Conte
 	return late, func() { stop(); cancel() }
 }
 
-// apiKeys returns the keys of the API, and a developer's own.
-func (c serveConfig) apiKeys() (secret string, _ []server.Key, _ error) {
-	if !c.dev {
-		keys, err := readKeys(c.keys)
-		return "", keys, err
-	}
-	secret, err := devKey(devKeyFile)
-	if err != nil {
-		return "", nil, err
-	}
-	key, err := server.KeyOf(secret, "default", server.ScopeCheck, server.ScopeSessions, server.ScopeAdmin)
-	if err != nil {
-		err = fmt.Errorf("%s: %w; remove the file, and a new key is made", devKeyFile, err)
-	}
-	return secret, []server.Key{key}, err
-}
-
-// reread has the server take the keys that the file has now. If they are impossible, the
-// server keeps those that it has.
-func (c serveConfig) reread(s *server.Server, logger *slog.Logger) {
-	_, keys, err := c.apiKeys()
-	if err == nil {
-		err = s.SetKeys(keys)
-	}
-	if err != nil {
-		logger.Error("the keys were not read again; those of before stay good", "error", err)
-		return
-	}
-	logger.Info("the keys were read again", "keys", len(keys))
-}
-
 // onHangup calls f at each SIGHUP, on one goroutine, which stop ends.
 func onHangup(f func()) (stop func()) {
 	signals := make(chan os.Signal, 1)
@@ -264,23 +229,4 @@ func onHangup(f func()) (stop func()) {
 		close(signals)
 		<-done
 	}
-}
-
-// devKey returns the key of a developer's server, from a file that is made if it is
-// missing. Only its owner may read the file.
-func devKey(file string) (string, error) {
-	b, err := os.ReadFile(file)
-	if err == nil {
-		return strings.TrimSpace(string(b)), nil
-	}
-	if !errors.Is(err, fs.ErrNotExist) {
-		return "", err
-	}
-	secret, _ := server.NewKey("")
-	f, err := os.OpenFile(file, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
-	if err != nil {
-		return "", err
-	}
-	_, err = fmt.Fprintln(f, secret)
-	return secret, errors.Join(err, f.Close())
 }
