@@ -119,12 +119,15 @@ func (h *hub) since(ctx context.Context, cursor string, all bool, arrived time.T
 	}
 	select {
 	case h.ask <- question:
-		<-done
-		return a, more, nil
 	case <-h.over:
-		return a, nil, oneseat.ErrClosed
 	case <-ctx.Done():
 		return a, nil, ctx.Err()
+	}
+	select {
+	case <-done:
+		return a, more, nil
+	case <-h.over: // the question was the one at which it was found
+		return api.Changes{}, nil, oneseat.ErrClosed
 	}
 }
 

@@ -331,6 +331,26 @@ func TestWhoWaitsIsAnsweredWhenTheServerEndsOrTheCallerGoes(t *testing.T) {
 	})
 }
 
+func TestEveryPollIsAnsweredWhileTheRegistryCloses(t *testing.T) {
+	for range 50 {
+		synctest.Test(t, func(t *testing.T) {
+			n := newNode(t, oneseat.Config{})
+			cursor := n.now("check")
+			var polls sync.WaitGroup
+			for range 8 {
+				polls.Go(func() {
+					for status := 200; status == 200; {
+						status, _ = n.ask(t.Context(), "check", fmt.Sprintf(`{"after":%q,"wait_ms":1}`, cursor))
+					}
+				})
+			}
+			time.Sleep(time.Millisecond)
+			_ = n.seats.Close()
+			polls.Wait()
+		})
+	}
+}
+
 // A server's limit on the time that a request takes to arrive does not end a call that
 // has arrived.
 func TestAPollOutlastsTheReadTimeout(t *testing.T) {
