@@ -39,10 +39,11 @@ test: ## everything: format, vet, linters, all tests with the race detector
 PYTHON ?= /usr/bin/python3
 
 .PHONY: django
-django: ## the Django app's own tests, with Debian's Django; ARGS="tests.test_views" for some
-	@PYTHON=$(PYTHON) scripts/prepare go django
+django: ## the Django app, and the site with it, with Debian's Django; ROUNDS=200 MATRIX=full for all there is
+	@PYTHON=$(PYTHON) scripts/prepare go django postgres
 	@go build -o bin/oneseat ./cmd/oneseat
 	@cd clients/django && ONESEAT_BINARY="$(CURDIR)/bin/oneseat" $(PYTHON) -B -m tests $(ARGS)
+	@cd examples/djangosite && ONESEAT_BINARY="$(CURDIR)/bin/oneseat" $(PYTHON) -B -m unittest tests.test_site
 
 .PHONY: e2e
 e2e: ## the program in Chromium: what it promises, from end to end

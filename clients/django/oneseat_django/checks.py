@@ -7,8 +7,9 @@ from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.core import checks
+from django.db import connections
 
-from . import client, conf
+from . import beside, client, conf
 
 OURS = "oneseat_django.middleware.OneSessionPerUserMiddleware"
 SESSIONS = "django.contrib.sessions.middleware.SessionMiddleware"
@@ -25,10 +26,12 @@ def register_all() -> None:
 
 def check_settings(app_configs: Any = None, **_: Any) -> list[checks.CheckMessage]:
     found: list[checks.CheckMessage] = [checks.Error(p.text, hint=p.hint, id=f"oneseat.{p.id}") for p in conf.problems()]
-    raw = getattr(settings, "ONESEAT", None)
-    if found or not isinstance(raw, dict):
+    if found:
         return found
-    to = urlsplit(raw["URL"])
+    raw = getattr(settings, "ONESEAT", {})
+    if conf.is_beside():
+        found += _beside(raw)
+    to = urlsplit(raw.get("URL", ""))
     if to.scheme == "http" and to.hostname not in ("localhost", "127.0.0.1", "::1"):
         found.append(checks.Warning(
             "The key of oneseat goes over plain http to another machine.",
@@ -39,6 +42,21 @@ def check_settings(app_configs: Any = None, **_: Any) -> list[checks.CheckMessag
         found.append(checks.Warning(
             "CSRF_USE_SESSIONS, or messages in SessionStorage, give a new session to a browser whose session has ended.",
             hint="So a late answer to an old tab can replace the cookie of a sign-in in another tab. Keep messages and CSRF in cookies.", id="oneseat.W004",
+        ))  # fmt: skip
+    return found
+
+
+def _beside(raw: dict[str, Any]) -> list[checks.CheckMessage]:
+    found: list[checks.CheckMessage] = []
+    if not beside.binary():
+        found.append(checks.Error(
+            'The program "oneseat" was not found.',
+            hint='Build it with `go build ./cmd/oneseat`, and put it on PATH, or name it in ONESEAT["BINARY"].', id="oneseat.E006",
+        ))  # fmt: skip
+    if raw.get("NODES", 1) > 1 and connections["default"].vendor == "sqlite":
+        found.append(checks.Error(
+            "Several machines on SQLite: each would have a server of its own, and an account a session on each.",
+            hint='Put the project on PostgreSQL, or name one server for all in ONESEAT["URL"].', id="oneseat.E007",
         ))  # fmt: skip
     return found
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import ipaddress
+import os
 import re
 from typing import Any, Callable, NamedTuple, Optional
 
@@ -12,6 +13,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.core.signals import setting_changed
 from django.utils.module_loading import import_string
 
+from . import beside
 from .client import Client, address
 
 
@@ -91,6 +93,14 @@ def _networks(value: Any) -> str:
     return ""
 
 
+def _path(value: Any) -> str:
+    return "" if isinstance(value, (str, os.PathLike)) else "it is the path of the program"
+
+
+def _count(value: Any) -> str:
+    return "" if isinstance(value, int) and value >= 1 else "it is a number, 1 or more"
+
+
 _KEYS: dict[str, Callable[[Any], str]] = {
     "URL": _url,
     "KEY": _key,
@@ -101,18 +111,31 @@ _KEYS: dict[str, Callable[[Any], str]] = {
     "STREAM_CHECK": _seconds,
     "PASSIVE": _names,
     "TRUSTED_PROXIES": _networks,
+    "BINARY": _path,
+    "NODES": _count,
 }
+
+
+def _raw() -> Any:
+    return getattr(settings, "ONESEAT", {})
+
+
+def is_beside() -> bool:
+    """Whether the server is the one of `manage.py oneseat`."""
+    raw = _raw()
+    return not raw.get("URL") and not raw.get("KEY")
 
 
 def problems() -> list[Problem]:
     """Everything that is wrong with ONESEAT itself."""
-    raw = getattr(settings, "ONESEAT", None)
+    raw = _raw()
     if not isinstance(raw, dict):
-        return [Problem("E003", "ONESEAT is missing, or is no dict.", 'Write ONESEAT = {"URL": …, "KEY": …}.')]
+        return [Problem("E003", "ONESEAT is no dict.", 'Write ONESEAT = {"URL": …, "KEY": …}, or leave it out.')]
     found = []
-    for name in ("URL", "KEY"):
-        if not raw.get(name):
-            found.append(Problem("E003", f'ONESEAT["{name}"] is missing.', "`oneseat serve --dev` prints a URL and a key."))
+    if bool(raw.get("URL")) != bool(raw.get("KEY")):
+        missing = "KEY" if raw.get("URL") else "URL"
+        hint = "`oneseat serve --dev` prints a URL and a key. Without either the server is the one of `manage.py oneseat`."
+        found.append(Problem("E003", f'ONESEAT["{missing}"] is missing.', hint))
     for name, value in raw.items():
         if name not in _KEYS:
             found.append(Problem("E005", f"ONESEAT has the key {name!r}, which is not known.", f"The keys are {', '.join(_KEYS)}."))
@@ -129,7 +152,7 @@ def current() -> Conf:
     """The settings. Raises ImproperlyConfigured with the first thing that is wrong."""
     for p in problems():
         raise ImproperlyConfigured(f"{p.text} {p.hint}")
-    raw = settings.ONESEAT
+    raw = _raw()
     given: dict[str, Any] = {}
     for name in ("ACCOUNT", "SKIP"):
         if name in raw:
@@ -139,6 +162,11 @@ def current() -> Conf:
             given[name.lower()] = raw[name]
     given["passive"] = frozenset(raw.get("PASSIVE", ()))
     given["trusted_proxies"] = tuple(ipaddress.ip_network(v) for v in raw.get("TRUSTED_PROXIES", ()))
+    if is_beside():
+        try:
+            return Conf(_client(beside.url(), beside.key()), **given)
+        except beside.NotPossible as why:
+            raise ImproperlyConfigured(str(why)) from None
     return Conf(_client(raw["URL"], raw["KEY"]), **given)
 
 
@@ -148,7 +176,7 @@ def _client(url: str, key: str) -> Client:
 
 
 def _forget(*, setting: str, **_: Any) -> None:
-    if setting == "ONESEAT":
+    if setting in ("ONESEAT", "SECRET_KEY", "BASE_DIR"):
         current.cache_clear()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import time
 from typing import Any, AsyncIterator, Iterator
 
@@ -10,9 +11,13 @@ from asgiref.sync import sync_to_async
 from . import client, conf, seats
 
 
-class SessionEnded(Exception):
+class SessionEnded(ConnectionResetError):
     """The session of a streaming answer has ended, so the transfer breaks off. A browser
-    sees a broken transfer, and never a download that looks complete."""
+    sees a broken transfer, and never a download that looks complete. To the server of the
+    site it looks as if the browser had gone away, so that it writes no error into its log."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(errno.ECONNRESET, text)
 
 
 class _Watch:

@@ -18,7 +18,7 @@ class Served:
 
     def __init__(self, *flags: str, listen: str = "127.0.0.1:0", store: str = "memory:") -> None:
         self.folder = tempfile.mkdtemp(prefix="oneseat-")
-        self.flags = [*flags, "--store", store]
+        self.flags = [*flags, "--drain", "0s", "--store", store]
         self._log = open(Path(self.folder, "log"), "wb")
         self.url = listen
         self.start()

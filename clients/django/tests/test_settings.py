@@ -26,8 +26,8 @@ class Checks(SimpleTestCase):
 
     def test_each_mistake_in_the_settings_is_named_with_its_cure(self):
         for bad, want in (
-            (None, "E003 ONESEAT is missing"),
-            ({}, "E003"),
+            (None, "E003 ONESEAT is no dict"),
+            ({"KEY": GOOD["KEY"]}, 'E003 .*"URL".* is missing'),
             ({"URL": GOOD["URL"]}, 'E003 .*"KEY".* is missing'),
             ({**GOOD, "URL": "localhost:7300"}, "E003.*http://host:port"),
             ({**GOOD, "URL": "http://localhost:7300/v1/"}, "E003.*nothing"),
@@ -45,11 +45,13 @@ class Checks(SimpleTestCase):
             ({**GOOD, "ACCOUNT": 7}, "E003.*function"),
             ({**GOOD, "ACCOUNT": "no.such.function"}, "E003"),
             ({**GOOD, "PASSIVE": "poll"}, "E003.*list of names"),
+            ({**GOOD, "BINARY": 7}, "E003.*path of the program"),
+            ({**GOOD, "NODES": 0}, "E003.*1 or more"),
             ({**GOOD, "TRUSTED_PROXIES": ["10.0.0.1/8"]}, "E003"),
         ):
             with self.subTest(bad), override_settings(ONESEAT=bad):
                 found = said()
-                self.assertEqual(len(found), 2 if bad == {} else 1, found)
+                self.assertEqual(len(found), 1, found)
                 self.assertRegex(found[0], want)
                 self.assertNotIn(GOOD["KEY"], found[0])
                 with self.assertRaises(ImproperlyConfigured):
