@@ -4,6 +4,7 @@ work these out from the settings, so there is nothing to agree on. Starts nothin
 from __future__ import annotations
 
 import base64
+import datetime
 import hashlib
 import hmac
 import os
@@ -13,7 +14,7 @@ import sys
 import tempfile
 import zlib
 from pathlib import Path
-from typing import Any
+from typing import Any, Optional
 
 from django.conf import settings
 from django.db import connections
@@ -35,14 +36,17 @@ def key(secret: Any = None) -> str:
     return f"{text}_{zlib.crc32(text.encode()):08x}"
 
 
-def keys_file() -> str:
+def keys_file(adopt_until: Optional[datetime.date] = None) -> str:
     """What the server has to know of the keys: of that of now, and of those of
-    SECRET_KEY_FALLBACKS, so that processes with the old one go on. These are hashes."""
+    SECRET_KEY_FALLBACKS, so that processes with the old one go on. These are hashes. And
+    until when sessions that are older than oneseat get a seat."""
     secrets = [settings.SECRET_KEY, *getattr(settings, "SECRET_KEY_FALLBACKS", ())]
     entries = []
     for k in dict.fromkeys(key(s) for s in secrets):
         name, sha = k.split("_")[2], hashlib.sha256(k.encode()).hexdigest()
         entries.append(f'[[key]]\nid = "{name}"\nsha256 = "{sha}"\nrealm = "default"\nscopes = ["check", "sessions"]\n')
+    if adopt_until is not None:
+        entries.append(f"[realm.default]\nadopt_until = {adopt_until.isoformat()}T00:00:00Z\n")
     return "\n".join(entries)
 
 

@@ -22,7 +22,7 @@ from django.urls import Resolver404, resolve
 from django.utils.cache import patch_cache_control, patch_vary_headers
 from django.utils.decorators import sync_and_async_middleware
 
-from . import client, conf, pages, seats, streams
+from . import choice, client, conf, pages, seats, streams
 
 try:
     from asgiref.sync import iscoroutinefunction
@@ -64,6 +64,7 @@ def OneSessionPerUserMiddleware(get_response: Callable[[Any], Any]) -> Callable[
             finally:
                 seats.current.reset(before)
 
+    middleware.process_view = _process_view  # type: ignore[attr-defined]
     middleware.process_exception = _process_exception  # type: ignore[attr-defined]
     return middleware
 
@@ -84,6 +85,11 @@ def _start(c: client.Client) -> None:
         return  # it was logged
     if "sessions" not in about.get("scopes", ()):
         raise ImproperlyConfigured('ONESEAT["KEY"] may not sign anybody in: it needs the scope "sessions".')
+
+
+def _process_view(request: Any, view: Any, args: Any, kwargs: Any) -> Any:
+    """Takes the answer of the page for a full account, wherever that page was shown."""
+    return choice.answer(request) if choice.is_answer(request) else None
 
 
 def _process_exception(request: Any, exception: BaseException) -> Any:
@@ -169,6 +175,7 @@ def _come(request: Any, state: seats.State) -> Flow:
     user = session.get(SESSION_KEY)
     record = session.get(seats.RECORD)
     if user is None:
+        state.choice = session.get(choice.KEY)
         if not session.keys():
             # It is gone. Of such a cookie Django would have the browser drop that of now,
             # which may be that of a newer sign-in.
@@ -286,7 +293,10 @@ def _take_seat(request: Any, state: seats.State, response: Any) -> Flow:
         response.close()
         return pages.away(request)
     if said.status != 201:
+        asked = choice.begin(request, said, response)
         yield from _sign_nobody_in(request, state)
+        if asked is not None:
+            session[choice.KEY] = asked
         response.close()
         if said.status != 409:
             log.error("oneseat refused a sign-in: %s: %s", said.body.get("title"), said.body.get("detail"))

@@ -8,11 +8,13 @@ from typing import Any, Optional
 
 from django.contrib import messages
 from django.http import HttpResponse, JsonResponse
+from django.middleware.csrf import get_token
 from django.template import Engine, TemplateDoesNotExist, loader
 from django.template.context import Context
 from django.utils import formats, timezone
 from django.utils.dateparse import parse_datetime
 
+FIELD = "oneseat_end"  # of the form for a full account: the IDs that are to end
 AGAIN = "Please sign in again."
 
 
@@ -53,7 +55,9 @@ def full(request: Any, problem: dict[str, Any]) -> HttpResponse:
         "title": problem.get("title", ""),
         "blocked": problem.get("type", "").endswith(":account-blocked"),
         "until": parse_datetime(problem.get("until", "")),
-        "live": [{"label": s["device"].get("label", ""), "last_seen": parse_datetime(s["last_seen"])} for s in problem.get("live", ())],
+        "choose": "ticket" in problem,
+        "field": FIELD,
+        "live": [{"id": s["id"], "label": s["device"].get("label", ""), "last_seen": parse_datetime(s["last_seen"])} for s in problem.get("live", ())],
     }
     return _page(request, "oneseat/full.html", 409, said)
 
@@ -66,7 +70,7 @@ def _page(request: Any, name: str, status: int, said: dict[str, Any]) -> HttpRes
             text = loader.get_template(name).render(said, request)
         except TemplateDoesNotExist:  # APP_DIRS is off
             own = Engine(dirs=[str(Path(__file__).parent / "templates")])
-            text = own.get_template(name).render(Context(said))
+            text = own.get_template(name).render(Context({**said, "csrf_token": get_token(request)}))
         response = HttpResponse(text, status=status)
     response["Cache-Control"] = "no-store"
     return response

@@ -50,6 +50,8 @@ class State:
         self.refused = False  # it came with a session, and goes on as a visitor's
         self.away: Any = None  # the server did not answer: the session that was put aside
         self.wants: Any = None  # the user who signs in
+        self.granted: Optional[Seat] = None  # taken already, for the user who signs in now
+        self.choice: Optional[dict[str, Any]] = None  # see choice.py
         self.tell = ""  # the ID of the ending of which the visitor was told now
 
 
@@ -136,6 +138,13 @@ def sign_out(seat: Seat) -> None:
         c.client.call("signout", {"account": seat.account, "session": seat.id}, c.timeout)
     except client.Away as why:
         log.error("a sign-out did not reach oneseat, where the session lasts until it times out: %s", why)
+
+
+def live(user: Any) -> list[dict[str, Any]]:
+    """The sessions of a user, the newest first. Raises Away."""
+    c = conf.current()
+    status, said = c.client.call("sessions", {"account": account_of(user)}, c.timeout)
+    return said["sessions"] if status == 200 else []
 
 
 def end_all(user: Any, reason: str, actor: str = "") -> int:

@@ -34,6 +34,9 @@ def on_user_logged_in(sender: Any, request: Any, user: Any, **_: Any) -> None:
         if state.came is not None:
             request.session[seats.RECORD] = [*state.came, key]
         return
+    if state is not None and state.granted is not None:
+        request.session[seats.RECORD] = [*state.granted, key]
+        return
     skip = conf.current().skip
     if skip is not None and skip(request, user):
         request.session[seats.RECORD] = ["", "", key]

@@ -16,23 +16,28 @@ BINARY = os.environ.get("ONESEAT_BINARY", "")
 class Served:
     """Runs until stop is called. url and key are for ONESEAT."""
 
-    def __init__(self, *flags: str, listen: str = "127.0.0.1:0", store: str = "memory:") -> None:
+    def __init__(self, *flags: str, listen: str = "127.0.0.1:0", store: str = "memory:", realm: str = "") -> None:
         self.folder = tempfile.mkdtemp(prefix="oneseat-")
         self.flags = [*flags, "--drain", "0s", "--store", store]
         self._log = open(Path(self.folder, "log"), "wb")
         self.url = listen
+        if realm:
+            self.key = subprocess.check_output([BINARY, "keys", "create", "--file", "keys.toml"], cwd=self.folder, text=True).strip()
+            with open(Path(self.folder, "keys.toml"), "a") as f:
+                f.write(f"\n[realm.default]\n{realm}\n")
+        self._keys = ["--keys", "keys.toml"] if realm else ["--dev"]
         self.start()
 
     def start(self) -> None:
         listen = self.url[len("http://") :] if self.url.startswith("http://") else self.url
-        # Its socket's folder is its own: the server is of this user alone.
         self._process = subprocess.Popen(
-            [BINARY, "serve", "--dev", "--listen", listen, *self.flags],
+            [BINARY, "serve", *self._keys, "--listen", listen, *self.flags],
             cwd=self.folder, stdout=subprocess.PIPE, stderr=self._log, text=True,
         )  # fmt: skip
         self.url = self._process.stdout.readline().strip()
-        self.key = self._process.stdout.readline().strip()
-        if not self.key:
+        if "--dev" in self._keys:
+            self.key = self._process.stdout.readline().strip()
+        if not self.url or not self.key:
             raise RuntimeError(self.log())
 
     def end(self) -> None:

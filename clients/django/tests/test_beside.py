@@ -50,6 +50,13 @@ class Run(Folder):
         # Nothing listens any more.
         self.assertEqual([str(p) for p in Path(self.folder).rglob("*.sock")], [])
 
+    def test_what_stands_on_the_line_reaches_the_server(self):
+        asks = ASKS.replace("'sessions', {'account': 'ada'}", "'about', {}").replace(".status", ".body")
+        code, out, err = self.ends(self.manage("run", "--limit", "3", "--policy", "ask", "--adopt-until", "2031-03-01", "--", sys.executable, "-c", asks))
+        self.assertEqual(code, 0, err)
+        for want in ("'limit': 3", "'when_full': 'ask'", "'adopt_until': '2031-03-01T00:00:00Z'"):
+            self.assertIn(want, out)
+
     def test_sigterm_ends_both(self):
         code = ASKS + "; import signal, sys; signal.signal(signal.SIGTERM, lambda *a: (" + ASKS.rpartition("; ")[2] + ", sys.exit(3))); print('up', flush=True); signal.pause()"
         process = self.manage("run", "--", sys.executable, "-c", code)
@@ -71,6 +78,7 @@ class Run(Folder):
         for args, more, want in (
             (("run", "--", "no-such-program"), {}, "no-such-program"),
             (("run", "--policy", "kick", "--", "true"), {}, "--policy"),
+            (("run", "--adopt-until", "soon", "--", "true"), {}, "--adopt-until"),
             (("run", "--store", "nowhere", "--", "true"), {}, "--store"),
             (("run", "--", "true"), {"ONESEAT_BINARY": "/nowhere/oneseat"}, "was not found"),
         ):

@@ -59,6 +59,8 @@ class WhileTheServerIsAway(OnItsOwnServer):
                 self.assertIn("You were not signed out", answer.content.decode())
                 self.assertNotIn("sessionid", answer.cookies)
             self.assertEqual(browser.get("/admin/").status_code, 503)
+            # What is more than a look is not done as a visitor.
+            self.assertEqual(browser.post("/cart/").status_code, 503)
             self.assertEqual(browser.sees("/public/"), "for everybody")
             self.assertEqual(Browser().sees("/public/"), "for everybody")
             self.assertEqual(Browser().sees(), AWAY)

@@ -81,6 +81,15 @@ class Promises:
             self.assertNotIn("sessionid", old_tab.get(path).cookies)
         self.assertEqual(browser.sees(), "hello ada")
 
+    def test_a_late_answer_to_a_tab_whose_session_is_gone_drops_no_newer_cookie(self):
+        ada = self.user()
+        browser = self.signed_in(ada)
+        old_tab = Browser()
+        old_tab.cookies.load(browser.cookies.output(header=""))
+        browser.post("/accounts/logout/")
+        for path in ("/", "/public/", "/accounts/login/", "/accounts/logout/"):
+            self.assertNotIn("sessionid", old_tab.get(path).cookies, path)
+
     def test_six_tabs_of_one_browser_share_its_session(self):
         ada = self.user()
         browser = self.signed_in(ada)

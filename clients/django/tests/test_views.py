@@ -6,11 +6,13 @@ import asyncio
 import time
 from unittest import mock
 
+from django.conf import settings
 from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY
 from django.contrib.sessions.backends.db import SessionStore
+from django.contrib.sessions.models import Session
 from django.test import AsyncClient, Client, override_settings
 
-from oneseat_django import conf, end_all, seats, streams
+from oneseat_django import end_all, seats, streams
 
 from . import views
 from .browsers import AWAY, Browser, SeatTest
@@ -19,7 +21,7 @@ from .served import Served
 
 class Views(SeatTest):
     def test_a_streaming_answer_breaks_off_when_its_session_ends(self):
-        with override_settings(ONESEAT={**conf.settings.ONESEAT, "STREAM_CHECK": 0.1}):
+        with override_settings(ONESEAT={**settings.ONESEAT, "STREAM_CHECK": 0.1}):
             ada = self.user()
             first = self.signed_in(ada)
 
@@ -37,6 +39,14 @@ class Views(SeatTest):
             with self.assertRaisesRegex(streams.SessionEnded, seat[0]):
                 while time.monotonic() < deadline:
                     next(sent)
+
+    def test_the_session_authentication_of_rest_framework_is_covered(self):
+        ada = self.user()
+        first = self.signed_in(ada)
+        self.assertEqual(first.sees("/rest/"), '"ada"')
+        self.signed_in(ada)
+        answer = first.get("/rest/", HTTP_ACCEPT="application/json")
+        self.assertEqual((answer.status_code, answer["Oneseat-Ended"]), (403, "displaced"))
 
     def test_an_asynchronous_view_is_checked_too(self):
         ada = self.user()
@@ -68,7 +78,7 @@ class Views(SeatTest):
         self.assertEqual(first.sees(), AWAY)
 
     def test_polls_are_no_activity_if_the_settings_say_so(self):
-        with override_settings(ONESEAT={**conf.settings.ONESEAT, "PASSIVE": ["poll"]}):
+        with override_settings(ONESEAT={**settings.ONESEAT, "PASSIVE": ["poll"]}):
             browser = self.signed_in(self.user())
             with mock.patch.object(seats, "check", wraps=seats.check) as check:
                 browser.sees("/poll/")
@@ -96,7 +106,7 @@ class Views(SeatTest):
         self.assertIn("signed out from elsewhere", browser.sees("/accounts/login/"))
 
     def test_an_account_may_be_something_else_than_the_primary_key(self):
-        with override_settings(ONESEAT={**conf.settings.ONESEAT, "ACCOUNT": lambda user: "team-" + user.username[0]}):
+        with override_settings(ONESEAT={**settings.ONESEAT, "ACCOUNT": lambda user: "team-" + user.username[0]}):
             ada, alan = self.user(), self.user("alan")
             first = self.signed_in(ada)
             second = self.signed_in(alan)
@@ -104,7 +114,7 @@ class Views(SeatTest):
             self.assertEqual(second.sees(), "hello alan")
 
     def test_whom_the_settings_skip_has_as_many_sessions_as_wanted(self):
-        with override_settings(ONESEAT={**conf.settings.ONESEAT, "SKIP": lambda request, user: user.is_staff}):
+        with override_settings(ONESEAT={**settings.ONESEAT, "SKIP": lambda request, user: user.is_staff}):
             root = self.user("root", is_staff=True)
             first, second = self.signed_in(root), self.signed_in(root)
             self.assertEqual((first.sees(), second.sees()), ("hello root", "hello root"))
@@ -124,7 +134,38 @@ class Views(SeatTest):
         self.assertEqual((support.sees(), customer.sees()), (AWAY, "hello ada"))
 
 
+def looks_at_the_user(get_response):
+    """A middleware of the project's, before ours."""
+
+    def middleware(request):
+        request.user.is_authenticated
+        return get_response(request)
+
+    return middleware
+
+
 class Sessions(SeatTest):
+    def test_a_user_whom_another_middleware_has_looked_up_already_is_refused_too(self):
+        names = [*settings.MIDDLEWARE[:-1], "tests.test_views.looks_at_the_user", settings.MIDDLEWARE[-1]]
+        with override_settings(MIDDLEWARE=names):
+            ada = self.user()
+            first = self.signed_in(ada)
+            self.signed_in(ada)
+            self.assertEqual(first.sees(), AWAY)
+
+    def test_a_sign_in_whose_session_is_deleted_meanwhile_leaves_no_seat_behind(self):
+        ada = self.user()
+        browser = self.signed_in(ada)
+        ask = seats.sign_in
+
+        def sign_in(*args):
+            Session.objects.all().delete()
+            return ask(*args)
+
+        with mock.patch.object(seats, "sign_in", sign_in):
+            self.assertEqual(browser.sign_in(ada).status_code, 400)
+        self.assertEqual(self.seats(ada), [])
+
     def planted(self, ada, **more):
         """A browser with a session that we wrote."""
         session = SessionStore()
@@ -142,6 +183,22 @@ class Sessions(SeatTest):
         self.assertEqual(browser.sign_in(ada).status_code, 302)
         self.assertEqual(browser.sees(), "hello ada")
 
+    def test_a_session_that_is_older_than_the_app_goes_on_if_the_server_allows_it(self):
+        server = Served(realm="adopt_until = 2100-01-01T00:00:00Z")
+        self.addCleanup(server.stop)
+        with override_settings(ONESEAT={"URL": server.url, "KEY": server.key, "TIMEOUT": 60}):
+            ada = self.user()
+            browser, tab = self.planted(ada), Browser()
+            tab.cookies.load(browser.cookies.output(header=""))
+            self.assertEqual(browser.sees(), "hello ada")
+            self.assertEqual(len(self.seats(ada)), 1)
+            self.assertEqual((tab.sees(), browser.sees()), ("hello ada", "hello ada"))
+            # A newer sign-in ends it, and what is older comes back no more.
+            second = self.signed_in(ada)
+            self.assertEqual(browser.sees(), AWAY)
+            self.assertEqual(self.planted(ada).sees(), AWAY)
+            self.assertEqual(second.sees(), "hello ada")
+
     def test_a_sign_in_that_was_never_finished_is_none(self):
         ada = self.user()
         self.assertEqual(self.planted(ada, _oneseat=[str(ada.pk), "", str(ada.pk)]).sees(), AWAY)
@@ -152,38 +209,3 @@ class Sessions(SeatTest):
         (seat,) = self.seats(ada)
         self.assertEqual(self.planted(alan, _oneseat=[str(ada.pk), seat, str(ada.pk)]).sees(), AWAY)
         self.assertEqual(first.sees(), "hello ada")
-
-
-class WhenAnAccountIsFull(SeatTest):
-    def setUp(self):
-        server = Served("--policy", "refuse")
-        self.addCleanup(server.stop)
-        setting = override_settings(ONESEAT={"URL": server.url, "KEY": server.key})
-        setting.enable()
-        self.addCleanup(setting.disable)
-
-    def test_the_newcomer_is_told_where_the_account_is_signed_in_and_takes_no_seat(self):
-        ada = self.user()
-        first = self.signed_in(ada)
-        second = Browser()
-        answer = second.sign_in(ada)
-        self.assertEqual(answer.status_code, 409)
-        self.assertIn("Firefox on Linux", answer.content.decode())
-        self.assertEqual(second.sees(), AWAY)
-        self.assertEqual(first.sees(), "hello ada")
-        first.post("/accounts/logout/")
-        self.assertEqual(second.sign_in(ada).status_code, 302)
-
-    def test_who_was_signed_in_as_another_user_there_leaves_no_seat_behind(self):
-        ada, alan = self.user(), self.user("alan")
-        self.signed_in(ada)
-        browser = self.signed_in(alan)
-        self.assertEqual(browser.sign_in(ada).status_code, 409)
-        self.assertEqual(self.seats(alan), [])
-
-    def test_an_account_that_is_blocked_is_told_so(self):
-        ada = self.user()
-        conf.current().client.call("block", {"account": str(ada.pk), "actor": "support"}, 10)
-        answer = Browser().sign_in(ada)
-        self.assertEqual(answer.status_code, 409)
-        self.assertIn("Ask the people who run this site", answer.content.decode())

@@ -18,5 +18,6 @@ urlpatterns = [
     path("accounts/login/", auth.LoginView.as_view()),
     path("accounts/logout/", auth.LogoutView.as_view()),
     path("password/", auth.PasswordChangeView.as_view(success_url="/", template_name="registration/login.html")),
+    path("rest/", views.Rest.as_view()),
     path("admin/", admin.site.urls),
 ]

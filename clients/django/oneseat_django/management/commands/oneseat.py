@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import argparse
+import datetime
 import os
 import select
 import signal
@@ -17,6 +19,13 @@ from ... import beside
 READY_WITHIN = 60  # seconds in which the server has to be up
 
 
+def _date(text: str) -> datetime.date:
+    try:
+        return datetime.date.fromisoformat(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError("it is a day, such as 2031-03-01") from None
+
+
 class Command(BaseCommand):
     help = "Serves oneseat beside the project, on its database, over a Unix socket."
     requires_system_checks: list[Any] = []  # the checks ask for what this starts
@@ -24,13 +33,14 @@ class Command(BaseCommand):
     def add_arguments(self, parser: Any) -> None:
         self._add_flags(parser)
         actions = parser.add_subparsers(dest="action")
-        run = actions.add_parser("run", help="runs a command with the server: oneseat run [--limit N] -- COMMAND")
+        run = actions.add_parser("run", help="runs a command with the server: oneseat run [--limit N] -- COMMAND", called_from_command_line=parser.called_from_command_line)
         self._add_flags(run)
         run.add_argument("command", nargs="+", help="such as: gunicorn site.wsgi")
 
     def _add_flags(self, parser: Any) -> None:
         parser.add_argument("--store", help="where the server keeps its sessions, if not in the project's database")
         parser.add_argument("--limit", help="sessions that an account may have at a time (1)")
+        parser.add_argument("--adopt-until", type=_date, metavar="YYYY-MM-DD", help="sessions that are older than oneseat go on without a new sign-in, if they are used before this day")
         parser.add_argument("--policy", help="what a sign-in beyond the limit meets: displace, refuse or ask")
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -54,7 +64,7 @@ class Command(BaseCommand):
         keys = folder / "keys.toml"
         made = keys.with_suffix(f".{os.getpid()}")
         with open(os.open(made, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as f:
-            f.write(beside.keys_file())
+            f.write(beside.keys_file(options["adopt_until"]))
         os.replace(made, keys)
         line = [program, "serve", "--keys", str(keys), "--listen", beside.url(), "--store", store]
         for name in ("limit", "policy"):
