@@ -63,7 +63,8 @@ func (d *draft) admit(c newcomer) (Change, Decision) {
 		is.repeats = d.repeats(&c.seat)
 		return change, is
 	case is.full() && c.seat.parent != "", // its session is live: the player chooses, and tries again
-		is.Outcome == outcomeInvalid: // a timeout that its error reports has to be recorded
+		is.Outcome == outcomeInvalid, // a timeout that its error reports has to be recorded
+		is.Outcome == outcomeAlready: // and so has that of the session which it made before
 		return d.changed(), is
 	case is.full() && !c.adopted: // an adoption is tried again with the next request
 		d.trim("")

@@ -57,6 +57,15 @@ func (a Attempt) session(k Key) SessionID {
 	return SessionID(base32.StdEncoding.WithPadding(base32.NoPadding).EncodeToString(sum[:16]))
 }
 
+// on returns the attempt to replace a token. With another token it is another attempt:
+// one that is used for two of them by mistake gives neither the other's.
+func (a Attempt) on(old digest) Attempt {
+	if !a.IsZero() {
+		a.Secret = sha256.Sum256(slices.Concat([]byte("oneseat attempt's rotation 1\x00"), a.Secret[:], old[:]))
+	}
+	return a
+}
+
 // token returns the token of an attempt, or a new one.
 func (a Attempt) token(k Key) (Token, digest) {
 	if a.IsZero() {

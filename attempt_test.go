@@ -339,3 +339,47 @@ func TestSessionsAreEndedByWhatTheyAre(t *testing.T) {
 	wantEnding(t, err, there[1].Session.ID, oneseat.ReasonRevoked)
 	wantLive(t, r, there[0])
 }
+
+func TestARepeatedSignInIsToldOfAnEndThatNothingHasRecorded(t *testing.T) {
+	for name, over := range map[oneseat.Reason]func(t *testing.T, r node){
+		oneseat.ReasonIdleTimeout: func(*testing.T, node) { time.Sleep(5 * time.Minute) },
+		oneseat.ReasonRealmEnded: func(t *testing.T, r node) {
+			if err := r.EndRealm(t.Context(), "staff"); err != nil {
+				t.Fatal(err)
+			}
+		},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			r := newNode(t, memstore.New(), oneseat.Config{Idle: 5 * time.Minute})
+			how := oneseat.SignInRequest{Attempt: attempt("1")}
+			first := signIn(t, r, "ada", how)
+			over(t, r)
+			_, err := r.SignIn(t.Context(), "ada", how)
+			wantEnding(t, err, first.Session.ID, name)
+			wantEnded(t, r, first, name)
+		})
+	}
+}
+
+func TestAnAttemptThatIsUsedForTwoTokensGivesNeitherTheOthers(t *testing.T) {
+	r := newNode(t, memstore.New(), oneseat.Config{Limit: 2})
+	how := attempt("1")
+	a, b := signIn(t, r, "ada", oneseat.SignInRequest{Attempt: how}), signIn(t, r, "ada", oneseat.SignInRequest{})
+	next := map[oneseat.Token]bool{a.Token: true, b.Token: true}
+	for range 2 {
+		for _, g := range []*oneseat.Grant{&a, &b} {
+			got, err := r.RotateOnce(t.Context(), string(g.Token), how)
+			if err != nil || got.Session.ID != g.Session.ID || next[got.Token] {
+				t.Fatalf("%+v of %+v, %v", got, *g, err)
+			}
+			wantLive(t, r, got)
+			next[got.Token], *g = true, got
+		}
+	}
+	if err := r.SignOut(t.Context(), string(a.Token)); err != nil {
+		t.Fatal(err)
+	}
+	_, err := r.RotateOnce(t.Context(), string(a.Token), how)
+	wantEnding(t, err, a.Session.ID, oneseat.ReasonSignedOut)
+	wantLive(t, r, b)
+}

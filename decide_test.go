@@ -240,8 +240,13 @@ func TestAdmitIsTheOneDoor(t *testing.T) {
 	same(t, "is told after what was settled", []EventType{change.Events[0].Type, change.Events[1].Type}, []EventType{EventSessionEnded, EventSignInRefused})
 	same(t, "and names who was refused", change.Events[1].Session, SessionID("new"))
 
-	change, d = settled(viewAt(aRoster(aSeat("new")), 0), 1, plain).admit(newcomer{seat: aSeat("new")})
+	admitted := aRoster(aSeat("new"))
+	admitted.Due = admitted.due(plain)
+	change, d = settled(viewAt(admitted, 0), 1, plain).admit(newcomer{seat: aSeat("new")})
 	same(t, "a second try changes nothing", []any{d.Outcome, change}, []any{outcomeAlready, Change{}})
+
+	change, d = settled(viewAt(aRoster(aSeat("new", seen(-2*time.Hour))), 0), 1, plain).admit(newcomer{seat: aSeat("new")})
+	same(t, "a second try records a timeout", []any{d.Outcome, endingIDs(change.Roster)}, []any{outcomeAlready, []SessionID{"new"}})
 
 	forgot := aRoster(aSeat("a"), at(0))
 	retry := settled(viewAt(forgot, 0), 1, plain)

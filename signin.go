@@ -182,7 +182,7 @@ func (r *Registry) RotateOnce(ctx context.Context, token string, attempt Attempt
 	if err := attempt.check(); err != nil {
 		return Grant{}, err
 	}
-	next, secret := attempt.token(key)
+	next, secret := attempt.on(old).token(key)
 	v, err := r.changeNow(ctx, key, "", func(d *draft) (Change, error) {
 		if err := attemptExpired(attempt.Tried, d.now()); err != nil {
 			return Change{}, err

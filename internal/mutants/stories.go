@@ -24,6 +24,14 @@ var ByHand = []Mistake{
 		Find: `earliest($d.given.firstTryAt, $c.tried)`,
 		With: `$d.given.firstTryAt`,
 	}}},
+	{Name: "an attempt says yes to a session that has timed out", Edits: []Edit{{
+		Find: `$is.Outcome == outcomeAlready`,
+		With: `false`,
+	}}},
+	{Name: "an attempt gives a token in place of any other", Edits: []Edit{{
+		Find: `$attempt.on($old).token($key)`,
+		With: `$attempt.token($key)`,
+	}}},
 	{Name: "an attempt with other bytes gets the token of nobody", Edits: []Edit{{
 		Find: `if $problem := $d.repeatable($c); $problem != nil { return Decision{Outcome: outcomeInvalid, problem: $problem}, true }`,
 	}}},
