@@ -9,6 +9,7 @@ import (
 
 	"github.com/oneseat/oneseat"
 	"github.com/oneseat/oneseat/api"
+	"github.com/oneseat/oneseat/server"
 )
 
 func TestAnAccountCanBeReadAndItsLimitsAreWhatWasWritten(t *testing.T) {
@@ -85,7 +86,7 @@ func TestABlockedAccountIsOutUntilItIsLetIn(t *testing.T) {
 
 // Whether a time is to come is judged by the store's clock, not by the server's.
 func TestABlockThatWouldBeOverIsRefused(t *testing.T) {
-	w := newWorldAt(t, -2*time.Hour, oneseat.Config{})
+	w := newWorldOf(t, -2*time.Hour, oneseat.Config{}, server.Config{})
 	for until, want := range map[string]string{
 		"2020-01-01T00:00:00+02:00":                              "bad-time",
 		w.now().UTC().Add(-time.Minute).Format(time.RFC3339):     "bad-time",

@@ -17,7 +17,6 @@ import (
 	"maps"
 	"mime"
 	"net/http"
-	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -46,7 +45,9 @@ type Config struct {
 	// Version is what /v1/about says. Default "unknown".
 	Version string
 
-	// Logger gets failures, by the id of the request. Default slog.Default().
+	// Logger gets a line for each call: at the level of information, or, for a call that
+	// had no answer, of a warning. It has the ids of the request and of the key, and no
+	// secret and no account. Default slog.Default().
 	Logger *slog.Logger
 }
 
@@ -147,51 +148,43 @@ type request struct {
 // ServeHTTP serves a call, and GET of /healthz and /readyz. Refusals come in a fixed order: 405, 401, 403, 415, 413, 400,
 // 422, and then what the call finds.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	id := rand.Text()
+	c := &record{id: rand.Text(), theirs: inbound(r), began: time.Now()}
 	h := w.Header()
-	h.Set("X-Request-Id", id)
+	h.Set("X-Request-Id", c.id)
 	h.Set("Cache-Control", "no-store")
 	h.Set("X-Content-Type-Options", "nosniff")
-	defer func() {
-		if p := recover(); p != nil {
-			if p == http.ErrAbortHandler { //nolint:errorlint // net/http compares it so
-				panic(p)
-			}
-			s.config.Logger.Error("a call panicked", "request", id, "path", r.URL.Path, "panic", p)
-			s.refuse(w, id, &refusal{status: http.StatusInternalServerError, name: "internal", detail: "This is a fault of the server. Its log has more."})
-		}
-	}()
 	if s.ending() { // its callers come back on other connections, to another server
 		h.Set("Connection", "close")
 	}
 	if s.health(w, r) {
 		return
 	}
-	status, answer, err := s.call(w, r)
-	if err != nil {
-		no := refusalOf(err)
-		if no.status >= http.StatusInternalServerError {
-			s.config.Logger.Warn("a call was not answered", "request", id, "theirs", inbound(r), "path", r.URL.Path, "error", err)
+	defer func() { s.log(r.Context(), c) }()
+	defer func() {
+		if p := recover(); p != nil {
+			s.panics(c, p)
+			s.refuse(w, c, &refusal{status: http.StatusInternalServerError, name: "internal", detail: "This is a fault of the server. Its log has more."})
 		}
-		s.refuse(w, id, no)
+	}()
+	var answer any
+	var err error
+	if c.status, answer, err = s.call(w, r, c); err != nil {
+		no := refusalOf(err)
+		if no.status >= http.StatusInternalServerError && !errors.Is(err, context.Canceled) { // then it is the caller that went away
+			c.err = err
+		}
+		s.refuse(w, c, no)
 		return
 	}
-	s.write(w, "application/json", status, answer)
-}
-
-var harmless = regexp.MustCompile(`^[A-Za-z0-9._-]{1,64}$`)
-
-// inbound is the id that the caller gave the request, if it may stand in a log.
-func inbound(r *http.Request) string {
-	if id := r.Header.Get("X-Request-Id"); harmless.MatchString(id) {
-		return id
-	}
-	return ""
+	s.write(w, "application/json", c.status, answer)
 }
 
 // call reads a request and makes the call that it asks for.
-func (s *Server) call(w http.ResponseWriter, r *http.Request) (int, any, error) {
+func (s *Server) call(w http.ResponseWriter, r *http.Request, line *record) (int, any, error) {
 	c, known := s.calls[r.URL.Path]
+	if known {
+		line.path = r.URL.Path
+	}
 	switch {
 	case !known:
 		return 0, nil, &refusal{status: http.StatusNotFound, name: "no-such-call", detail: "The path is none of the API's."}
@@ -200,6 +193,7 @@ func (s *Server) call(w http.ResponseWriter, r *http.Request) (int, any, error) 
 		return 0, nil, &refusal{status: http.StatusMethodNotAllowed, name: "method", detail: "Every call is a POST."}
 	}
 	secret, key := s.caller(r)
+	line.key = key
 	if key == nil {
 		w.Header().Set("WWW-Authenticate", "Bearer")
 		return 0, nil, &refusal{status: http.StatusUnauthorized, name: "bad-key", detail: "Send one header, Authorization: Bearer, with a key of the API."}
@@ -244,7 +238,8 @@ func (s *Server) caller(r *http.Request) (string, *Key) {
 	return secret, find(*s.keys.Load(), secret)
 }
 
-func (s *Server) refuse(w http.ResponseWriter, id string, no *refusal) {
+func (s *Server) refuse(w http.ResponseWriter, c *record, no *refusal) {
+	c.status, c.problem = no.status, no.name
 	switch no.status {
 	case http.StatusServiceUnavailable:
 		w.Header().Set("Retry-After", "1")
@@ -252,7 +247,7 @@ func (s *Server) refuse(w http.ResponseWriter, id string, no *refusal) {
 		w.Header().Set("Connection", "close") // the rest of the body is not read
 	}
 	p := no.problem
-	p.Type, p.Status, p.Instance = api.ProblemPrefix+no.name, no.status, id
+	p.Type, p.Status, p.Instance = api.ProblemPrefix+no.name, no.status, c.id
 	p.Title, p.Detail = cmp.Or(p.Title, titles[no.name], no.name), cmp.Or(p.Detail, no.detail)
 	s.write(w, "application/problem+json", no.status, p)
 }

@@ -95,11 +95,12 @@ func (j *journal) String() string {
 
 func newWorld(t *testing.T, c oneseat.Config) *world {
 	t.Helper()
-	return newWorldAt(t, 0, c)
+	return newWorldOf(t, 0, c, server.Config{})
 }
 
-// newWorldAt makes a world whose clock is ahead of the machine's.
-func newWorldAt(t *testing.T, ahead time.Duration, c oneseat.Config) *world {
+// newWorldOf makes a world whose clock is ahead of the machine's, and whose server has a
+// configuration.
+func newWorldOf(t *testing.T, ahead time.Duration, c oneseat.Config, of server.Config) *world {
 	t.Helper()
 	w := &world{t: t, seats: map[string]*oneseat.Registry{}, keys: map[string]string{}, log: new(journal), ahead: new(atomic.Int64)}
 	w.pass(ahead)
@@ -129,7 +130,8 @@ func newWorldAt(t *testing.T, ahead time.Duration, c oneseat.Config) *world {
 		secret, key := server.NewKey(k.realm, k.scopes...)
 		w.keys[name], keys = secret, append(keys, key)
 	}
-	s, err := server.New(server.Config{Realms: w.seats, Keys: keys, Logger: c.Logger})
+	of.Realms, of.Keys, of.Logger = w.seats, keys, c.Logger
+	s, err := server.New(of)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -45,6 +45,8 @@ Flags:
 	--policy POLICY    what a sign-in beyond the limit meets: displace (default), refuse
 	                   or ask
 
+	--log FORM         of the log, which is written to stderr: text (default) or json
+	--log-level LEVEL  debug, info (default: with a line for each call), warn or error
 	--drain DURATION   how long it goes on at its end while /readyz says no, so that what
 	                   stands in front sends no more (default 500ms)
 
@@ -61,6 +63,8 @@ type serveConfig struct {
 	limit     int
 	policy    oneseat.Policy
 	drain     time.Duration
+	json      bool // the form of the log
+	level     slog.Level
 }
 
 // parseServe reads the flags. The error joins everything that is wrong with their
@@ -78,6 +82,8 @@ func parseServe(args []string) (serveConfig, error) {
 	store := set.String("store", "sqlite:oneseat.db", "")
 	limit := set.String("limit", "1", "")
 	policy := set.String("policy", string(oneseat.PolicyDisplace), "")
+	form := set.String("log", "text", "")
+	set.TextVar(&c.level, "log-level", slog.LevelInfo, "")
 	set.DurationVar(&c.drain, "drain", 500*time.Millisecond, "")
 	if err := set.Parse(args); err != nil {
 		return serveConfig{}, err
@@ -104,6 +110,8 @@ func parseServe(args []string) (serveConfig, error) {
 	errs = append(errs, err)
 	c.policy, err = policyFlag(*policy)
 	errs = append(errs, err)
+	c.json = *form == "json"
+	bad(!c.json && *form != "text", "--log: %q is neither text nor json", *form)
 	bad(c.drain < 0, "--drain: %v is less than nothing", c.drain)
 	bad(set.NArg() > 0, "%q is not a flag", set.Arg(0))
 	return c, errors.Join(errs...)
@@ -133,7 +141,7 @@ func runServe(ctx context.Context, args []string, stdout, stderr io.Writer) int 
 // serveAPI serves until ctx ends. Then it ends what it has started, in the opposite
 // order: requests, registries, store.
 func serveAPI(ctx context.Context, c serveConfig, stdout, stderr io.Writer) (err error) {
-	logger := slog.New(slog.NewTextHandler(stderr, nil))
+	logger := c.log(stderr)
 	keys, err := c.keys.read()
 	if err != nil {
 		return err
@@ -182,6 +190,15 @@ func serveAPI(ctx context.Context, c serveConfig, stdout, stderr io.Writer) (err
 	late, cancel := after(ctx, handler.Drain, c.drain)
 	defer cancel()
 	return serve(late, httpServer(handler, logger), listener)
+}
+
+// log returns the logger of the server.
+func (c serveConfig) log(to io.Writer) *slog.Logger {
+	how := &slog.HandlerOptions{Level: c.level}
+	if c.json {
+		return slog.New(slog.NewJSONHandler(to, how))
+	}
+	return slog.New(slog.NewTextHandler(to, how))
 }
 
 // httpServer is a server of the API with all that bounds what a caller may take.

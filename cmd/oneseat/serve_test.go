@@ -144,6 +144,8 @@ func TestServeRefusesWhatMakesNoSense(t *testing.T) {
 		"--dev --limit 0":                                `--limit: "0"`,
 		"--dev --policy kick":                            `--policy: "kick"`,
 		"--dev --drain -1s":                              "--drain: -1s",
+		"--dev --log xml":                                `--log: "xml"`,
+		"--dev --log-level loud":                         "log-level",
 		"--dev more":                                     `"more" is not a flag`,
 		"--dev --nothing":                                "flag provided but not defined",
 		"--dev --limit 257 --policy x":                   `--policy: "x"`,
