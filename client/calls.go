@@ -18,17 +18,36 @@ const tries = 3
 
 // admit makes a call that may be repeated, and repeats it if its answer was lost. So one
 // session comes of it, and its token is not lost.
+//
+// An attempt of the client's own is dated by what the store's clock was when it was last
+// heard of. If that clock was set meanwhile the attempt is refused, and nothing was done:
+// then the clock is asked for.
 func (k *Client) admit(ctx context.Context, path string, a oneseat.Attempt, in any) (oneseat.Grant, error) {
 	body, err := json.Marshal(in)
 	if err != nil {
 		return oneseat.Grant{}, err
 	}
-	id, tried := a.ID[:], a.Tried
-	if a.IsZero() {
-		id, tried = make([]byte, 32), k.now()
-		_, _ = rand.Read(id) // it ends the process instead of failing
+	if !a.IsZero() {
+		return k.repeat(ctx, path, attemptOf(a.ID[:], a.Tried), body)
 	}
-	attempt := strconv.FormatInt(tried.UnixMilli(), 10) + "-" + base64.RawURLEncoding.EncodeToString(id)
+	id := make([]byte, 32)
+	_, _ = rand.Read(id) // it ends the process instead of failing
+	g, err := k.repeat(ctx, path, attemptOf(id, k.now()), body)
+	if errors.Is(err, oneseat.ErrAttemptExpired) {
+		if _, err := k.ping(ctx); err != nil {
+			return oneseat.Grant{}, err
+		}
+		return k.repeat(ctx, path, attemptOf(id, k.now()), body)
+	}
+	return g, err
+}
+
+func attemptOf(id []byte, tried time.Time) string {
+	return strconv.FormatInt(tried.UnixMilli(), 10) + "-" + base64.RawURLEncoding.EncodeToString(id)
+}
+
+// repeat makes an attempt, up to three times if the answer is lost.
+func (k *Client) repeat(ctx context.Context, path, attempt string, body []byte) (oneseat.Grant, error) {
 	for try := 1; ; try++ {
 		g, err := k.tryToAdmit(ctx, path, attempt, body)
 		_, isLost := errors.AsType[lost](err)

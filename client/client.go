@@ -111,12 +111,10 @@ func New(ctx context.Context, c Config) (*Client, error) {
 	k.life, k.end = context.WithCancel(context.Background())
 	k.wants, k.slots = make(chan struct{}), make(chan struct{}, verifiers)
 	k.want = sync.OnceFunc(func() { close(k.wants) })
-	sent := time.Now()
-	var a api.About
-	if err := k.call(ctx, api.PathAbout, struct{}{}, &a); err != nil {
+	a, err := k.ping(ctx)
+	if err != nil {
 		return nil, err
 	}
-	k.store.Store(int64(a.Now.Sub(sent)))
 	k.watches = slices.Contains(a.Scopes, "sessions")
 	k.stale = max(c.MaxStale, duration(a.MaxStale), time.Second)
 	k.wait = cmp.Or(c.MaxStale, k.stale) / 2
@@ -180,6 +178,21 @@ func (k *Client) Close() error {
 // Config returns what the server said of itself when the client was made, and the
 // client's own MaxStale and logger. Its clock shows about what the store's shows.
 func (k *Client) Config() oneseat.Config { return k.about }
+
+// Ping returns nil if the server and its store answer.
+func (k *Client) Ping(ctx context.Context) error {
+	_, err := k.ping(ctx)
+	return err
+}
+
+// ping asks the server what it is like, and what its store's clock shows.
+func (k *Client) ping(ctx context.Context) (a api.About, err error) {
+	sent := time.Now()
+	if err = k.call(ctx, api.PathAbout, struct{}{}, &a); err == nil {
+		k.store.Store(int64(a.Now.Sub(sent)))
+	}
+	return a, err
+}
 
 // now is about what the store's clock shows.
 func (k *Client) now() time.Time { return time.Now().Add(time.Duration(k.store.Load())).Round(0) }

@@ -7,12 +7,15 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/oneseat/oneseat"
 	"github.com/oneseat/oneseat/api"
 	"github.com/oneseat/oneseat/client"
+	"github.com/oneseat/oneseat/store/memstore"
 )
 
 func TestASecondSignInEndsTheFirstAndSaysHow(t *testing.T) {
@@ -228,6 +231,28 @@ func TestALostAnswerIsAskedForAgainAndDisplacesNobodyTwice(t *testing.T) {
 			t.Fatal(err)
 		}
 		if _, err := k.Check(t.Context(), string(newer.Token)); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+func TestAClientSignsInThoughTheStoresClockWasSet(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var ahead atomic.Int64
+		w := newWorldOn(t, memstore.NewAt(func() time.Time { return time.Now().Add(time.Duration(ahead.Load())) }), oneseat.Config{Idle: oneseat.NoTimeout, Absolute: oneseat.NoTimeout}, 1)
+		k, _ := w.client(client.Config{})
+		for _, by := range []time.Duration{time.Hour, -time.Hour} {
+			ahead.Store(int64(by))
+			g := w.signIn(k, "ada")
+			if _, err := k.Rotate(t.Context(), string(g.Token)); err != nil {
+				t.Error(err)
+			}
+		}
+		var own oneseat.Attempt // its caller's clock is wrong, and has to be told
+		own.ID[0], own.Secret[0], own.Tried = 1, 1, time.Now()
+		_, err := k.SignIn(t.Context(), "ada", oneseat.SignInRequest{Attempt: own})
+		wantIs(t, err, oneseat.ErrAttemptExpired)
+		if err := k.Ping(t.Context()); err != nil {
 			t.Error(err)
 		}
 	})

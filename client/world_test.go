@@ -55,7 +55,12 @@ type world struct {
 
 func newWorld(t *testing.T, c oneseat.Config, nodes int) *world {
 	t.Helper()
-	w := &world{t: t, store: memstore.New()}
+	return newWorldOn(t, memstore.New(), c, nodes)
+}
+
+func newWorldOn(t *testing.T, store *memstore.Store, c oneseat.Config, nodes int) *world {
+	t.Helper()
+	w := &world{t: t, store: store}
 	secret, key := server.NewKey("members", server.ScopeCheck, server.ScopeSessions, server.ScopeAdmin)
 	w.key, c.Realm, c.Logger = secret, "members", slog.New(slog.DiscardHandler)
 	for range nodes {

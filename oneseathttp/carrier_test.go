@@ -133,7 +133,7 @@ func TestPlainHTTPOnThisMachineIsSaidOnce(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer seats.Close()
-	guard, err := oneseathttp.New(seats, oneseathttp.Config{SignInPath: "/login"})
+	guard, err := oneseathttp.New(seatsOver(t, seats), oneseathttp.Config{SignInPath: "/login"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -164,7 +164,7 @@ func TestPlainHTTPOnThisMachineIsSaidOnce(t *testing.T) {
 
 func TestABearerTokenIsTakenFromOneHeaderOnly(t *testing.T) {
 	seats := registry(t)
-	guard, err := oneseathttp.New(seats, oneseathttp.Config{SignInPath: "/login", Carrier: oneseathttp.Bearer()})
+	guard, err := oneseathttp.New(seatsOver(t, seats), oneseathttp.Config{SignInPath: "/login", Carrier: oneseathttp.Bearer()})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -195,7 +195,7 @@ func TestABearerTokenIsTakenFromOneHeaderOnly(t *testing.T) {
 func TestATokenInAURLIsNone(t *testing.T) {
 	for name, carrier := range map[string]oneseathttp.Carrier{"cookie": {}, "bearer": oneseathttp.Bearer()} {
 		t.Run(name, func(t *testing.T) {
-			guard, err := oneseathttp.New(registry(t), oneseathttp.Config{SignInPath: "/login", Carrier: carrier})
+			guard, err := oneseathttp.New(seatsOver(t, registry(t)), oneseathttp.Config{SignInPath: "/login", Carrier: carrier})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -285,7 +285,7 @@ func TestAProxyOfWhichNobodyKnowsIsSaidOnceAndNotBelieved(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer seats.Close()
-			guard, err := oneseathttp.New(seats, oneseathttp.Config{SignInPath: "/login", TrustedProxies: prefixes("10.0.0.5/32")})
+			guard, err := oneseathttp.New(seatsOver(t, seats), oneseathttp.Config{SignInPath: "/login", TrustedProxies: prefixes("10.0.0.5/32")})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -308,7 +308,7 @@ func TestAProxyOfWhichNobodyKnowsIsSaidOnceAndNotBelieved(t *testing.T) {
 }
 
 func TestANginxThatAddsNoHeadersIsNotTakenForABrowserOnThisMachine(t *testing.T) {
-	guard, err := oneseathttp.New(registry(t), oneseathttp.Config{SignInPath: "/login"})
+	guard, err := oneseathttp.New(seatsOver(t, registry(t)), oneseathttp.Config{SignInPath: "/login"})
 	if err != nil {
 		t.Fatal(err)
 	}

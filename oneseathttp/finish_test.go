@@ -299,7 +299,7 @@ func TestASessionThatARequestGotByItselfHasNoLongerToFinish(t *testing.T) {
 }
 
 func TestATimeToFinishInIsPositive(t *testing.T) {
-	if _, err := oneseathttp.New(registry(t), oneseathttp.Config{SignInPath: "/login", FinishWithin: -1}); err == nil || !strings.Contains(err.Error(), "FinishWithin") {
+	if _, err := oneseathttp.New(seatsOver(t, registry(t)), oneseathttp.Config{SignInPath: "/login", FinishWithin: -1}); err == nil || !strings.Contains(err.Error(), "FinishWithin") {
 		t.Error(err)
 	}
 }

@@ -83,7 +83,7 @@ func unstartedOn(t *testing.T, store oneseat.Store, c oneseat.Config, hc oneseat
 	if hc.SignInPath == "" {
 		hc.SignInPath = "/login"
 	}
-	guard, err := oneseathttp.New(seats, hc)
+	guard, err := oneseathttp.New(seatsOver(t, seats), hc)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -357,7 +357,7 @@ func TestHostileUserAgentsAreInertText(t *testing.T) {
 		"\u202eFirefox/ \u2066Windows", "Firefox/1 \x01 Windows", `"><img src=x onerror=alert(1)> Chrome/1 Windows`, "",
 	} {
 		seats := registry(t)
-		guard, _ := oneseathttp.New(seats, oneseathttp.Config{SignInPath: "/login"})
+		guard, _ := oneseathttp.New(seatsOver(t, seats), oneseathttp.Config{SignInPath: "/login"})
 		r := httptest.NewRequest("POST", "/login", nil)
 		r.Header.Set("User-Agent", ua)
 		session, err := guard.SignIn(httptest.NewRecorder(), r, "ada")
@@ -380,7 +380,7 @@ func TestForwardedAddressesAreBelievedFromTrustedProxiesOnly(t *testing.T) {
 		{"[2001:db8:1:2::3]:1", "203.0.113.77", "2001:db8:1::"},    // not trusted, IPv6
 	} {
 		seats := registry(t)
-		guard, err := oneseathttp.New(seats, oneseathttp.Config{SignInPath: "/login", TrustedProxies: prefixes("10.0.0.0/8")})
+		guard, err := oneseathttp.New(seatsOver(t, seats), oneseathttp.Config{SignInPath: "/login", TrustedProxies: prefixes("10.0.0.0/8")})
 		if err != nil {
 			t.Fatal(err)
 		}

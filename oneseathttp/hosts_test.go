@@ -45,7 +45,7 @@ func logging(t *testing.T, c oneseathttp.Config) (*oneseathttp.Guard, *journal) 
 	}
 	t.Cleanup(func() { _ = seats.Close() })
 	c.SignInPath = "/login"
-	guard, err := oneseathttp.New(seats, c)
+	guard, err := oneseathttp.New(seatsOver(t, seats), c)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -249,7 +249,7 @@ func TestTwoGuardsOfOneSiteThatShareACookieAreNoticed(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer seats.Close()
-			guard, err := oneseathttp.New(seats, oneseathttp.Config{SignInPath: "/login"})
+			guard, err := oneseathttp.New(seatsOver(t, seats), oneseathttp.Config{SignInPath: "/login"})
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -196,10 +196,10 @@ func (g *Guard) CutWith(r *http.Request, s oneseat.Stream) error {
 	seats, streams := g.seats.(*oneseat.Registry)
 	q := requestOf(r.Context())
 	switch {
-	case !streams:
-		return errors.ErrUnsupported
 	case q.finishes():
 		return ErrInsideFinish
+	case !streams:
+		return errors.ErrUnsupported
 	case q != nil && q.cancel != nil && q.also == nil:
 		q.also = seats.AfterStreamEnd(r.Context(), s, q.SessionEnded)
 	}

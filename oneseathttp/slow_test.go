@@ -24,7 +24,7 @@ func TestHandlersUnderFinishThatAreCutAreLoggedOnceAMinute(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer func() { _ = seats.Close() }()
-		guard, err := oneseathttp.New(seats, oneseathttp.Config{SignInPath: "/login", FinishWithin: 10 * time.Second})
+		guard, err := oneseathttp.New(seatsOver(t, seats), oneseathttp.Config{SignInPath: "/login", FinishWithin: 10 * time.Second})
 		if err != nil {
 			t.Fatal(err)
 		}

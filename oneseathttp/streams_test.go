@@ -260,7 +260,7 @@ func TestAGuardHasOnlySoManyEventStreamsAndTheOldestGoes(t *testing.T) {
 	if said := strings.Count(log.String(), "EventStreams"); said != 1 {
 		t.Errorf("it was said %d times:\n%s", said, log.String())
 	}
-	if _, err := oneseathttp.New(registry(t), oneseathttp.Config{SignInPath: "/login", EventStreams: -1}); err == nil || !strings.Contains(err.Error(), "EventStreams") {
+	if _, err := oneseathttp.New(seatsOver(t, registry(t)), oneseathttp.Config{SignInPath: "/login", EventStreams: -1}); err == nil || !strings.Contains(err.Error(), "EventStreams") {
 		t.Errorf("a negative limit: %v", err)
 	}
 }

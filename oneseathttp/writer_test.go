@@ -41,7 +41,7 @@ func bare(w http.ResponseWriter) http.ResponseWriter { return w }
 func newGuard(t *testing.T) (*oneseat.Registry, *oneseathttp.Guard) {
 	t.Helper()
 	seats := registry(t)
-	guard, err := oneseathttp.New(seats, oneseathttp.Config{SignInPath: "/login"})
+	guard, err := oneseathttp.New(seatsOver(t, seats), oneseathttp.Config{SignInPath: "/login"})
 	if err != nil {
 		t.Fatal(err)
 	}
