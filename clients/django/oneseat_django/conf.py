@@ -6,15 +6,17 @@ import functools
 import ipaddress
 import os
 import re
-from typing import Any, Callable, NamedTuple, Optional
+from typing import Any, Callable, NamedTuple, Optional, Union
 
 from django.conf import settings
+from django.core import mail
 from django.core.exceptions import ImproperlyConfigured
 from django.core.signals import setting_changed
 from django.utils.module_loading import import_string
 
 from . import beside
 from .client import Client, address
+from .memory import POLICIES, Memory
 
 
 class Problem(NamedTuple):
@@ -28,7 +30,7 @@ class Problem(NamedTuple):
 class Conf(NamedTuple):
     """What ONESEAT says, with defaults filled in. Times are in seconds."""
 
-    client: Client
+    client: Union[Client, Memory]
     account: Optional[Callable[[Any], str]] = None  # None: the primary key, as text
     skip: Optional[Callable[[Any, Any], bool]] = None
     when_down: str = "refuse"
@@ -38,12 +40,16 @@ class Conf(NamedTuple):
     trusted_proxies: tuple[Any, ...] = ()
 
 
+DOUBLE = "memory:"
+
 # An error names the cure. Each is for one key, and returns what is wrong, or "".
 
 
 def _url(value: Any) -> str:
     if not isinstance(value, str):
         return "it is no text"
+    if is_double(value):
+        return "" if value[len(DOUBLE) :] in POLICIES else "write memory:, memory:refuse or memory:ask"
     try:
         address(value)
     except ValueError as why:
@@ -120,6 +126,16 @@ def _raw() -> Any:
     return getattr(settings, "ONESEAT", {})
 
 
+def is_double(url: Any) -> bool:
+    """Whether a URL is that of the double for tests."""
+    return isinstance(url, str) and url.startswith(DOUBLE)
+
+
+def _is_test() -> bool:
+    """Whether a test runner is at work: Django's sets this up, and so does that of pytest."""
+    return hasattr(mail, "outbox")
+
+
 def is_beside() -> bool:
     """Whether the server is the one of `manage.py oneseat`."""
     raw = _raw()
@@ -132,7 +148,11 @@ def problems() -> list[Problem]:
     if not isinstance(raw, dict):
         return [Problem("E003", "ONESEAT is no dict.", 'Write ONESEAT = {"URL": …, "KEY": …}, or leave it out.')]
     found = []
-    if bool(raw.get("URL")) != bool(raw.get("KEY")):
+    if is_double(raw.get("URL")):
+        if not settings.DEBUG and not _is_test():
+            hint = "It keeps sessions in one process, and forgets them. Leave URL out, and run the site behind `manage.py oneseat run`."
+            found.append(Problem("E004", 'ONESEAT["URL"] is memory:, which is for tests only.', hint))
+    elif bool(raw.get("URL")) != bool(raw.get("KEY")):
         missing = "KEY" if raw.get("URL") else "URL"
         hint = "`oneseat serve --dev` prints a URL and a key. Without either the server is the one of `manage.py oneseat`."
         found.append(Problem("E003", f'ONESEAT["{missing}"] is missing.', hint))
@@ -167,12 +187,12 @@ def current() -> Conf:
             return Conf(_client(beside.url(), beside.key()), **given)
         except beside.NotPossible as why:
             raise ImproperlyConfigured(str(why)) from None
-    return Conf(_client(raw["URL"], raw["KEY"]), **given)
+    return Conf(_client(raw["URL"], raw.get("KEY", "")), **given)
 
 
 @functools.lru_cache(maxsize=8)
-def _client(url: str, key: str) -> Client:
-    return Client(url, key)
+def _client(url: str, key: str) -> Union[Client, Memory]:
+    return Memory(url[len(DOUBLE) :]) if is_double(url) else Client(url, key)
 
 
 def _forget(*, setting: str, **_: Any) -> None:

@@ -14,12 +14,16 @@ from .served import Served
 
 
 class OfAPolicy(SeatTest):
+    first_device = "Firefox on Linux"
     policy = ""
 
-    def setUp(self):
+    def server(self):
         server = Served("--policy", self.policy)
         self.addCleanup(server.stop)
-        setting = override_settings(ONESEAT={"URL": server.url, "KEY": server.key, "TIMEOUT": 60})
+        return {"URL": server.url, "KEY": server.key, "TIMEOUT": 60}
+
+    def setUp(self):
+        setting = override_settings(ONESEAT=self.server())
         setting.enable()
         self.addCleanup(setting.disable)
 
@@ -33,7 +37,7 @@ class Refusing(OfAPolicy):
         second = Browser()
         answer = second.sign_in(ada)
         self.assertEqual(answer.status_code, 409)
-        self.assertIn("Firefox on Linux", answer.content.decode())
+        self.assertIn(self.first_device, answer.content.decode())
         self.assertEqual(second.sees(), AWAY)
         self.assertEqual(first.sees(), "hello ada")
         first.post("/accounts/logout/")
@@ -45,6 +49,10 @@ class Refusing(OfAPolicy):
         browser = self.signed_in(alan)
         self.assertEqual(browser.sign_in(ada).status_code, 409)
         self.assertEqual(self.seats(alan), [])
+
+
+class Blocked(OfAPolicy):
+    policy = "refuse"
 
     def test_an_account_that_is_blocked_is_told_so(self):
         ada = self.user()
@@ -73,7 +81,7 @@ class Asking(OfAPolicy):
         ada = self.user()
         first = self.signed_in(ada)
         second, page = self.asked(ada)
-        self.assertIn("Firefox on Linux", page)
+        self.assertIn(self.first_device, page)
         self.assertEqual((second.sees(), first.sees()), (AWAY, "hello ada"))
         (seat,) = self.seats(ada)
         self.assertEqual(re.findall('name="oneseat_end" value="(.*?)"', page), [seat])
@@ -118,6 +126,21 @@ class Asking(OfAPolicy):
         self.assertEqual(second.sees(), AWAY)
         self.assertEqual(self.seats(ada), [seat])
         del first
+
+
+class OnTheDouble:
+    first_device = "another device"
+
+    def server(self):
+        return {"URL": f"memory:{self.policy}"}
+
+
+class RefusingOnTheDouble(OnTheDouble, Refusing):
+    pass
+
+
+class AskingOnTheDouble(OnTheDouble, Asking):
+    pass
 
 
 class Admin(SeatTest):

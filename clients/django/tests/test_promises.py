@@ -13,6 +13,8 @@ from .browsers import AWAY, SAFARI, Browser, SeatTest
 
 
 class Promises:
+    second_device = "iPhone"
+
     def test_a_second_sign_in_ends_the_first_session_which_is_told_why_and_when(self):
         ada = self.user()
         first = self.signed_in(ada)
@@ -23,7 +25,7 @@ class Promises:
         self.assertIn("no-store", refused["Cache-Control"])
         page = first.get(refused["Location"]).content.decode()
         today = timezone.localtime().strftime("%m/%d/%Y")
-        self.assertRegex(page, rf"This account signed in on another device \({today} .*\)\. It was .*iPhone")
+        self.assertRegex(page, rf"This account signed in on another device \({today} .*\)\. It was .*{self.second_device}")
         self.assertEqual(page.count("This account signed in"), 1)
         # Told once, and not with each page.
         self.assertEqual(first.sees(), AWAY)
@@ -215,6 +217,11 @@ class Promises:
     def test_a_public_page_does_not_vary_by_cookie_because_of_us(self):
         browser = self.signed_in(self.user())
         self.assertFalse(browser.get("/public/").has_header("Vary"))
+
+
+@override_settings(ONESEAT={"URL": "memory:"})
+class OnTheDouble(Promises, SeatTest):
+    second_device = "another device"  # it knows no browsers
 
 
 class OnTheDatabase(Promises, SeatTest):

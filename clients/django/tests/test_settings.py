@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from django.conf import settings
-from django.core import checks
+from django.core import checks, mail
 from django.core.exceptions import ImproperlyConfigured
 from django.test import SimpleTestCase, override_settings
 
@@ -37,6 +37,7 @@ class Checks(SimpleTestCase):
             ({**GOOD, "KEY": "secret"}, "E003.*oneseat keys create"),
             ({**GOOD, "KEY": GOOD["KEY"] + "\r\nX: y"}, "E003.*oneseat keys create"),
             ({**GOOD, "URI": "x"}, "E005.*'URI'.*URL, KEY"),
+            ({"URL": "memory:none"}, "E003.*memory:refuse"),
             ({**GOOD, "WHEN_DOWN": "open"}, "E003.*refuse"),
             ({**GOOD, "TIMEOUT": "1"}, "E003.*seconds"),
             ({**GOOD, "TIMEOUT": True}, "E003.*seconds"),
@@ -56,6 +57,21 @@ class Checks(SimpleTestCase):
                 self.assertNotIn(GOOD["KEY"], found[0])
                 with self.assertRaises(ImproperlyConfigured):
                     conf.current()
+
+    def test_the_double_is_for_tests_only(self):
+        with override_settings(ONESEAT={"URL": "memory:"}):
+            self.assertEqual(said(deploy=True), [])
+            outbox = mail.outbox
+            try:
+                del mail.outbox
+                self.assertRegex(said()[0], "E004.*oneseat run")
+                conf.current.cache_clear()
+                with self.assertRaisesRegex(ImproperlyConfigured, "for tests only"):
+                    conf.current()
+                with override_settings(DEBUG=True):
+                    self.assertEqual(said(), [])
+            finally:
+                mail.outbox = outbox
 
     def test_each_mistake_in_the_middleware_is_named_with_its_cure(self):
         names = [n for n in settings.MIDDLEWARE if n != OURS]

@@ -63,6 +63,13 @@ class Site:
         self._log.close()
         self._folder.cleanup()
 
+    def forget(self) -> None:
+        """All is as if nobody had ever signed in."""
+        self.lose_sessions()
+        with sqlite3.connect(self.data / "site.sqlite3", timeout=PATIENCE) as db:
+            db.execute("DELETE FROM tutorial_loggedinuser")
+        db.close()
+
     def lose_sessions(self) -> None:
         """What Django has stored of all sessions vanishes."""
         if self.database == "sqlite":

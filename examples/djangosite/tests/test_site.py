@@ -1,7 +1,7 @@
 """What the tutorial's readers complain of, on the same site: with the tutorial's app each
 is seen to go wrong, and with oneseat none is.
 
-ROUNDS says how often what is a race is tried (5). MATRIX=full takes all session backends
+ROUNDS says how often what is a race is tried (3). MATRIX=full takes all session backends
 on both databases; else PostgreSQL has one."""
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from .complaints import ALL
 from .postgres import Postgres
 from .site import HERE, Site
 
-ROUNDS = int(os.environ.get("ROUNDS", "5"))
+ROUNDS = int(os.environ.get("ROUNDS", "3"))
 BACKENDS = ("db", "cached_db", "cache", "file", "signed_cookies")
 
 
@@ -23,12 +23,22 @@ class Complaints(unittest.TestCase):
         site = Site(**kind)
         self.addCleanup(site.stop)
         wrong = {name: play(site, ROUNDS) for name, play in ALL.items()}
-        if kind.get("seats") != "tutorial":
-            self.assertEqual(site.log(), "")
+        self.assertEqual(site.log(), "")
         return wrong
 
     def test_each_goes_wrong_with_the_tutorials_app(self) -> None:
-        self.assertEqual([name for name, wrong in self.play(seats="tutorial").items() if not wrong], [])
+        site = Site(seats="tutorial")
+        self.addCleanup(site.stop)
+        for name, play in ALL.items():
+            with self.subTest(name):
+                for _ in range(100):  # some are races, which it wins at times
+                    site.forget()
+                    wrong = play(site, 1)
+                    if wrong:
+                        break
+                self.assertNotEqual(wrong, [])
+                # That is what a reader saw, and no failure of the test.
+                self.assertFalse([w for w in wrong if w.startswith("AssertionError")])
 
     def test_none_goes_wrong_on_sqlite(self) -> None:
         for sessions in BACKENDS:

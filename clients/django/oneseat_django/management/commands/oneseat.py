@@ -35,7 +35,7 @@ class Command(BaseCommand):
         actions = parser.add_subparsers(dest="action")
         run = actions.add_parser("run", help="runs a command with the server: oneseat run [--limit N] -- COMMAND", called_from_command_line=parser.called_from_command_line)
         self._add_flags(run)
-        run.add_argument("command", nargs="+", help="such as: gunicorn site.wsgi")
+        run.add_argument("command", nargs="+", help="such as: gunicorn mysite.wsgi")
 
     def _add_flags(self, parser: Any) -> None:
         parser.add_argument("--store", help="where the server keeps its sessions, if not in the project's database")
