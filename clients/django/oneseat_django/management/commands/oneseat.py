@@ -66,7 +66,8 @@ class Command(BaseCommand):
         with open(os.open(made, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as f:
             f.write(beside.keys_file(options["adopt_until"]))
         os.replace(made, keys)
-        line = [program, "serve", "--keys", str(keys), "--listen", beside.url(), "--store", store]
+        # A line for each call would be one for each page, of which the site has a log.
+        line = [program, "serve", "--keys", str(keys), "--listen", beside.url(), "--store", store, "--log-level", "warn"]
         for name in ("limit", "policy"):
             if options[name]:
                 line += [f"--{name}", options[name]]
