@@ -121,6 +121,9 @@ func signIn(ctx context.Context, q *request) (int, any, error) {
 	if err != nil {
 		return 0, nil, err
 	}
+	if err := q.server.byAccount.take(oneseat.KeyOf(q.key.Realm, in.Account), time.Now()); err != nil {
+		return 0, nil, err
+	}
 	var g oneseat.Grant
 	if in.Adopt != nil {
 		g, err = q.seats.Adopt(ctx, in.Account, in.Adopt.Issued, from)

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"slices"
+	"time"
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
@@ -36,7 +37,7 @@ func (q *request) into(to any) (err error) {
 	if err := json.Unmarshal(q.body, to, json.RejectUnknownMembers(true)); err != nil {
 		return &errBody{"a member is not known, or not of the kind that it has to be, or there is more after the object"}
 	}
-	return nil
+	return q.server.byKey.take(q.key.ID, time.Now())
 }
 
 // members returns the names of the members of a body, if it is one object without null:

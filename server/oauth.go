@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
+	"time"
 
 	"github.com/oneseat/oneseat"
 	"github.com/oneseat/oneseat/api"
@@ -25,7 +26,7 @@ func (q *request) token() (string, error) {
 	if err != nil || len(form["token"]) != 1 {
 		return "", &refusal{status: http.StatusBadRequest, name: "bad-form", detail: "Send one field, token."}
 	}
-	return form.Get("token"), nil
+	return form.Get("token"), q.server.byKey.take(q.key.ID, time.Now())
 }
 
 // introspect says whether a token is of a live session. Every no is the same (API-03).

@@ -15,6 +15,7 @@ type refusal struct {
 	status  int
 	name    string // of the problem
 	detail  string
+	retry   int         // seconds, of 429
 	problem api.Problem // what else it says
 }
 
@@ -28,7 +29,7 @@ var titles = map[string]string{
 	"bad-selector": "It is not clear what is meant", "bad-limits": "These cannot be limits", "bad-time": "The time makes no sense", "bad-realm": "This is another realm", "no-history": "There is no history", "idempotency-key-bad": "This is no Idempotency-Key",
 	"idempotency-key-expired": "The Idempotency-Key is too old", "idempotency-key-reused": "The Idempotency-Key was used for something else",
 	"session-ended": "The session has ended", "no-session": "There is no such session", "no-seat": "The older session gets no seat",
-	"token-rotated": "The token was replaced", "bad-ticket": "The ticket is not good", "account-full": "All seats are taken",
+	"token-rotated": "The token was replaced", "bad-ticket": "The ticket is not good", "too-many": "There are too many calls", "account-full": "All seats are taken",
 	"account-blocked": "The account is blocked", "no-answer": "The store did not answer", "outcome-unknown": "The outcome is not known",
 	"internal": "The server has a fault",
 }

@@ -15,9 +15,11 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
+	"math"
 	"mime"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -42,6 +44,15 @@ type Config struct {
 	// sign-in proposes. Default "oneseat".
 	CookieName string
 
+	// KeyRate is how many calls a second may be made with a key; as many may come at
+	// once. Default: any number.
+	KeyRate float64
+
+	// SignInRate is how many times a minute an account may sign in; half as many may
+	// come at once. What is beyond is refused with 429, before the account is looked at.
+	// Default: any number.
+	SignInRate float64
+
 	// Version is what /v1/about says. Default "unknown".
 	Version string
 
@@ -58,6 +69,9 @@ type Server struct {
 	keys   atomic.Pointer[[]Key] // replaced as a whole
 	calls  map[string]call
 	hubs   map[string]*hub // by realm
+
+	byKey     *buckets[string]      // by the id of the key
+	byAccount *buckets[oneseat.Key] // of sign-ins
 
 	draining chan struct{} // closed by Drain
 	drain    func()
@@ -76,6 +90,11 @@ func New(c Config) (*Server, error) {
 		errs = append(errs, errors.New("server: Config.Realms: name at least one"))
 	}
 	s := &Server{config: c, calls: calls(), hubs: make(map[string]*hub), draining: make(chan struct{})}
+	s.byKey = newBuckets[string](c.KeyRate, int(math.Ceil(c.KeyRate)))
+	s.byAccount = newBuckets[oneseat.Key](c.SignInRate/60, int(c.SignInRate/2))
+	if c.KeyRate < 0 || c.SignInRate < 0 {
+		errs = append(errs, errors.New("server: Config.KeyRate, Config.SignInRate: they are 0 or more"))
+	}
 	s.drain = sync.OnceFunc(func() { close(s.draining) })
 	for realm, seats := range c.Realms {
 		s.hubs[realm] = newHub(seats)
@@ -145,8 +164,9 @@ type request struct {
 	has  []string // the members of the body, once it was read
 }
 
-// ServeHTTP serves a call, and GET of /healthz and /readyz. Refusals come in a fixed order: 405, 401, 403, 415, 413, 400,
-// 422, and then what the call finds.
+// ServeHTTP serves a call, and GET of /healthz and /readyz. Refusals come in a fixed
+// order: 405, 401, 403, 415, 413, 400, 422, 429, and then what the call finds. The 429 of
+// a key, by [Config.KeyRate], comes before a 422.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	c := &record{id: rand.Text(), theirs: inbound(r), began: time.Now()}
 	h := w.Header()
@@ -241,6 +261,8 @@ func (s *Server) caller(r *http.Request) (string, *Key) {
 func (s *Server) refuse(w http.ResponseWriter, c *record, no *refusal) {
 	c.status, c.problem = no.status, no.name
 	switch no.status {
+	case http.StatusTooManyRequests:
+		w.Header().Set("Retry-After", strconv.Itoa(no.retry))
 	case http.StatusServiceUnavailable:
 		w.Header().Set("Retry-After", "1")
 	case http.StatusRequestEntityTooLarge:

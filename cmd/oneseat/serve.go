@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"os"
 	"os/signal"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -45,6 +46,11 @@ Flags:
 	--policy POLICY    what a sign-in beyond the limit meets: displace (default), refuse
 	                   or ask
 
+	--sign-ins-per-minute N
+	                   of one account; half as many at once. What is beyond gets 429
+	                   (default 120, with --dev 0: any number)
+	--calls-per-second N
+	                   with one key (default 0: any number)
 	--log FORM         of the log, which is written to stderr: text (default) or json
 	--log-level LEVEL  debug, info (default: with a line for each call), warn or error
 	--drain DURATION   how long it goes on at its end while /readyz says no, so that what
@@ -63,7 +69,9 @@ type serveConfig struct {
 	limit     int
 	policy    oneseat.Policy
 	drain     time.Duration
-	json      bool // the form of the log
+	signIns   float64 // a minute, of an account
+	calls     float64 // a second, of a key
+	json      bool    // the form of the log
 	level     slog.Level
 }
 
@@ -82,6 +90,8 @@ func parseServe(args []string) (serveConfig, error) {
 	store := set.String("store", "sqlite:oneseat.db", "")
 	limit := set.String("limit", "1", "")
 	policy := set.String("policy", string(oneseat.PolicyDisplace), "")
+	set.Float64Var(&c.signIns, "sign-ins-per-minute", 120, "")
+	set.Float64Var(&c.calls, "calls-per-second", 0, "")
 	form := set.String("log", "text", "")
 	set.TextVar(&c.level, "log-level", slog.LevelInfo, "")
 	set.DurationVar(&c.drain, "drain", 500*time.Millisecond, "")
@@ -112,9 +122,19 @@ func parseServe(args []string) (serveConfig, error) {
 	errs = append(errs, err)
 	c.json = *form == "json"
 	bad(!c.json && *form != "text", "--log: %q is neither text nor json", *form)
+	bad(!(c.signIns >= 0) || !(c.calls >= 0), "--sign-ins-per-minute, --calls-per-second: they are 0 or more") // NaN is neither
+	if !slices.Contains(visited(set), "sign-ins-per-minute") && c.dev {
+		c.signIns = 0
+	}
 	bad(c.drain < 0, "--drain: %v is less than nothing", c.drain)
 	bad(set.NArg() > 0, "%q is not a flag", set.Arg(0))
 	return c, errors.Join(errs...)
+}
+
+// visited are the names of the flags that were written.
+func visited(set *flag.FlagSet) (names []string) {
+	set.Visit(func(f *flag.Flag) { names = append(names, f.Name) })
+	return names
 }
 
 // runServe runs "oneseat serve".
@@ -160,7 +180,7 @@ func serveAPI(ctx context.Context, c serveConfig, stdout, stderr io.Writer) (err
 		defer func() { err = errors.Join(err, seats.Close()) }()
 		realms[realm] = seats
 	}
-	handler, err := server.New(server.Config{Realms: realms, Keys: keys.keys, Version: version(), Logger: logger})
+	handler, err := server.New(server.Config{Realms: realms, Keys: keys.keys, Version: version(), Logger: logger, SignInRate: c.signIns, KeyRate: c.calls})
 	if err != nil {
 		return err
 	}

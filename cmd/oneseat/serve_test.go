@@ -144,6 +144,8 @@ func TestServeRefusesWhatMakesNoSense(t *testing.T) {
 		"--dev --limit 0":                                `--limit: "0"`,
 		"--dev --policy kick":                            `--policy: "kick"`,
 		"--dev --drain -1s":                              "--drain: -1s",
+		"--dev --sign-ins-per-minute -1":                 "--sign-ins-per-minute, --calls-per-second: they are 0 or more",
+		"--dev --calls-per-second NaN":                   "--sign-ins-per-minute, --calls-per-second: they are 0 or more",
 		"--dev --log xml":                                `--log: "xml"`,
 		"--dev --log-level loud":                         "log-level",
 		"--dev more":                                     `"more" is not a flag`,
@@ -257,5 +259,22 @@ func waitFor(t *testing.T, holds func() bool) {
 		if time.Now().After(end) {
 			t.Fatal("in vain")
 		}
+	}
+}
+
+func TestSignInsAreCountedUnlessOneDevelops(t *testing.T) { // API-10
+	for args, want := range map[string]float64{"--keys k": 120, "--keys k --sign-ins-per-minute 0": 0, "--dev": 0, "--dev --sign-ins-per-minute 30": 30} {
+		c, err := parseServe(strings.Fields(args))
+		if err != nil || c.signIns != want || c.calls != 0 {
+			t.Errorf("%s: %v sign-ins, %v calls, %v", args, c.signIns, c.calls, err)
+		}
+	}
+	t.Chdir(t.TempDir())
+	printed, _, _ := served(t, 2, "--dev", "--store", "memory:", "--sign-ins-per-minute", "2")
+	if got, _ := ask(t, printed[0], printed[1], "/v1/signin", `{"account":"ada"}`); got != http.StatusCreated {
+		t.Errorf("%d", got)
+	}
+	if got, answer := ask(t, printed[0], printed[1], "/v1/signin", `{"account":"ada"}`); got != http.StatusTooManyRequests {
+		t.Errorf("%d %s", got, answer)
 	}
 }
