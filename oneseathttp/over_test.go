@@ -2,6 +2,7 @@ package oneseathttp_test
 
 import (
 	"flag"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -30,7 +31,7 @@ func seatsOver(t *testing.T, seats *oneseat.Registry) oneseathttp.Seats {
 	}
 	c := seats.Config()
 	secret, key := server.NewKey(c.Realm, server.ScopeCheck, server.ScopeSessions)
-	s, err := server.New(server.Config{Realms: map[string]*oneseat.Registry{c.Realm: seats}, Keys: []server.Key{key}, Logger: c.Logger})
+	s, err := server.New(server.Config{Realms: map[string]*oneseat.Registry{c.Realm: seats}, Keys: []server.Key{key}, Logger: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -79,6 +80,8 @@ var apart = []struct{ why, test string }{
 	{"", "AnOpeningThatCannotBeSentLeavesNothingToDo"},
 	{"", "AFileIsSentByTheKernelAndCutBetweenPieces"},
 	{"", "WhatASlowSourceHoldsAfterTheCutIsNotSent"},
+	{"", "WhatIsSentInOnePieceEndsWithinThePieceOfTheCut"},
+	{"", "HandlersUnderFinishThatAreCutAreLoggedOnceAMinute"},
 
 	{"a registry that is closed is a server that does not answer", "AfterCloseNoRequestIsAdmitted"},
 	{"", "WorkInFlightWhenTheRegistryIsClosed"},
@@ -90,6 +93,7 @@ var apart = []struct{ why, test string }{
 	{"", "ACookieIsSetAnewByNoAnswerThatACacheMayKeepOrThatChangesWhoseItIs"},
 	{"", "WhatAPersonDoesInAPageIsActivity"},
 	{"", "APageThatLiesAboutActivityIsBounded"},
+	{"", "APageIsToldInMillisecondsWhenItsSessionEndsByTheStoresClock"},
 }
 
 // Every other test of this package passes with a server between guard and registry.
