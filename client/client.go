@@ -245,7 +245,7 @@ func (k *Client) send(ctx context.Context, path string, body []byte, attempt str
 		return nil
 	}
 	no := problemOf(resp.StatusCode, answer)
-	if errors.Is(no, oneseat.ErrStoreUnavailable) {
+	if errors.Is(no, oneseat.ErrStoreUnavailable) && resp.StatusCode != http.StatusTooManyRequests {
 		k.silent(path, no)
 	} else {
 		k.answered()

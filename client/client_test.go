@@ -2,6 +2,7 @@ package client_test
 
 import (
 	"errors"
+	"io"
 	"log/slog"
 	"net/http"
 	"reflect"
@@ -208,6 +209,25 @@ func same(a, b oneseat.Session) bool {
 	a.Created, b.Created = a.Created.Truncate(time.Millisecond), b.Created.Truncate(time.Millisecond)
 	a.LastSeen, b.LastSeen = a.LastSeen.Truncate(time.Millisecond), b.LastSeen.Truncate(time.Millisecond)
 	return a.ID == b.ID && a.Account == b.Account && a.Device == b.Device && a.Created.Equal(b.Created) && a.LastSeen.Equal(b.LastSeen)
+}
+
+// API-10: it is the caller who is to wait, and the server is well.
+func TestTooManyCallsAreNoSilence(t *testing.T) {
+	in(t, oneseat.Config{}, 1, func(t *testing.T, w *world) {
+		var log strings.Builder
+		k, on := w.client(client.Config{Logger: slog.New(slog.NewTextHandler(&log, nil))})
+		on.during(func(*http.Request, func() *http.Response) (*http.Response, error) {
+			body := `{"type":"urn:oneseat:problem:too-many","title":"There are too many calls","status":429}`
+			return &http.Response{StatusCode: 429, Header: http.Header{}, Body: io.NopCloser(strings.NewReader(body))}, nil
+		})
+		_, err := k.SignIn(t.Context(), "ada", oneseat.SignInRequest{})
+		if p, ok := errors.AsType[*client.Problem](err); !ok || p.Name() != "too-many" || !errors.Is(err, oneseat.ErrStoreUnavailable) || errors.Is(err, oneseat.ErrUnknownOutcome) {
+			t.Error(err)
+		}
+		if on.count(api.PathSignIn) != 1 || log.Len() > 0 {
+			t.Errorf("%d calls; %s", on.count(api.PathSignIn), log.String())
+		}
+	})
 }
 
 // API-09: a lost answer takes no second seat.
