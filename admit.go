@@ -94,7 +94,7 @@ func (d *draft) standing(c newcomer) (is Decision, decided bool) {
 		return Decision{Outcome: outcomeAlready}, true
 	}
 	since := earliest(d.given.firstTryAt, c.tried)
-	if !since.IsZero() && d.forgot(since) {
+	if !since.IsZero() && d.forgot(since) || !c.tried.IsZero() && !d.tried.Before(c.tried) {
 		return Decision{Outcome: outcomeUnknown}, true
 	}
 	if d.blocked != nil {
@@ -239,6 +239,9 @@ func (d *draft) apply(c newcomer, is Decision) Change {
 	s.Account, s.epoch, s.Created, s.LastSeen = d.Account, d.given.epoch, d.now(), d.now()
 	if issued := c.issuedAt(d.now()); !issued.IsZero() {
 		s.Created = issued
+	}
+	if c.tried.After(d.now()) {
+		s.tried = c.tried.UTC().Truncate(time.Microsecond).Add(time.Microsecond) // not before c.tried, as it is stored
 	}
 	d.end(is.Renews, Ending{Reason: ReasonRenewed, By: s.ID, ByDevice: s.Device})
 	how := Ending{Reason: ReasonDisplaced, By: s.ID, ByDevice: s.Device}

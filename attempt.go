@@ -16,7 +16,7 @@ import (
 //
 // An attempt is good for ten minutes. It never revives what has ended since: a try
 // after that returns the ending, or [ErrUnknownOutcome] where the ending was
-// forgotten.
+// forgotten, also if the caller's clock is ahead of the store's.
 type Attempt struct {
 	ID     [32]byte  // names the attempt
 	Secret [32]byte  // becomes the token's; another one under the same ID is [ErrAttemptReused]

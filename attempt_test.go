@@ -383,3 +383,54 @@ func TestAnAttemptThatIsUsedForTwoTokensGivesNeitherTheOthers(t *testing.T) {
 	wantEnding(t, err, a.Session.ID, oneseat.ReasonSignedOut)
 	wantLive(t, r, b)
 }
+
+func TestALateTryRaisesNothingThoughTheCallersClockIsAhead(t *testing.T) {
+	for name, ahead := range map[string]time.Duration{"not at all": 0, "by ten minutes": 10 * time.Minute, "by a minute": time.Minute, "a little": time.Millisecond + 1} {
+		synctest.Test(t, func(t *testing.T) {
+			a, b, _ := following(t, oneseat.Config{})
+			how := attempt("1")
+			how.Tried = how.Tried.Add(ahead)
+			first := signIn(t, a, "ada", oneseat.SignInRequest{Attempt: how})
+			for range oneseat.MaxEndings + 8 {
+				signIn(t, b, "ada", oneseat.SignInRequest{})
+			}
+			last := signIn(t, b, "ada", oneseat.SignInRequest{})
+			_, err := a.SignIn(t.Context(), "ada", oneseat.SignInRequest{Attempt: how})
+			wantError(t, err, oneseat.ErrUnknownOutcome)
+			wantLive(t, a, last)
+			if _, err := b.Check(t.Context(), string(first.Token)); err == nil {
+				t.Errorf("ahead %s: the first token is good", name)
+			}
+			time.Sleep(2 * time.Millisecond)
+			if _, err := b.SignIn(t.Context(), "ada", oneseat.SignInRequest{Attempt: attempt("2")}); ahead < time.Minute && err != nil {
+				t.Errorf("ahead %s: another attempt: %v", name, err)
+			}
+		})
+
+		// Nor after everything of the account was erased.
+		synctest.Test(t, func(t *testing.T) {
+			a, b, store := following(t, oneseat.Config{KeepEndings: time.Minute})
+			how := attempt("1")
+			how.Tried = how.Tried.Add(ahead)
+			first := signIn(t, a, "ada", oneseat.SignInRequest{Attempt: how})
+			if err := a.SignOut(t.Context(), string(first.Token)); err != nil {
+				t.Fatal(err)
+			}
+			for i := range 25 {
+				time.Sleep(time.Minute)
+				if i == 5 {
+					signIn(t, b, "ada", oneseat.SignInRequest{}) // in a new roster, if the first was erased
+					if _, err := b.EndAll(t.Context(), "ada", oneseat.EndOptions{}); err != nil {
+						t.Fatal(err)
+					}
+				}
+				if g, err := a.SignIn(t.Context(), "ada", oneseat.SignInRequest{Attempt: how}); err == nil {
+					t.Fatalf("ahead %s: it made %+v after %v", name, g.Session, time.Since(first.Session.Created))
+				}
+			}
+			if v := stored(t, store, "ada"); v.Roster != nil {
+				t.Errorf("ahead %s: what is left: %+v", name, v.Roster)
+			}
+		})
+	}
+}

@@ -25,6 +25,7 @@ type rosterJSON struct {
 	Seats     []seatJSON    `json:"seats,omitempty"`
 	Endings   []endingJSON  `json:"endings,omitempty"`
 	Forgotten micros        `json:"forgotten,omitzero"`
+	Tried     micros        `json:"tried,omitzero"`
 	Pending   []pendingJSON `json:"pending,omitempty"`
 	Limits    Limits        `json:"limits,omitzero"`
 	Revision  uint64        `json:"revision,omitzero"`
@@ -68,6 +69,7 @@ type seatJSON struct {
 	Observed bool      `json:"observed,omitzero"`
 	Unused   bool      `json:"unused,omitzero"`
 	LastUsed micros    `json:"last_used,omitzero"`
+	Tried    micros    `json:"tried,omitzero"`
 
 	extra map[string]json.RawMessage
 }
@@ -85,6 +87,7 @@ type endingJSON struct {
 	Previous digest    `json:"previous,omitzero"`
 	Mark     deviceTag `json:"mark,omitzero"`
 	Used     micros    `json:"used,omitzero"`
+	Tried    micros    `json:"tried,omitzero"`
 
 	SameDevice bool `json:"same_device,omitzero"`
 
@@ -112,7 +115,7 @@ func (m micros) time() time.Time {
 func (ro *Roster) MarshalJSON() ([]byte, error) {
 	j := rosterJSON{
 		Format: max(ro.format, rosterFormat), Realm: ro.Realm, Account: ro.Account,
-		Forgotten: toMicros(ro.forgotten), Limits: ro.limits, Revision: ro.limitsRev, Takeover: toMicros(ro.takeoverAt),
+		Forgotten: toMicros(ro.forgotten), Tried: toMicros(ro.tried), Limits: ro.limits, Revision: ro.limitsRev, Takeover: toMicros(ro.takeoverAt),
 		Epoch: ro.realmEpoch, Due: toMicros(ro.Due), extra: ro.extra,
 		Seats: make([]seatJSON, len(ro.seats)), Endings: make([]endingJSON, len(ro.endings)),
 	}
@@ -126,13 +129,13 @@ func (ro *Roster) MarshalJSON() ([]byte, error) {
 		j.Seats[i] = seatJSON{
 			ID: s.ID, Parent: s.parent, Created: toMicros(s.Created), LastSeen: toMicros(s.LastSeen), Device: s.Device,
 			Secret: s.secret, Previous: s.previous, Rotated: toMicros(s.rotated), DeviceID: s.deviceID,
-			Epoch: s.epoch, Replayed: toMicros(s.replayed), Observed: s.observed, Unused: s.unused, LastUsed: toMicros(s.lastUsed), extra: s.extra,
+			Epoch: s.epoch, Replayed: toMicros(s.replayed), Observed: s.observed, Unused: s.unused, LastUsed: toMicros(s.lastUsed), Tried: toMicros(s.tried), extra: s.extra,
 		}
 	}
 	for i, e := range ro.endings {
 		j.Endings[i] = endingJSON{
 			Session: e.Session, Parent: e.Parent, Reason: e.Reason, At: toMicros(e.At), By: e.By, Actor: e.Actor,
-			Device: e.Device, ByDevice: e.ByDevice, Secret: e.secret, Previous: e.previous, Mark: e.tag, Used: toMicros(e.used), SameDevice: e.SameDevice, extra: e.extra,
+			Device: e.Device, ByDevice: e.ByDevice, Secret: e.secret, Previous: e.previous, Mark: e.tag, Used: toMicros(e.used), Tried: toMicros(e.tried), SameDevice: e.SameDevice, extra: e.extra,
 		}
 	}
 	return j.marshal()
@@ -149,7 +152,7 @@ func (ro *Roster) UnmarshalJSON(b []byte) error {
 		return &FormatError{fmt.Sprintf("format %d was written by another release (this one reads %d and %d): upgrade this node", j.Format, rosterFormat, rosterFormat+1)}
 	}
 	*ro = Roster{
-		Realm: j.Realm, Account: j.Account, forgotten: j.Forgotten.time(), limits: j.Limits, limitsRev: j.Revision, takeoverAt: j.Takeover.time(),
+		Realm: j.Realm, Account: j.Account, forgotten: j.Forgotten.time(), tried: j.Tried.time(), limits: j.Limits, limitsRev: j.Revision, takeoverAt: j.Takeover.time(),
 		realmEpoch: j.Epoch, Due: j.Due.time(), format: j.Format, extra: j.extra,
 		seats: make([]seat, len(j.Seats)), endings: make([]ended, len(j.Endings)),
 	}
@@ -163,13 +166,13 @@ func (ro *Roster) UnmarshalJSON(b []byte) error {
 		ro.seats[i] = seat{
 			Session: Session{ID: s.ID, Account: j.Account, Device: s.Device, Created: s.Created.time(), LastSeen: s.LastSeen.time()},
 			parent:  s.Parent, secret: s.Secret, previous: s.Previous, rotated: s.Rotated.time(), deviceID: s.DeviceID,
-			epoch: s.Epoch, replayed: s.Replayed.time(), observed: s.Observed, unused: s.Unused, lastUsed: s.LastUsed.time(), extra: s.extra,
+			epoch: s.Epoch, replayed: s.Replayed.time(), observed: s.Observed, unused: s.Unused, lastUsed: s.LastUsed.time(), tried: s.Tried.time(), extra: s.extra,
 		}
 	}
 	for i, e := range j.Endings {
 		ro.endings[i] = ended{
 			Ending: Ending{Session: e.Session, Parent: e.Parent, Reason: e.Reason, At: e.At.time(), By: e.By, Actor: e.Actor, Device: e.Device, ByDevice: e.ByDevice, SameDevice: e.SameDevice},
-			secret: e.Secret, previous: e.Previous, tag: e.Mark, used: e.Used.time(), extra: e.extra,
+			secret: e.Secret, previous: e.Previous, tag: e.Mark, used: e.Used.time(), tried: e.Tried.time(), extra: e.extra,
 		}
 	}
 	return nil

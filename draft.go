@@ -70,6 +70,7 @@ func (v View) draft(p premises, rule rule) *draft {
 	d.given = p
 	if v.Roster == nil {
 		d.Account = p.account
+		d.tried = time.UnixMicro(int64(v.Version)).UTC() // what was erased had ended by then
 	}
 	for _, s := range d.seats {
 		reason, over := s.timeout(v.Now, &rule)
@@ -84,6 +85,9 @@ func (v View) draft(p premises, rule rule) *draft {
 	d.expireBlock()
 	for len(d.endings) > 0 && !v.Now.Before(d.endings[0].At.Add(rule.keepEndings)) {
 		d.forget(0)
+	}
+	if attemptExpired(d.tried, v.Now) != nil {
+		d.tried = time.Time{}
 	}
 	return d
 }
@@ -129,6 +133,9 @@ func (d *draft) end(id SessionID, how Ending) {
 	d.seats = slices.Concat(d.seats[:i], d.seats[i+1:])
 	if s.parent == "" || d.seat(s.parent) >= 0 && how.Reason != ReasonSignedOut && how.Reason != ReasonIdleTimeout {
 		e := ended{Ending: how, secret: s.secret, tag: s.tag()}
+		if s.tried.After(how.At) {
+			e.tried = s.tried
+		}
 		if d.now().Before(s.grace()) { // its browser may not have heard of the new token
 			e.previous = s.previous
 		}
@@ -168,7 +175,7 @@ func (d *draft) oldest(how Ending) int {
 
 // forget drops an ending and remembers that there was one.
 func (d *draft) forget(i int) {
-	d.forgotten = latest(d.forgotten, d.endings[i].At)
+	d.forgotten, d.tried = latest(d.forgotten, d.endings[i].At), latest(d.tried, d.endings[i].tried)
 	d.endings = slices.Concat(d.endings[:i], d.endings[i+1:])
 }
 
@@ -197,11 +204,11 @@ func (d *draft) commit() Change {
 }
 
 // spent reports whether nothing is left to know in a roster, and its absence would
-// neither let an older session be adopted nor make a limit count that was asked for
-// before it changed. The control record is never spent.
+// neither let an older session be adopted, nor an attempt be made again, nor make a limit
+// count that was asked for before it changed. The control record is never spent.
 func (d *draft) spent() bool {
 	return d.Account != "" && d.empty() && d.blocked == nil && d.limits.IsZero() &&
-		!d.now().Before(d.rule.adoptUntil) && !d.now().Before(d.revised().Add(revisionKept))
+		!d.now().Before(d.rule.adoptUntil) && !d.now().Before(d.revised().Add(revisionKept)) && d.tried.IsZero()
 }
 
 // errLimitsChange is returned when the account's limits changed during each of

@@ -31,6 +31,7 @@ type Roster struct {
 
 	seats      []seat    // live sessions and streams, in the order of their admission
 	endings    []ended   // the oldest first
+	tried      time.Time // an attempt that was first made by then may have been forgotten; zero if all such attempts are too old
 	forgotten  time.Time // when the newest ending that was dropped had been recorded
 	tickets    []pending // newcomers that got a ticket, the oldest first
 	limits     Limits    // of this account, see [Registry.SetLimit]; zero: none of its own
@@ -56,6 +57,7 @@ type seat struct {
 	deviceID digest    // of the device's random id; of a stream, its player's
 	lastUsed time.Time // when it was last used, for the order of use; zero, or not after LastSeen: LastSeen counts
 	replayed time.Time // when previous was last used after its grace
+	tried    time.Time // when its attempt was first made, if that was after Created: the caller's clock is ahead
 
 	extra map[string]json.RawMessage
 }
@@ -67,6 +69,7 @@ type ended struct {
 	previous digest    // of the token before the last rotation, if the session ended within that token's grace
 	tag      deviceTag // of the device's random id
 	used     time.Time // when the session was last reported as used after its end
+	tried    time.Time // as of its seat, if that is after At
 
 	extra map[string]json.RawMessage
 }
@@ -179,6 +182,9 @@ func (ro *Roster) due(rule rule) time.Time {
 		d = rule.adoptUntil // then it is spent
 		if ro.limitsRev != 0 {
 			d = latest(d, ro.revised().Add(revisionKept))
+		}
+		if !ro.tried.IsZero() {
+			d = latest(d, ro.tried.Add(attemptLife))
 		}
 	}
 	return d

@@ -24,6 +24,13 @@ var ByHand = []Mistake{
 		Find: `earliest($d.given.firstTryAt, $c.tried)`,
 		With: `$d.given.firstTryAt`,
 	}}},
+	{Name: "an attempt of a clock that is ahead is admitted again", Edits: []Edit{{
+		Find: `!$c.tried.IsZero() && !$d.tried.Before($c.tried)`,
+		With: `false`,
+	}}},
+	{Name: "an attempt is admitted again in a new roster", Edits: []Edit{{
+		Find: `$d.tried = time.UnixMicro(int64($v.Version)).UTC()`,
+	}}},
 	{Name: "an attempt says yes to a session that has timed out", Edits: []Edit{{
 		Find: `$is.Outcome == outcomeAlready`,
 		With: `false`,

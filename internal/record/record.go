@@ -25,6 +25,7 @@ type Record struct {
 	Seats     []Seat         `json:"seats,omitempty"`
 	Endings   []Ended        `json:"endings,omitempty"`
 	Forgotten Time           `json:"forgotten,omitzero"`
+	Tried     Time           `json:"tried,omitzero"`
 	Pending   []Pending      `json:"pending,omitempty"`
 	Limits    oneseat.Limits `json:"limits,omitzero"`
 	Revision  uint64         `json:"revision,omitzero"`
@@ -50,6 +51,7 @@ type Seat struct {
 	Observed bool              `json:"observed,omitzero"`
 	Unused   bool              `json:"unused,omitzero"`
 	LastUsed Time              `json:"last_used,omitzero"`
+	Tried    Time              `json:"tried,omitzero"`
 }
 
 // Ended is a remembered ending.
@@ -66,6 +68,7 @@ type Ended struct {
 	Previous Digest            `json:"previous,omitzero"`
 	Mark     string            `json:"mark,omitzero"` // six hexadecimal digits
 	Used     Time              `json:"used,omitzero"`
+	Tried    Time              `json:"tried,omitzero"`
 
 	SameDevice bool `json:"same_device,omitzero"`
 }

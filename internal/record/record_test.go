@@ -28,18 +28,18 @@ func full() *record.Record {
 		Seats: []record.Seat{
 			{
 				ID: "STREAM", Parent: "SEAT", Created: at(), LastSeen: at(), Device: device, Secret: digest(), Previous: digest(), Rotated: at(),
-				DeviceID: digest(), Epoch: 1<<63 + 1, Replayed: at(), Observed: true, Unused: true, LastUsed: at(),
+				DeviceID: digest(), Epoch: 1<<63 + 1, Replayed: at(), Observed: true, Unused: true, LastUsed: at(), Tried: at(),
 			},
 			{ID: "SEAT", Created: at(), LastSeen: at()},
 		},
 		Endings: []record.Ended{
 			{
 				Session: "GONE", Parent: "SEAT", Reason: oneseat.ReasonDisplaced, At: at(), By: "STREAM", Actor: "staff", Device: device, ByDevice: device,
-				Secret: digest(), Previous: digest(), Mark: "0102ff", Used: at(), SameDevice: true,
+				Secret: digest(), Previous: digest(), Mark: "0102ff", Used: at(), Tried: at(), SameDevice: true,
 			},
 			{Session: "OTHER", Reason: oneseat.ReasonSignedOut, At: at()},
 		},
-		Forgotten: at(),
+		Forgotten: at(), Tried: at(),
 		Pending:   []record.Pending{{Secret: digest(), DeviceID: digest(), Epoch: 3, Expires: at()}, {Secret: digest(), Expires: at()}},
 		Limits:    oneseat.Limits{Total: 2, Classes: map[oneseat.Class]int{"tv": 1}, Streams: oneseat.Unlimited},
 		Revision:  4, Block: &record.Block{Since: at(), Until: at(), Actor: "staff"}, Takeover: at(), Epoch: 5, Due: at(),
