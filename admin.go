@@ -108,7 +108,7 @@ func (r *Registry) Unblock(ctx context.Context, account, actor string) error {
 // stored. actor is for the record. SetLimit returns a *[ConfigError] for impossible
 // limits.
 func (r *Registry) SetLimit(ctx context.Context, account string, limits Limits, actor string) error {
-	if err := limits.check(); err != nil {
+	if err := limits.Check(); err != nil {
 		return err
 	}
 	limits.Classes = maps.Clone(limits.Classes)

@@ -288,7 +288,7 @@ func TestImpossibleLimits(t *testing.T) {
 		{Limits{Streams: -2}, "Streams"},
 		{Limits{Streams: MaxStreams + 1}, "Streams"},
 	} {
-		err := tt.l.check()
+		err := tt.l.Check()
 		e, ok := errors.AsType[*ConfigError](err)
 		if !ok || e.In != "Limits" || e.Field != tt.field || e.Problem == "" || !strings.HasPrefix(err.Error(), "oneseat: Limits."+tt.field+": ") {
 			t.Errorf("%+v: %v", tt.l, err)
@@ -301,7 +301,7 @@ func TestImpossibleLimits(t *testing.T) {
 		{}, {Total: 1}, {Total: MaxSeats}, {Total: Unlimited}, {Streams: 1}, {Streams: MaxStreams}, {Streams: Unlimited},
 		{Total: 1, Classes: classes("tv", 1, "api", MaxSeats, "mobile", Unlimited)}, {Classes: classes()},
 	} {
-		if err := l.check(); err != nil {
+		if err := l.Check(); err != nil {
 			t.Errorf("%+v: %v", l, err)
 		}
 	}

@@ -91,8 +91,8 @@ func (l Limits) problems() (list []*ConfigError) {
 	return list
 }
 
-// check returns the first of the problems as an error.
-func (l Limits) check() error {
+// Check returns a *[ConfigError] for limits that are impossible.
+func (l Limits) Check() error {
 	if p := l.problems(); len(p) > 0 {
 		return p[0]
 	}

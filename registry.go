@@ -160,7 +160,7 @@ func (r *Registry) limitsOf(ctx context.Context, key Key, account string) (limit
 	}
 	limits, err = r.config.LimitFor(ctx, account)
 	if err == nil {
-		err = limits.check()
+		err = limits.Check()
 	}
 	if err != nil {
 		return Limits{}, 0, r.noLimit(ctx, key, account, err)

@@ -43,6 +43,7 @@ type SignIn struct {
 	Device   Device   `json:"device,omitzero"`
 	TakeOver bool     `json:"take_over,omitzero"` // the caller has fresh proof that this is the owner
 	Adopt    *Adopt   `json:"adopt,omitzero"`     // a session of the caller's own that is older than oneseat
+	Limits   *Limits  `json:"limits,omitzero"`    // of the account's plan, at this sign-in only
 }
 
 // Previous names a session that a browser had.
@@ -72,6 +73,7 @@ type Redeem struct {
 	End    []string `json:"end"`
 	Token  string   `json:"token,omitzero"`
 	Device Device   `json:"device,omitzero"`
+	Limits *Limits  `json:"limits,omitzero"` // as the sign-in that gave the ticket had them
 }
 
 // Token is the body of /v1/rotate.

@@ -2,7 +2,6 @@ package server
 
 import (
 	"context"
-	"fmt"
 	"net/http"
 	"strconv"
 
@@ -82,35 +81,6 @@ func limit(ctx context.Context, q *request) (int, any, error) {
 	return done(q.seats.SetLimit(ctx, in.Account, to, in.Actor))
 }
 
-// limitsOf returns the limits that a caller wrote. A 0 sets no limit: that is what
-// leaving a member out is for.
-func limitsOf(in *api.Limits) (oneseat.Limits, error) {
-	var l oneseat.Limits
-	if in == nil {
-		return l, nil
-	}
-	var bad error
-	read := func(name string, m api.Max) int {
-		if m == 0 {
-			bad = &refusal{status: http.StatusUnprocessableEntity, name: "bad-limits", detail: fmt.Sprintf("The limit %q is less than 1. To keep an account out, block it.", name)}
-		}
-		return int(m) // api.Unlimited is oneseat.Unlimited
-	}
-	if in.Total != nil {
-		l.Total = read("total", *in.Total)
-	}
-	if in.Streams != nil {
-		l.Streams = read("streams", *in.Streams)
-	}
-	for class, m := range in.Classes {
-		if l.Classes == nil {
-			l.Classes = make(map[oneseat.Class]int)
-		}
-		l.Classes[oneseat.Class(class)] = read(class, m)
-	}
-	return l, bad
-}
-
 func block(ctx context.Context, q *request) (int, any, error) {
 	var in api.Block
 	if err := q.into(&in); err != nil {
@@ -134,6 +104,9 @@ func explain(ctx context.Context, q *request) (int, any, error) {
 	}
 	from, err := q.signsIn(in)
 	if err != nil {
+		return 0, nil, err
+	}
+	if ctx, err = q.limited(ctx, in.Limits); err != nil {
 		return 0, nil, err
 	}
 	is, err := q.seats.Explain(ctx, in.Account, from)

@@ -121,11 +121,17 @@ func signIn(ctx context.Context, q *request) (int, any, error) {
 	if err != nil {
 		return 0, nil, err
 	}
+	if ctx, err = q.limited(ctx, in.Limits); err != nil {
+		return 0, nil, err
+	}
 	if err := q.server.byAccount.take(oneseat.KeyOf(q.key.Realm, in.Account), time.Now()); err != nil {
 		return 0, nil, err
 	}
 	var g oneseat.Grant
 	if in.Adopt != nil {
+		if err := q.past(ctx, in.Adopt.Issued); err != nil {
+			return 0, nil, err
+		}
 		g, err = q.seats.Adopt(ctx, in.Account, in.Adopt.Issued, from)
 		if errors.Is(err, oneseat.ErrNoSession) {
 			err = &refusal{status: http.StatusNotFound, name: "no-seat", detail: "The user has to sign in."}
@@ -136,6 +142,19 @@ func signIn(ctx context.Context, q *request) (int, any, error) {
 	return q.granted(http.StatusCreated, g, err)
 }
 
+// past returns an error for a time that is in the future by the store's clock. Adopt
+// would take it for one that is not known.
+func (q *request) past(ctx context.Context, t time.Time) error {
+	if t.IsZero() {
+		return nil
+	}
+	now, err := q.seats.Now(ctx)
+	if err == nil && t.After(now) {
+		err = &refusal{status: http.StatusUnprocessableEntity, name: "bad-time", detail: "By the store's clock, issued is in the future. See that the clocks agree, or leave issued out."}
+	}
+	return err
+}
+
 func redeem(ctx context.Context, q *request) (int, any, error) {
 	var in api.Redeem
 	if err := q.into(&in); err != nil {
@@ -143,6 +162,9 @@ func redeem(ctx context.Context, q *request) (int, any, error) {
 	}
 	from, err := q.from(in.Device, in.Token)
 	if err != nil {
+		return 0, nil, err
+	}
+	if ctx, err = q.limited(ctx, in.Limits); err != nil {
 		return 0, nil, err
 	}
 	var ids []oneseat.SessionID

@@ -173,7 +173,7 @@ func serveAPI(ctx context.Context, c serveConfig, stdout, stderr io.Writer) (err
 	defer func() { err = errors.Join(err, data.close()) }()
 	realms := make(map[string]*oneseat.Registry)
 	for _, realm := range keys.file.realms() {
-		seats, wrong := oneseat.New(data.store, keys.file.Realm[realm].config(oneseat.Config{Realm: realm, Limit: c.limit, WhenFull: c.policy, Logger: logger}))
+		seats, wrong := oneseat.New(data.store, keys.file.Realm[realm].config(oneseat.Config{Realm: realm, Limit: c.limit, WhenFull: c.policy, LimitFor: server.LimitFor, Logger: logger}))
 		if wrong != nil {
 			return fmt.Errorf("realm %q: %w", realm, wrong)
 		}
