@@ -336,6 +336,9 @@ func (q *request) granted(status int, g oneseat.Grant, err error) (int, any, err
 		a.Displaced = append(a.Displaced, api.Displaced{ID: string(e.Session), Device: deviceOf(e.Device), At: millis(e.At)})
 	}
 	k := http.Cookie{Name: "__Host-" + q.server.config.CookieName, Value: a.Token, Path: "/", HttpOnly: true, Secure: true, SameSite: http.SameSiteLaxMode}
+	if q.server.config.PlainCookie {
+		k.Name, k.Secure = q.server.config.CookieName, false
+	}
 	if c := q.seats.Config(); c.Absolute > 0 {
 		k.MaxAge = int((c.Absolute + c.KeepEndings) / time.Second) // so that its browser can be told how the session ended
 	}

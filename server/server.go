@@ -44,6 +44,12 @@ type Config struct {
 	// sign-in proposes. Default "oneseat".
 	CookieName string
 
+	// PlainCookie is for a site in development, on this machine and by plain http, in
+	// browsers that keep no Secure cookie there: the cookie has no prefix, and is not
+	// Secure. That cannot be told from a call, because only the site knows how it is
+	// reached.
+	PlainCookie bool
+
 	// KeyRate is how many calls a second may be made with a key; as many may come at
 	// once. Default: any number.
 	KeyRate float64
@@ -90,6 +96,9 @@ func New(c Config) (*Server, error) {
 		errs = append(errs, errors.New("server: Config.Realms: name at least one"))
 	}
 	s := &Server{config: c, calls: calls(), hubs: make(map[string]*hub), draining: make(chan struct{})}
+	if (&http.Cookie{Name: c.CookieName, Value: "x"}).Valid() != nil || strings.HasPrefix(c.CookieName, "__") {
+		errs = append(errs, fmt.Errorf("server: Config.CookieName: %q cannot name a cookie, or begins with a prefix: the server adds __Host- itself", c.CookieName))
+	}
 	s.byKey = newBuckets[string](c.KeyRate, int(math.Ceil(c.KeyRate)))
 	s.byAccount = newBuckets[oneseat.Key](c.SignInRate/60, int(c.SignInRate/2))
 	if c.KeyRate < 0 || c.SignInRate < 0 {

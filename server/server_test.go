@@ -512,3 +512,25 @@ func TestWhatIsWrongWithAConfigurationIsSaidTogether(t *testing.T) {
 		t.Error("a text that is no key is taken for one")
 	}
 }
+
+func TestASignInProposesTheCookieOfASiteOnHTTPSUnlessItIsTold(t *testing.T) {
+	for want, c := range map[string]server.Config{
+		"__Host-oneseat=TOKEN; Path=/; Max-Age=10368000; HttpOnly; Secure; SameSite=Lax": {},
+		"__Host-seat=TOKEN; Path=/; Max-Age=10368000; HttpOnly; Secure; SameSite=Lax":    {CookieName: "seat"},
+		"oneseat=TOKEN; Path=/; Max-Age=10368000; HttpOnly; SameSite=Lax":                {PlainCookie: true},
+	} {
+		w := newWorldOf(t, 0, oneseat.Config{}, c)
+		g := w.signIn("ada")
+		if got := strings.Replace(g.SetCookie, g.Token, "TOKEN", 1); got != want {
+			t.Errorf("%s, want %s", got, want)
+		}
+		if g.SetCookie != "" && strings.Contains(w.log.String(), g.Token) {
+			t.Error("the token is in the log")
+		}
+	}
+	for _, name := range []string{"a b", "a;b", "__Host-x", "\n", "a=b"} {
+		if _, err := server.New(server.Config{CookieName: name}); !strings.Contains(fmt.Sprint(err), "CookieName") {
+			t.Errorf("%q: %v", name, err)
+		}
+	}
+}

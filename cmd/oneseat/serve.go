@@ -51,6 +51,10 @@ Flags:
 	                   (default 120, with --dev 0: any number)
 	--calls-per-second N
 	                   with one key (default 0: any number)
+	--cookie-name NAME of the cookie that the answer to a sign-in proposes, after its
+	                   prefix __Host- (default oneseat)
+	--plain-cookie     with --dev: the site is plain http on this machine, so that cookie
+	                   has no prefix and is not Secure
 	--log FORM         of the log, which is written to stderr: text (default) or json
 	--log-level LEVEL  debug, info (default: with a line for each call), warn or error
 	--drain DURATION   how long it goes on at its end while /readyz says no, so that what
@@ -71,6 +75,8 @@ type serveConfig struct {
 	drain     time.Duration
 	signIns   float64 // a minute, of an account
 	calls     float64 // a second, of a key
+	cookie    string  // its name
+	plain     bool    // for a site on plain http
 	json      bool    // the form of the log
 	level     slog.Level
 }
@@ -92,6 +98,8 @@ func parseServe(args []string) (serveConfig, error) {
 	policy := set.String("policy", string(oneseat.PolicyDisplace), "")
 	set.Float64Var(&c.signIns, "sign-ins-per-minute", 120, "")
 	set.Float64Var(&c.calls, "calls-per-second", 0, "")
+	set.StringVar(&c.cookie, "cookie-name", "oneseat", "")
+	set.BoolVar(&c.plain, "plain-cookie", false, "")
 	form := set.String("log", "text", "")
 	set.TextVar(&c.level, "log-level", slog.LevelInfo, "")
 	set.DurationVar(&c.drain, "drain", 500*time.Millisecond, "")
@@ -126,6 +134,8 @@ func parseServe(args []string) (serveConfig, error) {
 	if !slices.Contains(visited(set), "sign-ins-per-minute") && c.dev {
 		c.signIns = 0
 	}
+	bad((&http.Cookie{Name: c.cookie, Value: "x"}).Valid() != nil || strings.HasPrefix(c.cookie, "__"), "--cookie-name: %q cannot name a cookie, or begins with a prefix", c.cookie)
+	bad(c.plain && !c.dev, "--plain-cookie: it is for --dev: anybody on the way could read the cookie")
 	bad(c.drain < 0, "--drain: %v is less than nothing", c.drain)
 	bad(set.NArg() > 0, "%q is not a flag", set.Arg(0))
 	return c, errors.Join(errs...)
@@ -180,7 +190,7 @@ func serveAPI(ctx context.Context, c serveConfig, stdout, stderr io.Writer) (err
 		defer func() { err = errors.Join(err, seats.Close()) }()
 		realms[realm] = seats
 	}
-	handler, err := server.New(server.Config{Realms: realms, Keys: keys.keys, Version: version(), Logger: logger, SignInRate: c.signIns, KeyRate: c.calls})
+	handler, err := server.New(server.Config{Realms: realms, Keys: keys.keys, Version: version(), Logger: logger, SignInRate: c.signIns, KeyRate: c.calls, CookieName: c.cookie, PlainCookie: c.plain})
 	if err != nil {
 		return err
 	}
