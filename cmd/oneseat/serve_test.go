@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -83,23 +84,29 @@ func dev(t *testing.T, folder string) (url, key string, stop func()) {
 	return printed[0], printed[1], stop
 }
 
-// The script of docs/server.md is run as it stands there.
-func TestTheScriptOfTheServersPageWorksWithCurl(t *testing.T) {
-	page, err := os.ReadFile(filepath.Join("..", "..", "docs", "server.md"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	blocks := regexp.MustCompile("(?s)```sh\n(.*?)```").FindAllStringSubmatch(string(page), -1)
-	if len(blocks) < 2 {
-		t.Fatal("there is no script on the page")
-	}
+// scripts returns what a page has its reader type.
+func scripts(t *testing.T, page ...string) (blocks []string) {
+	t.Helper()
 	for _, program := range []string{"sh", "curl"} {
 		if _, err := exec.LookPath(program); err != nil {
 			t.Fatalf("this test needs %s", program)
 		}
 	}
+	text, err := os.ReadFile(filepath.Join(append([]string{"..", ".."}, page...)...))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, block := range regexp.MustCompile("(?s)```sh\n(.*?)```").FindAllStringSubmatch(string(text), -1) {
+		blocks = append(blocks, block[1])
+	}
+	return blocks
+}
+
+// The script of docs/server.md is run as it stands there.
+func TestTheScriptOfTheServersPageWorksWithCurl(t *testing.T) {
+	blocks := scripts(t, "docs", "server.md")
 	url, key, _ := dev(t, t.TempDir())
-	script := exec.CommandContext(t.Context(), "sh", "-e", "-c", blocks[1][1])
+	script := exec.CommandContext(t.Context(), "sh", "-e", "-c", blocks[1])
 	script.Env = append(os.Environ(), "URL="+url, "KEY="+key)
 	out, err := script.CombinedOutput()
 	if err != nil {
@@ -109,6 +116,31 @@ func TestTheScriptOfTheServersPageWorksWithCurl(t *testing.T) {
 	if string(out) != want {
 		t.Errorf("it printed %q, want %q", out, want)
 	}
+}
+
+// The script of README.md, but for the port.
+func TestTheServerOfTheReadmeEndsTheFirstSession(t *testing.T) {
+	blocks := scripts(t, "README.md")
+	at := slices.IndexFunc(blocks, func(b string) bool { return strings.Contains(b, "oneseat serve --dev") })
+	if at < 0 || at+1 == len(blocks) || !strings.Contains(blocks[at+1], "http://127.0.0.1:7300") {
+		t.Fatal("README.md has no server")
+	}
+	url, _, _ := dev(t, t.TempDir())
+	for range 20 { // a call has two seconds, which is little on a machine that is busy
+		out, err := exec.CommandContext(t.Context(), "sh", "-e", "-c", strings.ReplaceAll(blocks[at+1], "http://127.0.0.1:7300", url)).CombinedOutput()
+		if err != nil {
+			t.Fatalf("%v\n%s", err, out)
+		}
+		answers := strings.Split(string(out), "\n")
+		if strings.Contains(string(out), "no-answer") {
+			continue
+		}
+		if len(answers) != 4 || !strings.Contains(answers[0], `"account":"ada"`) || !strings.Contains(answers[1], `"token":`) || !strings.Contains(answers[2], `"reason":"displaced"`) {
+			t.Errorf("it printed %s", out)
+		}
+		return
+	}
+	t.Error("the server never answered in time")
 }
 
 func TestADevelopersServerKeepsItsKeyAndItsSessionsInItsFolder(t *testing.T) {
