@@ -45,6 +45,13 @@ django: ## the Django app, and the site with it, with Debian's Django; ROUNDS=20
 	@cd clients/django && ONESEAT_BINARY="$(CURDIR)/bin/oneseat" $(PYTHON) -B -m tests $(ARGS)
 	@cd examples/djangosite && ONESEAT_BINARY="$(CURDIR)/bin/oneseat" $(PYTHON) -B -m unittest tests.test_site
 
+.PHONY: django-bench
+django-bench: ## what oneseat costs a page of a Django site, in alternating pairs; PAIRS=9 SECONDS=4 ARGS=tutorial
+	@PYTHON=$(PYTHON) scripts/prepare go django postgres
+	@go build -o bin/oneseat ./cmd/oneseat
+	@go -C examples build -o ../bin/load ./djangosite/load
+	@cd examples/djangosite && ONESEAT_BINARY="$(CURDIR)/bin/oneseat" $(PYTHON) -B bench.py $(ARGS)
+
 .PHONY: e2e
 e2e: ## the program in Chromium: what it promises, from end to end
 	@scripts/prepare go gcc chromium

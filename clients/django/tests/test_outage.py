@@ -7,6 +7,7 @@ import socket
 import tempfile
 import threading
 import time
+from unittest import mock
 
 from django.core.exceptions import ImproperlyConfigured
 from django.test import SimpleTestCase, override_settings
@@ -176,6 +177,16 @@ class Restarting(OnItsOwnServer):
         self.assertEqual(failed, [])
         self.assertEqual(set(asked), {200})
 
+    def test_connections_that_the_server_has_closed_cost_no_wait(self):
+        c = client.Client(self.server.url, self.server.key)
+        c.call("about", {}, 60)
+        c._kept.extend(c._connect(time.monotonic() + 60) for _ in range(8))
+        self.server.end()
+        self.server.start()
+        with mock.patch.object(client.time, "sleep", side_effect=AssertionError("it waits")):
+            self.assertEqual(c.call("about", {}, 60).status, 200)
+        c.close()
+
     def test_a_process_that_was_forked_has_connections_of_its_own(self):
         c = client.Client(self.server.url, self.server.key)
         c.call("about", {}, 60)
@@ -242,6 +253,12 @@ class Garbage(SimpleTestCase):
                 c = self.answers(bad, b"HTTP/1.1 200 OK\r\nContent-Length: 15\r\n\r\n{\"asked\":\"two\"}")
                 self.assertEqual(c.call("check", {}, 60).body, {"asked": "two"})
                 c.close()
+
+    def test_what_comes_after_an_answer_is_not_taken_for_the_next_one(self):
+        good = b"HTTP/1.1 200 OK\r\nContent-Length: 12\r\n\r\n{\"asked\": %d}"
+        c = self.answers(good % 1 + good % 7, good % 2)
+        self.assertEqual([c.call("check", {}, 60).body["asked"] for _ in range(2)], [1, 2])
+        c.close()
 
     def test_an_answer_may_come_in_pieces(self):
         c = self.answers(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1;x=y\r\n{\r\n1\r\n}\r\n0\r\nX: y\r\n\r\n")

@@ -130,7 +130,7 @@ class Promises:
         thief = Browser()
         thief.cookies["sessionid"] = kept
         self.assertEqual(thief.sees(), AWAY)
-        self.assertNotIn("was", thief.sees("/accounts/login/"))
+        self.assertNotIn("signed out", thief.sees("/accounts/login/"))
 
     def test_a_sign_out_on_the_first_device_leaves_the_second_alone(self):
         ada = self.user()

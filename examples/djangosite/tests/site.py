@@ -49,6 +49,10 @@ class Site:
             time.sleep(0.05)
         (self.data,) = Path(self._folder.name).glob("djangosite-*")
 
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
     def log(self) -> str:
         return Path(self._folder.name, "log").read_text()
 
