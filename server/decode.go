@@ -67,10 +67,14 @@ func members(body []byte, nullable string) (names []string, _ error) {
 }
 
 // readBody reads the whole body of a request. It returns an *http.MaxBytesError if the
-// body is too large.
+// body is too large, and a refusal if the body does not come to its end in time.
 func readBody(w http.ResponseWriter, r *http.Request) ([]byte, error) {
 	if r.ContentLength > maxBody {
 		return nil, &http.MaxBytesError{Limit: maxBody}
 	}
-	return io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
+	b, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
+	if _, large := errors.AsType[*http.MaxBytesError](err); err != nil && !large {
+		err = &refusal{status: http.StatusRequestTimeout, name: "too-slow", detail: "The body did not come to its end in time."}
+	}
+	return b, err
 }

@@ -27,8 +27,13 @@ type direct struct {
 
 func newDirect(t *testing.T, c server.Config) *direct {
 	t.Helper()
+	return newDirectOver(t, memstore.New(), c)
+}
+
+func newDirectOver(t *testing.T, store oneseat.Store, c server.Config) *direct {
+	t.Helper()
 	quiet := slog.New(slog.DiscardHandler)
-	seats, err := oneseat.New(memstore.New(), oneseat.Config{Logger: quiet, MaxStale: time.Minute})
+	seats, err := oneseat.New(store, oneseat.Config{Logger: quiet, MaxStale: time.Minute})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -54,6 +59,12 @@ func (d *direct) ask(key int, path, body string) *httptest.ResponseRecorder {
 	}
 	w := httptest.NewRecorder()
 	d.server.ServeHTTP(w, r)
+	return w
+}
+
+func (d *direct) get(path string) *httptest.ResponseRecorder {
+	w := httptest.NewRecorder()
+	d.server.ServeHTTP(w, httptest.NewRequestWithContext(d.t.Context(), "GET", path, nil))
 	return w
 }
 

@@ -24,7 +24,7 @@ func (r *refusal) Error() string { return r.name + ": " + r.detail }
 // titles are what the problems say, for people who read a log.
 var titles = map[string]string{
 	"no-such-call": "There is no such call", "method": "The method is not allowed", "bad-key": "The key is not known",
-	"not-allowed": "The key does not allow this", "bad-type": "The body is not declared as what the call expects", "bad-form": "The form is not what the call expects", "too-large": "The body is too large",
+	"not-allowed": "The key does not allow this", "bad-type": "The body is not declared as what the call expects", "bad-form": "The form is not what the call expects", "too-large": "The body is too large", "too-slow": "The body is not whole",
 	"bad-json": "The body is not what the call expects", "bad-account": "This cannot name an account", "bad-device": "This cannot be a device",
 	"bad-selector": "It is not clear what is meant", "bad-limits": "These cannot be limits", "bad-time": "The time makes no sense", "bad-realm": "This is another realm", "no-history": "There is no history", "idempotency-key-bad": "This is no Idempotency-Key",
 	"idempotency-key-expired": "The Idempotency-Key is too old", "idempotency-key-reused": "The Idempotency-Key was used for something else",

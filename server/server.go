@@ -274,7 +274,7 @@ func (s *Server) refuse(w http.ResponseWriter, c *record, no *refusal) {
 		w.Header().Set("Retry-After", strconv.Itoa(no.retry))
 	case http.StatusServiceUnavailable:
 		w.Header().Set("Retry-After", "1")
-	case http.StatusRequestEntityTooLarge:
+	case http.StatusRequestEntityTooLarge, http.StatusRequestTimeout:
 		w.Header().Set("Connection", "close") // the rest of the body is not read
 	}
 	p := no.problem
