@@ -50,7 +50,7 @@ def answer(request: Any) -> Any:
     if user is None:
         return _again(request)
     c = conf.current()
-    body = {"ticket": chosen["ticket"], "end": request.POST.getlist(pages.FIELD), "device": seats.device(request)}
+    body = {"ticket": chosen["ticket"], "end": request.POST.getlist(pages.FIELD), "device": seats.device(request), **seats.plan(user)}
     said = c.client.call("redeem", body, 2 * c.timeout, client.attempt())
     if said.status == 409:
         request.session[KEY] = {**chosen, "ticket": said.body.get("ticket", chosen["ticket"])}

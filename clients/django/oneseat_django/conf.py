@@ -32,6 +32,7 @@ class Conf(NamedTuple):
 
     client: Union[Client, Memory]
     account: Optional[Callable[[Any], str]] = None  # None: the primary key, as text
+    limits: Optional[Callable[[Any], Optional[dict[str, Any]]]] = None
     skip: Optional[Callable[[Any, Any], bool]] = None
     when_down: str = "refuse"
     timeout: float = 1.5
@@ -111,6 +112,7 @@ _KEYS: dict[str, Callable[[Any], str]] = {
     "URL": _url,
     "KEY": _key,
     "ACCOUNT": _function,
+    "LIMITS": _function,
     "SKIP": _function,
     "WHEN_DOWN": _when_down,
     "TIMEOUT": _seconds,
@@ -174,7 +176,7 @@ def current() -> Conf:
         raise ImproperlyConfigured(f"{p.text} {p.hint}")
     raw = _raw()
     given: dict[str, Any] = {}
-    for name in ("ACCOUNT", "SKIP"):
+    for name in ("ACCOUNT", "LIMITS", "SKIP"):
         if name in raw:
             given[name.lower()] = _callable(raw[name])
     for name in ("WHEN_DOWN", "TIMEOUT", "STREAM_CHECK"):

@@ -49,7 +49,7 @@ class OneseatTokenObtainPairSerializer(TokenObtainPairSerializer):  # type: igno
         data: dict[str, Any] = super(TokenObtainPairSerializer, self).validate(attrs)
         account = seats.account_of(self.user)
         try:
-            said = seats.sign_in(account, self.context["request"], None)
+            said = seats.sign_in(self.user, self.context["request"], None)
         except client.Away as why:
             raise NoAnswer() from why
         if said.status != 201:

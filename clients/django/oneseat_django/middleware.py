@@ -284,7 +284,7 @@ def _take_seat(request: Any, state: seats.State, response: Any) -> Flow:
         return response
     account = seats.account_of(user)
     try:
-        said = yield functools.partial(seats.sign_in, account, request, state.came)
+        said = yield functools.partial(seats.sign_in, user, request, state.came)
     except client.Away:
         if conf.current().when_down == "allow":
             session.pop(seats.RECORD, None)  # as a session that is older than oneseat

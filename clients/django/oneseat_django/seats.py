@@ -121,10 +121,17 @@ def adopt(account: str, request: Any) -> Optional[Seat]:
     return Seat(account, said["session"]["id"]) if status == 201 else None
 
 
-def sign_in(account: str, request: Any, previous: Optional[Seat]) -> client.Answer:
-    """Signs an account in. previous is what this browser had. Raises Away."""
+def plan(user: Any) -> dict[str, Any]:
+    """What a sign-in says of the user's plan: what LIMITS returns, if it returns any."""
+    of = conf.current().limits
+    limits = of(user) if of is not None else None
+    return {"limits": limits} if limits else {}
+
+
+def sign_in(user: Any, request: Any, previous: Optional[Seat]) -> client.Answer:
+    """Signs a user in. previous is what this browser had. Raises Away."""
     c = conf.current()
-    body: dict[str, Any] = {"account": account, "device": device(request)}
+    body: dict[str, Any] = {"account": account_of(user), "device": device(request), **plan(user)}
     if previous is not None:
         body["previous"] = {"account": previous.account, "session": previous.id}
     return c.client.call("signin", body, 2 * c.timeout, client.attempt())

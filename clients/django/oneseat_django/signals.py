@@ -43,7 +43,7 @@ def on_user_logged_in(sender: Any, request: Any, user: Any, **_: Any) -> None:
         return
     account = seats.account_of(user)
     if state is None:  # no request of a browser: a test, or a command
-        said = seats.sign_in(account, request, None)
+        said = seats.sign_in(user, request, None)
         if said.status != 201:
             raise seats.NoSeat(f"{said.body.get('title')}: {said.body.get('detail', '')}")
         request.session[seats.RECORD] = [account, said.body["session"]["id"], key]

@@ -28,6 +28,22 @@ class OfAPolicy(SeatTest):
         self.addCleanup(setting.disable)
 
 
+class AskingWithinAPlan(OfAPolicy):
+    policy = "ask"
+
+    def server(self):
+        return {**super().server(), "LIMITS": lambda user: {"total": 2}}
+
+    def test_the_choice_is_of_a_user_with_a_plan(self):
+        ada = self.user()
+        first, second = self.signed_in(ada), self.signed_in(ada)
+        third = Browser()
+        self.assertEqual(third.sign_in(ada).status_code, 409)
+        self.assertEqual(third.post("/accounts/login/", {"oneseat_end": self.seats(ada)[-1]}).status_code, 302)
+        self.assertEqual(third.sees(), "hello ada")
+        self.assertEqual([b.sees() for b in (first, second)].count("hello ada"), 1)
+
+
 class Refusing(OfAPolicy):
     policy = "refuse"
 

@@ -45,6 +45,7 @@ class Checks(SimpleTestCase):
             ({**GOOD, "STREAM_CHECK": -1}, "E003.*seconds"),
             ({**GOOD, "ACCOUNT": 7}, "E003.*function"),
             ({**GOOD, "ACCOUNT": "no.such.function"}, "E003"),
+            ({**GOOD, "LIMITS": {"total": 2}}, "E003.*function"),
             ({**GOOD, "PASSIVE": "poll"}, "E003.*list of names"),
             ({**GOOD, "BINARY": 7}, "E003.*path of the program"),
             ({**GOOD, "NODES": 0}, "E003.*1 or more"),

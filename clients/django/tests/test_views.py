@@ -113,6 +113,26 @@ class Views(SeatTest):
             self.assertEqual(first.sees(), AWAY)
             self.assertEqual(second.sees(), "hello alan")
 
+    def test_a_user_has_as_many_sessions_as_the_plan_says(self):
+        with override_settings(ONESEAT={**settings.ONESEAT, "LIMITS": lambda user: {"total": 2} if user.first_name == "family" else None}):
+            ada, alan = self.user(first_name="family"), self.user("alan")
+            first, second = self.signed_in(ada), self.signed_in(ada)
+            self.assertEqual((first.sees(), second.sees()), ("hello ada", "hello ada"))
+            third = self.signed_in(ada)
+            self.assertEqual([b.sees() for b in (first, second, third)].count("hello ada"), 2)
+            self.assertEqual(third.sees(), "hello ada")
+            other = self.signed_in(alan)
+            self.signed_in(alan)
+            self.assertEqual(other.sees(), AWAY)
+
+    def test_limits_that_make_no_sense_let_nobody_in_and_are_logged(self):
+        with override_settings(ONESEAT={**settings.ONESEAT, "LIMITS": lambda user: {"total": -1}}):
+            browser = Browser()
+            with self.assertLogs("oneseat", "ERROR") as logged:
+                self.assertEqual(browser.sign_in(self.user()).status_code, 503)
+            self.assertRegex(logged.output[0], "limits|body")
+            self.assertEqual(browser.sees(), AWAY)
+
     def test_whom_the_settings_skip_has_as_many_sessions_as_wanted(self):
         with override_settings(ONESEAT={**settings.ONESEAT, "SKIP": lambda request, user: user.is_staff}):
             root = self.user("root", is_staff=True)
