@@ -78,11 +78,28 @@ func (k *Client) tryToAdmit(ctx context.Context, path, attempt string, body []by
 	return grantOf(g), nil
 }
 
-func signInOf(account string, from oneseat.SignInRequest) api.SignIn {
+type planKey struct{}
+
+// WithLimits returns a context in which a sign-in, a redemption or an explanation goes by
+// the limits of a plan, as the application knows it: see [oneseat.Config] LimitFor, which
+// a server has not. They hold at that sign-in only; a plan that is lowered takes SetLimit.
+func WithLimits(ctx context.Context, plan oneseat.Limits) context.Context {
+	return context.WithValue(ctx, planKey{}, plan)
+}
+
+// planOf returns the limits of a context. It returns a *[oneseat.ConfigError] if they
+// are impossible.
+func planOf(ctx context.Context) (*api.Limits, error) {
+	plan, _ := ctx.Value(planKey{}).(oneseat.Limits) // none: nothing is said
+	return sent(plan), plan.Check()
+}
+
+func signInOf(ctx context.Context, account string, from oneseat.SignInRequest) (api.SignIn, error) {
+	plan, err := planOf(ctx)
 	return api.SignIn{
 		Account: account, Token: from.Token, Previous: api.Previous{Account: from.Previous.Account, Session: string(from.Previous.Session)},
-		Device: device(from), TakeOver: from.Override,
-	}
+		Device: device(from), TakeOver: from.Override, Limits: plan,
+	}, err
 }
 
 func device(from oneseat.SignInRequest) api.Device {
@@ -93,19 +110,30 @@ func device(from oneseat.SignInRequest) api.Device {
 // the same session and token. Of from.Attempt, ID and Tried are used: the server makes
 // the secret.
 func (k *Client) SignIn(ctx context.Context, account string, from oneseat.SignInRequest) (oneseat.Grant, error) {
-	return k.admit(ctx, api.PathSignIn, from.Attempt, signInOf(account, from))
+	in, err := signInOf(ctx, account, from)
+	if err != nil {
+		return oneseat.Grant{}, err
+	}
+	return k.admit(ctx, api.PathSignIn, from.Attempt, in)
 }
 
 // Adopt is [oneseat.Registry.Adopt].
 func (k *Client) Adopt(ctx context.Context, account string, issued time.Time, from oneseat.SignInRequest) (oneseat.Grant, error) {
-	in := signInOf(account, from)
+	in, err := signInOf(ctx, account, from)
+	if err != nil {
+		return oneseat.Grant{}, err
+	}
 	in.Adopt = &api.Adopt{Issued: issued}
 	return k.admit(ctx, api.PathSignIn, from.Attempt, in)
 }
 
 // Redeem is [oneseat.Registry.Redeem]. If its answer is lost it is repeated.
 func (k *Client) Redeem(ctx context.Context, ticket oneseat.Ticket, from oneseat.SignInRequest, ids ...oneseat.SessionID) (oneseat.Grant, error) {
-	in := api.Redeem{Ticket: string(ticket), End: texts(ids), Token: from.Token, Device: device(from)}
+	plan, err := planOf(ctx)
+	if err != nil {
+		return oneseat.Grant{}, err
+	}
+	in := api.Redeem{Ticket: string(ticket), End: texts(ids), Token: from.Token, Device: device(from), Limits: plan}
 	return k.admit(ctx, api.PathRedeem, from.Attempt, in)
 }
 
@@ -207,6 +235,9 @@ func (k *Client) Accounts(ctx context.Context, q oneseat.AccountQuery) ([]onesea
 
 // SetLimit is [oneseat.Registry.SetLimit].
 func (k *Client) SetLimit(ctx context.Context, account string, limits oneseat.Limits, actor string) error {
+	if err := limits.Check(); err != nil {
+		return err
+	}
 	defer k.known.heard(account)
 	return k.call(ctx, api.PathLimit, api.Limit{Account: account, Limits: sent(limits), Actor: actor}, &api.Done{})
 }
@@ -224,8 +255,12 @@ func (k *Client) Unblock(ctx context.Context, account, actor string) error {
 
 // Explain is [oneseat.Registry.Explain].
 func (k *Client) Explain(ctx context.Context, account string, from oneseat.SignInRequest) (oneseat.Decision, error) {
+	in, err := signInOf(ctx, account, from)
+	if err != nil {
+		return oneseat.Decision{}, err
+	}
 	var e api.Explained
-	if err := k.call(ctx, api.PathExplain, signInOf(account, from), &e); err != nil {
+	if err := k.call(ctx, api.PathExplain, in, &e); err != nil {
 		return oneseat.Decision{}, err
 	}
 	d := oneseat.Decision{Outcome: oneseat.Outcome(e.Outcome), Renews: oneseat.SessionID(e.Renews), Bound: e.Full, Limit: e.Limit, Source: oneseat.Source(e.From), Observed: e.Observed}

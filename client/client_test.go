@@ -16,6 +16,7 @@ import (
 	"github.com/oneseat/oneseat"
 	"github.com/oneseat/oneseat/api"
 	"github.com/oneseat/oneseat/client"
+	"github.com/oneseat/oneseat/server"
 	"github.com/oneseat/oneseat/store/memstore"
 )
 
@@ -209,6 +210,37 @@ func same(a, b oneseat.Session) bool {
 	a.Created, b.Created = a.Created.Truncate(time.Millisecond), b.Created.Truncate(time.Millisecond)
 	a.LastSeen, b.LastSeen = a.LastSeen.Truncate(time.Millisecond), b.LastSeen.Truncate(time.Millisecond)
 	return a.ID == b.ID && a.Account == b.Account && a.Device == b.Device && a.Created.Equal(b.Created) && a.LastSeen.Equal(b.LastSeen)
+}
+
+func TestASignInGoesByTheLimitsOfAPlan(t *testing.T) {
+	in(t, oneseat.Config{LimitFor: server.LimitFor, WhenFull: oneseat.PolicyAsk}, 1, func(t *testing.T, w *world) {
+		k, _ := w.client(client.Config{})
+		ctx := client.WithLimits(t.Context(), oneseat.Limits{Total: 2})
+		for range 2 {
+			if _, err := k.SignIn(ctx, "ada", oneseat.SignInRequest{}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		_, err := k.SignIn(ctx, "ada", oneseat.SignInRequest{})
+		full, ok := errors.AsType[*oneseat.LimitError](err)
+		if !ok || full.Limit != 2 {
+			t.Fatal(err)
+		}
+		if is, err := k.Explain(ctx, "ada", oneseat.SignInRequest{}); err != nil || is.Limit != 2 {
+			t.Errorf("%+v %v", is, err)
+		}
+		g, err := k.Redeem(ctx, full.Ticket, oneseat.SignInRequest{}, full.Live[0].ID)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if live, err := k.Sessions(ctx, "ada"); err != nil || len(live) != 2 || live[0].ID != g.Session.ID {
+			t.Errorf("%+v %v", live, err)
+		}
+		_, err = k.SignIn(client.WithLimits(ctx, oneseat.Limits{Total: -5}), "ada", oneseat.SignInRequest{})
+		if _, ok := errors.AsType[*oneseat.ConfigError](err); !ok {
+			t.Error(err)
+		}
+	})
 }
 
 // API-10: it is the caller who is to wait, and the server is well.

@@ -54,10 +54,9 @@ func problemOf(status int, body []byte) error {
 		return &oneseat.AccountError{Problem: p.Detail}
 	case "bad-time":
 		return &oneseat.TimeError{Problem: p.Detail}
-	case "bad-device", "bad-limits":
-		in := map[string]string{"bad-device": "SignInRequest", "bad-limits": "Limits"}[p.Name()]
+	case "bad-device":
 		field, problem, _ := strings.Cut(p.Detail, ": ")
-		return &oneseat.ConfigError{In: in, Field: field, Problem: problem}
+		return &oneseat.ConfigError{In: "SignInRequest", Field: field, Problem: problem}
 	case "idempotency-key-reused":
 		return oneseat.ErrAttemptReused
 	case "idempotency-key-expired":
