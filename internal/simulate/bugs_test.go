@@ -14,7 +14,7 @@ import (
 var planted = flag.String("bugs", "sample", `planted bugs that have to be caught: "sample", "all", or names with commas between`)
 
 // sample are the bugs that the ordinary go test plants.
-var sample = []string{"a cached no is believed", "a retry admits twice", "a session that was answered yes gives way as unused"}
+var sample = []string{"a cached no is believed", "a retry admits twice", "a session that was answered yes gives way as unused", "an attempt that is repeated late is admitted again"}
 
 // bugs are those of the mistakes that [mutants] makes in the root package that break a
 // promise which the histories can show.
@@ -69,6 +69,12 @@ var bugs = []string{
 	"a program's session gives way as unused",
 	"a request that goes on counts for nothing",
 	"whoever ends nobody has not used its session",
+	"a retry after its end admits again",
+	"an attempt that is repeated late is admitted again",
+	"an attempt of a clock that is ahead is admitted again",
+	"an attempt is admitted again in a new roster",
+	"an attempt says yes to a session that has timed out",
+	"an attempt with other bytes gets the token of nobody",
 }
 
 // within is the number of histories in which a planted bug has to show.

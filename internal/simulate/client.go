@@ -20,6 +20,7 @@ type client struct {
 	number  int
 	class   oneseat.Class
 	holds   []*hold
+	unsure  *call // an attempt of which it does not know what became
 }
 
 // call is one operation of a client, and what came back.
@@ -38,6 +39,7 @@ type call struct {
 	also                    []*pass             // End: the other ids
 	brief                   bool                // the client gives up early
 	owner                   bool                // SignIn: the application vouches for it
+	attempt                 oneseat.Attempt     // of what may be repeated
 	forgets                 bool                // SignIn: the browser does not keep the token
 	issued                  time.Time           // Adopt: when the session was issued
 	as                      *pass               // End: the token whose session it rests on; nil: on the application's own authority
@@ -204,6 +206,9 @@ func (c *client) gap() time.Duration {
 }
 
 func (c *client) shortGap() time.Duration {
+	if c.unsure != nil && c.dice.percent(50) || c.w.plan.crowded {
+		return c.dice.upTo(20 * time.Millisecond)
+	}
 	long := c.w.plan.span / 10 / time.Duration(c.w.plan.tempo)
 	switch c.dice.IntN(10) {
 	case 0, 1:
@@ -229,8 +234,12 @@ func (c *client) choose(u *up) {
 		chance = 0
 	}
 	if c.redeem(op) || c.adopt(op) || c.limitOps(op) || c.blockOps(op) || c.stream(op) {
+		c.attempt(op)
 		c.do(op)
 		return
+	}
+	if c.w.plan.crowded && c.dice.percent(50) {
+		chance = 0
 	}
 	switch {
 	case chance < 20:
@@ -270,6 +279,7 @@ func (c *client) choose(u *up) {
 		c.hold(op)
 		return
 	}
+	c.attempt(op)
 	c.do(op)
 }
 
@@ -318,7 +328,7 @@ func (c *client) do(op *call) {
 			op.listed = append(op.listed, s.ID)
 		}
 	case "rotate":
-		g, err = u.Rotate(ctx, token)
+		g, err = u.RotateOnce(ctx, token, op.attempt)
 	case "sign out":
 		err = u.SignOut(ctx, token)
 	case "end":
@@ -364,8 +374,10 @@ func (c *client) do(op *call) {
 	defer w.mu.Unlock()
 	op.back, op.session, op.err = w.stamp(), s.ID, err
 	op.answer()
+	c.noteTry(op)
 	if u.dead.seq != 0 {
 		op.said = "crashed" // nobody got the answer
+		c.noteTry(op)
 		return
 	}
 	w.noteUse(op)
@@ -374,7 +386,7 @@ func (c *client) do(op *call) {
 
 // request returns what the client says when it signs in.
 func (c *client) request(op *call, token string) oneseat.SignInRequest {
-	return oneseat.SignInRequest{Token: token, DeviceID: op.device, Device: oneseat.Device{Class: c.class}, Override: op.owner}
+	return oneseat.SignInRequest{Token: token, DeviceID: op.device, Device: oneseat.Device{Class: c.class}, Override: op.owner, Attempt: op.attempt}
 }
 
 // answer puts an error into a word.
@@ -397,6 +409,8 @@ func (c *call) answer() {
 		c.said = "bad ticket"
 	case past:
 		c.said = "bad time"
+	case attemptError(c.err) != "":
+		c.said = attemptError(c.err)
 	case errors.Is(c.err, oneseat.ErrRotated):
 		c.said = "rotated"
 	case errors.Is(c.err, oneseat.ErrNoSession):

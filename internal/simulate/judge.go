@@ -29,9 +29,12 @@ func (w *world) judge(c *call) {
 		}
 		return
 	case "given up", "unavailable", "unknown":
-		if !c.brief && c.up.link.lastFailure() < c.began.at && !c.up.closing.before(c.back) && !w.keptChanging(c) {
+		if !c.brief && c.up.link.lastFailure() < c.began.at && !c.up.closing.before(c.back) && !w.keptChanging(c) && !(c.said == "unknown" && w.mayBeUnknown(c)) {
 			w.violate(p2, c, "node %d says %q, and the store had answered every call", c.up.number, c.said)
 		}
+		return
+	}
+	if w.judgeAttempt(c) {
 		return
 	}
 	switch c.what {
@@ -260,7 +263,7 @@ func (w *world) judgeSignIn(c *call) {
 		}
 		w.judgeFull(c)
 		w.serve(c)
-	case s == nil || s.by != c:
+	case s == nil || !w.ledger.madeBy(s, c):
 		w.violate(p2, c, "SignIn returned a session that it had not committed")
 	case c.said == "ended":
 		w.judgeEnded(c, s, c.ending, c.back)
@@ -269,6 +272,7 @@ func (w *world) judgeSignIn(c *call) {
 	}
 	if c.said == "yes" {
 		w.serve(c)
+		w.judgeDisplaced(c)
 	}
 	if c.said == "yes" && c.what == "redeem" {
 		w.judgeRedeemed(c)
@@ -284,7 +288,7 @@ func (w *world) judgeEnd(c *call) {
 		return
 	}
 	if c.said == "rotated" {
-		if sec := w.ledger.bySecret[c.on.digest]; c.what != "rotate" || sec != nil && sec.until.seq == 0 {
+		if sec := w.ledger.bySecret[c.on.digest]; c.what != "rotate" || sec != nil && sec.until.seq == 0 && !sec.vague {
 			w.violate(p2, c, "%s is told that its token was rotated away, and it was not", c.what)
 		}
 		return

@@ -24,6 +24,7 @@ type ledger struct {
 	terms     []*terms // by account, as all below
 	blocks    [][]*block
 	tickets   map[record.Digest]*ticket
+	attempts  map[attemptOf]*tries
 	effects   [][]*effect // by account
 	displaced []door      // see inOrder
 	revived   bool        // a control record was made anew with the epoch of the one that was deleted
@@ -122,7 +123,7 @@ func newLedger(w *world) *ledger {
 		w: w, keys: map[oneseat.Key]int{oneseat.KeyOf(realm, ""): control},
 		byID: make(map[oneseat.SessionID]*session), bySecret: make(map[record.Digest]*secret),
 		effects: make([][]*effect, w.plan.accounts),
-		blocks:  make([][]*block, w.plan.accounts), tickets: make(map[record.Digest]*ticket),
+		blocks:  make([][]*block, w.plan.accounts), tickets: make(map[record.Digest]*ticket), attempts: make(map[attemptOf]*tries),
 	}
 	for i := range w.plan.accounts {
 		l.keys[oneseat.KeyOf(realm, accountName(i))] = i
@@ -191,6 +192,7 @@ func (l *ledger) committed(was, is row, v oneseat.View, now time.Time, c oneseat
 		}
 	}
 	l.within(e, account, before, after)
+	l.attemptsOf(e, before, now)
 	l.seatsOf(e, before, after, now)
 	l.authorities(e, before, now)
 	l.orphans(e, after)
@@ -208,6 +210,7 @@ func (l *ledger) committed(was, is row, v oneseat.View, now time.Time, c oneseat
 // created notes a new seat.
 func (l *ledger) created(e *effect, account int, s record.Seat, c oneseat.Change) {
 	old := l.byID[s.ID]
+	wasLost := old != nil && old.lost.seq != 0
 	switch {
 	case old == nil:
 		old = &session{id: s.ID, account: account, number: len(l.sessions) + 1}
@@ -220,6 +223,7 @@ func (l *ledger) created(e *effect, account int, s record.Seat, c oneseat.Change
 		l.w.violate(p1, e.by, "%s is admitted a second time", l.name(s.ID))
 	}
 	*old = session{id: s.ID, account: account, number: old.number, parent: s.Parent, epoch: s.Epoch, made: e.moment, by: e.by, endings: old.endings, created: s.Created.Time, lastSeen: s.LastSeen.Time, unused: s.Unused}
+	old.vague = wasLost // tokens of its first life are known, and it is not known of which
 	l.marked(e, nil, s)
 	event := oneseat.EventStreamStarted
 	if s.Parent == "" {

@@ -96,12 +96,12 @@ func (w *world) operations(account int) []porcupine.Operation {
 		}
 		switch c.what {
 		case "check stream", "beat":
-			if s := w.ledger.byID[c.stream.ID]; s != nil {
+			if s := w.ledger.byID[c.stream.ID]; s != nil && !s.vague {
 				ops = append(ops, porcupine.Operation{Input: query{c, s.number, 0}, Call: c.began.seq, Return: c.back.seq})
 			}
 		case "check", "peek", "check id", "hold":
 			sec := w.ledger.bySecret[c.on.digest]
-			if sec == nil {
+			if sec == nil || sec.vague {
 				continue
 			}
 			q := query{c, sec.number, sec.place}

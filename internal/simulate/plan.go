@@ -22,16 +22,18 @@ type plan struct {
 	config     oneseat.Config
 	span       time.Duration // of the workload
 
-	holds   bool // the clients hold more than they check
-	plays   bool // the clients play streams
-	blocks  bool // accounts are blocked and unblocked
-	limits  bool // accounts get limits of their own
-	plans   bool // the application says what the limits are, and changes its mind
-	devices bool // the clients' devices have ids
-	adopts  bool // sessions of the application's own are adopted
-	forgets int  // percent of the sign-ins after which the browser has lost its token
-	tempo   int  // how many times slower the clients are
-	orderly bool // see makeOrderly
+	holds    bool // the clients hold more than they check
+	plays    bool // the clients play streams
+	blocks   bool // accounts are blocked and unblocked
+	limits   bool // accounts get limits of their own
+	plans    bool // the application says what the limits are, and changes its mind
+	devices  bool // the clients' devices have ids
+	adopts   bool // sessions of the application's own are adopted
+	attempts bool // sign-ins and rotations are repeated, as attempts
+	crowded  bool // there are many sign-ins, so that endings are forgotten
+	forgets  int  // percent of the sign-ins after which the browser has lost its token
+	tempo    int  // how many times slower the clients are
+	orderly  bool // see makeOrderly
 
 	pace  pace
 	apart bool // a change runs, and is committed some time later if no other comes before
@@ -200,6 +202,7 @@ func draw(seed uint64) plan {
 		slow:  oneOf(d, 0, 4, 15),
 	}
 	p.plays, p.blocks, p.limits, p.plans, p.devices, p.adopts = d.percent(35), d.percent(20), d.percent(20), d.percent(25), d.percent(40), d.percent(10)
+	p.attempts = d.percent(40)
 	p.apart, p.split = d.percent(50), d.percent(30)
 	p.lost = oneOf(d, 0, 0, 5, 25)
 	p.unread = oneOf(d, 0, 0, 0, 5)
@@ -218,6 +221,8 @@ func draw(seed uint64) plan {
 		p.unheardOf(d)
 	case chance < 27:
 		p.makeOrderly(d)
+	case chance < 33:
+		p.crowd(d)
 	}
 	if p.adopts {
 		p.config.AdoptUntil = time.Now().Add(time.Hour)
@@ -232,6 +237,14 @@ func (p *plan) linger(d dice) {
 	c := &p.config
 	c.Limit, c.Idle, c.Absolute = oneOf(d, 1, 1, 2), oneOf(d, oneseat.NoTimeout, oneseat.NoTimeout, 30*time.Second), oneseat.NoTimeout
 	c.WhenFull = oneOf(d, oneseat.PolicyDisplace, oneseat.PolicyRefuse, oneseat.PolicyRefuse, oneseat.PolicyAsk)
+}
+
+// crowd makes the history one with this many sign-ins that endings are forgotten.
+func (p *plan) crowd(d dice) {
+	p.crowded, p.attempts, p.holds, p.plays, p.accounts, p.clients = true, true, false, false, 1, 3
+	p.span = d.between(5*time.Second, 10*time.Second)
+	p.config.WhenFull, p.config.Limit = oneOf(d, oneseat.PolicyDisplace, oneseat.PolicyDisplace, oneseat.PolicyAsk), oneOf(d, 1, 1, 2)
+	p.pace.usual = oneOf(d, 0, 2*time.Millisecond, 20*time.Millisecond)
 }
 
 // unheardOf makes the history one in which a node gets nothing from the log, has slow

@@ -84,6 +84,9 @@ func (l *ledger) ownDevice(d *door) {
 	if at := slices.IndexFunc(d.stays, d.sameDevice); d.mayFree() && len(d.gone) > 0 && same < 0 && at >= 0 {
 		l.w.violate(p2, d.by, "%s gives way, and %s sits on the newcomer's own device", l.name(d.gone[0].ID), l.name(d.stays[at].ID))
 	}
+	if used := slices.IndexFunc(d.gone, func(s record.Seat) bool { return d.sameDevice(s) && !d.unused(s) }); used >= 0 {
+		same = used // of two on the device, the other may have given way because it was never used
+	}
 	if same >= 0 && d.mayFree() {
 		if l.w.deed("own device freed"); l.w.plan.config.WhenFull != oneseat.PolicyDisplace {
 			l.w.deed("own device freed where others are refused")

@@ -102,6 +102,8 @@ var deeds = []string{
 	"check stream: yes", "check stream: ended", "check stream: none", "stop: yes", "hold stream: yes", "adopt: yes", "adopt: none",
 	"own device freed", "own device freed where others are refused", "unused seat freed", "unused seat freed where others are refused",
 	"order of use judged", "order of use told within ten seconds",
+	"attempt admitted", "attempt repeated", "attempt after its session", "attempt after a rotation", "attempt with another body", "attempt expired",
+	"attempt unknown, as the ending of its session was forgotten",
 }
 
 // replays is how often a failing seed is run again, because the order of goroutines is

@@ -13,6 +13,7 @@ type ticket struct {
 	by     *call // the call that was asked
 	epoch  uint64
 	device record.Digest
+	given  moment // when it was given: the last time, where tries of one attempt got it
 	gone   moment // when it was used, or taken away
 	lost   bool   // the store has lost it
 }
@@ -37,10 +38,10 @@ func (l *ledger) ticketsOf(e *effect, before, after *record.Record, now time.Tim
 			continue
 		}
 		t := l.tickets[p.Secret]
-		if t != nil && t.gone.seq != 0 && !t.lost && (t.by != e.by || t.by.back.seq != 0) {
+		if t != nil && t.gone.seq != 0 && !t.lost && (t.by != e.by || t.by.back.seq != 0) && !l.sameAttempt(t.by, e.by) {
 			l.w.violate(p3, e.by, "a ticket that was gone is good again")
 		}
-		l.tickets[p.Secret] = &ticket{by: e.by, epoch: p.Epoch, device: p.DeviceID}
+		l.tickets[p.Secret] = &ticket{by: e.by, epoch: p.Epoch, device: p.DeviceID, given: e.moment}
 	}
 	by := func(what ...string) bool { return e.by != nil && slices.Contains(what, e.by.what) }
 	admits := slices.ContainsFunc(e.changes, func(c change) bool { return c.what == "created" && c.on.parent == "" })
@@ -141,7 +142,7 @@ func (w *world) judgeTicket(c *call) {
 	switch {
 	case t == nil:
 		w.violate(p2, c, "a ticket was returned that was never committed")
-	case t.lost, t.gone.before(c.back), c.device != t.by.device:
+	case t.lost, t.gone.before(c.back), !t.given.before(c.began), c.device != t.by.device:
 	case slices.ContainsFunc(w.ledger.realm, func(r realmEnd) bool { return r.before(c.back) && r.epoch > t.epoch }):
 	default:
 		w.violate(p2, c, "a ticket is refused that is good: %v", c.err)

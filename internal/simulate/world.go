@@ -34,6 +34,8 @@ type world struct {
 	ledger     *ledger
 	calls      []*call
 	holds      []*hold
+	made       uint64    // attempts
+	repeatable [][]*call // by account: what may be repeated
 	violations []Violation
 	troubled   map[string]int
 	deeds      map[string]int
@@ -101,7 +103,7 @@ func (w *world) run() {
 	w.start = time.Now()
 	w.store = newStore(w.plan.partitions, func() time.Time { return time.Now().Add(w.offset) })
 	w.ledger = newLedger(w)
-	w.ups = make([]*up, w.plan.nodes)
+	w.ups, w.repeatable = make([]*up, w.plan.nodes), make([][]*call, w.plan.accounts)
 	for i := range w.plan.nodes {
 		w.nodes = append(w.nodes, &node{w: w, machine: w.plan.machines[i], number: i})
 		w.boot(i, 0)
