@@ -78,6 +78,7 @@ class Run(Folder):
         for args, more, want in (
             (("run", "--", "no-such-program"), {}, "no-such-program"),
             (("run", "--policy", "kick", "--", "true"), {}, "--policy"),
+            (("run", "--sign-ins-per-minute", "-1", "--", "true"), {}, "--sign-ins-per-minute"),
             (("run", "--adopt-until", "soon", "--", "true"), {}, "--adopt-until"),
             (("run", "--store", "nowhere", "--", "true"), {}, "--store"),
             (("run", "--", "true"), {"ONESEAT_BINARY": "/nowhere/oneseat"}, "was not found"),

@@ -164,6 +164,18 @@ def looks_at_the_user(get_response):
     return middleware
 
 
+class SignIns(SeatTest):
+    def test_an_account_that_signs_in_too_often_is_asked_to_wait_and_signed_out_nowhere(self):
+        server = Served("--sign-ins-per-minute", "2")
+        self.addCleanup(server.stop)
+        with override_settings(ONESEAT={"URL": server.url, "KEY": server.key, "TIMEOUT": 60}):
+            ada = self.user()
+            first, second = self.signed_in(ada), Browser()
+            answer = second.sign_in(ada)
+            self.assertEqual((answer.status_code, answer["Retry-After"]), (503, "1"))
+            self.assertEqual((second.sees(), first.sees()), (AWAY, "hello ada"))
+
+
 class Sessions(SeatTest):
     def test_a_user_whom_another_middleware_has_looked_up_already_is_refused_too(self):
         names = [*settings.MIDDLEWARE[:-1], "tests.test_views.looks_at_the_user", settings.MIDDLEWARE[-1]]

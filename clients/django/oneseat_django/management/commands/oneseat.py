@@ -42,6 +42,7 @@ class Command(BaseCommand):
         parser.add_argument("--limit", help="sessions that an account may have at a time (1)")
         parser.add_argument("--adopt-until", type=_date, metavar="YYYY-MM-DD", help="sessions that are older than oneseat go on without a new sign-in, if they are used before this day")
         parser.add_argument("--policy", help="what a sign-in beyond the limit meets: displace, refuse or ask")
+        parser.add_argument("--sign-ins-per-minute", help="of one account (120); 0 is any number")
 
     def handle(self, *args: Any, **options: Any) -> None:
         line, environment = self._server(options)
@@ -68,9 +69,10 @@ class Command(BaseCommand):
         os.replace(made, keys)
         # A line for each call would be one for each page, of which the site has a log.
         line = [program, "serve", "--keys", str(keys), "--listen", beside.url(), "--store", store, "--log-level", "warn"]
-        for name in ("limit", "policy"):
-            if options[name]:
-                line += [f"--{name}", options[name]]
+        for name in ("limit", "policy", "sign-ins-per-minute"):
+            value = options[name.replace("-", "_")]
+            if value is not None:
+                line += [f"--{name}", value]
         return line, environment
 
 
