@@ -54,7 +54,7 @@ django-bench: ## what oneseat costs a page of a Django site, in alternating pair
 
 .PHONY: e2e
 e2e: ## the program in Chromium: what it promises, from end to end
-	@scripts/prepare go gcc chromium
+	@PYTHON=$(PYTHON) scripts/prepare go gcc chromium django
 	@echo "testing in Chromium; that takes a minute or two"
 	@cd e2e && $(tests) -count=1 ./...
 
@@ -91,7 +91,7 @@ rolling: ## two nodes behind nginx, restarted in turn under load: what fails, an
 
 .PHONY: screenshots
 screenshots: ## draw the pictures of all pages in docs/screenshots again
-	@scripts/prepare go chromium pngquant
+	@PYTHON=$(PYTHON) scripts/prepare go chromium django pngquant
 	@mkdir -p docs/screenshots
 	@go -C e2e test -count=1 -timeout 30m -run '^TestEveryPage' . -args -screenshots "$(CURDIR)/docs/screenshots"
 

@@ -14,6 +14,7 @@ SECRET_KEY = "only for this example"
 ALLOWED_HOSTS = ["127.0.0.1", "localhost"]
 DEBUG = False
 USE_TZ = True
+TIME_ZONE = "UTC"
 
 database = os.environ.get("SITE_DATABASE", "sqlite")
 if database == "sqlite":
