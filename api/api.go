@@ -178,7 +178,7 @@ type About struct {
 	Version     string    `json:"version"`
 	Realm       string    `json:"realm"`
 	Scopes      []string  `json:"scopes"`
-	Limit       int       `json:"limit"`
+	Limit       Max       `json:"limit"`
 	WhenFull    string    `json:"when_full"`
 	Idle        float64   `json:"idle,omitzero"`
 	Absolute    float64   `json:"absolute,omitzero"`
@@ -194,7 +194,7 @@ type Problem struct {
 	Type     string `json:"type"`
 	Title    string `json:"title"`
 	Status   int    `json:"status"`
-	Detail   string `json:"detail,omitzero"`
+	Detail   string `json:"detail"`
 	Instance string `json:"instance"` // the id of the request, for the log
 
 	Ending *Ending   `json:"ending,omitzero"` // of session-ended

@@ -119,7 +119,7 @@ func New(ctx context.Context, c Config) (*Client, error) {
 	k.stale = max(c.MaxStale, duration(a.MaxStale), time.Second)
 	k.wait = cmp.Or(c.MaxStale, k.stale) / 2
 	k.about = oneseat.Config{
-		Realm: a.Realm, Limit: a.Limit, WhenFull: oneseat.Policy(a.WhenFull), Idle: timeout(a.Idle), Absolute: timeout(a.Absolute),
+		Realm: a.Realm, Limit: int(a.Limit), WhenFull: oneseat.Policy(a.WhenFull), Idle: timeout(a.Idle), Absolute: timeout(a.Absolute),
 		TouchEvery: duration(a.TouchEvery), KeepEndings: duration(a.KeepEndings), AdoptUntil: a.AdoptUntil,
 		MaxStale: cmp.Or(c.MaxStale, oneseat.FreshAlways), HoldGrace: holdGrace, Logger: k.log,
 	}

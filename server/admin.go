@@ -17,7 +17,7 @@ func adminCalls() map[string]call {
 		api.PathLimit:    {scope: ScopeAdmin, within: callWithin, required: []string{"account", "limits"}, nullable: "limits", serve: limit},
 		api.PathBlock:    {scope: ScopeAdmin, within: callWithin, required: []string{"account"}, serve: block},
 		api.PathUnblock:  {scope: ScopeAdmin, within: callWithin, required: []string{"account"}, serve: unblock},
-		api.PathExplain:  {scope: ScopeAdmin, within: callWithin, required: []string{"account"}, serve: explain},
+		api.PathExplain:  {scope: ScopeAdmin, within: callWithin, required: []string{"account", "previous/account", "previous/session"}, serve: explain},
 		api.PathEndRealm: {scope: ScopeAdmin, within: callWithin, required: []string{"realm"}, serve: endRealm},
 		api.PathEvents:   {scope: ScopeAdmin, within: callWithin, serve: events},
 	}
@@ -102,6 +102,7 @@ func explain(ctx context.Context, q *request) (int, any, error) {
 	if err := q.into(&in); err != nil {
 		return 0, nil, err
 	}
+	q.attempts = nil // nothing is done, so nothing is repeated
 	from, err := q.signsIn(in)
 	if err != nil {
 		return 0, nil, err

@@ -29,7 +29,7 @@ func calls() map[string]call {
 	return map[string]call{
 		api.PathAbout:    {within: callWithin, serve: about},
 		api.PathCheck:    {scope: ScopeCheck, within: checkWithin, serve: check},
-		api.PathSignIn:   {scope: ScopeSessions, within: callWithin, required: []string{"account"}, serve: signIn},
+		api.PathSignIn:   {scope: ScopeSessions, within: callWithin, required: []string{"account", "previous/account", "previous/session"}, serve: signIn},
 		api.PathRedeem:   {scope: ScopeSessions, within: callWithin, required: []string{"ticket", "end"}, serve: redeem},
 		api.PathRotate:   {scope: ScopeSessions, within: callWithin, required: []string{"token"}, serve: rotate},
 		api.PathSignOut:  {scope: ScopeSessions, within: callWithin, serve: signOut},
@@ -49,7 +49,7 @@ func about(ctx context.Context, q *request) (int, any, error) {
 	}
 	c := q.seats.Config()
 	a := api.About{
-		Version: q.server.config.Version, Realm: c.Realm, Limit: c.Limit, WhenFull: string(c.WhenFull),
+		Version: q.server.config.Version, Realm: c.Realm, Limit: api.Max(c.Limit), WhenFull: string(c.WhenFull),
 		Idle: seconds(c.Idle), Absolute: seconds(c.Absolute), MaxStale: seconds(c.MaxStale), KeepEndings: seconds(c.KeepEndings), AdoptUntil: c.AdoptUntil,
 		TouchEvery: seconds(c.TouchEvery), Now: millis(now),
 	}
@@ -295,10 +295,15 @@ var attempts = regexp.MustCompile(`^([0-9]{1,15})-[A-Za-z0-9_-]{22,128}$`)
 // What makes it is derived by keyed hashes from the caller's key, which is a secret of
 // 256 bits, so nothing is kept and nobody else can make the same (TOK-01).
 func (q *request) repeats() (oneseat.Attempt, error) {
-	if q.attempt == nil {
+	switch len(q.attempts) {
+	case 0:
 		return oneseat.Attempt{}, nil
+	case 1:
+	default:
+		return oneseat.Attempt{}, badAttempt("There is more than one header Idempotency-Key.")
 	}
-	parts := attempts.FindStringSubmatch(*q.attempt)
+	given := q.attempts[0]
+	parts := attempts.FindStringSubmatch(given)
 	if parts == nil {
 		return oneseat.Attempt{}, badAttempt("It has to be milliseconds since 1970, a dash, and 22 to 128 of A-Z, a-z, 0-9, _ and -.")
 	}
@@ -308,8 +313,8 @@ func (q *request) repeats() (oneseat.Attempt, error) {
 	}
 	body := sha256.Sum256(q.body)
 	return oneseat.Attempt{
-		ID:     derive(q.secret, "id", q.path, *q.attempt),
-		Secret: derive(q.secret, "secret", q.path, *q.attempt, string(body[:])),
+		ID:     derive(q.secret, "id", q.path, given),
+		Secret: derive(q.secret, "secret", q.path, given, string(body[:])),
 		Tried:  time.UnixMilli(ms),
 	}, nil
 }

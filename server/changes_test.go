@@ -78,6 +78,7 @@ func (n *node) ask(ctx context.Context, key, body string) (int, string) {
 	r.Header.Set("Content-Type", "application/json")
 	w := httptest.NewRecorder()
 	n.server.ServeHTTP(w, r)
+	noteRecorded(n.t, r, body, w)
 	return w.Code, w.Body.String()
 }
 

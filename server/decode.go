@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/go-json-experiment/json"
@@ -30,7 +31,8 @@ func (q *request) into(to any) (err error) {
 		return err
 	}
 	for _, name := range q.call.required {
-		if !slices.Contains(q.has, name) {
+		outer, _, inside := strings.Cut(name, "/")
+		if !slices.Contains(q.has, name) && (!inside || slices.Contains(q.has, outer)) {
 			return &errBody{fmt.Sprintf("the member %q is missing", name)}
 		}
 	}
@@ -41,15 +43,16 @@ func (q *request) into(to any) (err error) {
 }
 
 // members returns the names of the members of a body, if it is one object without null:
-// only the member nullable may be that.
+// only the member nullable may be that. The members of an object in it are named by
+// both names, such as "device/ip".
 func members(body []byte, nullable string) (names []string, _ error) {
 	d := jsontext.NewDecoder(bytes.NewReader(body))
 	if d.PeekKind() != jsontext.KindBeginObject {
 		return nil, &errBody{"it is not one JSON object"}
 	}
 	for {
-		_, length := d.StackIndex(d.StackDepth())
-		name := d.StackDepth() == 1 && length%2 == 0
+		kind, length := d.StackIndex(d.StackDepth())
+		name := (d.StackDepth() == 1 || d.StackDepth() == 2) && kind == jsontext.KindBeginObject && length%2 == 0
 		t, err := d.ReadToken()
 		switch {
 		case errors.Is(err, io.EOF):
@@ -61,7 +64,7 @@ func members(body []byte, nullable string) (names []string, _ error) {
 		case d.StackDepth() > maxDepth:
 			return nil, &errBody{"it is nested too deeply"}
 		case name && t.Kind() == jsontext.KindString:
-			names = append(names, t.String())
+			names = append(names, strings.TrimPrefix(string(d.StackPointer()), "/"))
 		}
 	}
 }

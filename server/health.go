@@ -2,8 +2,11 @@ package server
 
 import (
 	"context"
+	"io"
 	"net/http"
 	"sync"
+
+	"github.com/oneseat/oneseat/api"
 )
 
 // health answers a question about the server itself, which needs no key, and reports
@@ -24,6 +27,17 @@ func (s *Server) health(w http.ResponseWriter, r *http.Request) bool {
 		return false
 	}
 	w.WriteHeader(status)
+	return true
+}
+
+// describes answers with the description of the API, which needs no key, and reports
+// whether that was asked for.
+func (s *Server) describes(w http.ResponseWriter, r *http.Request) bool {
+	if r.URL.Path != api.PathOpenAPI || r.Method != http.MethodGet && r.Method != http.MethodHead {
+		return false
+	}
+	w.Header().Set("Content-Type", "application/json; charset=utf-8")
+	_, _ = io.WriteString(w, api.OpenAPI()) // an error is the client's connection
 	return true
 }
 

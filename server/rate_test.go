@@ -59,6 +59,7 @@ func (d *direct) ask(key int, path, body string) *httptest.ResponseRecorder {
 	}
 	w := httptest.NewRecorder()
 	d.server.ServeHTTP(w, r)
+	noteRecorded(d.t, r, body, w)
 	return w
 }
 

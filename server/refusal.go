@@ -53,6 +53,9 @@ func refusalOf(err error) *refusal {
 	if large, ok := errors.AsType[*http.MaxBytesError](err); ok {
 		return &refusal{status: http.StatusRequestEntityTooLarge, name: "too-large", detail: fmt.Sprintf("A body has at most %d bytes.", large.Limit)}
 	}
+	if errors.Is(err, oneseat.ErrLimitUnknown) { // whatever it wraps: the caller set no limit
+		return &refusal{status: http.StatusServiceUnavailable, name: "no-answer", detail: "Nothing was done: the limit of the account is not known. The server's log has more."}
+	}
 	if over, ok := errors.AsType[*oneseat.EndedError](err); ok {
 		no := &refusal{status: http.StatusGone, name: "session-ended"}
 		ending := endingOf(over.Ending)
@@ -68,7 +71,7 @@ func refusalOf(err error) *refusal {
 		return no
 	}
 	if blocked, ok := errors.AsType[*oneseat.BlockedError](err); ok {
-		return &refusal{status: http.StatusConflict, name: "account-blocked", problem: api.Problem{Until: blocked.Until}}
+		return &refusal{status: http.StatusConflict, name: "account-blocked", detail: "It is no failed sign-in: do not count it as one.", problem: api.Problem{Until: millis(blocked.Until)}}
 	}
 	if bad, ok := errors.AsType[*oneseat.AccountError](err); ok {
 		return &refusal{status: http.StatusUnprocessableEntity, name: "bad-account", detail: bad.Error()}
@@ -97,7 +100,7 @@ func refusalOf(err error) *refusal {
 		return &refusal{status: http.StatusUnprocessableEntity, name: "idempotency-key-reused", detail: "An earlier call with this key had another body. Repeat the same bytes, or make a new key."}
 	case errors.Is(err, oneseat.ErrAttemptExpired):
 		return &refusal{status: http.StatusUnprocessableEntity, name: "idempotency-key-expired", detail: "Its time is more than ten minutes from the store's clock. Make a new key, and see that the clocks agree."}
-	case errors.Is(err, oneseat.ErrUnknownOutcome):
+	case errors.Is(err, oneseat.ErrUnknownOutcome) && !errors.Is(err, oneseat.ErrStoreUnavailable): // of a check it is both, and nothing that was asked for
 		return &refusal{status: http.StatusServiceUnavailable, name: "outcome-unknown", detail: "It may have been done. Repeat the call with the same bytes and the same Idempotency-Key."}
 	case errors.Is(err, context.Canceled):
 		return &refusal{status: http.StatusServiceUnavailable, name: "no-answer", detail: "The caller went away."}

@@ -153,7 +153,7 @@ func (s *Server) SetKeys(keys []Key) error {
 type call struct {
 	scope    Scope // "": any key may make it
 	within   time.Duration
-	required []string // members of the body
+	required []string // members of the body; "previous/account": of the member previous, if that is there
 	nullable string   // a member that may be null
 	form     bool     // the body is a form
 	serve    func(ctx context.Context, q *request) (status int, answer any, err error)
@@ -161,19 +161,19 @@ type call struct {
 
 // request is one call as it is served.
 type request struct {
-	server  *Server
-	seats   *oneseat.Registry
-	path    string
-	key     *Key
-	secret  string // of the key
-	body    []byte
-	attempt *string // the header Idempotency-Key; nil: there is none
+	server   *Server
+	seats    *oneseat.Registry
+	path     string
+	key      *Key
+	secret   string // of the key
+	body     []byte
+	attempts []string // the headers Idempotency-Key
 
 	call call
 	has  []string // the members of the body, once it was read
 }
 
-// ServeHTTP serves a call, and GET of /healthz and /readyz. Refusals come in a fixed
+// ServeHTTP serves a call, and GET of /healthz, /readyz and /v1/openapi.json. Refusals come in a fixed
 // order: 405, 401, 403, 415, 413, 400, 422, 429, and then what the call finds. The 429 of
 // a key, by [Config.KeyRate], comes before a 422.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -185,7 +185,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if s.ending() { // its callers come back on other connections, to another server
 		h.Set("Connection", "close")
 	}
-	if s.health(w, r) {
+	if s.health(w, r) || s.describes(w, r) {
 		return
 	}
 	defer func() { s.log(r.Context(), c) }()
@@ -215,6 +215,9 @@ func (s *Server) call(w http.ResponseWriter, r *http.Request, line *record) (int
 		line.path = r.URL.Path
 	}
 	switch {
+	case r.URL.Path == api.PathOpenAPI:
+		w.Header().Set("Allow", "GET, HEAD")
+		return 0, nil, &refusal{status: http.StatusMethodNotAllowed, name: "method", detail: "The description of the API is read by GET."}
 	case !known:
 		return 0, nil, &refusal{status: http.StatusNotFound, name: "no-such-call", detail: "The path is none of the API's."}
 	case r.Method != http.MethodPost:
@@ -242,12 +245,7 @@ func (s *Server) call(w http.ResponseWriter, r *http.Request, line *record) (int
 	if err != nil {
 		return 0, nil, err
 	}
-	q := &request{server: s, seats: s.config.Realms[key.Realm], path: r.URL.Path, key: key, secret: secret, body: body, call: c}
-	if keys := r.Header.Values(api.IdempotencyKey); len(keys) > 1 {
-		return 0, nil, badAttempt("There is more than one header Idempotency-Key.")
-	} else if len(keys) == 1 {
-		q.attempt = &keys[0]
-	}
+	q := &request{server: s, seats: s.config.Realms[key.Realm], path: r.URL.Path, key: key, secret: secret, body: body, call: c, attempts: r.Header.Values(api.IdempotencyKey)}
 	ctx, cancel := context.WithTimeout(r.Context(), c.within)
 	defer cancel()
 	return c.serve(ctx, q)

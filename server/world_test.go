@@ -44,6 +44,7 @@ type away struct {
 	*memstore.Store
 	mu   sync.Mutex
 	gone bool
+	lost bool // replies to updates are
 }
 
 func (a *away) answers() error {
@@ -61,6 +62,33 @@ func (a *away) set(gone bool) {
 	a.gone = gone
 }
 
+// lose has what is written from then on be done, and its reply lost.
+func (a *away) lose(yes bool) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.lost = yes
+}
+
+func (a *away) loses() bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.lost
+}
+
+func (a *away) Rosters(ctx context.Context, q oneseat.RosterQuery) ([]oneseat.View, error) {
+	if err := a.answers(); err != nil {
+		return nil, err
+	}
+	return a.Store.Rosters(ctx, q)
+}
+
+func (a *away) Events(ctx context.Context, q oneseat.EventQuery) ([]oneseat.Record, error) {
+	if err := a.answers(); err != nil {
+		return nil, err
+	}
+	return a.Store.Events(ctx, q)
+}
+
 func (a *away) Load(ctx context.Context, keys ...oneseat.Key) ([]oneseat.View, error) {
 	if err := a.answers(); err != nil {
 		return nil, err
@@ -72,7 +100,11 @@ func (a *away) Update(ctx context.Context, k oneseat.Key, c func(oneseat.View) (
 	if err := a.answers(); err != nil {
 		return oneseat.View{}, err
 	}
-	return a.Store.Update(ctx, k, c)
+	v, err := a.Store.Update(ctx, k, c)
+	if err == nil && a.loses() {
+		return oneseat.View{}, oneseat.ErrUnknownOutcome
+	}
+	return v, err
 }
 
 // journal is a log that a test reads.
@@ -172,6 +204,7 @@ func (w *world) sendOnce(method, path, body string, headers ...string) (*http.Re
 	if err != nil {
 		w.t.Fatal(err)
 	}
+	note(w.t, exchange{w.t.Name(), method, path, r.Header, []byte(body), resp.StatusCode, resp.Header, b})
 	return resp, string(b)
 }
 
