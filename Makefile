@@ -43,6 +43,7 @@ PYTHON ?= /usr/bin/python3
 django: ## the Django app, and the site with it, with Debian's Django; ROUNDS=200 MATRIX=full for all there is
 	@PYTHON=$(PYTHON) scripts/prepare go django postgres
 	@go build -o bin/oneseat ./cmd/oneseat
+	@cd clients/django && $(PYTHON) -m mypy --no-incremental --no-error-summary oneseat_django binary_wheel.py
 	@cd clients/django && ONESEAT_BINARY="$(CURDIR)/bin/oneseat" $(PYTHON) -B -m tests $(ARGS)
 	@cd examples/djangosite && ONESEAT_BINARY="$(CURDIR)/bin/oneseat" $(PYTHON) -B -m unittest tests.test_site
 

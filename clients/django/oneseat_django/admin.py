@@ -35,7 +35,8 @@ class SeatsAdminMixin:
             live = seats.live(obj)
         except client.Away:
             return "oneseat does not answer"
-        return format_html_join("", "<div>{}, since {}, last seen {}</div>", map(_words, live)) or "no device"
+        lines = format_html_join("", "<div>{}, since {}, last seen {}</div>", map(_words, live))
+        return str(lines) if live else "no device"
 
 
 def _words(session: dict[str, Any]) -> tuple[str, ...]:
@@ -44,7 +45,7 @@ def _words(session: dict[str, Any]) -> tuple[str, ...]:
 
 def _time(text: str) -> str:
     at = parse_datetime(text)
-    return formats.date_format(timezone.localtime(at), "SHORT_DATETIME_FORMAT") if at else ""
+    return str(formats.date_format(timezone.localtime(at), "SHORT_DATETIME_FORMAT")) if at else ""
 
 
 def _sign_out(model_admin: Any, request: Any, users: Any) -> None:

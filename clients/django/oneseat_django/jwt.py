@@ -42,7 +42,7 @@ def _check(token: Any, use: bool) -> None:
         raise AuthenticationFailed(pages.words(verdict.ending), code="session_ended")
 
 
-class OneseatTokenObtainPairSerializer(TokenObtainPairSerializer):  # type: ignore[misc]
+class OneseatTokenObtainPairSerializer(TokenObtainPairSerializer):
     """Takes a seat for the pair of tokens that it makes."""
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
@@ -62,7 +62,7 @@ class OneseatTokenObtainPairSerializer(TokenObtainPairSerializer):  # type: igno
         return data
 
 
-class OneseatTokenRefreshSerializer(TokenRefreshSerializer):  # type: ignore[misc]
+class OneseatTokenRefreshSerializer(TokenRefreshSerializer):
     """Refreshes a token whose seat is live. That alone is no activity."""
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
@@ -71,7 +71,7 @@ class OneseatTokenRefreshSerializer(TokenRefreshSerializer):  # type: ignore[mis
         return data
 
 
-class OneseatJWTAuthentication(JWTAuthentication):  # type: ignore[misc]
+class OneseatJWTAuthentication(JWTAuthentication):
     """Lets a token in whose seat is live."""
 
     def get_user(self, validated_token: Any) -> Any:

@@ -4,7 +4,6 @@ way out. Owns the order of these steps; what each asks is in seats.py."""
 from __future__ import annotations
 
 import functools
-import inspect
 import logging
 from importlib import import_module
 from typing import Any, Callable, Generator, Optional
@@ -27,7 +26,7 @@ from . import choice, client, conf, pages, seats, streams
 try:
     from asgiref.sync import iscoroutinefunction
 except ImportError:  # asgiref before 3.6
-    iscoroutinefunction = inspect.iscoroutinefunction
+    from asyncio import iscoroutinefunction
 
 log = logging.getLogger("oneseat")
 
@@ -41,12 +40,13 @@ Flow = Generator[Any, Any, Any]
 
 
 @sync_and_async_middleware
-def OneSessionPerUserMiddleware(get_response: Callable[[Any], Any]) -> Callable[[Any], Any]:
+def OneSessionPerUserMiddleware(get_response: Callable[[Any], Any]) -> Any:
     """Stands after AuthenticationMiddleware and MessageMiddleware."""
     start()
+
     if iscoroutinefunction(get_response):
 
-        async def middleware(request: Any) -> Any:
+        async def asynchronous(request: Any) -> Any:
             request.oneseat = seats.State()
             before = seats.current.set(request)
             try:
@@ -54,9 +54,10 @@ def OneSessionPerUserMiddleware(get_response: Callable[[Any], Any]) -> Callable[
             finally:
                 seats.current.reset(before)
 
+        middleware: Any = asynchronous
     else:
 
-        def middleware(request: Any) -> Any:
+        def synchronous(request: Any) -> Any:
             request.oneseat = seats.State()
             before = seats.current.set(request)
             try:
@@ -64,8 +65,10 @@ def OneSessionPerUserMiddleware(get_response: Callable[[Any], Any]) -> Callable[
             finally:
                 seats.current.reset(before)
 
-    middleware.process_view = _process_view  # type: ignore[attr-defined]
-    middleware.process_exception = _process_exception  # type: ignore[attr-defined]
+        middleware = synchronous
+
+    middleware.process_view = _process_view
+    middleware.process_exception = _process_exception
     return middleware
 
 

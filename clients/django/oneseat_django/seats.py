@@ -151,7 +151,7 @@ def live(user: Any) -> list[dict[str, Any]]:
     """The sessions of a user, the newest first. Raises Away."""
     c = conf.current()
     status, said = c.client.call("sessions", {"account": account_of(user)}, c.timeout)
-    return said["sessions"] if status == 200 else []
+    return list(said["sessions"]) if status == 200 else []
 
 
 def end_all(user: Any, reason: str, actor: str = "") -> int:
