@@ -80,6 +80,7 @@ func TestNoSecretAndNoNameIsInTheLogOrInARefusal(t *testing.T) {
 		all = append(all, regexp.QuoteMeta(s))
 	}
 	secret := regexp.MustCompile("(?i)" + strings.Join(all, "|"))
+	inside := regexp.MustCompile(`goroutine|\.go\b|github|SELECT|gone away|panic|no plan`)
 	key := "1764000000000-canarycanarycanarycanary"
 	bodies := map[string]string{
 		api.PathCheck: token(g), api.PathRotate: token(g), api.PathSignOut: `{"account":"` + name + `","session":"canary"}`,
@@ -140,6 +141,9 @@ func TestNoSecretAndNoNameIsInTheLogOrInARefusal(t *testing.T) {
 				refusals[problem(answer)]++
 				if problem(answer) == "account-full" { // it is for who holds the seats, and has the ticket
 					continue
+				}
+				if found := inside.FindString(answer); found != "" { // API-01
+					t.Errorf("%s, %s: %q is of the inside: %s", step, path, found, answer)
 				}
 				if found := secret.FindString(answer + fmt.Sprint(resp.Header)); found != "" {
 					t.Errorf("%s, %s: %q is in %s", step, path, found, answer)
