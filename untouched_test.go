@@ -34,7 +34,7 @@ func TestNoOperationWritesIntoWhatIsStored(t *testing.T) {
 		"touch":    {ask, func(d *draft) { d.use("b", useActive) }},
 		"rotate":   {plain, func(d *draft) { _, _ = d.rotate(dig("a"), dig("next")) }},
 		"report":   {plain, func(d *draft) { d.reportUse(dig("z")); d.reportUse(dig("old b")) }},
-		"block":    {plain, func(d *draft) { d.block(time.Time{}, "") }},
+		"block":    {plain, func(d *draft) { _, _ = d.block(time.Time{}, "") }},
 		"limit":    {plain, func(d *draft) { d.setLimit(Limits{Total: 1}, "") }},
 		"expire":   {plain, func(d *draft) { d.was.Now = at(48 * time.Hour); d.expireTickets() }},
 	} {

@@ -40,9 +40,9 @@ func full() *record.Record {
 			{Session: "OTHER", Reason: oneseat.ReasonSignedOut, At: at()},
 		},
 		Forgotten: at(), Tried: at(),
-		Pending:   []record.Pending{{Secret: digest(), DeviceID: digest(), Epoch: 3, Expires: at()}, {Secret: digest(), Expires: at()}},
-		Limits:    oneseat.Limits{Total: 2, Classes: map[oneseat.Class]int{"tv": 1}, Streams: oneseat.Unlimited},
-		Revision:  4, Block: &record.Block{Since: at(), Until: at(), Actor: "staff"}, Takeover: at(), Epoch: 5, Due: at(),
+		Pending:  []record.Pending{{Secret: digest(), DeviceID: digest(), Epoch: 3, Expires: at()}, {Secret: digest(), Expires: at()}},
+		Limits:   oneseat.Limits{Total: 2, Classes: map[oneseat.Class]int{"tv": 1}, Streams: oneseat.Unlimited},
+		Revision: 4, Block: &record.Block{Since: at(), Until: at(), Actor: "staff"}, Takeover: at(), Epoch: 5, Due: at(),
 	}
 }
 
