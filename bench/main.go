@@ -44,12 +44,17 @@ var sections = []section{
 	{"counts", counts},
 	{"devices", devices},
 	{"uses", uses},
+	{"server", served},
 }
 
 // accounts is how many are loaded to see what one weighs.
 var accounts = 1_000_000
 
 func main() {
+	if stands := os.Getenv(childEnv); stands != "" {
+		serve(stands)
+		return
+	}
 	if n, err := strconv.Atoi(os.Args[len(os.Args)-1]); err == nil && n > 0 {
 		accounts, os.Args = n, os.Args[:len(os.Args)-1]
 	}

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"crypto/subtle"
 	"encoding/base64"
+	"encoding/binary"
 	"encoding/hex"
 	"fmt"
 	"hash/crc32"
@@ -67,7 +68,7 @@ func idOf(secret string) (string, bool) {
 	}
 	body, sum := secret[:keyLength-2*crc32.Size-1], secret[keyLength-2*crc32.Size:]
 	want, err := hex.DecodeString(sum)
-	if err != nil || fmt.Sprintf("%08x", crc32.ChecksumIEEE([]byte(body))) != hex.EncodeToString(want) {
+	if err != nil || crc32.ChecksumIEEE([]byte(body)) != binary.BigEndian.Uint32(want) {
 		return "", false
 	}
 	return secret[len(keyPrefix) : len(keyPrefix)+keyID], true

@@ -173,15 +173,16 @@ type request struct {
 	has  []string // the members of the body, once it was read
 }
 
+// These are in every answer. Nobody changes them.
+var noStore, noSniff = []string{"no-store"}, []string{"nosniff"}
+
 // ServeHTTP serves a call, and GET of /healthz, /readyz and /v1/openapi.json. Refusals come in a fixed
 // order: 405, 401, 403, 415, 413, 400, 422, 429, and then what the call finds. The 429 of
 // a key, by [Config.KeyRate], comes before a 422.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	c := &record{id: rand.Text(), theirs: inbound(r), began: time.Now()}
 	h := w.Header()
-	h.Set("X-Request-Id", c.id)
-	h.Set("Cache-Control", "no-store")
-	h.Set("X-Content-Type-Options", "nosniff")
+	h["X-Request-Id"], h["Cache-Control"], h["X-Content-Type-Options"] = []string{c.id}, noStore, noSniff
 	if s.ending() { // its callers come back on other connections, to another server
 		h.Set("Connection", "close")
 	}
@@ -237,8 +238,7 @@ func (s *Server) call(w http.ResponseWriter, r *http.Request, line *record) (int
 	if c.form {
 		want = "application/x-www-form-urlencoded"
 	}
-	kind, params, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
-	if charset, has := params["charset"]; err != nil || kind != want || has && !strings.EqualFold(charset, "utf-8") || r.Header.Get("Content-Encoding") != "" {
+	if !isType(r.Header.Get("Content-Type"), want) || r.Header.Get("Content-Encoding") != "" {
 		return 0, nil, &refusal{status: http.StatusUnsupportedMediaType, name: "bad-type", detail: "Send Content-Type: " + want + ", in UTF-8, and no Content-Encoding."}
 	}
 	body, err := readBody(w, r)
@@ -249,6 +249,16 @@ func (s *Server) call(w http.ResponseWriter, r *http.Request, line *record) (int
 	ctx, cancel := context.WithTimeout(r.Context(), c.within)
 	defer cancel()
 	return c.serve(ctx, q)
+}
+
+// isType reports whether a Content-Type is the one that is wanted, in UTF-8.
+func isType(given, want string) bool {
+	if given == want {
+		return true // as nearly all say
+	}
+	kind, params, err := mime.ParseMediaType(given)
+	charset, has := params["charset"]
+	return err == nil && kind == want && (!has || strings.EqualFold(charset, "utf-8"))
 }
 
 // caller returns the key that a request presents, and what the server knows of it; nil:

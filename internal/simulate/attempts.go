@@ -263,6 +263,9 @@ func (w *world) mayBeUnknown(c *call) bool {
 	if c.attempt.IsZero() || c.what == "rotate" {
 		return false
 	}
+	if w.plan.mishaps(restored) { // and so is what was forgotten
+		return true
+	}
 	r := w.store.rows[oneseat.KeyOf(realm, accountName(c.account))]
 	if r.record == nil {
 		return w.store.floor >= uint64(c.attempt.Tried.UnixMicro())

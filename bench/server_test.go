@@ -1,0 +1,29 @@
+package main
+
+import (
+	"os"
+	"testing"
+	"time"
+)
+
+// TestMain is also the child of the tests below.
+func TestMain(m *testing.M) {
+	if stands := os.Getenv(childEnv); stands != "" {
+		serve(stands)
+		return
+	}
+	os.Exit(m.Run())
+}
+
+// The figures mean nothing on a machine that is shared; that they come about means that
+// the bench runs.
+func TestTheBenchOfTheServerRuns(t *testing.T) {
+	if rate, processor := servedChecks("info", 1, 100*time.Millisecond); rate <= 0 || processor <= 0 {
+		t.Errorf("%v and %v", rate, processor)
+	}
+	for _, stands := range []string{"memory", t.TempDir()} {
+		if rate := servedSignIns("here", stands, 1, 100*time.Millisecond); rate <= 0 {
+			t.Error(rate)
+		}
+	}
+}
