@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/oneseat/oneseat"
+	"github.com/oneseat/oneseat/api"
 )
 
 // record is what the log has of a call. Nothing in it was written by the caller, but for
@@ -30,8 +31,11 @@ type record struct {
 // log writes a call's line.
 func (s *Server) log(ctx context.Context, c *record) {
 	level := slog.LevelInfo
-	if c.err != nil {
+	switch {
+	case c.err != nil:
 		level = slog.LevelWarn
+	case c.path == api.PathChanges && c.status == http.StatusOK: // a caller that watches makes several a second
+		level = slog.LevelDebug
 	}
 	if !s.config.Logger.Enabled(ctx, level) {
 		return

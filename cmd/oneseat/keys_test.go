@@ -97,7 +97,7 @@ func TestKeysThatMakeNoSenseAreRefused(t *testing.T) {
 	} {
 		write(t, "keys.toml", text)
 		var stdout, stderr bytes.Buffer
-		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second) // should it serve
+		ctx, cancel := context.WithTimeout(t.Context(), patience) // should it serve
 		if code := run(ctx, []string{"serve", "--keys", "keys.toml", "--store", "memory:", "--listen", "127.0.0.1:0"}, &stdout, &stderr); code != exitFailed || !strings.Contains(stderr.String(), want) || stdout.Len() != 0 {
 			t.Errorf("%q: %d %s", text, code, &stderr)
 		}

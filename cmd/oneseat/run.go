@@ -20,7 +20,7 @@ Usage:
 
 	oneseat demo [flags]   a members' site to try it with, in a browser
 	oneseat serve [flags]  the API for programs in any language
-	oneseat keys [flags]   make a key for the API
+	oneseat keys [flags]   make keys for the API, and take them back
 	oneseat version        which release this is
 	oneseat help           this text
 
