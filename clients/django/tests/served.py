@@ -29,7 +29,7 @@ class Served:
         self.start()
 
     def start(self) -> None:
-        listen = self.url[len("http://") :] if self.url.startswith("http://") else self.url
+        listen = self.url.partition("://")[2] or self.url
         self._process = subprocess.Popen(
             [BINARY, "serve", *self._keys, "--listen", listen, *self.flags],
             cwd=self.folder, stdout=subprocess.PIPE, stderr=self._log, text=True,

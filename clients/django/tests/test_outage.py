@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+import subprocess
 import tempfile
 import threading
 import time
@@ -215,6 +216,27 @@ class Restarting(OnItsOwnServer):
         with override_settings(ONESEAT={"URL": self.server.url, "KEY": WRONG}):
             with self.assertLogs("oneseat", "ERROR"), self.assertRaisesRegex(ImproperlyConfigured, "KEY.*is refused"):
                 Browser().get("/public/")
+
+
+class OverTLS(SimpleTestCase):
+    def test_a_server_with_a_certificate_that_is_known_is_asked_and_another_is_not(self):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        cert, key = f"{folder.name}/cert.pem", f"{folder.name}/key.pem"
+        line = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2", "-subj", "/CN=x"]
+        subprocess.run([*line, "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", key, "-out", cert], check=True, capture_output=True)
+        server = Served("--tls-cert", cert, "--tls-key", key, realm="limit = 1")
+        self.addCleanup(server.stop)
+        self.assertRegex(server.url, "^https://")
+        stranger = client.Client(server.url, server.key)
+        with self.assertLogs("oneseat", "ERROR"), self.assertRaisesRegex(client.Away, "CERTIFICATE_VERIFY_FAILED"):
+            stranger.call("about", {}, 0.5)
+        with mock.patch.dict(os.environ, {"SSL_CERT_FILE": cert}):
+            c = client.Client(server.url, server.key)
+        for _ in range(2):
+            self.assertEqual(c.call("about", {}, 60).body["limit"], 1)
+        self.assertEqual(len(c._kept), 1)
+        c.close()
 
 
 class Garbage(SimpleTestCase):

@@ -187,23 +187,28 @@ def a_sign_out_of_the_first_device_before_the_second_asked(site: Site, rounds: i
 def the_first_device_polls_while_the_second_signs_in(site: Site, rounds: int, wrong: Wrong) -> None:
     for _ in range(rounds):
         first = signed_in(site, "grace", wrong)
-        stop = threading.Event()
+        stop, answered, late = threading.Event(), threading.Event(), []
 
         def poll() -> None:
             while not stop.is_set():
-                first.get("/")
+                begun_after = answered.is_set()
+                account = first.account()
+                if begun_after:
+                    late.append(account)
 
         polls = [threading.Thread(target=poll) for _ in range(3)]
         for p in polls:
             p.start()
         second = Browser(site)
         wrong.answer(second.sign_in("grace"), "the second sign-in")
+        answered.set()
         for _ in range(3):
             seen = second.get("/")
             wrong.unless(seen.account == "grace", f"the newer device is thrown out: {seen.status}")
         stop.set()
         for p in polls:
             p.join(PATIENCE)
+        wrong.unless(not any(late), f"{sum(map(bool, late))} of {len(late)} requests that began after the second sign-in was answered were let through")
         wrong.unless(first.account() == "", "the first device is still signed in")
 
 
