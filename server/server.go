@@ -63,8 +63,9 @@ type Config struct {
 	Version string
 
 	// Logger gets a line for each call: at the level of information; for a call that
-	// had no answer, of a warning; for an answer of /v1/changes, of debugging. It has the ids of the request and of the key, and no
-	// secret and no account. Default slog.Default().
+	// had no answer, of a warning; for an answer of /v1/changes, of debugging. It has the
+	// ids of the request and of the key, and no secret and no account. Default
+	// slog.Default().
 	Logger *slog.Logger
 }
 

@@ -45,7 +45,6 @@ Flags:
 	--limit N          sessions that an account may have at a time, 1 to 256 (default 1)
 	--policy POLICY    what a sign-in beyond the limit meets: displace (default), refuse
 	                   or ask
-
 	--sign-ins-per-minute N
 	                   of one account; half as many at once. What is beyond gets 429
 	                   (default 120, with --dev 0: any number)
@@ -130,7 +129,8 @@ func parseServe(args []string) (serveConfig, error) {
 	errs = append(errs, err)
 	c.json = *form == "json"
 	bad(!c.json && *form != "text", "--log: %q is neither text nor json", *form)
-	bad(!(c.signIns >= 0) || !(c.calls >= 0), "--sign-ins-per-minute, --calls-per-second: they are 0 or more") // NaN is neither
+	const most = 1e6
+	bad(!(c.signIns >= 0 && c.signIns <= most && c.calls >= 0 && c.calls <= most), "--sign-ins-per-minute, --calls-per-second: they are 0 to %d", int(most)) // NaN is not
 	if !slices.Contains(visited(set), "sign-ins-per-minute") && c.dev {
 		c.signIns = 0
 	}

@@ -179,8 +179,9 @@ func TestServeRefusesWhatMakesNoSense(t *testing.T) {
 		"--dev --cookie-name a;b":                        "--cookie-name",
 		"--dev --cookie-name __Host-seat":                "--cookie-name",
 		"--keys k --plain-cookie":                        "--plain-cookie: it is for --dev",
-		"--dev --sign-ins-per-minute -1":                 "--sign-ins-per-minute, --calls-per-second: they are 0 or more",
-		"--dev --calls-per-second NaN":                   "--sign-ins-per-minute, --calls-per-second: they are 0 or more",
+		"--dev --sign-ins-per-minute -1":                 "--sign-ins-per-minute, --calls-per-second: they are 0 to 1000000",
+		"--dev --calls-per-second Inf":                   "--sign-ins-per-minute, --calls-per-second: they are 0 to 1000000",
+		"--dev --calls-per-second NaN":                   "--sign-ins-per-minute, --calls-per-second: they are 0 to 1000000",
 		"--dev --log xml":                                `--log: "xml"`,
 		"--dev --log-level loud":                         "log-level",
 		"--dev more":                                     `"more" is not a flag`,
@@ -311,5 +312,21 @@ func TestSignInsAreCountedUnlessOneDevelops(t *testing.T) { // API-10
 	}
 	if got, answer := ask(t, printed[0], printed[1], "/v1/signin", `{"account":"ada"}`); got != http.StatusTooManyRequests {
 		t.Errorf("%d %s", got, answer)
+	}
+}
+
+func TestTheHelpOfServeNamesEveryFlag(t *testing.T) {
+	text, err := os.ReadFile("serve.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	flags := regexp.MustCompile(`set\.\w+\((?:&[\w.]+, )?"([a-z-]+)"`).FindAllStringSubmatch(string(text), -1)
+	if len(flags) < 15 {
+		t.Errorf("only %d flags", len(flags))
+	}
+	for _, f := range flags {
+		if !strings.Contains(serveUsage, "\n\t--"+f[1]+" ") {
+			t.Errorf("--%s is not in the help", f[1])
+		}
 	}
 }
