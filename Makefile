@@ -151,6 +151,13 @@ faults: ## three nodes on each real store, while all of it is killed and cut off
 	@scripts/prepare go postgres redis
 	@ONESEAT_REQUIRE_SERVERS=1 go test ./internal/faults -count=1 -timeout=0 -v -run='^TestFaults$$' -rounds='$(ROUNDS)' -seed='$(SEED)' -store='$(STORE)'
 
+ORDERED ?= 500
+
+.PHONY: histories
+histories: ## three servers on each real store, and eight clients of theirs: is there an order in which all answers are right? ORDERED=500 of each setting on each store
+	@scripts/prepare go postgres redis
+	@ONESEAT_REQUIRE_SERVERS=1 go test ./internal/histories -count=1 -timeout=0 -v -run='^TestWhatSeveral' -args -rounds $(ORDERED)
+
 .PHONY: faults-bugs
 faults-bugs: ## the same with each of the planted bugs, which it has to catch
 	@scripts/prepare go postgres redis
