@@ -76,7 +76,7 @@ func TestEveryPageOfADjangoSiteInTheTutorialsScenario(t *testing.T) {
 
 	first.open(site+"/").at("/accounts/login/").has("signed in on another device", "Safari on iPhone")
 	first.look("django-sign-in-after")
-	second.open(site + "/").isMember("ada")        // it stays in
+	second.open(site + "/").isMember("ada")                                                                                                     // it stays in
 	live.wait(`new Promise((done) => { const was = document.body.innerText; setTimeout(() => done(document.body.innerText === was), 2000); })`) // it was broken off
 
 	first.entersDjango(site, "ada").isMember("ada") // and back, through the form and its CSRF token

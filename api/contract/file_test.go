@@ -123,11 +123,12 @@ func request(t *testing.T, method, path string, headers http.Header, body []byte
 func why(errs []*liberrors.ValidationError) string {
 	var all []string
 	for _, e := range errs {
-		said := e.Message + ": " + e.Reason
+		var said strings.Builder
+		said.WriteString(e.Message + ": " + e.Reason)
 		for _, s := range e.SchemaValidationErrors {
-			said += "; " + s.KeywordLocation + " " + s.Reason
+			said.WriteString("; " + s.KeywordLocation + " " + s.Reason)
 		}
-		all = append(all, said)
+		all = append(all, said.String())
 	}
 	return strings.Join(all, "\n\t")
 }

@@ -1,6 +1,7 @@
 package contract
 
 import (
+	"maps"
 	"reflect"
 	"slices"
 	"strings"
@@ -38,9 +39,7 @@ func membersOf(t *testing.T, typ reflect.Type) map[string]member {
 	for f := range typ.Fields() {
 		name, options, _ := strings.Cut(f.Tag.Get("json"), ",")
 		if f.Anonymous && name == "" {
-			for name, m := range membersOf(t, f.Type) {
-				all[name] = m
-			}
+			maps.Copy(all, membersOf(t, f.Type))
 			continue
 		}
 		if name == "" {
