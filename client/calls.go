@@ -46,18 +46,22 @@ func attemptOf(id []byte, tried time.Time) string {
 	return strconv.FormatInt(tried.UnixMilli(), 10) + "-" + base64.RawURLEncoding.EncodeToString(id)
 }
 
-// repeat makes an attempt, up to three times if the answer is lost.
+// repeat makes an attempt, up to three times if the answer is lost. After that no silence
+// of the store says that nothing was done.
 func (k *Client) repeat(ctx context.Context, path, attempt string, body []byte) (oneseat.Grant, error) {
+	unsure := false // whether a try may have been done
 	for try := 1; ; try++ {
 		g, err := k.tryToAdmit(ctx, path, attempt, body)
-		_, isLost := errors.AsType[lost](err)
 		if err == nil {
 			k.known.heard(g.Session.Account) // its older sessions may be over
+			return g, nil
 		}
-		if err == nil || !isLost && !errors.Is(err, oneseat.ErrUnknownOutcome) || ctx.Err() != nil {
+		_, isLost := errors.AsType[lost](err)
+		unsure = unsure || isLost || errors.Is(err, oneseat.ErrUnknownOutcome)
+		if !unsure || !isLost && !errors.Is(err, oneseat.ErrUnknownOutcome) && !errors.Is(err, oneseat.ErrStoreUnavailable) {
 			return g, err
 		}
-		if try == tries {
+		if try == tries || ctx.Err() != nil {
 			return g, errors.Join(oneseat.ErrUnknownOutcome, err)
 		}
 		select {

@@ -288,6 +288,34 @@ func TestALostAnswerIsAskedForAgainAndDisplacesNobodyTwice(t *testing.T) {
 	})
 }
 
+// What was lost may have been done, whatever a later try is told of the store.
+func TestAfterALostAnswerNoSilenceSaysThatNothingWasDone(t *testing.T) {
+	in(t, oneseat.Config{}, 1, func(t *testing.T, w *world) {
+		k, on := w.clientOf(client.Config{}, func(string) *node { return w.nodes[0] })
+		calls := 0
+		on.during(func(r *http.Request, next func() *http.Response) (*http.Response, error) {
+			if r.URL.Path != api.PathSignIn {
+				return next(), nil
+			}
+			if calls++; calls == 1 {
+				_ = next().Body.Close()
+				return nil, io.ErrUnexpectedEOF
+			}
+			return &http.Response{
+				StatusCode: http.StatusServiceUnavailable, Header: http.Header{}, Request: r,
+				Body: io.NopCloser(strings.NewReader(`{"type": "urn:oneseat:problem:no-answer", "status": 503}`)),
+			}, nil
+		})
+		_, err := k.SignIn(t.Context(), "ada", oneseat.SignInRequest{})
+		if !errors.Is(err, oneseat.ErrUnknownOutcome) || calls != 3 {
+			t.Errorf("after %d calls: %v", calls, err)
+		}
+		if live, err := k.Sessions(t.Context(), "ada"); err != nil || len(live) != 1 {
+			t.Errorf("it was done: %d, %v", len(live), err)
+		}
+	})
+}
+
 func TestAClientSignsInThoughTheStoresClockWasSet(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var ahead atomic.Int64

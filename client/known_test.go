@@ -2,6 +2,7 @@ package client_test
 
 import (
 	"context"
+	"flag"
 	"fmt"
 	"math/rand/v2"
 	"net/http"
@@ -287,10 +288,11 @@ func TestARotatedTokenIsNotKept(t *testing.T) {
 	})
 }
 
+var rounds = flag.Int("rounds", 40, "so many sessions end while a client may remember them")
+
 // Polls are answered by one node, and checks by another whose news is late, or the other
 // way round. A yes is never older than MaxStale.
 func TestNoYesIsOlderThanMaxStaleWhicheverNodeAnswers(t *testing.T) {
-	rounds := 40
 	in(t, oneseat.Config{}, 3, func(t *testing.T, w *world) {
 		var mu sync.Mutex
 		at := map[string]*node{api.PathChanges: w.nodes[1], api.PathCheck: w.nodes[0]}
@@ -309,7 +311,7 @@ func TestNoYesIsOlderThanMaxStaleWhicheverNodeAnswers(t *testing.T) {
 			return resp, nil
 		})
 		yes, memory := 0, 0
-		for round := range rounds {
+		for round := range *rounds {
 			account := fmt.Sprint("ada", round%5)
 			g := w.signIn(k, account)
 			ended := make(chan time.Time, 1)
