@@ -85,6 +85,12 @@ rounds: ## a session ends all others while it is displaced: 1000000 times in mem
 	@ONESEAT_STORETEST_ROUNDS=1000000 go test ./store/memstore -count=1 -v -timeout=0 -run '^TestStoreKeepsTheContract$$/^Contention$$/displaced'
 	@ONESEAT_STORETEST_ROUNDS=20000 ONESEAT_REQUIRE_SERVERS=1 go test -p 1 ./store/sqlitestore ./store/pgstore ./store/redisstore -count=1 -v -timeout=0 -run '^TestStoreContract$$/^Contention$$/displaced'
 
+.PHONY: served
+served: ## clients of three servers over one store, in porcupine, on each store, and no yes that is too old; HISTORIES=10000
+	@scripts/prepare go postgres redis
+	@ONESEAT_REQUIRE_SERVERS=1 go test ./internal/served -count=1 -v -timeout=0 -histories='$(HISTORIES)'
+	@go test ./client -count=1 -v -timeout=0 -run '^TestNoYesIsOlderThanMaxStale' -rounds=10000
+
 FOR ?= 60s
 
 .PHONY: rolling

@@ -101,6 +101,7 @@ func serve(stands string) {
 			must(0, syscall.Getrusage(syscall.RUSAGE_SELF, &u))
 			_, _ = fmt.Fprint(w, u.Utime.Nano()+u.Stime.Nano())
 		},
+		"/goroutines": func(w http.ResponseWriter, _ *http.Request) { _, _ = fmt.Fprint(w, runtime.NumGoroutine()) },
 		"/memory": func(w http.ResponseWriter, _ *http.Request) {
 			var m runtime.MemStats
 			runtime.GC()

@@ -45,6 +45,7 @@ var sections = []section{
 	{"devices", devices},
 	{"uses", uses},
 	{"server", served},
+	{"client", asked},
 }
 
 // accounts is how many are loaded to see what one weighs.

@@ -21,6 +21,12 @@ func TestTheBenchOfTheServerRuns(t *testing.T) {
 	if rate, processor := servedChecks("info", 1, 100*time.Millisecond); rate <= 0 || processor <= 0 {
 		t.Errorf("%v and %v", rate, processor)
 	}
+	if bytes, held := polls(20); bytes <= 0 || held <= 0 {
+		t.Errorf("%v and %v bytes", bytes, held)
+	}
+	if server, _ := idle(2, 100*time.Millisecond); server < 0 {
+		t.Error(server)
+	}
 	for _, stands := range []string{"memory", t.TempDir()} {
 		if rate := servedSignIns("here", stands, 1, 100*time.Millisecond); rate <= 0 {
 			t.Error(rate)
