@@ -115,9 +115,9 @@ func serve(stands string) {
 			}))
 		},
 	}
-	listener := must(net.Listen("tcp", "127.0.0.1:0")) //nolint:noctx // it ends with the process
+	listener := must(net.Listen("tcp", "127.0.0.1:0"))
 	go func() {
-		must(0, http.Serve(listener, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { //nolint:gosec // its only client is the parent
+		must(0, http.Serve(listener, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			if f := routes[r.URL.Path]; f != nil {
 				f(w, r)
 				return
@@ -143,7 +143,7 @@ func standing(on string) oneseat.Store {
 
 // number asks the child for a figure.
 func (c *child) number(path string) float64 {
-	resp := must(http.Get(c.URL + path)) //nolint:noctx // it has a child of its own
+	resp := must(http.Get(c.URL + path)) //nolint:bodyclose // the next line does
 	defer resp.Body.Close()
 	return must(strconv.ParseFloat(string(must(io.ReadAll(resp.Body))), 64))
 }
@@ -151,7 +151,7 @@ func (c *child) number(path string) float64 {
 func checkOf(token string) string { return `{"token":"` + token + `"}` }
 
 func ask(path, key, body string) *http.Request {
-	r := must(http.NewRequest(http.MethodPost, path, strings.NewReader(body))) //nolint:noctx // no deadline
+	r := must(http.NewRequest(http.MethodPost, path, strings.NewReader(body)))
 	r.Header.Set("Authorization", "Bearer "+key)
 	r.Header.Set("Content-Type", "application/json")
 	return r
@@ -164,7 +164,7 @@ type caller struct {
 }
 
 func (c *child) dial() *caller {
-	conn := must(net.Dial("tcp", must(url.Parse(c.URL)).Host)) //nolint:noctx // it is on this machine
+	conn := must(net.Dial("tcp", must(url.Parse(c.URL)).Host))
 	return &caller{conn, bufio.NewReaderSize(conn, 4096)}
 }
 

@@ -74,7 +74,7 @@ func polls(n int) (bytes, held float64) {
 
 // do makes a call, as a client that is in no hurry.
 func (c *child) do(path, body string) *httptest.ResponseRecorder {
-	resp := must(http.DefaultClient.Do(ask(c.URL+path, c.Key, body)))
+	resp := must(http.DefaultClient.Do(ask(c.URL+path, c.Key, body))) //nolint:bodyclose // the next line does
 	defer resp.Body.Close()
 	w := httptest.NewRecorder()
 	must(w.Body.ReadFrom(resp.Body))
@@ -88,7 +88,7 @@ func idle(clients int, lasts time.Duration) (server, here float64) {
 	defer c.close()
 	for range clients {
 		k := must(client.New(context.Background(), client.Config{URL: c.URL, Key: c.Key, MaxStale: time.Second, Logger: quiet}))
-		defer k.Close() //nolint:gocritic // until the end
+		defer k.Close()
 		must(k.Check(context.Background(), c.Tokens[0]))
 	}
 	own := func() float64 {

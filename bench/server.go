@@ -113,8 +113,8 @@ func binary() {
 	dir := must(os.MkdirTemp("", "oneseat-bench-"))
 	defer os.RemoveAll(dir)
 	to := filepath.Join(dir, "oneseat")
-	build := exec.Command("go", "build", "-trimpath", "-ldflags=-s -w", "-o", to, "github.com/oneseat/oneseat/cmd/oneseat") //nolint:noctx // as long as it takes
-	build.Dir = ".."                                                                                                        // the module of the program has what it stands on
+	build := exec.Command("go", "build", "-trimpath", "-ldflags=-s -w", "-o", to, "github.com/oneseat/oneseat/cmd/oneseat")
+	build.Dir = ".." // the module of the program has what it stands on
 	build.Env, build.Stderr = append(os.Environ(), "GOOS=linux", "GOARCH=amd64", "CGO_ENABLED=0"), os.Stderr
 	must(0, build.Run())
 	size := must(os.Stat(to)).Size()

@@ -143,7 +143,7 @@ func noRedirect(*http.Request, []*http.Request) error { return http.ErrUseLastRe
 
 // reach returns the URL before the paths, and what carries the calls.
 func (c Config) reach() (string, http.RoundTripper, error) {
-	own := http.DefaultTransport.(*http.Transport).Clone() //nolint:errcheck // that is its type
+	own := http.DefaultTransport.(*http.Transport).Clone()
 	own.MaxIdleConns, own.MaxIdleConnsPerHost = 0, 256
 	base := strings.TrimSuffix(c.URL, "/")
 	if file, is := strings.CutPrefix(c.URL, "unix:"); is {
@@ -232,7 +232,7 @@ func (k *Client) send(ctx context.Context, path string, body []byte, attempt str
 	if err != nil {
 		return k.noAnswer(ctx, path, err)
 	}
-	defer resp.Body.Close()
+	defer func() { _ = resp.Body.Close() }() // all of it was read, or nothing of it is used
 	answer, err := io.ReadAll(io.LimitReader(resp.Body, answerMost))
 	if err != nil {
 		return k.noAnswer(ctx, path, err)
