@@ -26,6 +26,7 @@ func main() {
 	connections := flag.Int("connections", 16, "how many at a time")
 	flag.Parse()
 	client := &http.Client{
+		Timeout:       30 * time.Second, // a worker of gunicorn's threads has been seen to read no more
 		Transport:     &http.Transport{MaxIdleConnsPerHost: *connections},
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
