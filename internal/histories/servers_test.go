@@ -101,14 +101,17 @@ func over() (settings []histories.Setting) {
 	return settings
 }
 
-// losing loses the answer to a call whose context says so, once.
+// losing loses the answers to a call, as its context says.
 type losing struct{ next http.RoundTripper }
 
-type loseKey struct{}
+// way is what happens to one call.
+type way struct{ lose, tries atomic.Int32 }
+
+type wayKey struct{}
 
 func (l losing) RoundTrip(r *http.Request) (*http.Response, error) {
 	resp, err := l.next.RoundTrip(r)
-	if lose, _ := r.Context().Value(loseKey{}).(*atomic.Int32); err == nil && lose != nil && lose.Add(-1) >= 0 {
+	if on, _ := r.Context().Value(wayKey{}).(*way); on != nil && on.tries.Add(1) <= on.lose.Load() && err == nil {
 		_, _ = io.Copy(io.Discard, resp.Body)
 		_ = resp.Body.Close()
 		return nil, errors.New("the answer was lost")
@@ -206,20 +209,20 @@ func ofSetting(t *testing.T, handles []oneseat.Store, i int, setting histories.S
 	}
 	for round := range rounds {
 		h := &histories.History{
-			Test: t, Nodes: nodes, Setting: setting, Clients: 8, Each: 7,
+			Test: t, Nodes: nodes, Setting: setting, Clients: 8, Each: 6,
 			Seed: *seed + uint64(i)*rounds + round, Again: fmt.Sprint("-seed ", *seed),
 			Meets: func(ctx context.Context, choices *rand.Rand, c model.Call) (context.Context, func(error) (bool, bool)) {
-				lose := new(atomic.Int32)
+				on := new(way)
 				if slices.Contains([]string{"sign in", "redeem", "rotate"}, c.What) && choices.IntN(4) == 0 {
-					lose.Store(1 + int32(choices.IntN(2)))
+					on.lose.Store(1 + int32(choices.IntN(2)))
 				}
-				loses := lose.Load() > 0
-				return context.WithValue(ctx, loseKey{}, lose), func(err error) (unsure, nothing bool) {
-					if loses && lose.Load() <= 0 {
+				return context.WithValue(ctx, wayKey{}, on), func(err error) (unsure, nothing bool) {
+					tries := on.tries.Load()
+					if on.lose.Load() > 0 && tries > 1 {
 						lost.Add(1)
 					}
-					_, refused := model.ReplyOf(err)
-					return loses, !refused && errors.Is(err, oneseat.ErrStoreUnavailable)
+					_, said := model.ReplyOf(err)
+					return tries > 1, !said && errors.Is(err, oneseat.ErrStoreUnavailable)
 				}
 			},
 		}
