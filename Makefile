@@ -85,14 +85,6 @@ rounds: ## a session ends all others while it is displaced: 1000000 times in mem
 	@ONESEAT_STORETEST_ROUNDS=1000000 go test ./store/memstore -count=1 -v -timeout=0 -run '^TestStoreKeepsTheContract$$/^Contention$$/displaced'
 	@ONESEAT_STORETEST_ROUNDS=20000 ONESEAT_REQUIRE_SERVERS=1 go test -p 1 ./store/sqlitestore ./store/pgstore ./store/redisstore -count=1 -v -timeout=0 -run '^TestStoreContract$$/^Contention$$/displaced'
 
-.PHONY: served
-served: ## clients of three servers over one store, in porcupine, on each store, and no yes that is too old; HISTORIES=10000
-	@scripts/prepare go postgres redis
-	@ONESEAT_REQUIRE_SERVERS=1 go test ./internal/served -count=1 -v -timeout=0 -histories='$(HISTORIES)'
-	@go test ./client -count=1 -v -timeout=0 -run '^TestNoYesIsOlderThanMaxStale' -rounds=10000
-
-FOR ?= 60s
-
 .PHONY: rolling
 rolling: ## two nodes behind nginx, restarted in turn under load: what fails, and how long a shutdown takes; FOR=60s
 	@scripts/prepare go nginx
@@ -163,6 +155,7 @@ ORDERED ?= 500
 histories: ## three servers on each real store, and eight clients of theirs: is there an order in which all answers are right? ORDERED=500 of each setting on each store
 	@scripts/prepare go postgres redis
 	@ONESEAT_REQUIRE_SERVERS=1 go test ./internal/histories -count=1 -timeout=0 -v -run='^TestWhatSeveral' -args -rounds $(ORDERED)
+	@go test ./client -count=1 -v -timeout=0 -run '^TestNoYesIsOlderThanMaxStale' -args -rounds 10000
 
 .PHONY: faults-bugs
 faults-bugs: ## the same with each of the planted bugs, which it has to catch
