@@ -85,6 +85,8 @@ rounds: ## a session ends all others while it is displaced: 1000000 times in mem
 	@ONESEAT_STORETEST_ROUNDS=1000000 go test ./store/memstore -count=1 -v -timeout=0 -run '^TestStoreKeepsTheContract$$/^Contention$$/displaced'
 	@ONESEAT_STORETEST_ROUNDS=20000 ONESEAT_REQUIRE_SERVERS=1 go test -p 1 ./store/sqlitestore ./store/pgstore ./store/redisstore -count=1 -v -timeout=0 -run '^TestStoreContract$$/^Contention$$/displaced'
 
+FOR ?= 60s
+
 .PHONY: rolling
 rolling: ## two nodes behind nginx, restarted in turn under load: what fails, and how long a shutdown takes; FOR=60s
 	@scripts/prepare go nginx
