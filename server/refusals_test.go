@@ -214,6 +214,9 @@ func TestAPanicIsAProblemAndTheServerGoesOn(t *testing.T) { // API-01
 		panics.refuses(http.StatusInternalServerError, "internal", path, `{"account":"ada"}`)
 		panics.refuses(http.StatusServiceUnavailable, "no-answer", path, `{"account":"eve"}`) // whatever the error wraps, it is not about the call
 	}
+	if _, answer := panics.sendOnce("POST", api.PathSignIn, `{"account":"ada"}`, "Authorization", "Bearer "+w.keys["all"], "Content-Type", "application/json"); problem(answer) != "internal" || strings.Contains(answer, "a secret") {
+		t.Errorf("the caller is told: %s", answer)
+	}
 	panics.want(200, api.PathAbout, `{}`, &struct{}{})
 	if log := w.log.String(); !strings.Contains(log, "a call panicked") {
 		t.Errorf("the log does not say so: %s", log)
