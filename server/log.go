@@ -28,13 +28,18 @@ type record struct {
 	err     error  // why there was no answer
 }
 
+// oftenYes are the calls of which the answer 200 is logged for debugging only. A site makes one
+// for each of its pages, which has a line in the site's own log, and a caller that watches
+// makes several a second.
+var oftenYes = map[string]bool{api.PathCheck: true, api.PathChanges: true}
+
 // log writes a call's line.
 func (s *Server) log(ctx context.Context, c *record) {
 	level := slog.LevelInfo
 	switch {
 	case c.err != nil:
 		level = slog.LevelWarn
-	case c.path == api.PathChanges && c.status == http.StatusOK: // a caller that watches makes several a second
+	case oftenYes[c.path] && c.status == http.StatusOK:
 		level = slog.LevelDebug
 	}
 	if !s.config.Logger.Enabled(ctx, level) {
