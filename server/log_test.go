@@ -56,7 +56,7 @@ func TestTheLogHasALineForEachCall(t *testing.T) { // AUD-02
 	if after := strings.Count(w.log.String(), " msg=call "); after != before {
 		t.Errorf("a probe has a line: %s", w.log)
 	}
-	for _, line := range strings.Split(w.log.String(), "\n") {
+	for line := range strings.SplitSeq(w.log.String(), "\n") {
 		if strings.Contains(line, "theirs=x") || strings.HasPrefix(line, "level=") {
 			t.Errorf("a caller writes into the log: %s", line)
 		}
@@ -171,7 +171,7 @@ func TestNoSecretAndNoNameIsInTheLogOrInARefusal(t *testing.T) {
 			broken.set(false)
 		}
 	}
-	for _, line := range strings.Split(w.log.String(), "\n") {
+	for line := range strings.SplitSeq(w.log.String(), "\n") {
 		if found := secret.FindString(line); found != "" {
 			t.Errorf("%q is in the log: %s", found, line)
 		}
