@@ -209,8 +209,16 @@ func (k *Client) call(ctx context.Context, path string, in, out any) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, within)
 	defer cancel()
-	return k.send(ctx, path, body, "", out)
+	err = k.send(ctx, path, body, "", out)
+	if _, isLost := errors.AsType[lost](err); isLost && slices.Contains(changing, path) {
+		return errors.Join(oneseat.ErrUnknownOutcome, err)
+	}
+	return err
 }
+
+// changing are the calls that may have been done although there was no answer. Each may
+// be made again.
+var changing = []string{api.PathSignOut, api.PathEnd, api.PathLimit, api.PathBlock, api.PathUnblock, api.PathEndRealm}
 
 // send sends the body of a call. Without an attempt it may be sent again by the
 // transport if a connection is stale, because all such calls may be repeated.

@@ -110,11 +110,17 @@ func TestErrorsAreThoseOfARegistry(t *testing.T) {
 		}
 
 		on.during(cut)
-		for name, err := range map[string]error{
-			"check": second(k.Check(ctx, "x")), "sessions": second(k.Sessions(ctx, "ada")), "end": second(k.EndAll(ctx, "ada", oneseat.EndOptions{})),
+		for _, c := range []struct {
+			name    string
+			err     error
+			unknown bool // it may have been done
+		}{
+			{"check", second(k.Check(ctx, "x")), false}, {"sessions", second(k.Sessions(ctx, "ada")), false}, {"account", second(k.Account(ctx, "ada")), false},
+			{"end", second(k.EndAll(ctx, "ada", oneseat.EndOptions{})), true}, {"sign-out", k.SignOut(ctx, "x"), true},
+			{"limit", k.SetLimit(ctx, "ada", oneseat.Limits{}, ""), true}, {"block", k.Block(ctx, "ada", time.Time{}, ""), true}, {"realm", k.EndRealm(ctx, ""), true},
 		} {
-			if !errors.Is(err, oneseat.ErrStoreUnavailable) || !errors.Is(err, errCut) {
-				t.Errorf("%s: %v", name, err)
+			if !errors.Is(c.err, oneseat.ErrStoreUnavailable) || !errors.Is(c.err, errCut) || errors.Is(c.err, oneseat.ErrUnknownOutcome) != c.unknown {
+				t.Errorf("%s: %v", c.name, c.err)
 			}
 		}
 		_, err = k.SignIn(ctx, "ada", oneseat.SignInRequest{})

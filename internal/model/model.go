@@ -172,16 +172,16 @@ func (s state) step(c Call, r Reply, policy oneseat.Policy) (bool, state) {
 		for len(s.live) > s.limit {
 			s = s.end(0, how{reason: oneseat.ReasonRevoked})
 		}
-		return r.Said == "yes", s
+		return r.Said == "yes" || r.Said == "unknown", s
 	case "block":
 		for len(s.live) > 0 {
 			s = s.end(0, how{reason: oneseat.ReasonAccountBlocked})
 		}
 		s.blocked, s.tickets = true, nil
-		return r.Said == "yes", s
+		return r.Said == "yes" || r.Said == "unknown", s
 	case "unblock":
 		s.blocked = false
-		return r.Said == "yes", s
+		return r.Said == "yes" || r.Said == "unknown", s
 	case "sign in":
 		if s.blocked {
 			return r.Said == "blocked" || r.Said == "unknown", s
