@@ -19,7 +19,7 @@ func djangoSite(t *testing.T, args ...string) (url string) {
 	t.Helper()
 	port := fmt.Sprint(testservers.FreePort(t))
 	cmd := exec.Command("../examples/djangosite/run", append([]string{"--port", port}, args...)...) // our own script
-	cmd.Env = append(os.Environ(), "ONESEAT_BINARY="+the.program, "TMPDIR="+t.TempDir())
+	cmd.Env = append(os.Environ(), "ONESEAT_BINARY="+the.program, "TMPDIR="+the.scratch)            // a short path: its socket is beneath it
 	var said bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &said, &said
 	if err := cmd.Start(); err != nil {

@@ -196,7 +196,6 @@ func TestABugOfAStoreIsSeenThroughTheServers(t *testing.T) {
 				continue
 			}
 			t.Run(name+", "+bug, func(t *testing.T) {
-				t.Parallel()
 				out, err := exec.CommandContext(t.Context(), os.Args[0], "-test.run", "^TestWhatSeveralServersAnswerHasAnOrder$/^"+name+"$", "-bug", bug, "-rounds", "50").CombinedOutput()
 				if err == nil || !bytes.Contains(out, []byte("there is no order in which all answers are right")) {
 					t.Errorf("%v\n%s", err, out)
