@@ -288,7 +288,7 @@ func TestARotatedTokenIsNotKept(t *testing.T) {
 	})
 }
 
-var rounds = flag.Int("rounds", 40, "so many sessions end while a client may remember them")
+var rounds = flag.Int("rounds", 40, "sessions that end while a client may remember them")
 
 // Polls are answered by one node, and checks by another whose news is late, or the other
 // way round. A yes is never older than MaxStale.
