@@ -1,9 +1,10 @@
 // Package languages has what a site in another language needs to use a oneseat server,
-// in about thirty lines each. Its test runs them all.
+// in thirty to fifty lines each. Its test runs them all, over TCP and over a Unix socket.
 package languages
 
 import (
 	"log/slog"
+	"net"
 	"net/http/httptest"
 	"os"
 	"os/exec"
@@ -71,6 +72,13 @@ func TestASecondSignInEndsTheFirstInEveryLanguage(t *testing.T) {
 			}
 			at := httptest.NewServer(api)
 			defer at.Close()
+			beside := httptest.NewUnstartedServer(api)
+			socket := filepath.Join(t.TempDir(), "s")
+			if beside.Listener, err = net.Listen("unix", socket); err != nil {
+				t.Fatal(err)
+			}
+			beside.Start()
+			defer beside.Close()
 
 			dir := t.TempDir()
 			library := "oneseat" + filepath.Ext(p.file)
@@ -83,13 +91,15 @@ func TestASecondSignInEndsTheFirstInEveryLanguage(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			run := exec.CommandContext(t.Context(), interpreter, p.file)
-			run.Dir = dir
-			run.Env = append(os.Environ(), "ONESEAT_URL="+at.URL, "ONESEAT_KEY="+secret)
-			out, err := run.CombinedOutput()
-			const want = "ada\nThis account signed in on another device\nada\nTrue\nThere is no such session\nThis cannot name an account\n"
-			if err != nil || string(out) != want {
-				t.Errorf("%v, it printed %q, want %q", err, out, want)
+			for _, url := range []string{at.URL, "unix:" + socket} {
+				run := exec.CommandContext(t.Context(), interpreter, p.file)
+				run.Dir = dir
+				run.Env = append(os.Environ(), "ONESEAT_URL="+url, "ONESEAT_KEY="+secret)
+				out, err := run.CombinedOutput()
+				const want = "ada\nThis account signed in on another device\nada\nTrue\nThere is no such session\nThis cannot name an account\n"
+				if err != nil || string(out) != want {
+					t.Errorf("%s: %v, it printed %q, want %q", url, err, out, want)
+				}
 			}
 		})
 	}

@@ -1,9 +1,13 @@
 <?php
 // Sign in, check and sign out with oneseat: what a site in PHP needs (php-curl).
 
-// ask returns the status and the answer. 503: there was none, so treat it as no.
+// ask returns the status and the answer. 503: there was none, so treat it as no. The
+// server is at https://HOST, http://HOST:PORT or unix:/PATH.
 function ask(string $call, array $body, array $headers = []): array {
-    $curl = curl_init(getenv('ONESEAT_URL') . "/v1/$call");
+    $url = getenv('ONESEAT_URL');
+    $unix = str_starts_with($url, 'unix:');
+    $curl = curl_init(($unix ? 'http://localhost' : $url) . "/v1/$call");
+    if ($unix) curl_setopt($curl, CURLOPT_UNIX_SOCKET_PATH, substr($url, 5));
     curl_setopt_array($curl, [
         CURLOPT_POSTFIELDS => json_encode($body, JSON_THROW_ON_ERROR),
         CURLOPT_HTTPHEADER => ['Authorization: Bearer ' . getenv('ONESEAT_KEY'), 'Content-Type: application/json', ...$headers],

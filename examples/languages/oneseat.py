@@ -1,20 +1,31 @@
 """Sign in, check and sign out with oneseat: what a site in Python needs."""
-import json, os, secrets, time, urllib.error, urllib.request
+import contextlib, http.client, json, os, secrets, socket, time, urllib.parse
 
 URL, KEY = os.environ["ONESEAT_URL"], os.environ["ONESEAT_KEY"]
+
+def connect():
+    """A connection to https://HOST, http://HOST:PORT or unix:/PATH."""
+    at = urllib.parse.urlsplit(URL)
+    if at.scheme == "unix":
+        connection = http.client.HTTPConnection("localhost")
+        connection.sock = socket.socket(socket.AF_UNIX)
+        connection.sock.settimeout(3)
+        connection.sock.connect(at.path)
+        return connection
+    kind = http.client.HTTPSConnection if at.scheme == "https" else http.client.HTTPConnection
+    return kind(at.netloc, timeout=3)
 
 def ask(call, headers={}, **body):
     """Returns the status and the answer. 503: there was none, so treat it as no."""
     headers = {"Authorization": "Bearer " + KEY, "Content-Type": "application/json", **headers}
-    request = urllib.request.Request(f"{URL}/v1/{call}", json.dumps(body).encode(), headers)
     for _ in range(3):
         try:
-            with urllib.request.urlopen(request, timeout=3) as answer:
-                return answer.status, json.load(answer)
-        except urllib.error.HTTPError as answer:
-            if answer.code != 503:
-                return answer.code, json.load(answer)
-        except OSError:
+            with contextlib.closing(connect()) as connection:
+                connection.request("POST", f"/v1/{call}", json.dumps(body).encode(), headers)
+                answer = connection.getresponse()
+                if answer.status != 503:
+                    return answer.status, json.load(answer)
+        except (OSError, http.client.HTTPException):
             pass
     return 503, {"title": "Try again in a moment"}
 
