@@ -50,6 +50,7 @@ func TestHandlersUnderFinishThatAreCutAreLoggedOnceAMinute(t *testing.T) {
 				t.Error(code)
 			}
 		}
+		synctest.Wait() // the handler is cut first, and then the line is written
 		said := log.String()
 		if n := strings.Count(said, "took longer than Config.FinishWithin"); n != 2 || !strings.Contains(said, "not_logged=5") || strings.Count(said, "account_key="+oneseat.KeyOf("default", "ada@example.com").String()) != 2 || strings.Contains(said, "ada@") {
 			t.Errorf("%d lines: %s", n, said)
