@@ -57,20 +57,10 @@ func TestAnAnswerIsGivenFromMemoryForAsLongAsNothingHappens(t *testing.T) {
 func TestWithoutProofTheServerIsAsked(t *testing.T) {
 	for name, broken := range map[string]func(w *world, on *way){
 		"the polls get no answer": func(_ *world, on *way) {
-			on.during(func(r *http.Request, next func() *http.Response) (*http.Response, error) {
-				if r.URL.Path == api.PathChanges {
-					return hang(r, next)
-				}
-				return next(), nil
-			})
+			on.during(of(api.PathChanges, hang))
 		},
 		"the polls are cut": func(_ *world, on *way) {
-			on.during(func(r *http.Request, next func() *http.Response) (*http.Response, error) {
-				if r.URL.Path == api.PathChanges {
-					return cut(r, next)
-				}
-				return next(), nil
-			})
+			on.during(of(api.PathChanges, cut))
 		},
 		"the server cannot read the log": func(w *world, _ *way) { w.nodes[0].deaf(true) },
 		"an answer is long under way": func(_ *world, on *way) {
@@ -248,12 +238,7 @@ func TestWhatAClientDoesItKnows(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			in(t, oneseat.Config{}, 1, func(t *testing.T, w *world) {
 				k, on, g := warm(t, w, client.Config{})
-				on.during(func(r *http.Request, next func() *http.Response) (*http.Response, error) {
-					if r.URL.Path == api.PathChanges {
-						return hang(r, next)
-					}
-					return next(), nil
-				})
+				on.during(of(api.PathChanges, hang))
 				if err := do(t.Context(), k, g); err != nil {
 					t.Fatal(err)
 				}

@@ -138,20 +138,10 @@ func TestWhatIsWatchedTimesOut(t *testing.T) {
 func TestAWatcherIsToldWithoutNews(t *testing.T) {
 	for name, broken := range map[string]func(w *world, on *way){
 		"polls are cut": func(_ *world, on *way) {
-			on.during(func(r *http.Request, next func() *http.Response) (*http.Response, error) {
-				if r.URL.Path == api.PathChanges {
-					return cut(r, next)
-				}
-				return next(), nil
-			})
+			on.during(of(api.PathChanges, cut))
 		},
 		"polls hang": func(_ *world, on *way) {
-			on.during(func(r *http.Request, next func() *http.Response) (*http.Response, error) {
-				if r.URL.Path == api.PathChanges {
-					return hang(r, next)
-				}
-				return next(), nil
-			})
+			on.during(of(api.PathChanges, hang))
 		},
 		"the log is not read": func(w *world, _ *way) { w.nodes[0].deaf(true) },
 	} {
@@ -196,12 +186,7 @@ func TestAfterAGapNewsProveNothingOfWhatIsWatched(t *testing.T) {
 		time.Sleep(time.Second)
 		w.elsewhere(t, "ada")
 		on.leads(func(string) *node { return w.nodes[1] })
-		on.during(func(r *http.Request, next func() *http.Response) (*http.Response, error) {
-			if r.URL.Path == api.PathCheck {
-				return hang(r, next)
-			}
-			return next(), nil
-		})
+		on.during(of(api.PathCheck, hang))
 		time.Sleep(10 * time.Second)
 		synctest.Wait()
 		if by.yet() == nil {

@@ -151,6 +151,16 @@ func hang(r *http.Request, _ func() *http.Response) (*http.Response, error) {
 	return nil, r.Context().Err()
 }
 
+// of has something happen to the calls of a path. All others arrive.
+func of(path string, happens func(*http.Request, func() *http.Response) (*http.Response, error)) func(*http.Request, func() *http.Response) (*http.Response, error) {
+	return func(r *http.Request, next func() *http.Response) (*http.Response, error) {
+		if r.URL.Path == path {
+			return happens(r, next)
+		}
+		return next(), nil
+	}
+}
+
 // loseFirst has the first call of a path arrive, and its answer be lost.
 func loseFirst(path string) func(r *http.Request, next func() *http.Response) (*http.Response, error) {
 	var lost atomic.Bool
