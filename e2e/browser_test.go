@@ -55,6 +55,25 @@ func (p *profile) tab() *tab {
 	return &tab{p.t, ctx, cancel, ""}
 }
 
+// behind opens a blank tab behind the others of a profile: it has no focus.
+func (p *profile) behind() *tab {
+	p.t.Helper()
+	all := chromedp.FromContext(p.ctx)
+	made, err := chromedp.Call(p.ctx, target.CreateTarget, target.CreateTargetParams{URL: "about:blank", BrowserContextID: all.BrowserContextID, Background: new(true)})
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	return (&tab{t: p.t, ctx: p.ctx}).attached(made.TargetID)
+}
+
+// inFront brings a tab to the front.
+func (b *tab) inFront() {
+	b.t.Helper()
+	if _, err := chromedp.Call(b.ctx, page.BringToFront, struct{}{}); err != nil {
+		b.t.Fatal(err)
+	}
+}
+
 // in returns the frame of an origin in this tab's page.
 func (b *tab) in(origin string) *tab { return &tab{b.t, b.ctx, b.close, origin} }
 

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/chromedp/cdproto/page"
+	"github.com/chromedp/chromedp"
 
 	"github.com/oneseat/oneseat"
 )
@@ -108,6 +109,33 @@ func TestWhateverMakesAPageGoAwayAsksFirstWhateverHoldsTheWork(t *testing.T) {
 					all[kind+1].wait(`document.body.dataset.asked === "?"`) // now, and not before
 				}
 			}
+		})
+	}
+}
+
+// An editor may get the focus while the page has none. Then the page is not told that it
+// has lost the focus.
+func TestAnEditorInAFrameThatHadTheFocusBeforeItsPageIsHeard(t *testing.T) {
+	const frame = `const f = document.querySelector("iframe")`
+	for _, editor := range []struct{ name, begins string }{
+		{"there from the beginning", frame},
+		{"added later", `const f = document.querySelector("iframe").cloneNode(); f.onload = () => f.contentDocument.body.focus(); document.querySelector("iframe").replaceWith(f)`},
+		{"written anew", frame + `; f.contentDocument.open(); f.contentDocument.write("<body contenteditable>"); f.contentDocument.close()`},
+		{"in another frame", frame + `; const g = f.contentDocument.createElement("iframe"); g.onload = () => g.contentDocument.body.focus(); g.srcdoc = "<body contenteditable>"; f.contentDocument.body.append(g)`},
+	} {
+		t.Run(editor.name, func(t *testing.T) {
+			t.Parallel()
+			n := newNotes(t, keeping)
+			home := newProfile(t)
+			home.tab().enters(n)
+			b := home.behind().again(n)
+			b.wait(`(() => { ` + editor.begins + `; f.contentDocument.body.focus(); return true })()`)
+			b.wait(`document.activeElement.localName === "iframe" && !document.hasFocus()`)
+			b.inFront()
+			b.do("type", chromedp.KeyEvent(written))
+			b.wait(`(() => { const at = (d) => d.activeElement?.contentDocument ? at(d.activeElement.contentDocument) : d.body; return at(document).textContent === "` + written + `" })()`)
+			n.displace()
+			b.asked("signed in on another device", "has not been sent")
 		})
 	}
 }

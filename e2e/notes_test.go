@@ -231,7 +231,7 @@ func (b *tab) writes(kind int) *tab {
 	b.t.Helper()
 	k := kinds[kind]
 	if strings.Contains(k.name, "second") { // the focus comes from the first
-		b.wait(`new Promise((done) => { ` + kinds[kind-1].focus + `; setTimeout(() => done(true)); })`)
+		b.wait(`(` + kinds[kind-1].focus + `, true)`)
 	}
 	b.wait(`(` + k.focus + `, true)`)
 	b.do("type", chromedp.KeyEvent(written))

@@ -82,16 +82,24 @@ const writes = (e) => {
   if (e.type !== "keydown" || e.composedPath().some(typed)) work.add(e.target);
 };
 const acts = (e) => { if (e.isTrusted) act(); };
-function hear(from) {
-  for (const type of ["beforeinput", "input", "change", "paste", "drop", "keydown"]) from.addEventListener(type, writes, true);
-  for (const type of ["input", "keydown", "pointerdown", "wheel"]) from.addEventListener(type, acts, { capture: true, passive: true });
-  from.addEventListener("blur", hearFrame);
-}
 
-// An editor may be a frame of this origin. It is heard from when it gets the focus.
-const hearFrame = () => setTimeout(() => { try { hear(document.activeElement.contentWindow); } catch {} });
-hear(self);
-hearFrame();
+// hear hears a page and the frames in it, for an editor may be a frame of this origin. A
+// frame is heard when it has loaded, because its window gets the focus unnoticed while
+// another window has it, and when it gets the focus, because an editor may write a
+// document that never loads. Listeners that are there already are not added again.
+function hear(from = self) {
+  try {
+    for (const type of ["beforeinput", "input", "change", "paste", "drop", "keydown"]) from.addEventListener(type, writes, true);
+    for (const type of ["input", "keydown", "pointerdown", "wheel"]) from.addEventListener(type, acts, { capture: true, passive: true });
+    from.addEventListener("blur", hearAgain);
+    from.document.addEventListener("load", hearAgain, true);
+  } catch {
+    return; // a frame of another origin
+  }
+  for (let i = 0; from[i]; i++) hear(from[i]);
+}
+const hearAgain = () => hear();
+hear();
 
 // What the server says
 
