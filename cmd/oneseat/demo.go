@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"flag"
 	"fmt"
 	"io"
 	"log/slog"
@@ -15,39 +14,36 @@ import (
 	"strings"
 	"time"
 
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
 	"github.com/oneseat/oneseat"
 	"github.com/oneseat/oneseat/internal/demo"
 	"github.com/oneseat/oneseat/oneseathttp"
 )
 
-const demoUsage = `oneseat demo serves a members' site with a live picture. Sign in from a second
-browser, and the first one is out, its picture stopped.
+const demoLong = `oneseat demo serves a members' site with a live picture. Sign in from a second browser, and the first one is out, its picture stopped.
 
-Usage:
+The first line printed has the site's address, the second that of the stage. Interrupt (Ctrl-C) ends it.`
 
-	oneseat demo [flags]
-
-Flags:
-
-	--listen ADDRESS   where to listen (default 127.0.0.1:8080); port 0 takes a free one
-	--store STORE      sqlite:FILE, made if missing (default sqlite:oneseat-demo.db),
-	                   postgres://USER:PASSWORD@HOST:5432/DATABASE,
-	                   redis://USER:PASSWORD@HOST:6379, rediss:// with TLS, or
-	                   redis-cluster://HOST:PORT,HOST:PORT: several demos on one of
-	                   these are nodes of one system;
-	                   or memory:, lost at the end
-	--limit N          sessions that an account may have at a time, 1 to 256 (default 1)
-	--policy POLICY    what a sign-in beyond the limit meets (default displace):
-	                   displace: the session used least recently gives way
-	                   refuse: the newcomer is refused
-	                   ask: the newcomer chooses whose seat it takes
-	--streams N        how many pictures an account may watch at a time, 1 to 64
-	                   (default: they are not counted)
-	--hosts NAMES      host names, with commas between them, under which the stage is
-	                   shown too (default: only those of this machine, and that of --listen)
-
-The first line printed has the site's address, the second that of the stage. Interrupt (Ctrl-C) ends it.
-`
+func newDemoCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:     "demo [flags]",
+		Short:   "serve a members' site to try it with, in a browser",
+		Long:    demoLong,
+		Example: "oneseat demo\noneseat demo --limit 2 --policy ask --store memory:",
+		GroupID: groupRun,
+	}
+	flags := demoFlags(cmd.Flags())
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		c, err := flags(args)
+		if err != nil {
+			return &usageError{err}
+		}
+		return serveDemo(cmd.Context(), c, cmd.OutOrStdout(), cmd.ErrOrStderr())
+	}
+	return cmd
+}
 
 // goodbye is how long the program waits at its end for requests that are being
 // answered.
@@ -67,54 +63,51 @@ type demoConfig struct {
 	hosts   []string // of the stage
 }
 
-// parseDemo reads the flags. The error joins everything that is wrong with their
-// values. It is flag.ErrHelp if help was asked for.
-func parseDemo(args []string) (demoConfig, error) {
-	fs := flag.NewFlagSet("oneseat demo", flag.ContinueOnError)
-	fs.SetOutput(io.Discard)
-	listen := fs.String("listen", "127.0.0.1:8080", "")
-	store := fs.String("store", "sqlite:oneseat-demo.db", "")
-	limit := fs.String("limit", "1", "")
-	policy := fs.String("policy", string(oneseat.PolicyDisplace), "")
-	streams := fs.String("streams", "0", "")
-	hosts := fs.String("hosts", "", "")
-	if err := fs.Parse(args); err != nil {
-		return demoConfig{}, err
-	}
-
-	c := demoConfig{listen: *listen}
-	var errs []error
-	bad := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
-	host, port, err := net.SplitHostPort(c.listen)
-	if err != nil {
-		bad("--listen: %q is not an address with a port, such as 127.0.0.1:8080", c.listen)
-	} else if _, err := strconv.ParseUint(port, 10, 16); err != nil {
-		bad("--listen: port %q is not a number from 0 to 65535", port)
-	}
-	if host != "" && host != "0.0.0.0" && host != "::" { // these two are every address, and no name
-		c.hosts = append(c.hosts, host)
-	}
-	for name := range strings.FieldsFuncSeq(*hosts, func(c rune) bool { return c == ',' || c == ' ' }) {
-		if strings.ContainsAny(name, ":/[]") && !isAddress(name) {
-			bad("--hosts: %q is not a host name: write it without a scheme and without a port", name)
+// demoFlags defines the flags. What it returns reads them, when they are parsed: its
+// error joins everything that is wrong with their values.
+func demoFlags(set *pflag.FlagSet) func(args []string) (demoConfig, error) {
+	listen := set.String("listen", "127.0.0.1:8080", "`ADDRESS` where to listen (default 127.0.0.1:8080); port 0 takes a free one")
+	store := set.String("store", "sqlite:oneseat-demo.db", "`STORE` where sessions are kept (default sqlite:oneseat-demo.db); several demos on one are nodes of one system:\n"+storesText)
+	limit := set.String("limit", "1", "`N` sessions that an account may have at a time, 1 to 256 (default 1)")
+	policy := set.String("policy", string(oneseat.PolicyDisplace), "`POLICY` what a sign-in beyond the limit meets (default displace):\n"+policiesText)
+	streams := set.String("streams", "0", "`N` how many pictures an account may watch at a time, 1 to 64 (default: they are not counted)")
+	hosts := set.String("hosts", "", "`NAMES` host names, with commas between them, under which the stage is shown too (default: only those of this machine, and that of --listen)")
+	return func(args []string) (demoConfig, error) {
+		c := demoConfig{listen: *listen}
+		var errs []error
+		bad := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
+		host, port, err := net.SplitHostPort(c.listen)
+		if err != nil {
+			bad("--listen: %q is not an address with a port, such as 127.0.0.1:8080", c.listen)
+		} else if _, err := strconv.ParseUint(port, 10, 16); err != nil {
+			bad("--listen: port %q is not a number from 0 to 65535", port)
 		}
-		c.hosts = append(c.hosts, name)
-	}
-	if c.store, err = parseStore(*store); err != nil {
+		if host != "" && host != "0.0.0.0" && host != "::" { // these two are every address, and no name
+			c.hosts = append(c.hosts, host)
+		}
+		for name := range strings.FieldsFuncSeq(*hosts, func(c rune) bool { return c == ',' || c == ' ' }) {
+			if strings.ContainsAny(name, ":/[]") && !isAddress(name) {
+				bad("--hosts: %q is not a host name: write it without a scheme and without a port", name)
+			}
+			c.hosts = append(c.hosts, name)
+		}
+		if c.store, err = parseStore(*store); err != nil {
+			errs = append(errs, err)
+		}
+		c.limit, err = limitFlag(*limit)
 		errs = append(errs, err)
+		c.policy, err = policyFlag(*policy)
+		errs = append(errs, err)
+		if c.streams, err = strconv.Atoi(*streams); err != nil || c.streams < 0 || c.streams > oneseat.MaxStreams {
+			bad("--streams: %q is not a number from 1 to %d", *streams, oneseat.MaxStreams)
+		}
+		errs = append(errs, noArguments(nil, args))
+		return c, errors.Join(errs...)
 	}
-	c.limit, err = limitFlag(*limit)
-	errs = append(errs, err)
-	c.policy, err = policyFlag(*policy)
-	errs = append(errs, err)
-	if c.streams, err = strconv.Atoi(*streams); err != nil || c.streams < 0 || c.streams > oneseat.MaxStreams {
-		bad("--streams: %q is not a number from 1 to %d", *streams, oneseat.MaxStreams)
-	}
-	for _, arg := range fs.Args() {
-		bad("%q is not a flag", arg)
-	}
-	return c, errors.Join(errs...)
 }
+
+// policiesText says what policies there are, in the help.
+const policiesText = "displace: the session used least recently gives way\nrefuse: the newcomer is refused\nask: the newcomer chooses whose seat it takes"
 
 // limitFlag reads the flag --limit.
 func limitFlag(s string) (int, error) {
@@ -146,27 +139,6 @@ func policyOf(s string) (oneseat.Policy, error) {
 func isAddress(s string) bool {
 	_, err := netip.ParseAddr(s)
 	return err == nil
-}
-
-// runDemo runs "oneseat demo".
-func runDemo(ctx context.Context, args []string, stdout, stderr io.Writer) int {
-	c, err := parseDemo(args)
-	switch {
-	case errors.Is(err, flag.ErrHelp):
-		fmt.Fprint(stdout, demoUsage)
-		return exitOK
-	case err != nil:
-		for line := range strings.Lines(err.Error()) {
-			fmt.Fprintf(stderr, "oneseat demo: %s\n", strings.TrimSuffix(line, "\n"))
-		}
-		fmt.Fprintln(stderr, `See "oneseat demo -h".`)
-		return exitUsage
-	}
-	if err := serveDemo(ctx, c, stdout, stderr); err != nil {
-		fmt.Fprintf(stderr, "oneseat demo: %v\n", err)
-		return exitFailed
-	}
-	return exitOK
 }
 
 // serveDemo serves until ctx ends. Then it ends what it has started, in the opposite

@@ -2,36 +2,20 @@ package main
 
 import (
 	"errors"
-	"flag"
 	"fmt"
-	"io"
 	"slices"
 	"strings"
+
+	"github.com/spf13/cobra"
 
 	"github.com/oneseat/oneseat/server"
 )
 
-const keysUsage = `oneseat keys makes keys of the API and takes them back. Their file, for "oneseat serve
---keys", has what the server has to know of them, and no key. After a change the server
-reads it again at SIGHUP.
+const keysLong = `oneseat keys makes keys of the API and takes them back. Their file, for "oneseat serve --keys", has what the server has to know of them, and no key. After a change the server reads it again at SIGHUP.`
 
-Usage:
+const keysRevokeLong = `oneseat keys revoke takes a key back: the key is not in the file any more.
 
-	oneseat keys create --file FILE [flags]  makes a key, and prints it: it is shown only here
-	oneseat keys revoke --file FILE ID       takes the key with that id back
-
-Flags:
-
-	--file FILE        the file of keys, made if it is missing
-	--scopes SCOPES    what the key allows, with commas between (default check,sessions):
-	                   check: look sessions up by their tokens
-	                   sessions: sign in and out, list and end sessions
-	                   admin: read, limit and block accounts
-	--realm REALM      the population of accounts that it is for (default "default")
-
-The id of a key is what follows oneseat_key_ in it, to the next line below. The server's
-log has it too.
-`
+The ID of a key is what follows oneseat_key_ in it, to the next line below (_). The server's log has it too. A server accepts the key until it reads the file again, at SIGHUP.`
 
 // revoked says what has to be done after a key was taken back.
 const revoked = `The key %s is out of %s (realm %q, scopes %s).
@@ -47,98 +31,80 @@ another key, of the scope admin:
 The page docs/operations.md has the steps.
 `
 
-// runKeys runs "oneseat keys".
-func runKeys(args []string, stdout, stderr io.Writer) int {
-	name := ""
-	if len(args) > 0 {
-		name, args = args[0], args[1:]
+func newKeysCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:     "keys",
+		Short:   "make keys for the API, and take them back",
+		Long:    keysLong,
+		GroupID: groupRun,
 	}
-	var err error
-	switch {
-	case name == "create":
-		err = createKeys(args, stdout)
-	case name == "revoke":
-		err = revokeKey(args, stdout)
-	case slices.Contains([]string{"-h", "-help", "--help"}, name) && len(args) == 0:
-		err = flag.ErrHelp
-	default:
-		fmt.Fprint(stderr, keysUsage)
-		return exitUsage
-	}
-	wrong, usage := errors.AsType[*usageError](err)
-	switch {
-	case errors.Is(err, flag.ErrHelp):
-		fmt.Fprint(stdout, keysUsage)
-		return exitOK
-	case usage:
-		fmt.Fprintf(stderr, "oneseat keys %s: %v\nSee \"oneseat keys -h\".\n", name, wrong.error)
-		return exitUsage
-	case err != nil:
-		fmt.Fprintf(stderr, "oneseat keys %s: %v\n", name, err)
-		return exitFailed
-	}
-	return exitOK
+	cmd.AddCommand(newKeysCreateCommand(), newKeysRevokeCommand())
+	parent(cmd)
+	return cmd
 }
 
-// usageError is an error in a command line.
-type usageError struct{ error }
-
-// createKeys makes a key.
-func createKeys(args []string, stdout io.Writer) error {
-	set := flag.NewFlagSet("oneseat keys create", flag.ContinueOnError)
-	set.SetOutput(io.Discard)
-	file := set.String("file", "", "")
-	scopes := set.String("scopes", "check,sessions", "")
-	realm := set.String("realm", "default", "")
-	err := set.Parse(args)
-	switch {
-	case errors.Is(err, flag.ErrHelp):
-		return err
-	case err == nil && *file == "":
-		err = errors.New("--file: name the file of keys")
-	case err == nil && set.NArg() > 0:
-		err = fmt.Errorf("%q is not a flag", set.Arg(0))
+func newKeysCreateCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:     "create --file FILE [flags]",
+		Short:   "make a key, and print it",
+		Long:    "oneseat keys create makes a key, and prints it: it is shown only here.",
+		Example: "oneseat keys create --file keys.toml\noneseat keys create --file keys.toml --scopes admin --realm staff",
 	}
-	var list []server.Scope
-	for s := range strings.SplitSeq(*scopes, ",") {
-		if k := server.Scope(s); err == nil && !slices.Contains([]server.Scope{server.ScopeCheck, server.ScopeSessions, server.ScopeAdmin}, k) {
-			err = fmt.Errorf("--scopes: %q is neither check, sessions nor admin", s)
-		} else {
+	set := cmd.Flags()
+	file := set.String("file", "", "`FILE` the file of keys, made if it is missing")
+	scopes := set.String("scopes", "check,sessions", "`SCOPES` what the key allows, with commas between (default check,sessions):\ncheck: look sessions up by their tokens\nsessions: sign in and out, list and end sessions\nadmin: read, limit and block accounts")
+	realm := set.String("realm", "default", "`REALM` the population of accounts that it is for (default \"default\")")
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		errs := []error{noArguments(cmd, args)}
+		if *file == "" {
+			errs = append(errs, errors.New("--file: name the file of keys"))
+		}
+		var list []server.Scope
+		for s := range strings.SplitSeq(*scopes, ",") {
+			k := server.Scope(s)
+			if !slices.Contains([]server.Scope{server.ScopeCheck, server.ScopeSessions, server.ScopeAdmin}, k) {
+				errs = append(errs, fmt.Errorf("--scopes: %q is neither check, sessions nor admin", s))
+			}
 			list = append(list, k)
 		}
-	}
-	if err != nil {
-		return &usageError{err}
-	}
-	secret, key := server.NewKey(*realm, list...)
-	if err := addKey(*file, key); err != nil {
+		if err := errors.Join(errs...); err != nil {
+			return &usageError{err}
+		}
+		secret, key := server.NewKey(*realm, list...)
+		if err := addKey(*file, key); err != nil {
+			return err
+		}
+		_, err := fmt.Fprintln(cmd.OutOrStdout(), secret)
 		return err
 	}
-	fmt.Fprintln(stdout, secret)
-	return nil
+	return cmd
 }
 
-// revokeKey takes a key back.
-func revokeKey(args []string, stdout io.Writer) error {
-	set := flag.NewFlagSet("oneseat keys revoke", flag.ContinueOnError)
-	set.SetOutput(io.Discard)
-	file := set.String("file", "", "")
-	err := set.Parse(args)
-	switch {
-	case errors.Is(err, flag.ErrHelp):
+func newKeysRevokeCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:     "revoke --file FILE ID",
+		Short:   "take the key with that ID back",
+		Long:    keysRevokeLong,
+		Example: "oneseat keys revoke --file keys.toml abcdefgh",
+	}
+	file := cmd.Flags().String("file", "", "`FILE` the file of keys")
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		var errs []error
+		if *file == "" {
+			errs = append(errs, errors.New("--file: name the file of keys"))
+		}
+		if len(args) != 1 {
+			errs = append(errs, errors.New("name the id of one key"))
+		}
+		if err := errors.Join(errs...); err != nil {
+			return &usageError{err}
+		}
+		e, err := removeKey(*file, args[0])
+		if err != nil {
+			return err
+		}
+		_, err = fmt.Fprintf(cmd.OutOrStdout(), revoked, e.ID, *file, e.Realm, strings.Join(e.Scopes, ", "), e.Realm)
 		return err
-	case err == nil && *file == "":
-		err = errors.New("--file: name the file of keys")
-	case err == nil && set.NArg() != 1:
-		err = errors.New("name the id of one key, after the flags")
 	}
-	if err != nil {
-		return &usageError{err}
-	}
-	e, err := removeKey(*file, set.Arg(0))
-	if err != nil {
-		return err
-	}
-	fmt.Fprintf(stdout, revoked, e.ID, *file, e.Realm, strings.Join(e.Scopes, ", "), e.Realm)
-	return nil
+	return cmd
 }

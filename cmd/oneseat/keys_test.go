@@ -104,7 +104,7 @@ func TestKeysThatMakeNoSenseAreRefused(t *testing.T) {
 		cancel()
 	}
 	var stdout, stderr bytes.Buffer
-	if code := run(t.Context(), []string{"keys", "-h"}, &stdout, &stderr); code != exitOK || !strings.Contains(stdout.String(), "--scopes") {
+	if code := run(t.Context(), []string{"keys", "create", "-h"}, &stdout, &stderr); code != exitOK || !strings.Contains(stdout.String(), "--scopes") {
 		t.Errorf("%d %s", code, &stderr)
 	}
 }

@@ -29,6 +29,13 @@ func always(h demo.Hashes) func(context.Context) (demo.Hashes, error) {
 	return func(context.Context) (demo.Hashes, error) { return h, nil }
 }
 
+// storesText says what stores there are, in the help.
+const storesText = `sqlite:FILE, made if missing
+postgres://USER:PASSWORD@HOST:5432/DATABASE
+redis://USER:PASSWORD@HOST:6379, rediss:// with TLS
+redis-cluster://HOST:PORT,HOST:PORT
+memory:, lost at the end`
+
 // parseStore reads the flag. It opens nothing.
 func parseStore(s string) (storeSpec, error) {
 	kind, rest, _ := strings.Cut(s, ":")

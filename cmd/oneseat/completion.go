@@ -1,0 +1,45 @@
+package main
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/spf13/cobra"
+)
+
+const completionLong = `oneseat completion prints a script by which a shell completes the commands and flags of oneseat, and many of their values.
+
+  bash        source <(oneseat completion bash)
+  zsh         source <(oneseat completion zsh)
+  fish        oneseat completion fish | source
+  powershell  oneseat completion powershell | Out-String | Invoke-Expression
+
+Such a line does it for one shell. In the file that your shell reads when it starts, it does it for all. For bash, the package bash-completion has to be there.`
+
+var shells = []string{"bash", "zsh", "fish", "powershell"}
+
+func newCompletionCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:       "completion SHELL",
+		Short:     "print what completes commands in bash, zsh, fish or PowerShell",
+		Long:      completionLong,
+		Example:   "oneseat completion bash",
+		ValidArgs: shells,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if len(args) != 1 || !slices.Contains(shells, args[0]) {
+				return &usageError{fmt.Errorf("name one shell: bash, zsh, fish or powershell")}
+			}
+			root, out := cmd.Root(), cmd.OutOrStdout()
+			switch args[0] {
+			case "bash":
+				return root.GenBashCompletionV2(out, true)
+			case "zsh":
+				return root.GenZshCompletion(out)
+			case "fish":
+				return root.GenFishCompletion(out, true)
+			default:
+				return root.GenPowerShellCompletionWithDesc(out)
+			}
+		},
+	}
+}
