@@ -34,6 +34,7 @@ test: ## everything: format, vet, linters, all tests with the race detector
 	@cd examples/sso && $(tests) ./...
 	@cd api/contract && $(tests) -count=1 ./...
 	@cd bench && $(tests) ./...
+	@$(MAKE) --no-print-directory packages ARGS=-short
 	@$(MAKE) --no-print-directory django
 	@$(MAKE) --no-print-directory e2e
 	@echo "all tests passed"
@@ -54,6 +55,20 @@ django-bench: ## what oneseat costs a page of a Django site, in alternating pair
 	@go build -o bin/oneseat ./cmd/oneseat
 	@go -C examples build -o ../bin/load ./djangosite/load
 	@cd examples/djangosite && ONESEAT_BINARY="$(CURDIR)/bin/oneseat" $(PYTHON) -B bench.py $(ARGS)
+
+VERSION ?= $(shell scripts/version)
+
+.PHONY: image
+image: ## an image for containers in bin/oneseat-image.tar, which "podman load -i" and "docker load -i" read
+	@scripts/prepare go packages
+	@mkdir -p bin
+	@scripts/image $(VERSION) bin/oneseat-image.tar
+	@echo "bin/oneseat-image.tar is localhost/oneseat:$(VERSION)"
+
+.PHONY: packages
+packages: ## make each package, and run it: the image, the unit
+	@scripts/prepare go packages
+	@cd packaging && ONESEAT_REQUIRE_SERVERS=1 go test -count=1 -timeout=60m ./... $(ARGS)
 
 .PHONY: e2e
 e2e: ## the program in Chromium: what it promises, from end to end
@@ -105,14 +120,14 @@ lint: ## format, vet, staticcheck, errcheck and its like, govulncheck, go mod ti
 	@bad=$$(gofmt -l .); [ -z "$$bad" ] || { echo "not formatted (make fmt):"; echo "$$bad"; exit 1; }
 	@go vet ./...
 	@go -C tools vet ./...
-	@for m in api/contract e2e examples examples/frameworks examples/sso bench; do go -C $$m vet ./... || exit 1; done
+	@for m in api/contract e2e examples examples/frameworks examples/sso bench packaging; do go -C $$m vet ./... || exit 1; done
 	@$(tool) staticcheck ./...
 	@go -C tools build -o ../bin/lint ./lint
-	@for m in . tools api/contract e2e examples examples/frameworks examples/sso bench; do go -C $$m vet -vettool="$(CURDIR)/bin/lint" ./... || exit 1; done
+	@for m in . tools api/contract e2e examples examples/frameworks examples/sso bench packaging; do go -C $$m vet -vettool="$(CURDIR)/bin/lint" ./... || exit 1; done
 	@scripts/vulncheck
 	@go mod tidy -diff
 	@go -C tools mod tidy -diff
-	@for m in api/contract e2e examples examples/frameworks examples/sso bench; do go -C $$m mod tidy -diff || exit 1; done
+	@for m in api/contract e2e examples examples/frameworks examples/sso bench packaging; do go -C $$m mod tidy -diff || exit 1; done
 	@go fix -diff ./...
 
 .PHONY: apidiff

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"runtime/debug"
 
@@ -25,11 +26,15 @@ func printVersion(cmd *cobra.Command, args []string) error {
 	return err
 }
 
-// version returns what the Go tool has recorded of this build.
+// release is the version that scripts/build has linked in. Other builds have this.
+var release = ""
+
+// version says which release this is: the one that was linked in, or what the Go tool has
+// recorded of the build.
 func version() string {
 	info, ok := debug.ReadBuildInfo()
 	if !ok {
 		return "oneseat, built without module support"
 	}
-	return fmt.Sprintf("oneseat %s, %s", info.Main.Version, info.GoVersion)
+	return fmt.Sprintf("oneseat %s, %s", cmp.Or(release, info.Main.Version), info.GoVersion)
 }

@@ -1,0 +1,3 @@
+module github.com/oneseat/oneseat/packaging
+
+go 1.26.0
