@@ -45,6 +45,16 @@ func (s *Store) migrate(ctx context.Context) error {
 	})
 }
 
+// schemaOf returns the number of the last migration that was applied; 0: there is no
+// store.
+func (s *Store) schemaOf(ctx context.Context) (int, error) {
+	files, err := fs.Glob(schema, "schema/*.sql")
+	if err != nil {
+		return 0, err
+	}
+	return s.applied(ctx, s.pool, len(files))
+}
+
 // querier is a pool or a transaction.
 type querier interface {
 	QueryRow(ctx context.Context, query string, args ...any) pgx.Row

@@ -92,12 +92,7 @@ var (
 // An error is a *[oneseat.StoreError], or the context's. The store has goroutines:
 // close it.
 func Open(ctx context.Context, pool *pgxpool.Pool, o Options) (*Store, error) {
-	c := pool.Config().ConnConfig
-	s := &Store{
-		pool: pool, listen: cmp.Or(o.Listen, c), log: cmp.Or(o.Logger, slog.Default()),
-		addr: fmt.Sprintf("%s:%d/%s", c.Host, c.Port, c.Database),
-		news: make(chan struct{}, 1),
-	}
+	s := on(pool, o)
 	if err := s.prepare(ctx); err != nil {
 		return nil, s.explain(err)
 	}
@@ -105,6 +100,27 @@ func Open(ctx context.Context, pool *pgxpool.Pool, o Options) (*Store, error) {
 	s.running.Go(s.notify)
 	s.running.Go(s.trim)
 	return s, nil
+}
+
+// on returns a store that nothing was asked of yet.
+func on(pool *pgxpool.Pool, o Options) *Store {
+	c := pool.Config().ConnConfig
+	return &Store{
+		pool: pool, listen: cmp.Or(o.Listen, c), log: cmp.Or(o.Logger, slog.Default()),
+		addr: fmt.Sprintf("%s:%d/%s", c.Host, c.Port, c.Database),
+		news: make(chan struct{}, 1),
+	}
+}
+
+// Examine returns whether there is a store in the database, and the error that Open
+// would return, as far as both show without a change: it makes and upgrades nothing.
+func Examine(ctx context.Context, pool *pgxpool.Pool) (made bool, err error) {
+	s := on(pool, Options{Logger: slog.New(slog.DiscardHandler)})
+	n, err := 0, s.inspect(ctx)
+	if err == nil {
+		n, err = s.schemaOf(ctx)
+	}
+	return n > 0, s.explain(err)
 }
 
 // prepare looks at the server, and migrates the database.

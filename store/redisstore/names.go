@@ -80,14 +80,28 @@ func (s *Store) claim(ctx context.Context) error {
 	if made != nil && !rueidis.IsRedisNil(made) {
 		return s.explain(ctx, made)
 	}
-	found, err := s.client.Do(short, b.Get().Key(s.names.store()).Build()).ToString()
-	switch {
-	case err != nil:
-		return s.explain(ctx, err)
-	case found == stored:
-		return nil
-	case strings.HasPrefix(found, "oneseat "):
-		return s.failed(oneseat.FailureNewer, fmt.Errorf("%s holds %.64q, this release knows %q", s.names.store(), found, stored))
+	there, err := s.recognise(ctx)
+	if err == nil && !there {
+		err = s.failed(oneseat.FailureOther, fmt.Errorf("%s was deleted as soon as it was made", s.names.store()))
 	}
-	return s.failed(oneseat.FailureForeign, fmt.Errorf("%s holds %.64q", s.names.store(), found))
+	return err
+}
+
+// recognise returns whether there is a store, and an error if this release cannot use
+// what is there.
+func (s *Store) recognise(ctx context.Context) (there bool, err error) {
+	short, cancel := s.trip(ctx)
+	defer cancel()
+	found, err := s.client.Do(short, s.client.B().Get().Key(s.names.store()).Build()).ToString()
+	switch {
+	case rueidis.IsRedisNil(err):
+		return false, nil
+	case err != nil:
+		return false, s.explain(ctx, err)
+	case found == stored:
+		return true, nil
+	case strings.HasPrefix(found, "oneseat "):
+		return false, s.failed(oneseat.FailureNewer, fmt.Errorf("%s holds %.64q, this release knows %q", s.names.store(), found, stored))
+	}
+	return false, s.failed(oneseat.FailureForeign, fmt.Errorf("%s holds %.64q", s.names.store(), found))
 }

@@ -112,6 +112,23 @@ func Open(ctx context.Context, url string, o Options) (*Store, error) {
 // (DisableRetry) and must not read from replicas (SendToReplicas). Close leaves the
 // client open. [Connect] makes a client with the right settings.
 func New(ctx context.Context, client rueidis.Client, o Options) (*Store, error) {
+	s, err := on(client, o)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.claim(ctx); err != nil {
+		return nil, err
+	}
+	if err := s.inspect(ctx, o.RequireDurable); err != nil {
+		return nil, err
+	}
+	s.life, s.end = context.WithCancel(context.WithoutCancel(ctx))
+	s.running.Go(s.announce)
+	return s, nil
+}
+
+// on returns a store that nothing was asked of yet.
+func on(client rueidis.Client, o Options) (*Store, error) {
 	n, err := newNames(cmp.Or(o.Prefix, "oneseat:"))
 	if err != nil {
 		return nil, err
@@ -127,15 +144,18 @@ func New(ctx context.Context, client rueidis.Client, o Options) (*Store, error) 
 	if s.log == nil {
 		s.log = slog.Default()
 	}
-	if err := s.claim(ctx); err != nil {
-		return nil, err
-	}
-	if err := s.inspect(ctx, o.RequireDurable); err != nil {
-		return nil, err
-	}
-	s.life, s.end = context.WithCancel(context.WithoutCancel(ctx))
-	s.running.Go(s.announce)
 	return s, nil
+}
+
+// Examine returns whether there is a store on the servers of a client, and the error
+// that New would return about it, as far as both show without a change. It does not look
+// at settings, and does not write, so it does not notice a server that refuses writes.
+func Examine(ctx context.Context, client rueidis.Client, o Options) (made bool, err error) {
+	s, err := on(client, o)
+	if err != nil {
+		return false, err
+	}
+	return s.recognise(ctx)
 }
 
 // defaultTimeout is how long the store waits for one answer. A sign-in takes two

@@ -52,6 +52,8 @@ type locks struct{}
 
 func locksOf(*places) (*locks, error) { return &locks{}, nil }
 
+func meets(_, _ string) error { return nil }
+
 func (*locks) close()                {}
 func (*locks) check() error          { return nil }
 func (*locks) checkWAL() error       { return nil }
