@@ -187,6 +187,10 @@ type About struct {
 	AdoptUntil  time.Time `json:"adopt_until,omitzero"`
 	TouchEvery  float64   `json:"touch_every"` // how exactly it is known when a session was last used
 	Now         time.Time `json:"now"`         // by the store's clock, which decides
+
+	// A switch of the realm that should be off: checks say yes from memory, of any age,
+	// while the store does not answer.
+	DangerouslyAllowWhenStoreIsDown bool `json:"dangerously_allow_when_store_is_down,omitzero"`
 }
 
 // Problem is the body of every refusal (RFC 9457).

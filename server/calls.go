@@ -52,6 +52,7 @@ func about(ctx context.Context, q *request) (int, any, error) {
 		Version: q.server.config.Version, Realm: c.Realm, Limit: api.Max(c.Limit), WhenFull: string(c.WhenFull),
 		Idle: seconds(c.Idle), Absolute: seconds(c.Absolute), MaxStale: seconds(c.MaxStale), KeepEndings: seconds(c.KeepEndings), AdoptUntil: c.AdoptUntil,
 		TouchEvery: seconds(c.TouchEvery), Now: millis(now),
+		DangerouslyAllowWhenStoreIsDown: c.DangerouslyAllowWhenStoreIsDown,
 	}
 	for _, s := range q.key.Scopes {
 		a.Scopes = append(a.Scopes, string(s))

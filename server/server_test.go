@@ -455,6 +455,13 @@ func TestTheServerSaysWhatItIs(t *testing.T) {
 	if w.want(200, api.PathAbout, `{}`, &a); time.Until(a.Now) < 30*time.Minute {
 		t.Errorf("the store's clock is an hour ahead, and it says %v", a.Now)
 	}
+	if a.DangerouslyAllowWhenStoreIsDown {
+		t.Error("it says that the switch is on")
+	}
+	dangerous := newWorld(t, oneseat.Config{DangerouslyAllowWhenStoreIsDown: true})
+	if dangerous.want(200, api.PathAbout, `{}`, &a); !a.DangerouslyAllowWhenStoreIsDown {
+		t.Error("it does not say that the switch is on")
+	}
 }
 
 // /healthz says that the process answers, /readyz that it can answer calls.
