@@ -13,7 +13,7 @@ import (
 )
 
 func TestTwoDemosOnOneRedisAreOneSystemAndOutliveIt(t *testing.T) {
-	r := testservers.StartRedis(t, "--appendonly", "yes", "--requirepass", "hunter2")
+	r := testservers.StartRedis(t, "--appendonly", "yes", "--appendfsync", "always", "--requirepass", "hunter2")
 	store := "redis://:hunter2@" + r.Addr
 	before := runtime.NumGoroutine()
 	const clients = 8 // connections of browsers that have not noticed yet have two goroutines each

@@ -75,7 +75,7 @@ func serveFlags(set *pflag.FlagSet) func(args []string) (serveConfig, error) {
 	set.StringVar(&c.cert, "tls-cert", "", "`FILE` the certificate, and")
 	set.StringVar(&c.key, "tls-key", "", "`FILE` its key, for https. Both are read again when they change, and at SIGHUP")
 	plain := set.Bool("without-tls", false, "listen beyond this machine by plain http: everybody on the way can read the keys of the API, and take over sessions")
-	store := set.String("store", "sqlite:oneseat.db", "`STORE` where sessions are kept (default sqlite:oneseat.db):\n"+storesText)
+	store := set.String("store", "sqlite:oneseat.db", "`STORE` where sessions are kept (default: what the variable "+storeVariable+" says, where a password is not seen by all users of the machine; else sqlite:oneseat.db):\n"+storesText)
 	limit := set.String("limit", "1", "`N` sessions that an account may have at a time, 1 to 256 (default 1)")
 	policy := set.String("policy", string(oneseat.PolicyDisplace), "`POLICY` what a sign-in beyond the limit meets (default displace):\n"+policiesText)
 	set.Float64Var(&c.signIns, "sign-ins-per-minute", 120, "`N` of one account; half as many at once. What is beyond gets 429 (default 120, with --dev 0: any number)")
@@ -102,7 +102,7 @@ func serveFlags(set *pflag.FlagSet) func(args []string) (serveConfig, error) {
 		errs = append(errs, err)
 		bad(err == nil && !local && c.dev, "--listen: %q is not an address of this machine alone: --dev is for that only", c.listen)
 		bad(err == nil && !local && !c.dev && c.cert == "" && !*plain, "--listen: %q is beyond this machine, where the keys of the API need TLS: set --tls-cert and --tls-key. Where something else in front has TLS, write --without-tls", c.listen)
-		c.store, err = parseStore(*store)
+		c.store, err = chosenStore(set, *store)
 		errs = append(errs, err)
 		c.limit, err = limitFlag(*limit)
 		errs = append(errs, err)
@@ -172,7 +172,13 @@ func serveAPI(ctx context.Context, c serveConfig, stdout, stderr io.Writer) (err
 	if c.dev {
 		fmt.Fprintln(stdout, keys.secret)
 	}
-	late, cancel := after(ctx, handler.Drain, c.drain)
+	tell := func(state string) {
+		if err := notify(context.WithoutCancel(ctx), state); err != nil {
+			logger.Error(err.Error())
+		}
+	}
+	tell("READY=1\nSTATUS=" + at)
+	late, cancel := after(ctx, func() { tell("STOPPING=1"); handler.Drain() }, c.drain)
 	defer cancel()
 	return serve(late, httpServer(handler, logger), listener)
 }

@@ -4,7 +4,10 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"os"
 	"strings"
+
+	"github.com/spf13/pflag"
 
 	"github.com/oneseat/oneseat"
 	"github.com/oneseat/oneseat/internal/demo"
@@ -35,6 +38,22 @@ postgres://USER:PASSWORD@HOST:5432/DATABASE
 redis://USER:PASSWORD@HOST:6379, rediss:// with TLS
 redis-cluster://HOST:PORT,HOST:PORT
 memory:, lost at the end`
+
+// storeVariable is the environment variable that may say what the flag --store does.
+const storeVariable = "ONESEAT_STORE"
+
+// chosenStore reads the flag, or the variable, or what the flag is by default.
+func chosenStore(set *pflag.FlagSet, flag string) (storeSpec, error) {
+	variable := os.Getenv(storeVariable)
+	if set.Changed("store") || variable == "" {
+		return parseStore(flag)
+	}
+	spec, err := parseStore(variable)
+	if err != nil {
+		err = fmt.Errorf("%s is set, and is read as the flag is: %w", storeVariable, err)
+	}
+	return spec, err
+}
 
 // parseStore reads the flag. It opens nothing.
 func parseStore(s string) (storeSpec, error) {
