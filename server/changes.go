@@ -175,7 +175,9 @@ func changes(ctx context.Context, q *request) (int, any, error) {
 	if most := longestWait.Milliseconds(); in.Wait < 0 || in.Wait > most {
 		return 0, nil, &refusal{status: http.StatusUnprocessableEntity, name: "bad-time", detail: fmt.Sprintf("wait_ms is 0 to %d.", most)}
 	}
-	h := q.server.hubs[q.key.Realm]
+	h := q.realm.hub
+	q.realm.counters.polls.Inc()
+	defer q.realm.counters.polls.Dec()
 	arrived, all := time.Now(), q.key.allows(ScopeAdmin)
 	over := time.NewTimer(time.Duration(in.Wait) * time.Millisecond)
 	defer over.Stop()

@@ -21,6 +21,8 @@ type record struct {
 	id      string // of the request
 	theirs  string // the caller's own id of it
 	path    string // of the call; "": there is no such call
+	route   *route // of the call, or nil
+	realm   *realm // of the key, or nil
 	key     *Key   // nil: none that is known
 	began   time.Time
 	status  int

@@ -6,6 +6,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/VictoriaMetrics/metrics"
 	"golang.org/x/time/rate"
 )
 
@@ -19,6 +20,7 @@ const mostBuckets = 50_000
 type buckets[ID comparable] struct {
 	rate  rate.Limit
 	burst int
+	empty *metrics.Counter // of what was refused
 
 	mu         sync.Mutex // guards what follows
 	young, old map[ID]*rate.Limiter
@@ -27,11 +29,11 @@ type buckets[ID comparable] struct {
 
 // newBuckets returns buckets from which perSecond may be taken, and burst at once; nil,
 // which bounds nothing, for a rate of 0.
-func newBuckets[ID comparable](perSecond float64, burst int) *buckets[ID] {
+func newBuckets[ID comparable](perSecond float64, burst int, empty *metrics.Counter) *buckets[ID] {
 	if perSecond <= 0 {
 		return nil
 	}
-	return &buckets[ID]{rate: rate.Limit(perSecond), burst: max(burst, 1), young: make(map[ID]*rate.Limiter)}
+	return &buckets[ID]{rate: rate.Limit(perSecond), burst: max(burst, 1), empty: empty, young: make(map[ID]*rate.Limiter)}
 }
 
 // take takes one from a caller's bucket. If it is empty, take returns a refusal that says
@@ -46,6 +48,7 @@ func (b *buckets[ID]) take(id ID, now time.Time) error {
 		return nil
 	}
 	r.CancelAt(now)
+	b.empty.Inc()
 	return &refusal{
 		status: http.StatusTooManyRequests, name: "too-many", retry: int(math.Ceil(wait.Seconds())),
 		detail: "Nothing was looked at, and nothing was done. It is no failed sign-in: do not count it as one.",

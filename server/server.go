@@ -14,7 +14,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"maps"
 	"math"
 	"mime"
 	"net/http"
@@ -62,6 +61,11 @@ type Config struct {
 	// Version is what /v1/about says. Default "unknown".
 	Version string
 
+	// Store is the store of the realms, measured: see [Measure]. [Server.Operations] then
+	// tells how long it takes to answer, and what happened in the realms. Default: nothing
+	// of that is told.
+	Store *Measured
+
 	// Logger gets a line for each call: at the level of information; for a call that
 	// had no answer, of a warning; for an answer of /v1/changes, of debugging. It has the
 	// ids of the request and of the key, and no secret and no account. Default
@@ -74,14 +78,26 @@ type Config struct {
 type Server struct {
 	config Config
 	keys   atomic.Pointer[[]Key] // replaced as a whole
-	calls  map[string]call
-	hubs   map[string]*hub // by realm
+	routes map[string]*route
+	realms map[string]*realm
 
 	byKey     *buckets[string]      // by the id of the key
 	byAccount *buckets[oneseat.Key] // of sign-ins
 
+	counters *counters
+	problems map[string]*told // by their names
+
 	draining chan struct{} // closed by Drain
 	drain    func()
+}
+
+// realm is one population of accounts as it is served.
+type realm struct {
+	name     string
+	seats    *oneseat.Registry
+	hub      *hub
+	counters realmCounters
+	signedIn census
 }
 
 // New returns a server. The error joins everything that is wrong with the
@@ -96,25 +112,34 @@ func New(c Config) (*Server, error) {
 	if len(c.Realms) == 0 {
 		errs = append(errs, errors.New("server: Config.Realms: name at least one"))
 	}
-	s := &Server{config: c, calls: calls(), hubs: make(map[string]*hub), draining: make(chan struct{})}
+	s := &Server{config: c, routes: make(map[string]*route), realms: make(map[string]*realm), draining: make(chan struct{}), counters: newCounters(c.Version), problems: make(map[string]*told)}
 	if (&http.Cookie{Name: c.CookieName, Value: "x"}).Valid() != nil || strings.HasPrefix(c.CookieName, "__") {
 		errs = append(errs, fmt.Errorf("server: Config.CookieName: %q cannot name a cookie, or begins with a prefix: the server adds __Host- itself", c.CookieName))
 	}
-	s.byKey = newBuckets[string](c.KeyRate, int(math.Ceil(c.KeyRate)))
-	s.byAccount = newBuckets[oneseat.Key](c.SignInRate/60, int(c.SignInRate/2))
+	s.byKey = newBuckets[string](c.KeyRate, int(math.Ceil(c.KeyRate)), s.counters.limited[0])
+	s.byAccount = newBuckets[oneseat.Key](c.SignInRate/60, int(c.SignInRate/2), s.counters.limited[1])
 	if c.KeyRate < 0 || c.SignInRate < 0 {
 		errs = append(errs, errors.New("server: Config.KeyRate, Config.SignInRate: they are 0 or more"))
 	}
 	s.drain = sync.OnceFunc(func() { close(s.draining) })
-	for realm, seats := range c.Realms {
-		s.hubs[realm] = newHub(seats)
+	for name, seats := range c.Realms {
+		s.realms[name] = &realm{name: name, seats: seats, hub: newHub(seats), counters: s.counters.of(name), signedIn: census{seats: seats}}
+		if c.Store != nil {
+			c.Store.realm(seats.Config().Realm) // so that its counters begin at 0
+		}
+	}
+	for name, title := range titles {
+		s.problems[name] = &told{title: title, count: s.counters.counter("oneseat_refusals_total", "problem", name)}
+	}
+	for _, calls := range []map[string]call{calls(), adminCalls(), oauthCalls()} {
+		for path, c := range calls {
+			s.routes[path] = &route{call: c, answers: tally{in: s.counters, path: path}}
+		}
 	}
 	errs = append(errs, s.SetKeys(c.Keys))
 	if err := errors.Join(errs...); err != nil {
 		return nil, err
 	}
-	maps.Copy(s.calls, adminCalls())
-	maps.Copy(s.calls, oauthCalls())
 	return s, nil
 }
 
@@ -163,6 +188,7 @@ type call struct {
 // request is one call as it is served.
 type request struct {
 	server   *Server
+	realm    *realm
 	seats    *oneseat.Registry
 	path     string
 	key      *Key
@@ -190,17 +216,22 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if s.health(w, r) || s.describes(w, r) {
 		return
 	}
-	defer func() { s.log(r.Context(), c) }()
+	var answer any
+	var no *refusal
+	defer func() {
+		s.count(c, answer, no)
+		s.log(r.Context(), c)
+	}()
 	defer func() {
 		if p := recover(); p != nil {
 			s.panics(c, p)
-			s.refuse(w, c, &refusal{status: http.StatusInternalServerError, name: "internal", detail: "This is a fault of the server. Its log has more."})
+			no = &refusal{status: http.StatusInternalServerError, name: "internal", detail: "This is a fault of the server. Its log has more."}
+			s.refuse(w, c, no)
 		}
 	}()
-	var answer any
 	var err error
 	if c.status, answer, err = s.call(w, r, c); err != nil {
-		no := refusalOf(err)
+		no = refusalOf(err)
 		if no.status >= http.StatusInternalServerError && !errors.Is(err, context.Canceled) { // then it is the caller that went away
 			c.err = err
 		}
@@ -212,26 +243,26 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 // call reads a request and makes the call that it asks for.
 func (s *Server) call(w http.ResponseWriter, r *http.Request, line *record) (int, any, error) {
-	c, known := s.calls[r.URL.Path]
-	if known {
+	c := s.routes[r.URL.Path]
+	if line.route = c; c != nil {
 		line.path = r.URL.Path
 	}
 	switch {
 	case r.URL.Path == api.PathOpenAPI:
 		w.Header().Set("Allow", "GET, HEAD")
 		return 0, nil, &refusal{status: http.StatusMethodNotAllowed, name: "method", detail: "The description of the API is read by GET."}
-	case !known:
+	case c == nil:
 		return 0, nil, &refusal{status: http.StatusNotFound, name: "no-such-call", detail: "The path is none of the API's."}
 	case r.Method != http.MethodPost:
 		w.Header().Set("Allow", http.MethodPost)
 		return 0, nil, &refusal{status: http.StatusMethodNotAllowed, name: "method", detail: "Every call is a POST."}
 	}
 	secret, key := s.caller(r)
-	line.key = key
-	if key == nil {
+	if line.key = key; key == nil {
 		w.Header().Set("WWW-Authenticate", "Bearer")
 		return 0, nil, &refusal{status: http.StatusUnauthorized, name: "bad-key", detail: "Send one header, Authorization: Bearer, with a key of the API."}
 	}
+	line.realm = s.realms[key.Realm]
 	if !key.allows(c.scope) {
 		return 0, nil, notAllowed(c.scope)
 	}
@@ -246,7 +277,7 @@ func (s *Server) call(w http.ResponseWriter, r *http.Request, line *record) (int
 	if err != nil {
 		return 0, nil, err
 	}
-	q := &request{server: s, seats: s.config.Realms[key.Realm], path: r.URL.Path, key: key, secret: secret, body: body, call: c, attempts: r.Header.Values(api.IdempotencyKey)}
+	q := &request{server: s, realm: line.realm, seats: line.realm.seats, path: r.URL.Path, key: key, secret: secret, body: body, call: c.call, attempts: r.Header.Values(api.IdempotencyKey)}
 	ctx, cancel := context.WithTimeout(r.Context(), c.within)
 	defer cancel()
 	return c.serve(ctx, q)
@@ -286,9 +317,13 @@ func (s *Server) refuse(w http.ResponseWriter, c *record, no *refusal) {
 	case http.StatusRequestEntityTooLarge, http.StatusRequestTimeout:
 		w.Header().Set("Connection", "close") // the rest of the body is not read
 	}
+	title := no.name
+	if t := s.problems[no.name]; t != nil {
+		title = t.title
+	}
 	p := no.problem
 	p.Type, p.Status, p.Instance = api.ProblemPrefix+no.name, no.status, c.id
-	p.Title, p.Detail = cmp.Or(p.Title, titles[no.name], no.name), cmp.Or(p.Detail, no.detail)
+	p.Title, p.Detail = cmp.Or(p.Title, title), cmp.Or(p.Detail, no.detail)
 	s.write(w, "application/problem+json", no.status, p)
 }
 

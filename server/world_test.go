@@ -45,6 +45,8 @@ type away struct {
 	mu   sync.Mutex
 	gone bool
 	lost bool // replies to updates are
+
+	counts func() // called by Count; set before the store is asked
 }
 
 func (a *away) answers() error {
@@ -87,6 +89,16 @@ func (a *away) Events(ctx context.Context, q oneseat.EventQuery) ([]oneseat.Reco
 		return nil, err
 	}
 	return a.Store.Events(ctx, q)
+}
+
+func (a *away) Count(ctx context.Context, realm string, epoch uint64) (oneseat.Count, error) {
+	if a.counts != nil {
+		a.counts()
+	}
+	if err := a.answers(); err != nil {
+		return oneseat.Count{}, err
+	}
+	return a.Store.Count(ctx, realm, epoch)
 }
 
 func (a *away) Load(ctx context.Context, keys ...oneseat.Key) ([]oneseat.View, error) {
@@ -140,9 +152,10 @@ func newWorldOf(t *testing.T, ahead time.Duration, c oneseat.Config, of server.C
 	w.store = &away{Store: memstore.NewAt(w.now)}
 	c.Clock = func() (time.Time, time.Duration) { return w.now(), w.now().Sub(began) }
 	c.Logger = slog.New(slog.NewTextHandler(w.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	of.Store = server.Measure(w.store)
 	for _, realm := range []string{"members", "staff"} {
 		c.Realm = realm
-		r, err := oneseat.New(w.store, c)
+		r, err := oneseat.New(of.Store.Store(), c)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -85,7 +85,7 @@ var rooms = []room{
 	{match: "oneseathttp/stream", own: []string{".", "internal/words", "oneseathttp", "oneseathttp/internal/*"}},
 	{match: "api"},
 	{match: "client", own: []string{".", "api"}, never: []string{"flag", "os"}},
-	{match: "server", own: []string{".", "api", "oneseathttp"}, also: []string{"github.com/go-json-experiment/json", "github.com/go-json-experiment/json/jsontext", "golang.org/x/time/rate"}, never: []string{"flag", "os"}},
+	{match: "server", own: []string{".", "api", "oneseathttp"}, also: []string{"github.com/VictoriaMetrics/metrics", "github.com/go-json-experiment/json", "github.com/go-json-experiment/json/jsontext", "golang.org/x/time/rate"}, never: []string{"flag", "os"}},
 	{match: "store/storetest", own: []string{".", "internal/histories", "internal/model", "internal/record"}, foreign: true, never: []string{"database/sql", "net/http", "modernc.org/"}},
 	{match: "store/memstore", own: []string{"."}, never: []string{"net/http", "database/sql"}},
 	{match: "store/internal/fixture", own: []string{".", "internal/record"}},
