@@ -65,8 +65,20 @@ image: ## an image for containers in bin/oneseat-image.tar, which "podman load -
 	@scripts/image $(VERSION) bin/oneseat-image.tar
 	@echo "bin/oneseat-image.tar is localhost/oneseat:$(VERSION)"
 
+.PHONY: deb
+deb: ## a Debian package in bin
+	@scripts/prepare go packages
+	@scripts/deb $(VERSION) bin
+
+PREFIX ?= /usr/local
+
+.PHONY: install
+install: ## the program, its unit for systemd, and completions, below PREFIX=/usr/local; DESTDIR is put in front of it
+	@scripts/prepare go
+	@scripts/install $(VERSION) $(PREFIX) $(DESTDIR)
+
 .PHONY: packages
-packages: ## make each package, and run it: the image, the unit
+packages: ## make each package, install it and run it
 	@scripts/prepare go packages
 	@cd packaging && ONESEAT_REQUIRE_SERVERS=1 go test -count=1 -timeout=60m ./... $(ARGS)
 

@@ -15,6 +15,7 @@ import (
 	"sync"
 	"syscall"
 	"testing"
+	"time"
 )
 
 // need skips a test on a machine without a program that it runs. What says
@@ -237,4 +238,14 @@ func below(t *testing.T, pid int, name string) int {
 	}
 	t.Fatalf("process %d has started no %s", pid, name)
 	return 0
+}
+
+// until waits until something holds.
+func until(t *testing.T, what string, holds func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(time.Minute); !holds(); time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("it never came to this: %s", what)
+		}
+	}
 }
