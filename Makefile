@@ -42,12 +42,12 @@ test: ## everything: format, vet, linters, all tests with the race detector
 PYTHON ?= /usr/bin/python3
 
 .PHONY: django
-django: ## the Django app, and the site with it, with Debian's Django; ROUNDS=200 MATRIX=full for all there is
+django: ## the Django app, and the site with it, with Debian's Django; ROUNDS=200 MATRIX=full PAGES=10000 TIMEOUT=1.5 for all there is
 	@PYTHON=$(PYTHON) scripts/prepare go django postgres
 	@go build -o bin/oneseat ./cmd/oneseat
 	@cd clients/django && $(PYTHON) -m mypy --no-incremental --no-error-summary oneseat_django binary_wheel.py
 	@cd clients/django && ONESEAT_BINARY="$(CURDIR)/bin/oneseat" $(PYTHON) -B -m tests $(ARGS)
-	@cd examples/djangosite && ONESEAT_BINARY="$(CURDIR)/bin/oneseat" $(PYTHON) -B -m unittest tests.test_site
+	@cd examples/djangosite && ONESEAT_BINARY="$(CURDIR)/bin/oneseat" $(PYTHON) -B -m unittest tests.test_site tests.test_restart
 
 .PHONY: django-bench
 django-bench: ## what oneseat costs a page of a Django site, in alternating pairs; PAIRS=9 SECONDS=4 ARGS=tutorial

@@ -10,6 +10,8 @@ import os
 import secrets
 import socket
 import ssl
+import struct
+import sys
 import threading
 import time
 from typing import Any, NamedTuple
@@ -126,7 +128,7 @@ class Client:
             except OSError as why:
                 if connection is not None:
                     connection.close()
-                if isinstance(why, socket.timeout):
+                if isinstance(why, (socket.timeout, BlockingIOError)):
                     raise Away("the server did not answer in time") from why
                 if kept:  # the server closed it meanwhile
                     continue
@@ -211,6 +213,12 @@ class _Connection:
 
     def __init__(self, s: socket.socket) -> None:
         self._socket = s
+        # With a timeout of Python's, send and recv let other threads of the process run
+        # three times each, and come back when one of these has had its turn. With one of
+        # the kernel's it is once. Sockets of TLS and of gevent know Python's only.
+        self._kernel = sys.platform == "linux" and type(s).__module__ == "socket"
+        if self._kernel:
+            s.settimeout(None)
         self._left = b""  # what was read and not used
         self.again = True
 
@@ -218,7 +226,7 @@ class _Connection:
         self._socket.close()
 
     def exchange(self, request: bytes, deadline: float) -> Answer:
-        self._time(deadline)
+        self._time(deadline, socket.SO_SNDTIMEO)
         self._socket.sendall(request)
         while b"\r\n\r\n" not in self._left:
             if len(self._left) > HEAD:
@@ -254,14 +262,18 @@ class _Connection:
             raise _Broken("this is no answer of oneseat")
         return Answer(int(first[9:12]), said)
 
-    def _time(self, deadline: float) -> None:
+    def _time(self, deadline: float, option: int) -> None:
         left = deadline - time.monotonic()
         if left <= 0:
             raise socket.timeout("timed out")
-        self._socket.settimeout(left)
+        if not self._kernel:
+            self._socket.settimeout(left)
+            return
+        seconds, rest = divmod(left, 1)  # nothing at all would be no timeout
+        self._socket.setsockopt(socket.SOL_SOCKET, option, struct.pack("@ll", int(seconds), int(rest * 1e6) or 1))
 
     def _read(self, deadline: float) -> None:
-        self._time(deadline)
+        self._time(deadline, socket.SO_RCVTIMEO)
         more = self._socket.recv(65536)
         if not more:
             raise _Broken("the connection was closed")

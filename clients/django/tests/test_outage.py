@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import socket
 import subprocess
+import sys
 import tempfile
 import threading
 import time
@@ -239,6 +240,25 @@ class OverTLS(SimpleTestCase):
         c.close()
 
 
+UNDER_GEVENT = """
+from gevent import monkey; monkey.patch_all()
+import gevent, logging, socket
+from oneseat_django import client
+
+logging.getLogger("oneseat").addHandler(logging.NullHandler())
+at = socket.create_server(("127.0.0.1", 0))
+
+def asks():
+    try:
+        client.Client(f"http://127.0.0.1:{at.getsockname()[1]}", "oneseat_key_of_nobody").call("check", {}, 0.2)
+    except client.Away:
+        print("away")
+
+both = [gevent.spawn(asks), gevent.spawn_later(0.1, print, "meanwhile")]
+gevent.joinall(both, timeout=60)
+"""
+
+
 class Garbage(SimpleTestCase):
     """What is no answer is no yes."""
 
@@ -291,6 +311,29 @@ class Garbage(SimpleTestCase):
         at = socket.create_server(("127.0.0.1", 0))
         self.addCleanup(at.close)
         c = client.Client(f"http://127.0.0.1:{at.getsockname()[1]}", WRONG)
+        with self.assertLogs("oneseat", "ERROR"):
+            for body in ({}, {"much": "x" * (32 << 20)}):  # what is sent is never read, either
+                with self.subTest(len(body)), self.assertRaisesRegex(client.Away, "in time"):
+                    c.call("check", body, 0.1)
+
+    def test_one_that_says_a_little_now_and_then_is_not_waited_for(self):
+        at = socket.create_server(("127.0.0.1", 0))
+        self.addCleanup(at.close)
+        given_up = threading.Event()
+
+        def drip():
+            s, _ = at.accept()
+            with s:
+                while not given_up.wait(0.02):
+                    s.sendall(b"x")
+
+        thread = threading.Thread(target=drip)
+        thread.start()
+        self.addCleanup(thread.join)
+        self.addCleanup(given_up.set)
         with self.assertLogs("oneseat", "ERROR"), self.assertRaisesRegex(client.Away, "in time"):
-            c.call("check", {}, 0.1)
+            client.Client(f"http://127.0.0.1:{at.getsockname()[1]}", WRONG).call("check", {}, 0.2)
+
+    def test_under_gevent_one_that_says_nothing_holds_up_nobody_else(self):
+        self.assertEqual(subprocess.check_output([sys.executable, "-c", UNDER_GEVENT], text=True).split(), ["meanwhile", "away"])
 

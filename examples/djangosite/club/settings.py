@@ -83,6 +83,8 @@ if SITE_SEATS == "oneseat":
     INSTALLED_APPS += ["oneseat_django"]
     MIDDLEWARE += ["oneseat_django.middleware.OneSessionPerUserMiddleware"]
     ONESEAT = {"BINARY": os.environ["ONESEAT_BINARY"]} if "ONESEAT_BINARY" in os.environ else {}
+    if "SITE_TIMEOUT" in os.environ:  # for tests on a busy machine
+        ONESEAT["TIMEOUT"] = float(os.environ["SITE_TIMEOUT"])
 elif SITE_SEATS == "tutorial":  # what it replaces
     INSTALLED_APPS += ["tutorial"]
     MIDDLEWARE += ["tutorial.middleware.OneSessionPerUserMiddleware"]

@@ -29,8 +29,7 @@ class Site:
     def __init__(self, database: str = "sqlite", sessions: str = "db", seats: str = "oneseat") -> None:
         self.seats, self.sessions, self.database = seats, sessions, database
         self._folder = tempfile.TemporaryDirectory(prefix="club-")
-        with socket.create_server(("127.0.0.1", 0)) as s:
-            self.port = s.getsockname()[1]
+        self.port = free_port()
         self._log = open(Path(self._folder.name, "log"), "wb")
         self._process = subprocess.Popen(
             [HERE / "run", "--port", str(self.port), "--database", database, "--sessions", sessions, "--seats", seats],
@@ -91,6 +90,11 @@ class Site:
             for file in (self.data / folder).rglob("*"):
                 if file.is_file():
                     file.unlink()
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as s:
+        return int(s.getsockname()[1])
 
 
 class Answer:
