@@ -14,10 +14,7 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-const (
-	maxBody  = 64 << 10
-	maxDepth = 32
-)
+const maxBody = 64 << 10
 
 // errBody says why a body is not what its call expects.
 type errBody struct{ problem string }
@@ -26,9 +23,16 @@ func (e *errBody) Error() string { return e.problem }
 
 // into reads the body strictly (API-07): one object and nothing after it, members that
 // the call knows, each once and spelt as they are, no null, and those that are required.
-func (q *request) into(to any) (err error) {
-	if q.has, err = members(q.body, q.call.nullable); err != nil {
-		return err
+func (q *request) into(to any) error {
+	if err := json.Unmarshal(q.body, to, json.RejectUnknownMembers(true)); err != nil {
+		if _, ok := errors.AsType[*jsontext.SyntacticError](err); ok {
+			return &errBody{"it is not one JSON object in UTF-8, with each member once and nothing after it"}
+		}
+		return &errBody{"it is not an object, or a member is not known, or not of the kind that it has to be"}
+	}
+	var null bool
+	if q.has, null = members(q.body, q.call.nullable); null {
+		return &errBody{"null is no value: leave the member out"}
 	}
 	for _, name := range q.call.required {
 		outer, _, inside := strings.Cut(name, "/")
@@ -36,37 +40,44 @@ func (q *request) into(to any) (err error) {
 			return &errBody{fmt.Sprintf("the member %q is missing", name)}
 		}
 	}
-	if err := json.Unmarshal(q.body, to, json.RejectUnknownMembers(true)); err != nil {
-		return &errBody{"a member is not known, or not of the kind that it has to be, or there is more after the object"}
-	}
 	return q.server.byKey.take(q.key.ID, time.Now())
 }
 
-// members returns the names of the members of a body, if it is one object without null:
-// only the member nullable may be that. The members of an object in it are named by
-// both names, such as "device/ip".
-func members(body []byte, nullable string) (names []string, _ error) {
-	d := jsontext.NewDecoder(bytes.NewBuffer(body)) // of a Buffer it makes no copy, and changes nothing
-	if d.PeekKind() != jsontext.KindBeginObject {
-		return nil, &errBody{"it is not one JSON object"}
-	}
-	for {
-		kind, length := d.StackIndex(d.StackDepth())
-		name := (d.StackDepth() == 1 || d.StackDepth() == 2) && kind == jsontext.KindBeginObject && length%2 == 0
-		t, err := d.ReadToken()
-		switch {
-		case errors.Is(err, io.EOF):
-			return names, nil
-		case err != nil:
-			return nil, &errBody{"it is not JSON in UTF-8, with each member once"}
-		case t.Kind() == jsontext.KindNull && (d.StackDepth() != 1 || names[len(names)-1] != nullable):
-			return nil, &errBody{"null is no value: leave the member out"}
-		case d.StackDepth() > maxDepth:
-			return nil, &errBody{"it is nested too deeply"}
-		case name && t.Kind() == jsontext.KindString:
-			names = append(names, strings.TrimPrefix(string(d.StackPointer()), "/"))
+// members returns the names of the members of a body, which is known to be JSON. The
+// members of an object in it are named by both names, such as "device/ip". null: there is
+// a null that is not the member nullable. It looks at the bytes, because every check
+// comes here: in JSON a string before a colon is a name, and an n out of strings is null.
+func members(body []byte, nullable string) (names []string, null bool) {
+	depth, outer := 0, ""
+	for i := 0; i < len(body); i++ {
+		switch body[i] {
+		case '{', '[':
+			depth++
+		case '}', ']':
+			depth--
+		case 'n':
+			null = null || depth != 1 || outer != nullable
+			i += len("ull")
+		case '"':
+			begin := i
+			for i++; body[i] != '"'; i++ {
+				if body[i] == '\\' {
+					i++
+				}
+			}
+			if depth > 2 || !bytes.HasPrefix(bytes.TrimLeft(body[i+1:], " \t\r\n"), []byte(":")) {
+				continue
+			}
+			name, _ := jsontext.AppendUnquote(nil, body[begin:i+1]) // it is a string
+			if depth == 1 {
+				outer = string(name)
+				names = append(names, outer)
+			} else {
+				names = append(names, outer+"/"+string(name))
+			}
 		}
 	}
+	return names, null
 }
 
 // readBody reads the whole body of a request. It returns an *http.MaxBytesError if the

@@ -29,3 +29,9 @@ func CountsCheck(s *Server, realm string, status int) func() {
 	var answer any = api.Checked{}
 	return func() { s.count(line, answer, no) }
 }
+
+// Marshal is marshal.
+func Marshal(answer any) ([]byte, error) { return marshal(answer) }
+
+// Members is members.
+func Members(body []byte, nullable string) ([]string, bool) { return members(body, nullable) }

@@ -24,8 +24,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/go-json-experiment/json"
-
 	"github.com/oneseat/oneseat"
 	"github.com/oneseat/oneseat/api"
 )
@@ -328,7 +326,7 @@ func (s *Server) refuse(w http.ResponseWriter, c *record, no *refusal) {
 }
 
 func (s *Server) write(w http.ResponseWriter, contentType string, status int, answer any) {
-	b, err := json.Marshal(answer)
+	b, err := marshal(answer)
 	if err != nil {
 		s.config.Logger.Error("an answer cannot be written", "error", err)
 		w.WriteHeader(http.StatusInternalServerError)
