@@ -17,33 +17,33 @@ import (
 // unixPrefix begins an address that is the path of a Unix socket.
 const unixPrefix = "unix:"
 
-// isLocal reports whether an address is of this machine alone. It returns an error for
-// what is no address.
-func isLocal(address string) (bool, error) {
+// isLocal reports whether the address of a flag is of this machine alone. It returns an error
+// for what is no address.
+func isLocal(flag, address string) (bool, error) {
 	if path, ok := strings.CutPrefix(address, unixPrefix); ok {
 		if path == "" {
-			return false, fmt.Errorf("--listen: %q has no path, such as unix:/run/oneseat/socket", address)
+			return false, fmt.Errorf("%s: %q has no path, such as unix:/run/oneseat/socket", flag, address)
 		}
 		return true, nil
 	}
 	host, _, err := net.SplitHostPort(address)
 	if err != nil {
-		return false, fmt.Errorf("--listen: %q is not an address with a port, such as 127.0.0.1:7300, nor unix: and a path", address)
+		return false, fmt.Errorf("%s: %q is not an address with a port, such as 127.0.0.1:7300, nor unix: and a path", flag, address)
 	}
 	a, err := netip.ParseAddr(host)
 	return host == "localhost" || err == nil && a.IsLoopback(), nil
 }
 
-// listen listens at an address, and returns the URL of what listens there by plain
-// http.
-func listen(ctx context.Context, address string) (l net.Listener, at string, err error) {
+// listen listens at the address of a flag, and returns the URL of what listens there by
+// plain http.
+func listen(ctx context.Context, flag, address string) (l net.Listener, at string, err error) {
 	if path, ok := strings.CutPrefix(address, unixPrefix); ok {
 		l, err = listenUnix(ctx, path)
 		return l, address, err
 	}
 	l, err = new(net.ListenConfig).Listen(ctx, "tcp", address)
 	if err != nil {
-		return nil, "", fmt.Errorf("cannot listen: %w; --listen 127.0.0.1:0 takes any free port", err)
+		return nil, "", fmt.Errorf("cannot listen: %w; %s 127.0.0.1:0 takes any free port", err, flag)
 	}
 	return l, siteURL(l.Addr()), nil
 }

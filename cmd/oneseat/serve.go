@@ -52,6 +52,7 @@ type serveConfig struct {
 	dev       bool
 	keys      keySource
 	listen    string
+	admin     string // where operators read; "": nowhere
 	cert, key string // files of TLS; "": plain http
 	store     storeSpec
 	limit     int
@@ -75,6 +76,8 @@ func serveFlags(set *pflag.FlagSet) func(args []string) (serveConfig, error) {
 	set.StringVar(&c.cert, "tls-cert", "", "`FILE` the certificate, and")
 	set.StringVar(&c.key, "tls-key", "", "`FILE` its key, for https. Both are read again when they change, and at SIGHUP")
 	plain := set.Bool("without-tls", false, "listen beyond this machine by plain http: everybody on the way can read the keys of the API, and take over sessions")
+	set.StringVar(&c.admin, "admin-listen", "", "`ADDRESS` where operators and their programs read /metrics, /healthz, /readyz and /v1/openapi.json, by plain http and without a key: an address as that of --listen (default: nowhere)")
+	open := set.Bool("admin-open", false, "--admin-listen is beyond this machine: everybody who reaches that address reads how many sign in, and what fails")
 	store := set.String("store", "sqlite:oneseat.db", "`STORE` where sessions are kept (default: what the variable "+storeVariable+" says, where a password is not seen by all users of the machine; else sqlite:oneseat.db):\n"+storesText)
 	limit := set.String("limit", "1", "`N` sessions that an account may have at a time, 1 to 256 (default 1)")
 	policy := set.String("policy", string(oneseat.PolicyDisplace), "`POLICY` what a sign-in beyond the limit meets (default displace):\n"+policiesText)
@@ -98,10 +101,17 @@ func serveFlags(set *pflag.FlagSet) func(args []string) (serveConfig, error) {
 		bad((c.cert == "") != (c.key == ""), "--tls-cert, --tls-key: they belong together")
 		bad(*plain && c.cert != "", "--without-tls: there is TLS")
 		bad(strings.HasPrefix(c.listen, unixPrefix) && c.cert != "", "--tls-cert: a Unix socket is of this machine alone, and needs no TLS")
-		local, err := isLocal(c.listen)
+		local, err := isLocal("--listen", c.listen)
 		errs = append(errs, err)
 		bad(err == nil && !local && c.dev, "--listen: %q is not an address of this machine alone: --dev is for that only", c.listen)
 		bad(err == nil && !local && !c.dev && c.cert == "" && !*plain, "--listen: %q is beyond this machine, where the keys of the API need TLS: set --tls-cert and --tls-key. Where something else in front has TLS, write --without-tls", c.listen)
+		if c.admin != "" {
+			local, err := isLocal("--admin-listen", c.admin)
+			errs = append(errs, err)
+			bad(err == nil && !local && !*open, "--admin-listen: %q is beyond this machine, and what is read there needs no key: in a network that only operators reach, write --admin-open", c.admin)
+			bad(c.admin == c.listen && !strings.HasSuffix(c.admin, ":0"), "--admin-listen: %q is where the API listens: take another", c.admin)
+		}
+		bad(*open && c.admin == "", "--admin-open: there is no --admin-listen")
 		c.store, err = chosenStore(set, *store)
 		errs = append(errs, err)
 		c.limit, err = limitFlag(*limit)
@@ -124,7 +134,7 @@ func serveFlags(set *pflag.FlagSet) func(args []string) (serveConfig, error) {
 }
 
 // serveAPI serves until ctx ends. Then it ends what it has started, in the opposite
-// order: requests, registries, store.
+// order: calls, what operators read, registries, store.
 func serveAPI(ctx context.Context, c serveConfig, stdout, stderr io.Writer) (err error) {
 	logger := c.log(stderr)
 	keys, err := c.keys.read()
@@ -136,23 +146,29 @@ func serveAPI(ctx context.Context, c serveConfig, stdout, stderr io.Writer) (err
 		return err
 	}
 	defer func() { err = errors.Join(err, data.close()) }()
+	measured := server.Measure(data.store)
 	realms := make(map[string]*oneseat.Registry)
 	for _, realm := range keys.file.realms() {
-		seats, wrong := oneseat.New(data.store, keys.file.Realm[realm].config(oneseat.Config{Realm: realm, Limit: c.limit, WhenFull: c.policy, LimitFor: server.LimitFor, Logger: logger}))
+		seats, wrong := oneseat.New(measured.Store(), keys.file.Realm[realm].config(oneseat.Config{Realm: realm, Limit: c.limit, WhenFull: c.policy, LimitFor: server.LimitFor, Logger: logger}))
 		if wrong != nil {
 			return fmt.Errorf("realm %q: %w", realm, wrong)
 		}
 		defer func() { err = errors.Join(err, seats.Close()) }()
 		realms[realm] = seats
 	}
-	handler, err := server.New(server.Config{Realms: realms, Keys: keys.keys, Version: version(), Logger: logger, SignInRate: c.signIns, KeyRate: c.calls, CookieName: c.cookie, PlainCookie: c.plain})
+	handler, err := server.New(server.Config{Realms: realms, Store: measured, Keys: keys.keys, Version: version(), Logger: logger, SignInRate: c.signIns, KeyRate: c.calls, CookieName: c.cookie, PlainCookie: c.plain})
 	if err != nil {
 		return err
 	}
-	listener, at, err := listen(ctx, c.listen)
+	listener, at, err := listen(ctx, "--listen", c.listen)
 	if err != nil {
 		return err
 	}
+	adminAt, endAdmin, err := c.serveOperators(ctx, handler.Operations(), logger)
+	if err != nil {
+		return errors.Join(err, listener.Close())
+	}
+	defer func() { err = errors.Join(err, endAdmin()) }() // until then it says that the server is alive, and not ready
 	var pair *certificate
 	if c.cert != "" {
 		if pair, err = readCertificate(c.cert, c.key, logger); err != nil {
@@ -172,6 +188,9 @@ func serveAPI(ctx context.Context, c serveConfig, stdout, stderr io.Writer) (err
 	if c.dev {
 		fmt.Fprintln(stdout, keys.secret)
 	}
+	if c.admin != "" {
+		fmt.Fprintln(stdout, "admin", adminAt)
+	}
 	tell := func(state string) {
 		if err := notify(context.WithoutCancel(ctx), state); err != nil {
 			logger.Error(err.Error())
@@ -181,6 +200,27 @@ func serveAPI(ctx context.Context, c serveConfig, stdout, stderr io.Writer) (err
 	late, cancel := after(ctx, func() { tell("STOPPING=1"); handler.Drain() }, c.drain)
 	defer cancel()
 	return serve(late, httpServer(handler, logger), listener)
+}
+
+// serveOperators serves what operators read, if it was asked for, until end is called.
+func (c serveConfig) serveOperators(ctx context.Context, h http.Handler, logger *slog.Logger) (at string, end func() error, err error) {
+	if c.admin == "" {
+		return "", func() error { return nil }, nil
+	}
+	l, at, err := listen(ctx, "--admin-listen", c.admin)
+	if err != nil {
+		return "", nil, err
+	}
+	serving, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	over := make(chan error, 1)
+	go func() { // ends with end
+		err := serve(serving, httpServer(h, logger), l)
+		if err != nil {
+			logger.Error("the listener for operators has failed", "error", err)
+		}
+		over <- err
+	}()
+	return at, func() error { cancel(); return <-over }, nil
 }
 
 // log returns the logger of the server.
