@@ -33,12 +33,12 @@ func compareWAL(path, target string) error {
 	if err != nil {
 		return err
 	}
-	defer shm.Close()
+	defer func() { _ = shm.Close() }() // it was only read
 	wal, err := os.Open(target + "-wal")
 	if err != nil {
 		return err
 	}
-	defer wal.Close()
+	defer func() { _ = wal.Close() }() // it was only read
 	l := locks{db: lock{path: path}, shm: lock{fd: strconv.Itoa(int(shm.Fd()))}, wal: wal, walPath: target + "-wal"}
 	return l.checkWAL()
 }
@@ -49,7 +49,7 @@ func inUse(path string, first, size int64) bool {
 	if err != nil {
 		return false
 	}
-	defer f.Close()
+	defer func() { _ = f.Close() }() // it was only read
 	k := lock{first: first, size: size, fd: strconv.Itoa(int(f.Fd()))}
 	return k.others(true)
 }
