@@ -197,6 +197,12 @@ func (k *Client) ping(ctx context.Context) (a api.About, err error) {
 // now is about what the store's clock shows.
 func (k *Client) now() time.Time { return time.Now().Add(time.Duration(k.store.Load())).Round(0) }
 
+// Call makes a call of the API, whose bodies are in package api, and decodes its answer:
+// for what no other method returns. Its errors are those of the other methods.
+func (k *Client) Call(ctx context.Context, path string, in, out any) error {
+	return k.call(ctx, path, in, out)
+}
+
 // call makes a call and decodes its answer.
 func (k *Client) call(ctx context.Context, path string, in, out any) error {
 	body, err := json.Marshal(in)
@@ -206,6 +212,9 @@ func (k *Client) call(ctx context.Context, path string, in, out any) error {
 	within := callWithin
 	if path == api.PathCheck {
 		within = checkWithin
+	}
+	if q, waits := in.(api.ChangesQuery); waits {
+		within += time.Duration(q.Wait) * time.Millisecond
 	}
 	ctx, cancel := context.WithTimeout(ctx, within)
 	defer cancel()

@@ -1,8 +1,6 @@
 package client
 
 import (
-	"context"
-	"encoding/json"
 	"time"
 
 	"github.com/oneseat/oneseat"
@@ -43,13 +41,7 @@ func (k *Client) listen() {
 
 // changes asks for what came after a cursor.
 func (k *Client) changes(cursor string) (a api.Changes, err error) {
-	body, err := json.Marshal(api.ChangesQuery{After: cursor, Wait: k.wait.Milliseconds()})
-	if err != nil {
-		return a, err
-	}
-	ctx, cancel := context.WithTimeout(k.life, k.wait+callWithin)
-	defer cancel()
-	err = k.send(ctx, api.PathChanges, body, "", &a)
+	err = k.call(k.life, api.PathChanges, api.ChangesQuery{After: cursor, Wait: k.wait.Milliseconds()}, &a)
 	return a, err
 }
 

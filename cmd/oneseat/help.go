@@ -5,7 +5,6 @@ import (
 	"io"
 	"os"
 	"strings"
-	"unicode/utf8"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -108,24 +107,33 @@ func writeHelp(w io.Writer, cmd *cobra.Command) {
 			fmt.Fprintf(w, "  %s\n", line) // to be copied: it is not filled
 		}
 	}
+	if !cmd.HasParent() {
+		fmt.Fprint(w, exitCodes)
+	}
 	if cmd.HasAvailableSubCommands() {
-		fmt.Fprintf(w, "\n\"%s COMMAND -h\" says what a command does, and its flags.\n", cmd.CommandPath())
+		fmt.Fprintln(w)
+		writeFilled(w, fmt.Sprintf("\"%s COMMAND -h\" says what a command does, and its flags.", cmd.CommandPath()), 0, width)
 	}
 }
 
 func writeFlags(w io.Writer, cmd *cobra.Command, width int) {
-	title := "\nFlags:\n"
 	flags := cmd.Flags()
 	flags.SortFlags = false // they stand in the order in which they were written
-	flags.VisitAll(func(f *pflag.Flag) {
-		if f.Hidden || f.Name == "help" {
-			return
-		}
-		fmt.Fprint(w, title)
-		title = ""
-		value, text := flagText(f)
-		writeEntry(w, strings.TrimSpace("--"+f.Name+" "+value), text, helpColumn, width)
-	})
+	for _, part := range []struct {
+		title      string
+		connection bool
+	}{{"Flags", false}, {"Which server or store", true}} {
+		title := "\n" + part.title + ":\n"
+		flags.VisitAll(func(f *pflag.Flag) {
+			if _, is := f.Annotations[groupConnection]; f.Hidden || f.Name == "help" || is != part.connection {
+				return
+			}
+			fmt.Fprint(w, title)
+			title = ""
+			value, text := flagText(f)
+			writeEntry(w, strings.TrimSpace("--"+f.Name+" "+value), text, helpColumn, width)
+		})
+	}
 }
 
 // flagText returns the name of a flag's value, "" if it has none, and what the flag
@@ -177,7 +185,7 @@ func writeFilled(w io.Writer, line string, indent, width int) {
 func fill(text string, width int) (lines []string) {
 	line, long := "", 0
 	for word := range strings.SplitSeq(text, " ") {
-		n := utf8.RuneCountInString(word)
+		n := wide(word)
 		if line != "" && long+1+n > width {
 			lines = append(lines, line)
 			line, long = "", 0

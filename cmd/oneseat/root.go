@@ -13,9 +13,12 @@ import (
 
 // Exit codes.
 const (
-	exitOK     = 0
-	exitFailed = 1
-	exitUsage  = 2
+	exitOK          = 0
+	exitFailed      = 1
+	exitUsage       = 2   // the command line is wrong, or nobody said yes: nothing was done
+	exitNotFound    = 3   // no such account, session or realm
+	exitNoAnswer    = 4   // the server or the store gave none
+	exitInterrupted = 130 // Ctrl-C, as a shell says it
 )
 
 // usageError is an error in a command line.
@@ -33,12 +36,22 @@ func (e *codedError) Unwrap() error { return e.error }
 
 // The groups of commands in the help.
 const (
-	groupRun = "run"
+	groupRun     = "run"
+	groupOperate = "operate"
 )
 
-const rootLong = `oneseat keeps an account to one live session.
+const rootLong = "oneseat keeps an account to one live session."
 
-Exit codes: 0 it was done, 1 it failed, 2 the command line is wrong and nothing was done.`
+// exitCodes says what there are, in the help.
+const exitCodes = `
+Exit codes:
+  0    it was done
+  1    it failed
+  2    the command line is wrong, or nobody said yes: nothing was done
+  3    there is no such account, session or realm
+  4    the server or the store gave no answer
+  130  Ctrl-C ended it
+`
 
 // run is the program. It does what args ask for, until that is done or ctx ends, and
 // returns the exit code.
@@ -48,7 +61,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	root.SetOut(stdout)
 	root.SetErr(stderr)
 	cmd, err := root.ExecuteContextC(ctx)
-	return explain(cmd, err, stderr)
+	return tell(ctx, cmd, err, stderr)
 }
 
 // newRoot makes the tree of all commands.
@@ -58,14 +71,16 @@ func newRoot() *cobra.Command {
 		Short: "keeps an account to one live session",
 		Long:  rootLong,
 
-		SilenceErrors: true, // explain says them
+		SilenceErrors: true, // tell says them
 		SilenceUsage:  true,
 	}
 	root.CompletionOptions.DisableDefaultCmd = true
 	root.SetHelpFunc(help)
 	root.SetFlagErrorFunc(flagError)
-	root.AddGroup(&cobra.Group{ID: groupRun, Title: "Run it"})
-	root.AddCommand(newServeCommand(), newDemoCommand(), newKeysCommand(), newCompletionCommand(), newVersionCommand())
+	root.AddGroup(&cobra.Group{ID: groupRun, Title: "Run it"}, &cobra.Group{ID: groupOperate, Title: "Look after accounts"})
+	root.AddCommand(newServeCommand(), newDemoCommand(), newKeysCommand(),
+		newAccountsCommand(), newSessionsCommand(), newEventsCommand(), newEndRealmCommand(), newExplainCommand(),
+		newCompletionCommand(), newVersionCommand())
 	root.SetHelpCommand(newHelpCommand())
 	parent(root)
 	return root
@@ -133,11 +148,14 @@ func noArguments(_ *cobra.Command, args []string) error {
 	return &usageError{errors.Join(errs...)}
 }
 
-// explain says an error to people, and returns its exit code.
-func explain(cmd *cobra.Command, err error, stderr io.Writer) int {
+// tell says an error to people, and returns its exit code.
+func tell(ctx context.Context, cmd *cobra.Command, err error, stderr io.Writer) int {
 	coded, hasCode := errors.AsType[*codedError](err)
-	if err == nil {
+	switch {
+	case err == nil:
 		return exitOK
+	case errors.Is(err, context.Canceled) && ctx.Err() != nil:
+		return exitInterrupted
 	}
 	if !hasCode || coded.error != nil {
 		for line := range strings.Lines(err.Error()) {

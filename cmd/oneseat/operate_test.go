@@ -1,0 +1,543 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/oneseat/oneseat"
+	"github.com/oneseat/oneseat/client"
+	"github.com/oneseat/oneseat/internal/testservers"
+)
+
+// site is one that people sign in to: what a test does beside the commands.
+type site interface {
+	SignIn(context.Context, string, oneseat.SignInRequest) (oneseat.Grant, error)
+	CheckFresh(context.Context, string) (oneseat.Session, error)
+}
+
+// place is where commands connect to, and the site there. Its realm is "shop".
+type place struct {
+	site
+	t     *testing.T
+	where []string // flags
+}
+
+// everywhere runs a test on a server, and on each store beside a node.
+func everywhere(t *testing.T, f func(p *place)) {
+	t.Run("server", func(t *testing.T) { f(onServer(t)) })
+	for name, store := range map[string]func(*testing.T) string{
+		"sqlite":   func(t *testing.T) string { return "sqlite:" + filepath.Join(t.TempDir(), "oneseat.db") },
+		"postgres": func(t *testing.T) string { return testservers.StartPostgres(t).URL },
+		"redis":    func(t *testing.T) string { return testservers.StartRedis(t).URL },
+	} {
+		t.Run(name, func(t *testing.T) { f(onStore(t, store(t))) })
+	}
+}
+
+// onServer is a server on a SQLite file, with a limit of 2.
+func onServer(t *testing.T) *place {
+	t.Helper()
+	t.Setenv("XDG_CONFIG_HOME", t.TempDir())
+	t.Chdir(t.TempDir())
+	key := createKey(t, "--file", "keys.toml", "--realm", "shop", "--scopes", "check,sessions,admin")
+	printed, _, _ := served(t, 1, "--keys", "keys.toml", "--limit", "2", "--sign-ins-per-minute", "0")
+	t.Setenv(keyVariable, key)
+	k, err := client.New(t.Context(), client.Config{URL: printed[0], Key: key, Logger: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = k.Close() })
+	return &place{k, t, []string{"--url", printed[0]}}
+}
+
+// onStore is a node on a store, with a limit of 2.
+func onStore(t *testing.T, store string) *place {
+	t.Helper()
+	t.Setenv("XDG_CONFIG_HOME", t.TempDir())
+	t.Setenv(keyVariable, "")
+	spec, err := parseStore(store)
+	if err != nil {
+		t.Fatal(err)
+	}
+	quiet := slog.New(slog.DiscardHandler)
+	data, err := spec.open(t.Context(), quiet)
+	if err != nil {
+		t.Fatal(err)
+	}
+	seats, err := oneseat.New(data.store, oneseat.Config{Realm: "shop", Limit: 2, Logger: quiet})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := errors.Join(seats.Close(), data.close()); err != nil {
+			t.Error(err)
+		}
+	})
+	return &place{seats, t, []string{"--store", store, "--realm", "shop"}}
+}
+
+// signIn signs an account in.
+func (p *place) signIn(account, label string, class oneseat.Class) oneseat.Grant {
+	p.t.Helper()
+	for range 20 { // a call has two seconds, which is little on a machine that is busy
+		g, err := p.SignIn(p.t.Context(), account, oneseat.SignInRequest{Device: oneseat.Device{Label: label, Class: class, IP: "192.0.2.7"}})
+		if err == nil {
+			return g
+		}
+		if !errors.Is(err, oneseat.ErrStoreUnavailable) && !errors.Is(err, oneseat.ErrUnknownOutcome) {
+			p.t.Fatal(err)
+		}
+	}
+	p.t.Fatal("nobody could sign in")
+	return oneseat.Grant{}
+}
+
+// live reports whether a session is.
+func (p *place) live(g oneseat.Grant) bool {
+	p.t.Helper()
+	for range 20 {
+		_, err := p.CheckFresh(p.t.Context(), string(g.Token))
+		if !errors.Is(err, oneseat.ErrStoreUnavailable) {
+			return err == nil
+		}
+	}
+	p.t.Fatal("no answer")
+	return false
+}
+
+// does runs a command there, and again if there was no answer.
+func (p *place) does(line string) (code int, stdout, stderr string) {
+	p.t.Helper()
+	for range 20 {
+		if code, stdout, stderr = ran(p.t, append(strings.Fields(line), p.where...)...); code != exitNoAnswer {
+			break
+		}
+	}
+	return code, stdout, stderr
+}
+
+// prints runs a command that has to succeed, and returns what it prints.
+func (p *place) prints(line string) string {
+	p.t.Helper()
+	code, stdout, stderr := p.does(line)
+	if code != exitOK {
+		p.t.Errorf("%s: %d %s", line, code, stderr)
+	}
+	return stdout
+}
+
+var (
+	anID     = regexp.MustCompile(`\b[A-Z2-7]{26}\b`)
+	aTime    = regexp.MustCompile(`\b\d{4}-\d\d-\d\d \d\d:\d\d(:\d\d)?\b`)
+	aJSONDay = regexp.MustCompile(`"\d{4}-\d\d-\d\dT[0-9:.]+Z"`)
+)
+
+// masked is a text without what differs from run to run: each of these has the length
+// that it had.
+func masked(s string) string {
+	mask := func(with string) func(string) string {
+		return func(s string) string { return strings.Repeat(with, len(s)) }
+	}
+	return aJSONDay.ReplaceAllString(aTime.ReplaceAllStringFunc(anID.ReplaceAllStringFunc(s, mask("I")), mask("T")), `"T"`)
+}
+
+func (p *place) wants(line, want string) {
+	p.t.Helper()
+	if got := masked(p.prints(line)); got != strings.TrimPrefix(want, "\n") {
+		p.t.Errorf("%s prints\n%s", line, got)
+	}
+}
+
+func TestAccountsAndSessionsAreListedShownEndedAndBlocked(t *testing.T) {
+	everywhere(t, func(p *place) {
+		one, two := p.signIn("ada", "Firefox on Linux", oneseat.ClassDesktop), p.signIn("ada", "Living room", oneseat.ClassTV)
+		p.signIn("山田", "電話", oneseat.ClassMobile)
+		odd := p.signIn("x\u202ey z", "Laptop", oneseat.ClassDesktop)
+		p.wants("accounts list", `
+ACCOUNT       SESSIONS  OWN LIMIT  LAST SEEN         BLOCKED
+ada           2                    TTTTTTTTTTTTTTTT
+"x\u202ey z"  1                    TTTTTTTTTTTTTTTT
+山田          1                    TTTTTTTTTTTTTTTT
+`)
+		p.wants("accounts list --prefix a", `
+ACCOUNT  SESSIONS  OWN LIMIT  LAST SEEN         BLOCKED
+ada      2                    TTTTTTTTTTTTTTTT
+`)
+		if got := p.prints("accounts list --limit 1 --json"); strings.Count(got, "\n") != 1 || !strings.HasPrefix(got, `{"account":"ada","sessions":[{"id":"`+string(two.Session.ID)+`","account":"ada","device":{"label":"Living room","class":"tv","ip":"192.0.2.0"},"created":"`) {
+			p.t.Errorf("%s", got)
+		}
+		if got := p.prints("accounts list --json --prefix x"); !strings.HasPrefix(got, `{"account":"x\u202ey z",`) {
+			p.t.Errorf("%s", got)
+		}
+		p.wants("sessions list ada", `
+SESSION                     DEVICE            NETWORK    SIGNED IN         LAST SEEN
+IIIIIIIIIIIIIIIIIIIIIIIIII  Living room       192.0.2.0  TTTTTTTTTTTTTTTT  TTTTTTTTTTTTTTTT
+IIIIIIIIIIIIIIIIIIIIIIIIII  Firefox on Linux  192.0.2.0  TTTTTTTTTTTTTTTT  TTTTTTTTTTTTTTTT
+`)
+		if got := p.prints("sessions list"); strings.Count(got, "\n") != 5 || !strings.Contains(got, "\n山田          ") {
+			p.t.Errorf("%s", got)
+		}
+
+		p.wants("sessions end ada "+string(one.Session.ID)+" --yes --actor grace", "1 session of ada ended.\n")
+		if p.live(one) || !p.live(two) {
+			p.t.Error("the wrong session ended")
+		}
+		if got := p.prints("accounts show ada"); !strings.Contains(got, "\n1 live session\n") || !strings.Contains(masked(got), `
+1 session ended lately
+  DEVICE            ENDED             REASON   BY     SESSION
+  Firefox on Linux  TTTTTTTTTTTTTTTT  revoked  grace  IIIIIIIIIIIIIIIIIIIIIIIIII
+`) {
+			p.t.Errorf("%s", got)
+		}
+		p.wants("sessions end ada --class desktop --yes", "No session of ada was live, so none ended.\n")
+		three := p.signIn("ada", "Safari on iPhone", oneseat.ClassMobile)
+		p.wants("sessions end ada --except "+string(three.Session.ID)+" --yes --json", "{\"ended\":1}\n")
+		if p.live(two) || !p.live(three) {
+			p.t.Error("the wrong session ended")
+		}
+		p.wants("sessions end ada --all --yes --reason credentials_changed", "1 session of ada ended.\n")
+		p.wants("sessions list ada", "ada has no live session.\n")
+
+		p.signIn("ada", "One", oneseat.ClassTV)
+		p.signIn("ada", "Two", oneseat.ClassTV)
+		p.wants("accounts limit ada 1 --streams 2 --yes", "The limits of ada are set. 1 session ended.\n")
+		if got := p.prints("accounts show ada"); !strings.Contains(got, "at most 1 session, set for this account\n") || !strings.Contains(got, "at most 2 streams, set for this account\n") {
+			p.t.Errorf("%s", got)
+		}
+		p.wants("accounts limit ada 3 --class tv=1", "The limits of ada are set.\n")
+		if got := p.prints("accounts limit ada --remove --json --yes"); !strings.HasPrefix(got, `{"account":"ada","sessions":[{`) || strings.Contains(got, `"limits":`) {
+			p.t.Errorf("%s", got)
+		}
+		p.wants("accounts block ada --for 24h --yes", "ada is blocked until TTTTTTTTTTTTTTTTTTT. 1 session ended.\n")
+		if got := p.prints("accounts list --prefix ada"); !strings.Contains(masked(got), "  until TTTTTTTTTTTTTTTT\n") {
+			p.t.Errorf("%s", got)
+		}
+		p.wants("explain ada", "ada would be refused, because the account is blocked.\n")
+		p.wants("accounts unblock ada", "ada may sign in again.\n")
+		p.wants("accounts unblock ada", "ada was not blocked.\n")
+		p.wants("accounts block newcomer --new --yes", "newcomer is blocked. 0 sessions ended.\n")
+
+		events := p.prints("events ada --limit 4")
+		for i, want := range []string{`ada was unblocked, by ` + loginName(), `ada was blocked until \d`, `ada was signed out on Two: account_blocked`, `ada: the account's limits are now those of everybody, by `} {
+			lines := strings.Split(events, "\n")
+			if i >= len(lines) || !regexp.MustCompile(`^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d `+want).MatchString(lines[i]) {
+				p.t.Errorf("%s, and not %s", events, want)
+			}
+		}
+		if got := p.prints("events --session " + string(odd.Session.ID)); got[20:] != `"x\u202ey z" signed in on Laptop (`+string(odd.Session.ID)+")\n" {
+			p.t.Errorf("%s", got)
+		}
+		if got := p.prints("events --limit 0 --json"); strings.Count(got, "\n") < 15 || !strings.HasPrefix(got, `{"type":"account_blocked","account":"newcomer","at":"`) {
+			p.t.Errorf("%s", got)
+		}
+	})
+}
+
+func TestASignInIsExplained(t *testing.T) {
+	everywhere(t, func(p *place) {
+		one, two := p.signIn("ada", "One", oneseat.ClassDesktop), p.signIn("ada", "Two", oneseat.ClassTV)
+		line := "explain ada"
+		if p.where[0] == "--store" { // which does not know the limit of the site
+			line += " --limit 2"
+		}
+		p.wants(line, `
+ada would be let in.
+The limit that decides: 2 sessions, as for everybody.
+
+1 session would end
+  SESSION                     DEVICE  NETWORK    SIGNED IN         LAST SEEN
+  IIIIIIIIIIIIIIIIIIIIIIIIII  One     192.0.2.0  TTTTTTTTTTTTTTTT  TTTTTTTTTTTTTTTT
+`)
+		if got := p.prints(line + " --json"); got != `{"outcome":"admitted","displaces":["`+string(one.Session.ID)+`"],"full":"total","limit":2,"from":"Config"}`+"\n" {
+			p.t.Errorf("%s", got)
+		}
+		p.wants("explain nobody --class tv", "nobody would be let in.\nNothing is known of this account yet.\n")
+		if p.where[0] == "--store" {
+			p.wants("explain ada --limit 2 --policy refuse", "ada would be refused, because the account is full.\nThe limit that decides: 2 sessions, as for everybody.\n")
+		} else if code, _, stderr := p.does("explain ada --policy ask"); code != exitUsage || !strings.Contains(stderr, "a server knows its own") {
+			p.t.Errorf("%d %s", code, stderr)
+		}
+		if !p.live(one) || !p.live(two) {
+			p.t.Error("it changed something")
+		}
+	})
+}
+
+func TestARealmEndsIfItsNameIsTyped(t *testing.T) {
+	everywhere(t, func(p *place) {
+		a, b := p.signIn("ada", "One", oneseat.ClassDesktop), p.signIn("grace", "Two", oneseat.ClassTV)
+		for line, want := range map[string]string{
+			"end-realm":                 "Write the name of the realm, and --yes",
+			"end-realm shop":            "Write the name of the realm, and --yes",
+			"end-realm --yes":           "write the name of the realm too",
+			"end-realm shopp --yes":     "shopp",
+			"end-realm shop shop --yes": "name one realm",
+			"end-realm Shop --yes":      "Shop",
+		} {
+			if code, stdout, stderr := p.does(line); code != exitUsage || stdout != "" || !strings.Contains(stderr, want) {
+				p.t.Errorf("%s: %d %s %s", line, code, stdout, stderr)
+			}
+		}
+		if !p.live(a) || !p.live(b) {
+			p.t.Fatal("sessions ended")
+		}
+		p.wants("end-realm shop --yes --actor grace", "Every session of the realm shop has ended.\n")
+		if p.live(a) || p.live(b) {
+			p.t.Error("sessions are live")
+		}
+		if got := p.prints("events --limit 1"); got[20:] != "every session of the realm ended, by grace\n" {
+			p.t.Errorf("%s", got)
+		}
+		if !p.live(p.signIn("ada", "Three", oneseat.ClassDesktop)) {
+			p.t.Error("nobody can sign in any more")
+		}
+		if p.where[0] == "--store" {
+			if code, _, stderr := ran(p.t, "end-realm", "shopp", "--yes", "--store", p.where[1]); code != exitNotFound || !strings.Contains(stderr, "the store has no realm shopp") {
+				p.t.Errorf("%d %s", code, stderr)
+			}
+			if code, stdout, stderr := ran(p.t, "end-realm", "shop", "--yes", "--json", "--actor", "ada", "--store", p.where[1]); code != exitOK || stdout != "{\"realm\":\"shop\",\"actor\":\"ada\"}\n" {
+				p.t.Errorf("%d %s %s", code, stdout, stderr)
+			}
+		}
+	})
+}
+
+// watching is a run of "sessions watch", of which lines are read.
+type watching struct {
+	t      *testing.T
+	lines  chan string
+	cancel context.CancelFunc
+	code   chan int
+	stderr *syncBuffer
+}
+
+func (p *place) watch(args ...string) *watching {
+	ctx, cancel := context.WithCancel(p.t.Context())
+	r, out := io.Pipe()
+	w := &watching{p.t, make(chan string), cancel, make(chan int, 1), new(syncBuffer)}
+	go func() {
+		w.code <- run(ctx, append(append([]string{"sessions", "watch"}, args...), p.where...), out, w.stderr)
+		_ = out.Close()
+	}()
+	go func() {
+		defer close(w.lines)
+		var text bytes.Buffer
+		b := make([]byte, 4096)
+		for {
+			n, err := r.Read(b)
+			text.Write(b[:n])
+			for bytes.ContainsRune(text.Bytes(), '\n') {
+				line, _ := text.ReadString('\n')
+				select {
+				case w.lines <- strings.TrimSuffix(line, "\n"):
+				case <-ctx.Done():
+				}
+			}
+			if err != nil {
+				return
+			}
+		}
+	}()
+	p.t.Cleanup(cancel)
+	return w
+}
+
+// next returns the next line.
+func (w *watching) next() string {
+	w.t.Helper()
+	select {
+	case line := <-w.lines:
+		return line
+	case code := <-w.code:
+		w.t.Fatalf("it ended with %d: %s", code, w.stderr)
+	case <-time.After(patience):
+		w.t.Fatal("no line")
+	}
+	return ""
+}
+
+func TestWhatHappensIsSaidWhileItHappens(t *testing.T) {
+	everywhere(t, func(p *place) {
+		all, one := p.watch(), p.watch("ada", "--json")
+		begun := func(w *watching, account string) { // it tells what happens from its first call on
+			first := make(chan string, 1)
+			go func() { first <- w.next() }()
+			for {
+				p.signIn(account, "Warming up", oneseat.ClassOther)
+				select {
+				case <-first:
+					return
+				default:
+				}
+			}
+		}
+		begun(all, "ada")
+		begun(one, "ada")
+		g := p.signIn("grace", "Grace's", oneseat.ClassTV)
+		a := p.signIn("ada", "Last", oneseat.ClassMobile)
+		for want := " ada signed in on Last (" + string(a.Session.ID) + ")"; ; {
+			line := all.next()
+			if strings.Contains(line, "grace") && line[8:] != " grace signed in on Grace's ("+string(g.Session.ID)+")" {
+				p.t.Errorf("%s", line)
+			}
+			if line[8:] == want {
+				break
+			}
+		}
+		for {
+			line := one.next()
+			if strings.Contains(line, "grace") || !strings.HasPrefix(line, `{"type":"`) {
+				p.t.Errorf("%s", line)
+			}
+			if strings.HasPrefix(line, `{"type":"session_created","account":"ada","session":"`+string(a.Session.ID)+`"`) {
+				break
+			}
+		}
+		for _, w := range []*watching{all, one} {
+			w.cancel()
+			if code := <-w.code; code != exitOK || w.stderr.String() != "" {
+				p.t.Errorf("%d %s", code, w.stderr)
+			}
+		}
+	})
+}
+
+func TestMillionsOfAccountsComePageByPage(t *testing.T) {
+	p := onStore(t, "sqlite:"+filepath.Join(t.TempDir(), "oneseat.db"))
+	for i := range 2*firstPage + 7 {
+		p.signIn("member "+string(rune('a'+i/26))+string(rune('a'+i%26)), "Laptop", oneseat.ClassDesktop)
+	}
+	if got := p.prints("accounts list"); strings.Count(got, "\n") != 2*firstPage+8 || strings.Count(got, "ACCOUNT") != 1 {
+		t.Errorf("%d lines", strings.Count(got, "\n"))
+	}
+	if got := p.prints("accounts list --limit 150 --json"); strings.Count(got, "\n") != 150 {
+		t.Errorf("%d lines", strings.Count(got, "\n"))
+	}
+	if got := p.prints("sessions list"); strings.Count(got, "\n") != 2*firstPage+8 {
+		t.Errorf("%d lines", strings.Count(got, "\n"))
+	}
+	if got := p.prints("events --limit 150"); strings.Count(got, "\n") != 150 {
+		t.Errorf("%d lines", strings.Count(got, "\n"))
+	}
+	if got := p.prints("events --limit 0"); strings.Count(got, "\n") != 2*firstPage+7 {
+		t.Errorf("%d lines", strings.Count(got, "\n"))
+	}
+}
+
+func TestWhatDoesNotExistIsSaidWithACodeOfItsOwn(t *testing.T) {
+	p := onServer(t)
+	p.signIn("ada", "Laptop", oneseat.ClassDesktop)
+	for line, want := range map[string]string{
+		"accounts show adda":                                "nothing is known of an account adda in the realm shop",
+		"sessions list adda":                                "nothing is known of an account adda",
+		"sessions end adda --all --yes":                     "nothing is known of an account adda",
+		"sessions end ada AAAABBBBCCCCDDDDEEEEFFFFGG --yes": "ada has no live session AAAABBBBCCCCDDDDEEEEFFFFGG",
+		"sessions end ada --except x --yes":                 "ada has no live session x",
+		"accounts limit adda 1 --yes":                       "write --new",
+		"accounts block adda --yes":                         "write --new",
+		"accounts unblock adda":                             "nothing is known of an account adda",
+		"events adda":                                       "nothing is known of an account adda",
+		"events --session AAAABBBBCCCCDDDDEEEEFFFFGG":       "there is no event about a session",
+	} {
+		if code, stdout, stderr := p.does(line); code != exitNotFound || stdout != "" || !strings.Contains(stderr, want) {
+			t.Errorf("%s: %d %s %s", line, code, stdout, stderr)
+		}
+	}
+	if got := p.prints("accounts list"); strings.Contains(got, "adda") {
+		t.Errorf("an account was made: %s", got)
+	}
+}
+
+func TestWhatChangesSomethingIsRefusedWithoutAYes(t *testing.T) {
+	p := onServer(t)
+	one, two := p.signIn("ada", "Laptop", oneseat.ClassDesktop), p.signIn("ada", "Phone", oneseat.ClassMobile)
+	for _, line := range []string{"sessions end ada --all", "sessions end ada " + string(one.Session.ID), "sessions end ada --class mobile --json", "accounts block ada", "accounts limit ada 1", "accounts limit ada 5 --class mobile=1 --class desktop=1 --streams 1"} {
+		code, stdout, stderr := p.does(line)
+		if strings.Contains(line, "streams") { // it ends nothing
+			if code != exitOK {
+				t.Errorf("%s: %d %s", line, code, stderr)
+			}
+			continue
+		}
+		if code != exitUsage || stdout != "" || !strings.Contains(stderr, "--yes: there is no terminal to ask on, so nothing was done") || !strings.Contains(stderr, "ada") {
+			t.Errorf("%s: %d %s %s", line, code, stdout, stderr)
+		}
+	}
+	if !p.live(one) || !p.live(two) {
+		t.Error("a session ended")
+	}
+}
+
+func TestWhatCannotBeMeantIsSaid(t *testing.T) {
+	p := onServer(t)
+	p.signIn("ada", "Laptop", oneseat.ClassDesktop)
+	for line, want := range map[string]string{
+		"accounts show":                                  "name one account",
+		"accounts show a b":                              "name one account",
+		"accounts list ada":                              `"ada" is not a flag`,
+		"accounts list --limit -1":                       "--limit: -1 is less than nothing",
+		"accounts limit ada":                             "say how many sessions",
+		"accounts limit ada 0":                           "To keep an account out, block it",
+		"accounts limit ada 257":                         `"257" is neither a number from 1 to 256 nor unlimited`,
+		"accounts limit ada two":                         `"two" is neither`,
+		"accounts limit ada 2 --class phone=1":           "no class of device",
+		"accounts limit ada 2 --class tvv=1":             "did you mean tv?",
+		"accounts limit ada 2 --class tv":                `--class: "" is neither`,
+		"accounts limit ada 2 --streams 65":              "--streams: ",
+		"accounts limit ada --streams 2 --class tv=1":    "set it too",
+		"accounts limit ada 2 --remove":                  "leave the others out",
+		"accounts block ada --for 0s":                    "--for: 0s",
+		"accounts block ada --for -1h":                   "--for: -1h0m0s",
+		"accounts block ada --for soon":                  `--for: "soon"`,
+		"accounts block ada --until tomorrow":            `--until: "tomorrow"`,
+		"accounts block ada --for 1h --until 2031-01-01": "name one of them",
+		"sessions end ada":                               "say which sessions end",
+		"sessions end ada x --all":                       "say which sessions end",
+		"sessions end ada --class fridge":                `--class: "fridge"`,
+		"sessions end ada --all --reason displaced":      `--reason: "displaced"`,
+		"sessions end":                                   "name one account",
+		"sessions ends ada":                              "did you mean end?",
+		"explain ada --class fridge":                     `"fridge" is no class`,
+		"explain ada --policy kick":                      `"kick" is neither`,
+		"events --limit -1":                              "--limit: -1",
+		"events ada grace":                               "name one account",
+		"accounts list --store sqlite:x":                 "--url, --store: name one of them",
+		"accounts list --profile p":                      "leave --url and --store out",
+		"accounts list --key a --key-file b":             "--key, --key-file: name one of them",
+		"accounts list --key-file nothing":               "--key-file: open nothing",
+		"accounts list --key-file keys.toml":             "has not one line with a key",
+		"accounts list --ca nothing":                     "--ca: open nothing",
+		"accounts list --ca keys.toml":                   "has no certificate, or the server has no https",
+		"accounts list --realm shopping":                 "the key is of the realm shop, and not of shopping",
+	} {
+		if code, stdout, stderr := p.does(line); code != exitUsage || stdout != "" || !strings.Contains(stderr, want) {
+			t.Errorf("%s: %d %s %s", line, code, stdout, stderr)
+		}
+	}
+	// What only the server knows to be impossible.
+	for line, want := range map[string]string{
+		"accounts block ada --until 2001-01-01 --yes": "bad time",
+		"accounts show " + strings.Repeat("x", 257):   "longer than 256 bytes",
+		"accounts list --key oneseat_key_x":           "does not know the key",
+	} {
+		if code, stdout, stderr := p.does(line); code != exitFailed || stdout != "" || !strings.Contains(stderr, want) {
+			t.Errorf("%s: %d %s %s", line, code, stdout, stderr)
+		}
+	}
+	weak := createKey(t, "--file", "other.toml")
+	if err := os.WriteFile("key", []byte(weak+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if code, _, stderr := p.does("accounts list --key-file key"); code != exitFailed || !strings.Contains(stderr, "SIGHUP") || strings.Contains(stderr, weak) {
+		t.Errorf("%d %s", code, stderr)
+	}
+}

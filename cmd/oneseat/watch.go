@@ -1,0 +1,97 @@
+package main
+
+import (
+	"context"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/oneseat/oneseat/api"
+)
+
+// How long a call waits for news, and how long is waited between calls without an
+// answer.
+const (
+	watchWait  = 10 * time.Second
+	watchBegin = 100 * time.Millisecond
+	watchRetry = time.Second
+)
+
+func newSessionsWatchCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "watch [ACCOUNT]",
+		Short: "say what happens, a line an event, as it happens",
+		Long: `oneseat sessions watch says what happens in a realm, or to an account, from now on, a line an event.
+
+Ctrl-C ends it, with the exit code 0. If the server does not answer it goes on asking. Where events may be missing it says so on stderr.`,
+		Example: "oneseat sessions watch\noneseat sessions watch ada@example.com --json",
+		Args:    arguments(0, 1, "name one account, or none for all"),
+	}
+	operating(cmd, new(connection), func(ctx context.Context, o *operation) error {
+		account := ""
+		if len(o.args) > 0 {
+			account = o.args[0]
+		}
+		ctx, stop := untilClosed(ctx, o.cmd.OutOrStdout())
+		defer stop()
+		return o.watch(ctx, account)
+	})
+	return cmd
+}
+
+// watch writes events until ctx ends, or nobody reads them.
+func (o *operation) watch(ctx context.Context, account string) error {
+	out := o.aside()
+	say := func(text string) { out.lines(text); _ = out.flush() } // without stderr it goes on
+	cursor, begun, away := "", false, false
+	for ctx.Err() == nil {
+		wait := watchWait
+		if !begun { // until the log has been read to its end
+			wait = watchBegin
+		}
+		var a api.Changes
+		err := o.Call(ctx, api.PathChanges, api.ChangesQuery{After: cursor, Wait: wait.Milliseconds()}, &a)
+		switch {
+		case ctx.Err() != nil:
+			return nil
+		case err != nil && !begun:
+			return err
+		case err != nil:
+			if !away {
+				say("No answer; it is asked for again and again. " + lastOf(err).Error())
+			}
+			away = true
+			select {
+			case <-ctx.Done():
+			case <-time.After(watchRetry):
+			}
+			continue
+		}
+		if away {
+			say("There is an answer again.")
+		}
+		if !begun && a.Age != nil {
+			begun = true
+			if out.columns > 0 {
+				say("Watching the realm " + word(o.Config().Realm) + ", " + plain(o.where) + ". Ctrl-C ends it.")
+			}
+		} else if a.Gap && begun {
+			say("Events may be missing here.")
+		}
+		cursor, away = a.Cursor, false
+		for _, e := range a.Events {
+			if account != "" && e.Account != account && e.Type != "realm_ended" {
+				continue
+			}
+			if o.json {
+				o.out.json(e)
+			} else {
+				o.out.lines(e.At.Local().Format("15:04:05") + " " + eventWords(e))
+			}
+		}
+		if err := o.out.flush(); err != nil {
+			return nil // operating says it, if it is no reader that went
+		}
+	}
+	return nil
+}
