@@ -74,7 +74,7 @@ func fails(t *testing.T, cmd *exec.Cmd) string {
 func write(t *testing.T, mode os.FileMode, text string, path ...string) string {
 	t.Helper()
 	file := filepath.Join(path...)
-	if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil { //nolint:gosec // as packages do
+	if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
 		t.Fatal(err)
 	}
 	if err := os.WriteFile(file, []byte(text), mode); err != nil {
