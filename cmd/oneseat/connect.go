@@ -146,13 +146,12 @@ func (c *connection) open(ctx context.Context, stderr io.Writer) (*connected, er
 		fmt.Fprintf(stderr, "%s is plain http: everybody on the way can read the key\n", plain(c.url))
 	}
 	if c.ca != "" {
-		pem, err := os.ReadFile(c.ca)
-		if err != nil {
-			return nil, &usageError{fmt.Errorf("--ca: %w", err)}
+		pool, err := authorities(c.ca)
+		if err == nil && !strings.HasPrefix(c.url, "https:") {
+			err = errors.New("--ca: the server has no https")
 		}
-		pool := x509.NewCertPool()
-		if !pool.AppendCertsFromPEM(pem) || !strings.HasPrefix(c.url, "https:") {
-			return nil, &usageError{fmt.Errorf("--ca: %s has no certificate, or the server has no https", c.ca)}
+		if err != nil {
+			return nil, &usageError{err}
 		}
 		transport := http.DefaultTransport.(*http.Transport).Clone()
 		transport.TLSClientConfig = &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12}
@@ -166,6 +165,19 @@ func (c *connection) open(ctx context.Context, stderr io.Writer) (*connected, er
 		return nil, errors.Join(&usageError{fmt.Errorf("--realm: the key is of the realm %s, and not of %s", word(realm), word(c.realm))}, k.Close())
 	}
 	return &connected{k, c.url, false, k.Close}, nil
+}
+
+// authorities reads the file of the flag --ca.
+func authorities(file string) (*x509.CertPool, error) {
+	pem, err := os.ReadFile(file)
+	if err != nil {
+		return nil, fmt.Errorf("--ca: %w", err)
+	}
+	pool := x509.NewCertPool()
+	if !pool.AppendCertsFromPEM(pem) {
+		return nil, fmt.Errorf("--ca: %s has no certificate", file)
+	}
+	return pool, nil
 }
 
 func (c *connection) openStore(ctx context.Context) (*connected, error) {

@@ -78,7 +78,7 @@ func newRoot() *cobra.Command {
 	root.SetHelpFunc(help)
 	root.SetFlagErrorFunc(flagError)
 	root.AddGroup(&cobra.Group{ID: groupRun, Title: "Run it"}, &cobra.Group{ID: groupOperate, Title: "Look after accounts"})
-	root.AddCommand(newServeCommand(), newDemoCommand(), newKeysCommand(),
+	root.AddCommand(newServeCommand(), newDemoCommand(), newKeysCommand(), newDoctorCommand(), newHealthcheckCommand(),
 		newAccountsCommand(), newSessionsCommand(), newEventsCommand(), newEndRealmCommand(), newExplainCommand(),
 		newCompletionCommand(), newVersionCommand())
 	root.SetHelpCommand(newHelpCommand())

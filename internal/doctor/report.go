@@ -1,6 +1,10 @@
 package doctor
 
-import "slices"
+import (
+	"slices"
+	"strings"
+	"unicode"
+)
 
 // Severity says how bad something is.
 type Severity string
@@ -39,7 +43,9 @@ type Report struct {
 // finding has none of its own.
 func report(results []Result) Report {
 	all := Checks()
-	for _, r := range results {
+	for n := range results {
+		r := &results[n]
+		r.Of, r.Said, r.NotChecked = shown(r.Of), shown(r.Said), shown(r.NotChecked)
 		i := slices.IndexFunc(all, func(c Check) bool { return c.Name == r.Check })
 		for j := range r.Findings {
 			f := &r.Findings[j]
@@ -49,9 +55,24 @@ func report(results []Result) Report {
 			if f.Cure == "" {
 				f.Cure = all[i].Cure
 			}
+			f.What, f.Means, f.Cure = shown(f.What), shown(f.Means), shown(f.Cure)
 		}
 	}
 	return Report{results}
+}
+
+// shown is a text, some of which came from what was examined, without anything that a
+// terminal might obey.
+func shown(s string) string {
+	return strings.Map(func(r rune) rune {
+		switch {
+		case unicode.IsSpace(r):
+			return ' '
+		case !unicode.IsGraphic(r):
+			return '?'
+		}
+		return r
+	}, s)
 }
 
 // Count returns how many findings are of a severity.

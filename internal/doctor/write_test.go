@@ -2,9 +2,11 @@ package doctor
 
 import (
 	"encoding/json"
+	"errors"
 	"slices"
 	"strings"
 	"testing"
+	"unicode"
 	"unicode/utf8"
 )
 
@@ -124,6 +126,21 @@ func TestAReportForProgramsSaysTheSame(t *testing.T) {
 	}
 	if got.Problems != 1 || got.Warnings != 1 || got.Notes != 1 || !slices.Equal(states, []string{"fine", "found", "found", "not_checked", "found"}) {
 		t.Errorf("%s", b.String())
+	}
+}
+
+func TestNothingThatAServerSaysIsObeyedByATerminal(t *testing.T) {
+	t.Parallel()
+	bad := "\x1b]0;owned\a\u202e\u0085\n"
+	r := report([]Result{fine("versions", "x"+bad, bad), notChecked("store", "y", bad), found("clock", "z", Problem, bad).cured(bad)})
+	var b strings.Builder
+	if err := errors.Join(r.Write(&b, Style{Width: 60}), r.WriteJSON(&b)); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range b.String() {
+		if c != '\n' && !unicode.IsGraphic(c) {
+			t.Errorf("%q", b.String())
+		}
 	}
 }
 
