@@ -116,18 +116,30 @@ func writeHelp(w io.Writer, cmd *cobra.Command) {
 	}
 }
 
-func writeFlags(w io.Writer, cmd *cobra.Command, width int) {
+// flagPart is a part of the help that has flags.
+type flagPart struct {
+	title      string
+	connection bool
+}
+
+var flagParts = []flagPart{{"Flags", false}, {"Which server or store", true}}
+
+// visit calls f with the flags of a command that stand in a part, in the order in which
+// they were written.
+func (p flagPart) visit(cmd *cobra.Command, f func(*pflag.Flag)) {
 	flags := cmd.Flags()
-	flags.SortFlags = false // they stand in the order in which they were written
-	for _, part := range []struct {
-		title      string
-		connection bool
-	}{{"Flags", false}, {"Which server or store", true}} {
+	flags.SortFlags = false
+	flags.VisitAll(func(flag *pflag.Flag) {
+		if _, is := flag.Annotations[groupConnection]; !flag.Hidden && flag.Name != "help" && is == p.connection {
+			f(flag)
+		}
+	})
+}
+
+func writeFlags(w io.Writer, cmd *cobra.Command, width int) {
+	for _, part := range flagParts {
 		title := "\n" + part.title + ":\n"
-		flags.VisitAll(func(f *pflag.Flag) {
-			if _, is := f.Annotations[groupConnection]; f.Hidden || f.Name == "help" || is != part.connection {
-				return
-			}
+		part.visit(cmd, func(f *pflag.Flag) {
 			fmt.Fprint(w, title)
 			title = ""
 			value, text := flagText(f)

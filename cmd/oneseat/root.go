@@ -80,7 +80,7 @@ func newRoot() *cobra.Command {
 	root.AddGroup(&cobra.Group{ID: groupRun, Title: "Run it"}, &cobra.Group{ID: groupOperate, Title: "Look after accounts"})
 	root.AddCommand(newServeCommand(), newDemoCommand(), newKeysCommand(), newDoctorCommand(), newHealthcheckCommand(),
 		newAccountsCommand(), newSessionsCommand(), newEventsCommand(), newEndRealmCommand(), newExplainCommand(),
-		newCompletionCommand(), newVersionCommand())
+		newCompletionCommand(), newManCommand(), newVersionCommand())
 	root.SetHelpCommand(newHelpCommand())
 	parent(root)
 	return root
