@@ -23,7 +23,7 @@ tests := go test -race -shuffle=on -timeout=60m
 
 .PHONY: test
 test: ## everything: format, vet, linters, all tests with the race detector
-	@scripts/prepare go gcc postgres pgbouncer redis faketime nginx languages
+	@scripts/prepare go gcc postgres pgbouncer redis faketime nginx languages commands
 	@$(MAKE) --no-print-directory lint
 	@echo "testing; compiling with the race detector takes some minutes the first time"
 	@ONESEAT_REQUIRE_SERVERS=1 $(tests) ./...

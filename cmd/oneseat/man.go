@@ -26,7 +26,7 @@ func newManCommand() *cobra.Command {
 
 // writeMan writes the page of a command, and of all beneath it.
 func writeMan(cmd *cobra.Command, folder string) error {
-	if err := os.WriteFile(filepath.Join(folder, manName(cmd)+".1"), []byte(manPage(cmd)), 0o644); err != nil { //nolint:gosec // everybody may read a manual
+	if err := os.WriteFile(filepath.Join(folder, manName(cmd)+".1"), []byte(manPage(cmd)), 0o644); err != nil {
 		return err
 	}
 	for _, c := range cmd.Commands() {
