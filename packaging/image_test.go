@@ -79,7 +79,7 @@ func image(t *testing.T, arch string) string {
 	return file
 }
 
-// The image has the program and certificates, and nothing that an attacker could run.
+// The image has the program, certificates and licences, and nothing else that an attacker could run.
 func TestTheImageHasTheProgramAndNothingElse(t *testing.T) {
 	need(t, "buildah")
 	archs := []string{"amd64", "arm64"}
@@ -89,7 +89,7 @@ func TestTheImageHasTheProgramAndNothingElse(t *testing.T) {
 	for _, arch := range archs {
 		c, names := readArchive(t, image(t, arch))
 		slices.Sort(names)
-		if want := []string{"etc/ssl/certs/ca-certificates.crt", "usr/bin/oneseat"}; !slices.Equal(names, want) {
+		if want := []string{"etc/ssl/certs/ca-certificates.crt", "usr/bin/oneseat", "usr/share/doc/oneseat/LICENSE", "usr/share/doc/oneseat/third-party-licences.txt"}; !slices.Equal(names, want) {
 			t.Errorf("%s: its files are %q, want %q", arch, names, want)
 		}
 		if c.Architecture != arch {

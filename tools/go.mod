@@ -10,6 +10,7 @@ tool (
 
 require (
 	codeberg.org/polyfloyd/go-errorlint v1.9.1
+	github.com/CycloneDX/cyclonedx-go v0.12.0
 	github.com/kisielk/errcheck v1.30.0
 	github.com/ryanrolds/sqlclosecheck v0.6.0
 	github.com/timakin/bodyclose v0.0.0-20260723120731-857993a2939c
