@@ -150,17 +150,14 @@ func keysIn(path string) (list []doctor.Key) {
 	return list
 }
 
-// styleOf is how a report looks where it is written to.
+// styleOf is how a report looks where it is written to. The locale says whether that
+// shows UTF-8.
 func styleOf(w io.Writer) doctor.Style {
-	s := doctor.Style{Width: helpWidth, UTF8: true}
-	columns, _, is := terminal(w)
-	if !is {
-		return s
+	p := newPrinter(w)
+	locale := cmp.Or(os.Getenv("LC_ALL"), os.Getenv("LC_CTYPE"), os.Getenv("LANG"))
+	return doctor.Style{
+		Width: min(cmp.Or(p.columns, helpWidth), 120),
+		UTF8:  strings.Contains(strings.ToLower(strings.ReplaceAll(locale, "-", "")), "utf8"),
+		Color: p.colour,
 	}
-	locale := os.Getenv("LC_ALL") + os.Getenv("LC_CTYPE") + os.Getenv("LANG")
-	if all := os.Getenv("LC_ALL"); all != "" {
-		locale = all
-	}
-	locale = strings.ToLower(strings.ReplaceAll(locale, "-", ""))
-	return doctor.Style{Width: min(columns, 120), UTF8: strings.Contains(locale, "utf8"), Color: os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"}
 }

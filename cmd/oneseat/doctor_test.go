@@ -186,6 +186,21 @@ func TestTheDoctorExaminesWhatAProfileNames(t *testing.T) {
 	}
 }
 
+func TestTheDoctorsSignsAreThoseOfTheLocale(t *testing.T) {
+	t.Chdir(t.TempDir())
+	createKey(t, "--file", "keys.toml")
+	for _, c := range []struct{ all, ctype, lang, sign string }{
+		{"", "", "en_US.UTF-8", "✓ key-file"}, {"", "C.utf8", "C", "✓ key-file"}, {"C", "C.UTF-8", "C.UTF-8", "ok key-file"}, {"", "", "", "ok key-file"},
+	} {
+		t.Setenv("LC_ALL", c.all)
+		t.Setenv("LC_CTYPE", c.ctype)
+		t.Setenv("LANG", c.lang)
+		if code, stdout, _ := ran(t, "doctor", "--keys", "keys.toml"); code != exitOK || !strings.Contains(stdout, "  "+c.sign) || strings.Contains(stdout, "\x1b") {
+			t.Errorf("%+v: %d %s", c, code, stdout)
+		}
+	}
+}
+
 func TestTheDoctorSaysWhatItNeeds(t *testing.T) {
 	profiles(t, "")
 	key := keyIn(t, "x")

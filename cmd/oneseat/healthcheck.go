@@ -71,7 +71,7 @@ func healthy(ctx context.Context, at, path string) error {
 		if u, ok := errors.AsType[*url.Error](err); ok {
 			err = u.Err // it names the address
 		}
-		if ctx.Err() == context.DeadlineExceeded { //nolint:errorlint // it is that error itself
+		if ctx.Err() == context.DeadlineExceeded {
 			return fmt.Errorf("there was no answer to %s within %v", path, healthWithin)
 		}
 		return err

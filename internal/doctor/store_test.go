@@ -1,12 +1,15 @@
 package doctor
 
 import (
+	"context"
 	"net/url"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/jackc/pgx/v5"
 
 	"github.com/oneseat/oneseat/internal/testservers"
 	"github.com/oneseat/oneseat/store/redisstore"
@@ -80,9 +83,23 @@ func TestAPgBouncerWithoutAConnectionToListenOnIsFound(t *testing.T) {
 	u.Host = testservers.StartPgBouncer(t, u.Host).Addr
 	r := examine(t, Subject{Store: with(t, u.String(), "default_query_exec_mode", "exec")})
 	wantFound(t, r, "listen", Warning, "not heard", "session mode")
-	left := sql(t, direct, "SELECT query FROM pg_stat_activity WHERE query LIKE 'LISTEN oneseat_doctor%'")
-	if len(left) != 0 {
-		t.Errorf("a pooled connection still listens: %q", left)
+	for range 4 { // the pooler has at most as many connections, and a transaction keeps one
+		conn, err := pgx.Connect(t.Context(), with(t, u.String(), "default_query_exec_mode", "simple_protocol"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close(context.WithoutCancel(t.Context()))
+		tx, err := conn.Begin(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		rows, err := tx.Query(t.Context(), "SELECT pg_listening_channels()")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if left, err := pgx.CollectRows(rows, pgx.RowTo[string]); err != nil || len(left) > 0 {
+			t.Errorf("a connection of the pooler still listens: %q, %v", left, err)
+		}
 	}
 }
 
@@ -141,6 +158,15 @@ func TestFaultsOfRedisAreFound(t *testing.T) {
 			}
 		})
 	}
+}
+
+func TestAClusterIsExaminedServerByServer(t *testing.T) {
+	t.Parallel()
+	c := testservers.StartRedisCluster(t, "--appendonly", "yes")
+	fill(t, c.URL)
+	wantFine(t, examine(t, Subject{Store: c.URL}), "store", "clock", "durable", "evicts")
+	c.Nodes[1].Ask("CONFIG SET appendonly no")
+	wantFound(t, examine(t, Subject{Store: c.URL}), "durable", Problem, c.Nodes[1].Addr)
 }
 
 // The store and the doctor find the same servers wanting.
