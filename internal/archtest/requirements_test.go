@@ -11,7 +11,7 @@ import (
 )
 
 var (
-	row      = regexp.MustCompile(`(?m)^\| ((?:LIM|TOK|TMO|REV|STO|API|AUD)-\d\d)\b(.*)$`)
+	row      = regexp.MustCompile(`(?m)^\| ((?:LIM|TOK|TMO|REV|STO|API|AUD|ADM|OPS)-\d\d)\b(.*)$`)
 	quoted   = regexp.MustCompile("`((?:Test|Fuzz|Example)\\w*|[A-Z]\\w+/[^`]+)`")
 	testFunc = regexp.MustCompile(`(?m)^func ((?:Test|Fuzz|Example)\w*)\(`)
 	promise  = regexp.MustCompile(`(?m)^\s+\{"([^"]+)", \w+`)

@@ -183,7 +183,7 @@ func (r Report) Wrong(strict bool) bool {
 	return r.Count(Problem) > 0 || strict && r.Count(Warning) > 0
 }
 
-// WriteJSON writes the report for programs.
+// WriteJSON writes the report for programs, on one line.
 func (r Report) WriteJSON(w io.Writer) error {
 	type result struct {
 		Result
@@ -207,6 +207,5 @@ func (r Report) WriteJSON(w io.Writer) error {
 	}
 	e := json.NewEncoder(w)
 	e.SetEscapeHTML(false)
-	e.SetIndent("", "  ")
 	return e.Encode(out)
 }
