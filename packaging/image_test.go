@@ -98,6 +98,9 @@ func TestTheImageHasTheProgramAndNothingElse(t *testing.T) {
 		if c.Config.User != "65532:65532" || c.Config.StopSignal != "SIGTERM" || c.Config.Labels["org.opencontainers.image.version"] != testVersion {
 			t.Errorf("%s: %+v", arch, c.Config)
 		}
+		if h := c.Config.Healthcheck; h == nil || !slices.Equal(h.Test, []string{"CMD", "/usr/bin/oneseat", "healthcheck"}) {
+			t.Errorf("%s: its health check is %+v", arch, h)
+		}
 		if _, ok := c.Config.Volumes[c.Config.WorkingDir]; !ok || c.Config.WorkingDir != "/var/lib/oneseat" {
 			t.Errorf("%s: the working folder %q is not among the volumes %v", arch, c.Config.WorkingDir, c.Config.Volumes)
 		}
@@ -143,6 +146,9 @@ func TestTheImageServesAsItsOwnUserAndEndsAtSIGTERM(t *testing.T) {
 	if _, about := s.ask(t, http.MethodPost, "/v1/about", key, "{}"); !strings.Contains(about, testVersion) {
 		t.Errorf("/v1/about: %s, want version %s", about, testVersion)
 	}
+	check := c.Config.Healthcheck.Test[len([]string{"CMD", "/usr/bin/oneseat"}):]
+	output(t, inside(slices.Concat(check, []string{"--url", s.url})...))
+	fails(t, inside(slices.Concat(check, []string{"--url", "http://127.0.0.1:1"})...))
 	status, answer := s.ask(t, http.MethodPost, "/v1/signin", key, `{"account":"ada"}`)
 	token := regexp.MustCompile(`"token":"([^"]+)"`).FindStringSubmatch(answer)
 	if status != http.StatusCreated || token == nil {

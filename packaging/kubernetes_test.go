@@ -131,7 +131,8 @@ func TestTheManifestsBelongTogether(t *testing.T) {
 		"liveness":  container.LivenessProbe.HTTPGet.Port.String(),
 		"readiness": container.ReadinessProbe.HTTPGet.Port.String(),
 		"startup":   container.StartupProbe.HTTPGet.Port.String(),
-		"policy":    manifest[networkingv1.NetworkPolicy](t, "oneseat.yaml").Spec.Ingress[0].Ports[0].Port.String(),
+		"callers":   manifest[networkingv1.NetworkPolicy](t, "oneseat.yaml").Spec.Ingress[0].Ports[0].Port.String(),
+		"metrics":   manifest[networkingv1.NetworkPolicy](t, "oneseat.yaml").Spec.Ingress[1].Ports[0].Port.String(),
 	} {
 		if !ports[port] {
 			t.Errorf("%s: there is no port %q", what, port)
