@@ -67,14 +67,15 @@ func (c *child) close() {
 // handler without oneseat; /processor, what the process has used of that; /memory; and
 // /sign-ins, how many of them the registry does by itself.
 func serve(stands string) {
-	seats := must(oneseat.New(standing(stands), oneseat.Config{Logger: quiet}))
+	measured := server.Measure(standing(stands)) // as the program has it
+	seats := must(oneseat.New(measured.Store(), oneseat.Config{Logger: quiet}))
 	secret, key := server.NewKey("default", server.ScopeCheck, server.ScopeSessions)
 	level := slog.LevelInfo // a line for each call, as the program writes
 	if os.Getenv(childEnv+"_LOG") == "warn" {
 		level = slog.LevelWarn
 	}
 	log := slog.New(slog.NewTextHandler(must(os.OpenFile(os.DevNull, os.O_WRONLY, 0)), &slog.HandlerOptions{Level: level}))
-	handler := must(server.New(server.Config{Realms: map[string]*oneseat.Registry{"default": seats}, Keys: []server.Key{key}, Logger: log}))
+	handler := must(server.New(server.Config{Realms: map[string]*oneseat.Registry{"default": seats}, Keys: []server.Key{key}, Store: measured, Logger: log}))
 	says := hello{Key: secret}
 	for i := range connections {
 		says.Tokens = append(says.Tokens, string(must(seats.SignIn(context.Background(), account(i), oneseat.SignInRequest{})).Token))
@@ -82,6 +83,10 @@ func serve(stands string) {
 	w := httptest.NewRecorder()
 	handler.ServeHTTP(w, ask(api.PathCheck, secret, checkOf(says.Tokens[0])))
 	same := w.Body.Bytes()
+	operations := handler.Operations()
+	w = httptest.NewRecorder()
+	operations.ServeHTTP(w, httptest.NewRequestWithContext(context.Background(), http.MethodGet, "/metrics", nil))
+	metrics := w.Body.Bytes()
 	held := make(chan struct{}) // never closed
 	routes := map[string]http.HandlerFunc{
 		"/bare": func(w http.ResponseWriter, r *http.Request) {
@@ -95,6 +100,12 @@ func serve(stands string) {
 			case <-held:
 			case <-r.Context().Done():
 			}
+		},
+		"/metrics": operations.ServeHTTP,
+		"/bare-metrics": func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+			w.Header().Set("Content-Length", strconv.Itoa(len(metrics)))
+			_, _ = w.Write(metrics)
 		},
 		"/processor": func(w http.ResponseWriter, _ *http.Request) {
 			var u syscall.Rusage
@@ -172,6 +183,11 @@ func (c *child) dial() *caller {
 func (c *child) post(path, body string) []byte {
 	return fmt.Appendf(nil, "POST %s HTTP/1.1\r\nHost: %s\r\nAuthorization: Bearer %s\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s",
 		path, must(url.Parse(c.URL)).Host, c.Key, len(body), body)
+}
+
+// get is the bytes of a request without a body.
+func (c *child) get(path string) []byte {
+	return fmt.Appendf(nil, "GET %s HTTP/1.1\r\nHost: %s\r\n\r\n", path, must(url.Parse(c.URL)).Host)
 }
 
 // call makes a call and reads the whole answer.

@@ -46,6 +46,8 @@ var sections = []section{
 	{"uses", uses},
 	{"server", served},
 	{"client", asked},
+	{"metrics", metricsRead},
+	{"capacity", capacity},
 }
 
 // accounts is how many are loaded to see what one weighs.

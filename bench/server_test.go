@@ -33,3 +33,15 @@ func TestTheBenchOfTheServerRuns(t *testing.T) {
 		}
 	}
 }
+
+func TestTheBenchForOperatorsRuns(t *testing.T) {
+	if one, ratio := scrapes("here", t.TempDir(), 0, 1, 5); one < 0 || ratio <= 0 {
+		t.Errorf("%v and %v", one, ratio)
+	}
+	if bytes := cachedAccounts(2000); bytes <= 0 {
+		t.Error(bytes)
+	}
+	if account, ending, signIn := sqliteSizes(fewAccounts, 2000); account <= 0 || ending <= 0 || signIn <= 0 {
+		t.Errorf("%v, %v and %v", account, ending, signIn)
+	}
+}

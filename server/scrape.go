@@ -8,6 +8,7 @@ import (
 	"maps"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -116,7 +117,9 @@ func (s *Server) Operations() http.Handler {
 		case s.health(w, r) || s.describes(w, r):
 		default:
 			h.Set("Content-Type", "text/plain; version=0.0.4; charset=utf-8")
-			_, _ = w.Write(s.scrape(r.Context())) // an error is the client's connection
+			all := s.scrape(r.Context())
+			h.Set("Content-Length", strconv.Itoa(len(all)))
+			_, _ = w.Write(all) // an error is the client's connection
 		}
 	})
 }

@@ -86,7 +86,7 @@ func TestOperatorsReadUntilTheLastCallIsAnswered(t *testing.T) { // OPS-03, OPS-
 		t.Fatal(err)
 	}
 	defer conn.Close()
-	fmt.Fprintf(conn, "POST /v1/signin HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\nContent-Type: application/json\r\nContent-Length: %d\r\nExpect: 100-continue\r\n\r\n", printed[1], len(body))
+	_, _ = fmt.Fprintf(conn, "POST /v1/signin HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\nContent-Type: application/json\r\nContent-Length: %d\r\nExpect: 100-continue\r\n\r\n", printed[1], len(body))
 	answers := bufio.NewReader(conn)
 	if line, err := answers.ReadString('\n'); err != nil || !strings.HasPrefix(line, "HTTP/1.1 100 ") { // it reads the call
 		t.Fatalf("%q %v", line, err)
@@ -106,7 +106,7 @@ func TestOperatorsReadUntilTheLastCallIsAnswered(t *testing.T) { // OPS-03, OPS-
 	if got, text := read(t, c, "http://admin/metrics"); got != http.StatusOK || !strings.Contains(text, `oneseat_store_up{realm="default"} 1`) {
 		t.Errorf("%d %s", got, text)
 	}
-	fmt.Fprint(conn, body)
+	_, _ = fmt.Fprint(conn, body) // the answer shows whether it arrived
 	answer, err := io.ReadAll(answers)
 	if err != nil || !strings.Contains(string(answer), "HTTP/1.1 201 ") {
 		t.Errorf("%s %v", answer, err)
