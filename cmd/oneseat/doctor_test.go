@@ -3,6 +3,8 @@ package main
 import (
 	"encoding/json"
 	"fmt"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"slices"
@@ -30,14 +32,20 @@ func foundBy(t *testing.T, report string) (checks []string) {
 	return slices.Compact(checks)
 }
 
-// wantDoctor runs the doctor, and sees what it finds and how it exits.
+// wantDoctor runs the doctor, and sees what it finds and how it exits. A question has some
+// seconds, which is little on a machine that is busy, so it is asked again.
 func wantDoctor(t *testing.T, code int, found string, flags ...string) (report string) {
 	t.Helper()
-	got, stdout, stderr := ran(t, append([]string{"doctor", "--json"}, flags...)...)
-	if checks := strings.Join(foundBy(t, stdout), " "); got != code || checks != found || stderr != "" {
-		t.Errorf("%q: %d, found %q, %s; want %d, %q\n%s", flags, got, checks, stderr, code, found, stdout)
+	for range 10 {
+		got, stdout, stderr := ran(t, append([]string{"doctor", "--json"}, flags...)...)
+		checks := strings.Join(foundBy(t, stdout), " ")
+		if got == code && checks == found && stderr == "" {
+			return stdout
+		}
+		report = fmt.Sprintf("%d, found %q, %s\n%s", got, checks, stderr, stdout)
 	}
-	return stdout
+	t.Errorf("%q: %s; want %d, %q", flags, report, code, found)
+	return report
 }
 
 // keyIn writes the key of the API to a file that only we may read.
@@ -141,11 +149,41 @@ func TestTheDoctorFindsServersThatDifferAndAnAPIBeyondThisMachine(t *testing.T) 
 	}
 	wide := startProcess(t, "--listen", "0.0.0.0:0", "--without-tls")
 	_, port, _ := strings.Cut(strings.TrimPrefix(wide.url, "http://"), ":")
-	code, stdout, _ := ran(t, "doctor", "--url", "http://127.0.0.1:"+port)
-	if code == exitOK && strings.Contains(stdout, "on this machine only") {
-		t.Skip("this machine has no address but its own")
+	if code, stdout, _ := ran(t, "doctor", "--url", "http://127.0.0.1:"+port); code == exitOK && strings.Contains(stdout, "on this machine only") {
+		t.Log("this machine has no address but its own")
+		return
 	}
 	wantDoctor(t, exitFailed, "tls", "--url", "http://127.0.0.1:"+port)
+}
+
+// The flags for certificates and for an application.
+func TestTheDoctorExaminesWhatItsFlagsName(t *testing.T) {
+	believes := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Header.Get("X-User") == "" {
+			w.WriteHeader(http.StatusForbidden)
+		}
+	}))
+	defer believes.Close()
+	wantDoctor(t, exitOK, "", "--app", believes.URL, "--app-direct", believes.URL)
+	wantDoctor(t, exitFailed, "forged", "--app", believes.URL, "--app-direct", believes.URL, "--app-header", "x-user")
+
+	t.Chdir(t.TempDir())
+	writeCertificate(t, "oneseat.internal") // it ends in an hour
+	createKey(t, "--file", "keys.toml")
+	p := startProcess(t, "--tls-cert", "cert.pem", "--tls-key", "key.pem")
+	if report := wantDoctor(t, exitFailed, "certificate", "--url", p.url); !strings.Contains(report, "unknown authority") {
+		t.Error(report)
+	}
+	if report := wantDoctor(t, exitOK, "certificate", "--url", p.url, "--ca", "cert.pem", "--keys", "key.pem"); !strings.Contains(report, "in 0 days") {
+		t.Error(report)
+	}
+	if err := os.Chmod("key.pem", 0o644); err != nil {
+		t.Fatal(err)
+	}
+	wantDoctor(t, exitFailed, "key-file", "--keys", "key.pem")
+	if code, _, stderr := ran(t, "healthcheck", "--url", p.url); code != exitOK {
+		t.Errorf("%d %s", code, stderr)
+	}
 }
 
 func TestTheDoctorExitsWithAWarningOnlyWhereThatIsAsked(t *testing.T) {

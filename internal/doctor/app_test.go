@@ -45,28 +45,28 @@ func TestAnApplicationThatIsReachedPastItsProxyIsFound(t *testing.T) {
 	wide := serveHandler(t, listener(t, "0.0.0.0:0"), http.HandlerFunc(believer))
 	strict := serveHandler(t, listener(t, "0.0.0.0:0"), http.RedirectHandler("/login", http.StatusSeeOther))
 	public := serveHandler(t, listener(t, "0.0.0.0:0"), http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "Hello") }))
-	wantFine(t, examine(t, Subject{Direct: narrow, addresses: elsewhere}), "past-proxy")
-	wantFound(t, examine(t, Subject{Direct: wide + "/members?page=1", addresses: elsewhere}), "past-proxy", Problem, "127.0.0.2", "lets anybody in")
-	wantFound(t, examine(t, Subject{Direct: strict, addresses: elsewhere}), "past-proxy", Warning, "127.0.0.2")
-	wantFound(t, examine(t, Subject{Direct: public, addresses: elsewhere}), "past-proxy", Warning, "cannot be told")
-	wantFound(t, examine(t, Subject{Direct: "unix:/x"}), "past-proxy", Problem, "write https")
+	wantFine(t, Subject{Direct: narrow, addresses: elsewhere}, "past-proxy")
+	wantFound(t, Subject{Direct: wide + "/members?page=1", addresses: elsewhere}, "past-proxy", Problem, "127.0.0.2", "lets anybody in")
+	wantFound(t, Subject{Direct: strict, addresses: elsewhere}, "past-proxy", Warning, "127.0.0.2")
+	wantFound(t, Subject{Direct: public, addresses: elsewhere}, "past-proxy", Warning, "cannot be told")
+	wantFound(t, Subject{Direct: "unix:/x"}, "past-proxy", Problem, "write https")
 	if own := ownAddresses(); len(own) > 0 { // on a machine without a network there is none
 		_, port, _ := net.SplitHostPort(wide[len("http://"):])
-		wantFound(t, examine(t, Subject{Direct: "http://" + net.JoinHostPort(own[0].String(), port)}), "past-proxy", Problem, own[0].String())
+		wantFound(t, Subject{Direct: "http://" + net.JoinHostPort(own[0].String(), port)}, "past-proxy", Problem, own[0].String())
 	}
 }
 
 func TestAProxyThatPassesTheHeaderOnIsFound(t *testing.T) {
 	t.Parallel()
 	app := serveHandler(t, listener(t, "127.0.0.1:0"), http.HandlerFunc(believer))
-	wantFine(t, examine(t, Subject{App: proxy(t, app, "X-Account", "X_account", "X_Account")}), "forged")
-	wantFound(t, examine(t, Subject{App: proxy(t, app)}), "forged", Problem, "X-Account")
-	wantFound(t, examine(t, Subject{App: proxy(t, app, "X-Account")}), "forged", Problem, "X-Account")                    // but X_Account
-	wantFine(t, examine(t, Subject{App: proxy(t, app), Header: "X-Remote-User"}), "forged")                               // which it does not read
+	wantFine(t, Subject{App: proxy(t, app, "X-Account", "X_account", "X_Account")}, "forged")
+	wantFound(t, Subject{App: proxy(t, app)}, "forged", Problem, "X-Account")
+	wantFound(t, Subject{App: proxy(t, app, "X-Account")}, "forged", Problem, "X-Account")                                // but X_Account
+	wantFine(t, Subject{App: proxy(t, app), Header: "X-Remote-User"}, "forged")                                           // which it does not read
 	greets := serveHandler(t, listener(t, "127.0.0.1:0"), http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { // whoever comes
 		fmt.Fprintf(w, "Hello %s", r.Header.Get("X-Account"))
 	}))
-	wantFound(t, examine(t, Subject{App: greets}), "forged", Problem)
+	wantFound(t, Subject{App: greets}, "forged", Problem)
 	public := serveHandler(t, listener(t, "127.0.0.1:0"), http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "Hello") }))
 	for _, one := range examine(t, Subject{App: public}).Results {
 		if one.Check == "forged" && !strings.Contains(one.NotChecked, "needs a sign-in") {

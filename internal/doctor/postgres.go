@@ -47,7 +47,7 @@ func probePostgres(ctx context.Context, address string) (f postgresFacts) {
 		f.err = err
 		return f
 	}
-	defer pool.Close()
+	defer closePool(pool)
 	short, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	if f.made, f.err = pgstore.Examine(short, pool); f.err != nil {
@@ -56,6 +56,17 @@ func probePostgres(ctx context.Context, address string) (f postgresFacts) {
 	f.facts = f.look(ctx, pool)
 	f.deaf, f.listening = hears(ctx, pool)
 	return f
+}
+
+// closePool closes a pool. It does not wait for a server that hangs: then the pool's own
+// goroutine ends some seconds later.
+func closePool(pool *pgxpool.Pool) {
+	closed := make(chan struct{})
+	go func() { defer close(closed); pool.Close() }()
+	select {
+	case <-closed:
+	case <-time.After(time.Second):
+	}
 }
 
 // look reads the clock, the settings and the rights.

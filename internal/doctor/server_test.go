@@ -32,18 +32,18 @@ func TestAHealthyServerHasNoFinding(t *testing.T) {
 	t.Parallel()
 	a := serve(t, "127.0.0.1:0", memstore.New(), oneseat.Config{}, "one")
 	b := serve(t, "127.0.0.1:0", memstore.New(), oneseat.Config{AdoptUntil: time.Now().Add(time.Hour)}, "one")
-	wantFine(t, examine(t, Subject{Servers: []string{a.url}, Key: a.key, Realm: "members"}), ofServer...)
-	wantFine(t, examine(t, Subject{Servers: []string{b.url + "/"}, Key: b.key}), ofServer...)
+	wantFine(t, Subject{Servers: []string{a.url}, Key: a.key, Realm: "members"}, ofServer...)
+	wantFine(t, Subject{Servers: []string{b.url + "/"}, Key: b.key}, ofServer...)
 	c := serve(t, "127.0.0.1:0", memstore.New(), oneseat.Config{}, "one")
 	c.takes(t, a.key)
-	wantFine(t, examine(t, Subject{Servers: []string{a.url, c.url}, Key: a.key}), append(slices.Clone(ofServer), "limits", "versions")...)
+	wantFine(t, Subject{Servers: []string{a.url, c.url}, Key: a.key}, append(slices.Clone(ofServer), "limits", "versions")...)
 	path := filepath.Join(t.TempDir(), "s")
 	l, err := net.Listen("unix", path)
 	if err != nil {
 		t.Fatal(err)
 	}
 	serveSocket(t, l, a.server)
-	wantFine(t, examine(t, Subject{Servers: []string{"unix:" + path}, Key: a.key}), ofServer...)
+	wantFine(t, Subject{Servers: []string{"unix:" + path}, Key: a.key}, ofServer...)
 }
 
 func serveSocket(t *testing.T, l net.Listener, h http.Handler) {
@@ -71,8 +71,7 @@ func TestAServerThatDoesNotAnswerIsFound(t *testing.T) {
 		"ftp://x":                        "write https://",
 		"unix:/nonexistent/socket":       "no such file",
 	} {
-		r := examine(t, Subject{Servers: []string{url}, Key: "hunter2"})
-		wantFound(t, r, "answers", Problem, words)
+		r := wantFound(t, Subject{Servers: []string{url}, Key: "hunter2"}, "answers", Problem, words)
 		if n := len(r.Results); n < 9 {
 			t.Errorf("only %d checks say something: %s", n, text(t, r))
 		}
@@ -97,9 +96,9 @@ func TestAServerWhoseStoreIsGoneIsFound(t *testing.T) {
 	}
 	s := serve(t, "127.0.0.1:0", store, oneseat.Config{}, "one")
 	t.Cleanup(func() { _ = store.Close() })
-	wantFine(t, examine(t, Subject{Servers: []string{s.url}}), "ready")
+	wantFine(t, Subject{Servers: []string{s.url}}, "ready")
 	r.Kill()
-	wantFound(t, examine(t, Subject{Servers: []string{s.url}}), "ready", Problem, "503")
+	wantFound(t, Subject{Servers: []string{s.url}}, "ready", Problem, "503")
 	both := examine(t, Subject{Servers: []string{s.url}, Key: s.key, Store: r.URL})
 	for _, check := range []string{"ready", "store", "key"} {
 		if len(findings(both, check)) == 0 {
@@ -123,10 +122,10 @@ func TestAnAPIBeyondThisMachineWithoutTLSIsFoundAndGetsNoKey(t *testing.T) {
 	s := serve(t, "0.0.0.0:0", memstore.New(), oneseat.Config{}, "one")
 	here := []netip.Addr{netip.MustParseAddr("127.0.0.2")} // as if it were another address of this machine
 	subject := Subject{Servers: []string{s.url}, Key: s.key, addresses: func() []netip.Addr { return here }}
-	wantFound(t, examine(t, subject), "tls", Problem, "127.0.0.2")
+	wantFound(t, subject, "tls", Problem, "127.0.0.2")
 	narrow := serve(t, "127.0.0.1:0", memstore.New(), oneseat.Config{}, "one")
 	subject.Servers, subject.Key = []string{narrow.url}, narrow.key
-	wantFine(t, examine(t, subject), ofServer...)
+	wantFine(t, subject, ofServer...)
 
 	if own := ownAddresses(); len(own) > 0 { // on a machine without a network there is none
 		a := own[0]
@@ -136,8 +135,7 @@ func TestAnAPIBeyondThisMachineWithoutTLSIsFoundAndGetsNoKey(t *testing.T) {
 			asked <- r.Header.Get("Authorization")
 			w.Header().Set("X-Request-Id", "x")
 		}))
-		r := examine(t, Subject{Servers: []string{"http://" + net.JoinHostPort(a.String(), port)}, Key: s.key})
-		wantFound(t, r, "tls", Problem, a.String())
+		wantFound(t, Subject{Servers: []string{"http://" + net.JoinHostPort(a.String(), port)}, Key: s.key}, "tls", Problem, a.String())
 		_, port, _ = net.SplitHostPort(spy[len("http://"):])
 		examine(t, Subject{Servers: []string{"http://" + net.JoinHostPort(a.String(), port)}, Key: s.key})
 		for range len(asked) {
@@ -174,8 +172,7 @@ func TestACertificateThatIsNotAcceptedIsFound(t *testing.T) {
 	pair, _ := selfSigned(t, time.Now().Add(time.Hour))
 	l := tls.NewListener(listener(t, "127.0.0.1:0"), &tls.Config{Certificates: []tls.Certificate{pair}})
 	s := serveOn(t, l, memstore.New(), oneseat.Config{}, "one")
-	r := examine(t, Subject{Servers: []string{"https" + s.url[len("http"):]}, Key: s.key})
-	wantFound(t, r, "certificate", Problem, "unknown authority")
+	wantFound(t, Subject{Servers: []string{"https" + s.url[len("http"):]}, Key: s.key}, "certificate", Problem, "unknown authority")
 }
 
 func TestACertificateThatEndsSoonIsFound(t *testing.T) {
@@ -184,11 +181,11 @@ func TestACertificateThatEndsSoonIsFound(t *testing.T) {
 		pair, trusted := selfSigned(t, time.Now().Add(left))
 		l := tls.NewListener(listener(t, "127.0.0.1:0"), &tls.Config{Certificates: []tls.Certificate{pair}})
 		s := serveOn(t, l, memstore.New(), oneseat.Config{}, "one")
-		r := examine(t, Subject{Servers: []string{"https" + s.url[len("http"):]}, Key: s.key, Trusted: trusted})
+		subject := Subject{Servers: []string{"https" + s.url[len("http"):]}, Key: s.key, Trusted: trusted}
 		if want {
-			wantFound(t, r, "certificate", Warning, "in 12 days")
+			wantFound(t, subject, "certificate", Warning, "in 12 days")
 		} else {
-			wantFine(t, r, append(slices.Clone(ofServer), "certificate")...)
+			wantFine(t, subject, append(slices.Clone(ofServer), "certificate")...)
 		}
 	}
 }
@@ -197,21 +194,20 @@ func TestAKeyThatTheServerRefusesIsFound(t *testing.T) {
 	t.Parallel()
 	s := serve(t, "127.0.0.1:0", memstore.New(), oneseat.Config{}, "one")
 	foreign, key := server.NewKey("members", server.ScopeCheck)
-	wantFound(t, examine(t, Subject{Servers: []string{s.url}, Key: foreign}), "key", Problem, "401")
-	wantFound(t, examine(t, Subject{Servers: []string{s.url}, Key: "hunter2"}), "key", Problem, "not spelt as a key")
+	wantFound(t, Subject{Servers: []string{s.url}, Key: foreign}, "key", Problem, "401")
+	wantFound(t, Subject{Servers: []string{s.url}, Key: "hunter2"}, "key", Problem, "not spelt as a key")
 
 	// Its file has it, so it is the server that has not the file's realm.
 	file := File{Path: keyFile(t, 0o600, "sha256 = 1"), Keys: []Key{{ID: key.ID, Realm: "staff", Hash: key.Hash}}}
-	r := examine(t, Subject{Servers: []string{s.url}, Key: foreign, Files: []File{file}})
-	wantFound(t, r, "realm", Problem, `"staff"`, key.ID, file.Path)
+	wantFound(t, Subject{Servers: []string{s.url}, Key: foreign, Files: []File{file}}, "realm", Problem, `"staff"`, key.ID, file.Path)
 }
 
 func TestARealmThatIsAnotherThanExpectedIsFound(t *testing.T) {
 	t.Parallel()
 	s := serve(t, "127.0.0.1:0", memstore.New(), oneseat.Config{}, "one")
-	wantFound(t, examine(t, Subject{Servers: []string{s.url}, Key: s.key, Realm: "staff"}), "realm", Problem, `"members"`, `"staff"`)
+	wantFound(t, Subject{Servers: []string{s.url}, Key: s.key, Realm: "staff"}, "realm", Problem, `"members"`, `"staff"`)
 	file := File{Path: keyFile(t, 0o600, "x"), Keys: []Key{{ID: "id", Realm: "staff", Hash: sha256.Sum256([]byte(s.key))}}}
-	wantFound(t, examine(t, Subject{Servers: []string{s.url}, Key: s.key, Files: []File{file}}), "realm", Problem, `"members"`, `"staff"`)
+	wantFound(t, Subject{Servers: []string{s.url}, Key: s.key, Files: []File{file}}, "realm", Problem, `"members"`, `"staff"`)
 }
 
 func TestAClockThatIsOffIsFoundAtTheServerAndAtTheStore(t *testing.T) {
@@ -229,15 +225,14 @@ func TestAClockThatIsOffIsFoundAtTheServerAndAtTheStore(t *testing.T) {
 	subject := Subject{Servers: []string{s.url}, Key: s.key, Store: r.URL}
 	off := func(words string) {
 		t.Helper()
-		got := examine(t, subject)
-		wantFound(t, got, "clock", Problem, words)
+		got := wantFound(t, subject, "clock", Problem, words)
 		if n := len(findings(got, "clock")); n != 2 {
 			t.Errorf("%d findings: %s", n, text(t, got))
 		}
 	}
 	off("behind this machine's")
 	set(0)
-	wantFine(t, examine(t, subject), append(slices.Clone(ofServer), "store")...)
+	wantFine(t, subject, append(slices.Clone(ofServer), "store")...)
 	set(10 * time.Minute)
 	off("ahead of this machine's")
 }
@@ -245,8 +240,7 @@ func TestAClockThatIsOffIsFoundAtTheServerAndAtTheStore(t *testing.T) {
 func TestAdoptionThatIsOverIsNoted(t *testing.T) {
 	t.Parallel()
 	s := serve(t, "127.0.0.1:0", memstore.New(), oneseat.Config{AdoptUntil: time.Now().Add(-time.Hour)}, "one")
-	r := examine(t, Subject{Servers: []string{s.url}, Key: s.key})
-	wantFound(t, r, "adoption", Note, `"members"`, "adopt_until")
+	r := wantFound(t, Subject{Servers: []string{s.url}, Key: s.key}, "adoption", Note, `"members"`, "adopt_until")
 	if r.Wrong(true) {
 		t.Error("a note is no fault")
 	}
@@ -255,7 +249,7 @@ func TestAdoptionThatIsOverIsNoted(t *testing.T) {
 func TestTheSwitchNamedDangerouslyIsFound(t *testing.T) {
 	t.Parallel()
 	s := serve(t, "127.0.0.1:0", memstore.New(), oneseat.Config{DangerouslyAllowWhenStoreIsDown: true}, "one")
-	wantFound(t, examine(t, Subject{Servers: []string{s.url}, Key: s.key}), "dangerously", Warning, "DangerouslyAllowWhenStoreIsDown", `"members"`)
+	wantFound(t, Subject{Servers: []string{s.url}, Key: s.key}, "dangerously", Warning, "DangerouslyAllowWhenStoreIsDown", `"members"`)
 }
 
 func TestServersThatDifferAreFound(t *testing.T) {
@@ -263,11 +257,10 @@ func TestServersThatDifferAreFound(t *testing.T) {
 	a := serve(t, "127.0.0.1:0", memstore.New(), oneseat.Config{}, "one")
 	b := serve(t, "127.0.0.1:0", memstore.New(), oneseat.Config{Limit: 3, WhenFull: oneseat.PolicyRefuse}, "one")
 	b.takes(t, a.key)
-	r := examine(t, Subject{Servers: []string{a.url, b.url}, Key: a.key})
-	wantFound(t, r, "limits", Problem, "limit is 1 at "+a.url+", and 3 at "+b.url, "policy is displace")
+	wantFound(t, Subject{Servers: []string{a.url, b.url}, Key: a.key}, "limits", Problem, "limit is 1 at "+a.url+", and 3 at "+b.url, "policy is displace")
 	c := serve(t, "127.0.0.1:0", memstore.New(), oneseat.Config{}, "two")
 	c.takes(t, a.key)
-	wantFound(t, examine(t, Subject{Servers: []string{a.url, c.url}, Key: a.key}), "versions", Warning, "is one", "is two")
+	wantFound(t, Subject{Servers: []string{a.url, c.url}, Key: a.key}, "versions", Warning, "is one", "is two")
 }
 
 // Facts that no server of a test can show.
