@@ -29,6 +29,11 @@ Sessions above a limit end at once, those that were used least recently first. T
 	streams := cmd.Flags().String("streams", "", "`N` how many streams it may play at a time, or unlimited")
 	remove := cmd.Flags().Bool("remove", false, "take its own limits away. On a store that ends nothing now, because what the site allows is not known there")
 	isNew := cmd.Flags().Bool("new", false, newText)
+	var some []string
+	for _, class := range classNames() {
+		some = append(some, class+"=")
+	}
+	completes(cmd, "class", some...)
 	changing(cmd, true)
 	c := new(connection)
 	operating(cmd, c, func(ctx context.Context, o *operation) error {

@@ -1,7 +1,7 @@
 package main
 
 import (
-	"fmt"
+	"errors"
 	"slices"
 
 	"github.com/spf13/cobra"
@@ -27,7 +27,7 @@ func newCompletionCommand() *cobra.Command {
 		ValidArgs: shells,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) != 1 || !slices.Contains(shells, args[0]) {
-				return &usageError{fmt.Errorf("name one shell: bash, zsh, fish or powershell")}
+				return &usageError{errors.New("name one shell: bash, zsh, fish or powershell")}
 			}
 			root, out := cmd.Root(), cmd.OutOrStdout()
 			switch args[0] {
@@ -43,3 +43,16 @@ func newCompletionCommand() *cobra.Command {
 		},
 	}
 }
+
+// completes says which values of a flag a shell completes.
+func completes(cmd *cobra.Command, flag string, values ...string) {
+	if err := cmd.RegisterFlagCompletionFunc(flag, cobra.FixedCompletions(values, cobra.ShellCompDirectiveNoFileComp)); err != nil {
+		panic(err) // the command has no such flag
+	}
+}
+
+// policies are what a shell completes, and stores.
+var (
+	policies = []string{"displace", "refuse", "ask"}
+	stores   = []string{"sqlite:", "postgres://", "redis://", "redis-cluster://", "memory:"}
+)

@@ -35,6 +35,8 @@ func newDemoCommand() *cobra.Command {
 		GroupID: groupRun,
 	}
 	flags := demoFlags(cmd.Flags())
+	completes(cmd, "policy", policies...)
+	completes(cmd, "store", stores...)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		c, err := flags(args)
 		if err != nil {

@@ -24,6 +24,8 @@ func newExplainCommand() *cobra.Command {
 	takeOver := cmd.Flags().Bool("take-over", false, "the application has fresh proof that this is the account's owner")
 	limit := cmd.Flags().String("limit", "1", "`N` on a store, which does not know it: the limit of the site (default 1)")
 	policy := cmd.Flags().String("policy", string(oneseat.PolicyDisplace), "`POLICY` likewise: displace (default), refuse or ask")
+	completes(cmd, "class", classNames()...)
+	completes(cmd, "policy", policies...)
 	c := new(connection)
 	operating(cmd, c, func(ctx context.Context, o *operation) error {
 		in := api.SignIn{Account: o.args[0], Device: api.Device{Class: *class}, TakeOver: *takeOver}

@@ -24,9 +24,9 @@ A server accepts it until it reads the file again: send it SIGHUP.
 
 Did the key leak? Then end the sessions of its realm too: with the key, and a log that
 has the Idempotency-Keys and the bodies of its calls, their tokens can be computed. With
-another key, of the scope admin:
+another key, of all scopes:
 
-	POST /v1/end-realm {"realm": %q}
+	oneseat end-realm %s --url URL --key-file FILE
 
 The page docs/operations.md has the steps.
 `
@@ -54,6 +54,7 @@ func newKeysCreateCommand() *cobra.Command {
 	file := set.String("file", "", "`FILE` the file of keys, made if it is missing")
 	scopes := set.String("scopes", "check,sessions", "`SCOPES` what the key allows, with commas between (default check,sessions):\ncheck: look sessions up by their tokens\nsessions: sign in and out, list and end sessions\nadmin: read, limit and block accounts")
 	realm := set.String("realm", "default", "`REALM` the population of accounts that it is for (default \"default\")")
+	completes(cmd, "scopes", "check,sessions", "check,sessions,admin", "check", "sessions", "admin")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		errs := []error{noArguments(cmd, args)}
 		if *file == "" {
@@ -103,8 +104,16 @@ func newKeysRevokeCommand() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		_, err = fmt.Fprintf(cmd.OutOrStdout(), revoked, e.ID, *file, e.Realm, strings.Join(e.Scopes, ", "), e.Realm)
+		_, err = fmt.Fprintf(cmd.OutOrStdout(), revoked, e.ID, *file, e.Realm, strings.Join(e.Scopes, ", "), shellWord(e.Realm))
 		return err
 	}
 	return cmd
+}
+
+// shellWord returns a text as a shell has to have it.
+func shellWord(s string) string {
+	if strings.Trim(s, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.") == "" {
+		return s
+	}
+	return "'" + strings.ReplaceAll(plain(s), "'", `'\''`) + "'"
 }

@@ -219,7 +219,7 @@ func TestAKeyIsTakenBackByItsIDAndTheFileIsElseAsItWas(t *testing.T) {
 	if code != exitOK || wrong != "" {
 		t.Fatalf("%d %s", code, wrong)
 	}
-	for _, word := range []string{id(keys[1]), `"staff"`, "admin", "SIGHUP", "/v1/end-realm"} {
+	for _, word := range []string{id(keys[1]), `"staff"`, "admin", "SIGHUP", "oneseat end-realm staff --url"} {
 		if !strings.Contains(says, word) {
 			t.Errorf("it does not say %s: %s", word, says)
 		}

@@ -32,6 +32,10 @@ type operation struct {
 func operating(cmd *cobra.Command, c *connection, act func(ctx context.Context, o *operation) error) {
 	asJSON := cmd.Flags().Bool("json", false, "for programs: an object of JSON a line, with the names of the API")
 	c.flags(cmd.Flags())
+	completes(cmd, "store", stores[:4]...)
+	completes(cmd, "url", "https://", "unix:")
+	_ = cmd.RegisterFlagCompletionFunc("profile", profileNames) // it is there
+	cmd.ValidArgsFunction = cobra.NoFileCompletions
 	cmd.RunE = func(cmd *cobra.Command, args []string) (err error) {
 		at, err := c.open(cmd.Context(), cmd.ErrOrStderr())
 		if err != nil {

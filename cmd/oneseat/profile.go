@@ -10,6 +10,7 @@ import (
 	"slices"
 
 	"github.com/BurntSushi/toml"
+	"github.com/spf13/cobra"
 )
 
 // profile says to what a command connects: a part [profile.NAME] of the file of
@@ -20,6 +21,20 @@ type profile struct {
 	CA      string `toml:"ca"`
 	Store   string `toml:"store"`
 	Realm   string `toml:"realm"`
+}
+
+// profileFile is the file of profiles.
+type profileFile struct {
+	Profile map[string]profile `toml:"profile"`
+}
+
+// profileNames completes the names of profiles.
+func profileNames(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+	var in profileFile
+	if file, err := profilesFile(); err == nil {
+		_, _ = toml.DecodeFile(file, &in) // what is wrong is said when the file is used
+	}
+	return slices.Sorted(maps.Keys(in.Profile)), cobra.ShellCompDirectiveNoFileComp
 }
 
 // usualProfile is the profile that counts if none is named.
@@ -38,9 +53,7 @@ func readProfile(name string) (profile, error) {
 	if err != nil && name != "" {
 		return profile{}, fmt.Errorf("--profile: the folder of the file of profiles is not known: %w", err)
 	}
-	var in struct {
-		Profile map[string]profile `toml:"profile"`
-	}
+	var in profileFile
 	meta, err := toml.DecodeFile(file, &in)
 	switch {
 	case errors.Is(err, fs.ErrNotExist) && name == "":

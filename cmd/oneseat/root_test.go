@@ -2,6 +2,8 @@ package main
 
 import (
 	"bytes"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -111,7 +113,16 @@ func TestFourShellsCompleteCommandsAndFlags(t *testing.T) {
 			t.Errorf("%s: %d %s", shell, code, stderr)
 		}
 	}
-	for line, want := range map[string]string{"se": "serve\t", "keys ": "create\t", "keys cr": "create\t", "help ke": "keys\t", "serve --li": "--listen\t", "completion f": "fish"} {
+	t.Setenv("XDG_CONFIG_HOME", t.TempDir())
+	file, err := profilesFile()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Mkdir(filepath.Dir(file), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	write(t, file, "[profile.shop]\nurl = \"https://shop\"\n")
+	for line, want := range map[string]string{"se": "serve\t", "keys ": "create\t", "keys cr": "create\t", "help ke": "keys\t", "serve --li": "--listen\t", "completion f": "fish", "serve --policy a": "ask\n", "serve --log ": "json\n", "sessions end ada --class t": "tv\n", "accounts limit ada 2 --class d": "desktop=\n", "explain ada --policy r": "refuse\n", "accounts list --profile ": "shop\n", "keys create --scopes check,": "check,sessions,admin\n"} {
 		args := strings.Split(line, " ")
 		if _, out, _ := ran(t, append([]string{"__complete"}, args...)...); !strings.Contains(out, want) {
 			t.Errorf("%q: %s", line, out)

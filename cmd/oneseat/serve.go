@@ -37,6 +37,10 @@ func newServeCommand() *cobra.Command {
 		GroupID: groupRun,
 	}
 	flags := serveFlags(cmd.Flags())
+	completes(cmd, "policy", policies...)
+	completes(cmd, "store", stores...)
+	completes(cmd, "log", "text", "json")
+	completes(cmd, "log-level", "debug", "info", "warn", "error")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		c, err := flags(args)
 		if err != nil {

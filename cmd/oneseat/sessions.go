@@ -117,8 +117,8 @@ func newSessionsEndCommand() *cobra.Command {
 	set.StringVar(&f.class, "class", "", "`CLASS` those on one class of device: desktop, mobile, tablet, tv, api or other")
 	set.StringVar(&f.reason, "reason", string(oneseat.ReasonRevoked), "`REASON` that the person is told: revoked (default), credentials_changed or signed_out")
 	changing(cmd, true)
-	_ = cmd.RegisterFlagCompletionFunc("class", cobra.FixedCompletions(classNames(), cobra.ShellCompDirectiveNoFileComp)) // it fails for a flag that is not there
-	_ = cmd.RegisterFlagCompletionFunc("reason", cobra.FixedCompletions(reasons, cobra.ShellCompDirectiveNoFileComp))
+	completes(cmd, "class", classNames()...)
+	completes(cmd, "reason", reasons...)
 	operating(cmd, new(connection), func(ctx context.Context, o *operation) error {
 		if err := f.check(o.args[1:]); err != nil {
 			return &usageError{err}
