@@ -516,7 +516,7 @@ func TestWhatCannotBeMeantIsSaid(t *testing.T) {
 		"accounts list --key-file nothing":               "--key-file: open nothing",
 		"accounts list --key-file keys.toml":             "has not one line with a key",
 		"accounts list --ca nothing":                     "--ca: open nothing",
-		"accounts list --ca keys.toml":                   "has no certificate, or the server has no https",
+		"accounts list --ca keys.toml":                   "keys.toml has no certificate",
 		"accounts list --realm shopping":                 "the key is of the realm shop, and not of shopping",
 	} {
 		if code, stdout, stderr := p.does(line); code != exitUsage || stdout != "" || !strings.Contains(stderr, want) {
