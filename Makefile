@@ -79,7 +79,7 @@ install: ## the program, its unit for systemd, and completions, below PREFIX=/us
 
 .PHONY: packages
 packages: ## make each package, install it and run it
-	@scripts/prepare go packages postgres redis
+	@PYTHON=$(PYTHON) scripts/prepare go packages postgres redis django
 	@cd packaging && ONESEAT_REQUIRE_SERVERS=1 go test -count=1 -timeout=60m ./... $(ARGS)
 
 .PHONY: e2e
