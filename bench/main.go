@@ -48,6 +48,7 @@ var sections = []section{
 	{"client", asked},
 	{"metrics", metricsRead},
 	{"capacity", capacity},
+	{"commands", commands},
 }
 
 // accounts is how many are loaded to see what one weighs.

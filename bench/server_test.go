@@ -2,6 +2,7 @@ package main
 
 import (
 	"os"
+	"path/filepath"
 	"testing"
 	"time"
 )
@@ -43,5 +44,17 @@ func TestTheBenchForOperatorsRuns(t *testing.T) {
 	}
 	if account, ending, signIn := sqliteSizes(fewAccounts, 2000); account <= 0 || ending <= 0 || signIn <= 0 {
 		t.Errorf("%v, %v and %v", account, ending, signIn)
+	}
+}
+
+func TestTheBenchOfTheCommandsRuns(t *testing.T) {
+	program := builtTo(filepath.Join(t.TempDir(), "oneseat"))
+	d := newDatabase(fewAccounts)
+	defer d.close()
+	if r := firstRows(program, "here", "sqlite:"+d.file, "sqlite:"+d.file, 1); r <= 0 {
+		t.Error(r)
+	}
+	if r := firstYes(program, d, d, 1); r <= 0 {
+		t.Error(r)
 	}
 }
