@@ -2,11 +2,13 @@ package oneseat
 
 import (
 	"context"
+	"sync/atomic"
 	"time"
 )
 
 const (
 	feedSlowest  = time.Second // between two tries while the log cannot be read
+	pushSlowest  = time.Minute // between two tries while the store's push is broken
 	repeatMemory = 4096        // entries by which repeats are known, per generation
 )
 
@@ -27,20 +29,33 @@ func (r *Registry) follow() {
 		wakes[p] = make(chan struct{}, 1)
 		r.running.Go(func() { r.readLog(p, wakes[p]) })
 	}
-	r.running.Go(func() {
-		for r.life.Err() == nil {
-			err := r.store.Wake(r.life, func(p int) {
-				select {
-				case wakes[p] <- struct{}{}:
-				default:
-				}
-			})
-			if r.life.Err() == nil {
-				r.report(faultPush, Key{}, err)
-				r.pause(feedSlowest)
+	r.running.Go(func() { r.listen(wakes) })
+}
+
+// listen passes on the store's push until the registry is closed. While the push is
+// broken it tries again after pauses that grow, because each try may be a failed login
+// in the log of the store's server, and all that is missing is time.
+func (r *Registry) listen(wakes []chan struct{}) {
+	pause := feedSlowest
+	for {
+		var worked atomic.Bool
+		err := r.store.Wake(r.life, func(p int) {
+			worked.Store(true)
+			select {
+			case wakes[p] <- struct{}{}:
+			default:
 			}
+		})
+		if r.life.Err() != nil {
+			return
 		}
-	})
+		r.report(faultPush, Key{}, err)
+		if worked.Load() {
+			pause = feedSlowest
+		}
+		r.pause(pause)
+		pause = min(2*pause, pushSlowest)
+	}
 }
 
 // readLog reads one partition of the log until the registry is closed.

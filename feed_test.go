@@ -458,29 +458,6 @@ func TestTheContextOfACallOfTheStoreEndsWithIt(t *testing.T) {
 	})
 }
 
-func TestAPushThatBreaksIsTakenUpAgain(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		var heard safeBuffer
-		store := memstore.New()
-		f := &faulty{Store: store}
-		f.wake = func(context.Context, func(int), wakeFunc) error { return errDown }
-		a := newNode(t, store, oneseat.Config{})
-		r := node{newRegistry(t, f, oneseat.Config{MaxStale: time.Minute, Logger: slog.New(slog.NewTextHandler(&heard, nil))}), f}
-		synctest.Wait()
-		if !strings.Contains(heard.String(), "the store's push is broken") || !strings.Contains(heard.String(), errDown.Error()) {
-			t.Errorf("the log says %s", heard.String())
-		}
-		g := signIn(t, a, "ada", oneseat.SignInRequest{})
-		wantLive(t, r, g)
-		r.up()
-		time.Sleep(time.Second)
-		synctest.Wait()
-		signIn(t, a, "ada", oneseat.SignInRequest{})
-		synctest.Wait() // without waiting for the next look on time, in 15 seconds
-		wantEnded(t, r, g, oneseat.ReasonDisplaced)
-	})
-}
-
 // The log is read four times in MaxStale though nothing wakes its reader, and four
 // times a second where memory is never believed.
 func TestTheLogIsReadFourTimesInMaxStale(t *testing.T) {

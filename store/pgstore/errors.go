@@ -3,6 +3,8 @@ package pgstore
 import (
 	"context"
 	"errors"
+	"io"
+	"net"
 	"slices"
 	"strings"
 
@@ -83,6 +85,20 @@ func conflict(err error) bool {
 
 // late is the SQLSTATE that oneseat_late raises.
 const late = "ON001"
+
+// died says that the other side had given up a connection that was made before: the
+// server was restarted, an administrator or idle_session_timeout ended the session, or
+// something in between forgot it.
+func died(err error) bool {
+	if _, connecting := errors.AsType[*pgconn.ConnectError](err); connecting {
+		return false
+	}
+	if pg, ok := errors.AsType[*pgconn.PgError](err); ok {
+		return strings.HasPrefix(pg.Code, "08") || strings.HasPrefix(pg.Code, "57P")
+	}
+	network, ok := errors.AsType[*net.OpError](err)
+	return ok && !network.Timeout() || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, net.ErrClosed)
+}
 
 // unmade says that a statement certainly did not commit: it was not sent, or the server
 // has undone it. Where the other side ended the connection, the server may have

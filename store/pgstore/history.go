@@ -39,9 +39,14 @@ func (s *Store) Rosters(ctx context.Context, q oneseat.RosterQuery) ([]oneseat.V
 	if !utf8.ValidString(q.Prefix) || strings.ContainsRune(q.Prefix, 0) {
 		return nil, nil // no account begins like this
 	}
+	views, err := again(ctx, s, func() ([]oneseat.View, error) { return s.rosters(ctx, q) })
+	return views, s.explain(err)
+}
+
+func (s *Store) rosters(ctx context.Context, q oneseat.RosterQuery) ([]oneseat.View, error) {
 	rows, err := s.pool.Query(ctx, rostersSQL, q.Realm, q.After, q.Prefix, beyond(q.Prefix), oneseat.PageLimit(q.Limit))
 	if err != nil {
-		return nil, s.explain(err)
+		return nil, err
 	}
 	defer rows.Close()
 	var views []oneseat.View
@@ -51,7 +56,7 @@ func (s *Store) Rosters(ctx context.Context, q oneseat.RosterQuery) ([]oneseat.V
 		var version int64
 		var clock time.Time
 		if err := rows.Scan(&key, &version, &text, &clock); err != nil {
-			return nil, s.explain(err)
+			return nil, err
 		}
 		copy(k[:], key)
 		r, err := decode(k, uint64(version), text, clock)
@@ -61,7 +66,7 @@ func (s *Store) Rosters(ctx context.Context, q oneseat.RosterQuery) ([]oneseat.V
 		}
 		views = append(views, r.View)
 	}
-	return views, s.explain(rows.Err())
+	return views, rows.Err()
 }
 
 // beyond returns the first text that comes after every text with this prefix, or nil if
@@ -99,10 +104,16 @@ func (s *Store) Events(ctx context.Context, q oneseat.EventQuery) ([]oneseat.Rec
 		}
 		session = `"session":` + string(id)
 	}
+	records, err := again(ctx, s, func() ([]oneseat.Record, error) { return s.events(ctx, q, before, session) })
+	return records, s.explain(err)
+}
+
+// events is Events, of those before a place, in updates whose text has session in it.
+func (s *Store) events(ctx context.Context, q oneseat.EventQuery, before uint64, session string) ([]oneseat.Record, error) {
 	limit := oneseat.PageLimit(q.Limit)
 	rows, err := s.pool.Query(ctx, eventsSQL, q.Realm, int64(before>>placeBits), q.Account, session, limit+1) // one more, because the first update may have no event before the place that was asked for
 	if err != nil {
-		return nil, s.explain(err)
+		return nil, err
 	}
 	var records []oneseat.Record
 	var id int64
@@ -121,7 +132,7 @@ func (s *Store) Events(ctx context.Context, q oneseat.EventQuery) ([]oneseat.Rec
 		}
 		return nil
 	})
-	return records, s.explain(err)
+	return records, err
 }
 
 // Count implements [oneseat.History].
@@ -129,6 +140,9 @@ func (s *Store) Count(ctx context.Context, realm string, epoch uint64) (c onesea
 	if err := s.ready(ctx); err != nil {
 		return c, err
 	}
-	err = s.pool.QueryRow(ctx, sumSQL, realm, int64(epoch)).Scan(&c.Accounts, &c.Sessions, &c.Streams)
+	c, err = again(ctx, s, func() (oneseat.Count, error) {
+		err := s.pool.QueryRow(ctx, sumSQL, realm, int64(epoch)).Scan(&c.Accounts, &c.Sessions, &c.Streams)
+		return c, err
+	})
 	return c, s.explain(err)
 }

@@ -116,7 +116,7 @@ func (s *Store) Changes(ctx context.Context, _ int, after oneseat.Cursor) (onese
 		return oneseat.Tail{}, err
 	}
 	for limit := page; ; limit *= 2 {
-		t, err := s.tail(ctx, after, limit)
+		t, err := again(ctx, s, func() (oneseat.Tail, error) { return s.tail(ctx, after, limit) })
 		if err != nil || t.End || t.Cursor != after {
 			return t, s.explain(err)
 		}

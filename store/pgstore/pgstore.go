@@ -55,7 +55,8 @@ import (
 // Options are settings of Open. The zero value will do.
 type Options struct {
 	// Listen connects to the server itself, where the pool goes through PgBouncer in
-	// transaction mode. Nil: as the pool connects.
+	// transaction mode. Nil: as the pool connects. The pool's BeforeConnect,
+	// AfterConnect and BeforeClose are called in both cases.
 	Listen *pgx.ConnConfig
 	// Logger takes warnings. Nil: slog.Default().
 	Logger *slog.Logger
@@ -65,8 +66,8 @@ type Options struct {
 // methods are safe for concurrent use. Two stores on one database are two nodes of one
 // system.
 type Store struct {
-	pool   *pgxpool.Pool // the caller's
-	listen *pgx.ConnConfig
+	pool   *pgxpool.Pool   // the caller's
+	listen *pgx.ConnConfig // nil: as the pool
 	log    *slog.Logger
 	addr   string // host:port/database, for people
 
@@ -106,7 +107,7 @@ func Open(ctx context.Context, pool *pgxpool.Pool, o Options) (*Store, error) {
 func on(pool *pgxpool.Pool, o Options) *Store {
 	c := pool.Config().ConnConfig
 	return &Store{
-		pool: pool, listen: cmp.Or(o.Listen, c), log: cmp.Or(o.Logger, slog.Default()),
+		pool: pool, listen: o.Listen, log: cmp.Or(o.Logger, slog.Default()),
 		addr: fmt.Sprintf("%s:%d/%s", c.Host, c.Port, c.Database),
 		news: make(chan struct{}, 1),
 	}

@@ -133,16 +133,11 @@ func poll(ctx context.Context, wake func(int)) {
 // hear calls wake for every notification, until the connection is lost or notifications
 // do not arrive.
 func (s *Store) hear(ctx context.Context, wake func(int)) error {
-	conn, err := pgx.ConnectConfig(ctx, s.listen.Copy())
+	conn, hangUp, err := s.connect(ctx)
 	if err != nil {
 		return err
 	}
-	defer func() {
-		// The error of Close says nothing that the error before it has not said.
-		bye, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
-		defer cancel()
-		_ = conn.Close(bye)
-	}()
+	defer hangUp()
 	if _, err := conn.Exec(ctx, "LISTEN "+channel); err != nil {
 		return err
 	}
@@ -166,6 +161,40 @@ func (s *Store) hear(ctx context.Context, wake func(int)) error {
 			wake(0) // hearOwn may have taken the notification of another node
 		}
 	}
+}
+
+// connect makes a connection outside the pool, in the way of the pool, whose hooks may
+// fetch a password that lives for minutes, or set a role. So each connection has the
+// settings of its moment.
+func (s *Store) connect(ctx context.Context) (conn *pgx.Conn, hangUp func(), err error) {
+	way := s.pool.Config() // a copy
+	to := way.ConnConfig
+	if s.listen != nil {
+		to = s.listen.Copy()
+	}
+	if way.BeforeConnect != nil {
+		if err := way.BeforeConnect(ctx, to); err != nil {
+			return nil, nil, err
+		}
+	}
+	if conn, err = pgx.ConnectConfig(ctx, to); err != nil {
+		return nil, nil, err
+	}
+	hangUp = func() {
+		if way.BeforeClose != nil {
+			way.BeforeClose(conn)
+		}
+		bye, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
+		defer cancel()
+		_ = conn.Close(bye) // what is wrong with it was the error before
+	}
+	if way.AfterConnect != nil {
+		if err := way.AfterConnect(ctx, conn); err != nil {
+			hangUp()
+			return nil, nil, err
+		}
+	}
+	return conn, hangUp, nil
 }
 
 // hearOwn sends a notification through the pool, as for a commit, and waits until it

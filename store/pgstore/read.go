@@ -35,37 +35,51 @@ func (s *Store) Load(ctx context.Context, keys ...oneseat.Key) ([]oneseat.View, 
 	if err := s.ready(ctx); err != nil || len(keys) == 0 {
 		return nil, err
 	}
-	views := make([]oneseat.View, len(keys))
-	if len(keys) == 1 {
-		r, err := s.load(ctx, keys[0])
-		if err != nil {
-			return nil, s.explain(err)
+	views, err := again(ctx, s, func() ([]oneseat.View, error) {
+		if len(keys) == 1 {
+			r, err := s.scan(keys[0], s.pool.QueryRow(ctx, loadSQL, keys[0][:]))
+			return []oneseat.View{r.View}, err
 		}
-		views[0] = r.View
-		return views, nil
+		return s.loadMany(ctx, keys)
+	})
+	if err != nil {
+		return nil, s.explain(err)
 	}
+	return views, nil
+}
+
+func (s *Store) loadMany(ctx context.Context, keys []oneseat.Key) ([]oneseat.View, error) {
+	views := make([]oneseat.View, len(keys))
 	list := make([][]byte, len(keys))
 	for i := range keys {
 		list[i] = keys[i][:]
 	}
 	rows, err := s.pool.Query(ctx, loadManySQL, list)
 	if err != nil {
-		return nil, s.explain(err)
+		return nil, err
 	}
 	defer rows.Close()
 	i := 0
 	for ; rows.Next() && i < len(keys); i++ {
 		r, err := s.scan(keys[i], rows)
 		if err != nil {
-			return nil, s.explain(err)
+			return nil, err
 		}
 		views[i] = r.View
 	}
-	return views, s.explain(rows.Err())
+	return views, rows.Err()
 }
 
-func (s *Store) load(ctx context.Context, k oneseat.Key) (row, error) {
-	return s.scan(k, s.pool.QueryRow(ctx, loadSQL, k[:]))
+// again runs what changes nothing until no connection that the pool gives is dead, as
+// all may be after a restart of the server. The pool throws a dead one away, and asks
+// only those that have rested for a second whether they live.
+func again[T any](ctx context.Context, s *Store, read func() (T, error)) (T, error) {
+	for n := s.pool.Config().MaxConns; ; n-- {
+		v, err := read()
+		if n == 0 || !died(err) || s.ready(ctx) != nil {
+			return v, err
+		}
+	}
 }
 
 // scan makes a row of a result of loadSQL.
@@ -106,15 +120,17 @@ func (s *Store) Due(ctx context.Context, realm string, limit int) ([]oneseat.Key
 	if err := s.ready(ctx); err != nil {
 		return nil, err
 	}
-	rows, err := s.pool.Query(ctx, dueSQL, realm, max(limit, 0))
-	if err != nil {
-		return nil, s.explain(err)
-	}
-	keys, err := pgx.CollectRows(rows, func(r pgx.CollectableRow) (k oneseat.Key, err error) {
-		var b []byte
-		err = r.Scan(&b)
-		copy(k[:], b)
-		return k, err
+	keys, err := again(ctx, s, func() ([]oneseat.Key, error) {
+		rows, err := s.pool.Query(ctx, dueSQL, realm, max(limit, 0))
+		if err != nil {
+			return nil, err
+		}
+		return pgx.CollectRows(rows, func(r pgx.CollectableRow) (k oneseat.Key, err error) {
+			var b []byte
+			err = r.Scan(&b)
+			copy(k[:], b)
+			return k, err
+		})
 	})
 	return keys, s.explain(err)
 }

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/oneseat/oneseat"
 )
@@ -124,19 +125,31 @@ func (s *Store) Update(ctx context.Context, key oneseat.Key, change func(oneseat
 
 // attempt makes an update unless another update of the row comes first.
 func (s *Store) attempt(ctx context.Context, key oneseat.Key, change changeFunc) (v oneseat.View, made bool, err error) {
-	r, err := s.load(ctx, key)
+	// The read shows that the connection is good, and the commit goes the same way.
+	type found struct {
+		row
+		on *pgxpool.Conn
+	}
+	r, err := again(ctx, s, func() (found, error) {
+		conn, err := s.pool.Acquire(ctx)
+		if err != nil {
+			return found{}, err
+		}
+		r, err := s.scan(key, conn.QueryRow(ctx, loadSQL, key[:]))
+		if err != nil {
+			conn.Release()
+		}
+		return found{r, conn}, err
+	})
 	if err != nil {
 		return v, false, s.explain(err)
 	}
+	conn := r.on
+	defer conn.Release()
 	p, err := r.propose(ctx, change)
 	if err != nil || p.query == "" {
 		return r.View, err == nil, err
 	}
-	conn, err := s.pool.Acquire(ctx)
-	if err != nil {
-		return v, false, s.explain(err)
-	}
-	defer conn.Release()
 	ctx, cancel := outlive(ctx)
 	defer cancel()
 	var taken int
@@ -164,7 +177,7 @@ func (s *Store) outcome(p proposal, taken int, err error) (oneseat.View, bool, e
 // attemptLocked makes an update while it holds the row's lock, so no other comes first.
 // Only where there is no row yet another may.
 func (s *Store) attemptLocked(ctx context.Context, key oneseat.Key, change changeFunc) (v oneseat.View, made bool, err error) {
-	tx, err := s.pool.BeginTx(ctx, pgx.TxOptions{BeginQuery: beginLocked})
+	tx, err := again(ctx, s, func() (pgx.Tx, error) { return s.pool.BeginTx(ctx, pgx.TxOptions{BeginQuery: beginLocked}) })
 	if err != nil {
 		return v, false, s.explain(err)
 	}
