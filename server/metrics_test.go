@@ -101,80 +101,82 @@ func parsed(t *testing.T, from io.Reader) scraped {
 }
 
 func TestWhatHappensIsCounted(t *testing.T) { // OPS-07
-	w := newWorldOf(t, 0, oneseat.Config{}, server.Config{SignInRate: 20})
-	first := w.signIn("ada")
-	second := w.signIn("ada")
-	w.want(410, api.PathCheck, token(first), &struct{}{})
-	w.want(200, api.PathCheck, token(second), &struct{}{})
-	w.want(200, api.PathCheck, token(second), &struct{}{})
-	w.want(404, api.PathCheck, `{"token":"none"}`, &struct{}{})
-	for body, want := range map[string]string{"token=" + second.Token: `"active":true`, "token=none": `"active":false`} {
-		if _, answer := w.send("POST", api.PathIntrospect, body, "Authorization", "Bearer "+w.keys["all"], "Content-Type", "application/x-www-form-urlencoded"); !strings.Contains(answer, want) {
-			t.Errorf("%s: %s", body, answer)
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorldWithin(t, 0, oneseat.Config{}, server.Config{SignInRate: 20})
+		first := w.signIn("ada")
+		second := w.signIn("ada")
+		w.want(410, api.PathCheck, token(first), &struct{}{})
+		w.want(200, api.PathCheck, token(second), &struct{}{})
+		w.want(200, api.PathCheck, token(second), &struct{}{})
+		w.want(404, api.PathCheck, `{"token":"none"}`, &struct{}{})
+		for body, want := range map[string]string{"token=" + second.Token: `"active":true`, "token=none": `"active":false`} {
+			if _, answer := w.send("POST", api.PathIntrospect, body, "Authorization", "Bearer "+w.keys["all"], "Content-Type", "application/x-www-form-urlencoded"); !strings.Contains(answer, want) {
+				t.Errorf("%s: %s", body, answer)
+			}
 		}
-	}
-	w.want(422, api.PathSignIn, `{"account":""}`, &struct{}{})
-	w.want(200, api.PathBlock, `{"account":"eve"}`, &struct{}{})
-	w.want(409, api.PathSignIn, `{"account":"eve"}`, &struct{}{})
-	w.want(200, api.PathSignOut, token(second), &struct{}{})
-	w.signIn("ada")
-	if resp, _ := w.send("POST", "/v1/none", `{}`); resp.StatusCode != 404 {
-		t.Error(resp.Status)
-	}
-	if resp, _ := w.send("POST", api.PathCheck, `{}`); resp.StatusCode != 401 {
-		t.Error(resp.Status)
-	}
-	for range 30 {
-		w.ask("all", api.PathSignIn, `{"account":"often"}`)
-	}
-	w.store.set(true)
-	w.want(503, api.PathSignIn, `{"account":"ada"}`, &struct{}{})
-	w.store.set(false)
+		w.want(422, api.PathSignIn, `{"account":""}`, &struct{}{})
+		w.want(200, api.PathBlock, `{"account":"eve"}`, &struct{}{})
+		w.want(409, api.PathSignIn, `{"account":"eve"}`, &struct{}{})
+		w.want(200, api.PathSignOut, token(second), &struct{}{})
+		w.signIn("ada")
+		if resp, _ := w.send("POST", "/v1/none", `{}`); resp.StatusCode != 404 {
+			t.Error(resp.Status)
+		}
+		if resp, _ := w.send("POST", api.PathCheck, `{}`); resp.StatusCode != 401 {
+			t.Error(resp.Status)
+		}
+		for range 30 {
+			w.ask("all", api.PathSignIn, `{"account":"often"}`)
+		}
+		w.store.set(true)
+		w.want(503, api.PathSignIn, `{"account":"ada"}`, &struct{}{})
+		w.store.set(false)
 
-	s := scrape(t, w.server)
-	for series, want := range map[string]float64{
-		`oneseat_checks_total{realm="members",outcome="live"}`:                         3,
-		`oneseat_checks_total{realm="members",outcome="ended"}`:                        1,
-		`oneseat_checks_total{realm="members",outcome="none"}`:                         2,
-		`oneseat_checks_total{realm="members",outcome="no_answer"}`:                    0,
-		`oneseat_checks_total{realm="staff",outcome="live"}`:                           0,
-		`oneseat_signins_total{realm="members",outcome="blocked"}`:                     1,
-		`oneseat_refusals_total{problem="session-ended"}`:                              1,
-		`oneseat_refusals_total{problem="bad-key"}`:                                    1,
-		`oneseat_refusals_total{problem="bad-account"}`:                                1,
-		`oneseat_refusals_total{problem="no-answer"}`:                                  1,
-		`oneseat_signins_total{realm="members",outcome="no_answer"}`:                   1,
-		`oneseat_calls_total{path="/v1/check",status="200"}`:                           2,
-		`oneseat_calls_total{path="/v1/check",status="410"}`:                           1,
-		`oneseat_calls_total{path="none",status="404"}`:                                1,
-		`oneseat_sessions_ended_total{realm="members",reason="displaced"}`:             1 + s.value(`oneseat_events_total{realm="members",type="session_created"}`) - 2 - 2, // those of "often", but for the last
-		`oneseat_sessions_ended_total{realm="members",reason="signed_out"}`:            1,
-		`oneseat_sessions_ended_total{realm="staff",reason="displaced"}`:               0,
-		`oneseat_events_total{realm="members",type="account_blocked"}`:                 1,
-		`oneseat_signins_total{realm="members",outcome="admitted"}`:                    s.value(`oneseat_events_total{realm="members",type="session_created"}`),
-		`oneseat_rate_limited_total{by="account"}`:                                     s.value(`oneseat_refusals_total{problem="too-many"}`),
-		`oneseat_rate_limited_total{by="key"}`:                                         0,
-		`oneseat_live_sessions{realm="members"}`:                                       2,
-		`oneseat_live_accounts{realm="members"}`:                                       2,
-		`oneseat_live_sessions{realm="staff"}`:                                         0,
-		`oneseat_store_up{realm="members"}`:                                            1,
-		`oneseat_polls{realm="members"}`:                                               0,
-		`oneseat_store_errors_total{op="rosters"}`:                                     0,
-		`oneseat_store_seconds_bucket{op="rosters",le="+Inf"}`:                         0,
-		`oneseat_build_info{version="unknown",go_version="` + runtime.Version() + `"}`: 1,
-	} {
-		if got := s.value(series); got != want {
-			t.Errorf("%s is %v, and not %v", series, got, want)
+		s := scrape(t, w.server)
+		for series, want := range map[string]float64{
+			`oneseat_checks_total{realm="members",outcome="live"}`:                         3,
+			`oneseat_checks_total{realm="members",outcome="ended"}`:                        1,
+			`oneseat_checks_total{realm="members",outcome="none"}`:                         2,
+			`oneseat_checks_total{realm="members",outcome="no_answer"}`:                    0,
+			`oneseat_checks_total{realm="staff",outcome="live"}`:                           0,
+			`oneseat_signins_total{realm="members",outcome="blocked"}`:                     1,
+			`oneseat_refusals_total{problem="session-ended"}`:                              1,
+			`oneseat_refusals_total{problem="bad-key"}`:                                    1,
+			`oneseat_refusals_total{problem="bad-account"}`:                                1,
+			`oneseat_refusals_total{problem="no-answer"}`:                                  1,
+			`oneseat_signins_total{realm="members",outcome="no_answer"}`:                   1,
+			`oneseat_calls_total{path="/v1/check",status="200"}`:                           2,
+			`oneseat_calls_total{path="/v1/check",status="410"}`:                           1,
+			`oneseat_calls_total{path="none",status="404"}`:                                1,
+			`oneseat_sessions_ended_total{realm="members",reason="displaced"}`:             1 + s.value(`oneseat_events_total{realm="members",type="session_created"}`) - 2 - 2, // those of "often", but for the last
+			`oneseat_sessions_ended_total{realm="members",reason="signed_out"}`:            1,
+			`oneseat_sessions_ended_total{realm="staff",reason="displaced"}`:               0,
+			`oneseat_events_total{realm="members",type="account_blocked"}`:                 1,
+			`oneseat_signins_total{realm="members",outcome="admitted"}`:                    s.value(`oneseat_events_total{realm="members",type="session_created"}`),
+			`oneseat_rate_limited_total{by="account"}`:                                     s.value(`oneseat_refusals_total{problem="too-many"}`),
+			`oneseat_rate_limited_total{by="key"}`:                                         0,
+			`oneseat_live_sessions{realm="members"}`:                                       2,
+			`oneseat_live_accounts{realm="members"}`:                                       2,
+			`oneseat_live_sessions{realm="staff"}`:                                         0,
+			`oneseat_store_up{realm="members"}`:                                            1,
+			`oneseat_polls{realm="members"}`:                                               0,
+			`oneseat_store_errors_total{op="rosters"}`:                                     0,
+			`oneseat_store_seconds_bucket{op="rosters",le="+Inf"}`:                         0,
+			`oneseat_build_info{version="unknown",go_version="` + runtime.Version() + `"}`: 1,
+		} {
+			if got := s.value(series); got != want {
+				t.Errorf("%s is %v, and not %v", series, got, want)
+			}
 		}
-	}
-	for _, some := range []string{
-		`oneseat_rate_limited_total{by="account"}`, `oneseat_checks_cached_total{realm="members"}`, `oneseat_cached_accounts{realm="members"}`,
-		`oneseat_store_errors_total{op="load"}`, `oneseat_store_seconds_count{op="update"}`, `oneseat_store_seconds_sum{op="load"}`,
-	} {
-		if s.value(some) <= 0 {
-			t.Errorf("%s is nothing", some)
+		for _, some := range []string{
+			`oneseat_rate_limited_total{by="account"}`, `oneseat_checks_cached_total{realm="members"}`, `oneseat_cached_accounts{realm="members"}`,
+			`oneseat_store_errors_total{op="load"}`, `oneseat_store_seconds_count{op="update"}`,
+		} {
+			if s.value(some) <= 0 {
+				t.Errorf("%s is nothing", some)
+			}
 		}
-	}
+	})
 }
 
 func TestPollsUnderWayAreCounted(t *testing.T) {
@@ -248,43 +250,47 @@ func TestNoLabelHasWhatACallerWrote(t *testing.T) { // OPS-07
 }
 
 func TestARealmOfAnyNameIsALabel(t *testing.T) {
-	const realm = `a "b" \ c, d="e"} für`
-	r, err := oneseat.New(memstore.New(), oneseat.Config{}) // whose own realm has a simpler name
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = r.Close() })
-	_, key := server.NewKey(realm)
-	m := server.Measure(memstore.New())
-	s, err := server.New(server.Config{Realms: map[string]*oneseat.Registry{realm: r}, Keys: []server.Key{key}, Store: m})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if up := scrape(t, s).value(`oneseat_store_up{realm="a \"b\" \\ c, d=\"e\"} für"}`); up != 1 {
-		t.Error(up)
-	}
+	synctest.Test(t, func(t *testing.T) {
+		const realm = `a "b" \ c, d="e"} für`
+		r, err := oneseat.New(memstore.New(), oneseat.Config{}) // whose own realm has a simpler name
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = r.Close() })
+		_, key := server.NewKey(realm)
+		m := server.Measure(memstore.New())
+		s, err := server.New(server.Config{Realms: map[string]*oneseat.Registry{realm: r}, Keys: []server.Key{key}, Store: m})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if up := scrape(t, s).value(`oneseat_store_up{realm="a \"b\" \\ c, d=\"e\"} für"}`); up != 1 {
+			t.Error(up)
+		}
+	})
 }
 
 func TestAScrapeAnswersWhileTheStoreIsAway(t *testing.T) {
-	w := newWorld(t, oneseat.Config{})
-	w.signIn("ada")
-	w.store.set(true)
-	s := scrape(t, w.server)
-	if s.value(`oneseat_store_up{realm="members"}`) != 0 || s.value(`oneseat_store_errors_total{op="load"}`)+s.value(`oneseat_store_errors_total{op="count"}`) == 0 {
-		t.Error("the store is up, or had no error")
-	}
-	for _, gone := range []string{"oneseat_live_sessions", "oneseat_live_accounts", "oneseat_live_streams"} {
-		if s.kinds[gone] != "" {
-			t.Errorf("%s is told, although the store did not say so", gone)
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorldWithin(t, 0, oneseat.Config{}, server.Config{})
+		w.signIn("ada")
+		w.store.set(true)
+		s := scrape(t, w.server)
+		if s.value(`oneseat_store_up{realm="members"}`) != 0 || s.value(`oneseat_store_errors_total{op="load"}`)+s.value(`oneseat_store_errors_total{op="count"}`) == 0 {
+			t.Error("the store is up, or had no error")
 		}
-	}
-	if s.value(`oneseat_events_total{realm="members",type="session_created"}`) != 1 {
-		t.Error("what the server counts itself is missing")
-	}
-	w.store.set(false)
-	if s := scrape(t, w.server); s.value(`oneseat_store_up{realm="members"}`) != 1 || s.value(`oneseat_live_sessions{realm="members"}`) != 1 {
-		t.Error("the store is back, and is not up")
-	}
+		for _, gone := range []string{"oneseat_live_sessions", "oneseat_live_accounts", "oneseat_live_streams"} {
+			if s.kinds[gone] != "" {
+				t.Errorf("%s is told, although the store did not say so", gone)
+			}
+		}
+		if s.value(`oneseat_events_total{realm="members",type="session_created"}`) != 1 {
+			t.Error("what the server counts itself is missing")
+		}
+		w.store.set(false)
+		if s := scrape(t, w.server); s.value(`oneseat_store_up{realm="members"}`) != 1 || s.value(`oneseat_live_sessions{realm="members"}`) != 1 {
+			t.Error("the store is back, and is not up")
+		}
+	})
 }
 
 func TestAScrapeDoesNotWaitForAStoreThatHangs(t *testing.T) {
@@ -332,54 +338,59 @@ func TestAScrapeDoesNotWaitForAStoreThatHangs(t *testing.T) {
 }
 
 func TestAStoreWithoutAHistoryIsUp(t *testing.T) {
-	plain := newWorld(t, oneseat.Config{})
-	plain = plain.reached(server.Measure(struct{ oneseat.Store }{plain.store}).Store(), oneseat.Config{})
-	s := scrape(t, plain.server)
-	if s.value(`oneseat_store_up{realm="members"}`) != 1 || s.kinds["oneseat_live_sessions"] != "" {
-		t.Error("it is not up, or says how much is signed in")
-	}
-	plain.refuses(501, "no-history", api.PathAccounts, `{}`)
+	synctest.Test(t, func(t *testing.T) {
+		plain := newWorldWithin(t, 0, oneseat.Config{}, server.Config{})
+		plain = plain.reached(server.Measure(struct{ oneseat.Store }{plain.store}).Store(), oneseat.Config{})
+		plain.url = "" // its calls stay in the bubble
+		s := scrape(t, plain.server)
+		if s.value(`oneseat_store_up{realm="members"}`) != 1 || s.kinds["oneseat_live_sessions"] != "" {
+			t.Error("it is not up, or says how much is signed in")
+		}
+		plain.refuses(501, "no-history", api.PathAccounts, `{}`)
+	})
 }
 
 func TestOperationsServesFourPathsAndNothingElse(t *testing.T) { // ADM-03
-	w := newWorld(t, oneseat.Config{})
-	ask := func(h http.Handler, method, path string) *httptest.ResponseRecorder {
-		r := httptest.NewRequestWithContext(t.Context(), method, path, strings.NewReader(`{}`))
-		r.Header.Set("Authorization", "Bearer "+w.keys["all"])
-		r.Header.Set("Content-Type", "application/json")
-		answer := httptest.NewRecorder()
-		h.ServeHTTP(answer, r)
-		return answer
-	}
-	ops := w.server.Operations()
-	for _, path := range []string{"/metrics", "/healthz", "/readyz", api.PathOpenAPI} {
-		for _, method := range []string{"GET", "HEAD"} {
-			if answer := ask(ops, method, path); answer.Code != 200 || answer.Header().Get("Cache-Control") != "no-store" {
-				t.Errorf("%s %s: %d", method, path, answer.Code)
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorldWithin(t, 0, oneseat.Config{}, server.Config{})
+		ask := func(h http.Handler, method, path string) *httptest.ResponseRecorder {
+			r := httptest.NewRequestWithContext(t.Context(), method, path, strings.NewReader(`{}`))
+			r.Header.Set("Authorization", "Bearer "+w.keys["all"])
+			r.Header.Set("Content-Type", "application/json")
+			answer := httptest.NewRecorder()
+			h.ServeHTTP(answer, r)
+			return answer
+		}
+		ops := w.server.Operations()
+		for _, path := range []string{"/metrics", "/healthz", "/readyz", api.PathOpenAPI} {
+			for _, method := range []string{"GET", "HEAD"} {
+				if answer := ask(ops, method, path); answer.Code != 200 || answer.Header().Get("Cache-Control") != "no-store" {
+					t.Errorf("%s %s: %d", method, path, answer.Code)
+				}
+			}
+			for _, method := range []string{"POST", "PUT", "DELETE", "OPTIONS"} {
+				if answer := ask(ops, method, path); answer.Code != 405 {
+					t.Errorf("%s %s: %d", method, path, answer.Code)
+				}
 			}
 		}
-		for _, method := range []string{"POST", "PUT", "DELETE", "OPTIONS"} {
-			if answer := ask(ops, method, path); answer.Code != 405 {
-				t.Errorf("%s %s: %d", method, path, answer.Code)
+		for _, path := range []string{"/", "/metrics/", "/debug/pprof/", "/debug/pprof/cmdline", "/debug/vars", api.PathCheck, api.PathAbout, api.PathEndRealm, "/metrics/../v1/about"} {
+			for _, method := range []string{"GET", "POST"} {
+				if answer := ask(ops, method, path); answer.Code != 404 {
+					t.Errorf("%s %s: %d", method, path, answer.Code)
+				}
 			}
 		}
-	}
-	for _, path := range []string{"/", "/metrics/", "/debug/pprof/", "/debug/pprof/cmdline", "/debug/vars", api.PathCheck, api.PathAbout, api.PathEndRealm, "/metrics/../v1/about"} {
-		for _, method := range []string{"GET", "POST"} {
-			if answer := ask(ops, method, path); answer.Code != 404 {
-				t.Errorf("%s %s: %d", method, path, answer.Code)
+		for _, path := range []string{"/metrics", "/debug/pprof/", "/debug/vars"} {
+			if answer := ask(w.server, "GET", path); answer.Code != 404 {
+				t.Errorf("the API's listener, %s: %d", path, answer.Code)
 			}
 		}
-	}
-	for _, path := range []string{"/metrics", "/debug/pprof/", "/debug/vars"} {
-		if answer := ask(w.server, "GET", path); answer.Code != 404 {
-			t.Errorf("the API's listener, %s: %d", path, answer.Code)
+		w.server.Drain()
+		if ready, alive, scraped := ask(ops, "GET", "/readyz"), ask(ops, "GET", "/healthz"), ask(ops, "GET", "/metrics"); ready.Code != 503 || alive.Code != 200 || scraped.Code != 200 {
+			t.Errorf("drained: %d %d %d", ready.Code, alive.Code, scraped.Code)
 		}
-	}
-	w.server.Drain()
-	if ready, alive, scraped := ask(ops, "GET", "/readyz"), ask(ops, "GET", "/healthz"), ask(ops, "GET", "/metrics"); ready.Code != 503 || alive.Code != 200 || scraped.Code != 200 {
-		t.Errorf("drained: %d %d %d", ready.Code, alive.Code, scraped.Code)
-	}
+	})
 }
 
 func TestCountingACallAllocatesNothing(t *testing.T) {
@@ -524,16 +535,18 @@ func TestAnErrorOfAChangeIsNoErrorOfTheStore(t *testing.T) {
 
 // A reply that was lost is retried, and the retry finds that all was done.
 func TestWhatWasCommittedIsCountedOnceAtMost(t *testing.T) {
-	w := newWorld(t, oneseat.Config{})
-	w.signIn("eve") // the control record is there
-	w.store.lose(true)
-	w.sendOnce("POST", api.PathSignIn, `{"account":"ada"}`, "Authorization", "Bearer "+w.keys["all"], "Content-Type", "application/json")
-	w.store.lose(false)
-	s := scrape(t, w.server)
-	if n := s.value(`oneseat_events_total{realm="members",type="session_created"}`); n > 2 {
-		t.Errorf("two sessions were made, and %v counted", n)
-	}
-	if s.value(`oneseat_signins_total{realm="members",outcome="unknown"}`) != 1 {
-		t.Error("a sign-in whose outcome is unknown is not counted as that")
-	}
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorldWithin(t, 0, oneseat.Config{}, server.Config{})
+		w.signIn("eve") // the control record is there
+		w.store.lose(true)
+		w.sendOnce("POST", api.PathSignIn, `{"account":"ada"}`, "Authorization", "Bearer "+w.keys["all"], "Content-Type", "application/json")
+		w.store.lose(false)
+		s := scrape(t, w.server)
+		if n := s.value(`oneseat_events_total{realm="members",type="session_created"}`); n > 2 {
+			t.Errorf("two sessions were made, and %v counted", n)
+		}
+		if s.value(`oneseat_signins_total{realm="members",outcome="unknown"}`) != 1 {
+			t.Error("a sign-in whose outcome is unknown is not counted as that")
+		}
+	})
 }

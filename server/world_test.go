@@ -146,6 +146,17 @@ func newWorld(t *testing.T, c oneseat.Config) *world {
 // configuration.
 func newWorldOf(t *testing.T, ahead time.Duration, c oneseat.Config, of server.Config) *world {
 	t.Helper()
+	w := newWorldWithin(t, ahead, c, of)
+	h := httptest.NewServer(w.server)
+	t.Cleanup(h.Close)
+	w.url = h.URL
+	return w
+}
+
+// newWorldWithin makes a world whose server listens nowhere: calls are made within the
+// process. So it may be in a bubble of synctest, where no call is ever too late.
+func newWorldWithin(t *testing.T, ahead time.Duration, c oneseat.Config, of server.Config) *world {
+	t.Helper()
 	w := &world{t: t, seats: map[string]*oneseat.Registry{}, keys: map[string]string{}, log: new(journal), ahead: new(atomic.Int64)}
 	w.pass(ahead)
 	began := w.now()
@@ -180,9 +191,7 @@ func newWorldOf(t *testing.T, ahead time.Duration, c oneseat.Config, of server.C
 	if err != nil {
 		t.Fatal(err)
 	}
-	h := httptest.NewServer(s)
-	t.Cleanup(h.Close)
-	w.url, w.server = h.URL, s
+	w.server = s
 	return w
 }
 
@@ -207,6 +216,12 @@ func (w *world) sendOnce(method, path, body string, headers ...string) (*http.Re
 	}
 	for i := 0; i < len(headers); i += 2 {
 		r.Header.Add(headers[i], headers[i+1])
+	}
+	if w.url == "" {
+		answer := httptest.NewRecorder()
+		w.server.ServeHTTP(answer, r)
+		noteRecorded(w.t, r, body, answer)
+		return answer.Result(), answer.Body.String()
 	}
 	resp, err := http.DefaultTransport.RoundTrip(r)
 	if err != nil {
