@@ -550,3 +550,32 @@ func TestWhatWasCommittedIsCountedOnceAtMost(t *testing.T) {
 		}
 	})
 }
+
+// Counting many takes long, so a scrape a second does not count them each time.
+func TestOpenFilesAreCountedOnceInAWhile(t *testing.T) {
+	if runtime.GOOS != "linux" {
+		t.Skip("they are counted on Linux only")
+	}
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorldWithin(t, 0, oneseat.Config{}, server.Config{})
+		open := func() float64 { return scrape(t, w.server).value("process_open_fds") }
+		before := open()
+		var files []*os.File
+		for range 500 { // more than the rest of the tests can close meanwhile
+			f, err := os.Open(os.DevNull)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer f.Close()
+			files = append(files, f)
+		}
+		time.Sleep(14 * time.Second) // of the bubble's clock
+		if now := open(); now != before {
+			t.Errorf("after 14 s they were counted again: %v, and then %v", before, now)
+		}
+		time.Sleep(time.Second)
+		if now := open(); now < before+float64(len(files))/2 {
+			t.Errorf("after 15 s they were not counted: %v, and then %v", before, now)
+		}
+	})
+}

@@ -84,6 +84,7 @@ type Server struct {
 
 	counters *counters
 	problems map[string]*told // by their names
+	files    openFiles
 
 	draining chan struct{} // closed by Drain
 	drain    func()
