@@ -116,6 +116,8 @@ func TestThePackageIsInstalledUpgradedAndRemovedWithoutLosingASession(t *testing
 		t.Error("the upgrade has overwritten what was configured")
 	}
 	live("after the upgrade")
+	sh(t, "dpkg --install oneseat_1.2.3~rc.1_*.deb")
+	live("after going back")
 
 	sh(t, "dpkg --remove oneseat")
 	if got := sh(t, "systemctl show --property ActiveState --value oneseat"); got != "inactive" {
