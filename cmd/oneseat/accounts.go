@@ -76,12 +76,21 @@ func (o *operation) accounts(ctx context.Context, prefix string, most int, f fun
 			f(a)
 		}
 		t.release()
-		shown += len(page.Accounts)
+		if shown += len(page.Accounts); shown == 0 && !o.json {
+			o.out.lines(o.noAccounts(prefix))
+		}
 		if o.out.flush() != nil || page.Next == "" || most > 0 && shown >= most {
 			return nil
 		}
 		after, size = page.Next, nextPages
 	}
+}
+
+func (o *operation) noAccounts(prefix string) string {
+	if prefix != "" {
+		return fmt.Sprintf("There is no account in the realm %s whose name begins with %s.", word(o.Config().Realm), word(prefix))
+	}
+	return fmt.Sprintf("There are no accounts in the realm %s.", word(o.Config().Realm))
 }
 
 func accountRow(a api.AccountState) []cell {

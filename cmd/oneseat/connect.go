@@ -185,6 +185,9 @@ func (c *connection) openStore(ctx context.Context) (*connected, error) {
 	if err != nil {
 		return nil, &usageError{err}
 	}
+	if c.store == memoryStore {
+		return nil, &usageError{errors.New("--store: memory: is in its process alone. Ask the server that has it: --url")}
+	}
 	realm := cmp.Or(c.realm, c.typed, "default")
 	if file, is := strings.CutPrefix(c.store, "sqlite:"); is { // to look at, a command makes nothing
 		if _, err := os.Stat(file); err != nil {

@@ -22,6 +22,7 @@ func TestWithoutAServerAndAStoreItIsSaidWhatToSet(t *testing.T) {
 		"events --profile shop":                 {"there is no file ", "profiles.toml"},
 		"events --store sqlite:x --key k":       {"a store has none of these"},
 		"events --store nowhere":                {"--store"},
+		"events --store memory:":                {"is in its process alone"},
 	} {
 		code, stdout, stderr := ran(t, strings.Fields(args)...)
 		for _, w := range want {

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -159,6 +160,8 @@ func (p *place) wants(line, want string) {
 
 func TestAccountsAndSessionsAreListedShownEndedAndBlocked(t *testing.T) {
 	everywhere(t, func(p *place) {
+		p.wants("accounts list", "There are no accounts in the realm shop.\n")
+		p.wants("accounts list --json", "")
 		one, two := p.signIn("ada", "Firefox on Linux", oneseat.ClassDesktop), p.signIn("ada", "Living room", oneseat.ClassTV)
 		p.signIn("山田", "電話", oneseat.ClassMobile)
 		odd := p.signIn("x\u202ey z", "Laptop", oneseat.ClassDesktop)
@@ -172,6 +175,7 @@ ada           2                    TTTTTTTTTTTTTTTT
 ACCOUNT  SESSIONS  OWN LIMIT  LAST SEEN         BLOCKED
 ada      2                    TTTTTTTTTTTTTTTT
 `)
+		p.wants("accounts list --prefix z", "There is no account in the realm shop whose name begins with z.\n")
 		if got := p.prints("accounts list --limit 1 --json"); strings.Count(got, "\n") != 1 || !strings.HasPrefix(got, `{"account":"ada","sessions":[{"id":"`+string(two.Session.ID)+`","account":"ada","device":{"label":"Living room","class":"tv","ip":"192.0.2.0"},"created":"`) {
 			p.t.Errorf("%s", got)
 		}
@@ -409,6 +413,45 @@ func TestWhatHappensIsSaidWhileItHappens(t *testing.T) {
 			}
 		}
 	})
+}
+
+// A server that is killed and started again.
+func TestAWatchGoesOnWhenTheServerIsBack(t *testing.T) {
+	t.Setenv("XDG_CONFIG_HOME", t.TempDir())
+	t.Chdir(t.TempDir())
+	key := createKey(t, "--file", "keys.toml", "--scopes", "check,sessions,admin")
+	t.Setenv(keyVariable, key)
+	address := "127.0.0.1:" + strconv.Itoa(testservers.FreePort(t))
+	server := startProcess(t, "--listen", address)
+	p := &place{nil, t, []string{"--url", server.url}}
+	w := p.watch()
+	first := make(chan string, 1)
+	go func() { first <- w.next() }()
+	for done := false; !done; {
+		signedIn(t, server.url, key)
+		select {
+		case <-first:
+			done = true
+		default:
+		}
+	}
+	if err := server.cmd.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	_ = server.wait() // it was killed
+	go func() {
+		for range w.lines { // what was told before
+		}
+	}()
+	waitFor(t, func() bool { return strings.Contains(w.stderr.String(), "No answer; it is asked for again and again.") })
+	startProcess(t, "--listen", address)
+	waitFor(t, func() bool {
+		return strings.Contains(w.stderr.String(), "There is an answer again.\nEvents may be missing here.\n")
+	})
+	w.cancel()
+	if code := <-w.code; code != exitOK {
+		t.Errorf("%d %s", code, w.stderr)
+	}
 }
 
 func TestMillionsOfAccountsComePageByPage(t *testing.T) {

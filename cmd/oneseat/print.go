@@ -102,6 +102,16 @@ func (p *printer) lines(text string) {
 	}
 }
 
+// inert returns a line, such as that of an error, as it may be written to a terminal.
+func inert(s string) string {
+	return strings.Map(func(r rune) rune {
+		if unicode.IsGraphic(r) {
+			return r
+		}
+		return unicode.ReplacementChar
+	}, s)
+}
+
 // plain returns a text from outside as it may be shown: in quotes and escaped, if it has
 // anything that a terminal might obey, or that might be taken for something else.
 func plain(s string) string {

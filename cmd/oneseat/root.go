@@ -159,7 +159,7 @@ func tell(ctx context.Context, cmd *cobra.Command, err error, stderr io.Writer) 
 	}
 	if !hasCode || coded.error != nil {
 		for line := range strings.Lines(err.Error()) {
-			fmt.Fprintf(stderr, "%s: %s\n", cmd.CommandPath(), strings.TrimSuffix(line, "\n"))
+			fmt.Fprintf(stderr, "%s: %s\n", cmd.CommandPath(), inert(strings.TrimSuffix(line, "\n")))
 		}
 	}
 	if _, wrong := errors.AsType[*usageError](err); wrong {

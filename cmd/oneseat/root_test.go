@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"unicode"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -45,6 +46,20 @@ func TestTheNearestNameIsSaidOfWhatIsMisspelt(t *testing.T) {
 	} {
 		if code, stdout, stderr := ran(t, strings.Fields(args)...); code != exitUsage || stdout != "" || !strings.Contains(stderr, want) {
 			t.Errorf("%s: %d %q %q", args, code, stdout, stderr)
+		}
+	}
+}
+
+func TestAnErrorHasNothingThatATerminalObeys(t *testing.T) {
+	for _, args := range [][]string{{"\x1b[2J"}, {"serve", "--dev", "\x1b[2J"}, {"serve", "--\x1b[2J"}, {"serve", "--log", "\u009b2J", "--dev"}, {"keys", "revoke", "--file", "no\x1b[2J", "x"}, {"accounts", "show", "\x1b]0;x\a", "--store", "sqlite:\x1b[2J"}} {
+		code, stdout, stderr := ran(t, args...)
+		for _, r := range stderr {
+			if r != '\n' && !unicode.IsGraphic(r) {
+				t.Errorf("%q: %q", args, stderr)
+			}
+		}
+		if code == exitOK || stdout != "" || stderr == "" {
+			t.Errorf("%q: %d %q", args, code, stdout)
 		}
 	}
 }

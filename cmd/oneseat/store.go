@@ -55,11 +55,14 @@ func chosenStore(set *pflag.FlagSet, flag string) (storeSpec, error) {
 	return spec, err
 }
 
+// memoryStore is the flag of a store that ends with its process.
+const memoryStore = "memory:"
+
 // parseStore reads the flag. It opens nothing.
 func parseStore(s string) (storeSpec, error) {
 	kind, rest, _ := strings.Cut(s, ":")
 	switch {
-	case s == "memory:":
+	case s == memoryStore:
 		return storeSpec{"memory", openMemory}, nil
 	case kind == "sqlite" && rest != "" && !strings.ContainsRune(rest, 0):
 		return storeSpec{rest, openSQLite(rest)}, nil

@@ -42,7 +42,7 @@ Ctrl-C ends it, with the exit code 0. If the server does not answer it goes on a
 // watch writes events until ctx ends, or nobody reads them.
 func (o *operation) watch(ctx context.Context, account string) error {
 	out := o.aside()
-	say := func(text string) { out.lines(text); _ = out.flush() } // without stderr it goes on
+	say := func(text string) { out.lines(inert(text)); _ = out.flush() } // without stderr it goes on
 	cursor, begun, away := "", false, false
 	for ctx.Err() == nil {
 		wait := watchWait
