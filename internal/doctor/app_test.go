@@ -1,6 +1,7 @@
 package doctor
 
 import (
+	"crypto/tls"
 	"fmt"
 	"net"
 	"net/http"
@@ -9,6 +10,7 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+	"time"
 )
 
 // believer is an application behind a proxy: it takes the account from a header, as CGI
@@ -46,6 +48,9 @@ func TestAnApplicationThatIsReachedPastItsProxyIsFound(t *testing.T) {
 	strict := serveHandler(t, listener(t, "0.0.0.0:0"), http.RedirectHandler("/login", http.StatusSeeOther))
 	public := serveHandler(t, listener(t, "0.0.0.0:0"), http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "Hello") }))
 	wantFine(t, Subject{Direct: narrow, addresses: elsewhere}, "past-proxy")
+	pair, _ := selfSigned(t, time.Now().Add(time.Hour))
+	secure := serveHandler(t, tls.NewListener(listener(t, "0.0.0.0:0"), &tls.Config{Certificates: []tls.Certificate{pair}}), http.HandlerFunc(believer))
+	wantFound(t, Subject{Direct: "https" + secure[len("http"):], addresses: elsewhere}, "past-proxy", Problem, "127.0.0.2", "lets anybody in")
 	wantFound(t, Subject{Direct: wide + "/members?page=1", addresses: elsewhere}, "past-proxy", Problem, "127.0.0.2", "lets anybody in")
 	wantFound(t, Subject{Direct: strict, addresses: elsewhere}, "past-proxy", Warning, "127.0.0.2")
 	wantFound(t, Subject{Direct: public, addresses: elsewhere}, "past-proxy", Warning, "cannot be told")
