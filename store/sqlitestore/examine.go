@@ -91,7 +91,8 @@ func (f *file) compare(ctx context.Context) error {
 	if f.places.files[1].size() == 0 {
 		return nil
 	}
-	return f.checkLog(ctx)
+	_, err := f.checkLog(ctx)
+	return err
 }
 
 // readOnly connects to a file. how says of what the connection keeps off.

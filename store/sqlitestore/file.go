@@ -141,22 +141,23 @@ func (f *file) takeLog(ctx context.Context) error {
 	if f.places.files[1].size() == 0 {
 		return nil
 	}
-	if err := f.checkLog(ctx); err != nil {
+	if ours, err := f.checkLog(ctx); err != nil || !ours {
 		return err
 	}
 	_, err := f.first.conn.ExecContext(ctx, "PRAGMA wal_checkpoint(PASSIVE)")
 	return err
 }
 
-// checkLog returns an error if the -wal was not written for what is in the file.
-func (f *file) checkLog(ctx context.Context) error {
+// checkLog returns an error if the -wal was not written for what is in the file, and
+// whether there is a store in both.
+func (f *file) checkLog(ctx context.Context) (ours bool, err error) {
 	if n, err := lastApplied(ctx, f.last.conn); err != nil || n == 0 {
-		return err
+		return false, err
 	}
 	for began := time.Now(); ; time.Sleep(lockPoll) {
 		err := checkLog(ctx, f.last.conn, f.path)
 		if _, stale := lasting(err); !stale || time.Since(began) >= logPatience {
-			return err
+			return true, err
 		}
 	}
 }
