@@ -7,6 +7,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -32,9 +33,9 @@ func hooked(t *testing.T, to string, hooks func(*pgxpool.Config)) *pgxpool.Pool 
 	return p
 }
 
-// listening calls Wake, as a registry does, until stop is called. It sends to woken
-// whenever it is woken.
-func listening(t *testing.T, s *pgstore.Store) (woken <-chan struct{}, stop func()) {
+// listening calls Wake, as a registry does, until stop is called. woken waits until it
+// was woken once more.
+func listening(t *testing.T, s *pgstore.Store) (woken, stop func()) {
 	ctx, cancel := context.WithCancel(t.Context())
 	news, over := make(chan struct{}, 1), make(chan struct{})
 	go func() {
@@ -50,7 +51,14 @@ func listening(t *testing.T, s *pgstore.Store) (woken <-chan struct{}, stop func
 	}()
 	stop = func() { cancel(); <-over }
 	t.Cleanup(stop)
-	return news, stop
+	return func() {
+		t.Helper()
+		select {
+		case <-news:
+		case <-time.After(patience):
+			t.Fatal("it is not woken")
+		}
+	}, stop
 }
 
 // As with IAM on RDS, or with Vault.
@@ -78,14 +86,14 @@ func TestTheConnectionThatListensFollowsAPasswordThatChanges(t *testing.T) {
 		return len(rowsOf(t, server.URL, "SELECT pid::text FROM pg_stat_activity WHERE usename = 'shop' AND query = 'LISTEN oneseat'")) == 1
 	}
 	for i, next := range []string{"the second", "the third"} {
-		<-woken
+		woken()
 		waitUntil(t, heard, func() string { return "nobody listens" })
 		change(next)
 		waitUntil(t, heard, func() string { return "nobody listens after " + next })
-		<-woken // it listens again
+		woken() // it listens again
 		cursor := end(t, s)
 		waitUntil(t, func() bool { return signsIn(t, s, fmt.Sprint(i)) == nil }, func() string { return "the pool does not recover" })
-		waitUntil(t, func() bool { <-woken; return len(changes(t, s, cursor).Entries) > 0 }, func() string { return "not woken" })
+		waitUntil(t, func() bool { woken(); return len(changes(t, s, cursor).Entries) > 0 }, func() string { return "not woken" })
 	}
 }
 
@@ -120,7 +128,7 @@ func TestTheConnectionThatListensIsMadeAndClosedWithThePoolsHooks(t *testing.T) 
 			})
 			s := openOn(t, p, pgstore.Options{Listen: listen})
 			woken, stop := listening(t, s)
-			<-woken
+			woken()
 			if n := len(rowsOf(t, to, "SELECT pid::text FROM pg_stat_activity WHERE application_name = 'shop' AND query = 'LISTEN oneseat'")); n != 1 {
 				t.Errorf("%d listen", n)
 			}
