@@ -27,6 +27,7 @@ const (
 	faultBackground              // a write that nobody waits for failed
 	faultPush                    // the store's push is broken
 	faultLeft                    // a session in another account was not ended
+	faultClock                   // the store's clock was set back
 	faultKinds
 )
 
@@ -45,11 +46,13 @@ var faultLines = [faultKinds]struct {
 	faultBackground: {slog.LevelWarn, "a background update failed; the next check asks for it again"},
 	faultPush:       {slog.LevelWarn, "the store's push is broken; the log is read at intervals instead"},
 	faultLeft:       {slog.LevelWarn, "the session of another account in the same browser was not ended"},
+	faultClock:      {slog.LevelWarn, "the clock of the store is behind what it has written before, so timeouts stand still until it has caught up; see that its machine keeps time"},
 }
 
 const (
 	faultEvery = time.Minute
-	mostSaid   = 500 // bytes of an error's text in the log
+	clockSlip  = 2 * time.Second // a clock that is set back by less is put right, as by NTP
+	mostSaid   = 500             // bytes of an error's text in the log
 )
 
 // faults counts failures by kind, so that a storm of them takes one line a minute.
@@ -98,6 +101,13 @@ func (r *Registry) report(kind fault, key Key, err error) {
 	}
 	line := faultLines[kind]
 	r.log.LogAttrs(context.Background(), line.level, line.text, attrs...)
+}
+
+// seeClock reports that the store's clock was set back, if a view shows that.
+func (r *Registry) seeClock(v View) {
+	if v.behind > clockSlip {
+		r.report(faultClock, Key{}, fmt.Errorf("it is %v behind", v.behind.Round(time.Second/10)))
+	}
 }
 
 // failed reports an operation that had no answer, and returns its error. What is an

@@ -149,6 +149,7 @@ func (r *Registry) readKeys(ctx context.Context, b *batch, keys []Key) error {
 		return r.noAnswer(err)
 	}
 	for i, v := range views {
+		r.seeClock(v)
 		if err := r.checkOwner(keys[i], v.Roster); errors.Is(err, ErrNoSession) {
 			r.foreign.Do(func() {
 				r.log.Warn("somebody presented a token of another realm, which is of no session here: do two sites, or two parts of one site, give their browsers a cookie of the same name?", "other", v.Roster.Realm)

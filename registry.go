@@ -298,6 +298,7 @@ func (r *Registry) tryUpdate(ctx context.Context, key Key, change func(v View, t
 		})
 		r.stats.updates.Add(1)
 		if err == nil {
+			r.seeClock(v)
 			r.noteCommitted(v, began, begun, last)
 			r.endWatchesOver(v) // no event of this update says what an earlier try, or another node, ended
 			return v, nil

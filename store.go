@@ -131,12 +131,15 @@ type View struct {
 	Roster  *Roster   // nil: absent. Shared: never modify what it points to
 	Version uint64    // of the roster; of an absent one, at least that of any roster erased under this key
 	Now     time.Time // the store's time, whole microseconds, UTC, see At
+
+	behind time.Duration // the store's clock, compared with the roster's last commit
 }
 
 // At returns v with Now set to the store's clock, or to the roster's own last commit
 // if that is later: a clock that was set back does not undo time.
 func (v View) At(clock time.Time) View {
-	v.Now = latest(clock, time.UnixMicro(int64(v.Version))).UTC().Truncate(time.Microsecond)
+	last := time.UnixMicro(int64(v.Version))
+	v.Now, v.behind = latest(clock, last).UTC().Truncate(time.Microsecond), last.Sub(clock)
 	return v
 }
 

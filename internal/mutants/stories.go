@@ -323,8 +323,8 @@ var ByHand = []Mistake{
 		With: `$now`,
 	}}},
 	{Name: "a clock that is set back undoes time", Edits: []Edit{{
-		Find: `$later($clock, time.UnixMicro(int64($v.Version)))`,
-		With: `$clock`,
+		Find: `latest($clock, $last).UTC()`,
+		With: `$clock.UTC()`,
 	}}},
 	{Name: "a retried end of the realm ends twice", Edits: []Edit{{
 		Find: `$try > 0 && $v.$epoch() > $before`,
