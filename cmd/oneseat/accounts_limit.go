@@ -26,7 +26,7 @@ Sessions above a limit end at once, those that were used least recently first. T
 		Args:    arguments(1, 2, "name one account, and how many sessions it may have"),
 	}
 	classes := cmd.Flags().StringSlice("class", nil, "`CLASS=N` how many of these on one class of device: desktop, mobile, tablet, tv, api or other. May be repeated")
-	streams := cmd.Flags().String("streams", "", "`N` how many streams it may play at a time, or unlimited")
+	streams := cmd.Flags().String("streams", "", "`N` how many streams (what players of a session play) it may have at a time, or unlimited")
 	remove := cmd.Flags().Bool("remove", false, "take its own limits away. On a store that ends nothing now, because what the site allows is not known there")
 	isNew := cmd.Flags().Bool("new", false, newText)
 	var some []string

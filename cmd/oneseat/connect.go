@@ -48,8 +48,8 @@ func (c *connection) flags(set *pflag.FlagSet) {
 	set.StringVar(&c.keyFile, "key-file", "", "`FILE` has a key of the server's API. Without this flag the variable "+keyVariable+" has it")
 	set.StringVar(&c.key, "key", "", "`KEY` the key itself: others on this machine can see it in the list of processes")
 	set.StringVar(&c.ca, "ca", "", "`FILE` the certificates by which the server is known, if it has no public one")
-	set.StringVar(&c.store, "store", "", "`STORE` instead of a server: the store, written as for \"oneseat serve\"")
-	set.StringVar(&c.realm, "realm", "", "`REALM` of the store (default \"default\"). A server has that of the key")
+	set.StringVar(&c.store, "store", "", "`STORE` instead of a server: the store, written as for \"oneseat serve\". Instead of the flag the variable "+storeVariable+" may have it, where a password is not seen by all users of the machine")
+	set.StringVar(&c.realm, "realm", "", "`REALM` a realm is the accounts of one site: which one of the store (default \"default\"). Of a server it is that of the key")
 	set.StringVar(&c.profile, "profile", "", "`NAME` a part [profile.NAME] of oneseat/profiles.toml in the folder of configurations, with url, key_file, ca, store and realm. Without any of these flags it is [profile.default]")
 	for _, name := range []string{"url", "key-file", "key", "ca", "store", "realm", "profile"} {
 		set.Lookup(name).Annotations = map[string][]string{groupConnection: nil}
@@ -59,7 +59,7 @@ func (c *connection) flags(set *pflag.FlagSet) {
 // nowhere says what to set.
 const nowhere = `neither a server nor a store is named. Set one of these:
 --url URL, and the key in ` + keyVariable + ` or --key-file
---store STORE
+--store STORE, or the variable ` + storeVariable + `
 --profile NAME, or write [profile.default] into `
 
 // complete takes what the flags leave open from a profile and from the environment. Its
@@ -73,6 +73,9 @@ func (c *connection) complete() error {
 	}
 	bad(c.url != "" && c.store != "", "--url, --store: name one of them")
 	bad(c.profile != "" && c.url+c.store != "", "--profile: it names the server or the store: leave --url and --store out")
+	if c.url+c.store+c.profile == "" {
+		c.store = os.Getenv(storeVariable)
+	}
 	if c.url == "" && c.store == "" {
 		p, err := readProfile(c.profile)
 		if err != nil {

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"bytes"
+	"context"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -14,6 +16,7 @@ import (
 func TestWithoutAServerAndAStoreItIsSaidWhatToSet(t *testing.T) {
 	t.Setenv("XDG_CONFIG_HOME", t.TempDir())
 	t.Setenv(keyVariable, "")
+	t.Setenv(storeVariable, "")
 	t.Chdir(t.TempDir())
 	for args, want := range map[string][]string{
 		"accounts list":                         {"--url URL", keyVariable, "--store STORE", "--profile NAME", "profiles.toml"},
@@ -86,6 +89,35 @@ func TestAProfileSaysWhere(t *testing.T) {
 		code, stdout, stderr := ran(t, strings.Fields(c.args)...)
 		if code != c.code || !strings.Contains(stdout+stderr, c.want) {
 			t.Errorf("%s %s: %d %s %s", c.text, c.args, code, stdout, stderr)
+		}
+	}
+}
+
+// The variable of the store counts where no flag names a server or a store.
+func TestTheVariableOfTheStoreSaysWhere(t *testing.T) {
+	p := onServer(t)
+	p.signIn("ada", "Laptop", oneseat.ClassDesktop)
+	t.Setenv(storeVariable, "sqlite:oneseat.db")
+	if code, stdout, stderr := ran(t, "accounts", "list", "--realm", "shop"); code != exitOK || !strings.Contains(stdout, "ada") {
+		t.Errorf("%d %s", code, stderr)
+	}
+	t.Setenv(storeVariable, "mysql://ada:hunter2@host/db")
+	if code, _, stderr := ran(t, "accounts", "list"); code != exitUsage || !strings.Contains(stderr, "mysql://host/db") || strings.Contains(stderr, "hunter2") {
+		t.Errorf("%d %s", code, stderr)
+	}
+	if got := p.prints("accounts list"); !strings.Contains(got, "ada") { // the flag comes first
+		t.Errorf("%s", got)
+	}
+}
+
+func TestWhatIsInterruptedSaysNothingAndHasTheCodeOfThat(t *testing.T) {
+	p := onServer(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	for _, where := range [][]string{p.where, {"--store", "sqlite:oneseat.db", "--realm", "shop"}} {
+		var stdout, stderr bytes.Buffer
+		if code := run(ctx, append([]string{"accounts", "list"}, where...), &stdout, &stderr); code != exitInterrupted || stdout.Len()+stderr.Len() != 0 {
+			t.Errorf("%d %s %s", code, &stdout, &stderr)
 		}
 	}
 }

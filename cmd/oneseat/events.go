@@ -22,7 +22,7 @@ func newEventsCommand() *cobra.Command {
 		Args:    arguments(0, 1, "name one account, or none for all"),
 		GroupID: groupOperate,
 	}
-	session := cmd.Flags().String("session", "", "`SESSION` about one session")
+	session := cmd.Flags().String("session", "", "`SESSION` about the session of this ID")
 	most := cmd.Flags().Int("limit", 100, "`N` how many at most (default 100); 0 lists all that there are")
 	operating(cmd, new(connection), func(ctx context.Context, o *operation) error {
 		if *most < 0 {

@@ -30,7 +30,7 @@ type operation struct {
 
 // operating has a command connect, and then act.
 func operating(cmd *cobra.Command, c *connection, act func(ctx context.Context, o *operation) error) {
-	asJSON := cmd.Flags().Bool("json", false, "for programs: an object of JSON a line, with the names of the API")
+	asJSON := cmd.Flags().Bool("json", false, "print a JSON object a line, for programs. Its members have the names of the API")
 	c.flags(cmd.Flags())
 	completes(cmd, "store", stores[:4]...)
 	completes(cmd, "url", "https://", "unix:")

@@ -48,6 +48,7 @@ func everywhere(t *testing.T, f func(p *place)) {
 func onServer(t *testing.T) *place {
 	t.Helper()
 	t.Setenv("XDG_CONFIG_HOME", t.TempDir())
+	t.Setenv(storeVariable, "")
 	t.Chdir(t.TempDir())
 	key := createKey(t, "--file", "keys.toml", "--realm", "shop", "--scopes", "check,sessions,admin")
 	printed, _, _ := served(t, 1, "--keys", "keys.toml", "--limit", "2", "--sign-ins-per-minute", "0")
@@ -65,6 +66,7 @@ func onStore(t *testing.T, store string) *place {
 	t.Helper()
 	t.Setenv("XDG_CONFIG_HOME", t.TempDir())
 	t.Setenv(keyVariable, "")
+	t.Setenv(storeVariable, "")
 	spec, err := parseStore(store)
 	if err != nil {
 		t.Fatal(err)

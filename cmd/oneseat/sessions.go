@@ -106,14 +106,14 @@ func newSessionsEndCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:     "end ACCOUNT {SESSION... | --all | --except SESSION | --class CLASS}",
 		Short:   "end sessions of an account",
-		Long:    `oneseat sessions end ends live sessions of an account. The command shows them and asks first. "oneseat sessions list ACCOUNT" has the names of sessions.`,
+		Long:    `oneseat sessions end ends live sessions of an account. The command shows them and asks first. "oneseat sessions list ACCOUNT" has the IDs of sessions.`,
 		Example: "oneseat sessions end ada@example.com HOZ3IDWZG6DTTMQRTQMZCQ2QYK\noneseat sessions end ada@example.com --all --reason credentials_changed --yes",
 		Args:    arguments(1, -1, "name one account, and which of its sessions end"),
 	}
 	var f endFlags
 	set := cmd.Flags()
 	set.BoolVar(&f.all, "all", false, "all of them")
-	set.StringVar(&f.except, "except", "", "`SESSION` all but this one, which has to be live")
+	set.StringVar(&f.except, "except", "", "`SESSION` all but the one of this ID, which has to be live")
 	set.StringVar(&f.class, "class", "", "`CLASS` those on one class of device: desktop, mobile, tablet, tv, api or other")
 	set.StringVar(&f.reason, "reason", string(oneseat.ReasonRevoked), "`REASON` that the person is told: revoked (default), credentials_changed or signed_out")
 	changing(cmd, true)
@@ -162,7 +162,7 @@ func (f endFlags) check(ids []string) error {
 	}
 	switch {
 	case n != 1:
-		return errors.New("say which sessions end: their names, or one of --all, --except and --class")
+		return errors.New("say which sessions end: their IDs, or one of --all, --except and --class")
 	case f.class != "" && !slices.Contains(classNames(), f.class):
 		return fmt.Errorf("--class: %q is none of %s", f.class, strings.Join(classNames(), ", "))
 	case !slices.Contains(reasons, f.reason):
