@@ -21,10 +21,11 @@ import (
 func hold(t *testing.T, s *sqlitestore.Store) (release func()) {
 	t.Helper()
 	held, free := make(chan struct{}), make(chan struct{})
+	holds := sync.OnceFunc(func() { close(held) }) // the change runs again if it has held the store for too long
 	var wg sync.WaitGroup
 	wg.Go(func() {
 		_, err := s.Update(context.WithoutCancel(t.Context()), key("holder"), func(v oneseat.View) (oneseat.Change, error) {
-			close(held)
+			holds()
 			<-free
 			return seat("holder", "H")(v)
 		})
