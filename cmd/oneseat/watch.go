@@ -2,11 +2,13 @@ package main
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/oneseat/oneseat/api"
+	"github.com/oneseat/oneseat/client"
 )
 
 // How long a call waits for news, and how long is waited between calls without an
@@ -54,7 +56,7 @@ func (o *operation) watch(ctx context.Context, account string) error {
 		switch {
 		case ctx.Err() != nil:
 			return nil
-		case err != nil && !begun:
+		case isRefusal(err): // such as of a key that was taken back
 			return err
 		case err != nil:
 			if !away {
@@ -94,4 +96,11 @@ func (o *operation) watch(ctx context.Context, account string) error {
 		}
 	}
 	return nil
+}
+
+// isRefusal reports whether a server has answered that it will not do what it was asked,
+// so that it need not be asked again.
+func isRefusal(err error) bool {
+	p, ok := errors.AsType[*client.Problem](err)
+	return ok && p.Name() != "no-answer" && p.Name() != "outcome-unknown"
 }
