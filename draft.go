@@ -139,7 +139,7 @@ func (d *draft) end(id SessionID, how Ending) {
 		if d.now().Before(s.grace()) { // its browser may not have heard of the new token
 			e.previous = s.previous
 		}
-		if d.endings = append(slices.Clip(d.endings), e); len(d.endings) > MaxEndings {
+		if d.endings = slices.Concat(d.endings, []ended{e}); len(d.endings) > MaxEndings {
 			d.forget(d.oldest(how))
 		}
 	}
@@ -176,6 +176,10 @@ func (d *draft) oldest(how Ending) int {
 // forget drops an ending and remembers that there was one.
 func (d *draft) forget(i int) {
 	d.forgotten, d.tried = latest(d.forgotten, d.endings[i].At), latest(d.tried, d.endings[i].tried)
+	if i == 0 { // nobody writes into a list that may be the loaded roster's, so a part of it will do
+		d.endings = d.endings[1:]
+		return
+	}
 	d.endings = slices.Concat(d.endings[:i], d.endings[i+1:])
 }
 

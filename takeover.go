@@ -1,7 +1,6 @@
 package oneseat
 
 import (
-	"crypto/sha256"
 	"encoding/hex"
 	"time"
 )
@@ -14,9 +13,9 @@ const (
 	takeoverReturns = 3
 )
 
-// deviceTag tells devices of one account apart. It is the beginning of the hash of
-// the device's random id, or of what is known about the device: too short to be used
-// for anything else. The zero tag is no device's.
+// deviceTag is the beginning of the hash of a device's random id: enough to tell the
+// devices of one account apart, and too short to be used for anything else. The zero tag
+// is no device's.
 type deviceTag [3]byte
 
 // MarshalText returns the tag in hexadecimal.
@@ -34,38 +33,44 @@ func (t *deviceTag) UnmarshalText(b []byte) error {
 // tag returns the tag of the seat's device id; zero if the device has none.
 func (s *seat) tag() deviceTag { return deviceTag(s.deviceID[:len(deviceTag{})]) }
 
-// tag returns t, or, if t is zero, a tag made of what is known about the device, but
-// not of its network: a phone changes that between Wi-Fi and mobile (W19).
-func (d Device) tag(t deviceTag) deviceTag {
+// deviceKey is how devices of one account are told apart: by their tags, or, without
+// one, by what is known about the device, but not of its network: a phone changes that
+// between Wi-Fi and mobile (W19).
+type deviceKey struct {
+	tag   deviceTag
+	label string
+	class Class
+}
+
+func (d Device) key(t deviceTag) deviceKey {
 	if t != (deviceTag{}) {
-		return t
+		return deviceKey{tag: t}
 	}
-	sum := sha256.Sum256([]byte(d.Label + "\x00" + string(d.Class)))
-	return deviceTag(sum[:len(t)])
+	return deviceKey{label: d.Label, class: d.Class}
 }
 
 // takeover reports whether the remembered endings show a takeover. A device that
 // displaces itself, a session that is renewed, and a stream that takes the place of
 // another do not count.
 func (d *draft) takeover() bool {
-	out := make(map[deviceTag]bool)      // devices that were displaced and are not back
-	returned := make(map[deviceTag]bool) // devices that came back by displacing another
+	out := make(map[deviceKey]bool)      // devices that were displaced and are not back
+	returned := make(map[deviceKey]bool) // devices that came back by displacing another
 	returns := 0                         // how often one did
 	for i := range d.endings {
 		e := &d.endings[i]
 		if e.Reason != ReasonDisplaced || e.Parent != "" || !d.now().Before(e.At.Add(takeoverWindow)) {
 			continue
 		}
-		var by deviceTag
+		var by deviceKey
 		switch m := d.matchID(e.By); {
 		case m.seat != nil:
-			by = m.seat.Device.tag(m.seat.tag())
+			by = m.seat.Device.key(m.seat.tag())
 		case m.ending != nil:
-			by = m.ending.Device.tag(m.ending.tag)
+			by = m.ending.Device.key(m.ending.tag)
 		default:
 			continue // forgotten
 		}
-		if gone := e.Device.tag(e.tag); gone != by {
+		if gone := e.Device.key(e.tag); gone != by {
 			out[gone] = true
 			if out[by] {
 				out[by], returned[by] = false, true

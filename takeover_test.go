@@ -165,13 +165,13 @@ func TestDevicesWithoutAnIdAreToldApartByWhatIsKnown(t *testing.T) {
 	same(t, "one with an id and one without", s.all2("no id 1", "b", "no id 1", "b", "no id 1"), 1)
 
 	d := Device{Label: "l", Class: "c", IP: "i"}
-	marks := map[deviceTag]bool{d.tag(deviceTag{}): true}
+	marks := map[deviceKey]bool{d.key(deviceTag{}): true}
 	for _, other := range []Device{{"l2", "c", "i"}, {"l", "c2", "i"}, {"lc", "", "i"}} {
-		marks[other.tag(deviceTag{})] = true
+		marks[other.key(deviceTag{})] = true
 	}
 	same(t, "marks", len(marks), 4)
-	same(t, "a network alone is no device", d.tag(deviceTag{}), Device{"l", "c", "i2"}.tag(deviceTag{}))
-	same(t, "an id is mark enough", d.tag(deviceTag{1}), deviceTag{1})
+	same(t, "a network alone is no device", d.key(deviceTag{}), Device{"l", "c", "i2"}.key(deviceTag{}))
+	same(t, "an id is mark enough", d.key(deviceTag{1}), deviceKey{tag: deviceTag{1}})
 	a, b := aSeat("a", device("x")), aSeat("b")
 	same(t, "the mark of an id", []any{a.tag() != deviceTag{}, a.tag() == deviceTag(a.deviceID[:3]), b.tag()}, []any{true, true, deviceTag{}})
 }
