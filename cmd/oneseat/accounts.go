@@ -17,7 +17,7 @@ func newAccountsCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:     "accounts",
 		Short:   "list, limit and block accounts",
-		Long:    "oneseat accounts lists accounts and what they have signed in, limits them, and keeps them out.",
+		Long:    "oneseat accounts lists accounts, shows their sessions, gives them limits of their own, and blocks them.",
 		GroupID: groupOperate,
 	}
 	cmd.AddCommand(newAccountsListCommand(), newAccountsShowCommand(), newAccountsLimitCommand(), newAccountsBlockCommand(), newAccountsUnblockCommand())
@@ -40,8 +40,8 @@ func newAccountsListCommand() *cobra.Command {
 		Example: "oneseat accounts list\noneseat accounts list --prefix team- --json",
 		Args:    noArguments,
 	}
-	prefix := cmd.Flags().String("prefix", "", "`TEXT` with which their names begin")
-	most := cmd.Flags().Int("limit", 0, "`N` how many at most (default: all)")
+	prefix := cmd.Flags().String("prefix", "", "`TEXT` only accounts whose names begin with this")
+	most := cmd.Flags().Int("limit", 0, "`N` how many at most (default 0, which is all)")
 	operating(cmd, new(connection), func(ctx context.Context, o *operation) error {
 		t := o.out.table(0, column{name: "ACCOUNT", least: 16}, column{name: "SESSIONS"}, column{name: "OWN LIMIT"}, column{name: "LAST SEEN"}, column{name: "BLOCKED"})
 		return o.accounts(ctx, *prefix, *most, func(a api.AccountState) {
@@ -106,7 +106,7 @@ func accountRow(a api.AccountState) []cell {
 	}
 	blocked := cell{style: red}
 	if a.Block != nil {
-		blocked.text = "until it is lifted"
+		blocked.text = "until unblocked"
 		if !a.Block.Until.IsZero() {
 			blocked.text = "until " + minute(a.Block.Until)
 		}
@@ -228,7 +228,7 @@ func byWords(actor string, device api.SeenDevice) string {
 	return deviceWords(device)
 }
 
-const newText = "the account may be one of which nothing is known yet. Without this flag such a name is taken for a mistake"
+const newText = "accept an account of which nothing is known yet. Without this flag such a name is taken for a mistake"
 
 // changed reads the account that is to be changed.
 func (o *operation) changed(ctx context.Context, isNew bool) (api.AccountState, error) {
@@ -237,7 +237,7 @@ func (o *operation) changed(ctx context.Context, isNew bool) (api.AccountState, 
 		if isNew {
 			return a, nil
 		}
-		return a, &codedError{fmt.Errorf("%w. If it is to sign in for the first time later, write --new", coded.error), exitNotFound}
+		return a, &codedError{fmt.Errorf("%w. If the name is right, and the account will sign in for the first time later, write --new", coded.error), exitNotFound}
 	}
 	return a, err
 }

@@ -19,7 +19,7 @@ func newAccountsBlockCommand() *cobra.Command {
 		Example: "oneseat accounts block ada@example.com\noneseat accounts block ada@example.com --for 24h --yes\noneseat accounts block ada@example.com --until '2031-03-01 08:00'",
 		Args:    arguments(1, 1, "name one account"),
 	}
-	lasts := cmd.Flags().Duration("for", 0, "`DURATION` how long, such as 24h")
+	lasts := cmd.Flags().Duration("for", 0, "`DURATION` how long, in hours and minutes, such as 24h or 1h30m (default: until it is unblocked)")
 	until := cmd.Flags().String("until", "", "`TIME` until when, such as '2031-03-01 08:00' in the local zone, or 2031-03-01T08:00:00Z")
 	isNew := cmd.Flags().Bool("new", false, newText)
 	changing(cmd, true)
@@ -34,7 +34,7 @@ func newAccountsBlockCommand() *cobra.Command {
 		}
 		out := o.aside()
 		if len(a.Sessions) > 0 && !o.yes {
-			out.lines(fmt.Sprintf("%s of %s in the realm %s, %s, will end:", plural(len(a.Sessions), "session"), word(a.Account), word(o.Config().Realm), plain(o.where)))
+			out.lines(fmt.Sprintf("%s of %s in the realm %s (%s) will end:", plural(len(a.Sessions), "session"), word(a.Account), word(o.Config().Realm), plain(o.where)))
 			out.sessions(2, a.Sessions)
 		}
 		if err := errors.Join(quiet(out.flush()), o.confirm("Block "+word(a.Account)+untilWords(end)+"?")); err != nil {
@@ -63,7 +63,7 @@ func endOf(lasts time.Duration, until string, hasFor bool, clock func() (time.Ti
 	case hasFor && until != "":
 		return time.Time{}, errors.New("--for, --until: name one of them")
 	case hasFor && lasts <= 0:
-		return time.Time{}, fmt.Errorf("--for: %v is no time to come", lasts)
+		return time.Time{}, fmt.Errorf("--for: %v is not more than nothing", lasts)
 	case hasFor:
 		now, _ := clock()
 		return now.Add(lasts), nil
@@ -82,7 +82,7 @@ func newAccountsUnblockCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:     "unblock ACCOUNT",
 		Short:   "let a blocked account sign in again",
-		Long:    "oneseat accounts unblock lets a blocked account sign in again. Of one that is not blocked it says so.",
+		Long:    "oneseat accounts unblock lets a blocked account sign in again. If the account is not blocked, the command says so and changes nothing.",
 		Example: "oneseat accounts unblock ada@example.com",
 		Args:    arguments(1, 1, "name one account"),
 	}

@@ -19,15 +19,15 @@ func newAccountsLimitCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "limit ACCOUNT {N | unlimited | --remove} [flags]",
 		Short: "give an account limits of its own, or take them away",
-		Long: `oneseat accounts limit stores limits with an account, which come before all others. They replace those that it had.
+		Long: `oneseat accounts limit gives an account limits of its own. They count instead of those of the site, and replace all that were set before.
 
-Sessions above a limit end at once, those that were used least recently first. The command shows the live sessions and asks first.`,
+If more sessions are live than a limit allows, those used least recently end at once. The command then shows the live sessions and asks first.`,
 		Example: "oneseat accounts limit ada@example.com 2\noneseat accounts limit ada@example.com 5 --class tv=1 --streams 2\noneseat accounts limit ada@example.com --remove",
 		Args:    arguments(1, 2, "name one account, and how many sessions it may have"),
 	}
-	classes := cmd.Flags().StringSlice("class", nil, "`CLASS=N` how many of these on one class of device: desktop, mobile, tablet, tv, api or other. May be repeated")
-	streams := cmd.Flags().String("streams", "", "`N` how many streams (what players of a session play) it may have at a time, or unlimited")
-	remove := cmd.Flags().Bool("remove", false, "take its own limits away. On a store that ends nothing now, because what the site allows is not known there")
+	classes := cmd.Flags().StringSlice("class", nil, "`CLASS=N` how many of these may be on one class of device (desktop, mobile, tablet, tv, api or other). Write the flag once for each class")
+	streams := cmd.Flags().String("streams", "", "`N` how many streams (what players of a session play) the account may have at a time, or unlimited")
+	remove := cmd.Flags().Bool("remove", false, "take all limits of its own away, so that those of the site count again. With --store no session ends by that, because a store does not know what the site allows")
 	isNew := cmd.Flags().Bool("new", false, newText)
 	var some []string
 	for _, class := range classNames() {
@@ -50,7 +50,7 @@ Sessions above a limit end at once, those that were used least recently first. T
 			if goes == "" {
 				goes = "Sessions above the limit that counts for everybody"
 			}
-			out.lines(fmt.Sprintf("%s will end, those used least recently first. The live sessions of %s in the realm %s, %s:", goes, word(a.Account), word(o.Config().Realm), plain(o.where)))
+			out.lines(fmt.Sprintf("%s will end, those used least recently first. The live sessions of %s in the realm %s (%s):", goes, word(a.Account), word(o.Config().Realm), plain(o.where)))
 			out.sessions(2, a.Sessions)
 			if err := errors.Join(quiet(out.flush()), o.confirm("Go on?")); err != nil {
 				return err
@@ -78,7 +78,7 @@ Sessions above a limit end at once, those that were used least recently first. T
 func limitsOf(total, classes []string, streams string, remove bool) (l oneseat.Limits, err error) {
 	if remove {
 		if len(total)+len(classes) > 0 || streams != "" {
-			return l, errors.New("--remove: it takes all limits away: leave the others out")
+			return l, errors.New("--remove takes all limits away: leave the others out")
 		}
 		return l, nil
 	}
@@ -97,6 +97,9 @@ func limitsOf(total, classes []string, streams string, remove bool) (l oneseat.L
 		}
 		if !slices.Contains(oneseat.Classes(), oneseat.Class(class)) {
 			return l, fmt.Errorf("--class: %q is no class of device and a number, such as tv=1%s", c, didYouMean(class, classNames(), ""))
+		}
+		if n == "" {
+			return l, fmt.Errorf("--class: \"\" is neither a number nor unlimited: write %s=1", class)
 		}
 		if l.Classes[oneseat.Class(class)], err = countOf(n, oneseat.MaxSeats); err != nil {
 			return l, fmt.Errorf("--class: %w", err)

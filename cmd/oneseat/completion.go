@@ -14,14 +14,14 @@ const completionLong = `oneseat completion prints a script by which a shell comp
   fish        oneseat completion fish | source
   powershell  oneseat completion powershell | Out-String | Invoke-Expression
 
-Such a line does it for one shell. In the file that your shell reads when it starts, it does it for all. For bash, the package bash-completion has to be there.`
+Such a line counts in the shell where you type it. Write it into the file that your shell reads when it starts (for bash ~/.bashrc), and it counts in each new one. Bash needs the package bash-completion.`
 
 var shells = []string{"bash", "zsh", "fish", "powershell"}
 
 func newCompletionCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:       "completion SHELL",
-		Short:     "print what completes commands in bash, zsh, fish or PowerShell",
+		Short:     "print a script that completes commands in bash, zsh, fish or PowerShell",
 		Long:      completionLong,
 		Example:   "oneseat completion bash",
 		ValidArgs: shells,

@@ -45,12 +45,12 @@ const groupConnection = "connection"
 func (c *connection) flags(set *pflag.FlagSet) {
 	c.limit, c.policy = oneseat.Unlimited, oneseat.PolicyDisplace
 	set.StringVar(&c.url, "url", "", "`URL` the server, such as https://oneseat.internal:7300, or unix:PATH")
-	set.StringVar(&c.keyFile, "key-file", "", "`FILE` has a key of the server's API. Without this flag the variable "+keyVariable+" has it")
-	set.StringVar(&c.key, "key", "", "`KEY` the key itself: others on this machine can see it in the list of processes")
-	set.StringVar(&c.ca, "ca", "", "`FILE` the certificates by which the server is known, if it has no public one")
-	set.StringVar(&c.store, "store", "", "`STORE` instead of a server: the store, written as for \"oneseat serve\". Instead of the flag the variable "+storeVariable+" may have it, where a password is not seen by all users of the machine")
-	set.StringVar(&c.realm, "realm", "", "`REALM` a realm is the accounts of one site: which one of the store (default \"default\"). Of a server it is that of the key")
-	set.StringVar(&c.profile, "profile", "", "`NAME` a part [profile.NAME] of oneseat/profiles.toml in the folder of configurations, with url, key_file, ca, store and realm. Without any of these flags it is [profile.default]")
+	set.StringVar(&c.keyFile, "key-file", "", "`FILE` a file with a key of the server's API. Without this flag the key is in the variable "+keyVariable)
+	set.StringVar(&c.key, "key", "", "`KEY` the key itself, which others on this machine can then see in the list of processes")
+	set.StringVar(&c.ca, "ca", "", "`FILE` the certificate of the authority that signed the server's, if it is not a public one")
+	set.StringVar(&c.store, "store", "", "`STORE` instead of a server: the store, written as for \"oneseat serve\". Instead of the flag the variable "+storeVariable+" may say it: all users of the machine can see a password in a flag")
+	set.StringVar(&c.realm, "realm", "", "`REALM` the realm (the accounts of one site) of the store (default \"default\"). On a server it is always the realm of the key")
+	set.StringVar(&c.profile, "profile", "", "`NAME` take url, key_file, ca, store and realm from the part [profile.NAME] of the file oneseat/profiles.toml in your folder of configurations (on Linux ~/.config). Without --url, --store and --profile it is [profile.default]")
 	for _, name := range []string{"url", "key-file", "key", "ca", "store", "realm", "profile"} {
 		set.Lookup(name).Annotations = map[string][]string{groupConnection: nil}
 	}
@@ -125,7 +125,7 @@ func (c *connection) readKey() (string, error) {
 	if key := cmp.Or(c.key, strings.TrimSpace(os.Getenv(keyVariable))); key != "" {
 		return key, nil
 	}
-	return "", fmt.Errorf("the server wants a key: set %s or --key-file. \"oneseat keys create --scopes check,sessions,admin\" makes one", keyVariable)
+	return "", fmt.Errorf("the server wants a key: set %s or --key-file. \"oneseat keys create --file FILE --scopes check,sessions,admin\" makes one in the server's file of keys; that of \"oneseat serve --dev\" is in oneseat-dev.key", keyVariable)
 }
 
 // connected is a server, or a store as a server within this process.

@@ -24,7 +24,7 @@ import (
 
 const demoLong = `oneseat demo serves a members' site with a live picture. Sign in from a second browser, and the first one is out, its picture stopped.
 
-The first line printed has the site's address, the second that of the stage. Interrupt (Ctrl-C) ends it.`
+The first line printed has the site's address. The second has that of the stage, which shows two devices side by side. Ctrl-C (interrupt) ends it.`
 
 func newDemoCommand() *cobra.Command {
 	cmd := &cobra.Command{
@@ -71,7 +71,7 @@ func demoFlags(set *pflag.FlagSet) func(args []string) (demoConfig, error) {
 	listen := set.String("listen", "127.0.0.1:8080", "`ADDRESS` where to listen (default 127.0.0.1:8080); port 0 takes a free one")
 	store := set.String("store", "sqlite:oneseat-demo.db", "`STORE` where sessions are kept (default sqlite:oneseat-demo.db); several demos on one are nodes of one system:\n"+storesText)
 	limit := set.String("limit", "1", "`N` sessions that an account may have at a time, 1 to 256 (default 1)")
-	policy := set.String("policy", string(oneseat.PolicyDisplace), "`POLICY` what a sign-in beyond the limit meets (default displace):\n"+policiesText)
+	policy := set.String("policy", string(oneseat.PolicyDisplace), "`POLICY` what happens at a sign-in beyond the limit (default displace):\n"+policiesText)
 	streams := set.String("streams", "0", "`N` how many pictures an account may watch at a time, 1 to 64 (default: they are not counted)")
 	hosts := set.String("hosts", "", "`NAMES` host names, with commas between them, under which the stage is shown too (default: only those of this machine, and that of --listen)")
 	return func(args []string) (demoConfig, error) {
@@ -109,7 +109,7 @@ func demoFlags(set *pflag.FlagSet) func(args []string) (demoConfig, error) {
 }
 
 // policiesText says what policies there are, in the help.
-const policiesText = "displace: the session used least recently gives way\nrefuse: the newcomer is refused\nask: the newcomer chooses whose seat it takes"
+const policiesText = "displace: the session used least recently ends\nrefuse: the new sign-in is refused\nask: whoever signs in chooses which session ends"
 
 // limitFlag reads the flag --limit.
 func limitFlag(s string) (int, error) {

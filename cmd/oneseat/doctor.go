@@ -12,7 +12,7 @@ import (
 	"github.com/oneseat/oneseat/internal/doctor"
 )
 
-const doctorLong = `oneseat doctor looks at a running system, and says what is wrong with it and how to cure that. It examines what it is told of, and changes nothing.
+const doctorLong = `oneseat doctor looks at a running system, and says what is wrong with it and how to cure that. It examines what its flags name, and changes nothing.
 
 It exits with 0 if nothing is wrong, and with 1 if something is. The page docs/operations.md lists what it finds.`
 
@@ -42,19 +42,19 @@ func newDoctorCommand() *cobra.Command {
 	}
 	var c doctorConfig
 	set := cmd.Flags()
-	set.StringArrayVar(&c.urls, "url", nil, "`URL` a server, such as https://oneseat.internal:7300, or unix:PATH. Write it once for each server")
-	set.StringVar(&c.keyFile, "key-file", "", "`FILE` has a key of the servers' API. Without this flag the variable "+keyVariable+" has it")
-	set.StringVar(&c.key, "key", "", "`KEY` the key itself: others on this machine can see it in the list of processes")
-	set.StringVar(&c.ca, "ca", "", "`FILE` the certificates by which the servers are known, if they have no public one")
-	set.StringVar(&c.realm, "realm", "", "`REALM` that the key should be of")
-	set.StringVar(&c.store, "store", "", "`STORE` of the servers, written as for \"oneseat serve\". Instead of the flag the variable "+storeVariable+" may have it")
-	set.StringVar(&c.profile, "profile", "", "`NAME` a part [profile.NAME] of oneseat/profiles.toml in the folder of configurations, with url, key_file, ca, store and realm. Without anything to examine it is [profile.default]")
-	set.StringArrayVar(&c.keys, "keys", nil, "`FILE` of keys, that of \"oneseat serve --keys\", or another one with keys in it. Write it once for each file")
+	set.StringArrayVar(&c.urls, "url", nil, "`URL` a server, such as https://oneseat.internal:7300, or unix:PATH. Write the flag once for each server")
+	set.StringVar(&c.keyFile, "key-file", "", "`FILE` a file with a key of the servers' API. Without this flag the key is in the variable "+keyVariable)
+	set.StringVar(&c.key, "key", "", "`KEY` the key itself, which others on this machine can then see in the list of processes")
+	set.StringVar(&c.ca, "ca", "", "`FILE` the certificate of the authority that signed those of the servers, if it is not a public one")
+	set.StringVar(&c.realm, "realm", "", "`REALM` the realm that the key should be of")
+	set.StringVar(&c.store, "store", "", "`STORE` the store of the servers, written as for \"oneseat serve\". Instead of the flag the variable "+storeVariable+" may say it")
+	set.StringVar(&c.profile, "profile", "", "`NAME` take url, key_file, ca, store and realm from the part [profile.NAME] of a file (see \"oneseat accounts list -h\"). If no flag says what to examine, [profile.default] does")
+	set.StringArrayVar(&c.keys, "keys", nil, "`FILE` the file of \"oneseat serve --keys\", or another one with keys in it. Write the flag once for each file")
 	set.StringVar(&c.app, "app", "", "`URL` a page of the application that needs a sign-in, as visitors reach it")
-	set.StringVar(&c.direct, "app-direct", "", "`URL` the same page at the application itself, past its proxy. It is asked for in the name of the account oneseat-doctor")
+	set.StringVar(&c.direct, "app-direct", "", "`URL` the same page at the application itself, past its proxy. The doctor asks for it in the name of the account oneseat-doctor")
 	set.StringVar(&c.header, "app-header", "X-Account", "`NAME` the header in which the proxy tells the application the account (default X-Account)")
-	set.BoolVar(&c.strict, "strict", false, "warnings are wrong too: with one it exits with 1")
-	set.BoolVar(&c.json, "json", false, "for programs")
+	set.BoolVar(&c.strict, "strict", false, "a warning is wrong too: if there is one, the exit code is 1")
+	set.BoolVar(&c.json, "json", false, "print the report as one JSON object, for programs")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		subject, err := c.subject()
 		if err = errors.Join(err, noArguments(cmd, args)); err != nil {

@@ -15,9 +15,9 @@ func newEndRealmCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "end-realm [REALM] [flags]",
 		Short: "end every session of every account",
-		Long: `oneseat end-realm ends every session of every account of a realm at once: after a restore from a backup, after a failover that lost its last moment, or when a key of the API leaked. Everybody signs in again.
+		Long: `oneseat end-realm ends every session of every account of a realm (the accounts of one site) at once. Everybody has to sign in again. It is for the time after a restore from a backup, after a failover that lost its last moment, or when a key of the API leaked.
 
-The name of the realm has to be typed: on the terminal, or as REALM together with --yes.`,
+The command asks you to type the name of the realm. A script writes it as REALM, together with --yes.`,
 		Example: "oneseat end-realm\noneseat end-realm default --yes\noneseat end-realm --store sqlite:oneseat.db default --yes",
 		Args:    arguments(0, 1, "name one realm"),
 		GroupID: groupOperate,
@@ -42,11 +42,11 @@ The name of the realm has to be typed: on the terminal, or as REALM together wit
 			return err
 		}
 		if len(o.args) > 0 && o.args[0] != realm {
-			return &usageError{fmt.Errorf("%s, has the realm %s and not %s: nothing was done", plain(o.where), word(realm), word(o.args[0]))}
+			return &usageError{fmt.Errorf("the realm of %s is %s and not %s: nothing was done", plain(o.where), word(realm), word(o.args[0]))}
 		}
 		if !o.yes {
 			out := o.aside()
-			out.lines(fmt.Sprintf("Every session of every account of the realm %s, %s, will end. Everybody has to sign in again.", word(realm), plain(o.where)))
+			out.lines(fmt.Sprintf("Every session of every account of the realm %s (%s) will end. Everybody has to sign in again.", word(realm), plain(o.where)))
 			if err := quiet(out.flush()); err != nil {
 				return err
 			}

@@ -17,13 +17,13 @@ func newEventsCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:     "events [ACCOUNT] [flags]",
 		Short:   "list what happened, the newest first",
-		Long:    "oneseat events lists what happened in a realm, or to an account, as far as the store still has it, the newest first.",
+		Long:    `oneseat events lists what happened in a realm, or to an account, the newest first, as far back as the store keeps it. "oneseat sessions watch" shows what happens from now on.`,
 		Example: "oneseat events\noneseat events ada@example.com --limit 20\noneseat events --limit 0 --json",
 		Args:    arguments(0, 1, "name one account, or none for all"),
 		GroupID: groupOperate,
 	}
-	session := cmd.Flags().String("session", "", "`SESSION` about the session of this ID")
-	most := cmd.Flags().Int("limit", 100, "`N` how many at most (default 100); 0 lists all that there are")
+	session := cmd.Flags().String("session", "", "`SESSION` only events of the session with this ID")
+	most := cmd.Flags().Int("limit", 100, "`N` how many at most (default 100); 0 is all")
 	operating(cmd, new(connection), func(ctx context.Context, o *operation) error {
 		if *most < 0 {
 			return &usageError{fmt.Errorf("--limit: %d is less than nothing", *most)}

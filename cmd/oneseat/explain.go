@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -14,16 +15,16 @@ import (
 func newExplainCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:     "explain ACCOUNT [flags]",
-		Short:   "say what a sign-in would lead to now, and why",
-		Long:    "oneseat explain says what a sign-in would lead to now, and why. It changes nothing.",
+		Short:   "say what would happen at a sign-in now, and why",
+		Long:    "oneseat explain says what would happen if an account signed in now, and why: whether it would be let in, and which session would end. It changes nothing.",
 		Example: "oneseat explain ada@example.com\noneseat explain ada@example.com --class tv\noneseat explain ada@example.com --store sqlite:oneseat.db --policy ask",
 		Args:    arguments(1, 1, "name one account"),
 		GroupID: groupOperate,
 	}
-	class := cmd.Flags().String("class", "", "`CLASS` of the device that would sign in: desktop, mobile, tablet, tv, api or other (default other)")
-	takeOver := cmd.Flags().Bool("take-over", false, "the application has fresh proof that this is the account's owner")
-	limit := cmd.Flags().String("limit", "1", "`N` on a store, which does not know it: the limit of the site (default 1)")
-	policy := cmd.Flags().String("policy", string(oneseat.PolicyDisplace), "`POLICY` likewise: displace (default), refuse or ask")
+	class := cmd.Flags().String("class", "", "`CLASS` the class of device that would sign in: desktop, mobile, tablet, tv, api or other (default other)")
+	takeOver := cmd.Flags().Bool("take-over", false, "as if the application had just made sure that this is the account's owner, and allowed the sign-in to end other sessions")
+	limit := cmd.Flags().String("limit", "1", "`N` with --store: the limit of the site, which a store does not know (default 1)")
+	policy := cmd.Flags().String("policy", string(oneseat.PolicyDisplace), "`POLICY` with --store: the policy of the site: displace (default), refuse or ask")
 	completes(cmd, "class", classNames()...)
 	completes(cmd, "policy", policies...)
 	c := new(connection)
@@ -46,7 +47,7 @@ func newExplainCommand() *cobra.Command {
 	})
 	cmd.PreRunE = func(cmd *cobra.Command, _ []string) (err error) {
 		if *class != "" && !slices.Contains(classNames(), *class) {
-			return &usageError{fmt.Errorf("--class: %q is no class of device%s", *class, didYouMean(*class, classNames(), ""))}
+			return &usageError{fmt.Errorf("--class: %q is no class of device%s. There are %s", *class, didYouMean(*class, classNames(), ""), strings.Join(classNames(), ", "))}
 		}
 		if c.policy, err = policyFlag(*policy); err != nil {
 			return &usageError{err}

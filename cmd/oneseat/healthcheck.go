@@ -14,7 +14,7 @@ import (
 	"github.com/spf13/cobra"
 )
 
-const healthcheckLong = `oneseat healthcheck asks a server whether it is alive. It exits with 0 if the server answers 200 within 2 s, and else with 1 and a line that says why. It is for containers that have no shell, and needs no key. At an address of this machine alone it does not look at the certificate.`
+const healthcheckLong = `oneseat healthcheck asks a server whether it is alive. It exits with 0 and prints nothing if the server answers 200 within 2 s. Otherwise it exits with 1, and a line says why. It is for containers that have no shell, and needs no key. At 127.0.0.1 and localhost it accepts any certificate.`
 
 // healthWithin is how long healthcheck waits for the whole answer.
 const healthWithin = 2 * time.Second
@@ -28,8 +28,8 @@ func newHealthcheckCommand() *cobra.Command {
 		GroupID: groupRun,
 	}
 	set := cmd.Flags()
-	at := set.String("url", "http://127.0.0.1:7300", "`URL` the server, or unix:PATH (default http://127.0.0.1:7300)")
-	ready := set.Bool("ready", false, "ask whether its store answers too (/readyz, else /healthz)")
+	at := set.String("url", "http://127.0.0.1:7300", "`URL` the server, as http://HOST:PORT, https://HOST:PORT or unix:PATH (default http://127.0.0.1:7300)")
+	ready := set.Bool("ready", false, "ask whether the server's store answers too (/readyz instead of /healthz)")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		if err := noArguments(cmd, args); err != nil {
 			return err
@@ -55,7 +55,7 @@ func healthy(ctx context.Context, at, path string) error {
 	}
 	u, err := url.Parse(at)
 	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
-		return &usageError{errors.New("--url: it is not http://HOST:PORT, https://HOST:PORT or unix:PATH")}
+		return &usageError{errors.New("--url: write http://HOST:PORT, https://HOST:PORT or unix:PATH")}
 	}
 	if ip := net.ParseIP(u.Hostname()); ip != nil && ip.IsLoopback() || u.Hostname() == "localhost" {
 		transport.TLSClientConfig = &tls.Config{InsecureSkipVerify: true} // the certificate has another name, and nothing secret is sent or believed
@@ -74,7 +74,7 @@ func healthy(ctx context.Context, at, path string) error {
 		if ctx.Err() == context.DeadlineExceeded {
 			return fmt.Errorf("there was no answer to %s within %v", path, healthWithin)
 		}
-		return err
+		return fmt.Errorf("the server cannot be asked: %w", err)
 	}
 	_ = resp.Body.Close() // it has none
 	if resp.StatusCode != http.StatusOK {

@@ -108,7 +108,11 @@ func writeHelp(w io.Writer, cmd *cobra.Command) {
 		}
 	}
 	if !cmd.HasParent() {
-		fmt.Fprint(w, exitCodes)
+		fmt.Fprintln(w, "\nExit codes:")
+		for line := range strings.Lines(exitCodes) {
+			code, text, _ := strings.Cut(strings.TrimSpace(line), " ")
+			writeEntry(w, code, strings.TrimSpace(text), 7, width)
+		}
 	}
 	if cmd.HasAvailableSubCommands() {
 		fmt.Fprintln(w)

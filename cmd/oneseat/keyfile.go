@@ -197,7 +197,7 @@ func removeKey(file, id string) (keyEntry, error) {
 	i := slices.IndexFunc(was.Key, func(e keyEntry) bool { return e.ID == id })
 	switch {
 	case i < 0:
-		return keyEntry{}, fmt.Errorf("%s has no key with the id %q", file, id)
+		return keyEntry{}, fmt.Errorf("%s has no key with the id %q: its lines id = … are those that it has", file, id)
 	case len(was.Key) == 1:
 		return keyEntry{}, fmt.Errorf("%s has no other key, and a server that reads a file without keys keeps those of before: make another one first, or end the server", file)
 	}

@@ -11,16 +11,17 @@ import (
 	"github.com/oneseat/oneseat/server"
 )
 
-const keysLong = `oneseat keys makes keys of the API and takes them back. Their file, for "oneseat serve --keys", has what the server has to know of them, and no key. After a change the server reads it again at SIGHUP.`
+const keysLong = `oneseat keys makes keys of the API and takes them back. The file for "oneseat serve --keys" has a hash of each key, and never a key. After a change have the server read the file again: "systemctl reload oneseat", or the signal SIGHUP.`
 
-const keysRevokeLong = `oneseat keys revoke takes a key back: the key is not in the file any more.
+const keysRevokeLong = `oneseat keys revoke takes a key back: it removes the key from the file.
 
-The ID of a key is what follows oneseat_key_ in it, to the next line below (_). The server's log has it too. A server accepts the key until it reads the file again, at SIGHUP.`
+The ID of a key stands in the key itself, between oneseat_key_ and the next underscore (_): that of oneseat_key_abcdefgh_XYZ is abcdefgh. The file has it as id, and the server's log as key. A server accepts the key until it reads the file again ("systemctl reload oneseat", or the signal SIGHUP).`
 
 // revoked says what has to be done after a key was taken back.
 const revoked = `The key %s is out of %s (realm %q, scopes %s).
 
-A server accepts it until it reads the file again: send it SIGHUP.
+A server accepts it until it reads the file again: "systemctl reload oneseat", or the
+signal SIGHUP.
 
 Did the key leak? Then end the sessions of its realm too: with the key, and a log that
 has the Idempotency-Keys and the bodies of its calls, their tokens can be computed. With
@@ -47,13 +48,13 @@ func newKeysCreateCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:     "create --file FILE [flags]",
 		Short:   "make a key, and print it",
-		Long:    "oneseat keys create makes a key, and prints it: it is shown only here.",
-		Example: "oneseat keys create --file keys.toml\noneseat keys create --file keys.toml --scopes admin --realm staff",
+		Long:    "oneseat keys create makes a key, prints it, and adds its hash to a file. The key is shown only now: keep what is printed. A server that runs knows the key when it has read the file again (\"systemctl reload oneseat\", or the signal SIGHUP).",
+		Example: "oneseat keys create --file keys.toml\noneseat keys create --file keys.toml --scopes check,sessions,admin > admin.key\noneseat keys create --file keys.toml --realm staff",
 	}
 	set := cmd.Flags()
-	file := set.String("file", "", "`FILE` the file of keys, made if it is missing")
-	scopes := set.String("scopes", "check,sessions", "`SCOPES` what the key allows, with commas between (default check,sessions):\ncheck: look sessions up by their tokens\nsessions: sign in and out, list and end sessions\nadmin: read, limit and block accounts")
-	realm := set.String("realm", "default", "`REALM` the population of accounts that it is for (default \"default\")")
+	file := set.String("file", "", "`FILE` the file for \"oneseat serve --keys\", made if it is missing")
+	scopes := set.String("scopes", "check,sessions", "`SCOPES` what the key allows, with commas between (default check,sessions; the commands that look after accounts need all three):\ncheck: look sessions up by their tokens\nsessions: sign in and out, list and end sessions\nadmin: read, limit and block accounts")
+	realm := set.String("realm", "default", "`REALM` the realm (the accounts of one site) that the key is for (default \"default\")")
 	completes(cmd, "scopes", "check,sessions", "check,sessions,admin", "check", "sessions", "admin")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		errs := []error{noArguments(cmd, args)}
@@ -84,18 +85,18 @@ func newKeysCreateCommand() *cobra.Command {
 func newKeysRevokeCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:     "revoke --file FILE ID",
-		Short:   "take the key with that ID back",
+		Short:   "take a key back, by its ID",
 		Long:    keysRevokeLong,
 		Example: "oneseat keys revoke --file keys.toml abcdefgh",
 	}
-	file := cmd.Flags().String("file", "", "`FILE` the file of keys")
+	file := cmd.Flags().String("file", "", "`FILE` the file for \"oneseat serve --keys\"")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		var errs []error
 		if *file == "" {
 			errs = append(errs, errors.New("--file: name the file of keys"))
 		}
 		if len(args) != 1 {
-			errs = append(errs, errors.New("name the id of one key"))
+			errs = append(errs, errors.New("name the id of one key: it stands in the key, between oneseat_key_ and the next _"))
 		}
 		if err := errors.Join(errs...); err != nil {
 			return &usageError{err}

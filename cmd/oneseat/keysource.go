@@ -25,7 +25,9 @@ func sourceOfKeys(dev bool, file string) (keySource, error) {
 	switch {
 	case k.text != "" && (dev || file != ""):
 		return k, fmt.Errorf("--keys: %s is set, and has keys too: unset it, or leave --dev and --keys out", hashesVariable)
-	case k.text == "" && dev == (file != ""):
+	case dev && file != "":
+		return k, errors.New("--dev, --keys: name one of them: --dev makes a key of its own")
+	case k.text == "" && !dev && file == "":
 		return k, fmt.Errorf("--keys: name the file of keys, or set %s, or write --dev to develop", hashesVariable)
 	}
 	return k, nil

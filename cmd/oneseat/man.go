@@ -48,6 +48,7 @@ func manPage(cmd *cobra.Command) string {
 	var b strings.Builder
 	part := func(title string) { fmt.Fprintf(&b, ".SH %s\n", title) }
 	fmt.Fprintf(&b, ".TH %s 1 \"\" \"oneseat\" \"oneseat\"\n", strings.ToUpper(manText(manName(cmd))))
+	b.WriteString(".nh\n.ad l\n") // a name of a file that is cut in two cannot be copied
 	part("NAME")
 	fmt.Fprintf(&b, "%s \\- %s\n", manText(manName(cmd)), manText(cmd.Short))
 	part("SYNOPSIS")
@@ -80,7 +81,7 @@ func manPage(cmd *cobra.Command) string {
 	}
 	if !cmd.HasParent() {
 		part("EXIT STATUS")
-		fmt.Fprintf(&b, ".nf\n%s\n.fi\n", manText(strings.TrimSuffix(exitCodes[strings.Index(exitCodes, "  0"):], "\n")))
+		fmt.Fprintf(&b, ".nf\n%s\n.fi\n", manText(strings.TrimSuffix(exitCodes, "\n")))
 	} else {
 		part("SEE ALSO")
 		fmt.Fprintf(&b, ".BR %s (1)\n", manText(manName(cmd.Parent())))

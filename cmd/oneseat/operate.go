@@ -30,7 +30,7 @@ type operation struct {
 
 // operating has a command connect, and then act.
 func operating(cmd *cobra.Command, c *connection, act func(ctx context.Context, o *operation) error) {
-	asJSON := cmd.Flags().Bool("json", false, "print a JSON object a line, for programs. Its members have the names of the API")
+	asJSON := cmd.Flags().Bool("json", false, "print one JSON object a line, with the names of the API, for programs")
 	c.flags(cmd.Flags())
 	completes(cmd, "store", stores[:4]...)
 	completes(cmd, "url", "https://", "unix:")
@@ -63,9 +63,9 @@ func quiet(err error) error {
 // changing gives a command what one needs that changes something.
 func changing(cmd *cobra.Command, asks bool) {
 	if asks {
-		cmd.Flags().Bool("yes", false, "do it without asking. Without a terminal to ask on, nothing is done unless this is set")
+		cmd.Flags().Bool("yes", false, "do it without asking. A script needs this flag: without a terminal to ask on, nothing is done")
 	}
-	cmd.Flags().String("actor", loginName(), "`NAME` of the person who does it, for the record (default: your login name)")
+	cmd.Flags().String("actor", loginName(), "`NAME` who does it, for the events (default: your login name)")
 }
 
 // arguments checks how many arguments there are.
@@ -84,7 +84,7 @@ func (o *operation) confirm(question string) error {
 	if o.yes {
 		return nil
 	}
-	said, err := o.ask(question+" [y/N] ", "--yes: there is no terminal to ask on, so nothing was done. Set it to do this without a question")
+	said, err := o.ask(question+" [y/N] ", "--yes: there is no terminal to ask on, so nothing was done. With --yes it is done without a question")
 	if err != nil {
 		return err
 	}
@@ -105,7 +105,10 @@ func (o *operation) ask(question, without string) (string, error) {
 	fmt.Fprint(o.cmd.ErrOrStderr(), question)
 	line := make(chan string, 1)
 	go func() { // ends with the line, or with the process
-		text, _ := bufio.NewReader(in).ReadString('\n') // the end of the input is no yes
+		text, err := bufio.NewReader(in).ReadString('\n')
+		if err != nil { // the end of the input is no yes
+			fmt.Fprintln(o.cmd.ErrOrStderr())
+		}
 		line <- strings.TrimSpace(text)
 	}()
 	select {

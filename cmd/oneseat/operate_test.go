@@ -200,7 +200,7 @@ IIIIIIIIIIIIIIIIIIIIIIIIII  Firefox on Linux  192.0.2.0  TTTTTTTTTTTTTTTT  TTTTT
 `) {
 			p.t.Errorf("%s", got)
 		}
-		p.wants("sessions end ada --class desktop --yes", "No session of ada was live, so none ended.\n")
+		p.wants("sessions end ada --class desktop --yes", "ada has no such live session, so none ended.\n")
 		three := p.signIn("ada", "Safari on iPhone", oneseat.ClassMobile)
 		p.wants("sessions end ada --except "+string(three.Session.ID)+" --yes --json", "{\"ended\":1}\n")
 		if p.live(two) || !p.live(three) {
@@ -208,6 +208,7 @@ IIIIIIIIIIIIIIIIIIIIIIIIII  Firefox on Linux  192.0.2.0  TTTTTTTTTTTTTTTT  TTTTT
 		}
 		p.wants("sessions end ada --all --yes --reason credentials_changed", "1 session of ada ended.\n")
 		p.wants("sessions list ada", "ada has no live session.\n")
+		p.wants("sessions end ada --all --yes", "ada has no live session, so none ended.\n")
 
 		p.signIn("ada", "One", oneseat.ClassTV)
 		p.signIn("ada", "Two", oneseat.ClassTV)
@@ -296,6 +297,8 @@ func TestARealmEndsIfItsNameIsTyped(t *testing.T) {
 		if p.live(a) || p.live(b) {
 			p.t.Error("sessions are live")
 		}
+		p.wants("sessions list", "No session is live in the realm shop.\n")
+		p.wants("sessions list --json", "")
 		if got := p.prints("events --limit 1"); got[20:] != "every session of the realm ended, by grace\n" {
 			p.t.Errorf("%s", got)
 		}

@@ -43,14 +43,12 @@ const (
 const rootLong = "oneseat keeps an account to one live session."
 
 // exitCodes says what there are, in the help.
-const exitCodes = `
-Exit codes:
-  0    it was done
-  1    it failed
-  2    the command line is wrong, or nobody said yes: nothing was done
-  3    there is no such account, session or realm
-  4    the server or the store gave no answer
-  130  Ctrl-C ended it
+const exitCodes = `0    it was done
+1    it failed
+2    the command line is wrong, or nobody said yes: nothing was done
+3    there is no such account, session or realm
+4    the server or the store gave no answer
+130  Ctrl-C ended it
 `
 
 // run is the program. It does what args ask for, until that is done or ctx ends, and
@@ -140,7 +138,7 @@ func flagError(cmd *cobra.Command, err error) error {
 func noArguments(_ *cobra.Command, args []string) error {
 	var errs []error
 	for _, arg := range args {
-		errs = append(errs, fmt.Errorf("%q is not a flag", arg))
+		errs = append(errs, fmt.Errorf("%q is not a flag, and this command takes nothing else", arg))
 	}
 	if len(errs) == 0 {
 		return nil
@@ -159,7 +157,7 @@ func tell(ctx context.Context, cmd *cobra.Command, err error, stderr io.Writer) 
 	}
 	if !hasCode || coded.error != nil {
 		for line := range strings.Lines(err.Error()) {
-			fmt.Fprintf(stderr, "%s: %s\n", cmd.CommandPath(), inert(strings.TrimSuffix(line, "\n")))
+			fmt.Fprintf(stderr, "%s: %s\n", cmd.CommandPath(), inert(strings.TrimPrefix(strings.TrimSpace(line), "oneseat: ")))
 		}
 	}
 	if _, wrong := errors.AsType[*usageError](err); wrong {

@@ -20,9 +20,9 @@ import (
 	"github.com/oneseat/oneseat/server"
 )
 
-const serveLong = `oneseat serve serves the API for programs in any language.
+const serveLong = `oneseat serve is the server: programs in any language ask it over HTTP to sign people in and to check their sessions. The page docs/server.md has the calls, docs/run.md how to run it as a service.
 
-Interrupt (Ctrl-C) and SIGTERM end it, after the calls that are being answered.`
+It prints the URL of its API, and writes its log to stderr. Ctrl-C (interrupt) and SIGTERM end it, after the calls that are being answered.`
 
 const serveExample = `oneseat serve --dev
 oneseat serve --keys keys.toml --store sqlite:/var/lib/oneseat/oneseat.db
@@ -31,7 +31,7 @@ oneseat serve --keys keys.toml --listen 0.0.0.0:7300 --tls-cert cert.pem --tls-k
 func newServeCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:     "serve {--dev | --keys FILE} [flags]",
-		Short:   "serve the API for programs in any language",
+		Short:   "run the server, which programs in any language ask over HTTP",
 		Long:    serveLong,
 		Example: serveExample,
 		GroupID: groupRun,
@@ -74,24 +74,24 @@ type serveConfig struct {
 // error joins everything that is wrong with their values.
 func serveFlags(set *pflag.FlagSet) func(args []string) (serveConfig, error) {
 	var c serveConfig
-	set.BoolVar(&c.dev, "dev", false, "to develop with: the key of the API is made, and kept in oneseat-dev.key in this folder. It listens on this machine only, and prints two lines: the URL of the API, and the key")
-	keys := set.String("keys", "", "`FILE` the keys of the API, see \"oneseat keys create -h\", and what is different about single realms. SIGHUP has the keys read again. Instead of the file, its text may be in the variable "+hashesVariable)
+	set.BoolVar(&c.dev, "dev", false, "for development, on this machine only: makes a key of the API, keeps it in oneseat-dev.key in this folder, and prints it after the URL")
+	keys := set.String("keys", "", "`FILE` the file of keys, which \"oneseat keys create\" makes; it may also say what is different about single realms. At the signal SIGHUP the server reads the keys again. Instead of the file, its text may be in the variable "+hashesVariable)
 	set.StringVar(&c.listen, "listen", "127.0.0.1:7300", "`ADDRESS` where to listen (default 127.0.0.1:7300); port 0 takes a free one. unix:PATH is a Unix socket, for programs of the same user")
-	set.StringVar(&c.cert, "tls-cert", "", "`FILE` the certificate, and")
-	set.StringVar(&c.key, "tls-key", "", "`FILE` its key, for https. Both are read again when they change, and at SIGHUP")
-	plain := set.Bool("without-tls", false, "listen beyond this machine by plain http: everybody on the way can read the keys of the API, and take over sessions")
-	set.StringVar(&c.admin, "admin-listen", "", "`ADDRESS` where operators and their programs read /metrics, /healthz, /readyz and /v1/openapi.json, by plain http and without a key: an address as that of --listen (default: nowhere)")
-	open := set.Bool("admin-open", false, "--admin-listen is beyond this machine: everybody who reaches that address reads how many sign in, and what fails")
-	store := set.String("store", "sqlite:oneseat.db", "`STORE` where sessions are kept (default: what the variable "+storeVariable+" says, where a password is not seen by all users of the machine; else sqlite:oneseat.db):\n"+storesText)
+	set.StringVar(&c.cert, "tls-cert", "", "`FILE` the certificate for https")
+	set.StringVar(&c.key, "tls-key", "", "`FILE` the private key of that certificate. The server reads both again when they change, and at SIGHUP")
+	plain := set.Bool("without-tls", false, "allow --listen beyond this machine by plain http: everybody on the way can read the keys of the API, and take over sessions")
+	set.StringVar(&c.admin, "admin-listen", "", "`ADDRESS` a second address, written like that of --listen, where operators and their programs read /metrics, /healthz, /readyz and /v1/openapi.json, by plain http and without a key (default: there is none)")
+	open := set.Bool("admin-open", false, "allow --admin-listen beyond this machine: everybody who reaches that address can read how many sign in, and what fails")
+	store := set.String("store", "sqlite:oneseat.db", "`STORE` where sessions are kept (default: what the variable "+storeVariable+" says, or sqlite:oneseat.db). All users of the machine can see a password in a flag, and not one in the variable:\n"+storesText)
 	limit := set.String("limit", "1", "`N` sessions that an account may have at a time, 1 to 256 (default 1)")
-	policy := set.String("policy", string(oneseat.PolicyDisplace), "`POLICY` what a sign-in beyond the limit meets (default displace):\n"+policiesText)
-	set.Float64Var(&c.signIns, "sign-ins-per-minute", 120, "`N` of one account; half as many at once. What is beyond gets 429 (default 120, with --dev 0: any number)")
-	set.Float64Var(&c.calls, "calls-per-second", 0, "`N` with one key (default 0: any number)")
-	set.StringVar(&c.cookie, "cookie-name", "oneseat", "`NAME` of the cookie that the answer to a sign-in proposes, after its prefix __Host- (default oneseat)")
-	set.BoolVar(&c.plain, "plain-cookie", false, "with --dev: the site is plain http on this machine, so that cookie has no prefix and is not Secure")
-	form := set.String("log", "text", "`FORM` of the log, which is written to stderr: text (default) or json")
-	set.TextVar(&c.level, "log-level", slog.LevelInfo, "`LEVEL` debug, info (default: with a line for each call), warn or error")
-	set.DurationVar(&c.drain, "drain", 500*time.Millisecond, "`DURATION` how long it goes on at its end while /readyz says no, so that what stands in front sends no more (default 500ms)")
+	policy := set.String("policy", string(oneseat.PolicyDisplace), "`POLICY` what happens at a sign-in beyond the limit (default displace):\n"+policiesText)
+	set.Float64Var(&c.signIns, "sign-ins-per-minute", 120, "`N` how often one account may sign in, in a minute; at once, half as often. More gets 429 (default 120; with --dev 0, which is no limit)")
+	set.Float64Var(&c.calls, "calls-per-second", 0, "`N` how many calls one key may make in a second. More gets 429 (default 0, which is no limit)")
+	set.StringVar(&c.cookie, "cookie-name", "oneseat", "`NAME` the name, after __Host-, of the cookie that the answer to a sign-in proposes (default oneseat)")
+	set.BoolVar(&c.plain, "plain-cookie", false, "with --dev, for a site on plain http on this machine: that cookie has no __Host- and is not Secure")
+	form := set.String("log", "text", "`FORM` how the log on stderr is written: text (default) or json")
+	set.TextVar(&c.level, "log-level", slog.LevelInfo, "`LEVEL` what the log has: debug, info (default: a line for each call), warn or error")
+	set.DurationVar(&c.drain, "drain", 500*time.Millisecond, "`DURATION` how long the server still answers after SIGTERM while /readyz says 503, so that a balancer in front sends calls elsewhere (default 500ms)")
 	return func(args []string) (serveConfig, error) {
 		var errs []error
 		bad := func(wrong bool, format string, args ...any) {

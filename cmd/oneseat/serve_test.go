@@ -163,7 +163,7 @@ func TestADevelopersServerKeepsItsKeyAndItsSessionsInItsFolder(t *testing.T) {
 func TestServeRefusesWhatMakesNoSense(t *testing.T) {
 	for args, want := range map[string]string{
 		"":                            "--keys: name the file of keys",
-		"--dev --keys keys.toml":      "--keys: name the file of keys",
+		"--dev --keys keys.toml":      "--dev, --keys: name one of them",
 		"--keys k --listen 0.0.0.0:1": "need TLS: set --tls-cert and --tls-key",
 		"--keys k --listen :1":        "need TLS",
 		"--keys k --tls-cert x":       "they belong together",

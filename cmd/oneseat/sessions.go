@@ -17,7 +17,7 @@ func newSessionsCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:     "sessions",
 		Short:   "list, end and watch sessions",
-		Long:    "oneseat sessions lists live sessions, ends them, and says what happens to them as it happens.",
+		Long:    "oneseat sessions lists live sessions, ends them, and shows what happens to them while it happens.",
 		GroupID: groupOperate,
 	}
 	cmd.AddCommand(newSessionsListCommand(), newSessionsEndCommand(), newSessionsWatchCommand())
@@ -29,18 +29,24 @@ func newSessionsListCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:     "list [ACCOUNT]",
 		Short:   "list live sessions",
-		Long:    "oneseat sessions list lists the live sessions of an account, the newest first; without an account those of all, in the order of the accounts' names.",
+		Long:    "oneseat sessions list lists the live sessions of an account, the newest first. Without an account it lists those of all accounts, in the order of the accounts' names.",
 		Example: "oneseat sessions list ada@example.com\noneseat sessions list --json",
 		Args:    arguments(0, 1, "name one account, or none for all"),
 	}
 	operating(cmd, new(connection), func(ctx context.Context, o *operation) error {
 		if len(o.args) == 0 {
 			t := o.out.sessionColumns(0, true)
-			return o.accounts(ctx, "", 0, func(a api.AccountState) {
+			accounts, live := 0, 0
+			err := o.accounts(ctx, "", 0, func(a api.AccountState) {
+				accounts, live = accounts+1, live+len(a.Sessions)
 				for _, s := range a.Sessions {
 					o.session(t, s, true)
 				}
 			}, t)
+			if err == nil && accounts > 0 && live == 0 && !o.json {
+				o.out.lines(fmt.Sprintf("No session is live in the realm %s.", word(o.Config().Realm)))
+			}
+			return err
 		}
 		a, err := o.account(ctx, o.args[0])
 		if err != nil {
@@ -106,16 +112,16 @@ func newSessionsEndCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:     "end ACCOUNT {SESSION... | --all | --except SESSION | --class CLASS}",
 		Short:   "end sessions of an account",
-		Long:    `oneseat sessions end ends live sessions of an account. The command shows them and asks first. "oneseat sessions list ACCOUNT" has the IDs of sessions.`,
+		Long:    `oneseat sessions end ends live sessions of an account. The command shows them and asks first. SESSION is the ID of a session, which "oneseat sessions list ACCOUNT" shows.`,
 		Example: "oneseat sessions end ada@example.com HOZ3IDWZG6DTTMQRTQMZCQ2QYK\noneseat sessions end ada@example.com --all --reason credentials_changed --yes",
 		Args:    arguments(1, -1, "name one account, and which of its sessions end"),
 	}
 	var f endFlags
 	set := cmd.Flags()
-	set.BoolVar(&f.all, "all", false, "all of them")
-	set.StringVar(&f.except, "except", "", "`SESSION` all but the one of this ID, which has to be live")
-	set.StringVar(&f.class, "class", "", "`CLASS` those on one class of device: desktop, mobile, tablet, tv, api or other")
-	set.StringVar(&f.reason, "reason", string(oneseat.ReasonRevoked), "`REASON` that the person is told: revoked (default), credentials_changed or signed_out")
+	set.BoolVar(&f.all, "all", false, "end all of them")
+	set.StringVar(&f.except, "except", "", "`SESSION` end all but this one, which has to be live")
+	set.StringVar(&f.class, "class", "", "`CLASS` end those on one class of device: desktop, mobile, tablet, tv, api or other")
+	set.StringVar(&f.reason, "reason", string(oneseat.ReasonRevoked), "`REASON` the reason that the person is told: revoked (default), credentials_changed or signed_out")
 	changing(cmd, true)
 	completes(cmd, "class", classNames()...)
 	completes(cmd, "reason", reasons...)
@@ -136,7 +142,7 @@ func newSessionsEndCommand() *cobra.Command {
 		}
 		out := o.aside()
 		if !o.yes {
-			out.lines(fmt.Sprintf("%s of %s in the realm %s, %s, will end:", plural(len(goes), "session"), word(a.Account), word(o.Config().Realm), plain(o.where)))
+			out.lines(fmt.Sprintf("%s of %s in the realm %s (%s) will end:", plural(len(goes), "session"), word(a.Account), word(o.Config().Realm), plain(o.where)))
 			out.sessions(2, goes)
 		}
 		if err := errors.Join(quiet(out.flush()), o.confirm("Go on?")); err != nil {
@@ -213,7 +219,11 @@ func (o *operation) ended(a api.AccountState, n int) error {
 	case o.json:
 		o.out.json(api.Ended{Ended: n})
 	case n == 0:
-		o.out.lines(fmt.Sprintf("No session of %s was live, so none ended.", word(a.Account)))
+		such := "such "
+		if len(a.Sessions) == 0 {
+			such = ""
+		}
+		o.out.lines(fmt.Sprintf("%s has no %slive session, so none ended.", word(a.Account), such))
 	default:
 		o.out.lines(fmt.Sprintf("%s of %s ended.", plural(n, "session"), word(a.Account)))
 	}

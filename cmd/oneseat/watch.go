@@ -22,10 +22,10 @@ const (
 func newSessionsWatchCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "watch [ACCOUNT]",
-		Short: "say what happens, a line an event, as it happens",
-		Long: `oneseat sessions watch says what happens in a realm, or to an account, from now on, a line an event.
+		Short: "show events while they happen, one a line",
+		Long: `oneseat sessions watch shows what happens in a realm, or to an account, from now on, one event a line.
 
-Ctrl-C ends it, with the exit code 0. If the server does not answer it goes on asking. Where events may be missing it says so on stderr.`,
+Ctrl-C ends it, with the exit code 0. If the server stops answering, the command says so on stderr and goes on asking. Where events may be missing, it says that on stderr too. "oneseat events" lists what happened before.`,
 		Example: "oneseat sessions watch\noneseat sessions watch ada@example.com --json",
 		Args:    arguments(0, 1, "name one account, or none for all"),
 	}
