@@ -62,20 +62,20 @@ VERSION ?= $(shell scripts/version)
 image: ## an image for containers in bin/oneseat-image.tar, which "podman load -i" and "docker load -i" read
 	@scripts/prepare go packages
 	@mkdir -p bin
-	@scripts/image $(VERSION) bin/oneseat-image.tar
+	@scripts/image "$(VERSION)" bin/oneseat-image.tar
 	@echo "bin/oneseat-image.tar is localhost/oneseat:$(VERSION)"
 
 .PHONY: deb
 deb: ## a Debian package in bin
 	@scripts/prepare go packages
-	@scripts/deb $(VERSION) bin
+	@scripts/deb "$(VERSION)" bin
 
 PREFIX ?= /usr/local
 
 .PHONY: install
 install: ## the program, its unit for systemd, and completions, below PREFIX=/usr/local; DESTDIR is put in front of it
 	@scripts/prepare go
-	@scripts/install $(VERSION) $(PREFIX) $(DESTDIR)
+	@scripts/install "$(VERSION)" "$(PREFIX)" "$(DESTDIR)"
 
 .PHONY: packages
 packages: ## make each package, install it and run it

@@ -60,11 +60,14 @@ func TestThePackageIsInstalledUpgradedAndRemovedWithoutLosingASession(t *testing
 		t.Errorf("systemd-analyze verify: %v\n%s", err, out)
 	}
 
-	fails(t, exec.CommandContext(t.Context(), "systemctl", "start", "oneseat")) // no key yet
-	sh(t, "systemctl stop oneseat")
-
-	key := sh(t, "oneseat keys create --file /etc/oneseat/keys.toml")
-	sh(t, "systemctl enable --now oneseat")
+	// Without a key it does not start. It tries again by itself, as it does for a database that
+	// comes up later.
+	fails(t, exec.CommandContext(t.Context(), "systemctl", "start", "oneseat"))
+	key := sh(t, "oneseat keys create --scopes check,sessions,admin --file /etc/oneseat/keys.toml")
+	until(t, "it has started", func() bool {
+		return sh(t, "systemctl show --property ActiveState --value oneseat") == "active"
+	})
+	sh(t, "systemctl stop oneseat && systemctl enable --now oneseat")
 	s := &server{url: sh(t, "systemctl show --property StatusText --value oneseat")}
 	if s.url != "http://127.0.0.1:7300" {
 		t.Errorf("its status is %q", s.url)
@@ -82,6 +85,10 @@ func TestThePackageIsInstalledUpgradedAndRemovedWithoutLosingASession(t *testing
 		if status, answer := s.ask(t, http.MethodPost, "/v1/check", key, `{"token":"`+token[1]+`"}`); status != http.StatusOK {
 			t.Errorf("%s: %d %s", when, status, answer)
 		}
+	}
+	write(t, 0o600, key, "/root/oneseat.key")
+	if out, err := exec.CommandContext(t.Context(), "oneseat", "doctor", "--strict", "--url", s.url, "--key-file", "/root/oneseat.key", "--keys", "/etc/oneseat/keys.toml", "--store", "sqlite:/var/lib/oneseat/oneseat.db").CombinedOutput(); err != nil {
+		t.Errorf("oneseat doctor: %v\n%s", err, out)
 	}
 	pid := func() string { return sh(t, "systemctl show --property MainPID --value oneseat") }
 	user := sh(t, "id -u oneseat")
