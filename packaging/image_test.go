@@ -110,7 +110,7 @@ func TestTheImageHasTheProgramAndNothingElse(t *testing.T) {
 // The image is run as its configuration says: it serves as its own user, keeps its
 // sessions in the volume, and ends at SIGTERM as on any machine.
 func TestTheImageServesAsItsOwnUserAndEndsAtSIGTERM(t *testing.T) {
-	need(t, "buildah", "crun")
+	need(t, "buildah")
 	needRoot(t)
 	file := image(t, runtime.GOARCH)
 	c, _ := readArchive(t, file)
