@@ -93,13 +93,12 @@ func read(t *testing.T, path ...string) string {
 	return string(b)
 }
 
-// program is the program as it is released, built once for all tests.
+// builds is the folder for what is built once for all tests. Only TestMain sets it.
+var builds string
+
+// program is the program as it is released.
 var program = sync.OnceValues(func() (string, error) {
-	folder, err := os.MkdirTemp("", "oneseat-")
-	if err != nil {
-		return "", err
-	}
-	file := filepath.Join(folder, "oneseat")
+	file := filepath.Join(builds, "oneseat")
 	cmd := exec.Command("scripts/build", testVersion, file)
 	cmd.Dir = ".."
 	cmd.Stderr = os.Stderr
@@ -118,11 +117,16 @@ func built(t *testing.T) string {
 	return file
 }
 
-// TestMain removes what was built.
 func TestMain(m *testing.M) {
+	folder, err := os.MkdirTemp("", "oneseat-")
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	builds = folder
 	code := m.Run()
-	if file, err := program(); err == nil {
-		_ = os.RemoveAll(filepath.Dir(file))
+	if err := os.RemoveAll(folder); err != nil {
+		fmt.Fprintln(os.Stderr, err)
 	}
 	os.Exit(code)
 }
