@@ -116,7 +116,7 @@ func judgeForged(f pageFacts) Result {
 	case f.plain.err != nil:
 		return notChecked(check, f.url, fmt.Sprintf("the page does not answer: %v", f.plain.err))
 	case yes:
-		return found(check, f.url, Problem, fmt.Sprintf("who sends the header %s is let in at %s", f.header, f.url))
+		return found(check, f.url, Problem, fmt.Sprintf("whoever sends the header %s is let in at %s", f.header, f.url))
 	case !decided:
 		return notChecked(check, f.url, "everybody sees this page: give the URL of one that needs a sign-in")
 	}
@@ -165,7 +165,7 @@ func judgeDirect(f pageFacts) Result {
 	case len(at) == 0:
 		return fine(check, f.url, "on this machine only")
 	case yes:
-		return found(check, f.url, Problem, fmt.Sprintf("the application answers at %s, and lets anybody in who sends the header %s", strings.Join(at, " and "), f.header))
+		return found(check, f.url, Problem, fmt.Sprintf("the application answers at %s, and lets in whoever sends the header %s", strings.Join(at, " and "), f.header))
 	default:
 		what := fmt.Sprintf("the application answers at %s to this machine", strings.Join(at, " and "))
 		if !decided {

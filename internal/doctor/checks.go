@@ -15,7 +15,7 @@ func Checks() []Check {
 		{
 			"answers", "nothing answers at the URL of the server, or another program does",
 			"No program that uses this URL gets an answer, so it lets nobody in.",
-			"Start the server, and correct the URL. Over a Unix socket, run the doctor as the user of the server.",
+			"Start the server, or correct the URL. Over a Unix socket, run the doctor as the user of the server.",
 		},
 		{
 			"ready", "the server does not reach its store, or is about to end",
@@ -44,18 +44,18 @@ func Checks() []Check {
 		},
 		{
 			"clock", "the clock of this machine and the clock of the store are more than 2 s apart",
-			"The store's clock decides what has timed out. What programs on this machine say of times (when a session was issued, until when a block lasts) is off, and may be refused.",
-			"Have both machines keep time, by chrony or systemd-timesyncd. A clock is slewed, not set, while a store runs.",
+			"The store's clock decides what has timed out. A time that a program on this machine names (until when a block lasts, when an adopted session began) is wrong by as much, and may be refused.",
+			"Let chrony or systemd-timesyncd keep the time on both machines. While a store runs, a clock may be made slower or faster, and never be set.",
 		},
 		{
 			"adoption", "adoption has ended: adopt_until is in the past",
 			"No older session is adopted any more, so the setting does nothing.",
-			"Take adopt_until (Config.AdoptUntil) out, and the part of the site that adopts.",
+			"Remove adopt_until (Config.AdoptUntil), and the part of the site that adopts.",
 		},
 		{
 			"dangerously", "a switch is on whose name begins with Dangerously",
 			"DangerouslyAllowWhenStoreIsDown: while the store does not answer, a session goes on that was ended elsewhere. DangerouslyPlainHTTP: everybody on the way can take over a session.",
-			"Take the switch out of the program's configuration.",
+			"Remove the switch from the program's configuration.",
 		},
 		{
 			"limits", "two servers have different settings for one realm",
@@ -99,8 +99,8 @@ func Checks() []Check {
 		},
 		{
 			"key-file", "a file with keys can be read or changed by others",
-			"Who reads a key can do what its scopes allow. Who changes the file makes keys.",
-			"chmod 600 the file, and give it to the user of the server. If a key stood in it, make another, and take the old one back.",
+			"Whoever reads a key can do what its scopes allow. Whoever changes the file can make keys.",
+			"Give the file to the user of the server, and let only that user read it (chmod 600). If a key stood in it, make another, and take the old one back.",
 		},
 		{
 			"past-proxy", "the application answers past its proxy",

@@ -67,15 +67,15 @@ func judgeFile(f fileFacts) Result {
 		r.Findings[0].Means = "If the server cannot read it either, it does not start."
 		return r
 	case runtime.GOOS == "windows":
-		return notChecked(check, f.path, "who may read it is not in its mode")
+		return notChecked(check, f.path, "its mode does not say who may read it")
 	case f.mode&writable != 0:
 		return found(check, f.path, Problem, fmt.Sprintf("everybody may change %s: its mode is %v", f.path, f.mode.Perm()))
 	case f.folder&writable != 0 && f.folder&fs.ModeSticky == 0:
-		return found(check, f.path, Problem, fmt.Sprintf("everybody may replace %s: the mode of its folder is %v", f.path, f.folder.Perm())).cured("chmod o-w the folder, or move the file.")
+		return found(check, f.path, Problem, fmt.Sprintf("everybody may replace %s: the mode of its folder is %v", f.path, f.folder.Perm())).cured("Take that right away (chmod o-w on the folder), or move the file.")
 	case f.mode&readable != 0 && f.secret != "":
 		return found(check, f.path, Problem, fmt.Sprintf("everybody may read %s, and %s stands in it: its mode is %v", f.path, f.secret, f.mode.Perm()))
 	case f.mode&readable != 0:
-		r := found(check, f.path, Warning, fmt.Sprintf("everybody may read %s: its mode is %v", f.path, f.mode.Perm())).cured("chmod 600 the file, and give it to the user of the server.")
+		r := found(check, f.path, Warning, fmt.Sprintf("everybody may read %s: its mode is %v", f.path, f.mode.Perm())).cured("Give it to the user of the server, and let only that user read it (chmod 600).")
 		r.Findings[0].Means = "It has hashes of keys, by which no call can be made. It says which realms, keys and scopes there are."
 		return r
 	}

@@ -106,8 +106,8 @@ func judgeAbout(f serverFacts) []Result {
 		why = "it takes a key"
 		key, realm = notChecked("key", f.url, why), notChecked("realm", f.url, why)
 	case !f.spelt:
-		why = "the key is none"
-		key = found("key", f.url, Problem, "what was given is not spelt as a key of the API: it begins with oneseat_key_, and its end proves that it is whole")
+		why = "what was given is no key"
+		key = found("key", f.url, Problem, "what was given is not a key of the API, or not a whole one: a key is one line that begins with oneseat_key_")
 		realm = notChecked("realm", f.url, why)
 	case errors.Is(f.asked.err, errNotLocal):
 		why = "the key is not sent by plain http beyond this machine"
@@ -203,7 +203,7 @@ func judgeServers(all []serverFacts) []Result {
 	}
 	const of = "all servers"
 	if len(known) < 2 {
-		why := "it takes two servers that say what they are"
+		why := "there are not two servers that answer with a key"
 		return []Result{notChecked("limits", of, why), notChecked("versions", of, why)}
 	}
 	limits, versions := fine("limits", of, ""), fine("versions", of, known[0].about.Version)

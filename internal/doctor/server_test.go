@@ -195,7 +195,7 @@ func TestAKeyThatTheServerRefusesIsFound(t *testing.T) {
 	s := serve(t, "127.0.0.1:0", memstore.New(), oneseat.Config{}, "one")
 	foreign, key := server.NewKey("members", server.ScopeCheck)
 	wantFound(t, Subject{Servers: []string{s.url}, Key: foreign}, "key", Problem, "401")
-	wantFound(t, Subject{Servers: []string{s.url}, Key: "hunter2"}, "key", Problem, "not spelt as a key")
+	wantFound(t, Subject{Servers: []string{s.url}, Key: "hunter2"}, "key", Problem, "not a key of the API")
 
 	// Its file has it, so it is the server that has not the file's realm.
 	file := File{Path: keyFile(t, 0o600, "sha256 = 1"), Keys: []Key{{ID: key.ID, Realm: "staff", Hash: key.Hash}}}

@@ -37,11 +37,11 @@ func judgeStore(of string, made bool, err error) Result {
 		}
 		return found(check, of, Problem, what).cured(sentence(e.Problem))
 	case errors.Is(err, context.DeadlineExceeded):
-		return found(check, of, Problem, fmt.Sprintf("%s gave no answer within %v", of, patience)).cured("See that it runs, and what it is busy with.")
+		return found(check, of, Problem, fmt.Sprintf("%s gave no answer within %v", of, patience)).cured("Check that it runs, and what it is busy with.")
 	case err != nil:
-		return found(check, of, Problem, fmt.Sprintf("%s: %v", of, err)).cured("See that it runs, and that the address is right.")
+		return found(check, of, Problem, fmt.Sprintf("%s: %v", of, err)).cured("Check that it runs, and that the address is right.")
 	case !made:
-		r := found(check, of, Warning, "there is no store of oneseat in it").cured("See that the address is that of the servers. The first server that starts makes the store.")
+		r := found(check, of, Warning, "there is no store of oneseat in it").cured("Check that the servers have this address too. The first server that starts makes the store.")
 		r.Findings[0].Means = "No server has used it yet."
 		return r
 	}

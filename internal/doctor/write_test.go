@@ -16,7 +16,7 @@ func sample() Report {
 		fine("answers", "http://127.0.0.1:7300", ""),
 		found("clock", "http://127.0.0.1:7300", Problem, "the clock of the store is 10s ahead of this machine's"),
 		found("adoption", "http://127.0.0.1:7300", Note, "the realm \"members\" adopted sessions until 2026-01-01T00:00:00Z"),
-		notChecked("limits", "all servers", "it takes two servers that say what they are"),
+		notChecked("limits", "all servers", "there are not two servers that answer with a key"),
 		found("key-file", "keys.toml", Warning, "everybody may read keys.toml").cured("chmod 600 the file."),
 	})
 }
@@ -33,8 +33,8 @@ func TestAReportForPeople(t *testing.T) {
   · adoption     see below
 
 all servers
-  – limits       not checked: it takes two servers that say what they
-                 are
+  – limits       not checked: there are not two servers that answer with
+                 a key
 
 keys.toml
   ! key-file     see below
@@ -43,23 +43,24 @@ keys.toml
 
 ✗ clock http://127.0.0.1:7300
   what  the clock of the store is 10s ahead of this machine's
-  means The store's clock decides what has timed out. What programs on
-        this machine say of times (when a session was issued, until when
-        a block lasts) is off, and may be refused.
-  cure  Have both machines keep time, by chrony or systemd-timesyncd. A
-        clock is slewed, not set, while a store runs.
+  means The store's clock decides what has timed out. A time that a
+        program on this machine names (until when a block lasts, when an
+        adopted session began) is wrong by as much, and may be refused.
+  cure  Let chrony or systemd-timesyncd keep the time on both machines.
+        While a store runs, a clock may be made slower or faster, and
+        never be set.
 
 · adoption http://127.0.0.1:7300
   what  the realm "members" adopted sessions until 2026-01-01T00:00:00Z
   means No older session is adopted any more, so the setting does
         nothing.
-  cure  Take adopt_until (Config.AdoptUntil) out, and the part of the
-        site that adopts.
+  cure  Remove adopt_until (Config.AdoptUntil), and the part of the site
+        that adopts.
 
 ! key-file keys.toml
   what  everybody may read keys.toml
-  means Who reads a key can do what its scopes allow. Who changes the
-        file makes keys.
+  means Whoever reads a key can do what its scopes allow. Whoever
+        changes the file can make keys.
   cure  chmod 600 the file.
 `
 	if b.String() != want {
