@@ -86,7 +86,14 @@ func readBody(w http.ResponseWriter, r *http.Request) ([]byte, error) {
 	if r.ContentLength > maxBody {
 		return nil, &http.MaxBytesError{Limit: maxBody}
 	}
-	b, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
+	var b []byte
+	var err error
+	if r.ContentLength >= 0 {
+		b = make([]byte, r.ContentLength)
+		_, err = io.ReadFull(r.Body, b)
+	} else {
+		b, err = io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
+	}
 	if _, large := errors.AsType[*http.MaxBytesError](err); err != nil && !large {
 		err = &refusal{status: http.StatusRequestTimeout, name: "too-slow", detail: "The body did not come to its end in time."}
 	}

@@ -14,7 +14,7 @@ import (
 // for, is written by hand, in the same bytes.
 func marshal(answer any) ([]byte, error) {
 	if a, ok := answer.(api.Checked); ok {
-		w := writer{b: make([]byte, 0, 512)}
+		w := writer{b: make([]byte, 0, 384)}
 		w.checked(a)
 		return w.b, w.err
 	}
