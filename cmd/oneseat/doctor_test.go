@@ -249,7 +249,7 @@ func TestTheDoctorSaysWhatItNeeds(t *testing.T) {
 		"--url http://127.0.0.1:1 --key-file nope":           "--key-file: open nope",
 		"--url http://127.0.0.1:1 --key a --key-file " + key: "name one of them",
 		"--url http://127.0.0.1:1 --ca " + key:               "has no certificate",
-		"--store mysql://ada:hunter2@x/y":                    "is not sqlite:FILE",
+		"--store mysql://ada:hunter2@x/y":                    "is no store: write sqlite:FILE",
 		"--profile members":                                  "has no profile",
 		"--store memory: more":                               `"more" is not a flag`,
 	} {

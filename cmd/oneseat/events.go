@@ -72,7 +72,7 @@ func (o *operation) noEvents(ctx context.Context, q api.EventQuery) error {
 		}
 	}
 	if !o.json {
-		o.out.lines("There are no events.")
+		o.out.lines(fmt.Sprintf("There are no events in the realm %s.", word(o.Config().Realm)))
 	}
 	return nil
 }

@@ -28,7 +28,7 @@ func isLocal(flag, address string) (bool, error) {
 	}
 	host, _, err := net.SplitHostPort(address)
 	if err != nil {
-		return false, fmt.Errorf("%s: %q is not an address with a port, such as 127.0.0.1:7300, nor unix: and a path", flag, address)
+		return false, fmt.Errorf("%s: %q is not an address with a port, such as 127.0.0.1:7300, and not unix:PATH", flag, address)
 	}
 	a, err := netip.ParseAddr(host)
 	return host == "localhost" || err == nil && a.IsLoopback(), nil

@@ -60,7 +60,7 @@ func (o *operation) watch(ctx context.Context, account string) error {
 			return err
 		case err != nil:
 			if !away {
-				say("No answer; it is asked for again and again. " + lastOf(err).Error())
+				say("The server gives no answer. This command goes on asking. " + lastOf(err).Error())
 			}
 			away = true
 			select {
