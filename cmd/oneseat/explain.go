@@ -22,7 +22,7 @@ func newExplainCommand() *cobra.Command {
 		GroupID: groupOperate,
 	}
 	class := cmd.Flags().String("class", "", "`CLASS` the class of device that would sign in: desktop, mobile, tablet, tv, api or other (default other)")
-	takeOver := cmd.Flags().Bool("take-over", false, "as if the application had just made sure that this is the account's owner, and allowed the sign-in to end other sessions")
+	takeOver := cmd.Flags().Bool("take-over", false, "as if the application had fresh proof that this is the account's owner (take_over): under every policy an older session then ends")
 	limit := cmd.Flags().String("limit", "1", "`N` with --store: the limit of the site, which a store does not know (default 1)")
 	policy := cmd.Flags().String("policy", string(oneseat.PolicyDisplace), "`POLICY` with --store: the policy of the site: displace (default), refuse or ask")
 	completes(cmd, "class", classNames()...)
