@@ -83,7 +83,11 @@ func (o *operation) explain(a api.AccountState, e api.Explained) {
 		o.out.lines("The realm only observes: everybody is let in, and no session has to go.")
 	}
 	if e.Full != "" {
-		o.out.lines(fmt.Sprintf("The limit that decides: %s, %s.", boundWords(e.Full, api.Max(e.Limit)), sourceWords(e.From)))
+		source := sourceWords(e.From)
+		if o.isStore && oneseat.Source(e.From) == oneseat.SourceConfig { // which a store does not know
+			source = "as --limit says"
+		}
+		o.out.lines(fmt.Sprintf("The limit that decides: %s, %s.", boundWords(e.Full, api.Max(e.Limit)), source))
 	}
 	var goes []api.Session
 	for _, s := range a.Sessions {

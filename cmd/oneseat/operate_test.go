@@ -248,13 +248,13 @@ IIIIIIIIIIIIIIIIIIIIIIIIII  Firefox on Linux  192.0.2.0  TTTTTTTTTTTTTTTT  TTTTT
 func TestASignInIsExplained(t *testing.T) {
 	everywhere(t, func(p *place) {
 		one, two := p.signIn("ada", "One", oneseat.ClassDesktop), p.signIn("ada", "Two", oneseat.ClassTV)
-		line := "explain ada"
+		line, source := "explain ada", "as for everybody"
 		if p.where[0] == "--store" { // which does not know the limit of the site
-			line += " --limit 2"
+			line, source = line+" --limit 2", "as --limit says"
 		}
 		p.wants(line, `
 ada would be let in.
-The limit that decides: 2 sessions, as for everybody.
+The limit that decides: 2 sessions, `+source+`.
 
 1 session would end
   SESSION                     DEVICE  NETWORK    SIGNED IN         LAST SEEN
@@ -265,7 +265,7 @@ The limit that decides: 2 sessions, as for everybody.
 		}
 		p.wants("explain nobody --class tv", "nobody would be let in.\nNothing is known of this account yet.\n")
 		if p.where[0] == "--store" {
-			p.wants("explain ada --limit 2 --policy refuse", "ada would be refused, because the account is full.\nThe limit that decides: 2 sessions, as for everybody.\n")
+			p.wants("explain ada --limit 2 --policy refuse", "ada would be refused, because the account is full.\nThe limit that decides: 2 sessions, as --limit says.\n")
 		} else if code, _, stderr := p.does("explain ada --policy ask"); code != exitUsage || !strings.Contains(stderr, "a server knows its own") {
 			p.t.Errorf("%d %s", code, stderr)
 		}
