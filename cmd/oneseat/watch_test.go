@@ -141,7 +141,9 @@ func TestAWatchGoesOnWhenTheServerIsBack(t *testing.T) {
 		for range w.lines { // what was told before
 		}
 	}()
-	waitFor(t, func() bool { return strings.Contains(w.stderr.String(), "The server gives no answer. This command goes on asking.") })
+	waitFor(t, func() bool {
+		return strings.Contains(w.stderr.String(), "The server gives no answer. This command goes on asking.")
+	})
 	startProcess(t, "--listen", address)
 	waitFor(t, func() bool {
 		return strings.Contains(w.stderr.String(), "There is an answer again.\nEvents may be missing here.\n")
