@@ -71,7 +71,7 @@ func parseStore(s string) (storeSpec, error) {
 	case kind == "redis", kind == "rediss", kind == "redis-cluster", kind == "rediss-cluster":
 		return parseRedis(s)
 	}
-	return storeSpec{}, fmt.Errorf("--store: %q is no store: write sqlite:FILE, postgres://…, redis://… or memory:", redacted(s))
+	return storeSpec{}, fmt.Errorf("--store: %q is no store: write sqlite:FILE, memory:, postgres://… or redis://…", redacted(s))
 }
 
 // redacted returns a URL without its user and password. A text that is no URL stays as
