@@ -28,6 +28,7 @@ type record struct {
 	status  int
 	problem string // the name of a refusal
 	err     error  // why there was no answer
+	gone    bool   // the caller went away before the answer, which is nobody's failure
 }
 
 // oftenYes are the calls of which the answer 200 is logged for debugging only. A site makes one
@@ -41,7 +42,7 @@ func (s *Server) log(ctx context.Context, c *record) {
 	switch {
 	case c.err != nil:
 		level = slog.LevelWarn
-	case oftenYes[c.path] && c.status == http.StatusOK:
+	case oftenYes[c.path] && (c.status == http.StatusOK || c.gone):
 		level = slog.LevelDebug
 	}
 	if !s.config.Logger.Enabled(ctx, level) {
@@ -57,7 +58,10 @@ func (s *Server) log(ctx context.Context, c *record) {
 	if c.theirs != "" {
 		line = append(line, slog.String("theirs", c.theirs))
 	}
-	if c.problem != "" {
+	switch {
+	case c.gone:
+		line = append(line, slog.Bool("caller_gone", true))
+	case c.problem != "":
 		line = append(line, slog.String("problem", c.problem))
 	}
 	if c.err != nil {

@@ -135,6 +135,9 @@ func (c *counters) of(realm string) (r realmCounters) {
 
 // count counts a call. no is its refusal, or nil.
 func (s *Server) count(line *record, answer any, no *refusal) {
+	if line.gone {
+		return
+	}
 	if line.route == nil {
 		s.counters.unknown.add(line.status)
 	} else {

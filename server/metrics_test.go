@@ -198,8 +198,16 @@ func TestPollsUnderWayAreCounted(t *testing.T) {
 	}
 	leave()
 	polls.Wait()
-	if n := scrape(t, w.server).value(`oneseat_polls{realm="members"}`); n != 0 {
+	after := scrape(t, w.server)
+	if n := after.value(`oneseat_polls{realm="members"}`); n != 0 {
 		t.Errorf("%v are under way, when all have left", n)
+	}
+	// A tab that was closed is no failure of the store's, of which an alert would tell.
+	if n := after.value(`oneseat_refusals_total{problem="no-answer"}`); n != 0 {
+		t.Errorf("%v callers that have left count as refused", n)
+	}
+	if log := w.log.String(); strings.Count(log, "caller_gone=true") != 3 || strings.Contains(log, "problem=") {
+		t.Errorf("the log says %s", log)
 	}
 }
 

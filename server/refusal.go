@@ -1,7 +1,6 @@
 package server
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"net/http"
@@ -102,8 +101,6 @@ func refusalOf(err error) *refusal {
 		return &refusal{status: http.StatusUnprocessableEntity, name: "idempotency-key-expired", detail: "Its time is more than ten minutes from the store's clock. Make a new key, and see that the clocks agree."}
 	case errors.Is(err, oneseat.ErrUnknownOutcome) && !errors.Is(err, oneseat.ErrStoreUnavailable): // of a check it is both, and nothing that was asked for
 		return &refusal{status: http.StatusServiceUnavailable, name: "outcome-unknown", detail: "It may have been done. Repeat the call with the same bytes and the same Idempotency-Key."}
-	case errors.Is(err, context.Canceled):
-		return &refusal{status: http.StatusServiceUnavailable, name: "no-answer", detail: "The caller went away."}
 	}
 	return &refusal{status: http.StatusServiceUnavailable, name: "no-answer", detail: "Nothing was done. Try again, and see that the store is reachable."}
 }

@@ -231,7 +231,8 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	var err error
 	if c.status, answer, err = s.call(w, r, c); err != nil {
 		no = refusalOf(err)
-		if no.status >= http.StatusInternalServerError && !errors.Is(err, context.Canceled) { // then it is the caller that went away
+		c.gone = errors.Is(r.Context().Err(), context.Canceled)
+		if no.status >= http.StatusInternalServerError && !c.gone {
 			c.err = err
 		}
 		s.refuse(w, c, no)

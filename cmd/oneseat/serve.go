@@ -201,7 +201,12 @@ func serveAPI(ctx context.Context, c serveConfig, stdout, stderr io.Writer) (err
 		}
 	}
 	tell("READY=1\nSTATUS=" + at)
-	late, cancel := after(ctx, func() { tell("STOPPING=1"); handler.Drain() }, c.drain)
+	logger.Info("serving", "version", version(), "at", at, "store", c.store.name, "realms", keys.file.realms())
+	late, cancel := after(ctx, func() {
+		logger.Info("ending, after the calls that have begun", "drain", c.drain)
+		tell("STOPPING=1")
+		handler.Drain()
+	}, c.drain)
 	defer cancel()
 	return serve(late, httpServer(handler, logger), listener)
 }

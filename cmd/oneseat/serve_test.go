@@ -331,3 +331,16 @@ func TestSignInsAreCountedUnlessOneDevelops(t *testing.T) { // API-10
 		t.Errorf("%d %s", got, answer)
 	}
 }
+
+func TestTheLogSaysWhenAServerBeginsAndEndsAndWithWhat(t *testing.T) {
+	printed, stderr, stop := served(t, 2, "--dev", "--store", "memory:")
+	stop()
+	for _, want := range []string{`msg=serving version="oneseat `, " at=" + printed[0] + " store=memory realms=[default]", `msg="ending, after the calls that have begun" drain=0s`} {
+		if !strings.Contains(stderr.String(), want) {
+			t.Errorf("it does not say %q: %s", want, stderr)
+		}
+	}
+	if strings.Contains(stderr.String(), printed[1]) {
+		t.Error("the key is in the log")
+	}
+}
