@@ -39,6 +39,7 @@ class Conf(NamedTuple):
     stream_check: float = 1.0
     passive: frozenset[str] = frozenset()
     trusted_proxies: tuple[Any, ...] = ()
+    device_id_cookie: str = ""  # "": browsers have no ID of their own
 
 
 DOUBLE = "memory:"
@@ -104,6 +105,13 @@ def _path(value: Any) -> str:
     return "" if isinstance(value, (str, os.PathLike)) else "it is the path of the program"
 
 
+def _cookie(value: Any) -> str:
+    if not isinstance(value, str) or not re.fullmatch(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", value):
+        return "it is the name of a cookie"
+    taken = (settings.SESSION_COOKIE_NAME, settings.CSRF_COOKIE_NAME, settings.LANGUAGE_COOKIE_NAME, "messages", "oneseat_told")
+    return "another cookie has that name" if value in taken else ""
+
+
 def _count(value: Any) -> str:
     return "" if isinstance(value, int) and value >= 1 else "it is a number, 1 or more"
 
@@ -119,6 +127,7 @@ _KEYS: dict[str, Callable[[Any], str]] = {
     "STREAM_CHECK": _seconds,
     "PASSIVE": _names,
     "TRUSTED_PROXIES": _networks,
+    "DEVICE_ID_COOKIE": _cookie,
     "BINARY": _path,
     "NODES": _count,
 }
@@ -179,7 +188,7 @@ def current() -> Conf:
     for name in ("ACCOUNT", "LIMITS", "SKIP"):
         if name in raw:
             given[name.lower()] = _callable(raw[name])
-    for name in ("WHEN_DOWN", "TIMEOUT", "STREAM_CHECK"):
+    for name in ("WHEN_DOWN", "TIMEOUT", "STREAM_CHECK", "DEVICE_ID_COOKIE"):
         if name in raw:
             given[name.lower()] = raw[name]
     given["passive"] = frozenset(raw.get("PASSIVE", ()))

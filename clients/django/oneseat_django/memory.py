@@ -17,6 +17,7 @@ IDLE = timedelta(days=14)
 # The reasons, in the server's words.
 WORDS = {
     "displaced": ("This account signed in on another device", "It was {device}. This account can be signed in on a limited number of devices, so this one was signed out."),
+    "same device": ("This browser signed in again", "It was this browser, or a copy of it. It has the seat that this session had."),
     "renewed": ("You signed in again", "This page belongs to your earlier sign-in. Reload the page to continue."),
     "revoked": ("This device was signed out from elsewhere", "You signed it out on another device, or the people who run this site did."),
     "credentials_changed": ("The password of this account was changed", "All other devices were signed out. Sign in with the new password."),
@@ -29,6 +30,7 @@ class _Account:
         self.live: Optional[dict[str, Any]] = None
         self.endings: dict[str, dict[str, Any]] = {}  # by the ID of the session
         self.ticket = ""
+        self.device_id = ""  # with which the live session signed in
 
 
 class Memory:
@@ -71,7 +73,8 @@ class Memory:
         if "adopt" in body:
             return _problem(404, "no-seat", "The older session gets no seat")
         renews = previous is not None and previous["account"] == body["account"] and a.live is not None and self._stands_for(a, previous["session"])
-        if a.live is not None and not renews and self._policy != "displace":
+        own = a.live is not None and a.device_id and a.device_id == body.get("device", {}).get("id")
+        if a.live is not None and not renews and not own and self._policy != "displace":
             return self._is_full(a)
         if previous is not None and previous["account"] != body["account"]:
             self._end_one(self._of(previous["account"]), previous["session"], "signed_out")
@@ -99,8 +102,9 @@ class Memory:
         if a.live is not None:
             if reason == "displaced":
                 displaced.append({"id": a.live["id"], "device": a.live["device"], "at": now})
-            self._end_one(a, a.live["id"], reason, by=new["id"], device=device)
-        a.live = new
+            words = "same device" if reason == "displaced" and a.device_id and a.device_id == given.get("id") else reason
+            self._end_one(a, a.live["id"], reason, by=new["id"], device=device, words=words)
+        a.live, a.device_id = new, given.get("id", "")
         answer = {"token": secrets.token_urlsafe(32), "session": new}
         return 201, {**answer, "displaced": displaced} if displaced else answer
 
@@ -130,12 +134,12 @@ class Memory:
             return self._check({"account": body["account"], "session": body["except"]})
         return 200, {"ended": self._end_one(a, a.live["id"], body.get("reason", "revoked")) if a.live is not None else 0}
 
-    def _end_one(self, a: _Account, session: str, reason: str, by: str = "", device: Optional[dict[str, Any]] = None) -> int:
+    def _end_one(self, a: _Account, session: str, reason: str, by: str = "", device: Optional[dict[str, Any]] = None, words: str = "") -> int:
         if a.live is None or a.live["id"] != session:
             return 0
         if reason == "signed_out":
             by, device = session, a.live["device"]
-        title, detail = WORDS[reason]
+        title, detail = WORDS[words or reason]
         ending = {
             "session": session, "reason": reason, "at": _text(_now()), "device": a.live["device"],
             "reference": session[:8], "title": title, "detail": detail.format(device=(device or {}).get("label", "")), "not_you": reason not in ("renewed", "signed_out"),

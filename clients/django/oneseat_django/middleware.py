@@ -163,6 +163,8 @@ def _flow(request: Any) -> Flow:
             return pages.away(request)
     if state.refused:
         _say_why(state, request, response)
+    if state.device_id and state.seat is not None:
+        _keep_device_id(state, request, response)
     if state.seat is not None and response.streaming:
         streams.guard(response, state.seat)
     return response
@@ -267,6 +269,14 @@ def _say_why(state: seats.State, request: Any, response: Any) -> None:
             TOLD, state.tell, httponly=True, samesite="Lax", secure=request.is_secure(),
             path=settings.SESSION_COOKIE_PATH, domain=settings.SESSION_COOKIE_DOMAIN,
         )  # fmt: skip
+
+
+def _keep_device_id(state: seats.State, request: Any, response: Any) -> None:
+    """A browser that signs in keeps its ID, also when its session is lost."""
+    response.set_cookie(
+        conf.current().device_id_cookie, state.device_id, max_age=400 * 86400, httponly=True, samesite="Lax", secure=request.is_secure(),
+        path=settings.SESSION_COOKIE_PATH, domain=settings.SESSION_COOKIE_DOMAIN,
+    )  # fmt: skip
 
 
 def _sends_away(response: Any) -> bool:

@@ -10,6 +10,8 @@ from __future__ import annotations
 import contextvars
 import ipaddress
 import logging
+import re
+import secrets
 from typing import Any, NamedTuple, Optional
 
 from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY
@@ -53,6 +55,7 @@ class State:
         self.granted: Optional[Seat] = None  # taken already, for the user who signs in now
         self.choice: Optional[dict[str, Any]] = None  # see choice.py
         self.tell = ""  # the ID of the ending of which the visitor was told now
+        self.device_id = ""  # with which the browser signs in
 
 
 class NoSeat(Exception):
@@ -191,8 +194,23 @@ def _end(body: dict[str, Any]) -> int:
 def device(request: Any) -> dict[str, str]:
     """What is said of the browser."""
     agent = request.META.get("HTTP_USER_AGENT", "")[:1000]
-    said = {"user_agent": agent, "ip": _ip(request)}
+    said = {"user_agent": agent, "ip": _ip(request), "id": _device_id(request)}
     return {k: v for k, v in said.items() if v}
+
+
+def _device_id(request: Any) -> str:
+    """The browser's ID, or a new one; "" if the settings name no cookie for it. The
+    middleware gives it to the browser, so without the middleware there is none."""
+    name, state = conf.current().device_id_cookie, getattr(request, "oneseat", None)
+    if not name or state is None:
+        return ""
+    if not state.device_id:
+        given = request.COOKIES.get(name, "")
+        state.device_id = given if _DEVICE_ID.fullmatch(given) else secrets.token_urlsafe(24)
+    return str(state.device_id)
+
+
+_DEVICE_ID = re.compile(r"[A-Za-z0-9_-]{16,64}")
 
 
 def _ip(request: Any) -> str:

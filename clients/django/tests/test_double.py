@@ -84,6 +84,11 @@ class Story:
         self.call("redeem", ticket=ticket, end=[held])
         self.check("grace", held)
         self.call("redeem", ticket=ticket, end=[held])
+        own = self.sign_in("zoe", device={"id": 32 * "a"})
+        self.sign_in("zoe", device={"id": 32 * "b"})
+        back = self.sign_in("zoe", device={"id": 32 * "a"})
+        for s in (own, back):
+            self.check("zoe", s)
         return self.answers
 
 

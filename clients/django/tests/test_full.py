@@ -44,6 +44,45 @@ class AskingWithinAPlan(OfAPolicy):
         self.assertEqual([b.sees() for b in (first, second)].count("hello ada"), 1)
 
 
+class KnowingBrowsers(OfAPolicy):
+    policy = "refuse"
+
+    def server(self):
+        return {**super().server(), "DEVICE_ID_COOKIE": "browser"}
+
+    def test_a_browser_that_has_lost_its_session_gets_its_own_seat_back(self):
+        ada = self.user()
+        first = self.signed_in(ada)
+        kept = first.cookies["browser"]
+        self.assertRegex(kept.value, r"^[A-Za-z0-9_-]{32}$")
+        self.assertTrue(kept["httponly"] and kept["samesite"] == "Lax" and int(kept["max-age"]) == 400 * 86400)
+        del first.cookies["sessionid"]
+        self.assertEqual(first.sign_in(ada).status_code, 302)
+        self.assertEqual(first.sees(), "hello ada")
+        self.assertEqual(first.cookies["browser"].value, kept.value)
+        self.assertEqual(len(self.seats(ada)), 1)
+
+        second = Browser()
+        self.assertEqual(second.sign_in(ada).status_code, 409)
+        self.assertNotIn("browser", second.cookies)  # it took no seat
+        for odd in ("", "short", 65 * "x", 32 * "é", "x" * 31 + ";"):
+            second.cookies["browser"] = odd
+            with self.subTest(odd):
+                self.assertEqual(second.sign_in(ada).status_code, 409)
+
+    def test_a_page_gets_no_cookie_but_that_of_a_sign_in(self):
+        ada = self.user()
+        browser = self.signed_in(ada)
+        del browser.cookies["browser"]
+        self.assertEqual(browser.sees(), "hello ada")
+        self.assertNotIn("browser", browser.cookies)
+
+
+class KnowingBrowsersInTheDouble(KnowingBrowsers):
+    def server(self):
+        return {"URL": "memory:refuse", "DEVICE_ID_COOKIE": "browser"}
+
+
 class Refusing(OfAPolicy):
     policy = "refuse"
 

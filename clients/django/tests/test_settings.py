@@ -35,6 +35,8 @@ class Checks(SimpleTestCase):
             ({**GOOD, "URL": "unix:/" + 120 * "x"}, "E003.*107 bytes"),
             ({**GOOD, "URL": "ftp://host"}, "E003.*http://host:port"),
             ({**GOOD, "KEY": "secret"}, "E003.*oneseat keys create"),
+            ({**GOOD, "DEVICE_ID_COOKIE": "a device"}, "E003.*name of a cookie"),
+            ({**GOOD, "DEVICE_ID_COOKIE": "sessionid"}, "E003.*Another cookie"),
             ({**GOOD, "KEY": GOOD["KEY"] + "\r\nX: y"}, "E003.*oneseat keys create"),
             ({**GOOD, "URI": "x"}, "E005.*'URI'.*URL, KEY"),
             ({"URL": "memory:none"}, "E003.*memory:refuse"),
