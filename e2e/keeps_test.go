@@ -48,6 +48,14 @@ var ways = []struct {
 		func(b *tab, was string) { b.of("!==", was).has("Notes of grace") },
 		false,
 	}, {
+		"another account, whose cookie comes late",
+		func(n *notes, home *profile, _ []*tab) {
+			home.tab().open(n.URL + "/enter?account=grace&late").follows()
+		},
+		func(b *tab) { b.asked("signed in to another account now", "has not been sent") },
+		func(b *tab, was string) { b.of("!==", was).has("Notes of grace") },
+		false,
+	}, {
 		"pageshow",
 		func(_ *notes, _ *profile, all []*tab) {
 			for _, b := range all {

@@ -72,6 +72,11 @@ func newNotes(t *testing.T, c oneseat.Config) *notes {
 		if _, err := guard.SignIn(w, r, r.URL.Query().Get("account")); err != nil {
 			t.Error(err)
 		}
+		if r.URL.Query().Has("late") { // the pages hear of the end, and ask, before the browser has the new cookie
+			for before := n.answered("GET /oneseat/session"); n.answered("GET /oneseat/session") == before && r.Context().Err() == nil; {
+				time.Sleep(10 * time.Millisecond)
+			}
+		}
 		http.Redirect(w, r, "/", http.StatusSeeOther)
 	})
 	mux.HandleFunc("/save", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) })
@@ -107,12 +112,15 @@ func (n *notes) count(path string) int {
 	return n.seen[path]
 }
 
-// reports returns how often a page has reported use, and was answered.
-func (n *notes) reports() int {
+// answered returns how often a path was answered.
+func (n *notes) answered(path string) int {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	return n.done["POST /oneseat/active"]
+	return n.done[path]
 }
+
+// reports returns how often a page has reported use, and was answered.
+func (n *notes) reports() int { return n.answered("POST /oneseat/active") }
 
 // idle lets so much time pass that every page asks whether somebody is there. A page in
 // which something was done in the minute before reports that first.

@@ -16,7 +16,8 @@ func (g *Guard) problemOf(e oneseat.Ending) answer.Problem {
 	return answer.Problem{
 		Session: e.Session, Reason: string(e.Reason), At: e.At, Device: e.ByDevice.Label, Class: e.ByDevice.Class,
 		Reference: e.Reference(), Title: n.Title, Detail: n.Detail, NotYou: n.NotYou, SignIn: g.config.SignInPath,
-		Here: e.Reason == oneseat.ReasonRenewed || e.SameDevice || e.Reason == oneseat.ReasonCredentialsChanged && e.By == e.Session,
+		Here: e.Reason == oneseat.ReasonRenewed || e.SameDevice ||
+			(e.Reason == oneseat.ReasonCredentialsChanged || e.Reason == oneseat.ReasonSignedOut) && e.By == e.Session,
 	}
 }
 

@@ -245,14 +245,16 @@ async function ended(detail) {
 
 // cookieOfNow asks again if there is something to wait for. The answer to a form that
 // was sent replaces this page, and would be lost if the page left before. It may take a
-// minute, as under Finish. A browser that has ended its own session, as by a change of
-// password, gets another one: the cookie comes with an answer that is on its way.
+// minute, as under Finish. A browser that has ended its own session, by a change of
+// password or a sign-in to another account, gets another one, and by a sign-out none: what
+// becomes of the cookie comes with an answer that is on its way.
 async function cookieOfNow(detail) {
   const began = performance.now();
   for (let wait = 50; ; wait = Math.min(wait * 2, 4000)) {
     const is = await ask();
     const now = performance.now();
-    if (is.account && is.session !== detail.session || !(sent && now < sent + minute) && !(detail.here && now < began + 5000)) return is;
+    const signedOut = is.status === 401 && !is.session;
+    if (is.account && is.session !== detail.session || !(sent && now < sent + minute) && !(detail.here && !signedOut && now < began + 5000)) return is;
     await sleep(wait);
   }
 }
