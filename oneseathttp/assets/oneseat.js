@@ -83,10 +83,11 @@ const writes = (e) => {
 };
 const acts = (e) => { if (e.isTrusted) act(); };
 
-// hear hears a page and the frames in it, for an editor may be a frame of this origin. A
-// frame is heard when it has loaded, because its window gets the focus unnoticed while
-// another window has it, and when it gets the focus, because an editor may write a
-// document that never loads. Listeners that are there already are not added again.
+// hear listens to a page and to the frames in it, for an editor may be a frame of this
+// origin. It is called again when a frame has loaded: a frame that gets the focus while
+// the page has none is not noticed. It is called again when the page loses the focus to a
+// frame: an editor may write a document that never loads. A listener that is there
+// already is not added again.
 function hear(from = self) {
   try {
     for (const type of ["beforeinput", "input", "change", "paste", "drop", "keydown"]) from.addEventListener(type, writes, true);

@@ -73,12 +73,15 @@ class Memory:
         if "adopt" in body:
             return _problem(404, "no-seat", "The older session gets no seat")
         renews = previous is not None and previous["account"] == body["account"] and a.live is not None and self._stands_for(a, previous["session"])
-        own = a.live is not None and a.device_id and a.device_id == body.get("device", {}).get("id")
-        if a.live is not None and not renews and not own and self._policy != "displace":
+        if a.live is not None and not renews and not self._is_own(a, body) and self._policy != "displace":
             return self._is_full(a)
         if previous is not None and previous["account"] != body["account"]:
             self._end_one(self._of(previous["account"]), previous["session"], "signed_out")
         return self._admit(a, body, "renewed" if renews else "displaced")
+
+    def _is_own(self, a: _Account, body: dict[str, Any]) -> bool:
+        """Whether the browser that signs in is the one that has the seat."""
+        return bool(a.device_id) and a.device_id == body.get("device", {}).get("id")
 
     def _stands_for(self, a: _Account, session: str) -> bool:
         """Whether a session is the live one, or was renewed by it."""
@@ -102,7 +105,7 @@ class Memory:
         if a.live is not None:
             if reason == "displaced":
                 displaced.append({"id": a.live["id"], "device": a.live["device"], "at": now})
-            words = "same device" if reason == "displaced" and a.device_id and a.device_id == given.get("id") else reason
+            words = "same device" if reason == "displaced" and self._is_own(a, body) else reason
             self._end_one(a, a.live["id"], reason, by=new["id"], device=device, words=words)
         a.live, a.device_id = new, given.get("id", "")
         answer = {"token": secrets.token_urlsafe(32), "session": new}

@@ -25,14 +25,13 @@ class Apart:
 
     def __init__(self, folder: str) -> None:
         self.port = free_port()
+        self._server: subprocess.Popen | None = None
         self._environment = {**os.environ, "SITE_DATA": folder, "RUNTIME_DIRECTORY": folder, "SITE_QUICK_PASSWORDS": "1", "SITE_TIMEOUT": TIMEOUT, "PYTHONPATH": f"{HERE}:{HERE.parent.parent / 'clients/django'}"}
         for line in (["migrate", "--verbosity", "0"], ["accounts"]):
             subprocess.check_call([PYTHON, "manage.py", *line], cwd=HERE, env=self._environment)
         self._log = open(Path(folder, "log"), "wb")
         self.restart()
         self._site = self._start("-m", "gunicorn", "--workers", "2", "--threads", "4", "--bind", f"127.0.0.1:{self.port}", "--log-level", "warning", "club.wsgi")
-
-    _server = None
 
     def restart(self) -> None:
         """Ends the server and starts it again, at once."""
