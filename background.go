@@ -91,6 +91,13 @@ func (b *background) finished(x write) {
 	delete(b.pending, x)
 }
 
+// len returns how many writes are queued or under way.
+func (b *background) len() int {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return len(b.pending)
+}
+
 // work carries out writes until the registry is closed.
 func (r *Registry) work() {
 	for {

@@ -23,6 +23,7 @@ type Stats struct {
 
 	Cut uint64 // watches that ended with their session, such as requests in flight
 
+	Pending  int           // writes that nobody waits for and that are not done yet, such as uses of sessions
 	Accounts int           // rosters in memory
 	Held     int           // sessions that are watched, such as those with requests in flight
 	LogLag   time.Duration // since the log was last known to be read to its end; below 0: not yet
@@ -52,7 +53,7 @@ func (r *Registry) Stats() Stats {
 		Updates: r.stats.updates.Load(), Touches: r.stats.touches.Load(), UsesDropped: r.stats.usesDropped.Load(), SignIns: r.stats.signIns.Load(),
 		Displaced: r.stats.displaced.Load(), Refused: r.stats.refused.Load(),
 		Asked: r.stats.asked.Load(), WouldDisplace: r.stats.wouldDisplace.Load(), WouldRefuse: r.stats.wouldRefuse.Load(), Cut: r.stats.cut.Load(),
-		Accounts: r.cache.len(), Held: r.watches.count(), LogLag: r.LogLag(),
+		Pending: r.background.len(), Accounts: r.cache.len(), Held: r.watches.count(), LogLag: r.LogLag(),
 	}
 	return s
 }

@@ -83,6 +83,7 @@ var rooms = []room{
 	{match: "oneseathttp", own: []string{".", "internal/device", "internal/words", "oneseathttp/internal/*"}, also: []string{"github.com/rs/cors", "golang.org/x/net/publicsuffix"}},
 	{match: "oneseathttp/internal/*", own: []string{"."}},
 	{match: "oneseathttp/stream", own: []string{".", "internal/words", "oneseathttp", "oneseathttp/internal/*"}},
+	{match: "oneseattest", own: []string{".", "oneseathttp", "store/memstore"}, never: []string{"flag", "os"}},
 	{match: "api"},
 	{match: "client", own: []string{".", "api"}, never: []string{"flag", "os"}},
 	{match: "server", own: []string{".", "api", "oneseathttp"}, also: []string{"github.com/VictoriaMetrics/metrics", "github.com/go-json-experiment/json", "github.com/go-json-experiment/json/jsontext", "golang.org/x/time/rate"}, never: []string{"flag", "os"}},
@@ -174,8 +175,11 @@ func TestTheRootsTestsNeedNoDriver(t *testing.T) {
 func TestStoresAndSitesMeetInTheCommandOnly(t *testing.T) {
 	for _, p := range packages(t) {
 		stores := slices.ContainsFunc(p.Imports, func(i string) bool { return strings.HasPrefix(i, module+"/store/") })
-		if stores && slices.Contains(p.Imports, module+"/oneseathttp") && p.name() != "cmd/oneseat" {
+		if stores && slices.Contains(p.Imports, module+"/oneseathttp") && p.name() != "cmd/oneseat" && p.name() != "oneseattest" {
 			t.Errorf("%s wires a store to the web", p.name())
+		}
+		if slices.Contains(p.Imports, module+"/oneseattest") {
+			t.Errorf("%s imports what is for tests", p.name())
 		}
 		for _, i := range []string{"flag", "os/signal"} {
 			if slices.Contains(p.Imports, i) && p.name() != "cmd/oneseat" {
@@ -286,6 +290,7 @@ func TestARoomObjectsToWhatItForbids(t *testing.T) {
 		{"store/storetest", "pgregory.net/rapid", true}, {"store/storetest", module + "/store/memstore", false}, {"store/storetest", "modernc.org/sqlite", false},
 		{"oneseathttp", "net/http", true}, {"oneseathttp", module, true}, {"oneseathttp", module + "/store/memstore", false}, {"oneseathttp", "golang.org/x/net/http2", false}, {"oneseathttp", "golang.org/x/net/publicsuffix", true}, {"oneseathttp/stream", "github.com/rs/cors", false},
 		{"oneseathttp/stream", module + "/oneseathttp", true}, {"oneseathttp", module + "/oneseathttp/stream", false},
+		{"oneseattest", module + "/store/memstore", true}, {"oneseattest", module + "/store/sqlitestore", false}, {"oneseattest", "github.com/rs/cors", false},
 		{"internal/demo", module + "/oneseathttp", true}, {"internal/demo", module + "/store/memstore", false}, {"internal/demo", "modernc.org/sqlite", false}, {"internal/demo", "os", false},
 		{"cmd/oneseat", module + "/store/sqlitestore", true}, {"cmd/oneseat", module + "/internal/record", false},
 	} {

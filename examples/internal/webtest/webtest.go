@@ -4,7 +4,6 @@ package webtest
 
 import (
 	"io"
-	"log/slog"
 	"net/http"
 	"net/http/cookiejar"
 	"net/http/httptest"
@@ -14,6 +13,7 @@ import (
 	"time"
 
 	"github.com/oneseat/oneseat"
+	"github.com/oneseat/oneseat/oneseattest"
 )
 
 // These are the User-Agents of the two devices of most tests.
@@ -33,23 +33,12 @@ type Site struct {
 // Open serves what app makes of a registry over the store, until the test ends.
 func Open(t *testing.T, store oneseat.Store, c oneseat.Config, app func(*oneseat.Registry) (http.Handler, error)) *Site {
 	t.Helper()
-	c.Logger = slog.New(slog.NewTextHandler(t.Output(), nil))
-	seats, err := oneseat.New(store, c)
+	site := oneseattest.NewOver(t, store, oneseattest.NewClock(), c)
+	h, err := app(site.Seats)
 	if err != nil {
 		t.Fatal(err)
 	}
-	h, err := app(seats)
-	if err != nil {
-		t.Fatal(err)
-	}
-	s := &Site{Server: httptest.NewServer(h), Seats: seats, t: t}
-	s.Config.ErrorLog = slog.NewLogLogger(c.Logger.Handler(), slog.LevelInfo)
-	t.Cleanup(func() {
-		_ = seats.Close() // first, because it ends what is in flight
-		s.CloseClientConnections()
-		s.Close()
-	})
-	return s
+	return &Site{Server: site.Serve(h), Seats: site.Seats, t: t}
 }
 
 // Behind puts a proxy in front of the site, which browsers reach by TLS. front makes
