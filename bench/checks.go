@@ -89,25 +89,15 @@ func hash(token string) [32]byte {
 	return sha256.Sum256(buf[:n])
 }
 
-// peer compares a check and a sign-in with what scs does for the same: load a
-// session, and make one; both in memory.
+// peer compares a check with what scs does to load a session, both in memory.
 func peer() {
 	const n = 10_000
 	ctx := context.Background()
 	manager := scs.New()
 	manager.Store = memstore.NewWithCleanupInterval(0)
 	in := make([]string, n) // the tokens of scs, by account
-	enter := func(account string) string {
-		c := must(manager.Load(ctx, ""))
-		if err := manager.RenewToken(c); err != nil {
-			panic(err)
-		}
-		manager.Put(c, "account", account)
-		token, _, err := manager.Commit(c)
-		return must(token, err)
-	}
 	for i := range in {
-		in[i] = enter(fmt.Sprint("account ", i))
+		in[i] = newSCSSession(manager, fmt.Sprint("account ", i))
 	}
 	seats, tokens := members(n)
 	defer seats.Close()
@@ -119,19 +109,6 @@ func peer() {
 		}},
 		side{"Registry.Check", func() {
 			must(seats.Check(ctx, tokens[rand.IntN(n)]))
-		}})
-	compare("A sign-in, beside scs with its memory store",
-		side{"scs, and the account's last session out", func() {
-			i := rand.IntN(n)
-			last := must(manager.Load(ctx, in[i]))
-			if err := manager.Destroy(last); err != nil {
-				panic(err)
-			}
-			in[i] = enter(fmt.Sprint("account ", i))
-		}},
-		side{"scs, which lets them add up", func() { enter(fmt.Sprint("account ", rand.IntN(n))) }},
-		side{"Registry.SignIn", func() {
-			must(seats.SignIn(ctx, fmt.Sprint("account ", rand.IntN(n)), oneseat.SignInRequest{}))
 		}})
 }
 

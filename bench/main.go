@@ -32,6 +32,7 @@ type section struct {
 var sections = []section{
 	{"check", check},
 	{"scs", peer},
+	{"peers", peers},
 	{"holds", holds},
 	{"sqlite", sqlite},
 	{"require", require},

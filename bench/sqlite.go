@@ -44,9 +44,12 @@ func (d *database) close() {
 
 func account(i int) string { return fmt.Sprintf("account %07d", i) }
 
-// raw is the same file without oneseat, one connection, as durable.
-func (d *database) raw() *sql.DB {
-	db := must(sql.Open("sqlite", "file:"+d.file+"?_pragma=journal_mode(WAL)&_pragma=synchronous(FULL)&_pragma=busy_timeout(10000)&_pragma=cache_size(-16384)"))
+// raw is the same file without oneseat.
+func (d *database) raw() *sql.DB { return openSQLite(d.file) }
+
+// openSQLite opens a file with one connection, as durable as ours.
+func openSQLite(file string) *sql.DB {
+	db := must(sql.Open("sqlite", "file:"+file+"?_pragma=journal_mode(WAL)&_pragma=synchronous(FULL)&_pragma=busy_timeout(10000)&_pragma=cache_size(-16384)"))
 	db.SetMaxOpenConns(1)
 	return db
 }
@@ -75,9 +78,9 @@ func (d *database) fill() {
 	must(0, err)
 }
 
-// signIns is how many random accounts are signed in a second, by 64 callers.
-func (d *database) signIns(turn time.Duration) float64 {
-	return perSecond(64, turn, func() {
+// signIns is how many random accounts are signed in a second.
+func (d *database) signIns(callers int, turn time.Duration) float64 {
+	return perSecond(callers, turn, func() {
 		must(d.seats.SignIn(context.Background(), account(mrand.IntN(d.n)), oneseat.SignInRequest{}))
 	})
 }
@@ -144,9 +147,9 @@ func sqlite() {
 	var of64, ofOne, ours, large []float64
 	for range sqliteRounds {
 		of64 = append(of64, bare.write(64, sqliteTurn))
-		ours = append(ours, few.signIns(sqliteTurn))
+		ours = append(ours, few.signIns(64, sqliteTurn))
 		ofOne = append(ofOne, bare.write(1, sqliteTurn))
-		large = append(large, many.signIns(sqliteTurn))
+		large = append(large, many.signIns(64, sqliteTurn))
 	}
 	fmt.Println("Durable sign-ins in SQLite, synchronous FULL, 64 callers")
 	fmt.Printf("  the same rows, 64 to a transaction     %7.0f /s\n", median(of64))
