@@ -113,6 +113,14 @@ func (m micros) time() time.Time {
 
 // MarshalJSON returns the form in which stores keep a roster.
 func (ro *Roster) MarshalJSON() ([]byte, error) {
+	if ro.plain() {
+		return ro.appendPlain(make([]byte, 0, 192+360*len(ro.seats)+420*len(ro.endings))), nil
+	}
+	return ro.marshalAny()
+}
+
+// marshalAny is MarshalJSON of any roster, for those that are not plain.
+func (ro *Roster) marshalAny() ([]byte, error) {
 	j := rosterJSON{
 		Format: max(ro.format, rosterFormat), Realm: ro.Realm, Account: ro.Account,
 		Forgotten: toMicros(ro.forgotten), Tried: toMicros(ro.tried), Limits: ro.limits, Revision: ro.limitsRev, Takeover: toMicros(ro.takeoverAt),
@@ -144,6 +152,15 @@ func (ro *Roster) MarshalJSON() ([]byte, error) {
 // UnmarshalJSON reads what MarshalJSON wrote. It returns a *[FormatError] for a
 // roster that is damaged, or is of a format that this release cannot read.
 func (ro *Roster) UnmarshalJSON(b []byte) error {
+	if plain, ok := parsePlain(b); ok {
+		*ro = plain
+		return nil
+	}
+	return ro.unmarshalAny(b)
+}
+
+// unmarshalAny is UnmarshalJSON of any roster, for those that are not plain.
+func (ro *Roster) unmarshalAny(b []byte) error {
 	var j rosterJSON
 	if err := j.unmarshal(b); err != nil {
 		return &FormatError{fmt.Sprintf("it cannot be read (%v): restore it from a backup, or delete it, which signs the account out", err)}
@@ -151,7 +168,13 @@ func (ro *Roster) UnmarshalJSON(b []byte) error {
 	if j.Format < 1 || j.Format > rosterFormat+1 {
 		return &FormatError{fmt.Sprintf("format %d was written by another release (this one reads %d and %d): upgrade this node", j.Format, rosterFormat, rosterFormat+1)}
 	}
-	*ro = Roster{
+	*ro = j.roster()
+	return nil
+}
+
+// roster returns the roster that was stored as j.
+func (j *rosterJSON) roster() Roster {
+	ro := Roster{
 		Realm: j.Realm, Account: j.Account, forgotten: j.Forgotten.time(), tried: j.Tried.time(), limits: j.Limits, limitsRev: j.Revision, takeoverAt: j.Takeover.time(),
 		realmEpoch: j.Epoch, Due: j.Due.time(), format: j.Format, extra: j.extra,
 		seats: make([]seat, len(j.Seats)), endings: make([]ended, len(j.Endings)),
@@ -175,7 +198,7 @@ func (ro *Roster) UnmarshalJSON(b []byte) error {
 			secret: e.Secret, previous: e.Previous, tag: e.Mark, used: e.Used.time(), tried: e.Tried.time(), extra: e.extra,
 		}
 	}
-	return nil
+	return ro
 }
 
 // pieces are the records below the top that keep unknown fields of their own.

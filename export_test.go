@@ -1,6 +1,9 @@
 package oneseat
 
-import "context"
+import (
+	"context"
+	"reflect"
+)
 
 // CheckAndWatchLate is [Registry.CheckAndWatch] with something in between: after
 // memory has said yes, and before the session is watched. It says whether memory
@@ -24,4 +27,28 @@ func (r *Registry) LoadsUnderWay() (n int) {
 		}
 	}
 	return n
+}
+
+// FilledRoster is a roster that was stored with whatever fill puts into the fields
+// of its stored form.
+func FilledRoster(fill func(stored reflect.Value)) *Roster {
+	var j rosterJSON
+	fill(reflect.ValueOf(&j).Elem())
+	ro := j.roster()
+	return &ro
+}
+
+// MarshalAny is [Roster.MarshalJSON] without the shorter way of plain rosters.
+func (ro *Roster) MarshalAny() ([]byte, error) { return ro.marshalAny() }
+
+// UnmarshalAny is [Roster.UnmarshalJSON] without the shorter way of plain rosters.
+func (ro *Roster) UnmarshalAny(b []byte) error { return ro.unmarshalAny(b) }
+
+// Plain reports whether the shorter way writes a roster.
+func (ro *Roster) Plain() bool { return ro.plain() }
+
+// ParsesPlain reports whether the shorter way reads a roster.
+func ParsesPlain(b []byte) bool {
+	_, ok := parsePlain(b)
+	return ok
 }

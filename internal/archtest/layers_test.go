@@ -21,7 +21,7 @@ var layers = []struct {
 }{
 	{"words", []string{"doc", "account", "session", "event", "policy", "token", "attempt", "errors", "context"}},
 	{"contract", []string{"store"}},
-	{"rules", []string{"roster", "codec", "draft", "admit", "limit", "ticket", "block", "takeover", "stream", "use", "end", "judge"}},
+	{"rules", []string{"roster", "codec", "codecplain", "draft", "admit", "limit", "ticket", "block", "takeover", "stream", "use", "end", "judge"}},
 	{"runtime", []string{"registry", "config", "signin", "check", "admin", "list", "play", "cache", "load", "feed", "subscribe", "hold", "watch", "background", "faults", "stats", "clock"}},
 }
 
