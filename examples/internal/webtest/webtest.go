@@ -33,7 +33,13 @@ type Site struct {
 // Open serves what app makes of a registry over the store, until the test ends.
 func Open(t *testing.T, store oneseat.Store, c oneseat.Config, app func(*oneseat.Registry) (http.Handler, error)) *Site {
 	t.Helper()
-	site := oneseattest.NewOver(t, store, oneseattest.NewClock(), c)
+	return OpenAt(t, store, oneseattest.NewClock(), c, app)
+}
+
+// OpenAt is Open with a clock that the test moves. It has to be the store's.
+func OpenAt(t *testing.T, store oneseat.Store, clock *oneseattest.Clock, c oneseat.Config, app func(*oneseat.Registry) (http.Handler, error)) *Site {
+	t.Helper()
+	site := oneseattest.NewOver(t, store, clock, c)
 	h, err := app(site.Seats)
 	if err != nil {
 		t.Fatal(err)
