@@ -31,10 +31,9 @@ func StartRedisCluster(t testing.TB, settings ...string) *RedisCluster {
 		addrs[i] = c.Nodes[i].Addr
 	}
 	c.URL = "redis-cluster://" + strings.Join(addrs[:], ",")
-	const slots = 16384
 	for i, n := range c.Nodes {
 		if i < masters {
-			n.must("CLUSTER ADDSLOTSRANGE %d %d", i*slots/masters, (i+1)*slots/masters-1)
+			n.must("CLUSTER ADDSLOTSRANGE %d %d", i*Slots/masters, (i+1)*Slots/masters-1)
 		}
 		n.must("CLUSTER SET-CONFIG-EPOCH %d", i+1)
 		if i > 0 {

@@ -16,6 +16,7 @@
 --      8 how many entries the log keeps
 --      9 the account, with KEYS 5
 --      from 10 on pairs: a field of counts, and what to add to it
+-- KEYS 3 and 4 may be '': see moving.lua.
 --
 -- Returns 1, or what is stored now: the roster, the floor, and the two numbers of
 -- TIME.
@@ -23,11 +24,14 @@ local clock = redis.call('TIME')
 local now = clock[1] * 1000000 + clock[2]
 local held = redis.call('GETRANGE', KEYS[1], 0, 19)
 local stale = held ~= ARGV[1] or now > tonumber(ARGV[2])
+local function floor()
+	return KEYS[4] ~= '' and redis.call('GET', KEYS[4])
+end
 if held == '' and not stale then
-	stale = (redis.call('GET', KEYS[4]) or '') >= string.sub(ARGV[3], 1, 20)
+	stale = (floor() or '') >= string.sub(ARGV[3], 1, 20)
 end
 if stale then
-	return {redis.call('GET', KEYS[1]), redis.call('GET', KEYS[4]), clock[1], clock[2]}
+	return {redis.call('GET', KEYS[1]), floor(), clock[1], clock[2]}
 end
 
 -- Returns whether a is before b in byte order, or equal to it. The order that Lua
@@ -85,11 +89,13 @@ local function writeSums()
 end
 
 if ARGV[3] == '' then
-	redis.call('ZREM', KEYS[3], ARGV[5])
+	if KEYS[3] ~= '' then
+		redis.call('ZREM', KEYS[3], ARGV[5])
+	end
 	if KEYS[5] then
 		redis.call('ZREM', KEYS[5], ARGV[9])
 	end
-	if held > (redis.call('GET', KEYS[4]) or '') then
+	if held > (floor() or '') then
 		redis.call('SET', KEYS[4], held)
 	end
 	writeSums()
@@ -100,10 +106,10 @@ end
 -- Commands that may fail come first, because another program may have used one of
 -- our names. The roster comes last: an index entry that is there too early does no
 -- harm.
-if ARGV[4] == '' then
-	redis.call('ZREM', KEYS[3], ARGV[5])
-else
+if ARGV[4] ~= '' then
 	redis.call('ZADD', KEYS[3], ARGV[4], ARGV[5])
+elseif KEYS[3] ~= '' then
+	redis.call('ZREM', KEYS[3], ARGV[5])
 end
 if KEYS[5] and held == '' then
 	redis.call('ZADD', KEYS[5], 0, ARGV[9])

@@ -171,11 +171,7 @@ func TestAMasterThatIsGoneIsReplacedAndAllRecovers(t *testing.T) {
 		moved = err
 	}
 	wantFailure(t, moved, oneseat.FailureSettings)
-	rights, inACluster := leastRights(t)
-	for _, n := range c.Nodes {
-		leastUser(t, n, slices.Concat(rights, inACluster)...)
-	}
-	url := strings.Replace(c.URL, "://", "://oneseat:hunter2@", 1)
+	url := leastUsers(t, c)
 	s, other := open(t, url, redisstore.Options{RequireDurable: true}), open(t, url, redisstore.Options{})
 	everything(t, s)
 	account := func(i int) string { return fmt.Sprint("account ", i) }

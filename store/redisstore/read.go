@@ -87,11 +87,15 @@ func (s *Store) loadFrom(ctx context.Context, p int, keys []oneseat.Key) ([]held
 	short, cancel := s.trip(ctx)
 	defer cancel()
 	answers := s.client.DoMulti(short, get.Build(), b.Time().Build())
+	asked := answers[1]
 	values, err := answers[0].ToArray()
+	if moving(err) {
+		values, asked, err = s.readEach(short, p, keys)
+	}
 	if err != nil {
 		return nil, err
 	}
-	t, err := answers[1].ToArray()
+	t, err := asked.ToArray()
 	if err != nil {
 		return nil, err
 	}

@@ -15,6 +15,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -91,6 +92,17 @@ func leastRights(t *testing.T) (rights, inACluster []string) {
 func leastUser(t *testing.T, r *testservers.Redis, rights ...string) {
 	t.Helper()
 	run(t, shell(t, r.URL), append([]string{"ACL", "SETUSER", "oneseat", "on", ">hunter2"}, rights...)...)
+}
+
+// leastUsers creates that user on every server of a cluster, with the rights that it
+// needs there, and returns the URL with the user's name and password.
+func leastUsers(t *testing.T, c *testservers.RedisCluster) (url string) {
+	t.Helper()
+	rights, inACluster := leastRights(t)
+	for _, n := range c.Nodes {
+		leastUser(t, n, slices.Concat(rights, inACluster)...)
+	}
+	return strings.Replace(c.URL, "://", "://oneseat:hunter2@", 1)
 }
 
 func TestTheRightsInTheDocsAreEnoughAndTLSWorks(t *testing.T) {

@@ -99,9 +99,10 @@ func (s *Store) commit(ctx context.Context, h held, c oneseat.Change) (v oneseat
 		keys = append(keys, s.names.accounts(p, ro.Realm), s.names.counts(p, ro.Realm))
 		args = append(append(args, ro.Account), sums...)
 	}
-	short, cancel := s.trip(ctx)
-	defer cancel()
-	answer := commitScript.Exec(short, s.client, keys, args)
+	answer, err := s.runCommit(ctx, keys, args)
+	if err != nil {
+		return oneseat.View{}, nil, s.explain(ctx, err)
+	}
 	if err := answer.Error(); err != nil {
 		return oneseat.View{}, nil, s.unsure(ctx, err)
 	}
