@@ -9,6 +9,7 @@ replace github.com/oneseat/oneseat/examples => ../
 require (
 	github.com/coreos/go-oidc/v3 v3.21.0
 	github.com/crewjam/saml v0.6.3
+	github.com/go-jose/go-jose/v4 v4.1.9
 	github.com/oneseat/oneseat v0.0.0-00010101000000-000000000000
 	github.com/oneseat/oneseat/examples v0.0.0-00010101000000-000000000000
 	github.com/zitadel/oidc/v3 v3.52.0
@@ -22,7 +23,6 @@ require (
 	github.com/bmatcuk/doublestar/v4 v4.10.4 // indirect
 	github.com/cespare/xxhash/v2 v2.3.0 // indirect
 	github.com/go-chi/chi/v5 v5.5.0 // indirect
-	github.com/go-jose/go-jose/v4 v4.1.9 // indirect
 	github.com/go-logr/logr v1.4.4 // indirect
 	github.com/go-logr/stdr v1.2.2 // indirect
 	github.com/golang-jwt/jwt/v5 v5.3.1 // indirect

@@ -30,9 +30,11 @@ import (
 
 // App is the application.
 type App struct {
+	seats   *oneseat.Registry
 	guard   *oneseathttp.Guard
 	sso     oauth2.Config
 	tokens  *oidc.IDTokenVerifier
+	logouts *logouts
 	secure  bool // the site is on https
 	handler http.Handler
 }
@@ -56,8 +58,10 @@ func New(ctx context.Context, seats *oneseat.Registry, c Config) (*App, error) {
 		return nil, err
 	}
 	a := &App{
-		guard:  guard,
-		tokens: provider.Verifier(&oidc.Config{ClientID: c.Client}),
+		seats:   seats,
+		guard:   guard,
+		logouts: newLogouts(),
+		tokens:  provider.Verifier(&oidc.Config{ClientID: c.Client}),
 		sso: oauth2.Config{
 			ClientID: c.Client, ClientSecret: c.Secret, Endpoint: provider.Endpoint(),
 			RedirectURL: c.Site + "/callback", Scopes: []string{oidc.ScopeOpenID},
@@ -69,6 +73,7 @@ func New(ctx context.Context, seats *oneseat.Registry, c Config) (*App, error) {
 	mux.HandleFunc("POST /login", a.start)
 	mux.HandleFunc("GET /callback", a.callback)
 	mux.HandleFunc("POST /logout", a.signOut)
+	mux.HandleFunc("POST /backchannel-logout", a.signedOutElsewhere)
 	mux.Handle("GET /{$}", guard.Require(http.HandlerFunc(a.members)))
 	mux.Handle(oneseathttp.Path, guard.Handler())
 	a.handler = http.NewCrossOriginProtection().Handler(guard.Wrap(mux))
@@ -151,8 +156,13 @@ func (a *App) callback(w http.ResponseWriter, r *http.Request) {
 		a.fail(w, r, err)
 		return
 	}
-	if _, err := a.guard.SignIn(w, r, accountOf(token.Issuer, token.Subject)); err != nil {
+	session, err := a.guard.SignIn(w, r, accountOf(token.Issuer, token.Subject))
+	if err != nil {
 		a.guard.RefuseSignIn(w, r, err, next)
+		return
+	}
+	if !a.logouts.began(sidOf(token), session) { // the SSO has ended it meanwhile
+		a.signOut(w, r)
 		return
 	}
 	http.Redirect(w, r, next, http.StatusSeeOther)
@@ -188,6 +198,15 @@ func (a *App) redeem(r *http.Request, kept string) (token *oidc.IDToken, next st
 		next = "/"
 	}
 	return token, next, nil
+}
+
+// sidOf is which session at the SSO an ID token is of, or "" where the SSO does not say.
+func sidOf(token *oidc.IDToken) string {
+	var said struct {
+		SID string `json:"sid"`
+	}
+	_ = token.Claims(&said) // verified before; a sid that is no text is none
+	return said.SID
 }
 
 // accountOf is the account of somebody whom an issuer knows by this subject. Only the

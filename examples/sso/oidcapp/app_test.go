@@ -19,6 +19,7 @@ import (
 // world is the application, and the SSO at which its visitors sign in.
 type world struct {
 	*webtest.Site
+	app   *App
 	sso   *provider.OIDC
 	store *memstore.Store
 	t     *testing.T
@@ -26,16 +27,24 @@ type world struct {
 
 func open(t *testing.T, c oneseat.Config) *world {
 	t.Helper()
-	w := &world{store: memstore.New(), t: t}
-	var app *App
-	w.Site = webtest.Open(t, w.store, c, func(*oneseat.Registry) (http.Handler, error) {
-		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { app.ServeHTTP(w, r) }), nil
+	store := memstore.New()
+	w := openOver(t, store, c)
+	w.store = store
+	return w
+}
+
+func openOver(t *testing.T, store oneseat.Store, c oneseat.Config) *world {
+	t.Helper()
+	w := &world{t: t}
+	w.Site = webtest.Open(t, store, c, func(*oneseat.Registry) (http.Handler, error) {
+		return http.HandlerFunc(func(out http.ResponseWriter, r *http.Request) { w.app.ServeHTTP(out, r) }), nil
 	})
 	w.sso = provider.NewOIDC(t, w.URL+"/callback", "ada", "grace")
 	app, err := New(t.Context(), w.Seats, Config{Site: w.URL, Issuer: w.sso.URL, Client: w.sso.Client, Secret: w.sso.Secret})
 	if err != nil {
 		t.Fatal(err)
 	}
+	w.app = app
 	return w
 }
 

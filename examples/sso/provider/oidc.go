@@ -21,6 +21,8 @@ import (
 type OIDC struct {
 	*httptest.Server
 	Client, Secret string
+
+	kept *sessions
 }
 
 // people are those whom the provider knows. Two of them share an e-mail address.
@@ -41,7 +43,8 @@ func NewOIDC(t *testing.T, callback string, names ...string) *OIDC {
 	}
 	p := &OIDC{Server: httptest.NewUnstartedServer(nil), Client: "members", Secret: "a secret of the test"}
 	issuer := "http://" + p.Listener.Addr().String()
-	kept := storage.NewStorageWithClients(known, map[string]*storage.Client{p.Client: storage.WebClient(p.Client, p.Secret, callback)})
+	kept := &sessions{Storage: storage.NewStorageWithClients(known, map[string]*storage.Client{p.Client: storage.WebClient(p.Client, p.Secret, callback)}), of: map[string]string{}, over: map[string]bool{}}
+	p.kept = kept
 	provider, err := op.NewProvider(&op.Config{CryptoKey: sha256.Sum256([]byte("test")), CodeMethodS256: true, AuthMethodPost: true}, kept, op.StaticIssuer(issuer),
 		op.WithAllowInsecure(), op.WithLogger(slog.New(slog.DiscardHandler)))
 	if err != nil {
@@ -59,7 +62,13 @@ func NewOIDC(t *testing.T, callback string, names ...string) *OIDC {
 			_, _ = fmt.Fprintf(w, `<title>SSO</title><form method="post" action="/login/username"><input type="hidden" name="authRequestID" value="%s"><input name="username"><input name="password" type="password"><button>Sign in at the SSO</button></form>`, html.EscapeString(id))
 			return
 		}
+		sid := ""
+		if c, err := r.Cookie("sid"); err == nil {
+			sid = c.Value
+		}
+		sid = kept.began(id, sid)
 		http.SetCookie(w, &http.Cookie{Name: "person", Value: name, Path: "/", HttpOnly: true})
+		http.SetCookie(w, &http.Cookie{Name: "sid", Value: sid, Path: "/", HttpOnly: true})
 		http.Redirect(w, r, op.AuthCallbackURL(provider)(r.Context(), id), http.StatusFound)
 	}))
 	p.Config.Handler = mux

@@ -1,0 +1,128 @@
+package oidcapp
+
+import (
+	"context"
+	"errors"
+	"log"
+	"maps"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/coreos/go-oidc/v3/oidc"
+
+	"github.com/oneseat/oneseat"
+)
+
+// signedOutElsewhere is the address that the SSO calls when somebody has signed out
+// there, or has lost the account (OpenID Connect Back-Channel Logout 1.0). No browser
+// takes part in it: all that counts is what the token says.
+func (a *App) signedOutElsewhere(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set("Cache-Control", "no-store")
+	r.Body = http.MaxBytesReader(w, r.Body, 1<<16)
+	token, err := a.tokens.VerifyLogout(r.Context(), r.PostFormValue("logout_token")) // signature, issuer, audience, expiry, the event, no nonce
+	if err == nil {
+		err = a.logouts.once(token, time.Now())
+	}
+	if err != nil {
+		log.Print("a logout of the SSO: ", err)
+		http.Error(w, "invalid_request", http.StatusBadRequest)
+		return
+	}
+	if err := a.endFor(context.WithoutCancel(r.Context()), token); err != nil {
+		a.logouts.again(token) // nothing is known to have ended, so the same token has to count again
+		http.Error(w, "temporarily_unavailable", http.StatusServiceUnavailable)
+		return
+	}
+	w.WriteHeader(http.StatusOK)
+}
+
+// endFor ends the sessions that a logout token is about: the one of a session there, or
+// all of a person.
+func (a *App) endFor(ctx context.Context, token *oidc.LogoutToken) error {
+	cause := oneseat.EndOptions{Reason: oneseat.ReasonSignedOut, Actor: "the SSO"}
+	if token.SessionID == "" {
+		_, err := a.seats.EndAll(ctx, accountOf(token.Issuer, token.Subject), cause)
+		return err
+	}
+	var errs []error
+	for _, s := range a.logouts.over(token.SessionID) {
+		if token.Subject == "" || s.Account == accountOf(token.Issuer, token.Subject) {
+			_, err := a.seats.End(ctx, s.Account, cause, s.ID)
+			errs = append(errs, err)
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// recent bounds how old a logout token may be, and for how long the ids of tokens and
+// of sessions that are over are kept.
+const recent = 10 * time.Minute
+
+// logouts knows which session here is of which session there. It is in memory, so this
+// application runs on one node, and a restart forgets: then only tokens without a sid
+// end something. An application keeps this in its database, beside its users.
+type logouts struct {
+	mu    sync.Mutex                   // guards what is below
+	of    map[string][]oneseat.Session // by the SSO's sid
+	ended map[string]time.Time         // sids, and when they were over
+	used  map[string]time.Time         // ids of logout tokens, and when they came
+}
+
+func newLogouts() *logouts {
+	return &logouts{of: map[string][]oneseat.Session{}, ended: map[string]time.Time{}, used: map[string]time.Time{}}
+}
+
+// began notes that a session here is of a session there. It returns false if that is
+// over: the logout has overtaken the sign-in.
+func (l *logouts) began(sid string, s oneseat.Session) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if _, over := l.ended[sid]; over {
+		return false
+	}
+	if sid != "" {
+		l.of[sid] = append(l.of[sid], s)
+	}
+	return true
+}
+
+// over notes that a session there is over, and returns the sessions here that were of
+// it. They are kept, because ending them may have to be tried again.
+func (l *logouts) over(sid string) []oneseat.Session {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.ended[sid] = time.Now()
+	return l.of[sid]
+}
+
+// once returns nil if a verified token counts: it was issued a moment ago, and has not
+// come before. Whoever has a copy of an old one must sign nobody out who has come back.
+func (l *logouts) once(token *oidc.LogoutToken, now time.Time) error {
+	if age := now.Sub(token.IssuedAt); age > recent || age < -time.Minute {
+		return errors.New("it was issued at another time")
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	old := func(_ string, t time.Time) bool { return now.Sub(t) > 2*recent }
+	maps.DeleteFunc(l.used, old)
+	maps.DeleteFunc(l.ended, func(sid string, t time.Time) bool {
+		if old(sid, t) {
+			delete(l.of, sid)
+			return true
+		}
+		return false
+	})
+	if _, used := l.used[token.TokenID]; used {
+		return errors.New("it has come before")
+	}
+	l.used[token.TokenID] = now
+	return nil
+}
+
+// again lets a token count once more.
+func (l *logouts) again(token *oidc.LogoutToken) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	delete(l.used, token.TokenID)
+}
