@@ -4,6 +4,7 @@ import (
 	"flag"
 	"fmt"
 	"maps"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"slices"
@@ -44,8 +45,54 @@ var servers = map[string]func(t *testing.T) *server{
 	},
 	"redis-cluster": func(t *testing.T) *server {
 		c := testservers.StartRedisCluster(t, "--appendonly", "yes", "--appendfsync", "always")
-		return &server{url: c.URL, faults: []string{failover}, part: func(i int) part { return c.Master(i) }, await: c.Await}
+		return &server{
+			url: c.URL, faults: []string{failover}, part: func(i int) part { return c.Master(i) }, await: c.Await,
+			move: func(lasts time.Duration) error { return reshard(c, lasts) },
+		}
 	},
+}
+
+// reshard moves every slot that has keys of the store to another master, all of them at
+// the same time, one key after the other, in any order.
+func reshard(c *testservers.RedisCluster, lasts time.Duration) error {
+	type step struct {
+		move *testservers.SlotMove
+		key  string
+	}
+	var moves []*testservers.SlotMove
+	var steps []step
+	for p := range 16 {
+		slot, err := c.SlotOf(fmt.Sprintf("oneseat:{%d}:", p))
+		if err != nil {
+			return err
+		}
+		m, err := c.BeginMove(slot, rand.IntN(2)) // a test may choose at random
+		if err != nil {
+			return err
+		}
+		keys, err := m.Keys()
+		if err != nil {
+			return err
+		}
+		moves = append(moves, m)
+		for _, k := range keys {
+			steps = append(steps, step{m, k})
+		}
+	}
+	rand.Shuffle(len(steps), func(i, j int) { steps[i], steps[j] = steps[j], steps[i] })
+	began := time.Now()
+	for i, s := range steps {
+		if err := s.move.Move(s.key); err != nil {
+			return err
+		}
+		time.Sleep(lasts*time.Duration(i+1)/time.Duration(len(steps)) - time.Since(began))
+	}
+	for _, m := range moves {
+		if err := m.Whole(); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // TestFaults runs a few rounds, or with -rounds that number of rounds.

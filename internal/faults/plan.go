@@ -47,8 +47,12 @@ var (
 	ofServers = []string{"the store is killed", "the store is stopped"}
 )
 
-// failover is the fault of a cluster that loses what was acknowledged.
-const failover = "a master is killed"
+// These are the faults of a cluster. A failover loses what was acknowledged. When slots
+// move, the keys of an account are on two servers for a while.
+const (
+	failover   = "a master is killed"
+	resharding = "every slot moves"
+)
 
 // newPlan returns what a seed chooses, for a store with this server, or without one. A
 // fault of a node is twice as likely as a fault of the server.
@@ -78,6 +82,11 @@ func newPlan(seed uint64, s *server) plan {
 			f.step = time.Duration(choices.IntN(7200)-3600) * time.Second
 		}
 		p.faults = append(p.faults, f)
+	}
+	if s.move != nil { // in every round, beside everything else
+		p.faults = append(p.faults, fault{
+			at: time.Duration(choices.Int64N(int64(acts / 2))), lasts: time.Duration(200+choices.IntN(1300)) * time.Millisecond, what: resharding,
+		})
 	}
 	// A failover happens once, after everything else.
 	if i := slices.IndexFunc(p.faults, func(f fault) bool { return f.what == failover }); i >= 0 {
@@ -131,6 +140,8 @@ func (f fault) do(nodes []*node, s *server) error {
 		wait()
 		hit.Continue()
 		s.await()
+	case resharding:
+		return s.move(f.lasts)
 	default:
 		return fmt.Errorf("there is no fault %q", f.what)
 	}

@@ -24,7 +24,8 @@ type server struct {
 	url    string
 	faults []string // the faults that it can have
 	part   func(i int) part
-	await  func() // returns when all of it answers
+	move   func(lasts time.Duration) error // moves every slot, key by key, for about that time
+	await  func()                          // returns when all of it answers
 }
 
 // Result is what came of a round.
@@ -79,7 +80,7 @@ func run(p plan, s *server) (Result, error) {
 	for _, f := range p.faults {
 		r.Faults = append(r.Faults, f.String())
 		turn := &turns[f.node]
-		if strings.Contains(f.what, "store") || f.what == failover {
+		if strings.Contains(f.what, "store") || f.what == failover || f.what == resharding {
 			turn = &turns[nodesOfRound]
 		}
 		faults.Go(func() {
