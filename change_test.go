@@ -162,8 +162,48 @@ func TestSettlingWritesOnlyWhatItChanged(t *testing.T) {
 
 	longer := plain
 	longer.idle = 2 * time.Hour
-	c = settle(0, longer)
-	same(t, "another rule: only the due time is moved", []any{len(c.Roster.seats), len(c.Events), c.Roster.Due}, []any{1, 0, at(2 * time.Hour)})
+	same(t, "another rule: what is due later is left", settle(0, longer), Change{})
+	c = settle(time.Hour, longer)
+	same(t, "until it is found early: only the due time is moved", []any{len(c.Roster.seats), len(c.Events), c.Roster.Due}, []any{1, 0, at(2 * time.Hour)})
+}
+
+// A store writes its index of what is due only when Due moves. Nothing is ever found
+// too late by it.
+func TestDueMayBeEarlyAndIsNeverLate(t *testing.T) {
+	stored := aRoster(aSeat("a"), anEnding("b", ReasonSignedOut, 0, "b"))
+	stored.Due = stored.due(plain)
+	same(t, "due", stored.Due, at(time.Hour))
+	idle := func(d time.Duration) rule { r := plain; r.idle = d; return r }
+	for _, tt := range []struct {
+		what      string
+		now, idle time.Duration
+		is        time.Time // as an update stores it that is made anyway
+		alone     bool      // it is an update by itself
+	}{
+		{"sooner moves it at once", 0, time.Hour - time.Microsecond, at(time.Hour - time.Microsecond), true},
+		{"sooner moves it at once, shortly before", time.Hour - 2*time.Microsecond, time.Hour - time.Microsecond, at(time.Hour - time.Microsecond), true},
+		{"a little later leaves it", 0, time.Hour + time.Microsecond, at(time.Hour), false},
+		{"twice as far ahead leaves it", 0, 2 * time.Hour, at(time.Hour), false},
+		{"more moves it", 0, 2*time.Hour + time.Microsecond, at(2*time.Hour + time.Microsecond), false},
+		{"later, shortly before, moves it", 50 * time.Minute, 71 * time.Minute, at(71 * time.Minute), false},
+		{"once it has passed it is set right", time.Hour, time.Hour + time.Microsecond, at(time.Hour + time.Microsecond), true},
+		{"long after as well", 2 * time.Hour, 3 * time.Hour, at(3 * time.Hour), true},
+	} {
+		d := settled(viewAt(stored, tt.now), 1, idle(tt.idle))
+		c := d.changed()
+		if tt.alone != (c.Roster != nil) || tt.alone && !c.Roster.Due.Equal(tt.is) {
+			t.Errorf("%s: by itself it is written as %+v", tt.what, c.Roster)
+		}
+		same(t, tt.what, d.commit().Roster.Due, tt.is)
+	}
+	forever := plain
+	forever.idle, forever.absolute = 0, 0
+	never := aRoster(aSeat("a"))
+	same(t, "what was never due", settled(viewAt(never, 0), 1, plain).changed().Roster.Due, at(time.Hour))
+	never.Due = at(time.Minute)
+	same(t, "what is never due any more is left", settled(viewAt(never, 0), 1, forever).changed(), Change{})
+	same(t, "in an update that is made anyway it is set right", settled(viewAt(never, 0), 1, forever).commit().Roster.Due, time.Time{})
+	same(t, "and when it is found early", settled(viewAt(never, time.Minute), 1, forever).changed().Roster.Due, time.Time{})
 }
 
 func TestCommitErasesARosterWithNothingLeftToKnow(t *testing.T) {

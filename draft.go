@@ -188,7 +188,7 @@ func (d *draft) forget(i int) {
 func (d *draft) changed() Change {
 	was := d.was.Roster
 	if len(d.events) == 0 && !d.firstUse && (was == nil || len(d.endings) == len(was.endings) && len(d.tickets) == len(was.tickets) &&
-		d.due(d.rule).Equal(was.Due) && !d.spent()) {
+		d.dueStands() && !d.spent()) {
 		return Change{}
 	}
 	return d.commit()
@@ -197,7 +197,7 @@ func (d *draft) changed() Change {
 // commit returns the change that writes the draft. A spent roster is erased, or,
 // since an erasure has no events, is left to the next sweep.
 func (d *draft) commit() Change {
-	d.Due = d.due(d.rule)
+	d.Due = d.dueNext()
 	if d.spent() {
 		if len(d.events) == 0 {
 			return Change{Erase: true}
@@ -205,6 +205,29 @@ func (d *draft) commit() Change {
 		d.Due = d.now()
 	}
 	return Change{Roster: d.Roster, Events: d.events}
+}
+
+// dueStands reports whether the Due that is stored may stay. It is never late. It may be
+// early as long as it is ahead: the sweep that finds it early sets it right.
+func (d *draft) dueStands() bool {
+	due, stored := d.due(d.rule), d.was.Roster.Due
+	if stored.After(d.now()) {
+		return due.IsZero() || !stored.After(due)
+	}
+	return stored.Equal(due)
+}
+
+// dueNext returns the Due that an update writes. What is stored stays if it stands, and
+// is ahead by at least half as much as what is due. So most updates leave a store's
+// index of what is due alone, and a roster that is updated often is never swept early.
+func (d *draft) dueNext() time.Time {
+	due := d.due(d.rule)
+	if d.was.Roster != nil && d.dueStands() {
+		if stored := d.was.Roster.Due; !due.IsZero() && due.Sub(d.now()) <= 2*stored.Sub(d.now()) {
+			return stored
+		}
+	}
+	return due
 }
 
 // spent reports whether nothing is left to know in a roster, and its absence would

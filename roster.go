@@ -27,7 +27,7 @@ const usedWindow = time.Hour
 type Roster struct {
 	Realm   string
 	Account string    // "": the realm's control record
-	Due     time.Time // when something here times out or can be dropped, by the writer's rule; zero: never
+	Due     time.Time // when something here times out or can be dropped, by the writer's rule: perhaps early, never late; zero: never
 
 	seats      []seat    // live sessions and streams, in the order of their admission
 	endings    []ended   // the oldest first

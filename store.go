@@ -57,7 +57,12 @@ type Store interface {
 	Wake(ctx context.Context, wake func(partition int)) error
 
 	// Due returns the keys of at most limit rosters of the realm whose Due is not
-	// after the store's time, those waiting longest first.
+	// after the store's time, those waiting longest first. It may list a roster a
+	// little early, never late: an update that moves Due sooner is seen at once.
+	//
+	// Most updates leave [Roster.Due] as it was, though what is due has moved later:
+	// Due may be early itself. So a store that keeps an index need not write it
+	// then. A sweep finds the roster early, once, and sets its Due right.
 	Due(ctx context.Context, realm string, limit int) ([]Key, error)
 }
 

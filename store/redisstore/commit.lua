@@ -9,7 +9,7 @@
 -- ARGV 1 the version that was read; '' if there was no roster
 --      2 the latest time at which the commit is allowed
 --      3 the new value, which begins with its version; '' erases the roster
---      4 when the roster is due; '' for never
+--      4 when the roster is due; '' for never; '=' as before
 --      5 the 16 bytes of the key
 --      6 the number of events
 --      7 the log entry with those events
@@ -106,7 +106,9 @@ end
 -- Commands that may fail come first, because another program may have used one of
 -- our names. The roster comes last: an index entry that is there too early does no
 -- harm.
-if ARGV[4] ~= '' then
+if ARGV[4] == '=' then
+	-- The index has it.
+elseif ARGV[4] ~= '' then
 	redis.call('ZADD', KEYS[3], ARGV[4], ARGV[5])
 elseif KEYS[3] ~= '' then
 	redis.call('ZREM', KEYS[3], ARGV[5])

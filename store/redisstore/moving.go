@@ -106,8 +106,8 @@ func declare(keys, args []string, exist []bool) (declared, rest []string) {
 		declared = keys[:1] // of one key Redis does not ask that it exists
 	}
 	read, value, due := args[0], args[2], args[3]
-	if due == "" && !exist[2] {
-		names[2] = "" // nothing has to be removed from it
+	if (due == "" || due == "=") && !exist[2] {
+		names[2] = "" // nothing has to be removed from it, or changed
 	}
 	if read != "" && value != "" && !exist[3] {
 		names[3] = "" // only a roster that is new or is erased needs the floor

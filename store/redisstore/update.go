@@ -81,7 +81,10 @@ func (s *Store) commit(ctx context.Context, h held, c oneseat.Change) (v oneseat
 			return oneseat.View{}, nil, err
 		}
 		value = spell(v.Version) + rueidis.BinaryString(text)
-		if !ro.Due.IsZero() {
+		switch {
+		case h.Roster != nil && h.Roster.Due.Equal(ro.Due):
+			due = "="
+		case !ro.Due.IsZero():
 			due = strconv.FormatInt(min(ro.Due.UnixMicro(), 1<<53), 10) // the most that a score can hold exactly
 		}
 	}

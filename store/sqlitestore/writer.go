@@ -17,12 +17,13 @@ import (
 const maxBatch = 256
 
 const (
-	insertSQL = `INSERT INTO oneseat_rosters (version, due, roster, key, realm, account) VALUES (?, ?, ?, ?, ?, ?)`
-	updateSQL = `UPDATE oneseat_rosters SET version = ?, due = ?, roster = ? WHERE key = ?`
-	eraseSQL  = `DELETE FROM oneseat_rosters WHERE key = ?`
-	floorSQL  = `UPDATE oneseat_meta SET floor = max(floor, ?) RETURNING floor`
-	eventSQL  = `INSERT INTO oneseat_events (key, version, realm, account, session, event) VALUES (?, ?, ?, ?, ?, ?)`
-	countSQL  = `INSERT INTO oneseat_counts AS c (realm, epoch, accounts, sessions, streams) VALUES (?, ?, ?, ?, ?)
+	insertSQL  = `INSERT INTO oneseat_rosters (version, due, roster, key, realm, account) VALUES (?, ?, ?, ?, ?, ?)`
+	updateSQL  = `UPDATE oneseat_rosters SET version = ?, due = ?, roster = ? WHERE key = ?`
+	keepDueSQL = `UPDATE oneseat_rosters SET version = ?, roster = ? WHERE key = ?` // and no index
+	eraseSQL   = `DELETE FROM oneseat_rosters WHERE key = ?`
+	floorSQL   = `UPDATE oneseat_meta SET floor = max(floor, ?) RETURNING floor`
+	eventSQL   = `INSERT INTO oneseat_events (key, version, realm, account, session, event) VALUES (?, ?, ?, ?, ?, ?)`
+	countSQL   = `INSERT INTO oneseat_counts AS c (realm, epoch, accounts, sessions, streams) VALUES (?, ?, ?, ?, ?)
 		ON CONFLICT (realm, epoch) DO UPDATE SET accounts = c.accounts + excluded.accounts, sessions = c.sessions + excluded.sessions, streams = c.streams + excluded.streams
 		RETURNING accounts = 0 AND sessions = 0 AND streams = 0`
 	uncountSQL = `DELETE FROM oneseat_counts WHERE realm = ? AND epoch = ?`
@@ -93,10 +94,11 @@ type writer struct {
 
 	link link // everything below is on it; the zero link: not connected
 
-	begin, commit, rollback, load       *sql.Stmt
-	insert, update, erase, floor, event *sql.Stmt
-	count, uncount                      *sql.Stmt
-	overdue, trim, trimmed              *sql.Stmt // see trim.go
+	begin, commit, rollback, load *sql.Stmt
+	insert, update, keepDue       *sql.Stmt
+	erase, floor, event           *sql.Stmt
+	count, uncount                *sql.Stmt
+	overdue, trim, trimmed        *sql.Stmt // see trim.go
 
 	batch  []*update                // taken, in the order in which they run
 	fresh  map[oneseat.Key]entry    // what the open transaction has written
@@ -319,10 +321,13 @@ func (w *writer) replace(v oneseat.View, c oneseat.Change, t texts) (oneseat.Vie
 		due = c.Roster.Due.UnixMicro()
 	}
 	var err error
-	if v.Roster != nil {
-		_, err = w.update.Exec(version, due, t.roster, v.Key[:])
-	} else {
+	switch {
+	case v.Roster == nil:
 		_, err = w.insert.Exec(version, due, t.roster, v.Key[:], c.Roster.Realm, c.Roster.Account)
+	case v.Roster.Due.Equal(c.Roster.Due):
+		_, err = w.keepDue.Exec(version, t.roster, v.Key[:])
+	default:
+		_, err = w.update.Exec(version, due, t.roster, v.Key[:])
 	}
 	for i, e := range c.Events {
 		if err == nil {
@@ -467,7 +472,7 @@ func (w *writer) connect() (err error) {
 func (w *writer) statements() map[**sql.Stmt]string {
 	return map[**sql.Stmt]string{
 		&w.begin: "BEGIN IMMEDIATE", &w.commit: "COMMIT", &w.rollback: "ROLLBACK", &w.load: loadSQL,
-		&w.insert: insertSQL, &w.update: updateSQL, &w.erase: eraseSQL, &w.floor: floorSQL, &w.event: eventSQL,
+		&w.insert: insertSQL, &w.update: updateSQL, &w.keepDue: keepDueSQL, &w.erase: eraseSQL, &w.floor: floorSQL, &w.event: eventSQL,
 		&w.count: countSQL, &w.uncount: uncountSQL,
 		&w.overdue: overdueSQL, &w.trim: trimSQL, &w.trimmed: trimmedSQL,
 	}

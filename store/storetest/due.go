@@ -14,6 +14,8 @@ var due = []promise{
 	{"what is due is listed at once on every node, the longest waiting first", dueOrder},
 	{"what is not due is not listed", notDue},
 	{"what is due is listed once its time has come", dueInTime},
+	{"what becomes due sooner is listed at once", dueSooner},
+	{"what is due stays so when an update leaves its time alone", dueStays},
 	{"due lists one realm only", dueRealm},
 	{"due lists no more than was asked for", dueLimit},
 }
@@ -88,6 +90,51 @@ func dueInTime(t *testing.T, fresh Factory) {
 		if passed {
 			t.Fatalf("it was due at %v, that has passed, and it is not listed", at)
 		}
+	}
+}
+
+// An index that is written later than the roster, or moves in one direction only, would
+// be late.
+func dueSooner(t *testing.T, fresh Factory) {
+	ns := nodes(t, fresh, 2)
+	k := dueAt(t, ns[0], realm, "ada", 24*time.Hour)
+	for _, after := range []time.Duration{12 * time.Hour, time.Minute, -time.Hour} {
+		for i, n := range ns {
+			if ks := listDue(t, n, realm, 10); len(ks) != 0 {
+				t.Fatalf("node %d: Due = %v, and nothing is due within a minute", i, ks)
+			}
+		}
+		dueAt(t, ns[0], realm, "ada", after)
+	}
+	for i, n := range ns {
+		if ks := listDue(t, n, realm, 10); !slices.Equal(ks, []oneseat.Key{k}) {
+			t.Errorf("node %d: Due = %v, and %v has been due for an hour since the last update", i, ks, k)
+		}
+	}
+}
+
+// A store may leave its index alone when Due is what it was.
+func dueStays(t *testing.T, fresh Factory) {
+	ns := nodes(t, fresh, 2)
+	k := dueAt(t, ns[0], realm, "ada", -time.Hour)
+	soon := dueAt(t, ns[0], realm, "grace", 24*time.Hour)
+	for i := range 4 {
+		for _, k := range []oneseat.Key{k, soon} {
+			ns[i%2].update(t, k, func(v oneseat.View) (oneseat.Change, error) {
+				c, err := seating(v.Roster.Account, oneseat.SessionID(fmt.Sprint("s", i)))(v)
+				c.Roster.Due = v.Roster.Due
+				return c, err
+			})
+		}
+		for _, n := range ns {
+			if ks := listDue(t, n, realm, 10); !slices.Equal(ks, []oneseat.Key{k}) {
+				t.Fatalf("after %d updates Due = %v, want %v, which has been due for an hour", i+1, ks, k)
+			}
+		}
+	}
+	dueAt(t, ns[1], realm, "grace", -2*time.Hour)
+	if ks := listDue(t, ns[0], realm, 10); !slices.Equal(ks, []oneseat.Key{soon, k}) {
+		t.Errorf("Due = %v, want %v, which is due since two hours now, and %v", ks, soon, k)
 	}
 }
 

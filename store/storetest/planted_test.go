@@ -112,7 +112,7 @@ type plant struct {
 	breaks []string
 }
 
-var plants = slices.Concat(storePlants, countPlants)
+var plants = slices.Concat(storePlants, duePlants, countPlants)
 
 var storePlants = []plant{
 	{"check then insert", func(h *handle) {
@@ -424,25 +424,6 @@ var storePlants = []plant{
 			return vs, err
 		}
 	}, []string{"Strings/any account is kept as it is, and apart from every other"}},
-	{"due a second late", func(h *handle) {
-		h.due = func(ctx context.Context, realm string, limit int) ([]oneseat.Key, error) {
-			ks, err := h.Store.Due(ctx, realm, limit)
-			return slices.DeleteFunc(ks, func(k oneseat.Key) bool {
-				vs, err := h.Store.Load(ctx, k)
-				return err != nil || vs[0].Now.Before(vs[0].Roster.Due.Add(time.Second))
-			}), err
-		}
-	}, []string{
-		"Due/what is due is listed once its time has come",
-		"Due/what is due is listed at once on every node, the longest waiting first",
-	}},
-	{"due in no order", func(h *handle) {
-		h.due = func(ctx context.Context, realm string, limit int) ([]oneseat.Key, error) {
-			ks, err := h.Store.Due(ctx, realm, 1000)
-			slices.SortFunc(ks, func(a, b oneseat.Key) int { return slices.Compare(a[:], b[:]) })
-			return ks[:min(limit, len(ks))], err
-		}
-	}, []string{"Due/due lists no more than was asked for"}},
 	{"a field of events is forgotten", func(h *handle) {
 		h.changes = func(ctx context.Context, p int, c oneseat.Cursor) (oneseat.Tail, error) {
 			t, err := h.Store.Changes(ctx, p, c)
