@@ -1,4 +1,7 @@
 package pgstore
 
-// ChangesSQL is for the test of its query plan.
-const ChangesSQL = changesSQL
+// Statements whose plans are looked at.
+const (
+	ChangesSQL = changesSQL
+	DueSQL     = dueSQL
+)
