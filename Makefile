@@ -153,8 +153,8 @@ outdated: ## direct dependencies that have a newer release; asks the network
 	@scripts/outdated
 
 .PHONY: bench
-bench: ## figures beside the bare operation, as ratios; ARGS=check for one section
-	@scripts/prepare go postgres
+bench: ## figures beside the bare operation, as ratios; ARGS=check for one section, ARGS=tenmillion for 12 GB of accounts
+	@scripts/prepare go postgres redis
 	@go -C bench run . $(ARGS)
 
 HISTORIES ?= 10000
