@@ -46,6 +46,7 @@ func (p Player) newcomer(key Key, s Session) newcomer {
 		Session:  Session{ID: newSessionID(), Device: s.Device.clean()},
 		parent:   s.ID,
 		deviceID: deviceDigest(key, "player "+p.ID),
+		title:    sanitize(p.Title, maxTitle),
 	}}
 }
 
@@ -155,7 +156,7 @@ func (d *draft) room(c newcomer) Decision {
 	is := Decision{Outcome: OutcomeAdmitted, Observed: d.rule.observeOnly, Renews: d.sameBrowser(&c)}
 	bounds, policy := d.sessionBounds(), d.rule.whenFull
 	if c.seat.parent != "" {
-		bounds, policy = d.streamBounds(), PolicyAsk
+		bounds, policy = d.streamBounds(), d.rule.streamsFull
 	}
 	c.own = d.own(&c, is.Renews)
 	seats := d.displaceOrder(&c, is.Renews)
@@ -232,6 +233,7 @@ func (c newcomer) issuedAt(now time.Time) time.Time {
 func (d *draft) apply(c newcomer, is Decision) Change {
 	if is.keeps != "" {
 		d.beat(is.keeps, 0)
+		d.alter(d.seat(is.keeps)).title = c.seat.title // the player has gone on to the next
 		return d.commit()
 	}
 	d.used(c.seat.parent)

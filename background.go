@@ -146,7 +146,7 @@ func (r *Registry) noteUse(v *View, s *seat, how use, at time.Time) bool {
 	case useInOrder:
 		r.orderUse(v.Key, s.session().ID, how)
 	case useInBackground:
-		r.background.add(write{claim: claim{key: v.Key, id: s.session().ID}, use: how})
+		r.background.add(write{claim: s.claim(v.Key), use: how})
 	}
 	return true
 }

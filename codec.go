@@ -70,6 +70,7 @@ type seatJSON struct {
 	Unused   bool      `json:"unused,omitzero"`
 	LastUsed micros    `json:"last_used,omitzero"`
 	Tried    micros    `json:"tried,omitzero"`
+	Title    string    `json:"title,omitzero"`
 
 	extra map[string]json.RawMessage
 }
@@ -137,7 +138,7 @@ func (ro *Roster) marshalAny() ([]byte, error) {
 		j.Seats[i] = seatJSON{
 			ID: s.ID, Parent: s.parent, Created: toMicros(s.Created), LastSeen: toMicros(s.LastSeen), Device: s.Device,
 			Secret: s.secret, Previous: s.previous, Rotated: toMicros(s.rotated), DeviceID: s.deviceID,
-			Epoch: s.epoch, Replayed: toMicros(s.replayed), Observed: s.observed, Unused: s.unused, LastUsed: toMicros(s.lastUsed), Tried: toMicros(s.tried), extra: s.extra,
+			Epoch: s.epoch, Replayed: toMicros(s.replayed), Observed: s.observed, Unused: s.unused, LastUsed: toMicros(s.lastUsed), Tried: toMicros(s.tried), Title: s.title, extra: s.extra,
 		}
 	}
 	for i, e := range ro.endings {
@@ -189,7 +190,7 @@ func (j *rosterJSON) roster() Roster {
 		ro.seats[i] = seat{
 			Session: Session{ID: s.ID, Account: j.Account, Device: s.Device, Created: s.Created.time(), LastSeen: s.LastSeen.time()},
 			parent:  s.Parent, secret: s.Secret, previous: s.Previous, rotated: s.Rotated.time(), deviceID: s.DeviceID,
-			epoch: s.Epoch, replayed: s.Replayed.time(), observed: s.Observed, unused: s.Unused, lastUsed: s.LastUsed.time(), tried: s.Tried.time(), extra: s.extra,
+			epoch: s.Epoch, replayed: s.Replayed.time(), observed: s.Observed, unused: s.Unused, lastUsed: s.LastUsed.time(), tried: s.Tried.time(), title: s.Title, extra: s.extra,
 		}
 	}
 	for i, e := range j.Endings {

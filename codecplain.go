@@ -115,6 +115,7 @@ func (c *coder) seat(s *seat, account string) {
 	c.flag("unused", &s.unused)
 	c.time("last_used", &s.lastUsed, false)
 	c.time("tried", &s.tried, false)
+	c.text("title", &s.title, false)
 	c.shut('}')
 }
 

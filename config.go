@@ -39,6 +39,16 @@ type Config struct {
 	// [MaxStreams], or [Unlimited]. Default 1.
 	Streams int
 
+	// StreamClassLimits limit the streams on each class of device, within Streams: 1 to
+	// [MaxStreams], or [Unlimited]. They count for accounts whose number of streams is
+	// that of Streams. Default: only Streams counts.
+	StreamClassLimits map[Class]int
+
+	// WhenStreamsFull says what happens to a stream beyond the limit: [PolicyAsk], so
+	// that the viewer chooses what stops, or [PolicyDisplace], so that the newest
+	// plays. See [DisplaceOrder]. Default PolicyAsk.
+	WhenStreamsFull Policy
+
 	// LimitFor returns an account's limits, for plans, tiers and staff. A zero field
 	// leaves that limit to the three fields above. It is called before every sign-in
 	// and stream, on the caller's goroutine. If it returns an error, nobody gets in.
@@ -127,6 +137,7 @@ func (c *Config) complete() {
 	setDefault(&c.Limit, 1)
 	setDefault(&c.Streams, 1)
 	setDefault(&c.WhenFull, PolicyDisplace)
+	setDefault(&c.WhenStreamsFull, PolicyAsk)
 	setDefault(&c.DisplaceOrder, DisplaceIdlest)
 	setDefault(&c.StreamIdle, 45*time.Second)
 	setDefault(&c.Idle, defaultIdle)
@@ -179,6 +190,13 @@ func (c *Config) problems() (errs []error) {
 	}
 	reject(!slices.Contains([]Policy{PolicyDisplace, PolicyRefuse, PolicyAsk}, c.WhenFull),
 		"WhenFull", "%q is neither PolicyDisplace, PolicyRefuse nor PolicyAsk", string(c.WhenFull))
+	reject(!slices.Contains([]Policy{PolicyAsk, PolicyDisplace}, c.WhenStreamsFull),
+		"WhenStreamsFull", "%q is neither PolicyAsk nor PolicyDisplace", string(c.WhenStreamsFull))
+	for _, class := range slices.Sorted(maps.Keys(c.StreamClassLimits)) {
+		n := c.StreamClassLimits[class]
+		reject(!slices.Contains(Classes(), class), "StreamClassLimits", "%q is none of %v", class, Classes())
+		reject(n != Unlimited && (n < 1 || n > MaxStreams), "StreamClassLimits["+string(class)+"]", "%d is not 1 to %d, nor Unlimited", n, MaxStreams)
+	}
 	reject(!slices.Contains([]DisplaceOrder{DisplaceIdlest, DisplaceOldest, DisplaceSameClass}, c.DisplaceOrder),
 		"DisplaceOrder", "%q is neither DisplaceIdlest, DisplaceOldest nor DisplaceSameClass", string(c.DisplaceOrder))
 	reject(c.StreamIdle < time.Second,
@@ -216,7 +234,7 @@ func (c Config) limits() Limits {
 // rule returns the part of the configuration that decides.
 func (c Config) rule() rule {
 	return rule{
-		realm: c.Realm, limits: c.limits(), whenFull: c.WhenFull, displaceOrder: c.DisplaceOrder, seatIdle: c.SeatIdle, streamIdle: c.StreamIdle,
+		realm: c.Realm, limits: c.limits(), whenFull: c.WhenFull, streamsFull: c.WhenStreamsFull, streamClasses: maps.Clone(c.StreamClassLimits), displaceOrder: c.DisplaceOrder, seatIdle: c.SeatIdle, streamIdle: c.StreamIdle,
 		observeOnly: c.ObserveOnly, touchEvery: c.TouchEvery, keepEndings: c.KeepEndings, adoptUntil: c.AdoptUntil,
 		idle: max(c.Idle, 0), absolute: max(c.Absolute, 0),
 	}

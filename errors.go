@@ -67,7 +67,7 @@ func (e *EndedError) Error() string {
 // taken. It is not a failed authentication: do not count it as one.
 type LimitError struct {
 	Limit   int       // the limit in force
-	Bound   string    // which limit: "total", "streams", or a class of device
+	Bound   string    // which limit: "total", "streams", a class of device, or "streams_" and a class
 	Live    []Session // the live sessions that count under it, the newest first
 	Streams []Stream  // if a stream was refused: the streams instead, the newest first
 	Ticket  Ticket    // under [PolicyAsk]: to choose which session ends, see [Registry.Redeem]
@@ -76,7 +76,7 @@ type LimitError struct {
 // Error gives the count and the limit. It names no account.
 func (e *LimitError) Error() string {
 	switch {
-	case e.Bound == boundStreams:
+	case len(e.Streams) > 0:
 		return fmt.Sprintf("oneseat: stream refused: %d of %d are playing: stop another first, or name it in Instead", len(e.Streams), e.Limit)
 	case e.Ticket != "":
 		return fmt.Sprintf("oneseat: sign-in refused: %d of %d seats are taken: ask which session is to end, and redeem the ticket", len(e.Live), e.Limit)

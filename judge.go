@@ -89,6 +89,9 @@ func (s *seat) judge(now time.Time, epoch uint64, rule *rule) judgement {
 // session returns the live session that a judgement found.
 func (j judgement) session() *Session { return &j.seat.Session }
 
+// claim returns the claim of a seat by its id.
+func (s *seat) claim(k Key) claim { return claim{key: k, id: s.ID, parent: s.parent} }
+
 // epoch returns that under which the live session was issued.
 func (j judgement) epoch() uint64 { return j.seat.epoch }
 

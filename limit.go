@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -33,7 +34,11 @@ func (b bound) counts(s *seat) bool {
 	case boundStreams:
 		return s.parent != ""
 	}
-	return s.parent == "" && string(s.Device.Class) == b.Name
+	if s.parent != "" {
+		class, ok := strings.CutPrefix(b.Name, boundStreamsOf)
+		return ok && string(s.Device.Class) == class
+	}
+	return string(s.Device.Class) == b.Name
 }
 
 // said returns the limits that were set for the account, the most specific first.
@@ -64,13 +69,22 @@ func (d *draft) sessionBounds() (bounds []bound) {
 	return bounds
 }
 
-// streamBounds returns those in force for the account's streams.
+// streamBounds returns those in force for the account's streams, the classes first.
+// Classes are set for everybody, and belong to the number that is.
 func (d *draft) streamBounds() (bounds []bound) {
 	for _, l := range d.said() {
-		if l.Streams != 0 {
-			bounds = append(bounds, newBound(boundStreams, l.Streams, l.from))
-			break
+		if l.Streams == 0 {
+			continue
 		}
+		if l.from == SourceConfig {
+			for _, class := range slices.Sorted(maps.Keys(d.rule.streamClasses)) {
+				if n := d.rule.streamClasses[class]; n != Unlimited {
+					bounds = append(bounds, newBound(boundStreamsOf+string(class), n, l.from))
+				}
+			}
+		}
+		bounds = append(bounds, newBound(boundStreams, l.Streams, l.from))
+		break
 	}
 	return bounds
 }
@@ -165,12 +179,15 @@ func (d *draft) own(c *newcomer, renews SessionID) SessionID {
 // compare orders two seats as they give way to a newcomer.
 func (d *draft) compare(a, b *seat, c *newcomer) int {
 	order := cmp.Compare(d.yields(a, c), d.yields(b, c))
-	switch d.rule.displaceOrder {
-	case DisplaceOldest:
-		return cmp.Or(order, a.Created.Compare(b.Created))
-	case DisplaceSameClass:
+	if d.rule.displaceOrder == DisplaceSameClass {
 		class := c.seat.Device.Class
 		order = cmp.Or(order, first(a.Device.Class == class, b.Device.Class == class))
+	}
+	switch {
+	case c.seat.parent != "": // players that play beat alike, so the last heartbeat would order them by chance
+		return cmp.Or(order, first(d.silent(a), d.silent(b)), a.Created.Compare(b.Created))
+	case d.rule.displaceOrder == DisplaceOldest:
+		return cmp.Or(order, a.Created.Compare(b.Created))
 	}
 	return cmp.Or(order, a.usedAt().Compare(b.usedAt()), a.Created.Compare(b.Created))
 }

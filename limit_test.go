@@ -367,8 +367,9 @@ func TestARosterOfWhichOnlyAnEventIsLeftIsDueAtOnce(t *testing.T) {
 func TestLimitsInTheConfiguration(t *testing.T) {
 	_, err := Config{
 		Limit: -2, ClassLimits: classes("tv", 0, "toaster", 1), Streams: MaxStreams + 1, DisplaceOrder: "youngest", StreamIdle: time.Second - 1, SeatIdle: 10*time.Minute - 1,
+		StreamClassLimits: classes("tv", 0, "mobile", MaxStreams+1, "toaster", 1), WhenStreamsFull: PolicyRefuse,
 	}.withDefaults()
-	for _, field := range []string{"Limit", "ClassLimits[tv]", "ClassLimits", "Streams", "DisplaceOrder", "StreamIdle", "SeatIdle"} {
+	for _, field := range []string{"Limit", "ClassLimits[tv]", "ClassLimits", "Streams", "DisplaceOrder", "StreamIdle", "SeatIdle", "StreamClassLimits[tv]", "StreamClassLimits[mobile]", "StreamClassLimits", "WhenStreamsFull"} {
 		if !strings.Contains(fmt.Sprint(err), "Config."+field+": ") {
 			t.Errorf("nothing about %s: %v", field, err)
 		}
@@ -384,7 +385,7 @@ func TestLimitsInTheConfiguration(t *testing.T) {
 	got := c.rule()
 	given["tv"] = 9
 	same(t, "rule", got, rule{
-		realm: "default", touchEvery: 5 * time.Minute, limits: Limits{Total: 1, Classes: classes("tv", 1), Streams: 1}, whenFull: PolicyAsk, displaceOrder: DisplaceOldest, seatIdle: 10 * time.Minute, streamIdle: time.Second,
+		realm: "default", touchEvery: 5 * time.Minute, limits: Limits{Total: 1, Classes: classes("tv", 1), Streams: 1}, whenFull: PolicyAsk, streamsFull: PolicyAsk, displaceOrder: DisplaceOldest, seatIdle: 10 * time.Minute, streamIdle: time.Second,
 		observeOnly: true, idle: 14 * 24 * time.Hour, absolute: 90 * 24 * time.Hour, keepEndings: 30 * 24 * time.Hour,
 	})
 	if c, err := (Config{}).withDefaults(); err != nil || c.Streams != 1 || c.DisplaceOrder != DisplaceIdlest || c.StreamIdle != 45*time.Second || c.SeatIdle != 0 || c.WhenFull != PolicyDisplace {

@@ -10,9 +10,10 @@ import (
 // a stream gets that one again.
 //
 // s is the session as [Registry.Check] returned it. If the account plays as many
-// streams as it may, the error is a *[LimitError] that names them. Ask the viewer,
-// and try again with Instead: if that makes room, those streams end and this one
-// starts, in one step. StartStream returns an *[EndedError] if the session has
+// streams as it may, the error is a *[LimitError] that names them, unless
+// [Config.WhenStreamsFull] lets the newest play. Ask the viewer, and try again with
+// Instead: if that makes room, those streams end and this one starts, in one step.
+// StartStream returns an *[EndedError] if the session has
 // ended, [ErrNoSession] if it is not known, and otherwise errors as
 // [Registry.SignIn] does.
 func (r *Registry) StartStream(ctx context.Context, s Session, p Player) (Stream, error) {
@@ -54,10 +55,22 @@ func (r *Registry) Heartbeat(ctx context.Context, s Session, stream SessionID) e
 // may, as [Registry.Check] does. It is no heartbeat. s is the session as Check
 // returned it. Errors are those of Heartbeat.
 func (r *Registry) CheckStream(ctx context.Context, s Session, stream SessionID) (Stream, error) {
+	return r.checkStream(ctx, s, stream, usePeek)
+}
+
+// PlayStream is CheckStream for a request that plays the stream, such as one for a
+// piece of a film. It keeps the stream as Heartbeat does, but for the most part memory
+// answers: a heartbeat is written when one is due. A player without heartbeats of its
+// own needs such a request within two thirds of [Config.StreamIdle].
+func (r *Registry) PlayStream(ctx context.Context, s Session, stream SessionID) (Stream, error) {
+	return r.checkStream(ctx, s, stream, useActive)
+}
+
+func (r *Registry) checkStream(ctx context.Context, s Session, stream SessionID, how use) (Stream, error) {
 	if s.ID == "" {
 		return Stream{}, ErrNoSession
 	}
-	found, err := r.checkID(ctx, s.Account, claim{id: stream, parent: s.ID}, useActive, false)
+	found, err := r.checkID(ctx, s.Account, claim{id: stream, parent: s.ID}, how, false)
 	if err != nil {
 		return Stream{}, err
 	}

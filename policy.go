@@ -25,6 +25,10 @@ const (
 //
 // The last use of a session is known to 10 seconds, on every node. Requests that go
 // on count, and so do a player's heartbeats. Background requests do not count.
+//
+// Of streams, those whose player has missed its heartbeats come first, and then the
+// one that started first. Under DisplaceSameClass those of the newcomer's class of
+// device come before the others.
 type DisplaceOrder string
 
 // The orders.
@@ -111,15 +115,16 @@ const (
 
 // Bound is one limit in force.
 type Bound struct {
-	Name   string `json:"name"`  // "total", "streams", or a class of device
+	Name   string `json:"name"`  // "total", "streams", a class of device, or "streams_" and a class
 	Limit  int    `json:"limit"` // how many there may be
 	Source Source `json:"from"`  // where it was set
 }
 
-// The bounds that are not classes.
+// The bounds that are not classes of sessions.
 const (
-	boundTotal   = "total"
-	boundStreams = "streams"
+	boundTotal     = "total"
+	boundStreams   = "streams"
+	boundStreamsOf = boundStreams + "_" // and a class: streams on that class of device
 )
 
 // Decision is what a sign-in leads to, and why: see [Registry.Explain].
@@ -164,7 +169,9 @@ func (d Decision) full() bool { return d.Outcome == OutcomeRefused || d.Outcome 
 type rule struct {
 	realm         string
 	limits        Limits // for everybody; Total and Streams are set
-	whenFull      Policy // of sessions; a stream is always asked about
+	whenFull      Policy // of sessions
+	streamsFull   Policy // of streams: PolicyAsk or PolicyDisplace
+	streamClasses map[Class]int
 	displaceOrder DisplaceOrder
 	seatIdle      time.Duration // a session that is idle for this long gives way first, under every policy; 0: none does
 	streamIdle    time.Duration // how long a stream lives without a heartbeat

@@ -57,6 +57,7 @@ type seat struct {
 	deviceID digest    // of the device's random id; of a stream, its player's
 	lastUsed time.Time // when it was last used, for the order of use; zero, or not after LastSeen: LastSeen counts
 	replayed time.Time // when previous was last used after its grace
+	title    string    // of a stream: what plays
 	tried    time.Time // when its attempt was first made, if that was after Created: the caller's clock is ahead
 
 	extra map[string]json.RawMessage
@@ -76,7 +77,7 @@ type ended struct {
 
 // stream is a seat as its player sees it.
 func (s *seat) stream() Stream {
-	return Stream{ID: s.ID, Session: s.parent, Account: s.Account, Device: s.Device, Started: s.Created, LastHeartbeat: s.LastSeen}
+	return Stream{ID: s.ID, Session: s.parent, Account: s.Account, Device: s.Device, Started: s.Created, LastHeartbeat: s.LastSeen, Title: s.title}
 }
 
 // seat finds a live session, or a stream, by id; -1: there is none.

@@ -42,6 +42,7 @@ type Stream struct {
 	Device        Device    `json:"device,omitzero"` // the session's
 	Started       time.Time `json:"started"`         // by the store's clock
 	LastHeartbeat time.Time `json:"last_heartbeat"`  // exact to a tenth of [Config.StreamIdle]
+	Title         string    `json:"title,omitzero"`  // what plays, as the player said
 }
 
 // SignInRequest describes the browser, or program, that signs in.
@@ -101,6 +102,10 @@ type Player struct {
 
 	// Instead names streams that end to make room for this one.
 	Instead []SessionID
+
+	// Title says what plays, to the account's other devices when there is no room. At
+	// most 64 bytes of inert text are kept, as long as the stream. It is in no event.
+	Title string
 }
 
 // Device is the little that is kept about a device: enough for its owner to
@@ -133,6 +138,7 @@ func Classes() []Class {
 const (
 	maxLabel = 40
 	maxActor = 48
+	maxTitle = 64
 )
 
 // The length of a device's ID, in bytes: see [SignInRequest].

@@ -41,6 +41,12 @@ func (d *draft) heartbeat(parent, stream SessionID) (Change, error) {
 	return d.changed(), err
 }
 
+// silent reports whether a stream's player has missed a heartbeat: the picture may
+// have been left without a word.
+func (d *draft) silent(s *seat) bool {
+	return s.parent != "" && !d.now().Before(s.LastSeen.Add(d.rule.streamIdle/2))
+}
+
 // beat moves a live stream's last heartbeat forward if that is at least every ago,
 // and reports whether it did. The stream's session is used by that, for the order of
 // use. It still idles.

@@ -11,7 +11,7 @@ type use int
 const (
 	usePeek   use = iota // background traffic: it shows that somebody has the token
 	useHeld              // a request of the application goes on: it counts for the order of use
-	useActive            // a check: it keeps the session from idling as well
+	useActive            // a check: it keeps the session from idling as well; of a stream, what plays it
 )
 
 // The order of use is exact to orderEvery. It costs an account at most orderWrites
@@ -46,10 +46,17 @@ type usage struct {
 //     in the order of use. The newest session of an old roster may not be the newest
 //     any more.
 //
-// A stream is kept by its heartbeats.
+// A stream is used by what plays it, if no heartbeat was recorded when one was due.
 func (ro *Roster) useDue(s *seat, u usage, rule *rule) useDue {
 	switch {
 	case s.parent != "":
+		switch silent := u.at.Sub(s.LastSeen); {
+		case u.how != useActive || silent < rule.streamIdle/3:
+		case silent >= rule.streamIdle*2/3:
+			return useBeforeAnswer
+		default:
+			return useInBackground
+		}
 	case s.unused && rule.whenFull != PolicyDisplace:
 		return useBeforeAnswer
 	case u.how == useActive && !u.at.Before(s.LastSeen.Add(rule.touchEvery)):
@@ -100,6 +107,10 @@ func (d *draft) use(id SessionID, how use) Change {
 	i := d.seat(id)
 	if i < 0 || d.useDue(&d.seats[i], usage{how, d.now(), d.now()}, &d.rule) == useNotDue {
 		return d.changed()
+	}
+	if d.seats[i].parent != "" {
+		d.beat(id, 0)
+		return d.commit()
 	}
 	s := d.alter(i)
 	s.unused = false

@@ -17,6 +17,8 @@ func TestWhenAUseIsWritten(t *testing.T) {
 	endless := displace
 	endless.idle = 0
 	unused := func(s *seat) { s.unused = true }
+	playing, watched := aRoster(aSeat("a", under("b")), aSeat("b")), displace
+	watched.streamIdle = 30 * time.Second
 	alone, fresh := aRoster(aSeat("a")), aRoster(aSeat("a", unused))
 	two, left := aRoster(aSeat("a"), aSeat("b")), aRoster(aSeat("a", seen(5*time.Second)), aSeat("b"))
 	for _, tt := range []struct {
@@ -26,7 +28,10 @@ func TestWhenAUseIsWritten(t *testing.T) {
 		rule rule
 		want useDue
 	}{
-		{name: "a check of a stream", ro: aRoster(aSeat("a", under("b")), aSeat("b")), use: usage{how: useActive, at: at(idle)}, rule: displace, want: useNotDue},
+		{name: "a check of a stream", ro: playing, use: usage{how: usePeek, at: at(idle)}, rule: watched, want: useNotDue},
+		{name: "what plays a stream before a heartbeat is due", ro: playing, use: usage{how: useActive, at: at(10*time.Second - tick)}, rule: watched, want: useNotDue},
+		{name: "what plays a stream when a heartbeat is due", ro: playing, use: usage{how: useActive, at: at(10 * time.Second)}, rule: watched, want: useInBackground},
+		{name: "what plays a stream after two missed heartbeats", ro: playing, use: usage{how: useActive, at: at(20 * time.Second)}, rule: watched, want: useBeforeAnswer},
 
 		{name: "the first use under refuse", ro: fresh, use: usage{how: usePeek, at: at(0)}, rule: with(PolicyRefuse, DisplaceIdlest), want: useBeforeAnswer},
 		{name: "the second use under refuse", ro: alone, use: usage{how: usePeek, at: at(0)}, rule: with(PolicyRefuse, DisplaceIdlest), want: useNotDue},

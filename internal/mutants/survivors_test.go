@@ -45,7 +45,6 @@ var survivors = list{
 		"drop operand 3":    "what memory said is noted by the next look, which reads",
 		"drop operand 4":    "likewise",
 	},
-	"(*Registry).CheckStream":   {"raise number 1": "a check is no use of a stream, however it counts"},
 	"(*Registry).CheckAndWatch": {"zero argument 10": "memory that has just said yes says so again"},
 	"(*Registry).verifyBy": {
 		"condition always 2": "the update that recorded a timeout has ended the watches itself",

@@ -120,5 +120,6 @@ var english = map[string]string{
 
 	"player.stop_here":  "Stop it in another window here and play here",
 	"player.stop_there": "Stop it on {device} and play here",
+	"player.stop_title": "Stop “{title}” on {device} and play here",
 	"player.again":      "Play here again",
 }

@@ -42,7 +42,7 @@ func New(seats *oneseat.Registry, guard *oneseathttp.Guard) *Streams {
 
 // Handler serves players, for requests with a session:
 //
-//	POST /oneseat/stream/start      start a stream: "player", the player's random id; "instead", a stream to end for it
+//	POST /oneseat/stream/start      start a stream: "player", the player's random id; "title", what plays; "instead", a stream to end for it
 //	POST /oneseat/stream/{id}/beat  keep the stream
 //	POST /oneseat/stream/{id}/stop  stop the stream
 //	GET  /oneseat/stream/stream.js  the script that does all this
@@ -72,14 +72,24 @@ func (s *Streams) Handler() http.Handler {
 	return mounted.At(Path, s.guard.CrossOrigin(mux))
 }
 
-// Require serves next to requests that name a live stream of their session, in the
-// query as "stream". They are cut when the stream ends. Other requests are refused as
-// by the beat of Handler. Require works with [oneseathttp.Guard.Require] around it and
-// without.
+// Require serves next to requests that name a live stream of their session: in the
+// path, where the pattern has {stream}, or else in the query as "stream". Relative
+// names in a playlist inherit the path, but not the query. So a pattern such as
+// "GET /watch/{stream}/{file}" is for playlists and their segments.
+//
+// Each request keeps the stream, as a heartbeat does: a player that the browser lets
+// sleep, as on a locked phone, goes on while it fetches something every two thirds of
+// [oneseat.Config.StreamIdle]. Requests are cut when the stream ends. Other requests
+// are refused as by the beat of Handler. Require works with [oneseathttp.Guard.Require]
+// around it and without.
 func (s *Streams) Require(next http.Handler) http.Handler {
 	return s.guard.Require(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		mine, _ := oneseat.SessionFrom(r.Context())
-		stream, err := s.seats.CheckStream(r.Context(), mine, oneseat.SessionID(r.URL.Query().Get("stream")))
+		id := r.PathValue("stream")
+		if id == "" {
+			id = r.URL.Query().Get("stream")
+		}
+		stream, err := s.seats.PlayStream(r.Context(), mine, oneseat.SessionID(id))
 		if err != nil {
 			s.refuse(w, r, err)
 			return
@@ -100,7 +110,7 @@ func (s *Streams) start(w http.ResponseWriter, r *http.Request) {
 		answer.Refuse(w, http.StatusBadRequest, s.problem("bad_player", "stream.bad_player"))
 		return
 	}
-	player := oneseat.Player{ID: id}
+	player := oneseat.Player{ID: id, Title: r.PostForm.Get("title")}
 	for _, stream := range r.PostForm["instead"] {
 		player.Instead = append(player.Instead, oneseat.SessionID(stream))
 	}

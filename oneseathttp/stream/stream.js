@@ -3,6 +3,7 @@
 //
 //   import { watch } from "/oneseat/stream/stream.js";
 //   watch(document.querySelector(".player"), {
+//     title: "Cosmos, episode 1",                         // what plays; may be left out
 //     play(id) { video.src = "/media?stream=" + id; },   // the stream has started
 //     stop() { video.removeAttribute("src"); },           // the stream has ended
 //   });
@@ -16,7 +17,7 @@ const say = (key, places = {}) => (words[key] ?? key).replace(/{(\w+)}/g, (_, pl
 
 const base = new URL("./", import.meta.url);
 
-export function watch(element, { play, stop }) {
+export function watch(element, { title = "", play, stop }) {
   const player = keptID();
   let stream = "";
   let timer = 0;
@@ -29,7 +30,7 @@ export function watch(element, { play, stop }) {
 
   async function start(instead) {
     if (closed) return;
-    const form = new URLSearchParams({ player });
+    const form = new URLSearchParams({ player, title });
     if (instead) form.set("instead", instead);
     const said = await post("start", form);
     if (said.stream) {
@@ -82,7 +83,8 @@ export function watch(element, { play, stop }) {
     const panel = show(element, said);
     const list = part(panel, "div", "", "oneseat-choices");
     for (const other of others) {
-      const stop = other.here ? say("player.stop_here") : say("player.stop_there", { device: other.device.label || say("device.another") });
+      const device = other.device.label || say("device.another");
+      const stop = other.here ? say("player.stop_here") : other.title ? say("player.stop_title", { title: other.title, device }) : say("player.stop_there", { device });
       part(list, "button", stop).onclick = () => start(other.id);
     }
     if (others.length === 0) part(list, "button", say("player.again")).onclick = () => start();

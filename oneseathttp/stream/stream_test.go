@@ -56,6 +56,9 @@ func newSite(t *testing.T, c oneseat.Config) *site {
 		_ = http.NewResponseController(w).Flush()
 		<-r.Context().Done()
 	})))
+	mux.Handle("GET /watch/{stream}/{file}", streams.Require(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.WriteString(w, r.PathValue("file"))
+	})))
 	mux.Handle(stream.Path, streams.Handler())
 	s := &site{httptest.NewServer(guard.Wrap(mux)), seats, guard}
 	t.Cleanup(func() {
@@ -96,6 +99,7 @@ type said struct {
 	Streams []struct {
 		ID     string
 		Here   bool
+		Title  string
 		Device oneseat.Device
 	}
 }

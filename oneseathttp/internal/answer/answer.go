@@ -51,6 +51,7 @@ type Session struct {
 type Stream struct {
 	ID      oneseat.SessionID `json:"id"`
 	Device  oneseat.Device    `json:"device"`
+	Title   string            `json:"title,omitzero"` // what plays
 	Created time.Time         `json:"created"`
 	Here    bool              `json:"here"` // the session that asks plays it
 }
@@ -70,7 +71,7 @@ func Sessions(live []oneseat.Session, current oneseat.SessionID) []Session {
 func Streams(playing []oneseat.Stream, mine oneseat.SessionID) []Stream {
 	all := make([]Stream, len(playing))
 	for i, s := range playing {
-		all[i] = Stream{s.ID, s.Device, s.Started, s.Session == mine}
+		all[i] = Stream{s.ID, s.Device, s.Title, s.Started, s.Session == mine}
 	}
 	return all
 }
