@@ -2,6 +2,7 @@ package oneseat
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -101,6 +102,69 @@ func (r *Registry) Block(ctx context.Context, account string, until time.Time, a
 // is not blocked.
 func (r *Registry) Unblock(ctx context.Context, account, actor string) error {
 	return r.change(ctx, account, func(d *draft) (Change, error) { return d.unblock(sanitize(actor, maxActor)), nil })
+}
+
+// Forget erases what is known of an account, for example when the account is
+// deleted. Its sessions end, with [ReasonRevoked]; then its record goes, and with it
+// endings, tickets, limits and a block; then its events go. A sign-in that comes at the
+// same time is wholly before, and is forgotten too, or wholly after, and is that of a
+// new account. So keep people out first: delete the account in the application, and
+// then call Forget.
+//
+// When Forget has returned nil, the store has nothing that names the account, with two
+// exceptions. Until [Config.AdoptUntil] an empty record stays, so that no old session
+// of the application is adopted. And if limits of the account had been stored, or were
+// asked for anew, within the last minute, an empty record stays until the next sweep
+// after that. What the log keeps of each update is its place, the account's key (a hash
+// of realm and account) and a version, because other nodes prove by the log what they
+// may say from memory.
+//
+// If sessions end, Forget takes half of [Config.MaxStale] longer, so that every node can
+// tell their owners why. After an error some of it may have been done: call Forget again. It returns an
+// *[AccountError] for a text that cannot name an account, and an error that wraps
+// [errors.ErrUnsupported], with nothing done, if the store is no [History]. An account
+// of which nothing is known is no error.
+func (r *Registry) Forget(ctx context.Context, account string) error {
+	h, ok := r.store.(History)
+	if !ok {
+		return errNoHistory
+	}
+	if err := r.checkAccount(account); err != nil {
+		return err
+	}
+	key := KeyOf(r.config.Realm, account)
+	epoch, _, err := r.currentEpoch(ctx, key)
+	if err != nil {
+		return err
+	}
+	// The ends are committed, and in the log for as long as every node needs that has
+	// not fallen behind, before anything is erased. So nodes learn why the sessions are
+	// over. A node that is behind learns only that something has changed.
+	told := false
+	v, err := r.edit(ctx, key, premises{account: account, epoch: epoch}, func(d *draft) (Change, error) {
+		c := d.wipe()
+		told = len(c.Events) > 0
+		return c, nil
+	})
+	if err != nil {
+		return err
+	}
+	if _, err := r.settle(ctx, key, epoch); err != nil && !errors.Is(err, ErrNoSession) {
+		return err
+	}
+	if told {
+		select {
+		case <-time.After(2 * r.pulse()):
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-r.life.Done():
+			return ErrClosed
+		}
+	}
+	if err := h.Forget(ctx, r.config.Realm, account, v.Version); err != nil {
+		return r.failed(ctx, key, r.noAnswer(err))
+	}
+	return nil
 }
 
 // SetLimit stores limits with the account, which come before all others. Sessions

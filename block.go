@@ -34,9 +34,7 @@ func (d *draft) block(until time.Time, actor string) (Change, error) {
 		return d.changed(), nil
 	}
 	d.blocked, d.tickets = &block{since: d.now(), until: until, actor: actor}, nil
-	for len(d.seats) > 0 {
-		d.end(d.seats[0].ID, Ending{Reason: ReasonAccountBlocked, Actor: actor})
-	}
+	d.endAll(Ending{Reason: ReasonAccountBlocked, Actor: actor})
 	e := d.note(EventAccountBlocked)
 	e.Actor, e.Until = actor, until
 	return d.commit(), nil

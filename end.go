@@ -1,6 +1,9 @@
 package oneseat
 
-import "slices"
+import (
+	"slices"
+	"time"
+)
 
 // endRequest is an operation that ends sessions from outside. It is one value for
 // all tries, so that sessions which an earlier try ended are counted although its
@@ -72,4 +75,30 @@ func (d *draft) endWhere(e *endRequest) (Change, error) {
 		}
 	}
 	return d.changed(), nil
+}
+
+// endAll ends all sessions, and with them their streams.
+func (d *draft) endAll(how Ending) {
+	for len(d.seats) > 0 {
+		d.end(d.seats[0].ID, how)
+	}
+}
+
+// wipe ends the account's sessions and streams and drops everything that was known of
+// the account. What is left is what an absent roster could not say: when the newest
+// ending was dropped, and that the limits have changed.
+func (d *draft) wipe() Change {
+	was := d.was.Roster
+	if was == nil || was.empty() && was.blocked == nil && was.limits.IsZero() && was.takeoverAt.IsZero() && len(was.extra) == 0 {
+		return d.changed()
+	}
+	d.endAll(Ending{Reason: ReasonRevoked})
+	for len(d.endings) > 0 {
+		d.forget(0)
+	}
+	if !d.limits.IsZero() {
+		d.limits, d.limitsRev = Limits{}, d.was.Next()
+	}
+	d.tickets, d.blocked, d.takeoverAt, d.extra = nil, nil, time.Time{}, nil
+	return d.commit()
 }

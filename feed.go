@@ -143,6 +143,9 @@ func (r *Registry) changed(f *feed, e Entry) {
 	if f.repeats.known(e.Key, e.Version) {
 		return
 	}
+	if len(e.Events) == 0 { // what it told of was forgotten before this node read it
+		r.subs.close(ErrFeedGap)
+	}
 	for _, event := range e.Events {
 		if event.Realm == r.config.Realm {
 			r.subs.publish(event)

@@ -150,7 +150,7 @@ type EventPage struct {
 	Events []Event
 	Next   Place // where to go on
 	End    bool  // everything up to the end of the log has been returned
-	Gap    bool  // events may be missing before these: read the present state anew
+	Gap    bool  // events may be missing before these, or among them: read the present state anew
 }
 
 // EventsSince returns what was committed in the realm after a place in the log, the
@@ -158,8 +158,8 @@ type EventPage struct {
 // commits. "" is the end of the log: EventsSince then returns no event, but the
 // place from which to go on. Keep Next only when the events have been dealt with.
 //
-// It returns an error for a text that is no Place. If the log no longer has the
-// place, or is another log, Gap is set.
+// It returns an error for a text that is no Place. If the log no longer has the place,
+// is another log, or has an entry whose account was forgotten, Gap is set.
 func (r *Registry) EventsSince(ctx context.Context, after Place) (EventPage, error) {
 	cursors, err := after.cursors(r.store.Partitions())
 	if err != nil {
@@ -172,6 +172,7 @@ func (r *Registry) EventsSince(ctx context.Context, after Place) (EventPage, err
 			return EventPage{}, r.failed(ctx, Key{}, r.noAnswer(err))
 		}
 		for _, entry := range tail.Entries {
+			page.Gap = page.Gap || len(entry.Events) == 0
 			for _, e := range entry.Events {
 				if e.Realm == r.config.Realm {
 					page.Events = append(page.Events, e)

@@ -66,8 +66,8 @@ type Store interface {
 	Due(ctx context.Context, realm string, limit int) ([]Key, error)
 }
 
-// History lists rosters and events for people. A [Store] may implement it. No rule
-// depends on it.
+// History lists rosters and events for people, and forgets events of an account that
+// is erased. A [Store] may implement it. No rule depends on it.
 type History interface {
 	// Rosters returns at most Limit rosters of a realm, in the order of their
 	// accounts: those whose account begins with Prefix and comes after the account
@@ -83,6 +83,12 @@ type History interface {
 	// rosters. The sum is exact: it is committed with the rosters, see
 	// [View.CountChanges].
 	Count(ctx context.Context, realm string, epoch uint64) (Count, error)
+
+	// Forget drops an account's events from the log, as far as they were committed
+	// with a version up to this one. Each entry keeps its place, its key and its
+	// version, so no reader of the log finds a gap. An absent account, and one without
+	// events, is no error. After an error some events may have been dropped.
+	Forget(ctx context.Context, realm, account string, version uint64) error
 }
 
 // Count is how much is signed in.
@@ -177,8 +183,8 @@ type Tail struct {
 // Entry is one committed update in the log.
 type Entry struct {
 	Key     Key
-	Version uint64 // of the roster that it committed
-	Events  []Event
+	Version uint64  // of the roster that it committed
+	Events  []Event // none: they were forgotten, see [History]
 }
 
 // RunChange calls change and turns a panic into a *[PanicError]. For stores.

@@ -13,6 +13,7 @@ const (
 	PathLimit    = "/v1/limit"
 	PathBlock    = "/v1/block"
 	PathUnblock  = "/v1/unblock"
+	PathForget   = "/v1/forget"
 	PathExplain  = "/v1/explain"
 	PathEndRealm = "/v1/end-realm"
 	PathEvents   = "/v1/events"
@@ -71,6 +72,11 @@ type Block struct {
 type Unblock struct {
 	Account string `json:"account"`
 	Actor   string `json:"actor,omitzero"`
+}
+
+// Forget is the body of /v1/forget.
+type Forget struct {
+	Account string `json:"account"`
 }
 
 // EndRealm is the body of /v1/end-realm. The realm is that of the key: it is said once

@@ -257,6 +257,12 @@ func (k *Client) Unblock(ctx context.Context, account, actor string) error {
 	return k.call(ctx, api.PathUnblock, api.Unblock{Account: account, Actor: actor}, &api.Done{})
 }
 
+// Forget is [oneseat.Registry.Forget].
+func (k *Client) Forget(ctx context.Context, account string) error {
+	defer k.known.heard(account)
+	return k.call(ctx, api.PathForget, api.Forget{Account: account}, &api.Done{})
+}
+
 // Explain is [oneseat.Registry.Explain].
 func (k *Client) Explain(ctx context.Context, account string, from oneseat.SignInRequest) (oneseat.Decision, error) {
 	in, err := signInOf(ctx, account, from)

@@ -82,10 +82,11 @@ type Client struct {
 }
 
 const (
-	checkWithin = 2 * time.Second // the server answers in one, or says 503
-	callWithin  = 4 * time.Second // the server: in two
-	answerMost  = 16 << 20
-	holdGrace   = 5 * time.Second // as that of a Registry
+	checkWithin  = 2 * time.Second  // the server answers in one, or says 503
+	callWithin   = 4 * time.Second  // the server: in two
+	forgetWithin = 32 * time.Second // the server: in thirty
+	answerMost   = 16 << 20
+	holdGrace    = 5 * time.Second // as that of a Registry
 )
 
 // New returns a client of a server, which it asks what it is like. It returns an error
@@ -210,8 +211,11 @@ func (k *Client) call(ctx context.Context, path string, in, out any) error {
 		return err
 	}
 	within := callWithin
-	if path == api.PathCheck {
+	switch path {
+	case api.PathCheck:
 		within = checkWithin
+	case api.PathForget:
+		within = forgetWithin
 	}
 	if q, waits := in.(api.ChangesQuery); waits {
 		within += time.Duration(q.Wait) * time.Millisecond
@@ -227,7 +231,7 @@ func (k *Client) call(ctx context.Context, path string, in, out any) error {
 
 // changing are the calls that may have been done although there was no answer. Each may
 // be made again.
-var changing = []string{api.PathSignOut, api.PathEnd, api.PathLimit, api.PathBlock, api.PathUnblock, api.PathEndRealm}
+var changing = []string{api.PathSignOut, api.PathEnd, api.PathLimit, api.PathBlock, api.PathUnblock, api.PathForget, api.PathEndRealm}
 
 // send sends the body of a call. Without an attempt it may be sent again by the
 // transport if a connection is stale, because all such calls may be repeated.

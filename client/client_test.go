@@ -199,6 +199,12 @@ func TestEveryCallDoesWhatTheRegistryDoes(t *testing.T) {
 			t.Error(err)
 		}
 		wantIs(t, k.SignOut(ctx, string(c.Token)), oneseat.ErrNoSession)
+		if err := k.Forget(ctx, "ada"); err != nil {
+			t.Error(err)
+		}
+		if page, err := k.Events(ctx, api.EventQuery{Account: "ada"}); err != nil || len(page.Events) > 0 {
+			t.Errorf("%+v %v", page, err)
+		}
 		g := w.signIn(k, "grace")
 		if err := k.EndRealm(ctx, "support"); err != nil {
 			t.Error(err)

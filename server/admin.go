@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 	"strconv"
+	"time"
 
 	"github.com/oneseat/oneseat"
 	"github.com/oneseat/oneseat/api"
@@ -17,6 +18,7 @@ func adminCalls() map[string]call {
 		api.PathLimit:    {scope: ScopeAdmin, within: callWithin, required: []string{"account", "limits"}, nullable: "limits", serve: limit},
 		api.PathBlock:    {scope: ScopeAdmin, within: callWithin, required: []string{"account"}, serve: block},
 		api.PathUnblock:  {scope: ScopeAdmin, within: callWithin, required: []string{"account"}, serve: unblock},
+		api.PathForget:   {scope: ScopeAdmin, within: forgetWithin, required: []string{"account"}, serve: forget},
 		api.PathExplain:  {scope: ScopeAdmin, within: callWithin, required: []string{"account", "previous/account", "previous/session"}, serve: explain},
 		api.PathEndRealm: {scope: ScopeAdmin, within: callWithin, required: []string{"realm"}, serve: endRealm},
 		api.PathEvents:   {scope: ScopeAdmin, within: callWithin, serve: events},
@@ -95,6 +97,18 @@ func unblock(ctx context.Context, q *request) (int, any, error) {
 		return 0, nil, err
 	}
 	return done(q.seats.Unblock(ctx, in.Account, in.Actor))
+}
+
+// forgetWithin is how long an account may take to be erased: a store may have to write
+// its log again.
+const forgetWithin = 30 * time.Second
+
+func forget(ctx context.Context, q *request) (int, any, error) {
+	var in api.Forget
+	if err := q.into(&in); err != nil {
+		return 0, nil, err
+	}
+	return done(q.seats.Forget(ctx, in.Account))
 }
 
 func explain(ctx context.Context, q *request) (int, any, error) {

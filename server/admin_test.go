@@ -85,6 +85,36 @@ func TestABlockedAccountIsOutUntilItIsLetIn(t *testing.T) {
 }
 
 // Whether a time is to come is judged by the store's clock, not by the server's.
+func TestAnAccountThatIsForgottenLeavesNothing(t *testing.T) {
+	w := newWorld(t, oneseat.Config{})
+	g := w.signIn("ada")
+	w.want(200, api.PathBlock, `{"account":"ada"}`, &struct{}{})
+	w.want(200, api.PathForget, `{"account":"ada"}`, &struct{}{})
+	w.want(200, api.PathForget, `{"account":"ada"}`, &struct{}{})
+	var p api.Problem
+	if w.want(404, api.PathCheck, token(g), &p); p.Type != api.ProblemPrefix+"no-session" {
+		t.Errorf("%+v", p)
+	}
+	var a api.AccountState
+	if w.want(200, api.PathAccount, `{"account":"ada"}`, &a); len(a.Sessions)+len(a.Endings) > 0 || a.Block != nil {
+		t.Errorf("%+v", a)
+	}
+	var all api.Accounts
+	if w.want(200, api.PathAccounts, `{}`, &all); len(all.Accounts) > 0 {
+		t.Errorf("%+v", all)
+	}
+	var events api.Events
+	if w.want(200, api.PathEvents, `{"account":"ada"}`, &events); len(events.Events) > 0 {
+		t.Errorf("%+v", events)
+	}
+	if _, answer := w.ask("all", api.PathForget, `{"account":""}`); problem(answer) != "bad-account" {
+		t.Errorf("%s", answer)
+	}
+	if status, answer := w.ask("sessions", api.PathForget, `{"account":"ada"}`); status != 403 {
+		t.Errorf("without the scope: %d %s", status, answer)
+	}
+}
+
 func TestABlockThatWouldBeOverIsRefused(t *testing.T) {
 	w := newWorldOf(t, -2*time.Hour, oneseat.Config{}, server.Config{})
 	for until, want := range map[string]string{

@@ -32,11 +32,12 @@ const (
 	opRosters
 	opEvents
 	opCount
+	opForget
 	opWake     // its errors only: it lasts until it fails
 	operations // how many there are
 )
 
-var operationWords = [operations]string{"load", "update", "changes", "due", "rosters", "events", "count", "wake"}
+var operationWords = [operations]string{"load", "update", "changes", "due", "rosters", "events", "count", "forget", "wake"}
 
 // operation is what is measured of one method.
 type operation struct {
@@ -202,6 +203,11 @@ func (t timedHistory) Rosters(ctx context.Context, q oneseat.RosterQuery) (_ []o
 func (t timedHistory) Events(ctx context.Context, q oneseat.EventQuery) (_ []oneseat.Record, err error) {
 	defer func(began time.Time) { t.m.done(opEvents, began, err) }(time.Now())
 	return t.history.Events(ctx, q)
+}
+
+func (t timedHistory) Forget(ctx context.Context, realm, account string, version uint64) (err error) {
+	defer func(began time.Time) { t.m.done(opForget, began, err) }(time.Now())
+	return t.history.Forget(ctx, realm, account, version)
 }
 
 func (t timedHistory) Count(ctx context.Context, realm string, epoch uint64) (_ oneseat.Count, err error) {

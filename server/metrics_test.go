@@ -221,7 +221,7 @@ var allowed = map[string]*regexp.Regexp{
 	"by":         regexp.MustCompile(`^(key|account)$`),
 	"type":       regexp.MustCompile(`^[a-z]+(_[a-z]+)*$`),
 	"reason":     regexp.MustCompile(`^[a-z]+(_[a-z]+)*$`),
-	"op":         regexp.MustCompile(`^(load|update|changes|due|rosters|events|count|wake)$`),
+	"op":         regexp.MustCompile(`^(load|update|changes|due|rosters|events|count|forget|wake)$`),
 	"le":         regexp.MustCompile(`^([0-9.e+-]+|\+Inf)$`),
 	"version":    regexp.MustCompile(`^unknown$`),
 	"go_version": regexp.MustCompile(`^go[0-9.]+`),

@@ -44,7 +44,7 @@ func (w *world) refuses(status int, name, path, body string, headers ...string) 
 
 func TestWhatCannotBeIsRefusedByName(t *testing.T) { // API-01
 	w := newWorld(t, oneseat.Config{})
-	for _, path := range []string{api.PathSignIn, api.PathSessions, api.PathAccount, api.PathBlock, api.PathUnblock, api.PathExplain} {
+	for _, path := range []string{api.PathSignIn, api.PathSessions, api.PathAccount, api.PathBlock, api.PathUnblock, api.PathForget, api.PathExplain} {
 		w.refuses(422, "bad-account", path, `{"account":"a\u0000b"}`)
 	}
 	for _, path := range []string{api.PathCheck, api.PathSignOut} {

@@ -16,11 +16,11 @@ import (
 func newAccountsCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:     "accounts",
-		Short:   "list, limit and block accounts",
-		Long:    "oneseat accounts lists accounts, shows their sessions, gives them limits of their own, and blocks them.",
+		Short:   "list, limit, block and erase accounts",
+		Long:    "oneseat accounts lists accounts, shows their sessions, gives them limits of their own, blocks and erases them.",
 		GroupID: groupOperate,
 	}
-	cmd.AddCommand(newAccountsListCommand(), newAccountsShowCommand(), newAccountsLimitCommand(), newAccountsBlockCommand(), newAccountsUnblockCommand())
+	cmd.AddCommand(newAccountsListCommand(), newAccountsShowCommand(), newAccountsLimitCommand(), newAccountsBlockCommand(), newAccountsUnblockCommand(), newAccountsForgetCommand())
 	parent(cmd)
 	return cmd
 }

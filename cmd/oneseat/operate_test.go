@@ -242,6 +242,16 @@ IIIIIIIIIIIIIIIIIIIIIIIIII  Firefox on Linux  192.0.2.0  TTTTTTTTTTTTTTTT  TTTTT
 		if got := p.prints("events --limit 0 --json"); strings.Count(got, "\n") < 15 || !strings.HasPrefix(got, `{"type":"account_blocked","account":"newcomer","at":"`) {
 			p.t.Errorf("%s", got)
 		}
+		p.signIn("leaver", "Laptop", oneseat.ClassDesktop)
+		p.wants("accounts forget leaver --yes", "What was known of leaver is erased. 1 session ended.\n")
+		if got := p.prints("accounts forget newcomer --yes --json"); !strings.HasPrefix(got, `{"account":"newcomer","sessions":[],"endings":[]`) || strings.Contains(got, `"block"`) {
+			p.t.Errorf("%s", got)
+		}
+		for _, line := range []string{"accounts show leaver", "events leaver", "accounts forget leaver --yes"} {
+			if code, _, stderr := p.does(line); code != exitNotFound || !strings.Contains(stderr, "nothing is known of an account leaver") {
+				p.t.Errorf("%s: %d %s", line, code, stderr)
+			}
+		}
 	})
 }
 
@@ -350,6 +360,7 @@ func TestWhatDoesNotExistIsSaidWithACodeOfItsOwn(t *testing.T) {
 		"accounts limit adda 1 --yes":                       "write --new",
 		"accounts block adda --yes":                         "write --new",
 		"accounts unblock adda":                             "nothing is known of an account adda",
+		"accounts forget adda --yes":                        "nothing is known of an account adda",
 		"events adda":                                       "nothing is known of an account adda",
 		"events --session AAAABBBBCCCCDDDDEEEEFFFFGG":       "there is no event about a session",
 	} {
@@ -365,7 +376,7 @@ func TestWhatDoesNotExistIsSaidWithACodeOfItsOwn(t *testing.T) {
 func TestWhatChangesSomethingIsRefusedWithoutAYes(t *testing.T) {
 	p := onServer(t)
 	one, two := p.signIn("ada", "Laptop", oneseat.ClassDesktop), p.signIn("ada", "Phone", oneseat.ClassMobile)
-	for _, line := range []string{"sessions end ada --all", "sessions end ada " + string(one.Session.ID), "sessions end ada --class mobile --json", "accounts block ada", "accounts limit ada 1", "accounts limit ada 5 --class mobile=1 --class desktop=1 --streams 1"} {
+	for _, line := range []string{"sessions end ada --all", "sessions end ada " + string(one.Session.ID), "sessions end ada --class mobile --json", "accounts block ada", "accounts forget ada", "accounts limit ada 1", "accounts limit ada 5 --class mobile=1 --class desktop=1 --streams 1"} {
 		code, stdout, stderr := p.does(line)
 		if strings.Contains(line, "streams") { // it ends nothing
 			if code != exitOK {

@@ -280,3 +280,19 @@ func (s *Store) Count(ctx context.Context, realm string, epoch uint64) (oneseat.
 	defer s.mu.RUnlock()
 	return s.sums[sumKey{realm, epoch}], nil
 }
+
+// Forget implements [oneseat.History].
+func (s *Store) Forget(ctx context.Context, realm, account string, version uint64) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	key := oneseat.KeyOf(realm, account)
+	for i := range s.log {
+		if r := &s.log[i]; r.Key == key && r.Version <= version {
+			r.Events = nil // readers may have the list
+		}
+	}
+	return nil
+}

@@ -10,6 +10,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/oneseat/oneseat"
 )
@@ -22,6 +23,8 @@ const (
 	eventsSQL = `SELECT id, events FROM oneseat_events WHERE realm = $1::text AND id <= $2
 		AND ($3::text = '' OR account = $3::text) AND ($4::text = '' OR position($4::text IN events) > 0)
 		ORDER BY id DESC LIMIT $5`
+
+	blankSQL = `UPDATE oneseat_events SET realm = '', account = '', events = '[]' WHERE realm = $1 AND account = $2 AND version <= $3`
 
 	sumSQL = `SELECT coalesce(sum(accounts), 0)::bigint, coalesce(sum(sessions), 0)::bigint, coalesce(sum(streams), 0)::bigint
 		FROM oneseat_counts WHERE realm = $1 AND epoch = $2`
@@ -145,4 +148,16 @@ func (s *Store) Count(ctx context.Context, realm string, epoch uint64) (c onesea
 		return c, err
 	})
 	return c, s.explain(err)
+}
+
+// Forget implements [oneseat.History]. What the rows held stays in the files of the
+// server until VACUUM has been there, and in its write-ahead log.
+func (s *Store) Forget(ctx context.Context, realm, account string, version uint64) error {
+	if err := s.ready(ctx); err != nil {
+		return err
+	}
+	_, err := again(ctx, s, func() (pgconn.CommandTag, error) {
+		return s.pool.Exec(ctx, blankSQL, realm, account, int64(min(version, math.MaxInt64)))
+	})
+	return s.explain(err)
 }

@@ -30,10 +30,13 @@ var (
 
 const (
 	updateRow = `WITH u AS (
-			UPDATE oneseat_rosters SET version = $2, due = $3, roster = $4
+			UPDATE oneseat_rosters SET version = $2, due = $3, roster = $4, ` + names + `
 			WHERE key = $1 AND version = $5 AND clock_timestamp() < $6::timestamptz
 			RETURNING ` + inTime + `
 		)`
+
+	// What is left of an erased roster names nobody.
+	names = `realm = CASE WHEN $4::text IS NULL THEN '' ELSE $7::text END, account = CASE WHEN $4::text IS NULL THEN '' ELSE $8::text END`
 
 	insertRow = `WITH u AS (
 			INSERT INTO oneseat_rosters (key, version, due, roster, realm, account)

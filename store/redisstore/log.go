@@ -74,7 +74,7 @@ func (s *Store) tail(ctx context.Context, p int, after oneseat.Cursor) (oneseat.
 		switch {
 		case err != nil:
 			t.Gap = true
-		case len(e.Events) > 0:
+		case e.Key != oneseat.Key{}: // else it only begins the log
 			t.Entries = append(t.Entries, e)
 		}
 		from = l.place()
@@ -161,6 +161,9 @@ func readLogged(m rueidis.RedisMessage) (l logged, err error) {
 	l.entry, err = fields[1].ToString()
 	return l, err
 }
+
+// id returns the entry's id in the stream.
+func (l logged) id() string { return strconv.FormatUint(l.at, 10) + "-0" }
 
 // place returns the place of an entry. For a foreign entry that is a place that no
 // entry has.

@@ -70,6 +70,12 @@ func (n *names) accounts(p int, realm string) string { return n.tagged[p] + "acc
 // account those up to that account. Without it none is included yet.
 func (n *names) counts(p int, realm string) string { return n.tagged[p] + "counts:" + realm }
 
+// copy is a stream: a log while it is being written again, see [Store.Forget].
+func (n *names) copy(p int, name string) string { return n.tagged[p] + "copy:" + name }
+
+// copies is a string: how many copies were put in the place of a log.
+func (n *names) copies(p int) string { return n.tagged[p] + "copies" }
+
 // claim checks that the prefix holds a store that this release can use. It makes
 // one if there is none.
 func (s *Store) claim(ctx context.Context) error {

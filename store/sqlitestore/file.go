@@ -244,6 +244,7 @@ func pool(path, access string, patience time.Duration, size int) *sql.DB {
 		"_pragma": {
 			fmt.Sprintf("busy_timeout(%d)", patience.Milliseconds()),
 			"synchronous(FULL)",
+			"secure_delete(ON)", // what is erased is not left in free space of the file
 		},
 	}.Encode()
 	db, err := sql.Open("sqlite", u.String())

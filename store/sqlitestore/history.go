@@ -109,3 +109,29 @@ func (s *Store) Events(ctx context.Context, q oneseat.EventQuery) ([]oneseat.Rec
 	})
 	return records, explain(s.path, err)
 }
+
+// Forget implements [oneseat.History]. The writer does it, and then moves the -wal into
+// the file. Since every connection overwrites what it deletes, nothing of these events
+// is left in either, unless another process reads an older state at that moment: then
+// the -wal has it until its next commits.
+func (s *Store) Forget(ctx context.Context, realm, account string, version uint64) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	f := &forgetting{realm: realm, account: account, version: int64(min(version, math.MaxInt64)), done: make(chan error, 1)}
+	select {
+	case s.forgets <- f:
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-s.closing:
+		return oneseat.ErrStoreClosed
+	}
+	select {
+	case err := <-f.done:
+		return explain(s.path, err)
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-s.stopped:
+		return oneseat.ErrStoreClosed
+	}
+}

@@ -176,7 +176,9 @@ func (f *file) tail(ctx context.Context, after oneseat.Cursor, limit int) (onese
 			last = prior
 			t.Entries, n = append(t.Entries, e), n+1
 		}
-		t.Entries[n-1].Events = append(t.Entries[n-1].Events, ev)
+		if string(text) != forgotten {
+			t.Entries[n-1].Events = append(t.Entries[n-1].Events, ev)
+		}
 		prior = id.Int64
 		return nil
 	})

@@ -68,10 +68,11 @@ import (
 type Store struct {
 	path string // absolute
 
-	queue   chan *update  // from Update to the writer
-	closing chan struct{} // closed by Close
-	stopped chan struct{} // closed when the writer has ended
-	writer  *writer       // used by its own goroutine, from Open to Close
+	queue   chan *update     // from Update to the writer
+	forgets chan *forgetting // from Forget to the writer
+	closing chan struct{}    // closed by Close
+	stopped chan struct{}    // closed when the writer has ended
+	writer  *writer          // used by its own goroutine, from Open to Close
 
 	file    *file
 	mu      sync.RWMutex // read-locked while a query runs on file, or Wake begins; write-locked to close
@@ -107,6 +108,7 @@ func Open(path string) (*Store, error) {
 	s := &Store{
 		path:    path,
 		queue:   make(chan *update, maxBatch),
+		forgets: make(chan *forgetting),
 		closing: make(chan struct{}),
 		stopped: make(chan struct{}),
 		file:    f,

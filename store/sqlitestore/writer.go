@@ -99,6 +99,7 @@ type writer struct {
 	erase, floor, event           *sql.Stmt
 	count, uncount                *sql.Stmt
 	overdue, trim, trimmed        *sql.Stmt // see trim.go
+	blank                         *sql.Stmt // see forget.go
 
 	batch  []*update                // taken, in the order in which they run
 	fresh  map[oneseat.Key]entry    // what the open transaction has written
@@ -145,6 +146,8 @@ func (w *writer) loop() {
 			select {
 			case u := <-w.s.queue:
 				w.transact(u)
+			case f := <-w.s.forgets:
+				f.done <- w.blankEvents(f)
 			default:
 			}
 			continue
@@ -152,6 +155,8 @@ func (w *writer) loop() {
 		select {
 		case u := <-w.s.queue:
 			w.transact(u)
+		case f := <-w.s.forgets:
+			f.done <- w.blankEvents(f)
 		case <-look.C:
 			overdue = true
 		case <-w.s.closing:
@@ -474,7 +479,7 @@ func (w *writer) statements() map[**sql.Stmt]string {
 		&w.begin: "BEGIN IMMEDIATE", &w.commit: "COMMIT", &w.rollback: "ROLLBACK", &w.load: loadSQL,
 		&w.insert: insertSQL, &w.update: updateSQL, &w.keepDue: keepDueSQL, &w.erase: eraseSQL, &w.floor: floorSQL, &w.event: eventSQL,
 		&w.count: countSQL, &w.uncount: uncountSQL,
-		&w.overdue: overdueSQL, &w.trim: trimSQL, &w.trimmed: trimmedSQL,
+		&w.overdue: overdueSQL, &w.trim: trimSQL, &w.trimmed: trimmedSQL, &w.blank: blankSQL,
 	}
 }
 

@@ -44,6 +44,11 @@ func (p patient) Count(ctx context.Context, realm string, epoch uint64) (oneseat
 	return unlessBusy(ctx, func() (oneseat.Count, error) { return p.History.Count(ctx, realm, epoch) })
 }
 
+func (p patient) Forget(ctx context.Context, realm, account string, version uint64) error {
+	_, err := unlessBusy(ctx, func() (struct{}, error) { return struct{}{}, p.History.Forget(ctx, realm, account, version) })
+	return err
+}
+
 // unlessBusy repeats a call until the store is not too busy for it.
 func unlessBusy[T any](ctx context.Context, call func() (T, error)) (T, error) {
 	for end := time.Now().Add(patience); ; time.Sleep(time.Millisecond) {

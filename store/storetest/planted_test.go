@@ -31,6 +31,7 @@ type (
 	rostersFunc = func(context.Context, oneseat.RosterQuery) ([]oneseat.View, error)
 	eventsFunc  = func(context.Context, oneseat.EventQuery) ([]oneseat.Record, error)
 	countFunc   = func(context.Context, string, uint64) (oneseat.Count, error)
+	forgetFunc  = func(ctx context.Context, realm, account string, version uint64) error
 )
 
 // handle is a node's handle on a memstore with one fault in it: the methods that are
@@ -44,6 +45,7 @@ type handle struct {
 	rosters rostersFunc
 	events  eventsFunc
 	count   countFunc
+	forget  forgetFunc
 	sums    *sums // of the database, for plants that keep sums of their own
 }
 
@@ -75,12 +77,16 @@ func (h *handle) Count(ctx context.Context, realm string, epoch uint64) (oneseat
 	return h.count(ctx, realm, epoch)
 }
 
+func (h *handle) Forget(ctx context.Context, realm, account string, version uint64) error {
+	return h.forget(ctx, realm, account, version)
+}
+
 // factory makes databases whose handles all have the plant.
 func factory(p plant) storetest.Factory {
 	return func(*testing.T) func() oneseat.Store {
 		s, own := memstore.New(), &sums{of: make(map[string]oneseat.Count)}
 		return func() oneseat.Store {
-			h := &handle{Store: s, update: s.Update, load: s.Load, changes: s.Changes, due: s.Due, rosters: s.Rosters, events: s.Events, count: s.Count, sums: own}
+			h := &handle{Store: s, update: s.Update, load: s.Load, changes: s.Changes, due: s.Due, rosters: s.Rosters, events: s.Events, count: s.Count, forget: s.Forget, sums: own}
 			if p.sow != nil {
 				p.sow(h)
 			}
@@ -112,7 +118,7 @@ type plant struct {
 	breaks []string
 }
 
-var plants = slices.Concat(storePlants, duePlants, countPlants)
+var plants = slices.Concat(storePlants, duePlants, countPlants, forgetPlants)
 
 var storePlants = []plant{
 	{"check then insert", func(h *handle) {

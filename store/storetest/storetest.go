@@ -56,6 +56,7 @@ func Run(t *testing.T, fresh Factory) {
 		{"History", history},
 		{"Counts", counts},
 		{"EventsSince", since},
+		{"Forgetting", forgetting},
 		{"Expiry", expiry},
 		{"LostReplies", lostReplies},
 		{"Contention", contention},
