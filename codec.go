@@ -114,10 +114,16 @@ func (m micros) time() time.Time {
 
 // MarshalJSON returns the form in which stores keep a roster.
 func (ro *Roster) MarshalJSON() ([]byte, error) {
+	return ro.AppendJSON(nil)
+}
+
+// AppendJSON appends to b what MarshalJSON returns. For stores.
+func (ro *Roster) AppendJSON(b []byte) ([]byte, error) {
 	if ro.plain() {
-		return ro.appendPlain(make([]byte, 0, 192+360*len(ro.seats)+420*len(ro.endings))), nil
+		return ro.appendPlain(slices.Grow(b, 192+360*len(ro.seats)+420*len(ro.endings))), nil
 	}
-	return ro.marshalAny()
+	text, err := ro.marshalAny()
+	return append(b, text...), err
 }
 
 // marshalAny is MarshalJSON of any roster, for those that are not plain.

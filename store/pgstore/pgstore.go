@@ -71,7 +71,7 @@ type Store struct {
 	log    *slog.Logger
 	addr   string // host:port/database, for people
 
-	turns turns.Turns
+	turns turns.Turns[struct{}]
 	news  chan struct{} // something was committed; the notifier waits for it
 
 	life    context.Context // ends with Close, and so does every goroutine below

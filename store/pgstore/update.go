@@ -103,11 +103,11 @@ func (s *Store) Update(ctx context.Context, key oneseat.Key, change func(oneseat
 	if err := s.ready(ctx); err != nil {
 		return oneseat.View{}, err
 	}
-	done, err := s.turns.Take(ctx, key)
+	turn, err := s.turns.Take(ctx, key)
 	if err != nil {
 		return oneseat.View{}, err
 	}
-	defer done()
+	defer turn.Give()
 	for try := 0; ; try++ {
 		attempt := s.attempt
 		if try >= optimists {

@@ -18,8 +18,8 @@
 --      from 10 on pairs: a field of counts, and what to add to it
 -- KEYS 3 and 4 may be '': see moving.lua.
 --
--- Returns 1, or what is stored now: the roster, the floor, and the two numbers of
--- TIME.
+-- Returns the time in microseconds, or what is stored now: the roster, the floor, and
+-- the two numbers of TIME.
 local clock = redis.call('TIME')
 local now = clock[1] * 1000000 + clock[2]
 local held = redis.call('GETRANGE', KEYS[1], 0, 19)
@@ -100,7 +100,7 @@ if ARGV[3] == '' then
 	end
 	writeSums()
 	redis.call('DEL', KEYS[1])
-	return 1
+	return now
 end
 
 -- Commands that may fail come first, because another program may have used one of
@@ -135,4 +135,4 @@ if events > 0 then
 end
 writeSums()
 redis.call('SET', KEYS[1], ARGV[3])
-return 1
+return now

@@ -45,17 +45,30 @@ func readEntry(b string) (e oneseat.Entry, err error) {
 	if e.Key, e.Version, ok = readHead(b); !ok {
 		return e, errEntry
 	}
-	for b = b[entryHead:]; len(b) > 0; {
-		length, size := binary.Uvarint([]byte(b[:min(len(b), binary.MaxVarintLen32)]))
-		if size <= 0 || length > uint64(len(b)-size) {
+	n := 0
+	for rest := b[entryHead:]; len(rest) > 0; n++ {
+		if _, rest, ok = cutEvent(rest); !ok {
 			return e, errEntry
 		}
-		b = b[size:]
-		e.Events = append(e.Events, oneseat.Event{})
-		if err := e.Events[len(e.Events)-1].ParseCompact(b[:length]); err != nil {
+	}
+	e.Events = make([]oneseat.Event, n) // an Event is large: this is the only copy
+	b = b[entryHead:]
+	for i := range e.Events {
+		var event string
+		event, b, _ = cutEvent(b)
+		if err := e.Events[i].ParseCompact(event); err != nil {
 			return e, err
 		}
-		b = b[length:]
 	}
 	return e, nil
+}
+
+// cutEvent returns the first event of an entry, and what comes after it.
+func cutEvent(b string) (event, rest string, ok bool) {
+	length, size := binary.Uvarint([]byte(b[:min(len(b), binary.MaxVarintLen32)]))
+	if size <= 0 || length > uint64(len(b)-size) {
+		return "", "", false
+	}
+	b = b[size:]
+	return b[:length], b[length:], true
 }

@@ -39,36 +39,35 @@ func moving(err error) bool {
 	return answered && e.IsTryAgain()
 }
 
-// runCommit runs commit.lua. If the slot of the keys is moving, it waits until they
-// are on one server. If that takes too long, the answer is TRYAGAIN. An error says
-// that the script was not sent.
-func (s *Store) runCommit(ctx context.Context, keys, args []string) (answer rueidis.RedisResult, err error) {
+// runCommit runs commit.lua. If the slot of the keys is moving, it waits until they are
+// on one server. If that takes too long, the answer is TRYAGAIN.
+func (s *Store) runCommit(ctx context.Context, keys, args []string) (rueidis.RedisMessage, error) {
 	short, cancel := s.trip(ctx)
-	answer = commitScript.Exec(short, s.client, keys, args)
+	answer, err := commitScript.Exec(short, s.client, keys, args).ToMessage()
 	cancel()
-	if !moving(answer.Error()) {
-		return answer, nil
+	if !moving(err) {
+		return answer, err
 	}
 	within, cancel := context.WithTimeout(ctx, moveTrips*s.timeout)
 	defer cancel()
 	for pause := time.Millisecond; ; pause = min(2*pause, longestPause) {
-		exist, err := s.whichExist(within, keys)
-		if err != nil {
-			return answer, err
+		exist, failed := s.whichExist(within, keys)
+		if failed != nil {
+			return answer, notSent{failed}
 		}
 		declared, rest := declare(keys, args, exist)
 		short, cancel := s.trip(within)
-		answer = movingScript.Exec(short, s.client, declared, rest)
+		answer, err = movingScript.Exec(short, s.client, declared, rest).ToMessage()
 		cancel()
-		if !moving(answer.Error()) {
-			return answer, nil
+		if !moving(err) {
+			return answer, err
 		}
 		select {
 		case <-time.After(pause):
 		case <-within.Done():
-			return answer, nil
+			return answer, err
 		case <-s.life.Done():
-			return answer, nil
+			return answer, err
 		}
 	}
 }

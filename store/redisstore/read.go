@@ -135,18 +135,18 @@ func (s *Store) view(k oneseat.Key, value, floor rueidis.RedisMessage, clock int
 
 // decode returns the version and the roster of a stored value.
 func (s *Store) decode(k oneseat.Key, value rueidis.RedisMessage) (uint64, *oneseat.Roster, error) {
-	text, err := value.ToString()
+	text, err := value.AsBytes() // those that were read, which nobody may change
 	if err != nil {
 		return 0, nil, err
 	}
 	if len(text) < 20 {
 		return 0, nil, damaged(s.names.roster(k))
 	}
-	version, err := strconv.ParseUint(text[:20], 10, 64)
+	version, err := strconv.ParseUint(string(text[:20]), 10, 64)
 	if err != nil {
 		return 0, nil, damaged(s.names.roster(k))
 	}
-	ro, err := s.known.Get(k, version, []byte(text[20:]))
+	ro, err := s.known.Get(k, version, text[20:])
 	return version, ro, err
 }
 

@@ -73,7 +73,7 @@ type Store struct {
 	timeout time.Duration
 	log     *slog.Logger
 	known   *decoded.Rosters
-	turns   turns.Turns
+	turns   turns.Turns[held]
 
 	life    context.Context // ends with Close
 	end     context.CancelFunc

@@ -1,7 +1,8 @@
 // Package turns makes the updates of one roster run one at a time in a process, as
 // [oneseat.Store] promises. It is for stores whose engine would let them conflict.
 //
-// It owns the waiting. It does not know what the updates do.
+// It owns the waiting, and what one update leaves for those that wait. It does not
+// know what the updates do.
 package turns
 
 import (
@@ -11,45 +12,103 @@ import (
 	"github.com/oneseat/oneseat"
 )
 
-// Turns gives out turns by key, in the order in which callers asked. The zero value
-// is ready to use. It is safe for concurrent use.
-type Turns struct {
-	mu  sync.Mutex // guards all and every wanted
-	all map[oneseat.Key]*turn
+// Turns gives out turns by key, in the order in which callers asked. A caller may
+// leave a T for those that wait. The zero value is ready to use. It is safe for
+// concurrent use.
+type Turns[T any] struct {
+	mu    sync.Mutex // guards all, and every turn in it except held
+	all   map[oneseat.Key]*turn[T]
+	spare []*turn[T] // of keys that nobody updates any more
 }
 
-type turn struct {
-	held   chan struct{} // full while an update of the key runs
-	wanted int           // how many updates run or wait
+// mostSpare is how many turns are kept for other keys.
+const mostSpare = 64
+
+type turn[T any] struct {
+	held    chan struct{} // full while an update of the key runs
+	wanted  int           // how many updates run or wait
+	arrived uint64        // how many have asked for the turn since there is one
+
+	left  T
+	there bool   // there is something left
+	upTo  uint64 // for the callers that had arrived by then
+}
+
+// Turn is a turn that a caller has. One goroutine uses it.
+type Turn[T any] struct {
+	of      *Turns[T]
+	key     oneseat.Key
+	its     *turn[T]
+	arrived uint64
 }
 
 // Take waits for the key's turn. If ctx ends first, Take returns ctx's error. A
-// caller that got the turn calls give when it is done.
-func (t *Turns) Take(ctx context.Context, k oneseat.Key) (give func(), err error) {
+// caller that got the turn calls Give when it is done.
+func (t *Turns[T]) Take(ctx context.Context, k oneseat.Key) (Turn[T], error) {
 	t.mu.Lock()
 	if t.all == nil {
-		t.all = make(map[oneseat.Key]*turn)
+		t.all = make(map[oneseat.Key]*turn[T])
 	}
-	mine := t.all[k]
-	if mine == nil {
-		mine = &turn{held: make(chan struct{}, 1)}
-		t.all[k] = mine
+	its := t.all[k]
+	if its == nil {
+		if n := len(t.spare); n > 0 {
+			its, t.spare = t.spare[n-1], t.spare[:n-1]
+		} else {
+			its = &turn[T]{held: make(chan struct{}, 1)}
+		}
+		t.all[k] = its
 	}
-	mine.wanted++
+	its.wanted++
+	its.arrived++
+	mine := Turn[T]{t, k, its, its.arrived}
 	t.mu.Unlock()
+	select {
+	case its.held <- struct{}{}:
+		return mine, nil
+	case <-ctx.Done():
+		mine.leave()
+		return Turn[T]{}, ctx.Err()
+	}
+}
 
-	leave := func() {
-		t.mu.Lock()
-		defer t.mu.Unlock()
-		if mine.wanted--; mine.wanted == 0 {
-			delete(t.all, k)
+// Give ends the turn.
+func (t Turn[T]) Give() {
+	<-t.its.held
+	t.leave()
+}
+
+func (t Turn[T]) leave() {
+	t.of.mu.Lock()
+	defer t.of.mu.Unlock()
+	if t.its.wanted--; t.its.wanted == 0 {
+		delete(t.of.all, t.key)
+		if *t.its = (turn[T]{held: t.its.held}); len(t.of.spare) < mostSpare {
+			t.of.spare = append(t.of.spare, t.its)
 		}
 	}
-	select {
-	case mine.held <- struct{}{}:
-		return func() { <-mine.held; leave() }, nil
-	case <-ctx.Done():
-		leave()
-		return nil, ctx.Err()
+}
+
+// Begin forgets what was left. What the caller leaves later is for those that wait
+// now, and not for those that come after: they have to see what happens until then.
+func (t Turn[T]) Begin() {
+	t.of.mu.Lock()
+	defer t.of.mu.Unlock()
+	t.its.left, t.its.there, t.its.upTo = *new(T), false, t.its.arrived
+}
+
+// Leave leaves something for those that waited when Begin was called.
+func (t Turn[T]) Leave(left T) {
+	t.of.mu.Lock()
+	defer t.of.mu.Unlock()
+	t.its.left, t.its.there = left, true
+}
+
+// Left returns what an earlier turn has left for this one.
+func (t Turn[T]) Left() (left T, there bool) {
+	t.of.mu.Lock()
+	defer t.of.mu.Unlock()
+	if !t.its.there || t.arrived > t.its.upTo {
+		return left, false
 	}
+	return t.its.left, true
 }
