@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
-	"syscall"
 	"time"
 
 	"github.com/oneseat/oneseat/api"
@@ -91,15 +90,10 @@ func idle(clients int, lasts time.Duration) (server, here float64) {
 		defer k.Close()
 		must(k.Check(context.Background(), c.Tokens[0]))
 	}
-	own := func() float64 {
-		var u syscall.Rusage
-		must(0, syscall.Getrusage(syscall.RUSAGE_SELF, &u))
-		return float64(u.Utime.Nano() + u.Stime.Nano())
-	}
 	time.Sleep(lasts / 10) // then all wait
 	before, mine := c.number("/processor"), own()
 	time.Sleep(lasts)
-	server, here = (c.number("/processor")-before)/float64(lasts), (own()-mine)/float64(lasts)
+	server, here = (c.number("/processor")-before)/float64(lasts), (own()-mine)/lasts.Seconds()
 	fmt.Printf("%d idle clients, MaxStale 1 s: %.1f %% of a processor in the server, %.1f %% in all clients\n", clients, 100*server, 100*here)
 	return server, here
 }

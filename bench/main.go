@@ -47,6 +47,7 @@ var sections = []section{
 	{"counts", counts, false},
 	{"devices", devices, false},
 	{"uses", uses, false},
+	{"follow", follow, false},
 	{"server", served, false},
 	{"client", asked, false},
 	{"metrics", metricsRead, false},

@@ -9,7 +9,6 @@ import (
 	"strconv"
 	"strings"
 	"sync/atomic"
-	"syscall"
 	"time"
 
 	"github.com/redis/rueidis"
@@ -132,9 +131,7 @@ type processor struct{ here, server float64 }
 // per is perSecond of 64 callers, and notes what f took of the processor.
 func (p *processor) per(client rueidis.Client, turn time.Duration, f func()) float64 {
 	used := func() processor {
-		var u syscall.Rusage
-		must(0, syscall.Getrusage(syscall.RUSAGE_SELF, &u))
-		return processor{time.Duration(u.Utime.Nano() + u.Stime.Nano()).Seconds(), info(client, "used_cpu_user") + info(client, "used_cpu_sys")}
+		return processor{own(), info(client, "used_cpu_user") + info(client, "used_cpu_sys")}
 	}
 	var times atomic.Int64
 	before := used()
