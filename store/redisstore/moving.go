@@ -29,7 +29,7 @@ const (
 	// multiple of Options.Timeout.
 	moveTrips = 5
 
-	longestPause = 50 * time.Millisecond // between two tries
+	longestPause = 100 * time.Millisecond // between two tries
 )
 
 // moving reports whether Redis refused a command because the slot of its keys is
@@ -50,12 +50,17 @@ func (s *Store) runCommit(ctx context.Context, keys, args []string) (rueidis.Red
 	}
 	within, cancel := context.WithTimeout(ctx, moveTrips*s.timeout)
 	defer cancel()
-	for pause := time.Millisecond; ; pause = min(2*pause, longestPause) {
-		exist, failed := s.whichExist(within, keys)
-		if failed != nil {
-			return answer, notSent{failed}
+	var declared, rest []string
+	for try, pause := 0, time.Millisecond; ; try, pause = try+1, min(2*pause, longestPause) {
+		// Many may wait, so they do not ask each time. But what did not exist a while
+		// ago may exist now, and on another server.
+		if try%4 == 0 || len(declared) < len(keys) {
+			exist, failed := s.whichExist(within, keys)
+			if failed != nil {
+				return answer, notSent{failed}
+			}
+			declared, rest = declare(keys, args, exist)
 		}
-		declared, rest := declare(keys, args, exist)
 		short, cancel := s.trip(within)
 		answer, err = movingScript.Exec(short, s.client, declared, rest).ToMessage()
 		cancel()
