@@ -40,30 +40,37 @@ func (c *RedisCluster) SlotOf(key string) (int, error) {
 	return n, nil
 }
 
-// BeginMove begins to move a slot to a master that has other slots. to counts the other
-// masters, from 0 on. The keys of the slot stay where they are until Move.
-func (c *RedisCluster) BeginMove(slot, to int) (*SlotMove, error) {
-	m := &SlotMove{Slot: slot, cluster: c}
-	var others []*Redis
+// MasterOf returns the master that has a slot, and the other masters.
+func (c *RedisCluster) MasterOf(slot int) (owner *Redis, others []*Redis, err error) {
 	for _, n := range c.Nodes {
 		if n.cmd == nil {
 			continue
 		}
 		switch master, owns, err := n.serves(slot); {
 		case err != nil:
-			return nil, err
+			return nil, nil, err
 		case owns:
-			m.From = n
+			owner = n
 		case master:
 			others = append(others, n)
 		}
 	}
-	if m.From == nil || len(others) == 0 {
-		return nil, fmt.Errorf("slot %d has no master, or there is no other", slot)
+	if owner == nil || len(others) == 0 {
+		err = fmt.Errorf("slot %d has no master, or there is no other", slot)
 	}
+	return owner, others, err
+}
+
+// BeginMove begins to move a slot to another master. to counts those, from 0 on. The keys
+// of the slot stay where they are until Move.
+func (c *RedisCluster) BeginMove(slot, to int) (*SlotMove, error) {
+	from, others, err := c.MasterOf(slot)
+	if err != nil {
+		return nil, err
+	}
+	m := &SlotMove{Slot: slot, From: from, cluster: c}
 	m.To = others[to%len(others)]
-	err := m.set(m.To, "IMPORTING", m.From)
-	if err == nil {
+	if err = m.set(m.To, "IMPORTING", m.From); err == nil {
 		err = m.set(m.From, "MIGRATING", m.To)
 	}
 	return m, err

@@ -5,6 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -230,8 +233,22 @@ func TestS3SignInsAndReadsGoOnWhileASlotMoves(t *testing.T) {
 	}
 }
 
+// recipe returns the script in docs/operations.md that moves a partition.
+func recipe(t *testing.T) string {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join("..", "..", "docs", "operations.md"))
+	must(t, err)
+	_, script, ok := strings.Cut(string(text), "```sh\n# usage: sh move.sh")
+	script, _, end := strings.Cut(script, "```")
+	if !ok || !end {
+		t.Fatal("docs/operations.md has no script that moves a partition")
+	}
+	return "#" + script
+}
+
 // TestS3NothingFailsAndNothingIsLostWhileEverySlotMovesUnderLoad moves the keys of a
-// slot one by one, in any order, while workers sign in, erase and read on two nodes.
+// slot one by one, in any order, while workers sign in, erase and read on two nodes. At
+// last the script of docs/operations.md moves a slot.
 func TestS3NothingFailsAndNothingIsLostWhileEverySlotMovesUnderLoad(t *testing.T) {
 	t.Parallel()
 	const workers, rounds = 6, 3
@@ -293,6 +310,16 @@ func TestS3NothingFailsAndNothingIsLostWhileEverySlotMovesUnderLoad(t *testing.T
 			}
 			return nil
 		})
+	}
+	slot, err := c.SlotOf("oneseat:{5}:")
+	must(t, err)
+	owner, others, err := c.MasterOf(slot)
+	must(t, err)
+	if out, err := exec.CommandContext(t.Context(), "sh", "-c", recipe(t), "sh", "5", owner.Addr, others[0].Addr).CombinedOutput(); err != nil {
+		t.Errorf("the script of docs/operations.md: %v\n%s", err, out)
+	}
+	if now, _, err := c.MasterOf(slot); err != nil || now != others[0] {
+		t.Errorf("the script of docs/operations.md has not moved the slot, %v", err)
 	}
 	stop()
 	all.Wait()
