@@ -56,7 +56,10 @@ func (s *Store) runCommit(ctx context.Context, keys, args []string) (rueidis.Red
 		// ago may exist now, and on another server.
 		if try%4 == 0 || len(declared) < len(keys) {
 			exist, failed := s.whichExist(within, keys)
-			if failed != nil {
+			switch {
+			case within.Err() != nil:
+				return answer, err
+			case failed != nil:
 				return answer, notSent{failed}
 			}
 			declared, rest = declare(keys, args, exist)
