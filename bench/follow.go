@@ -3,10 +3,12 @@ package main
 import (
 	"context"
 	"fmt"
+	"net"
 	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -25,8 +27,10 @@ import (
 type followed struct {
 	name   string
 	open   func() (node oneseat.Store, close func())
-	server func() float64 // seconds of processor that the server has used; nil: there is no server
-	sent   func() float64 // bytes that the server has sent; nil: it does not say
+	hear   func() (close func()) // a connection that hears of commits, as each node has; nil: there is no server
+	tell   func()                // tells them of one
+	server func() float64        // seconds of processor that the server has used; nil: there is no server
+	sent   func() float64        // bytes that the server has sent; nil: it does not say
 }
 
 // follow states how fast a node can follow the log, how often it reads it while others
@@ -38,6 +42,10 @@ func follow() {
 		f.ceiling(3, 10_000)
 		f.live(5, 2*time.Second)
 		f.idle(20, 20*time.Second)
+		if f.hear != nil {
+			f.push(5, 1, time.Second)
+			f.push(5, 100, time.Second)
+		}
 	}
 }
 
@@ -57,6 +65,16 @@ func everyFollowed(s *servers) []followed {
 		store := must(pgstore.Open(ctx, pool, pgstore.Options{Logger: quiet}))
 		return store, func() { _ = store.Close(); pool.Close() }
 	}, server: func() float64 { return backends(admin) }}
+	told := must(pgxpool.New(ctx, server+"?pool_max_conns=16"))
+	s.Cleanup(told.Close)
+	pg.hear = func() func() {
+		conn := must(pgx.Connect(ctx, server))
+		must(conn.Exec(ctx, "LISTEN bench"))
+		return whileHeard(func() error { _, err := conn.WaitForNotification(ctx); return err }, func() { _ = conn.PgConn().Conn().Close() })
+	}
+	pg.tell = func() {
+		must(told.Exec(ctx, "SELECT set_config('synchronous_commit', 'off', true), pg_notify('bench', '')"))
+	}
 	url := testservers.AnyRedis(s)
 	client := redisClient(url)
 	s.Cleanup(client.Close)
@@ -65,7 +83,43 @@ func everyFollowed(s *servers) []followed {
 		return store, func() { _ = store.Close() }
 	}, server: func() float64 { return info(client, "used_cpu_user") + info(client, "used_cpu_sys") },
 		sent: func() float64 { return info(client, "total_net_output_bytes") }}
+	red.hear = func() func() {
+		conn := must(net.Dial("tcp", strings.TrimPrefix(url, "redis://")))
+		must(fmt.Fprint(conn, "SUBSCRIBE bench\r\n"))
+		heard := make([]byte, 4096)
+		must(conn.Read(heard)) // it is subscribed
+		return whileHeard(func() error { _, err := conn.Read(heard); return err }, func() { _ = conn.Close() })
+	}
+	red.tell = func() {
+		must(client.Do(ctx, client.B().Publish().Channel("bench").Message("ffff").Build()).AsInt64())
+	}
 	return []followed{lite, pg, red}
+}
+
+// whileHeard calls hear until it fails, because hangUp was called.
+func whileHeard(hear func() error, hangUp func()) (end func()) {
+	var listener sync.WaitGroup
+	listener.Go(func() {
+		for hear() == nil {
+		}
+	})
+	return func() { hangUp(); listener.Wait() }
+}
+
+// push says how many notifications a second a server takes from 16 callers when so many
+// nodes listen.
+func (f followed) push(rounds, listeners int, turn time.Duration) float64 {
+	for range listeners {
+		defer f.hear()()
+	}
+	var rates, there []float64
+	for range rounds {
+		was, n := f.server(), atomic.Int64{}
+		rates = append(rates, perSecond(16, turn, func() { f.tell(); n.Add(1) }))
+		there = append(there, (f.server()-was)/float64(n.Load())*1e6)
+	}
+	fmt.Printf("%s: %d listeners: the server takes %.0f notifications a second, with %.0f µs of its processor each\n", f.name, listeners, median(rates), median(there))
+	return median(rates)
 }
 
 // backends is how many seconds of processor the processes have used that serve the
@@ -183,16 +237,21 @@ func (f followed) live(rounds int, turn time.Duration) float64 {
 	defer end()
 	_, writer, gone := f.node()
 	defer gone()
-	var reads, entries, rates []float64
+	var reads, entries, rates, there []float64
 	for range rounds {
-		r, e := c.reads.Load(), c.entries.Load()
+		r, e, served := c.reads.Load(), c.entries.Load(), f.of(f.server)
 		rates = append(rates, perSecond(64, turn, func() {
 			must(writer.SignIn(context.Background(), account(int(time.Now().UnixNano()%fewAccounts)), chrome))
 		}))
+		there = append(there, (f.of(f.server)-served)/(rates[len(rates)-1]*turn.Seconds())*1e6)
 		reads = append(reads, float64(c.reads.Load()-r)/turn.Seconds())
 		entries = append(entries, float64(c.entries.Load()-e)/float64(c.reads.Load()-r))
 	}
-	fmt.Printf("%s: while another node signs %.0f accounts in a second, a node reads the log %.0f times a second, %.1f entries each time\n", f.name, median(rates), median(reads), median(entries))
+	fmt.Printf("%s: while another node signs %.0f accounts in a second, a node reads the log %.0f times a second, %.1f entries each time", f.name, median(rates), median(reads), median(entries))
+	if f.server != nil {
+		fmt.Printf("; a sign-in takes %.0f µs of processor in the server, with what both nodes read", median(there))
+	}
+	fmt.Println()
 	return median(reads)
 }
 

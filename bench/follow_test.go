@@ -18,5 +18,11 @@ func TestTheBenchOfNodesThatFollowRuns(t *testing.T) {
 		if reads := f.idle(2, time.Second); reads <= 0 {
 			t.Errorf("%s: %v reads", f.name, reads)
 		}
+		if f.hear == nil {
+			continue
+		}
+		if rate := f.push(1, 3, 50*time.Millisecond); rate <= 0 {
+			t.Errorf("%s: %v notifications", f.name, rate)
+		}
 	}
 }
