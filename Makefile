@@ -84,7 +84,7 @@ packages: ## make each package, install it and run it
 
 .PHONY: e2e
 e2e: ## the program in Chromium: what it promises, from end to end
-	@PYTHON=$(PYTHON) scripts/prepare go gcc chromium django
+	@PYTHON=$(PYTHON) scripts/prepare go gcc chromium django hls
 	@echo "testing in Chromium; that takes a minute or two"
 	@cd e2e && $(tests) -count=1 ./...
 

@@ -12,6 +12,7 @@ require (
 	github.com/chromedp/cdproto v0.160.0
 	github.com/chromedp/chromedp v0.23.0
 	github.com/oneseat/oneseat v0.0.0-00010101000000-000000000000
+	github.com/oneseat/oneseat/examples v0.0.0-00010101000000-000000000000
 	github.com/oneseat/oneseat/examples/sso v0.0.0-00010101000000-000000000000
 	modernc.org/sqlite v1.62.0
 )
