@@ -118,7 +118,7 @@ type plant struct {
 	breaks []string
 }
 
-var plants = slices.Concat(storePlants, duePlants, countPlants, forgetPlants)
+var plants = slices.Concat(storePlants, duePlants, groupPlants, countPlants, forgetPlants)
 
 var storePlants = []plant{
 	{"check then insert", func(h *handle) {

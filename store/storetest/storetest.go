@@ -48,6 +48,7 @@ func Run(t *testing.T, fresh Factory) {
 		{"Views", views},
 		{"Versions", versions},
 		{"Updates", updates},
+		{"Groups", groups},
 		{"Time", times},
 		{"Due", due},
 		{"Log", logs},
