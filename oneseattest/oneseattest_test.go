@@ -254,8 +254,8 @@ func TestAServerClosesAlthoughAPageListens(t *testing.T) {
 
 func TestAPageOfSomebodyElsesIsNoRefusal(t *testing.T) {
 	for name, h := range map[string]http.HandlerFunc{
-		"text":      func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "no", 401) },
-		"redirect":  func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/there", 303) },
+		"text":      func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "no", http.StatusUnauthorized) },
+		"redirect":  func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/there", http.StatusSeeOther) },
 		"no place":  func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(303) },
 		"not a url": func(w http.ResponseWriter, _ *http.Request) { w.Header().Set("Location", "::"); w.WriteHeader(303) },
 		"fine":      func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, `{"reason": "displaced"}`) },
