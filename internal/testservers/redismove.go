@@ -211,7 +211,7 @@ func (r *Redis) Do(ctx context.Context, words ...string) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer conn.Close()
+	defer conn.Close() //nolint:errcheck // the answer is read
 	var b strings.Builder
 	fmt.Fprintf(&b, "*%d\r\n", len(words))
 	for _, w := range words {
@@ -263,7 +263,7 @@ func readAnswer(from *bufio.Reader) (any, error) {
 		}
 		return list, nil
 	case n == -1:
-		return nil, nil //nolint:nilnil // Redis has a nil
+		return nil, nil // Redis has a nil
 	}
 	return nil, fmt.Errorf("an answer of the form %q", kind)
 }
