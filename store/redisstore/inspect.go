@@ -12,10 +12,14 @@ import (
 )
 
 // inspect looks at the settings of the servers. If they may lose what they
-// acknowledge, it logs a warning, or returns an error if require is set.
+// acknowledge, it logs a warning, or returns an error if require is set. It also logs a
+// warning if the user may not follow keys that move.
 func (s *Store) inspect(ctx context.Context, require bool) error {
-	var found []string
+	var found, denied []string
 	for addr, node := range s.client.Nodes() {
+		if s.client.Mode() == rueidis.ClientModeCluster && !s.mayAsk(ctx, node) {
+			denied = append(denied, addr)
+		}
 		short, cancel := s.trip(ctx)
 		set, err := node.Do(short, node.B().ConfigGet().Parameter("maxmemory", "maxmemory-policy", "appendonly", "save").Build()).AsStrMap()
 		cancel()
@@ -34,6 +38,10 @@ func (s *Store) inspect(ctx context.Context, require bool) error {
 			found = append(found, addr+" "+p)
 		}
 	}
+	if slices.Sort(denied); len(denied) > 0 {
+		s.log.Warn("redisstore: the user may not send ASKING: while a slot of the cluster moves, calls for keys that have moved get no answer; give the user +asking on every server",
+			"servers", strings.Join(denied, ", "))
+	}
 	slices.Sort(found)
 	if require && len(found) > 0 {
 		return failed(oneseat.FailureNotDurable, "", errors.New(strings.Join(found, "; ")))
@@ -42,6 +50,14 @@ func (s *Store) inspect(ctx context.Context, require bool) error {
 		s.log.Warn("redisstore: " + f)
 	}
 	return nil
+}
+
+// mayAsk reports whether the user may send ASKING to a node, by which a client follows
+// a key that has moved. A node that does not answer says nothing about that.
+func (s *Store) mayAsk(ctx context.Context, node rueidis.Client) bool {
+	short, cancel := s.trip(ctx)
+	defer cancel()
+	return failureOf(node.Do(short, node.B().Asking().Build()).Error()) != oneseat.FailureDenied
 }
 
 // risks returns what may be lost under a server's settings.

@@ -1,9 +1,11 @@
 package redisstore_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"math/rand/v2"
 	"os"
 	"os/exec"
@@ -246,6 +248,24 @@ func recipe(t *testing.T) string {
 	return "#" + script
 }
 
+// wantWarning fails the test unless a store warns of a user that may not follow keys.
+func wantWarning(t *testing.T, c *testservers.RedisCluster) {
+	t.Helper()
+	url := leastUsers(t, c)
+	warned := func() string {
+		var out bytes.Buffer
+		open(t, url, redisstore.Options{Logger: slog.New(slog.NewTextHandler(&out, nil))})
+		return out.String()
+	}
+	if said := warned(); strings.Contains(said, "asking") {
+		t.Errorf("with all rights it says %s", said)
+	}
+	leastUser(t, c.Nodes[1], "-asking")
+	if said := warned(); strings.Count(said, "+asking") != 1 || !strings.Contains(said, "servers="+c.Nodes[1].Addr) {
+		t.Errorf("without +asking it says %s", said)
+	}
+}
+
 // TestS3NothingFailsAndNothingIsLostWhileEverySlotMovesUnderLoad moves the keys of a
 // slot one by one, in any order, while workers sign in, erase and read on two nodes. At
 // last the script of docs/operations.md moves a slot.
@@ -254,6 +274,7 @@ func TestS3NothingFailsAndNothingIsLostWhileEverySlotMovesUnderLoad(t *testing.T
 	const workers, rounds = 6, 3
 	c := testservers.StartRedisCluster(t, "--cluster-node-timeout", "60000")
 	stores := []*redisstore.Store{open(t, c.URL, redisstore.Options{}), open(t, c.URL, redisstore.Options{})}
+	wantWarning(t, c)
 	var begins [16]oneseat.Cursor
 	for p := range begins {
 		tail, err := stores[0].Changes(t.Context(), p, "")
