@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math"
 	"math/rand/v2"
 	"os"
 	"os/exec"
@@ -185,6 +186,7 @@ func TestS3SignInsAndReadsGoOnWhileASlotMoves(t *testing.T) {
 	must(t, m.Move(of(leave)...))
 	wantReads()
 	in(s, "begun", late...)
+	wantFailure(t, s.Forget(t.Context(), realm, late[0], math.MaxUint64), oneseat.FailureBusy)
 	first.update(other, leave[0], seat(leave[0], "there"))
 	first.wantNoneDone()
 
@@ -222,6 +224,7 @@ func TestS3SignInsAndReadsGoOnWhileASlotMoves(t *testing.T) {
 	in(other, "after all", accounts...)
 	wantReads()
 	wantSums(t, s)
+	must(t, s.Forget(t.Context(), realm, late[0], math.MaxUint64))
 	last := map[oneseat.Key]uint64{}
 	entries, gap, _ := read(t, other, accounts[0], cursor)
 	for _, e := range entries {

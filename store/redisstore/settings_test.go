@@ -11,6 +11,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math"
 	"math/big"
 	"net"
 	"os"
@@ -176,6 +177,7 @@ func everything(t *testing.T, s *redisstore.Store) {
 	if err := errors.Join(due, rosters, events, sums); err != nil || len(vs) != 1 || len(rs) < 3 {
 		t.Errorf("%d rosters, %d events, %v", len(vs), len(rs), err)
 	}
+	must(t, s.Forget(t.Context(), realm, "ada", math.MaxUint64))
 	interfered := false
 	_, err := s.Update(t.Context(), key("ada"), func(v oneseat.View) (oneseat.Change, error) {
 		if !interfered {
