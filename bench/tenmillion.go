@@ -32,7 +32,7 @@ func tenMillion() {
 		return
 	}
 	dir := must(os.MkdirTemp("", "oneseat-bench-"))
-	must(0, os.Chmod(dir, 0o755)) //nolint:gosec // PostgreSQL is another user here, with a folder of its own in it
+	must(0, os.Chmod(dir, 0o755)) // PostgreSQL is another user here, with a folder of its own in it
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	child := exec.CommandContext(ctx, must(os.Executable()), "tenmillion", fmt.Sprint(crowded))
