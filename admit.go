@@ -28,7 +28,7 @@ func (c newcomer) from(client SignInRequest, key Key, secret digest) newcomer {
 	c.override, c.tried = client.Override && !c.adopted, client.Attempt.Tried
 	device := client.Device.clean()
 	c.seat = seat{
-		Session:  Session{ID: client.Attempt.session(key), Device: device},
+		Session:  Session{ID: client.Attempt.session(key), Device: device, Lifetime: client.Lifetime.clean()},
 		secret:   secret,
 		deviceID: deviceDigest(key, client.DeviceID),
 		unused:   !c.adopted && device.Class != ClassAPI, // a program may keep its token for later
@@ -57,6 +57,7 @@ func (c newcomer) id() SessionID { return c.seat.ID }
 // decides, and applies the decision.
 func (d *draft) admit(c newcomer) (Change, Decision) {
 	is := d.decide(c)
+	is.newDevice = is.Renews == "" && !d.knows(c.seat.deviceID, c.id())
 	is.seated = cmp.Or(is.keeps, c.id())
 	switch {
 	case is.admits():
@@ -239,6 +240,7 @@ func (d *draft) apply(c newcomer, is Decision) Change {
 	d.used(c.seat.parent)
 	s := c.seat
 	s.Account, s.epoch, s.Created, s.LastSeen = d.Account, d.given.epoch, d.now(), d.now()
+	d.prove(&s, c)
 	if issued := c.issuedAt(d.now()); !issued.IsZero() {
 		s.Created = issued
 	}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"math"
 	"reflect"
 	"slices"
 	"strings"
@@ -42,6 +43,9 @@ type pendingJSON struct {
 	DeviceID digest `json:"device_id,omitzero"`
 	Epoch    uint64 `json:"epoch,omitzero"`
 	Expires  micros `json:"expires"`
+	Idle     span   `json:"idle,omitzero"`
+	Absolute span   `json:"absolute,omitzero"`
+	Closed   bool   `json:"until_closed,omitzero"`
 
 	extra map[string]json.RawMessage
 }
@@ -71,6 +75,10 @@ type seatJSON struct {
 	LastUsed micros    `json:"last_used,omitzero"`
 	Tried    micros    `json:"tried,omitzero"`
 	Title    string    `json:"title,omitzero"`
+	Proved   micros    `json:"proved,omitzero"`
+	Idle     span      `json:"idle,omitzero"`
+	Absolute span      `json:"absolute,omitzero"`
+	Closed   bool      `json:"until_closed,omitzero"`
 
 	extra map[string]json.RawMessage
 }
@@ -93,6 +101,16 @@ type endingJSON struct {
 	SameDevice bool `json:"same_device,omitzero"`
 
 	extra map[string]json.RawMessage
+}
+
+// span is a duration in microseconds.
+type span uint64
+
+func toSpan(d time.Duration) span { return span(d.Microseconds()) }
+
+// duration returns it. One that no Duration can hold is the longest.
+func (s span) duration() time.Duration {
+	return time.Duration(min(s, span(math.MaxInt64/time.Microsecond))) * time.Microsecond
 }
 
 // micros is a time as microseconds since 1970; 0 is the zero time.
@@ -135,7 +153,9 @@ func (ro *Roster) marshalAny() ([]byte, error) {
 		Seats: make([]seatJSON, len(ro.seats)), Endings: make([]endingJSON, len(ro.endings)),
 	}
 	for _, p := range ro.tickets {
-		j.Pending = append(j.Pending, pendingJSON{p.secret, p.deviceID, p.epoch, toMicros(p.expires), p.extra})
+		j.Pending = append(j.Pending, pendingJSON{
+			p.secret, p.deviceID, p.epoch, toMicros(p.expires), toSpan(p.lifetime.Idle), toSpan(p.lifetime.Absolute), p.lifetime.UntilClosed, p.extra,
+		})
 	}
 	if b := ro.blocked; b != nil {
 		j.Block = &blockJSON{toMicros(b.since), toMicros(b.until), b.actor, b.extra}
@@ -144,7 +164,8 @@ func (ro *Roster) marshalAny() ([]byte, error) {
 		j.Seats[i] = seatJSON{
 			ID: s.ID, Parent: s.parent, Created: toMicros(s.Created), LastSeen: toMicros(s.LastSeen), Device: s.Device,
 			Secret: s.secret, Previous: s.previous, Rotated: toMicros(s.rotated), DeviceID: s.deviceID,
-			Epoch: s.epoch, Replayed: toMicros(s.replayed), Observed: s.observed, Unused: s.unused, LastUsed: toMicros(s.lastUsed), Tried: toMicros(s.tried), Title: s.title, extra: s.extra,
+			Epoch: s.epoch, Replayed: toMicros(s.replayed), Observed: s.observed, Unused: s.unused, LastUsed: toMicros(s.lastUsed), Tried: toMicros(s.tried), Title: s.title, Proved: toMicros(s.Proved),
+			Idle: toSpan(s.Lifetime.Idle), Absolute: toSpan(s.Lifetime.Absolute), Closed: s.Lifetime.UntilClosed, extra: s.extra,
 		}
 	}
 	for i, e := range ro.endings {
@@ -187,15 +208,20 @@ func (j *rosterJSON) roster() Roster {
 		seats: make([]seat, len(j.Seats)), endings: make([]ended, len(j.Endings)),
 	}
 	for _, p := range j.Pending {
-		ro.tickets = append(ro.tickets, pending{p.Secret, p.DeviceID, p.Epoch, p.Expires.time(), p.extra})
+		ro.tickets = append(ro.tickets, pending{
+			p.Secret, p.DeviceID, p.Epoch, p.Expires.time(), Lifetime{p.Idle.duration(), p.Absolute.duration(), p.Closed}, p.extra,
+		})
 	}
 	if b := j.Block; b != nil {
 		ro.blocked = &block{b.Since.time(), b.Until.time(), b.Actor, b.extra}
 	}
 	for i, s := range j.Seats {
 		ro.seats[i] = seat{
-			Session: Session{ID: s.ID, Account: j.Account, Device: s.Device, Created: s.Created.time(), LastSeen: s.LastSeen.time()},
-			parent:  s.Parent, secret: s.Secret, previous: s.Previous, rotated: s.Rotated.time(), deviceID: s.DeviceID,
+			Session: Session{
+				ID: s.ID, Account: j.Account, Device: s.Device, Created: s.Created.time(), LastSeen: s.LastSeen.time(), Proved: s.Proved.time(),
+				Lifetime: Lifetime{s.Idle.duration(), s.Absolute.duration(), s.Closed},
+			},
+			parent: s.Parent, secret: s.Secret, previous: s.Previous, rotated: s.Rotated.time(), deviceID: s.DeviceID,
 			epoch: s.Epoch, replayed: s.Replayed.time(), observed: s.Observed, unused: s.Unused, lastUsed: s.LastUsed.time(), tried: s.Tried.time(), title: s.Title, extra: s.extra,
 		}
 	}

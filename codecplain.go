@@ -116,6 +116,10 @@ func (c *coder) seat(s *seat, account string) {
 	c.time("last_used", &s.lastUsed, false)
 	c.time("tried", &s.tried, false)
 	c.text("title", &s.title, false)
+	c.time("proved", &s.Proved, false)
+	c.span("idle", &s.Lifetime.Idle)
+	c.span("absolute", &s.Lifetime.Absolute)
+	c.flag("until_closed", &s.Lifetime.UntilClosed)
 	c.shut('}')
 }
 
@@ -299,6 +303,14 @@ func (c *coder) number(name string, n *uint64) {
 		*n = uint64(i)
 	default:
 		c.b = strconv.AppendUint(c.b, *n, 10)
+	}
+}
+
+// span is a duration, in microseconds.
+func (c *coder) span(name string, d *time.Duration) {
+	n := uint64(toSpan(*d))
+	if c.number(name, &n); c.reads {
+		*d = span(n).duration()
 	}
 }
 

@@ -191,7 +191,7 @@ func TestApplyEndsWhoGoesAndSeatsTheNewcomer(t *testing.T) {
 	same(t, "the stored roster afterwards", snapshot(t, old), before)
 	same(t, "seats", seatIDs(got.Roster), []SessionID{"new"})
 	s := got.Roster.seats[0]
-	same(t, "the newcomer", s.Session, Session{ID: "new", Account: "ada", Device: c.seat.Device, Created: v.Now, LastSeen: v.Now})
+	same(t, "the newcomer", s.Session, Session{ID: "new", Account: "ada", Device: c.seat.Device, Created: v.Now, LastSeen: v.Now, Proved: v.Now})
 	same(t, "endings", endingIDs(got.Roster), []SessionID{"z", "b", "c", "a"})
 	for i, why := range map[int]Reason{1: ReasonRenewed, 2: ReasonDisplaced, 3: ReasonDisplaced} {
 		e := got.Roster.endings[i]

@@ -141,6 +141,8 @@ type Decision struct {
 	seated  SessionID // the seat that the newcomer has, if it is admitted
 	problem error     // why the outcome is invalid
 	repeats bool      // the newcomer's device has displaced itself again and again
+
+	newDevice bool // nothing that is kept of the account has the newcomer's device
 }
 
 // Outcome is the answer to a newcomer.
@@ -181,4 +183,29 @@ type rule struct {
 	touchEvery    time.Duration // how exactly last-seen is kept
 	keepEndings   time.Duration
 	adoptUntil    time.Time // until then sessions older than oneseat are seated; zero: none is
+}
+
+// checkLifetime returns a *[ConfigError] for a lifetime that is impossible, or longer
+// than the Config's.
+func (r *rule) checkLifetime(of string, l Lifetime) error {
+	for _, t := range []struct {
+		name string
+		is   time.Duration
+		most time.Duration // 0: any
+	}{{"Idle", l.Idle, r.idle}, {"Absolute", l.Absolute, r.absolute}} {
+		switch {
+		case t.is == 0:
+		case t.is < time.Second:
+			return &ConfigError{of, "Lifetime." + t.name, fmt.Sprintf("%v is less than a second", t.is)}
+		case t.most > 0 && t.is > t.most:
+			return &ConfigError{of, "Lifetime." + t.name, fmt.Sprintf("%v is longer than the Config's, %v: a session's own can only be shorter", t.is, t.most)}
+		}
+	}
+	return nil
+}
+
+// clean returns l as it may be stored, in whole microseconds.
+func (l Lifetime) clean() Lifetime {
+	l.Idle, l.Absolute = l.Idle.Truncate(time.Microsecond), l.Absolute.Truncate(time.Microsecond)
+	return l
 }

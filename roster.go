@@ -160,7 +160,24 @@ func (s *seat) lifetimes(rule *rule) (absolute, idle time.Duration) {
 	if s.parent != "" {
 		return 0, rule.streamIdle
 	}
-	return rule.absolute, rule.idle
+	return shorter(rule.absolute, s.Lifetime.Absolute), shorter(rule.idle, s.Lifetime.Idle)
+}
+
+// shorter returns the shorter of two times, where 0 means for ever.
+func shorter(a, b time.Duration) time.Duration {
+	if a == 0 || b != 0 && b < a {
+		return b
+	}
+	return a
+}
+
+// touchEvery returns how exactly last-seen of a session is kept: to a tenth of the time
+// for which it may idle.
+func (s *seat) touchEvery(rule *rule) time.Duration {
+	if s.Lifetime.Idle == 0 {
+		return rule.touchEvery
+	}
+	return min(rule.touchEvery, s.Lifetime.Idle/10)
 }
 
 // due returns when the roster next holds something that has timed out, or that need

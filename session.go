@@ -30,8 +30,24 @@ type Session struct {
 	ID       SessionID `json:"id"`
 	Account  string    `json:"account"`
 	Device   Device    `json:"device,omitzero"`
-	Created  time.Time `json:"created"`   // when the account signed in, by the store's clock
-	LastSeen time.Time `json:"last_seen"` // when it was last used, exact to [Config.TouchEvery]
+	Created  time.Time `json:"created"`           // when the account signed in, by the store's clock
+	LastSeen time.Time `json:"last_seen"`         // when it was last used, exact to [Config.TouchEvery]
+	Proved   time.Time `json:"proved,omitzero"`   // when its user last proved who they are, see [Registry.Confirm]; zero: not known, as of an adopted one
+	Lifetime Lifetime  `json:"lifetime,omitzero"` // where it is shorter than the Config's
+}
+
+// Lifetime is how long a session lasts, where that is shorter than [Config] says: one
+// that is not to be remembered, or of a class of devices that is trusted less. A zero
+// field leaves it to the Config.
+type Lifetime struct {
+	// Idle and Absolute are as those of Config: at least a second, and no longer than
+	// the Config's.
+	Idle     time.Duration `json:"idle,omitzero"`
+	Absolute time.Duration `json:"absolute,omitzero"`
+
+	// UntilClosed asks the client to forget the token when it is closed, as oneseathttp
+	// has browsers do. The session itself does not end by that, but by its timeouts.
+	UntilClosed bool `json:"until_closed,omitzero"`
 }
 
 // Stream is what one player of a session plays: see [Registry.StartStream].
@@ -72,6 +88,10 @@ type SignInRequest struct {
 	// fresher than a password, which may be shared.
 	Override bool
 
+	// Lifetime is shorter than the Config's for a session that is not to last as long.
+	// The newcomer of a ticket has the one with which it asked.
+	Lifetime Lifetime
+
 	// Attempt makes the sign-in one that may be repeated when its answer was lost.
 	// Default: each call is a sign-in of its own.
 	Attempt Attempt
@@ -91,6 +111,12 @@ type Grant struct {
 	// Displaced are the sessions that gave way to this one: of a sign-in that is
 	// repeated, as far as their endings are kept.
 	Displaced []Ending
+
+	// NewDevice says that nothing that is kept of the account has this device: neither
+	// a live session nor the ending of one has its DeviceID, and the session renews
+	// none. So it is true of the account's first sign-in too, and of every sign-in
+	// without a DeviceID that renews nothing.
+	NewDevice bool
 }
 
 // Player is what plays a stream. A session may have several.

@@ -18,7 +18,7 @@ import (
 // SignIn returns
 //
 //   - an *[AccountError] for a text that cannot name an account, and a
-//     *[ConfigError] for a bad DeviceID;
+//     *[ConfigError] for a bad DeviceID, or a lifetime longer than the Config's;
 //   - a *[LimitError] when the account is full under [PolicyRefuse] or [PolicyAsk];
 //   - a *[BlockedError] when the account is blocked;
 //   - [ErrLimitUnknown], wrapped with what [Config.LimitFor] said;
@@ -28,7 +28,7 @@ import (
 //   - [ErrStoreUnavailable] when the store did not answer and nothing was done;
 //   - a *[FormatError] when a stored record cannot be read.
 func (r *Registry) SignIn(ctx context.Context, account string, from SignInRequest) (Grant, error) {
-	if err := from.check(); err != nil {
+	if err := cmp.Or(from.check(), r.rule.checkLifetime("SignInRequest", from.Lifetime)); err != nil {
 		return Grant{}, err
 	}
 	return r.signIn(ctx, account, from, newcomer{}, "")
@@ -94,7 +94,7 @@ func (r *Registry) signIn(ctx context.Context, account string, from SignInReques
 			"Do several devices share its id? Each installation has to make its own (SignInRequest.DeviceID), and no image of a machine may hold one", "session", s.session().ID)
 	}
 	r.leave(ctx, key, from)
-	return Grant{*s.session(), token, v.displacedBy(s.ID)}, nil
+	return Grant{*s.session(), token, v.displacedBy(s.ID), is.newDevice}, nil
 }
 
 // leave ends the session that a browser had of another account than key's. If that
@@ -125,7 +125,7 @@ func (r *Registry) leave(ctx context.Context, key Key, from SignInRequest) {
 // Adopt returns [ErrNoSession] for a session that gets no seat: the user has to sign
 // in. Other errors are those of SignIn.
 func (r *Registry) Adopt(ctx context.Context, account string, issued time.Time, from SignInRequest) (Grant, error) {
-	if err := cmp.Or(r.checkAccount(account), from.check()); err != nil {
+	if err := cmp.Or(r.checkAccount(account), from.check(), r.rule.checkLifetime("SignInRequest", from.Lifetime)); err != nil {
 		return Grant{}, err
 	}
 	if r.config.AdoptUntil.IsZero() {
@@ -146,7 +146,7 @@ func (r *Registry) Adopt(ctx context.Context, account string, issued time.Time, 
 	if err != nil {
 		return Grant{}, err
 	}
-	return Grant{*s.session(), token, v.displacedBy(s.ID)}, nil
+	return Grant{Session: *s.session(), Token: token, Displaced: v.displacedBy(s.ID)}, nil
 }
 
 // admit runs the rule of admission, and returns its errors but a *[LimitError].
@@ -160,6 +160,30 @@ func (r *Registry) admit(ctx context.Context, account string, c newcomer) (View,
 		err = v.refusal(is)
 	}
 	return v, is, err
+}
+
+// Confirm records that the user of a session has just proved again who they are, by a
+// password or a second factor that the application has verified: [Session.Proved] is
+// then now. It also gives the session a lifetime: pass s.Lifetime to leave it, and the
+// zero Lifetime for that of the Config. So a session lives longer than it was to only
+// after a fresh proof. Its age counts from the sign-in all the same.
+//
+// Confirm rests on the session: it returns an *[EndedError] if that has ended,
+// [ErrNoSession] if it is not known, and a *[ConfigError] for a lifetime longer than the
+// Config's. Then nothing is recorded. s is the session as Check returned it.
+func (r *Registry) Confirm(ctx context.Context, s Session, lifetime Lifetime) (Session, error) {
+	if err := cmp.Or(r.checkAccount(s.Account), r.rule.checkLifetime("Confirm", lifetime)); err != nil {
+		return Session{}, err
+	}
+	v, err := r.changeNow(ctx, KeyOf(r.config.Realm, s.Account), s.Account, func(d *draft) (Change, error) { return d.confirm(s.ID, lifetime.clean()) })
+	if err != nil {
+		return Session{}, err
+	}
+	is, err := v.seated(s.ID)
+	if err != nil {
+		return Session{}, err
+	}
+	return *is.session(), nil
 }
 
 // Rotate gives a session a new token and leaves its ID. For ten seconds the old

@@ -94,6 +94,8 @@ func fill(t *rapid.T, v reflect.Value) {
 		if us := rapid.OneOf(rapid.Just(int64(0)), rapid.Int64Range(1, 1<<52)).Draw(t, "µs"); us != 0 {
 			v.Set(reflect.ValueOf(time.UnixMicro(us).UTC()))
 		}
+	case v.Type() == reflect.TypeFor[record.Span]():
+		v.SetUint(rapid.Uint64Range(0, 1<<52).Draw(t, "µs")) // as much as a Duration holds
 	case v.Kind() == reflect.String:
 		v.SetString(rapid.String().Draw(t, "text"))
 	case v.Kind() == reflect.Bool:

@@ -18,6 +18,7 @@ type pending struct {
 	deviceID digest    // of the browser that got it
 	epoch    uint64    // of the realm, when the ticket was given
 	expires  time.Time // by the store's clock
+	lifetime Lifetime  // of the session that it will be
 
 	extra map[string]json.RawMessage // fields of a newer release
 }
@@ -42,22 +43,23 @@ func (d *draft) issueTicket(c newcomer) bool {
 	if len(d.tickets) >= maxTickets {
 		goes := slices.IndexFunc(d.tickets, func(p pending) bool { return p.deviceID.Equal(c.seat.deviceID) })
 		if goes < 0 {
-			goes = slices.IndexFunc(d.tickets, func(p pending) bool { return !d.knows(p.deviceID) })
+			goes = slices.IndexFunc(d.tickets, func(p pending) bool { return !d.knows(p.deviceID, "") })
 		}
 		if goes < 0 {
 			return false
 		}
 		d.tickets = slices.Delete(d.tickets, goes, goes+1)
 	}
-	d.tickets = append(d.tickets, pending{secret: c.ticket, deviceID: c.seat.deviceID, epoch: d.given.epoch, expires: d.now().Add(ticketLife)})
+	d.tickets = append(d.tickets, pending{secret: c.ticket, deviceID: c.seat.deviceID, epoch: d.given.epoch, expires: d.now().Add(ticketLife), lifetime: c.seat.Lifetime})
 	return true
 }
 
-// knows reports whether a device has, or had lately, a session of the account.
-func (d *draft) knows(device digest) bool {
+// knows reports whether a device has, or had lately, a session of the account, apart
+// from one.
+func (d *draft) knows(device digest, but SessionID) bool {
 	s := seat{deviceID: device}
-	return slices.ContainsFunc(d.seats, func(s seat) bool { return s.parent == "" && s.deviceID.Equal(device) }) ||
-		!device.IsZero() && slices.ContainsFunc(d.endings, func(e ended) bool { return e.Parent == "" && e.tag == s.tag() })
+	return slices.ContainsFunc(d.seats, func(s seat) bool { return s.parent == "" && s.ID != but && s.deviceID.Equal(device) }) ||
+		!device.IsZero() && slices.ContainsFunc(d.endings, func(e ended) bool { return e.Parent == "" && e.Session != but && e.tag == s.tag() })
 }
 
 func errTicketUsed() error { return &TicketError{"it was used, or has expired"} }
@@ -72,6 +74,18 @@ func (d *draft) redeemable(c newcomer) error {
 		return &TicketError{"it was given to another browser"}
 	}
 	return nil
+}
+
+// prove notes on the seat of a newcomer when its user proved who they are: now, or when
+// it got its ticket, which keeps its lifetime too. An adopted session proves nothing, and
+// nor does a stream.
+func (d *draft) prove(s *seat, c newcomer) {
+	switch i := d.ticket(c.ticketUsed); {
+	case i >= 0:
+		s.Proved, s.Lifetime = d.tickets[i].expires.Add(-ticketLife), d.tickets[i].lifetime
+	case s.parent == "" && !c.adopted:
+		s.Proved = d.now()
+	}
 }
 
 // spendTicket drops a ticket that has been used.

@@ -59,8 +59,8 @@ func (ro *Roster) useDue(s *seat, u usage, rule *rule) useDue {
 		}
 	case s.unused && rule.whenFull != PolicyDisplace:
 		return useBeforeAnswer
-	case u.how == useActive && !u.at.Before(s.LastSeen.Add(rule.touchEvery)):
-		if rule.idle > 0 && !u.at.Before(s.LastSeen.Add(rule.idle-rule.touchEvery)) {
+	case u.how == useActive && !u.at.Before(s.LastSeen.Add(s.touchEvery(rule))):
+		if _, idle := s.lifetimes(rule); idle > 0 && !u.at.Before(s.LastSeen.Add(idle-s.touchEvery(rule))) {
 			return useBeforeAnswer
 		}
 		return useInBackground
@@ -115,7 +115,7 @@ func (d *draft) use(id SessionID, how use) Change {
 	s := d.alter(i)
 	s.unused = false
 	switch {
-	case how == useActive && !d.now().Before(s.LastSeen.Add(d.rule.touchEvery)):
+	case how == useActive && !d.now().Before(s.LastSeen.Add(s.touchEvery(&d.rule))):
 		s.LastSeen, s.lastUsed = d.now(), time.Time{}
 	case how >= useHeld && d.inOrder(&d.rule) && !d.now().Before(s.usedAt().Add(orderEvery)):
 		s.lastUsed = d.now()
@@ -135,6 +135,19 @@ func (d *draft) used(id SessionID) {
 	if d.inOrder(&d.rule) {
 		s.lastUsed = d.now()
 	}
+}
+
+// confirm records that the user of a live session has just proved who they are, and
+// gives the session a lifetime. It returns what [draft.over] does for another one.
+func (d *draft) confirm(id SessionID, lifetime Lifetime) (Change, error) {
+	if err := d.over(id); err != nil {
+		return d.changed(), err
+	}
+	d.used(id)
+	s := d.alter(d.seat(id))
+	s.Proved, s.Lifetime = d.now(), lifetime
+	d.noteSeat(EventSessionConfirmed, EventSessionConfirmed, s)
+	return d.commit(), nil
 }
 
 // rotate gives a session another secret, if old is its secret now. A second try

@@ -16,6 +16,7 @@ const (
 	PathSignOut  = "/v1/signout"
 	PathSessions = "/v1/sessions"
 	PathEnd      = "/v1/end"
+	PathConfirm  = "/v1/confirm"
 )
 
 // IdempotencyKey is the header by which a sign-in, a redemption or a rotation may be
@@ -44,6 +45,23 @@ type SignIn struct {
 	TakeOver bool     `json:"take_over,omitzero"` // the caller has fresh proof that this is the owner
 	Adopt    *Adopt   `json:"adopt,omitzero"`     // a session of the caller's own that is older than oneseat
 	Limits   *Limits  `json:"limits,omitzero"`    // of the account's plan, at this sign-in only
+	Lifetime Lifetime `json:"lifetime,omitzero"`  // of the session, where it is shorter than the realm's
+}
+
+// Lifetime is how long a session lasts, in seconds. What is left out is as for every
+// session of the realm.
+type Lifetime struct {
+	Idle        float64 `json:"idle,omitzero"`
+	Absolute    float64 `json:"absolute,omitzero"`
+	UntilClosed bool    `json:"until_closed,omitzero"` // the browser forgets the token when it is closed
+}
+
+// Confirm is the body of /v1/confirm: the user of a session has just proved again who
+// they are.
+type Confirm struct {
+	Account  string    `json:"account"`
+	Session  string    `json:"session"`
+	Lifetime *Lifetime `json:"lifetime,omitzero"` // from now on; absent: as it was
 }
 
 // Previous names a session that a browser had.
@@ -112,6 +130,7 @@ type Granted struct {
 	Token     string      `json:"token"`
 	Session   Session     `json:"session"`
 	Displaced []Displaced `json:"displaced,omitzero"`
+	NewDevice bool        `json:"new_device,omitzero"` // of a sign-in: nothing that is kept of the account has this device
 	SetCookie string      `json:"set_cookie,omitzero"` // for a site on https that gives out the cookie by itself
 }
 
@@ -122,7 +141,9 @@ type Session struct {
 	Device   SeenDevice `json:"device"`
 	Created  time.Time  `json:"created"`
 	LastSeen time.Time  `json:"last_seen"`
-	Expires  time.Time  `json:"expires,omitzero"` // moves with use; absent: it does not time out
+	Proved   time.Time  `json:"proved,omitzero"`   // when its user last proved who they are; absent: not known
+	Lifetime Lifetime   `json:"lifetime,omitzero"` // where it is shorter than the realm's
+	Expires  time.Time  `json:"expires,omitzero"`  // moves with use; absent: it does not time out
 }
 
 // Checked answers /v1/check.

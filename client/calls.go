@@ -102,7 +102,7 @@ func signInOf(ctx context.Context, account string, from oneseat.SignInRequest) (
 	plan, err := planOf(ctx)
 	return api.SignIn{
 		Account: account, Token: from.Token, Previous: api.Previous{Account: from.Previous.Account, Session: string(from.Previous.Session)},
-		Device: device(from), TakeOver: from.Override, Limits: plan,
+		Device: device(from), TakeOver: from.Override, Limits: plan, Lifetime: sentLifetime(from.Lifetime),
 	}, err
 }
 
@@ -255,6 +255,17 @@ func (k *Client) Block(ctx context.Context, account string, until time.Time, act
 // Unblock is [oneseat.Registry.Unblock].
 func (k *Client) Unblock(ctx context.Context, account, actor string) error {
 	return k.call(ctx, api.PathUnblock, api.Unblock{Account: account, Actor: actor}, &api.Done{})
+}
+
+// Confirm is [oneseat.Registry.Confirm].
+func (k *Client) Confirm(ctx context.Context, s oneseat.Session, lifetime oneseat.Lifetime) (oneseat.Session, error) {
+	defer k.known.heard(s.Account)
+	var now api.Session
+	in := api.Confirm{Account: s.Account, Session: string(s.ID), Lifetime: new(sentLifetime(lifetime))}
+	if err := k.call(ctx, api.PathConfirm, in, &now); err != nil {
+		return oneseat.Session{}, err
+	}
+	return sessionOf(now), nil
 }
 
 // Forget is [oneseat.Registry.Forget].

@@ -57,6 +57,9 @@ func problemOf(status int, body []byte) error {
 	case "bad-device":
 		field, problem, _ := strings.Cut(p.Detail, ": ")
 		return &oneseat.ConfigError{In: "SignInRequest", Field: field, Problem: problem}
+	case "bad-lifetime":
+		field, problem, _ := strings.Cut(p.Detail, ": ")
+		return &oneseat.ConfigError{In: "Lifetime", Field: field, Problem: problem}
 	case "idempotency-key-reused":
 		return oneseat.ErrAttemptReused
 	case "idempotency-key-expired":

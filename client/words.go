@@ -1,6 +1,8 @@
 package client
 
 import (
+	"time"
+
 	"github.com/oneseat/oneseat"
 	"github.com/oneseat/oneseat/api"
 )
@@ -8,7 +10,18 @@ import (
 // What the API says, in the words of the library, and the other way round.
 
 func sessionOf(s api.Session) oneseat.Session {
-	return oneseat.Session{ID: oneseat.SessionID(s.ID), Account: s.Account, Device: deviceOf(s.Device), Created: s.Created, LastSeen: s.LastSeen}
+	return oneseat.Session{ID: oneseat.SessionID(s.ID), Account: s.Account, Device: deviceOf(s.Device), Created: s.Created, LastSeen: s.LastSeen, Proved: s.Proved, Lifetime: lifetimeOf(s.Lifetime)}
+}
+
+func lifetimeOf(l api.Lifetime) oneseat.Lifetime {
+	span := func(seconds float64) time.Duration {
+		return time.Duration(seconds * float64(time.Second)).Round(time.Microsecond)
+	}
+	return oneseat.Lifetime{Idle: span(l.Idle), Absolute: span(l.Absolute), UntilClosed: l.UntilClosed}
+}
+
+func sentLifetime(l oneseat.Lifetime) api.Lifetime {
+	return api.Lifetime{Idle: l.Idle.Seconds(), Absolute: l.Absolute.Seconds(), UntilClosed: l.UntilClosed}
 }
 
 func sessionsOf(all []api.Session) (out []oneseat.Session) {
@@ -30,7 +43,7 @@ func endingOf(e api.Ending) oneseat.Ending {
 }
 
 func grantOf(g api.Granted) oneseat.Grant {
-	out := oneseat.Grant{Session: sessionOf(g.Session), Token: oneseat.Token(g.Token)}
+	out := oneseat.Grant{Session: sessionOf(g.Session), Token: oneseat.Token(g.Token), NewDevice: g.NewDevice}
 	for _, d := range g.Displaced {
 		out.Displaced = append(out.Displaced, oneseat.Ending{
 			Session: oneseat.SessionID(d.ID), Reason: oneseat.ReasonDisplaced, At: d.At, Device: deviceOf(d.Device), By: out.Session.ID, ByDevice: out.Session.Device,

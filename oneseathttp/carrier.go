@@ -18,7 +18,7 @@ type Carrier struct {
 
 	// Set makes the client keep a token. It is called before the handler writes.
 	// life is how long the client has to keep the token: as long as the session
-	// can last, and then for as long as its ending can be told.
+	// can last, and then for as long as its ending can be told; 0: until it is closed.
 	Set func(w http.ResponseWriter, r *http.Request, token string, life time.Duration)
 
 	// Clear makes the client drop the token. It is called before the handler
@@ -85,6 +85,14 @@ func cookieLife(c oneseat.Config) time.Duration {
 	return c.Absolute + c.KeepEndings
 }
 
+// life is how long a client has to keep the token of a session; 0: until it is closed.
+func (g *Guard) life(s oneseat.Session) time.Duration {
+	if s.Lifetime.UntilClosed {
+		return 0
+	}
+	return cookieLife(g.seats.Config())
+}
+
 // visitAfter is how long a session was not used when its next request begins
 // another visit.
 const visitAfter = time.Hour
@@ -93,7 +101,7 @@ const visitAfter = time.Hour
 // longer than a browser keeps the cookie. It does so at the beginning of a visit
 // only: an answer may arrive after that of a sign-in in another tab, and undo it.
 func (g *Guard) keep(w http.ResponseWriter, r *http.Request, q *request, token string) {
-	if !g.fades || r.Method != http.MethodGet || g.background(r) {
+	if !g.fades || q.holder.Session.Lifetime.UntilClosed || r.Method != http.MethodGet || g.background(r) {
 		return
 	}
 	if now, _ := g.seats.Config().Clock(); now.Sub(q.holder.Session.LastSeen) < visitAfter {

@@ -18,6 +18,17 @@ type Config struct {
 	// "/login". A path of this site. Required.
 	SignInPath string
 
+	// ConfirmPath is where a browser is sent whose user has to prove again who they are,
+	// for example "/confirm": a page that asks for the password and calls
+	// [Guard.Confirm]. A path of this site. Default: SignInPath, with the reason
+	// "proof_too_old"; a sign-in is a proof too.
+	ConfirmPath string
+
+	// OwnDevicesProof is how old the proof of a session may be that ends other sessions
+	// of its account, at the own devices page: see [Guard.RequireFresh]. Default: a day;
+	// or [AnyProof].
+	OwnDevicesProof time.Duration
+
 	// CookieName is the cookie's name after its prefix. Default "oneseat": the
 	// cookie is "__Host-oneseat", and plain "oneseat", without Secure, for a
 	// direct plain-http request to a loopback address, as in development.
@@ -112,8 +123,11 @@ func (c Config) checked() (Config, error) {
 	setDefault(&c.Prefix, "/")
 	setDefault(&c.FinishWithin, finishWithin)
 	setDefault(&c.EventStreams, eventStreams)
+	setDefault(&c.OwnDevicesProof, 24*time.Hour)
 
 	reject(!LocalPath(c.SignInPath), "SignInPath", "%q is not a path of this site, such as /login", c.SignInPath)
+	reject(c.ConfirmPath != "" && !LocalPath(c.ConfirmPath), "ConfirmPath", "%q is not a path of this site, such as /confirm", c.ConfirmPath)
+	reject(c.OwnDevicesProof < 0 && c.OwnDevicesProof != AnyProof, "OwnDevicesProof", "%v is no age: name one, or AnyProof", c.OwnDevicesProof)
 	reject((&http.Cookie{Name: c.CookieName, Value: "x"}).Valid() != nil || strings.HasPrefix(c.CookieName, "__"),
 		"CookieName", "%q cannot name a cookie, or begins with a prefix: the guard adds __Host- itself", c.CookieName)
 	reject(!validPrefix(c.Prefix), "Prefix", "%q is not a path of this site that begins and ends with a slash: write %q", c.Prefix, asPrefix(c.Prefix))

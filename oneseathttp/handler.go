@@ -126,6 +126,9 @@ func (g *Guard) endOne(w http.ResponseWriter, r *http.Request) {
 		g.ended(w, r, 1, g.config.SignInPath)
 		return
 	}
+	if !g.mayEnd(w, r) {
+		return
+	}
 	n, err := g.seats.End(r.Context(), mine.Account, oneseat.EndOptions{As: mine.ID}, id)
 	if err != nil {
 		g.refuse(w, r, err)
@@ -136,12 +139,22 @@ func (g *Guard) endOne(w http.ResponseWriter, r *http.Request) {
 
 func (g *Guard) endOthers(w http.ResponseWriter, r *http.Request) {
 	mine, _ := oneseat.SessionFrom(r.Context())
+	if !g.mayEnd(w, r) {
+		return
+	}
 	n, err := g.seats.EndOthers(r.Context(), mine.Account, mine.ID, oneseat.EndOptions{By: mine.ID})
 	if err != nil {
 		g.refuse(w, r, err)
 		return
 	}
 	g.ended(w, r, n, "../devices")
+}
+
+// mayEnd reports whether a request's session may end others of its account (ASVS 7.5.2).
+// If not, it has answered the request.
+func (g *Guard) mayEnd(w http.ResponseWriter, r *http.Request) bool {
+	age := g.config.OwnDevicesProof
+	return age == AnyProof || g.proved(w, r, age, g.path()+"devices")
 }
 
 // ended answers a request that has ended n sessions. A browser that posted a form is

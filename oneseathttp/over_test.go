@@ -92,6 +92,7 @@ var apart = []struct{ why, test string }{
 	{"a client goes by its own clock between two answers", "WhereSessionsNeverEndACookieInDailyUseIsSetAnewAndNeverRunsOut"},
 	{"", "ACookieIsSetAnewByNoAnswerThatACacheMayKeepOrThatChangesWhoseItIs"},
 	{"", "WhatAPersonDoesInAPageIsActivity"},
+	{"", "APageMayAskForAFreshProof"},
 	{"", "APageThatLiesAboutActivityIsBounded"},
 	{"", "APageIsToldInMillisecondsWhenItsSessionEndsByTheStoresClock"},
 }

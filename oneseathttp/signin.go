@@ -27,6 +27,10 @@ type SignInOptions struct {
 	Device   oneseat.Device // default: the device that the guard recognises
 	DeviceID string         // a program's own, see [oneseat.SignInRequest]; default: that of the browser's cookie
 	Override bool           // see [oneseat.SignInRequest]
+
+	// Lifetime is that of a session which is not to last as long as others, see
+	// [oneseat.SignInRequest]. Without "remember me": UntilClosed.
+	Lifetime oneseat.Lifetime
 }
 
 // SignInWith is SignIn with options. It returns the token as well, for a program
@@ -36,7 +40,7 @@ func (g *Guard) SignInWith(w http.ResponseWriter, r *http.Request, in SignInOpti
 		return oneseat.Grant{}, ErrHeaderSent
 	}
 	from, id := g.client(r)
-	from.Override = in.Override
+	from.Override, from.Lifetime = in.Override, in.Lifetime
 	if in.Device != (oneseat.Device{}) {
 		from.Device = in.Device
 	}
@@ -163,7 +167,7 @@ func (g *Guard) Rotate(w http.ResponseWriter, r *http.Request) (oneseat.Session,
 
 // hand gives the browser the token of its session, and the request the session.
 func (g *Guard) hand(w http.ResponseWriter, r *http.Request, grant oneseat.Grant) {
-	g.carrier.Set(w, r, string(grant.Token), cookieLife(g.seats.Config()))
+	g.carrier.Set(w, r, string(grant.Token), g.life(grant.Session))
 	w.Header()["Cache-Control"] = noStore
 	if q := requestOf(r.Context()); q != nil {
 		q.now(&grant.Session, string(grant.Token))

@@ -7,6 +7,7 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"errors"
+	"math"
 	"net/http"
 	"regexp"
 	"slices"
@@ -35,6 +36,7 @@ func calls() map[string]call {
 		api.PathSignOut:  {scope: ScopeSessions, within: callWithin, serve: signOut},
 		api.PathSessions: {scope: ScopeSessions, within: callWithin, required: []string{"account"}, serve: sessions},
 		api.PathEnd:      {scope: ScopeSessions, within: callWithin, required: []string{"account"}, serve: end},
+		api.PathConfirm:  {scope: ScopeSessions, within: callWithin, required: []string{"account", "session"}, serve: confirm},
 		api.PathChanges:  {scope: ScopeCheck, within: longestWait + callWithin, serve: changes},
 	}
 }
@@ -213,6 +215,37 @@ func signOut(ctx context.Context, q *request) (int, any, error) {
 	return http.StatusOK, api.Ended{Ended: 1}, nil
 }
 
+func confirm(ctx context.Context, q *request) (int, any, error) {
+	var in api.Confirm
+	if err := q.into(&in); err != nil {
+		return 0, nil, err
+	}
+	s := oneseat.Session{ID: oneseat.SessionID(in.Session), Account: in.Account}
+	var lifetime oneseat.Lifetime
+	var err error
+	if in.Lifetime != nil {
+		lifetime = lifetimeOf(*in.Lifetime)
+	} else if s, err = q.seats.CheckID(ctx, s.Account, s.ID); err == nil {
+		lifetime = s.Lifetime
+	}
+	if err == nil {
+		s, err = q.seats.Confirm(ctx, s, lifetime)
+	}
+	if err != nil {
+		return 0, nil, err
+	}
+	return http.StatusOK, q.session(s), nil
+}
+
+// lifetimeOf is a lifetime in the words of the library. A number that no duration can
+// hold is one that no realm allows.
+func lifetimeOf(l api.Lifetime) oneseat.Lifetime {
+	span := func(seconds float64) time.Duration {
+		return time.Duration(min(max(seconds, -1), math.MaxInt32) * float64(time.Second))
+	}
+	return oneseat.Lifetime{Idle: span(l.Idle), Absolute: span(l.Absolute), UntilClosed: l.UntilClosed}
+}
+
 func sessions(ctx context.Context, q *request) (int, any, error) {
 	var in api.Account
 	if err := q.into(&in); err != nil {
@@ -273,7 +306,7 @@ func end(ctx context.Context, q *request) (int, any, error) {
 // signsIn is what a sign-in says of the browser or program that signs in.
 func (q *request) signsIn(in api.SignIn) (oneseat.SignInRequest, error) {
 	from, err := q.from(in.Device, in.Token)
-	from.Override = in.TakeOver
+	from.Override, from.Lifetime = in.TakeOver, lifetimeOf(in.Lifetime)
 	from.Previous = oneseat.Previous{Account: in.Previous.Account, Session: oneseat.SessionID(in.Previous.Session)}
 	return from, err
 }
@@ -337,7 +370,7 @@ func (q *request) granted(status int, g oneseat.Grant, err error) (int, any, err
 	if err != nil {
 		return 0, nil, err
 	}
-	a := api.Granted{Token: string(g.Token), Session: q.session(g.Session)} // a Token encodes as nothing but that there is one
+	a := api.Granted{Token: string(g.Token), Session: q.session(g.Session), NewDevice: g.NewDevice} // a Token encodes as nothing but that there is one
 	for _, e := range g.Displaced {
 		a.Displaced = append(a.Displaced, api.Displaced{ID: string(e.Session), Device: deviceOf(e.Device), At: millis(e.At)})
 	}
@@ -345,23 +378,37 @@ func (q *request) granted(status int, g oneseat.Grant, err error) (int, any, err
 	if q.server.config.PlainCookie {
 		k.Name, k.Secure = q.server.config.CookieName, false
 	}
-	if c := q.seats.Config(); c.Absolute > 0 {
+	if c := q.seats.Config(); c.Absolute > 0 && !g.Session.Lifetime.UntilClosed {
 		k.MaxAge = int((c.Absolute + c.KeepEndings) / time.Second) // so that its browser can be told how the session ended
 	}
 	a.SetCookie = k.String()
 	return status, a, nil
 }
 
-func (q *request) session(s oneseat.Session) api.Session { return sessionOf(s, q.seats.Config()) }
+func (q *request) session(s oneseat.Session) api.Session {
+	c := q.seats.Config()
+	return sessionOf(s, times{c.Idle, c.Absolute})
+}
+
+// times are the timeouts of a realm, which are never both zero.
+type times struct{ idle, absolute time.Duration }
 
 // sessionOf is a session for a program. c says when it times out; the zero value says
 // nothing of that.
-func sessionOf(s oneseat.Session, c oneseat.Config) api.Session {
+func sessionOf(s oneseat.Session, c times) api.Session {
 	a := api.Session{ID: string(s.ID), Account: s.Account, Device: deviceOf(s.Device), Created: millis(s.Created), LastSeen: millis(s.LastSeen)}
-	if c.Idle > 0 {
-		a.Expires = millis(s.LastSeen.Add(c.Idle))
+	if !s.Proved.IsZero() {
+		a.Proved = millis(s.Proved)
 	}
-	if at := millis(s.Created.Add(c.Absolute)); c.Absolute > 0 && (a.Expires.IsZero() || at.Before(a.Expires)) {
+	a.Lifetime = api.Lifetime{Idle: s.Lifetime.Idle.Seconds(), Absolute: s.Lifetime.Absolute.Seconds(), UntilClosed: s.Lifetime.UntilClosed}
+	if c == (times{}) {
+		return a
+	}
+	if idle := cmp.Or(s.Lifetime.Idle, c.idle); idle > 0 { // its own is the shorter one
+		a.Expires = millis(s.LastSeen.Add(idle))
+	}
+	absolute := cmp.Or(s.Lifetime.Absolute, c.absolute)
+	if at := millis(s.Created.Add(absolute)); absolute > 0 && (a.Expires.IsZero() || at.Before(a.Expires)) {
 		a.Expires = at
 	}
 	return a

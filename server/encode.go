@@ -56,6 +56,14 @@ func (w *writer) checked(a api.Checked) {
 	w.optional(next, `"ip":`, a.Device.IP)
 	w.time(`},"created":`, a.Created)
 	w.time(`,"last_seen":`, a.LastSeen)
+	if !a.Proved.IsZero() {
+		w.time(`,"proved":`, a.Proved)
+	}
+	if a.Lifetime != (api.Lifetime{}) && w.err == nil {
+		var b []byte
+		b, w.err = json.Marshal(a.Lifetime)
+		w.b = append(append(w.b, `,"lifetime":`...), b...)
+	}
 	if !a.Expires.IsZero() {
 		w.time(`,"expires":`, a.Expires)
 	}

@@ -96,6 +96,8 @@ func eventWords(e api.Event) string {
 		return who + " signed in" + on + session
 	case oneseat.EventSessionRotated:
 		return who + " got a new token" + on + session
+	case oneseat.EventSessionConfirmed:
+		return who + " proved again who they are" + on + session
 	case oneseat.EventSessionEnded:
 		return who + " was signed out" + on + ": " + plain(e.Reason) + by + session
 	case oneseat.EventSessionUsedAfterEnd:

@@ -52,6 +52,11 @@ type Seat struct {
 	Unused   bool              `json:"unused,omitzero"`
 	LastUsed Time              `json:"last_used,omitzero"`
 	Tried    Time              `json:"tried,omitzero"`
+	Title    string            `json:"title,omitzero"`
+	Proved   Time              `json:"proved,omitzero"`
+	Idle     Span              `json:"idle,omitzero"`
+	Absolute Span              `json:"absolute,omitzero"`
+	Closed   bool              `json:"until_closed,omitzero"`
 }
 
 // Ended is a remembered ending.
@@ -79,6 +84,9 @@ type Pending struct {
 	DeviceID Digest `json:"device_id,omitzero"`
 	Epoch    uint64 `json:"epoch,omitzero"`
 	Expires  Time   `json:"expires"`
+	Idle     Span   `json:"idle,omitzero"`
+	Absolute Span   `json:"absolute,omitzero"`
+	Closed   bool   `json:"until_closed,omitzero"`
 }
 
 // Block keeps the account out.
@@ -110,6 +118,9 @@ func (d *Digest) UnmarshalText(b []byte) error {
 
 // Time is a time, in the record as microseconds since 1970. 0 is the zero time.
 type Time struct{ time.Time }
+
+// Span is a duration in microseconds.
+type Span uint64
 
 // At is t as a record can keep it: whole microseconds, UTC.
 func At(t time.Time) Time { return Time{t.UTC().Truncate(time.Microsecond)} }

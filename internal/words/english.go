@@ -38,6 +38,8 @@ var english = map[string]string{
 
 	"refused.no_session.title":         "Nobody is signed in here",
 	"refused.no_session.detail":        "Sign in first.",
+	"refused.proof_too_old.title":      "Confirm that it is you",
+	"refused.proof_too_old.detail":     "Enter your password again to go on.",
 	"refused.rotated.title":            "This page was a moment behind",
 	"refused.rotated.detail":           "Load it again. You are still signed in.",
 	"refused.no_answer.title":          "Sessions cannot be checked at the moment",

@@ -1,0 +1,256 @@
+package oneseat_test
+
+import (
+	"errors"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/oneseat/oneseat"
+	"github.com/oneseat/oneseat/store/memstore"
+)
+
+// N1: the shorter lifetime is the session's wherever it is presented, by token or by
+// id, on a node that has it in memory too.
+func TestASessionDiesAtItsOwnLifetimeOnEveryNode(t *testing.T) {
+	for name, c := range map[string]struct {
+		lifetime oneseat.Lifetime
+		active   bool // it is used all the time
+		lives    time.Duration
+		reason   oneseat.Reason
+	}{
+		"idle":          {oneseat.Lifetime{Idle: 20 * time.Minute}, false, 20 * time.Minute, oneseat.ReasonIdleTimeout},
+		"a second":      {oneseat.Lifetime{Idle: time.Second}, false, time.Second, oneseat.ReasonIdleTimeout},
+		"absolute":      {oneseat.Lifetime{Absolute: 2 * time.Hour}, true, 2 * time.Hour, oneseat.ReasonAbsoluteTimeout},
+		"both":          {oneseat.Lifetime{Idle: 5 * time.Minute, Absolute: time.Hour}, true, time.Hour, oneseat.ReasonAbsoluteTimeout},
+		"the Config's":  {oneseat.Lifetime{}, false, 24 * time.Hour, oneseat.ReasonIdleTimeout},
+		"as the Config": {oneseat.Lifetime{Idle: 24 * time.Hour, Absolute: 48 * time.Hour}, false, 24 * time.Hour, oneseat.ReasonIdleTimeout},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				store := memstore.New()
+				config := oneseat.Config{Limit: 3, Idle: 24 * time.Hour, Absolute: 48 * time.Hour, MaxStale: time.Minute}
+				a, b := newNode(t, store, config), newNode(t, store, config)
+				g := signIn(t, a, "ada", oneseat.SignInRequest{Lifetime: c.lifetime})
+				if g.Session.Lifetime != c.lifetime {
+					t.Errorf("the grant says %+v", g.Session.Lifetime)
+				}
+				other := signIn(t, a, "ada", oneseat.SignInRequest{})
+				if _, err := b.Peek(t.Context(), string(g.Token)); err != nil {
+					t.Fatal(err)
+				}
+				began := time.Now()
+				if c.active {
+					for time.Since(began) < c.lives-time.Minute {
+						time.Sleep(time.Minute)
+						wantLive(t, b, g)
+						synctest.Wait()
+					}
+				}
+				time.Sleep(c.lives - time.Since(began) - time.Millisecond)
+				for _, r := range []node{a, b} {
+					if _, err := r.Peek(t.Context(), string(g.Token)); err != nil {
+						t.Errorf("a moment before: %v", err)
+					}
+				}
+				time.Sleep(2 * time.Millisecond)
+				for _, r := range []node{b, a} {
+					wantEnded(t, r, g, c.reason)
+					if _, err := r.CheckID(t.Context(), "ada", g.Session.ID); !errors.Is(err, oneseat.ErrNoSession) && !isEnded(err) {
+						t.Errorf("by id: %v", err)
+					}
+				}
+				if c.lives < 24*time.Hour {
+					if _, err := b.Peek(t.Context(), string(other.Token)); err != nil {
+						t.Errorf("the other session, with the lifetime of the Config: %v", err)
+					}
+				}
+			})
+		})
+	}
+}
+
+func isEnded(err error) bool {
+	_, ok := errors.AsType[*oneseat.EndedError](err)
+	return ok
+}
+
+// N1: bad input gets an error at the earliest moment, and nothing is done.
+func TestALifetimeThatIsLongerThanTheConfigsIsRefused(t *testing.T) {
+	store := memstore.New()
+	r := newRegistry(t, store, oneseat.Config{Idle: time.Hour, Absolute: 2 * time.Hour, AdoptUntil: time.Now().Add(time.Hour)})
+	g := signIn(t, r, "ada", oneseat.SignInRequest{})
+	for _, l := range []oneseat.Lifetime{
+		{Idle: time.Hour + 1}, {Absolute: 3 * time.Hour}, {Idle: -1}, {Absolute: -time.Hour}, {Idle: time.Millisecond}, {Idle: time.Minute, Absolute: oneseat.NoTimeout},
+	} {
+		_, signIn := r.SignIn(t.Context(), "ada", oneseat.SignInRequest{Lifetime: l})
+		_, adopt := r.Adopt(t.Context(), "grace", time.Time{}, oneseat.SignInRequest{Lifetime: l})
+		_, confirm := r.Confirm(t.Context(), g.Session, l)
+		for name, err := range map[string]error{"SignIn": signIn, "Adopt": adopt, "Confirm": confirm} {
+			if _, ok := errors.AsType[*oneseat.ConfigError](err); !ok {
+				t.Errorf("%s with %+v: %v, want a *ConfigError", name, l, err)
+			}
+		}
+	}
+	if events := logged(t, store, ""); len(events) != 1 {
+		t.Errorf("something was done: %+v", events)
+	}
+	wantLive(t, r, g)
+	forever := newRegistry(t, memstore.New(), oneseat.Config{Idle: oneseat.NoTimeout, Absolute: oneseat.NoTimeout})
+	signIn(t, forever, "ada", oneseat.SignInRequest{Lifetime: oneseat.Lifetime{Idle: 1000 * 24 * time.Hour}})
+}
+
+// N1: more than it had at the sign-in a session gets by a fresh proof only, and never
+// more than the Config allows.
+func TestAFreshProofExtendsASession(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := memstore.New()
+		config := oneseat.Config{Idle: 10 * time.Hour, Absolute: 20 * time.Hour, MaxStale: time.Minute}
+		a, b := newNode(t, store, config), newNode(t, store, config)
+		g := signIn(t, a, "ada", oneseat.SignInRequest{Lifetime: oneseat.Lifetime{Idle: time.Hour, UntilClosed: true}})
+		wantLive(t, b, g)
+		time.Sleep(30 * time.Minute)
+		g = rotate(t, a, g)
+		if want := (oneseat.Lifetime{Idle: time.Hour, UntilClosed: true}); g.Session.Lifetime != want {
+			t.Errorf("a rotation changed the lifetime to %+v", g.Session.Lifetime)
+		}
+		s, err := a.Confirm(t.Context(), g.Session, oneseat.Lifetime{})
+		if err != nil || s.Lifetime != (oneseat.Lifetime{}) {
+			t.Fatal(s, err)
+		}
+		time.Sleep(9 * time.Hour) // far beyond the old lifetime
+		wantLive(t, b, g)
+		wantLive(t, a, g)
+		time.Sleep(9 * time.Hour)
+		wantLive(t, b, g)
+		synctest.Wait()
+		time.Sleep(90 * time.Minute) // its age counts from the sign-in
+		wantEnded(t, a, g, oneseat.ReasonAbsoluteTimeout)
+	})
+}
+
+// N1: a proof may shorten a session too, and every node hears of it.
+func TestAShorterLifetimeReachesEveryNode(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a, b, _ := following(t, oneseat.Config{})
+		g := signIn(t, a, "ada", oneseat.SignInRequest{})
+		wantLive(t, b, g)
+		held := hold(t, b, g)
+		if _, err := a.Confirm(t.Context(), g.Session, oneseat.Lifetime{Idle: time.Minute}); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Minute + 2*time.Second)
+		if e, ok := errors.AsType[*oneseat.EndedError](held.cause(t)); !ok || e.Ending.Reason != oneseat.ReasonIdleTimeout {
+			t.Errorf("the request in flight was told %v", held.cause(t))
+		}
+		wantEnded(t, b, g, oneseat.ReasonIdleTimeout)
+	})
+}
+
+// N3: a sign-in and a confirmation are proofs of now, a ticket of when it was given, and
+// an adoption is none.
+func TestASessionSaysWhenItWasProved(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := memstore.New()
+		config := oneseat.Config{WhenFull: oneseat.PolicyAsk, AdoptUntil: time.Now().Add(time.Hour), MaxStale: time.Minute}
+		a, b := newNode(t, store, config), newNode(t, store, config)
+		now := func() time.Time { return time.Now().UTC() }
+		proved := func(what string, r node, token oneseat.Token, want time.Time) {
+			t.Helper()
+			s, err := r.Check(t.Context(), string(token))
+			if err != nil || !s.Proved.Equal(want) {
+				t.Errorf("%s: proved at %v, %v; want %v", what, s.Proved, err, want)
+			}
+		}
+		first := now()
+		g := signIn(t, a, "ada", oneseat.SignInRequest{})
+		proved("a sign-in", b, g.Token, first)
+		time.Sleep(time.Minute)
+		g = rotate(t, a, g)
+		proved("a rotation", b, g.Token, first)
+		if _, err := a.Confirm(t.Context(), g.Session, g.Session.Lifetime); err != nil {
+			t.Fatal(err)
+		}
+		confirmed := now()
+		time.Sleep(time.Second)
+		proved("a confirmation", a, g.Token, confirmed)
+		proved("a confirmation, on another node", b, g.Token, confirmed)
+		time.Sleep(time.Minute)
+		renewed := now()
+		g = signIn(t, a, "ada", oneseat.SignInRequest{Token: string(g.Token)})
+		proved("a renewal", a, g.Token, renewed)
+		time.Sleep(time.Minute)
+
+		asked := now()
+		from := oneseat.SignInRequest{DeviceID: deviceID("tv"), Lifetime: oneseat.Lifetime{Idle: time.Hour}}
+		_, err := a.SignIn(t.Context(), "ada", from)
+		full, ok := errors.AsType[*oneseat.LimitError](err)
+		if !ok {
+			t.Fatal(err)
+		}
+		time.Sleep(2 * time.Minute)
+		from.Lifetime = oneseat.Lifetime{} // the ticket has the one that was asked for
+		r, err := b.Redeem(t.Context(), full.Ticket, from, g.Session.ID)
+		if err != nil || r.Session.Lifetime.Idle != time.Hour {
+			t.Fatal(r.Session, err)
+		}
+		proved("a ticket", b, r.Token, asked)
+
+		adopted, err := a.Adopt(t.Context(), "grace", time.Time{}, oneseat.SignInRequest{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		proved("an adoption", a, adopted.Token, time.Time{})
+	})
+}
+
+// N3: what confirms has to be live in the version that is changed.
+func TestASessionThatHasEndedIsNotConfirmed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := memstore.New()
+		a, b := newNode(t, store, oneseat.Config{}), newNode(t, store, oneseat.Config{})
+		old := signIn(t, a, "ada", oneseat.SignInRequest{})
+		signIn(t, a, "ada", oneseat.SignInRequest{})
+		events := len(logged(t, store, "ada"))
+		if _, err := b.Confirm(t.Context(), old.Session, oneseat.Lifetime{}); !isEnded(err) {
+			t.Errorf("a session that was displaced: %v", err)
+		}
+		if _, err := b.Confirm(t.Context(), oneseat.Session{ID: "nobody", Account: "ada"}, oneseat.Lifetime{}); !errors.Is(err, oneseat.ErrNoSession) {
+			t.Errorf("a session that never was: %v", err)
+		}
+		if n := len(logged(t, store, "ada")); n != events {
+			t.Errorf("%d events more", n-events)
+		}
+	})
+}
+
+// N4: mail to the owner is for a device that nothing is known of.
+func TestASignInSaysWhetherItsDeviceIsNew(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := memstore.New()
+		a, b := newNode(t, store, oneseat.Config{MaxStale: time.Minute}), newNode(t, store, oneseat.Config{MaxStale: time.Minute})
+		from := func(name string) oneseat.SignInRequest { return oneseat.SignInRequest{DeviceID: deviceID(name)} }
+		is := func(what string, g oneseat.Grant, want bool) {
+			t.Helper()
+			if g.NewDevice != want {
+				t.Errorf("%s: new is %v", what, g.NewDevice)
+			}
+		}
+		one := signIn(t, a, "ada", from("laptop"))
+		is("the first of all", one, true)
+		is("the same again", signIn(t, b, "ada", from("laptop")), false)
+		is("another", signIn(t, b, "ada", from("phone")), true)
+		two := signIn(t, a, "ada", from("laptop"))
+		is("one that was displaced", two, false)
+		is("the same device, of another account", signIn(t, a, "grace", from("laptop")), true)
+		is("none, that renews", signIn(t, a, "ada", oneseat.SignInRequest{Token: string(two.Token)}), false)
+		is("none", signIn(t, a, "ada", oneseat.SignInRequest{}), true)
+		time.Sleep(31 * 24 * time.Hour) // endings are kept for 30 days
+		is("one that was forgotten", signIn(t, a, "ada", from("phone")), true)
+
+		again := from("tablet")
+		again.Attempt = oneseat.Attempt{ID: [32]byte{1}, Secret: [32]byte{2}, Tried: time.Now()}
+		is("an attempt", signIn(t, a, "ada", again), true)
+		is("the same attempt, repeated", signIn(t, b, "ada", again), true)
+	})
+}
