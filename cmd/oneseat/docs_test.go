@@ -31,7 +31,10 @@ func chapter(t *testing.T, headline string) (blocks []string) {
 		t.Fatalf("the page has no %s", headline)
 	}
 	level, _, _ := strings.Cut(headline, " ")
-	if end := regexp.MustCompile(`(?m)^#{1,` + strconv.Itoa(len(level)) + `} `).FindStringIndex(part); end != nil {
+	// In a script such a line is a comment.
+	scripts := regexp.MustCompile("(?s)```.*?```")
+	blank := scripts.ReplaceAllStringFunc(part, func(s string) string { return strings.Repeat("x", len(s)) })
+	if end := regexp.MustCompile(`(?m)^#{1,` + strconv.Itoa(len(level)) + `} `).FindStringIndex(blank); end != nil {
 		part = part[:end[0]]
 	}
 	for _, block := range regexp.MustCompile("(?s)```sh\n(.*?)```").FindAllStringSubmatch(part, -1) {
