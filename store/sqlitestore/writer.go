@@ -22,7 +22,6 @@ const (
 	keepDueSQL = `UPDATE oneseat_rosters SET version = ?, roster = ? WHERE key = ?` // and no index
 	eraseSQL   = `DELETE FROM oneseat_rosters WHERE key = ?`
 	floorSQL   = `UPDATE oneseat_meta SET floor = max(floor, ?) RETURNING floor`
-	eventSQL   = `INSERT INTO oneseat_events (key, version, realm, account, session, event) VALUES (?, ?, ?, ?, ?, ?)`
 	countSQL   = `INSERT INTO oneseat_counts AS c (realm, epoch, accounts, sessions, streams) VALUES (?, ?, ?, ?, ?)
 		ON CONFLICT (realm, epoch) DO UPDATE SET accounts = c.accounts + excluded.accounts, sessions = c.sessions + excluded.sessions, streams = c.streams + excluded.streams
 		RETURNING accounts = 0 AND sessions = 0 AND streams = 0`
@@ -96,7 +95,8 @@ type writer struct {
 
 	begin, commit, rollback, load *sql.Stmt
 	insert, update, keepDue       *sql.Stmt
-	erase, floor, event           *sql.Stmt
+	erase, floor                  *sql.Stmt
+	events                        eventStatements
 	count, uncount                *sql.Stmt
 	overdue, trim, trimmed        *sql.Stmt // see trim.go
 	blank                         *sql.Stmt // see forget.go
@@ -104,7 +104,7 @@ type writer struct {
 	batch  []*update                // taken, in the order in which they run
 	fresh  map[oneseat.Key]entry    // what the open transaction has written
 	sums   map[sumKey]oneseat.Count // how much it changes the sums
-	logged bool                     // it has written events
+	logged []eventRow               // its events, in their order
 }
 
 // sumKey names a row of oneseat_counts.
@@ -242,6 +242,9 @@ func (w *writer) runAll() error {
 			return err
 		}
 	}
+	if err := w.events.write(w.logged); err != nil {
+		return err
+	}
 	return w.writeSums()
 }
 
@@ -335,10 +338,7 @@ func (w *writer) replace(v oneseat.View, c oneseat.Change, t texts) (oneseat.Vie
 		_, err = w.update.Exec(version, due, t.roster, v.Key[:])
 	}
 	for i, e := range c.Events {
-		if err == nil {
-			_, err = w.event.Exec(v.Key[:], version, e.Realm, e.Account, string(e.Session), t.events[i])
-		}
-		w.logged = true
+		w.logged = append(w.logged, eventRow{v.Key, version, e.Realm, e.Account, string(e.Session), t.events[i]})
 	}
 	w.countIn(v, c)
 	v.Roster, v.Version = c.Roster, uint64(version)
@@ -409,7 +409,8 @@ func (w *writer) undo() error {
 func (w *writer) forget() {
 	clear(w.fresh)
 	clear(w.sums)
-	w.logged = false
+	clear(w.logged) // so that they can be freed
+	w.logged = w.logged[:0]
 }
 
 // finish gives every update of the batch its outcome, which is err if that is not nil.
@@ -428,7 +429,7 @@ func (w *writer) finish(err error) {
 		}
 		close(u.done)
 	}
-	if err == nil && w.logged {
+	if err == nil && len(w.logged) > 0 {
 		w.s.wakeAll()
 	}
 	clear(w.batch) // so that they can be freed
@@ -475,12 +476,14 @@ func (w *writer) connect() (err error) {
 }
 
 func (w *writer) statements() map[**sql.Stmt]string {
-	return map[**sql.Stmt]string{
+	all := map[**sql.Stmt]string{
 		&w.begin: "BEGIN IMMEDIATE", &w.commit: "COMMIT", &w.rollback: "ROLLBACK", &w.load: loadSQL,
-		&w.insert: insertSQL, &w.update: updateSQL, &w.keepDue: keepDueSQL, &w.erase: eraseSQL, &w.floor: floorSQL, &w.event: eventSQL,
+		&w.insert: insertSQL, &w.update: updateSQL, &w.keepDue: keepDueSQL, &w.erase: eraseSQL, &w.floor: floorSQL,
 		&w.count: countSQL, &w.uncount: uncountSQL,
 		&w.overdue: overdueSQL, &w.trim: trimSQL, &w.trimmed: trimmedSQL, &w.blank: blankSQL,
 	}
+	w.events.prepared(all)
+	return all
 }
 
 // disconnect ends the connection, and with it any open transaction. The next update
