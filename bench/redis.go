@@ -110,17 +110,22 @@ func redisSignIns(url string, client rueidis.Client) {
 	}
 	bare.size("bench:")
 	each(64, n, bare.write)
-	var bares, ours, here, there []float64
+	for range 40 {
+		a.signIn(n) // an account of its own, with all endings
+	}
+	var bares, ours, crowd, here, there []float64
 	for range rounds {
 		bare.size("bench:")
 		var of [2]processor // for one write, and for one sign-in
 		bares = append(bares, of[0].per(client, turn, func() { bare.write(mrand.IntN(n)) }))
 		ours = append(ours, of[1].per(client, turn, func() { a.signIn(mrand.IntN(n)) }))
+		crowd = append(crowd, perSecond(64, turn, func() { a.signIn(n) }))
 		here, there = append(here, of[1].here/of[0].here), append(there, of[1].server/of[0].server)
 	}
 	fmt.Printf("Sign-ins on Redis, 64 callers, %d accounts\n", n)
 	fmt.Printf("  bare HMGET, then EVALSHA of the same size  %7.0f /s\n", median(bares))
 	fmt.Printf("  sign-ins                                   %7.0f /s  %5.2f of that\n", median(ours), ratio(ours, bares))
+	fmt.Printf("  sign-ins to one account                    %7.0f /s  %5.2f of that\n", median(crowd), ratio(crowd, bares))
 	fmt.Printf("  of the processor, one takes %.1f times as much in this process, and %.1f times in the server\n", median(here), median(there))
 }
 
