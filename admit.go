@@ -28,7 +28,7 @@ func (c newcomer) from(client SignInRequest, key Key, secret digest) newcomer {
 	c.override, c.tried = client.Override && !c.adopted, client.Attempt.Tried
 	device := client.Device.clean()
 	c.seat = seat{
-		Session:  Session{ID: client.Attempt.session(key), Device: device, Lifetime: client.Lifetime.clean()},
+		Session:  Session{ID: client.Attempt.session(key), Device: device, Lifetime: client.Lifetime.clean(), Data: client.Data},
 		secret:   secret,
 		deviceID: deviceDigest(key, client.DeviceID),
 		unused:   !c.adopted && device.Class != ClassAPI, // a program may keep its token for later
@@ -141,7 +141,8 @@ func (d *draft) forgot(since time.Time) bool {
 }
 
 // entitled returns why a newcomer may not ask for a seat at all: its ticket is
-// not good, or the session that would play the stream is not live.
+// not good, the session that would play the stream is not live, or the account's
+// sessions have too much data.
 func (d *draft) entitled(c newcomer) error {
 	if !c.ticketUsed.IsZero() {
 		return d.redeemable(c)
@@ -149,7 +150,7 @@ func (d *draft) entitled(c newcomer) error {
 	if p := c.seat.parent; p != "" {
 		return d.over(p)
 	}
-	return nil
+	return d.dataFits(c.seat.Data, d.sameBrowser(&c))
 }
 
 // room decides on a newcomer by the seats that are taken.

@@ -46,6 +46,7 @@ type pendingJSON struct {
 	Idle     span   `json:"idle,omitzero"`
 	Absolute span   `json:"absolute,omitzero"`
 	Closed   bool   `json:"until_closed,omitzero"`
+	Data     string `json:"data,omitzero"`
 
 	extra map[string]json.RawMessage
 }
@@ -79,6 +80,7 @@ type seatJSON struct {
 	Idle     span      `json:"idle,omitzero"`
 	Absolute span      `json:"absolute,omitzero"`
 	Closed   bool      `json:"until_closed,omitzero"`
+	Data     string    `json:"data,omitzero"`
 
 	extra map[string]json.RawMessage
 }
@@ -154,7 +156,7 @@ func (ro *Roster) marshalAny() ([]byte, error) {
 	}
 	for _, p := range ro.tickets {
 		j.Pending = append(j.Pending, pendingJSON{
-			p.secret, p.deviceID, p.epoch, toMicros(p.expires), toSpan(p.lifetime.Idle), toSpan(p.lifetime.Absolute), p.lifetime.UntilClosed, p.extra,
+			p.secret, p.deviceID, p.epoch, toMicros(p.expires), toSpan(p.lifetime.Idle), toSpan(p.lifetime.Absolute), p.lifetime.UntilClosed, p.data, p.extra,
 		})
 	}
 	if b := ro.blocked; b != nil {
@@ -165,7 +167,7 @@ func (ro *Roster) marshalAny() ([]byte, error) {
 			ID: s.ID, Parent: s.parent, Created: toMicros(s.Created), LastSeen: toMicros(s.LastSeen), Device: s.Device,
 			Secret: s.secret, Previous: s.previous, Rotated: toMicros(s.rotated), DeviceID: s.deviceID,
 			Epoch: s.epoch, Replayed: toMicros(s.replayed), Observed: s.observed, Unused: s.unused, LastUsed: toMicros(s.lastUsed), Tried: toMicros(s.tried), Title: s.title, Proved: toMicros(s.Proved),
-			Idle: toSpan(s.Lifetime.Idle), Absolute: toSpan(s.Lifetime.Absolute), Closed: s.Lifetime.UntilClosed, extra: s.extra,
+			Idle: toSpan(s.Lifetime.Idle), Absolute: toSpan(s.Lifetime.Absolute), Closed: s.Lifetime.UntilClosed, Data: s.Data, extra: s.extra,
 		}
 	}
 	for i, e := range ro.endings {
@@ -209,7 +211,7 @@ func (j *rosterJSON) roster() Roster {
 	}
 	for _, p := range j.Pending {
 		ro.tickets = append(ro.tickets, pending{
-			p.Secret, p.DeviceID, p.Epoch, p.Expires.time(), Lifetime{p.Idle.duration(), p.Absolute.duration(), p.Closed}, p.extra,
+			p.Secret, p.DeviceID, p.Epoch, p.Expires.time(), Lifetime{p.Idle.duration(), p.Absolute.duration(), p.Closed}, p.Data, p.extra,
 		})
 	}
 	if b := j.Block; b != nil {
@@ -219,7 +221,7 @@ func (j *rosterJSON) roster() Roster {
 		ro.seats[i] = seat{
 			Session: Session{
 				ID: s.ID, Account: j.Account, Device: s.Device, Created: s.Created.time(), LastSeen: s.LastSeen.time(), Proved: s.Proved.time(),
-				Lifetime: Lifetime{s.Idle.duration(), s.Absolute.duration(), s.Closed},
+				Lifetime: Lifetime{s.Idle.duration(), s.Absolute.duration(), s.Closed}, Data: s.Data,
 			},
 			parent: s.Parent, secret: s.Secret, previous: s.Previous, rotated: s.Rotated.time(), deviceID: s.DeviceID,
 			epoch: s.Epoch, replayed: s.Replayed.time(), observed: s.Observed, unused: s.Unused, lastUsed: s.LastUsed.time(), tried: s.Tried.time(), title: s.Title, extra: s.extra,

@@ -120,6 +120,7 @@ func (c *coder) seat(s *seat, account string) {
 	c.span("idle", &s.Lifetime.Idle)
 	c.span("absolute", &s.Lifetime.Absolute)
 	c.flag("until_closed", &s.Lifetime.UntilClosed)
+	c.text("data", &s.Data, false)
 	c.shut('}')
 }
 

@@ -125,6 +125,15 @@ type TimeError struct {
 // Error says which time, and what to do.
 func (e *TimeError) Error() string { return "oneseat: bad time: " + e.Problem }
 
+// DataError says that the sessions of an account would have more data than
+// [MaxAccountData].
+type DataError struct {
+	Problem string
+}
+
+// Error says how much it would be.
+func (e *DataError) Error() string { return "oneseat: too much data: " + e.Problem }
+
 // ConfigError is one impossible setting. [New] returns all of them, joined. SetLimit
 // returns the first. So does a sign-in whose request is impossible, or for which
 // [Config.LimitFor] returned impossible limits.

@@ -15,7 +15,8 @@ type EventType string
 const (
 	EventSessionCreated      EventType = "session_created"
 	EventSessionRotated      EventType = "session_rotated"
-	EventSessionConfirmed    EventType = "session_confirmed" // its user proved again who they are
+	EventSessionConfirmed    EventType = "session_confirmed"    // its user proved again who they are
+	EventSessionDataChanged  EventType = "session_data_changed" // the application's own data; the event does not have it
 	EventSessionEnded        EventType = "session_ended"
 	EventSessionUsedAfterEnd EventType = "session_used_after_end" // at most one an hour for each session
 	EventSignInRefused       EventType = "signin_refused"         // OWASP: excess_sessions_exceeded

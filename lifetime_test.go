@@ -2,6 +2,8 @@ package oneseat_test
 
 import (
 	"errors"
+	"fmt"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -253,4 +255,99 @@ func TestASignInSaysWhetherItsDeviceIsNew(t *testing.T) {
 		is("an attempt", signIn(t, a, "ada", again), true)
 		is("the same attempt, repeated", signIn(t, b, "ada", again), true)
 	})
+}
+
+// N2: a little data of the application's goes with the session, to every node, and into
+// no event.
+func TestASessionCarriesDataOfTheApplication(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a, b, store := following(t, oneseat.Config{Limit: 2, WhenFull: oneseat.PolicyAsk})
+		is := func(what string, r node, token oneseat.Token, want string) {
+			t.Helper()
+			if s, err := r.Check(t.Context(), string(token)); err != nil || s.Data != want {
+				t.Errorf("%s: %q, %v; want %q", what, s.Data, err, want)
+			}
+		}
+		const first, second = `tenant "7" <script>é`, "canary tenant 8"
+		g := signIn(t, a, "ada", oneseat.SignInRequest{Data: first})
+		is("a sign-in", b, g.Token, first)
+		g = rotate(t, a, g)
+		is("a rotation", b, g.Token, first)
+		if err := b.SetData(t.Context(), g.Session, second); err != nil {
+			t.Fatal(err)
+		}
+		is("changed, on the same node", b, g.Token, second)
+		time.Sleep(time.Second)
+		is("changed, on another node", a, g.Token, second)
+		writes := a.writes.Load()
+		if err := a.SetData(t.Context(), g.Session, second); err != nil || a.writes.Load() != writes {
+			t.Errorf("the same data: %v, %d writes", err, a.writes.Load()-writes)
+		}
+
+		other := signIn(t, a, "ada", oneseat.SignInRequest{Data: "other"})
+		_, err := a.SignIn(t.Context(), "ada", oneseat.SignInRequest{DeviceID: deviceID("tv"), Data: "tenant 9"})
+		full, ok := errors.AsType[*oneseat.LimitError](err)
+		if !ok {
+			t.Fatal(err)
+		}
+		redeemed, err := b.Redeem(t.Context(), full.Ticket, oneseat.SignInRequest{DeviceID: deviceID("tv")}, other.Session.ID)
+		if err != nil {
+			t.Fatal(err)
+		}
+		is("a ticket", a, redeemed.Token, "tenant 9")
+		if n, err := a.EndWhere(t.Context(), "ada", oneseat.EndOptions{}, func(s oneseat.Session) bool { return s.Data == "tenant 9" }); n != 1 || err != nil {
+			t.Errorf("ended by its data: %d, %v", n, err)
+		}
+		is("the session with other data", b, g.Token, second)
+		if err := a.SetData(t.Context(), redeemed.Session, "late"); !isEnded(err) {
+			t.Errorf("a session that has ended: %v", err)
+		}
+		for _, e := range logged(t, store, "") {
+			if text := fmt.Sprintf("%+v", e); strings.Contains(text, "tenant") {
+				t.Errorf("an event has the data: %s", text)
+			}
+		}
+		if n := count(logged(t, store, "ada"), oneseat.EventSessionDataChanged); n != 1 {
+			t.Errorf("%d events of changed data", n)
+		}
+	})
+}
+
+// N2: too much data is an error at once, and nothing is done.
+func TestTooMuchDataIsRefused(t *testing.T) {
+	store := memstore.New()
+	r := newRegistry(t, store, oneseat.Config{Limit: oneseat.Unlimited})
+	g := signIn(t, r, "ada", oneseat.SignInRequest{Data: strings.Repeat("x", oneseat.MaxData)})
+	for _, bad := range []string{strings.Repeat("x", oneseat.MaxData+1), "\xff"} {
+		_, err := r.SignIn(t.Context(), "grace", oneseat.SignInRequest{Data: bad})
+		for what, err := range map[string]error{"SignIn": err, "SetData": r.SetData(t.Context(), g.Session, bad)} {
+			if _, ok := errors.AsType[*oneseat.ConfigError](err); !ok {
+				t.Errorf("%s: %v, want a *ConfigError", what, err)
+			}
+		}
+	}
+	for range oneseat.MaxAccountData/oneseat.MaxData - 1 {
+		signIn(t, r, "ada", oneseat.SignInRequest{Data: strings.Repeat("x", oneseat.MaxData)})
+	}
+	before := len(logged(t, store, ""))
+	_, err := r.SignIn(t.Context(), "ada", oneseat.SignInRequest{Data: "y"})
+	if _, ok := errors.AsType[*oneseat.DataError](err); !ok {
+		t.Errorf("beyond what an account may have: %v, want a *DataError", err)
+	}
+	without := signIn(t, r, "ada", oneseat.SignInRequest{})
+	if _, ok := errors.AsType[*oneseat.DataError](r.SetData(t.Context(), without.Session, "y")); !ok {
+		t.Error("SetData gives more than an account may have")
+	}
+	if err := r.SetData(t.Context(), g.Session, strings.Repeat("z", oneseat.MaxData)); err != nil {
+		t.Errorf("as much as before: %v", err)
+	}
+	if err := r.SetData(t.Context(), g.Session, ""); err != nil {
+		t.Errorf("none: %v", err)
+	}
+	if err := r.SetData(t.Context(), without.Session, "y"); err != nil {
+		t.Errorf("where there is room again: %v", err)
+	}
+	if n := len(logged(t, store, "")) - before; n != 4 { // a sign-in and three changes
+		t.Errorf("%d events", n)
+	}
 }

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 	"unicode"
+	"unicode/utf8"
 )
 
 // SessionID names a session in public: in lists, logs and events. It is no secret
@@ -34,7 +35,19 @@ type Session struct {
 	LastSeen time.Time `json:"last_seen"`         // when it was last used, exact to [Config.TouchEvery]
 	Proved   time.Time `json:"proved,omitzero"`   // when its user last proved who they are, see [Registry.Confirm]; zero: not known, as of an adopted one
 	Lifetime Lifetime  `json:"lifetime,omitzero"` // where it is shorter than the Config's
+
+	// Data is the application's own, such as a tenant, the "sid" of an SSO, or who acts
+	// as whom: see [Registry.SetData]. It is in no event and in no log. Whoever shows it
+	// has to escape it, because it is whatever the application put there.
+	Data string `json:"data,omitzero"`
 }
+
+// MaxData is how many bytes of data a session may have, and MaxAccountData how many all
+// sessions of an account may have together.
+const (
+	MaxData        = 256
+	MaxAccountData = 16 << 10
+)
 
 // Lifetime is how long a session lasts, where that is shorter than [Config] says: one
 // that is not to be remembered, or of a class of devices that is trusted less. A zero
@@ -91,6 +104,10 @@ type SignInRequest struct {
 	// Lifetime is shorter than the Config's for a session that is not to last as long.
 	// The newcomer of a ticket has the one with which it asked.
 	Lifetime Lifetime
+
+	// Data is the application's own, kept on the session: valid UTF-8 of at most
+	// [MaxData] bytes. The newcomer of a ticket has that with which it asked.
+	Data string
 
 	// Attempt makes the sign-in one that may be repeated when its answer was lost.
 	// Default: each call is a sign-in of its own.
@@ -173,11 +190,14 @@ const (
 	MaxDeviceID = 64
 )
 
-// check returns a *[ConfigError] if the DeviceID, or the Attempt, is impossible, and an
+// check returns a *[ConfigError] if the DeviceID, the Data or the Attempt is impossible, and an
 // *[AccountError] for the account of Previous.
 func (q SignInRequest) check() error {
 	if n := len(q.DeviceID); n > 0 && (n < MinDeviceID || n > MaxDeviceID) {
 		return &ConfigError{"SignInRequest", "DeviceID", fmt.Sprintf("%d bytes are not %d to %d: make a random id once for each device, or leave it out", n, MinDeviceID, MaxDeviceID)}
+	}
+	if err := checkData("SignInRequest", q.Data); err != nil {
+		return err
 	}
 	if q.Previous.Session != "" {
 		if err := checkAccount(q.Previous.Account); err != nil {
@@ -185,6 +205,17 @@ func (q SignInRequest) check() error {
 		}
 	}
 	return q.Attempt.check()
+}
+
+// checkData returns a *[ConfigError] for data that a session cannot have.
+func checkData(of, data string) error {
+	switch n := len(data); {
+	case n > MaxData:
+		return &ConfigError{of, "Data", fmt.Sprintf("%d bytes are more than %d: keep what is larger in a table of yours, by the session's ID", n, MaxData)}
+	case !utf8.ValidString(data):
+		return &ConfigError{of, "Data", "it is not UTF-8: encode it, as base64 for example"}
+	}
+	return nil
 }
 
 // clean returns d as it may be stored: inert text, a known class, no full address.

@@ -18,7 +18,9 @@ import (
 // SignIn returns
 //
 //   - an *[AccountError] for a text that cannot name an account, and a
-//     *[ConfigError] for a bad DeviceID, or a lifetime longer than the Config's;
+//     *[ConfigError] for a bad DeviceID, bad Data, or a lifetime longer than the
+//     Config's;
+//   - a *[DataError] when the account's sessions have too much data;
 //   - a *[LimitError] when the account is full under [PolicyRefuse] or [PolicyAsk];
 //   - a *[BlockedError] when the account is blocked;
 //   - [ErrLimitUnknown], wrapped with what [Config.LimitFor] said;
@@ -184,6 +186,20 @@ func (r *Registry) Confirm(ctx context.Context, s Session, lifetime Lifetime) (S
 		return Session{}, err
 	}
 	return *is.session(), nil
+}
+
+// SetData gives a session other data of the application's, at most [MaxData] bytes, for
+// what changes now and then: each change is an update, and every node hears of it.
+//
+// SetData rests on the session: it returns an *[EndedError] if that has ended,
+// [ErrNoSession] if it is not known, a *[ConfigError] for data that is too long or no
+// UTF-8, and a *[DataError] if the account's sessions would have too much together. Then
+// nothing is changed. s is the session as Check returned it.
+func (r *Registry) SetData(ctx context.Context, s Session, data string) error {
+	if err := checkData("SetData", data); err != nil {
+		return err
+	}
+	return r.change(ctx, s.Account, func(d *draft) (Change, error) { return d.setData(s.ID, data) })
 }
 
 // Rotate gives a session a new token and leaves its ID. For ten seconds the old

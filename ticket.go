@@ -19,6 +19,7 @@ type pending struct {
 	epoch    uint64    // of the realm, when the ticket was given
 	expires  time.Time // by the store's clock
 	lifetime Lifetime  // of the session that it will be
+	data     string    // likewise
 
 	extra map[string]json.RawMessage // fields of a newer release
 }
@@ -50,7 +51,7 @@ func (d *draft) issueTicket(c newcomer) bool {
 		}
 		d.tickets = slices.Delete(d.tickets, goes, goes+1)
 	}
-	d.tickets = append(d.tickets, pending{secret: c.ticket, deviceID: c.seat.deviceID, epoch: d.given.epoch, expires: d.now().Add(ticketLife), lifetime: c.seat.Lifetime})
+	d.tickets = append(d.tickets, pending{secret: c.ticket, deviceID: c.seat.deviceID, epoch: d.given.epoch, expires: d.now().Add(ticketLife), lifetime: c.seat.Lifetime, data: c.seat.Data})
 	return true
 }
 
@@ -73,16 +74,17 @@ func (d *draft) redeemable(c newcomer) error {
 	case d.tickets[i].deviceID != c.seat.deviceID:
 		return &TicketError{"it was given to another browser"}
 	}
-	return nil
+	return d.dataFits(d.tickets[i].data, c.chosen...)
 }
 
 // prove notes on the seat of a newcomer when its user proved who they are: now, or when
-// it got its ticket, which keeps its lifetime too. An adopted session proves nothing, and
+// it got its ticket, which keeps its lifetime and its data too. An adopted session proves nothing, and
 // nor does a stream.
 func (d *draft) prove(s *seat, c newcomer) {
 	switch i := d.ticket(c.ticketUsed); {
 	case i >= 0:
-		s.Proved, s.Lifetime = d.tickets[i].expires.Add(-ticketLife), d.tickets[i].lifetime
+		p := &d.tickets[i]
+		s.Proved, s.Lifetime, s.Data = p.expires.Add(-ticketLife), p.lifetime, p.data
 	case s.parent == "" && !c.adopted:
 		s.Proved = d.now()
 	}

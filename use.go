@@ -1,6 +1,8 @@
 package oneseat
 
 import (
+	"cmp"
+	"fmt"
 	"slices"
 	"time"
 )
@@ -147,6 +149,40 @@ func (d *draft) confirm(id SessionID, lifetime Lifetime) (Change, error) {
 	s := d.alter(d.seat(id))
 	s.Proved, s.Lifetime = d.now(), lifetime
 	d.noteSeat(EventSessionConfirmed, EventSessionConfirmed, s)
+	return d.commit(), nil
+}
+
+// dataFits returns a *[DataError] if data would be too much for the account, in the place
+// of that of some sessions.
+func (d *draft) dataFits(data string, of ...SessionID) error {
+	if data == "" {
+		return nil
+	}
+	n := len(data)
+	for i := range d.seats {
+		if s := &d.seats[i]; !slices.Contains(of, s.ID) {
+			n += len(s.Data)
+		}
+	}
+	if n > MaxAccountData {
+		return &DataError{fmt.Sprintf("the sessions of the account would have %d bytes of data, more than %d", n, MaxAccountData)}
+	}
+	return nil
+}
+
+// setData gives a live session other data. It returns what [draft.over] does for another
+// one, and what [draft.dataFits] does.
+func (d *draft) setData(id SessionID, data string) (Change, error) {
+	if err := cmp.Or(d.over(id), d.dataFits(data, id)); err != nil {
+		return d.changed(), err
+	}
+	if d.matchID(id).seat.Data == data {
+		return d.changed(), nil
+	}
+	d.used(id)
+	s := d.alter(d.seat(id))
+	s.Data = data
+	d.noteSeat(EventSessionDataChanged, EventSessionDataChanged, s)
 	return d.commit(), nil
 }
 

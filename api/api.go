@@ -17,6 +17,7 @@ const (
 	PathSessions = "/v1/sessions"
 	PathEnd      = "/v1/end"
 	PathConfirm  = "/v1/confirm"
+	PathData     = "/v1/data"
 )
 
 // IdempotencyKey is the header by which a sign-in, a redemption or a rotation may be
@@ -46,6 +47,7 @@ type SignIn struct {
 	Adopt    *Adopt   `json:"adopt,omitzero"`     // a session of the caller's own that is older than oneseat
 	Limits   *Limits  `json:"limits,omitzero"`    // of the account's plan, at this sign-in only
 	Lifetime Lifetime `json:"lifetime,omitzero"`  // of the session, where it is shorter than the realm's
+	Data     string   `json:"data,omitzero"`      // the caller's own, of at most 256 bytes
 }
 
 // Lifetime is how long a session lasts, in seconds. What is left out is as for every
@@ -99,6 +101,14 @@ type Token struct {
 	Token string `json:"token"`
 }
 
+// Data is the body of /v1/data: the caller's own data on a session, instead of what is
+// there.
+type Data struct {
+	Account string `json:"account"`
+	Session string `json:"session"`
+	Data    string `json:"data"`
+}
+
 // SignOut is the body of /v1/signout: a token, or an account and the ID of a session.
 type SignOut struct {
 	Token   string `json:"token,omitzero"`
@@ -143,6 +153,7 @@ type Session struct {
 	LastSeen time.Time  `json:"last_seen"`
 	Proved   time.Time  `json:"proved,omitzero"`   // when its user last proved who they are; absent: not known
 	Lifetime Lifetime   `json:"lifetime,omitzero"` // where it is shorter than the realm's
+	Data     string     `json:"data,omitzero"`     // the caller's own
 	Expires  time.Time  `json:"expires,omitzero"`  // moves with use; absent: it does not time out
 }
 

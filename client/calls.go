@@ -102,7 +102,7 @@ func signInOf(ctx context.Context, account string, from oneseat.SignInRequest) (
 	plan, err := planOf(ctx)
 	return api.SignIn{
 		Account: account, Token: from.Token, Previous: api.Previous{Account: from.Previous.Account, Session: string(from.Previous.Session)},
-		Device: device(from), TakeOver: from.Override, Limits: plan, Lifetime: sentLifetime(from.Lifetime),
+		Device: device(from), TakeOver: from.Override, Limits: plan, Lifetime: sentLifetime(from.Lifetime), Data: from.Data,
 	}, err
 }
 
@@ -266,6 +266,12 @@ func (k *Client) Confirm(ctx context.Context, s oneseat.Session, lifetime onesea
 		return oneseat.Session{}, err
 	}
 	return sessionOf(now), nil
+}
+
+// SetData is [oneseat.Registry.SetData].
+func (k *Client) SetData(ctx context.Context, s oneseat.Session, data string) error {
+	defer k.known.heard(s.Account)
+	return k.call(ctx, api.PathData, api.Data{Account: s.Account, Session: string(s.ID), Data: data}, &api.Done{})
 }
 
 // Forget is [oneseat.Registry.Forget].

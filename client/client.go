@@ -231,7 +231,7 @@ func (k *Client) call(ctx context.Context, path string, in, out any) error {
 
 // changing are the calls that may have been done although there was no answer. Each may
 // be made again.
-var changing = []string{api.PathSignOut, api.PathEnd, api.PathLimit, api.PathBlock, api.PathUnblock, api.PathForget, api.PathEndRealm, api.PathConfirm}
+var changing = []string{api.PathSignOut, api.PathEnd, api.PathLimit, api.PathBlock, api.PathUnblock, api.PathForget, api.PathEndRealm, api.PathConfirm, api.PathData}
 
 // send sends the body of a call. Without an attempt it may be sent again by the
 // transport if a connection is stale, because all such calls may be repeated.

@@ -60,6 +60,11 @@ func problemOf(status int, body []byte) error {
 	case "bad-lifetime":
 		field, problem, _ := strings.Cut(p.Detail, ": ")
 		return &oneseat.ConfigError{In: "Lifetime", Field: field, Problem: problem}
+	case "bad-data":
+		if field, problem, ok := strings.Cut(p.Detail, ": "); ok && field == "Data" {
+			return &oneseat.ConfigError{In: "Session", Field: field, Problem: problem}
+		}
+		return &oneseat.DataError{Problem: p.Detail}
 	case "idempotency-key-reused":
 		return oneseat.ErrAttemptReused
 	case "idempotency-key-expired":

@@ -10,7 +10,7 @@ import (
 // What the API says, in the words of the library, and the other way round.
 
 func sessionOf(s api.Session) oneseat.Session {
-	return oneseat.Session{ID: oneseat.SessionID(s.ID), Account: s.Account, Device: deviceOf(s.Device), Created: s.Created, LastSeen: s.LastSeen, Proved: s.Proved, Lifetime: lifetimeOf(s.Lifetime)}
+	return oneseat.Session{ID: oneseat.SessionID(s.ID), Account: s.Account, Device: deviceOf(s.Device), Created: s.Created, LastSeen: s.LastSeen, Proved: s.Proved, Lifetime: lifetimeOf(s.Lifetime), Data: s.Data}
 }
 
 func lifetimeOf(l api.Lifetime) oneseat.Lifetime {

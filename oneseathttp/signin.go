@@ -31,6 +31,8 @@ type SignInOptions struct {
 	// Lifetime is that of a session which is not to last as long as others, see
 	// [oneseat.SignInRequest]. Without "remember me": UntilClosed.
 	Lifetime oneseat.Lifetime
+
+	Data string // the application's own, kept on the session, see [oneseat.SignInRequest]
 }
 
 // SignInWith is SignIn with options. It returns the token as well, for a program
@@ -40,7 +42,7 @@ func (g *Guard) SignInWith(w http.ResponseWriter, r *http.Request, in SignInOpti
 		return oneseat.Grant{}, ErrHeaderSent
 	}
 	from, id := g.client(r)
-	from.Override, from.Lifetime = in.Override, in.Lifetime
+	from.Override, from.Lifetime, from.Data = in.Override, in.Lifetime, in.Data
 	if in.Device != (oneseat.Device{}) {
 		from.Device = in.Device
 	}

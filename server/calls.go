@@ -37,6 +37,7 @@ func calls() map[string]call {
 		api.PathSessions: {scope: ScopeSessions, within: callWithin, required: []string{"account"}, serve: sessions},
 		api.PathEnd:      {scope: ScopeSessions, within: callWithin, required: []string{"account"}, serve: end},
 		api.PathConfirm:  {scope: ScopeSessions, within: callWithin, required: []string{"account", "session"}, serve: confirm},
+		api.PathData:     {scope: ScopeSessions, within: callWithin, required: []string{"account", "session", "data"}, serve: data},
 		api.PathChanges:  {scope: ScopeCheck, within: longestWait + callWithin, serve: changes},
 	}
 }
@@ -237,6 +238,14 @@ func confirm(ctx context.Context, q *request) (int, any, error) {
 	return http.StatusOK, q.session(s), nil
 }
 
+func data(ctx context.Context, q *request) (int, any, error) {
+	var in api.Data
+	if err := q.into(&in); err != nil {
+		return 0, nil, err
+	}
+	return done(q.seats.SetData(ctx, oneseat.Session{ID: oneseat.SessionID(in.Session), Account: in.Account}, in.Data))
+}
+
 // lifetimeOf is a lifetime in the words of the library. A number that no duration can
 // hold is one that no realm allows.
 func lifetimeOf(l api.Lifetime) oneseat.Lifetime {
@@ -306,7 +315,7 @@ func end(ctx context.Context, q *request) (int, any, error) {
 // signsIn is what a sign-in says of the browser or program that signs in.
 func (q *request) signsIn(in api.SignIn) (oneseat.SignInRequest, error) {
 	from, err := q.from(in.Device, in.Token)
-	from.Override, from.Lifetime = in.TakeOver, lifetimeOf(in.Lifetime)
+	from.Override, from.Lifetime, from.Data = in.TakeOver, lifetimeOf(in.Lifetime), in.Data
 	from.Previous = oneseat.Previous{Account: in.Previous.Account, Session: oneseat.SessionID(in.Previous.Session)}
 	return from, err
 }
@@ -401,6 +410,7 @@ func sessionOf(s oneseat.Session, c times) api.Session {
 		a.Proved = millis(s.Proved)
 	}
 	a.Lifetime = api.Lifetime{Idle: s.Lifetime.Idle.Seconds(), Absolute: s.Lifetime.Absolute.Seconds(), UntilClosed: s.Lifetime.UntilClosed}
+	a.Data = s.Data
 	if c == (times{}) {
 		return a
 	}

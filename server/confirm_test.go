@@ -64,3 +64,53 @@ func TestASessionMayBeConfirmedAndGetALifetime(t *testing.T) {
 		t.Errorf("%d confirmations in %+v", confirmed, events.Events)
 	}
 }
+
+// N2: a ticket does not get more into an account than fits.
+func TestATicketBringsNoMoreDataThanFits(t *testing.T) {
+	most := oneseat.MaxAccountData / oneseat.MaxData
+	w := newWorld(t, oneseat.Config{Limit: most + 1, WhenFull: oneseat.PolicyAsk})
+	full := quoted(strings.Repeat("x", oneseat.MaxData))
+	for range most - 1 {
+		w.want(201, api.PathSignIn, `{"account":"ada","data":`+full+`}`, &struct{}{})
+	}
+	one, two := w.signIn("ada"), w.signIn("ada")
+	var p api.Problem
+	w.want(409, api.PathSignIn, `{"account":"ada","data":`+full+`}`, &p)
+	w.want(200, api.PathData, `{"account":"ada","session":"`+one.Session.ID+`","data":`+full+`}`, &struct{}{})
+	redeem := `{"ticket":` + quoted(p.Ticket) + `,"end":["`
+	if _, answer := w.ask("all", api.PathRedeem, redeem+two.Session.ID+`"]}`); problem(answer) != "bad-data" {
+		t.Errorf("%s", answer)
+	}
+	w.want(201, api.PathRedeem, redeem+one.Session.ID+`"]}`, &struct{}{})
+}
+
+// N2: what the site keeps with a session comes with every check, and is in no event.
+func TestASessionCarriesDataOfTheSite(t *testing.T) {
+	w := newWorld(t, oneseat.Config{})
+	var g api.Granted
+	w.want(201, api.PathSignIn, `{"account":"ada","data":"canary \"1\""}`, &g)
+	var c api.Checked
+	if w.want(200, api.PathCheck, `{"token":"`+g.Token+`"}`, &c); g.Session.Data != `canary "1"` || c.Data != g.Session.Data {
+		t.Errorf("%+v %+v", g.Session, c)
+	}
+	body := `{"account":"ada","session":"` + g.Session.ID + `","data":`
+	w.want(200, api.PathData, body+`"canary 2"}`, &struct{}{})
+	if w.want(200, api.PathCheck, `{"token":"`+g.Token+`"}`, &c); c.Data != "canary 2" {
+		t.Errorf("%+v", c)
+	}
+	long := quoted(strings.Repeat("x", oneseat.MaxData+1))
+	for path, body := range map[string]string{api.PathSignIn: `{"account":"ada","data":` + long + `}`, api.PathData: body + long + `}`} {
+		if _, answer := w.ask("all", path, body); problem(answer) != "bad-data" {
+			t.Errorf("%s: %s", path, answer)
+		}
+	}
+	if _, answer := w.ask("all", api.PathData, `{"account":"","session":"x","data":""}`); problem(answer) != "bad-account" {
+		t.Errorf("%s", answer)
+	}
+	w.want(404, api.PathData, `{"account":"ada","session":"nobody","data":""}`, &api.Problem{})
+	w.signIn("ada")
+	w.want(410, api.PathData, body+`""}`, &api.Problem{})
+	if _, answer := w.ask("all", api.PathEvents, `{}`); !strings.Contains(string(answer), "session_data_changed") || strings.Contains(string(answer), "canary") {
+		t.Errorf("%s", answer)
+	}
+}

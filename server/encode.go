@@ -64,6 +64,7 @@ func (w *writer) checked(a api.Checked) {
 		b, w.err = json.Marshal(a.Lifetime)
 		w.b = append(append(w.b, `,"lifetime":`...), b...)
 	}
+	w.optional(",", `"data":`, a.Data)
 	if !a.Expires.IsZero() {
 		w.time(`,"expires":`, a.Expires)
 	}

@@ -104,7 +104,7 @@ func TestNoSecretAndNoNameIsInTheLogOrInARefusal(t *testing.T) {
 		api.PathEnd:      `{"account":"` + name + `","except":"canary","actor":"canary-actor","by":"canary"}`,
 		api.PathAccounts: `{"prefix":"` + name + `","after":"` + name + `"}`, api.PathEvents: `{"account":"` + name + `","session":"canary","before":"canary"}`,
 		api.PathLimit: `{"account":"` + name + `","limits":{"total":0},"actor":"canary"}`, api.PathBlock: `{"account":"` + name + `","until":"2001-01-01T00:00:00Z","actor":"canary"}`,
-		api.PathUnblock: `{"account":"` + name + `","actor":"canary"}`, api.PathForget: `{"account":"` + name + `"}`, api.PathConfirm: `{"account":"` + name + `","session":"canary"}`, api.PathEndRealm: `{"realm":"canary","actor":"canary"}`,
+		api.PathUnblock: `{"account":"` + name + `","actor":"canary"}`, api.PathForget: `{"account":"` + name + `"}`, api.PathConfirm: `{"account":"` + name + `","session":"canary"}`, api.PathData: `{"account":"` + name + `","session":"canary","data":"canary"}`, api.PathEndRealm: `{"realm":"canary","actor":"canary"}`,
 		api.PathIntrospect: "token=" + g.Token, api.PathRevoke: "token=canary", api.PathChanges: `{"after":"canary"}`, api.PathAbout: `{}`,
 	}
 	bodies[api.PathSignIn] = `{"account":"` + name + `","token":` + quoted(g.Token) + `,"device":` + device + `}`

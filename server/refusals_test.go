@@ -130,6 +130,7 @@ func bodies(g api.Granted) map[string]string {
 	for _, path := range []string{api.PathIntrospect, api.PathRevoke} {
 		all[path] = "token=" + g.Token
 	}
+	all[api.PathData] = `{"account":"ada","session":"` + g.Session.ID + `","data":"tenant"}`
 	all[api.PathConfirm] = `{"account":"ada","session":"` + g.Session.ID + `"}`
 	return all
 }

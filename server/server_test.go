@@ -270,7 +270,7 @@ var paths = map[string]struct {
 	form        bool
 }{
 	api.PathAbout: {scope: "", body: `{}`}, api.PathCheck: {scope: "check", body: `{"token":"x"}`}, api.PathSignIn: {scope: "sessions", body: `{"account":"ada"}`}, api.PathRedeem: {scope: "sessions", body: `{"ticket":"x","end":[]}`},
-	api.PathConfirm: {scope: "sessions", body: `{"account":"ada","session":"x"}`}, api.PathRotate: {scope: "sessions", body: `{"token":"x"}`}, api.PathSignOut: {scope: "sessions", body: `{"token":"x"}`}, api.PathSessions: {scope: "sessions", body: `{"account":"ada"}`}, api.PathEnd: {scope: "sessions", body: `{"account":"ada","all":true}`},
+	api.PathData: {scope: "sessions", body: `{"account":"ada","session":"x","data":"y"}`}, api.PathConfirm: {scope: "sessions", body: `{"account":"ada","session":"x"}`}, api.PathRotate: {scope: "sessions", body: `{"token":"x"}`}, api.PathSignOut: {scope: "sessions", body: `{"token":"x"}`}, api.PathSessions: {scope: "sessions", body: `{"account":"ada"}`}, api.PathEnd: {scope: "sessions", body: `{"account":"ada","all":true}`},
 	api.PathAccount: {scope: "admin", body: `{"account":"ada"}`}, api.PathAccounts: {scope: "admin", body: `{}`}, api.PathLimit: {scope: "admin", body: `{"account":"ada","limits":null}`}, api.PathBlock: {scope: "admin", body: `{"account":"eve"}`},
 	api.PathUnblock: {scope: "admin", body: `{"account":"eve"}`}, api.PathForget: {scope: "admin", body: `{"account":"eve"}`}, api.PathExplain: {scope: "admin", body: `{"account":"ada"}`}, api.PathEndRealm: {scope: "admin", body: `{"realm":"members"}`}, api.PathEvents: {scope: "admin", body: `{}`},
 	api.PathChanges: {scope: "check", body: `{}`}, api.PathIntrospect: {scope: "check", body: `token=x`, form: true}, api.PathRevoke: {scope: "sessions", body: `token=x`, form: true},

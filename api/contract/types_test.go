@@ -15,7 +15,7 @@ import (
 // problem is one of several that Problem stands for.
 var wire = map[string]any{
 	"Check": api.Check{}, "SignIn": api.SignIn{}, "Previous": api.Previous{}, "Device": api.Device{}, "Redeem": api.Redeem{}, "Rotate": api.Token{}, "SignOut": api.SignOut{},
-	"Account": api.Account{}, "End": api.End{}, "Limit": api.Limit{}, "Limits": api.Limits{}, "Block": api.Block{}, "Unblock": api.Unblock{}, "Forget": api.Forget{}, "Confirm": api.Confirm{}, "Lifetime": api.Lifetime{}, "EndRealm": api.EndRealm{},
+	"Account": api.Account{}, "End": api.End{}, "Limit": api.Limit{}, "Limits": api.Limits{}, "Block": api.Block{}, "Unblock": api.Unblock{}, "Forget": api.Forget{}, "Confirm": api.Confirm{}, "Data": api.Data{}, "Lifetime": api.Lifetime{}, "EndRealm": api.EndRealm{},
 	"AccountQuery": api.AccountQuery{}, "EventQuery": api.EventQuery{}, "ChangesQuery": api.ChangesQuery{}, "Nothing": api.Done{},
 	"Granted": api.Granted{}, "Session": api.Session{}, "Checked": api.Checked{}, "SeenDevice": api.SeenDevice{}, "Displaced": api.Displaced{}, "Sessions": api.Sessions{}, "Ended": api.Ended{},
 	"Ending": api.Ending{}, "About": api.About{}, "AccountState": api.AccountState{}, "Stream": api.Stream{}, "InForce": api.InForce{}, "Blocked": api.Blocked{}, "Accounts": api.Accounts{},

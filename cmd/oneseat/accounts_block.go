@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/oneseat/oneseat"
 	"github.com/oneseat/oneseat/api"
 )
 
@@ -41,6 +42,9 @@ func newAccountsBlockCommand() *cobra.Command {
 			return err
 		}
 		if err := o.Block(ctx, a.Account, end, o.actor); err != nil {
+			if _, past := errors.AsType[*oneseat.TimeError](err); past { // by the store's clock
+				err = &usageError{err}
+			}
 			return err
 		}
 		return o.now(ctx, a, func(api.AccountState) {

@@ -98,6 +98,8 @@ func eventWords(e api.Event) string {
 		return who + " got a new token" + on + session
 	case oneseat.EventSessionConfirmed:
 		return who + " proved again who they are" + on + session
+	case oneseat.EventSessionDataChanged:
+		return who + ": the application changed its data of a session" + on + session
 	case oneseat.EventSessionEnded:
 		return who + " was signed out" + on + ": " + plain(e.Reason) + by + session
 	case oneseat.EventSessionUsedAfterEnd:

@@ -120,6 +120,7 @@ var english = map[string]string{
 	"stage.cleared":      "Everybody is signed out.",
 	"event.created":      "signed in on {device}",
 	"event.confirmed":    "proved again who they are on {device}",
+	"event.data":         "the site changed its data of {device}",
 	"event.rotated":      "got a new secret on {device}",
 	"event.refused":      "was refused on {device}: no seat is free",
 	"event.asked":        "was asked on {device} which device is to go: no seat is free",

@@ -90,6 +90,8 @@ func (l wording) event(e oneseat.Event) string {
 		return l.Say("event.rotated", "device", device)
 	case oneseat.EventSessionConfirmed:
 		return l.Say("event.confirmed", "device", device)
+	case oneseat.EventSessionDataChanged:
+		return l.Say("event.data", "device", device)
 	case oneseat.EventSignInRefused:
 		return l.Say("event.refused", "device", device)
 	case oneseat.EventSignInAsked:

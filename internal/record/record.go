@@ -57,6 +57,7 @@ type Seat struct {
 	Idle     Span              `json:"idle,omitzero"`
 	Absolute Span              `json:"absolute,omitzero"`
 	Closed   bool              `json:"until_closed,omitzero"`
+	Data     string            `json:"data,omitzero"`
 }
 
 // Ended is a remembered ending.
@@ -87,6 +88,7 @@ type Pending struct {
 	Idle     Span   `json:"idle,omitzero"`
 	Absolute Span   `json:"absolute,omitzero"`
 	Closed   bool   `json:"until_closed,omitzero"`
+	Data     string `json:"data,omitzero"`
 }
 
 // Block keeps the account out.

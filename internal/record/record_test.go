@@ -29,7 +29,7 @@ func full() *record.Record {
 			{
 				ID: "STREAM", Parent: "SEAT", Created: at(), LastSeen: at(), Device: device, Secret: digest(), Previous: digest(), Rotated: at(),
 				DeviceID: digest(), Epoch: 1<<63 + 1, Replayed: at(), Observed: true, Unused: true, LastUsed: at(), Tried: at(),
-				Title: "a film", Proved: at(), Idle: 6, Absolute: 7, Closed: true,
+				Title: "a film", Proved: at(), Idle: 6, Absolute: 7, Closed: true, Data: "data",
 			},
 			{ID: "SEAT", Created: at(), LastSeen: at()},
 		},
@@ -41,7 +41,7 @@ func full() *record.Record {
 			{Session: "OTHER", Reason: oneseat.ReasonSignedOut, At: at()},
 		},
 		Forgotten: at(), Tried: at(),
-		Pending:  []record.Pending{{Secret: digest(), DeviceID: digest(), Epoch: 3, Expires: at(), Idle: 8, Absolute: 9, Closed: true}, {Secret: digest(), Expires: at()}},
+		Pending:  []record.Pending{{Secret: digest(), DeviceID: digest(), Epoch: 3, Expires: at(), Idle: 8, Absolute: 9, Closed: true, Data: "data"}, {Secret: digest(), Expires: at()}},
 		Limits:   oneseat.Limits{Total: 2, Classes: map[oneseat.Class]int{"tv": 1}, Streams: oneseat.Unlimited},
 		Revision: 4, Block: &record.Block{Since: at(), Until: at(), Actor: "staff"}, Takeover: at(), Epoch: 5, Due: at(),
 	}

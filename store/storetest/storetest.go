@@ -59,6 +59,7 @@ func Run(t *testing.T, fresh Factory) {
 		{"EventsSince", since},
 		{"Forgetting", forgetting},
 		{"Expiry", expiry},
+		{"Applications", applications},
 		{"LostReplies", lostReplies},
 		{"Contention", contention},
 		{"Rules", rules},

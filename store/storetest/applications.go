@@ -1,0 +1,108 @@
+package storetest
+
+import (
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/oneseat/oneseat"
+)
+
+// applications is what an application says of a session, and reads again on every node.
+var applications = []promise{
+	{"N1: a session has a lifetime of its own, until a fresh proof gives it another", ownLifetime},
+	{"N2: a session carries data of the application's, whatever is in it", ownData},
+	{"N3: a session says when it was proved", provenAt},
+	{"N4: a sign-in says whether its device is new", newDevice},
+}
+
+// everywhere fails unless a check on each node returns what it should.
+func everywhere(t *testing.T, rs []*oneseat.Registry, g oneseat.Grant, what string, holds func(oneseat.Session) bool) {
+	t.Helper()
+	for i, r := range rs {
+		if s, err := r.Check(t.Context(), string(g.Token)); err != nil || !holds(s) {
+			t.Errorf("%s: node %d says %+v, %v", what, i, s, err)
+		}
+	}
+}
+
+func pair(t *testing.T, fresh Factory, c oneseat.Config) ([]node, []*oneseat.Registry) {
+	t.Helper()
+	ns := nodes(t, fresh, 2)
+	return ns, []*oneseat.Registry{registry(t, ns[0], c), registry(t, ns[1], c)}
+}
+
+func ownLifetime(t *testing.T, fresh Factory) {
+	c := timeouts
+	c.Limit = 2
+	ns, rs := pair(t, fresh, c)
+	short := oneseat.Lifetime{Idle: 10 * time.Minute, Absolute: 2 * time.Hour, UntilClosed: true}
+	one, two := signIn(t, rs[0], "ada", oneseat.SignInRequest{Lifetime: short}), signIn(t, rs[1], "ada", oneseat.SignInRequest{})
+	everywhere(t, rs, one, "a lifetime of its own", func(s oneseat.Session) bool { return s.Lifetime == short })
+	everywhere(t, rs, two, "that of the Config", func(s oneseat.Session) bool { return s.Lifetime == oneseat.Lifetime{} })
+	if _, err := rs[1].Confirm(t.Context(), one.Session, oneseat.Lifetime{Idle: 10 * time.Minute}); err != nil {
+		t.Fatal(err)
+	}
+	everywhere(t, rs, one, "another lifetime", func(s oneseat.Session) bool { return s.Lifetime == oneseat.Lifetime{Idle: 10 * time.Minute} })
+	makeOlder(t, ns[0], one, 11*time.Minute, 11*time.Minute)
+	for _, r := range rs {
+		_, err := r.Check(t.Context(), string(one.Token))
+		hasEnded(t, err, one.Session.ID, oneseat.ReasonIdleTimeout)
+	}
+	makeOlder(t, ns[1], two, 11*time.Minute, 11*time.Minute)
+	everywhere(t, rs, two, "what is not as short", func(oneseat.Session) bool { return true })
+}
+
+func ownData(t *testing.T, fresh Factory) {
+	ns, rs := pair(t, fresh, oneseat.Config{})
+	for _, data := range []string{"tenant=7", `<script>"\` + "\u2028\x00\x7f", "日本 ünï \U0001F600 \ufeff", strings.Repeat("é", oneseat.MaxData/2), "0", " "} {
+		g := signIn(t, rs[0], "ada", oneseat.SignInRequest{Data: data})
+		everywhere(t, rs, g, "at the sign-in", func(s oneseat.Session) bool { return s.Data == data })
+		if err := rs[1].SetData(t.Context(), g.Session, data+"!"[:min(1, oneseat.MaxData-len(data))]); err != nil {
+			t.Fatal(err)
+		}
+		if err := rs[0].SetData(t.Context(), g.Session, data); err != nil {
+			t.Fatal(err)
+		}
+		everywhere(t, rs, g, "changed there and back", func(s oneseat.Session) bool { return s.Data == data })
+	}
+	for _, r := range listEvents(t, ns[1], oneseat.EventQuery{Realm: realm}) {
+		if strings.Contains(r.Device.Label+r.Actor+string(r.Reason), "tenant") {
+			t.Errorf("an event has the data: %+v", r)
+		}
+	}
+}
+
+func provenAt(t *testing.T, fresh Factory) {
+	_, rs := pair(t, fresh, oneseat.Config{AdoptUntil: time.Now().Add(time.Hour)})
+	g := signIn(t, rs[0], "ada", oneseat.SignInRequest{})
+	everywhere(t, rs, g, "a sign-in", func(s oneseat.Session) bool { return s.Proved.Equal(s.Created) })
+	now, err := rs[1].Confirm(t.Context(), g.Session, g.Session.Lifetime)
+	if err != nil || !now.Proved.After(g.Session.Proved) {
+		t.Fatal(now, err)
+	}
+	everywhere(t, rs, g, "a confirmation", func(s oneseat.Session) bool { return s.Proved.Equal(now.Proved) && s.Created.Equal(g.Session.Created) })
+	adopted, err := rs[1].Adopt(t.Context(), "grace", time.Time{}, oneseat.SignInRequest{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	everywhere(t, rs, adopted, "an adoption", func(s oneseat.Session) bool { return s.Proved.IsZero() })
+	next := signIn(t, rs[1], "ada", oneseat.SignInRequest{})
+	if _, err := rs[0].Confirm(t.Context(), g.Session, oneseat.Lifetime{}); err == nil || errors.Is(err, oneseat.ErrStoreUnavailable) {
+		t.Errorf("a session that has ended was confirmed: %v", err)
+	}
+	everywhere(t, rs, next, "the next sign-in", func(s oneseat.Session) bool { return s.Proved.Equal(s.Created) })
+}
+
+func newDevice(t *testing.T, fresh Factory) {
+	_, rs := pair(t, fresh, oneseat.Config{})
+	for i, step := range []struct {
+		device string
+		is     bool
+	}{{"a laptop of ada's", true}, {"a laptop of ada's", false}, {"a phone of ada's", true}, {"a laptop of ada's", false}, {"", true}} {
+		if g := signIn(t, rs[i%2], "ada", oneseat.SignInRequest{DeviceID: step.device}); g.NewDevice != step.is {
+			t.Errorf("sign-in %d, of %q: new is %v", i, step.device, g.NewDevice)
+		}
+	}
+}
