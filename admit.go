@@ -163,6 +163,9 @@ func (d *draft) room(c newcomer) Decision {
 	c.own = d.own(&c, is.Renews)
 	seats := d.displaceOrder(&c, is.Renews)
 	chosen := c.choice(seats)
+	if d.rule.oneSeatPerDevice {
+		chosen = append(chosen, c.sameDevice(seats)...)
+	}
 	seats = slices.DeleteFunc(seats, func(s seat) bool { return slices.Contains(chosen, s.ID) })
 	renewed := d.matchID(is.Renews).seat
 	goes, full, ok := overflow(seats, bounds, &c.seat, func(s *seat, b bound) bool {
@@ -190,6 +193,17 @@ func (c newcomer) choice(seats []seat) (chosen []SessionID) {
 		}
 	}
 	return chosen
+}
+
+// sameDevice returns those of the seats that the newcomer's own device has. An adopted
+// session, and a stream, take none.
+func (c newcomer) sameDevice(seats []seat) (own []SessionID) {
+	for _, s := range seats {
+		if !c.adopted && c.seat.parent == "" && s.parent == "" && s.deviceID.Equal(c.seat.deviceID) && !slices.Contains(c.chosen, s.ID) {
+			own = append(own, s.ID)
+		}
+	}
+	return own
 }
 
 // adopt decides on a session that is older than oneseat. It decides as on a sign-in,

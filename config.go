@@ -69,6 +69,12 @@ type Config struct {
 	// idleness is known no more exactly than that.
 	SeatIdle time.Duration
 
+	// OneSeatPerDevice has a device's newcomer take the seat of that very device even
+	// where there is room, by [SignInRequest.DeviceID]: for an app that is installed anew
+	// and has lost its token. The session that goes is told so, as under every policy. Off
+	// by default, because images of a machine may share an id.
+	OneSeatPerDevice bool
+
 	// ObserveOnly admits everybody, up to [MaxSeats]. Events and [Stats] report
 	// which sessions and sign-ins the limits would have ended or refused.
 	ObserveOnly bool
@@ -235,7 +241,7 @@ func (c Config) limits() Limits {
 func (c Config) rule() rule {
 	return rule{
 		realm: c.Realm, limits: c.limits(), whenFull: c.WhenFull, streamsFull: c.WhenStreamsFull, streamClasses: maps.Clone(c.StreamClassLimits), displaceOrder: c.DisplaceOrder, seatIdle: c.SeatIdle, streamIdle: c.StreamIdle,
-		observeOnly: c.ObserveOnly, touchEvery: c.TouchEvery, keepEndings: c.KeepEndings, adoptUntil: c.AdoptUntil,
+		oneSeatPerDevice: c.OneSeatPerDevice, observeOnly: c.ObserveOnly, touchEvery: c.TouchEvery, keepEndings: c.KeepEndings, adoptUntil: c.AdoptUntil,
 		idle: max(c.Idle, 0), absolute: max(c.Absolute, 0),
 	}
 }

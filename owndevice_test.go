@@ -53,6 +53,59 @@ func TestADevicesOwnSessionStaysWhileThereIsRoom(t *testing.T) {
 	wantLive(t, r, second)
 }
 
+// N11: as a setting, a device has one seat, whatever room there is, and its old session is
+// told.
+func TestADeviceHasOneSeatIfThatIsSet(t *testing.T) {
+	for _, policy := range []oneseat.Policy{oneseat.PolicyDisplace, oneseat.PolicyRefuse, oneseat.PolicyAsk} {
+		a, b, store := newSystem(t, oneseat.Config{WhenFull: policy, Limit: 5, OneSeatPerDevice: true, AdoptUntil: time.Now().Add(time.Hour)})
+		phone := oneseat.SignInRequest{DeviceID: deviceID("phone"), Device: phone}
+		first := signIn(t, a, "ada", phone)
+		other, none := signIn(t, a, "ada", oneseat.SignInRequest{DeviceID: deviceID("laptop")}), signIn(t, a, "ada", oneseat.SignInRequest{})
+		wantLive(t, b, first)
+		second := signIn(t, b, "ada", phone)
+		if e := wantEnded(t, b, first, oneseat.ReasonDisplaced); !e.SameDevice || e.By != second.Session.ID || len(second.Displaced) != 1 {
+			t.Errorf("%s: the ending is %+v, and displaced are %+v", policy, e, second.Displaced)
+		}
+		renewing := phone
+		renewing.Token = string(second.Token)
+		third := signIn(t, a, "ada", renewing)
+		wantEnded(t, a, second, oneseat.ReasonRenewed)
+		signIn(t, b, "ada", oneseat.SignInRequest{}) // of no device
+		if _, err := a.Adopt(t.Context(), "ada", time.Now().Add(-time.Minute), phone); err != nil && !errors.Is(err, oneseat.ErrNoSession) {
+			t.Error(err)
+		}
+		for _, g := range []oneseat.Grant{other, none, third} {
+			wantLive(t, a, g)
+		}
+		if s := stored(t, store, "ada"); len(s.Roster.Seats) < 4 {
+			t.Errorf("%s: %d seats", policy, len(s.Roster.Seats))
+		}
+	}
+}
+
+// Two sessions of one device, from before the setting, end with the next sign-in. Under
+// ObserveOnly that is only said.
+func TestASeatPerDeviceIsCaughtUpWithAndMayBeObserved(t *testing.T) {
+	store := memstore.New()
+	laptop := oneseat.SignInRequest{DeviceID: deviceID("laptop")}
+	before := newRegistry(t, store, oneseat.Config{Limit: 5})
+	one, two := signIn(t, before, "ada", laptop), signIn(t, before, "ada", laptop)
+	observed := newRegistry(t, store, oneseat.Config{Limit: 5, OneSeatPerDevice: true, ObserveOnly: true})
+	three := signIn(t, observed, "ada", laptop)
+	for _, g := range []oneseat.Grant{one, two, three} {
+		wantLive(t, observed, g)
+	}
+	if n := count(logged(t, store, "ada"), oneseat.EventSessionWouldEnd); n != 2 {
+		t.Errorf("%d sessions would have ended, want 2", n)
+	}
+	after := newRegistry(t, store, oneseat.Config{Limit: 5, OneSeatPerDevice: true})
+	four := signIn(t, after, "ada", laptop)
+	for _, g := range []oneseat.Grant{one, two, three} {
+		wantEnded(t, after, g, oneseat.ReasonDisplaced)
+	}
+	wantLive(t, after, four)
+}
+
 // The id frees one seat, not all that its device has, and none of another device.
 func TestADeviceIDFreesOneSeatAtMost(t *testing.T) {
 	r := newNode(t, memstore.New(), oneseat.Config{WhenFull: oneseat.PolicyRefuse, Limit: 3})

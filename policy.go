@@ -169,20 +169,21 @@ func (d Decision) full() bool { return d.Outcome == OutcomeRefused || d.Outcome 
 // rule is the part of the configuration that decides: a plain value. Everything that
 // needs I/O was looked up before.
 type rule struct {
-	realm         string
-	limits        Limits // for everybody; Total and Streams are set
-	whenFull      Policy // of sessions
-	streamsFull   Policy // of streams: PolicyAsk or PolicyDisplace
-	streamClasses map[Class]int
-	displaceOrder DisplaceOrder
-	seatIdle      time.Duration // a session that is idle for this long gives way first, under every policy; 0: none does
-	streamIdle    time.Duration // how long a stream lives without a heartbeat
-	observeOnly   bool          // limits are counted and reported, and let everybody in
-	idle          time.Duration // 0: sessions do not time out by idleness
-	absolute      time.Duration // 0: sessions do not time out by age
-	touchEvery    time.Duration // how exactly last-seen is kept
-	keepEndings   time.Duration
-	adoptUntil    time.Time // until then sessions older than oneseat are seated; zero: none is
+	realm            string
+	limits           Limits // for everybody; Total and Streams are set
+	whenFull         Policy // of sessions
+	streamsFull      Policy // of streams: PolicyAsk or PolicyDisplace
+	streamClasses    map[Class]int
+	displaceOrder    DisplaceOrder
+	seatIdle         time.Duration // a session that is idle for this long gives way first, under every policy; 0: none does
+	streamIdle       time.Duration // how long a stream lives without a heartbeat
+	oneSeatPerDevice bool          // a newcomer displaces what its own device has, also where there is room
+	observeOnly      bool          // limits are counted and reported, and let everybody in
+	idle             time.Duration // 0: sessions do not time out by idleness
+	absolute         time.Duration // 0: sessions do not time out by age
+	touchEvery       time.Duration // how exactly last-seen is kept
+	keepEndings      time.Duration
+	adoptUntil       time.Time // until then sessions older than oneseat are seated; zero: none is
 }
 
 // checkLifetime returns a *[ConfigError] for a lifetime that is impossible, or longer

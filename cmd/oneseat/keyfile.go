@@ -47,10 +47,11 @@ type realmEntry struct {
 	MaxStale    span             `toml:"max_stale"`
 	AdoptUntil  moment           `toml:"adopt_until"`
 	ObserveOnly bool             `toml:"observe_only"`
+	OneSeat     bool             `toml:"one_seat_per_device"`
 }
 
 // realmMembers are those of a realmEntry, for people.
-const realmMembers = "limit, classes, policy, seat_idle, idle, absolute, keep_endings, max_stale, adopt_until and observe_only"
+const realmMembers = "limit, classes, policy, seat_idle, idle, absolute, keep_endings, max_stale, adopt_until, observe_only and one_seat_per_device"
 
 // count is a limit: a number, or "unlimited". 0: it is left out.
 type count int
@@ -156,6 +157,7 @@ func (e realmEntry) config(c oneseat.Config) oneseat.Config {
 	c.SeatIdle, c.Idle, c.Absolute = time.Duration(e.SeatIdle), time.Duration(e.Idle), time.Duration(e.Absolute)
 	c.KeepEndings, c.MaxStale = time.Duration(e.KeepEndings), time.Duration(e.MaxStale)
 	c.AdoptUntil, c.ObserveOnly = time.Time(e.AdoptUntil), e.ObserveOnly
+	c.OneSeatPerDevice = e.OneSeat
 	return c
 }
 
