@@ -120,10 +120,10 @@ func (r *Registry) Unblock(ctx context.Context, account, actor string) error {
 // may say from memory.
 //
 // If sessions end, Forget takes half of [Config.MaxStale] longer, so that every node can
-// tell their owners why. After an error some of it may have been done: call Forget again. It returns an
-// *[AccountError] for a text that cannot name an account, and an error that wraps
-// [errors.ErrUnsupported], with nothing done, if the store is no [History]. An account
-// of which nothing is known is no error.
+// tell their owners why. After an error some of it may have been done: call Forget
+// again. It returns an *[AccountError] for a text that cannot name an account, and an
+// error that wraps [errors.ErrUnsupported], with nothing done, if the store is no
+// [History]. An account of which nothing is known is no error.
 func (r *Registry) Forget(ctx context.Context, account string) error {
 	h, ok := r.store.(History)
 	if !ok {
@@ -132,27 +132,13 @@ func (r *Registry) Forget(ctx context.Context, account string) error {
 	if err := r.checkAccount(account); err != nil {
 		return err
 	}
-	key := KeyOf(r.config.Realm, account)
-	epoch, _, err := r.currentEpoch(ctx, key)
-	if err != nil {
+	// The ends are recorded, and in the log, for as long as every node needs that has not
+	// fallen behind, before anything is erased. So nodes learn why the sessions are over. A
+	// node that is behind learns only that something has changed.
+	switch n, err := r.EndAll(ctx, account, EndOptions{}); {
+	case err != nil:
 		return err
-	}
-	// The ends are committed, and in the log for as long as every node needs that has
-	// not fallen behind, before anything is erased. So nodes learn why the sessions are
-	// over. A node that is behind learns only that something has changed.
-	told := false
-	v, err := r.edit(ctx, key, premises{account: account, epoch: epoch}, func(d *draft) (Change, error) {
-		c := d.wipe()
-		told = len(c.Events) > 0
-		return c, nil
-	})
-	if err != nil {
-		return err
-	}
-	if _, err := r.settle(ctx, key, epoch); err != nil && !errors.Is(err, ErrNoSession) {
-		return err
-	}
-	if told {
+	case n > 0:
 		select {
 		case <-time.After(2 * r.pulse()):
 		case <-ctx.Done():
@@ -160,6 +146,18 @@ func (r *Registry) Forget(ctx context.Context, account string) error {
 		case <-r.life.Done():
 			return ErrClosed
 		}
+	}
+	key := KeyOf(r.config.Realm, account)
+	epoch, _, err := r.currentEpoch(ctx, key)
+	if err != nil {
+		return err
+	}
+	v, err := r.edit(ctx, key, premises{account: account, epoch: epoch}, func(d *draft) (Change, error) { return d.wipe(), nil })
+	if err == nil && v.Roster != nil {
+		_, err = r.settle(ctx, key, epoch)
+	}
+	if err != nil && !errors.Is(err, ErrNoSession) {
+		return err
 	}
 	if err := h.Forget(ctx, r.config.Realm, account, v.Version); err != nil {
 		return r.failed(ctx, key, r.noAnswer(err))

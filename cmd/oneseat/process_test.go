@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
+	"os/signal"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -34,7 +35,16 @@ func TestMain(m *testing.M) {
 		os.Args = append([]string{"oneseat"}, strings.Split(args, "\x1f")...)
 		main()
 	}
+	// The first signal that anybody waits for starts a goroutine of os/signal that never
+	// ends. It is started here, so that no test takes it for one that was left.
+	signal.Stop(listening())
 	os.Exit(m.Run())
+}
+
+func listening() chan os.Signal {
+	c := make(chan os.Signal, 1)
+	signal.Notify(c, syscall.SIGTERM)
+	return c
 }
 
 // process is a process of "oneseat serve".
