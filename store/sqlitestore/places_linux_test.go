@@ -2,7 +2,6 @@ package sqlitestore_test
 
 import (
 	"context"
-	"database/sql"
 	"errors"
 	"os"
 	"path/filepath"
@@ -103,7 +102,6 @@ func TestWhenTheLogIsEmptiedOrWrittenOverUnderRunningNodesNobodyIsLetIn(t *testi
 			wantSays(t, b, "live", "check", a.ask(t, "signin grace"))
 			err = errors.Join(err, overwrite(f.wal, f.late))
 			old, current := displaced(t, a, b)
-			settled(t, path)
 			if err = errors.Join(err, spoil(f)); err != nil {
 				t.Fatal(err)
 			}
@@ -116,21 +114,6 @@ func TestWhenTheLogIsEmptiedOrWrittenOverUnderRunningNodesNobodyIsLetIn(t *testi
 			killAll(t, c)
 		})
 	}
-}
-
-// settled waits until nothing is being written any more: the last that displaced leads to
-// is the report, in the background, that its first session was used after its end. What
-// is written to the -wal at the moment at which it is cut would hide the cut.
-func settled(t *testing.T, path string) {
-	t.Helper()
-	within(t, path, func(c *sql.Conn) (err error) {
-		reports := 0
-		waitUntil(t, func() bool {
-			err = c.QueryRowContext(t.Context(), "SELECT count(*) FROM history WHERE account = 'ada' AND event = 'session_used_after_end'").Scan(&reports)
-			return err != nil || reports > 0
-		}, func() string { return "no report" })
-		return err
-	})
 }
 
 // zeros writes zeros over the beginning of a file.
