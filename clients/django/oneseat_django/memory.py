@@ -31,6 +31,7 @@ class _Account:
         self.endings: dict[str, dict[str, Any]] = {}  # by the ID of the session
         self.ticket = ""
         self.device_id = ""  # with which the live session signed in
+        self.devices: set[str] = set()  # that have signed in
 
 
 class Memory:
@@ -100,7 +101,7 @@ class Memory:
         given = body.get("device", {})
         device = {"label": given.get("label", "another device"), "class": given.get("class", "other")}
         now = _text(_now())
-        new = {"id": secrets.token_hex(13).upper(), "account": body["account"], "device": device, "created": now, "last_seen": now, "expires": _text(_now() + IDLE)}
+        new = {"id": secrets.token_hex(13).upper(), "account": body["account"], "device": device, "created": now, "last_seen": now, "proved": now, "expires": _text(_now() + IDLE)}
         displaced = []
         if a.live is not None:
             if reason == "displaced":
@@ -108,7 +109,11 @@ class Memory:
             words = "same device" if reason == "displaced" and self._is_own(a, body) else reason
             self._end_one(a, a.live["id"], reason, by=new["id"], device=device, words=words)
         a.live, a.device_id = new, given.get("id", "")
-        answer = {"token": secrets.token_urlsafe(32), "session": new}
+        answer: dict[str, Any] = {"token": secrets.token_urlsafe(32), "session": new}
+        if reason != "renewed" and a.device_id not in a.devices:
+            answer["new_device"] = True
+        if a.device_id:
+            a.devices.add(a.device_id)
         return 201, {**answer, "displaced": displaced} if displaced else answer
 
     def _redeem(self, body: dict[str, Any]) -> tuple[int, dict[str, Any]]:
