@@ -164,7 +164,7 @@ func (d *draft) room(c newcomer) Decision {
 	seats := d.displaceOrder(&c, is.Renews)
 	chosen := c.choice(seats)
 	if d.rule.oneSeatPerDevice {
-		chosen = append(chosen, c.sameDevice(seats)...)
+		chosen = append(chosen, c.ofDevice(seats)...)
 	}
 	seats = slices.DeleteFunc(seats, func(s seat) bool { return slices.Contains(chosen, s.ID) })
 	renewed := d.matchID(is.Renews).seat
@@ -195,9 +195,9 @@ func (c newcomer) choice(seats []seat) (chosen []SessionID) {
 	return chosen
 }
 
-// sameDevice returns those of the seats that the newcomer's own device has. An adopted
+// ofDevice returns those of the seats that the newcomer's own device has. An adopted
 // session, and a stream, take none.
-func (c newcomer) sameDevice(seats []seat) (own []SessionID) {
+func (c newcomer) ofDevice(seats []seat) (own []SessionID) {
 	for _, s := range seats {
 		if !c.adopted && c.seat.parent == "" && s.parent == "" && s.deviceID.Equal(c.seat.deviceID) && !slices.Contains(c.chosen, s.ID) {
 			own = append(own, s.ID)

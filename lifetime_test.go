@@ -149,6 +149,25 @@ func TestAShorterLifetimeReachesEveryNode(t *testing.T) {
 	})
 }
 
+// N1: whoever has just proved who they are was there, however long nothing was asked for.
+func TestAConfirmationIsActivity(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := newNode(t, memstore.New(), oneseat.Config{Idle: time.Hour, MaxStale: time.Minute})
+		g := signIn(t, a, "ada", oneseat.SignInRequest{})
+		time.Sleep(50 * time.Minute)
+		s, err := a.Confirm(t.Context(), g.Session, oneseat.Lifetime{Idle: 20 * time.Minute})
+		if err != nil || !s.LastSeen.Equal(time.Now()) {
+			t.Fatal(s, err)
+		}
+		time.Sleep(19 * time.Minute)
+		if _, err := a.Peek(t.Context(), string(g.Token)); err != nil {
+			t.Error(err)
+		}
+		time.Sleep(2 * time.Minute)
+		wantEnded(t, a, g, oneseat.ReasonIdleTimeout)
+	})
+}
+
 // N3: a sign-in and a confirmation are proofs of now, a ticket of when it was given, and
 // an adoption is none.
 func TestASessionSaysWhenItWasProved(t *testing.T) {

@@ -168,7 +168,7 @@ func (r *Registry) admit(ctx context.Context, account string, c newcomer) (View,
 // password or a second factor that the application has verified: [Session.Proved] is
 // then now. It also gives the session a lifetime: pass s.Lifetime to leave it, and the
 // zero Lifetime for that of the Config. So a session lives longer than it was to only
-// after a fresh proof. Its age counts from the sign-in all the same.
+// after a fresh proof. Its age counts from the sign-in all the same. Confirm is activity.
 //
 // Confirm rests on the session: it returns an *[EndedError] if that has ended,
 // [ErrNoSession] if it is not known, and a *[ConfigError] for a lifetime longer than the

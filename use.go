@@ -140,14 +140,15 @@ func (d *draft) used(id SessionID) {
 }
 
 // confirm records that the user of a live session has just proved who they are, and
-// gives the session a lifetime. It returns what [draft.over] does for another one.
+// gives the session a lifetime. That is a use of the session: a shorter time to idle
+// counts from now. It returns what [draft.over] does for another one.
 func (d *draft) confirm(id SessionID, lifetime Lifetime) (Change, error) {
 	if err := d.over(id); err != nil {
 		return d.changed(), err
 	}
-	d.used(id)
 	s := d.alter(d.seat(id))
 	s.Proved, s.Lifetime = d.now(), lifetime
+	s.LastSeen, s.lastUsed, s.unused = d.now(), time.Time{}, false
 	d.noteSeat(EventSessionConfirmed, EventSessionConfirmed, s)
 	return d.commit(), nil
 }

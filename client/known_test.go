@@ -273,6 +273,33 @@ func TestARotatedTokenIsNotKept(t *testing.T) {
 	})
 }
 
+// What another node changes of a session that goes on, its data, its proof and its
+// lifetime, is not older in memory than the session's end would be.
+func TestWhatIsChangedOfALiveSessionReachesMemory(t *testing.T) {
+	in(t, oneseat.Config{}, 1, func(t *testing.T, w *world) {
+		k, _, g := warm(t, w, client.Config{})
+		if err := w.nodes[0].SetData(t.Context(), g.Session, "tenant 8"); err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		if s, err := k.Check(t.Context(), string(g.Token)); err != nil || s.Data != "tenant 8" {
+			t.Errorf("other data: %+v %v", s, err)
+		}
+		time.Sleep(time.Minute)
+		is, err := w.nodes[0].Confirm(t.Context(), g.Session, oneseat.Lifetime{Idle: 2 * time.Second})
+		if err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		if s, err := k.Check(t.Context(), string(g.Token)); err != nil || s.Lifetime != is.Lifetime || s.Proved.Before(is.Proved.Truncate(time.Millisecond)) {
+			t.Errorf("another proof: %+v %v", s, err)
+		}
+		time.Sleep(4 * time.Second)
+		_, err = k.Check(t.Context(), string(g.Token))
+		wantEnded(t, err, g.Session.ID, oneseat.ReasonIdleTimeout)
+	})
+}
+
 var rounds = flag.Int("rounds", 40, "sessions that end while a client may remember them")
 
 // Polls are answered by one node, and checks by another whose news is late, or the other
