@@ -139,6 +139,11 @@ func (d *draft) used(id SessionID) {
 	}
 }
 
+// active records that somebody uses a session, for all that use counts for.
+func (s *seat) active(now time.Time) {
+	s.LastSeen, s.lastUsed, s.unused = now, time.Time{}, false
+}
+
 // confirm records that the user of a live session has just proved who they are, and
 // gives the session a lifetime. That is a use of the session: a shorter time to idle
 // counts from now. It returns what [draft.over] does for another one.
@@ -148,7 +153,7 @@ func (d *draft) confirm(id SessionID, lifetime Lifetime) (Change, error) {
 	}
 	s := d.alter(d.seat(id))
 	s.Proved, s.Lifetime = d.now(), lifetime
-	s.LastSeen, s.lastUsed, s.unused = d.now(), time.Time{}, false
+	s.active(d.now())
 	d.noteSeat(EventSessionConfirmed, EventSessionConfirmed, s)
 	return d.commit(), nil
 }
@@ -202,7 +207,7 @@ func (d *draft) rotate(old, secret digest) (Change, error) {
 	case m.seat != nil:
 		s := d.alter(d.seat(m.seat.ID))
 		s.previous, s.secret, s.rotated, s.replayed = s.secret, secret, d.now(), time.Time{}
-		s.LastSeen, s.lastUsed, s.unused = d.now(), time.Time{}, false
+		s.active(d.now())
 		d.noteSeat(EventSessionRotated, EventSessionRotated, s)
 		return d.commit(), nil
 	case m.ending != nil:
