@@ -197,7 +197,7 @@ func serveAPI(ctx context.Context, c serveConfig, stdout, stderr io.Writer) (err
 	}
 	tell := func(state string) {
 		if err := notify(context.WithoutCancel(ctx), state); err != nil {
-			logger.Error(err.Error())
+			logger.Error("systemd is not told", "error", err)
 		}
 	}
 	tell("READY=1\nSTATUS=" + at)

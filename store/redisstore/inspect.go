@@ -47,7 +47,7 @@ func (s *Store) inspect(ctx context.Context, require bool) error {
 		return failed(oneseat.FailureNotDurable, "", errors.New(strings.Join(found, "; ")))
 	}
 	for _, f := range found {
-		s.log.Warn("redisstore: " + f)
+		s.log.Warn("redisstore: a server may forget what it acknowledged, or that is not known", "found", f)
 	}
 	return nil
 }
