@@ -101,6 +101,11 @@ mutants: ## break the root package in thousands of ways, one at a time, see each
 	@scripts/prepare go
 	@go test ./internal/mutants -count=1 -v -timeout=3h -run='^TestEveryMutantIsCaught$$' -mutants=all -record $(ARGS)
 
+.PHONY: requirements
+requirements: ## break each row of docs/requirements.md, and see the test fail that holds it (some minutes); ARGS="TOK-01 STO" for some
+	@scripts/prepare go postgres redis django
+	@cd internal/requirements && ONESEAT_REQUIRE_SERVERS=1 go test -count=1 -timeout=0 -run='^TestEveryRequirementIsHeld$$' -rows='$(or $(ARGS),all)'
+
 .PHONY: crash
 crash: ## kill -9 a process that writes to SQLite, 10000 times, and look for all it had acknowledged (slow)
 	@scripts/prepare go

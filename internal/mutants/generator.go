@@ -56,8 +56,7 @@ type change struct {
 // generate finds what may be broken in a package whose types are known, adds what
 // was made by hand, and marks every statement.
 func (s *source) generate(byHand []Mistake) (mutants []*Mutant, wraps []*wrap, marks []mark, err error) {
-	s.names, s.sums = names{map[string]string{}, map[string]string{}}, map[string]string{}
-	g := &generator{source: s, by: map[ast.Node]*wrap{}, count: map[string]int{}, fixed: map[types.Object][]change{}}
+	g := s.generator()
 	for _, f := range s.files { // first, because they are used anywhere
 		if g.file = f; slices.Contains(s.whole, f.name) {
 			continue
@@ -100,6 +99,12 @@ func (s *source) generate(byHand []Mistake) (mutants []*Mutant, wraps []*wrap, m
 		}
 	}
 	return g.used(), g.wraps, g.marks, nil
+}
+
+// generator has made no mutant yet.
+func (s *source) generator() *generator {
+	s.names, s.sums = names{map[string]string{}, map[string]string{}}, map[string]string{}
+	return &generator{source: s, by: map[ast.Node]*wrap{}, count: map[string]int{}, fixed: map[types.Object][]change{}}
 }
 
 // enter begins with a function, or what counts as one.

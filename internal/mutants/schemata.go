@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"go/ast"
-	"go/importer"
 	"go/parser"
 	"go/token"
 	"go/types"
@@ -253,7 +252,7 @@ func (s *source) wrong(texts map[string][]byte) (map[int]string, error) {
 	}
 	wrong := map[int]string{}
 	var unknown error
-	config := types.Config{Importer: importer.Default(), Error: func(err error) {
+	config := types.Config{Importer: s.imports, Error: func(err error) {
 		e, ok := errors.AsType[types.Error](err)
 		if !ok {
 			unknown = cmp.Or(unknown, err)

@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"fmt"
 	"go/ast"
+	"go/build"
 	"go/importer"
 	"go/parser"
 	"go/token"
@@ -24,6 +25,8 @@ type source struct {
 	pkg   *types.Package
 	info  *types.Info
 	names names
+
+	imports types.Importer
 }
 
 // file is one file of a package.
@@ -33,8 +36,7 @@ type file struct {
 	syntax *ast.File
 }
 
-// read parses the package in dir, and checks its types if it imports nothing but
-// the standard library.
+// read parses the package in dir as it is built on this machine.
 func read(dir string) (*source, error) {
 	names, err := filepath.Glob(filepath.Join(dir, "*.go"))
 	if err != nil {
@@ -47,7 +49,11 @@ func read(dir string) (*source, error) {
 			return nil, err
 		}
 		_, _ = sum.Write(text)
-		if !strings.HasSuffix(name, "_test.go") {
+		built, err := build.Default.MatchFile(filepath.Split(name))
+		if err != nil {
+			return nil, err
+		}
+		if built && !strings.HasSuffix(name, "_test.go") {
 			texts[filepath.Base(name)] = text
 		}
 	}
@@ -59,9 +65,10 @@ func read(dir string) (*source, error) {
 	return s, nil
 }
 
-// parse is read with the texts of the files.
+// parse is read with the texts of the files. The package imports nothing but the
+// standard library, unless imports is set.
 func parse(texts map[string][]byte) (*source, error) {
-	s := &source{fset: token.NewFileSet()}
+	s := &source{fset: token.NewFileSet(), imports: importer.Default()}
 	for _, name := range sortedKeys(texts) {
 		syntax, err := parser.ParseFile(s.fset, name, texts[name], parser.ParseComments|parser.SkipObjectResolution)
 		if err != nil {
@@ -82,7 +89,7 @@ func (s *source) check() error {
 	for _, f := range s.files {
 		syntax = append(syntax, f.syntax)
 	}
-	pkg, err := (&types.Config{Importer: importer.Default()}).Check("mutated", s.fset, syntax, s.info)
+	pkg, err := (&types.Config{Importer: s.imports}).Check("mutated", s.fset, syntax, s.info)
 	if err != nil {
 		return fmt.Errorf("the package has to compile before it is broken: %w", err)
 	}

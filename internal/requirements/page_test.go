@@ -1,0 +1,39 @@
+package requirements
+
+import (
+	"strings"
+	"testing"
+)
+
+// TestThePageAndTheRowsAreOne holds docs/requirements.md to the rows, and the rows to
+// it. Who breaks a row finds the test that has to fail among its proofs.
+func TestThePageAndTheRowsAreOne(t *testing.T) {
+	page, err := ReadPage(root)
+	if err != nil {
+		t.Fatal(err)
+	}
+	proofs := map[string]string{}
+	for _, l := range page {
+		proofs[l.ID] = l.Proof
+	}
+	seen := map[string]bool{}
+	for _, r := range Rows {
+		proof, ok := proofs[r.ID]
+		switch {
+		case seen[r.ID]:
+			t.Errorf("%s: there are two such rows", r.ID)
+		case !ok:
+			t.Errorf("%s: it is not in docs/requirements.md", r.ID)
+		case (r.Decided == "") == (len(r.Breaks) == 0):
+			t.Errorf("%s: it is either broken, or decided with the reason", r.ID)
+		case r.Decided != "" && !strings.Contains(proof, "decided: "+r.Decided):
+			t.Errorf("%s: the page does not say that it is decided: %s", r.ID, r.Decided)
+		}
+		seen[r.ID] = true
+		for _, b := range r.Breaks {
+			if !strings.Contains(proof, "`"+b.Test.Proof()+"`") {
+				t.Errorf("%s: the page does not name `%s`", r.ID, b.Test.Proof())
+			}
+		}
+	}
+}

@@ -1,0 +1,114 @@
+package requirements
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/oneseat/oneseat/internal/mutants"
+)
+
+// Row is a requirement of docs/requirements.md.
+type Row struct {
+	ID      string
+	Breaks  []Break
+	Decided string // why nothing can break it, if there are no breaks
+}
+
+// Break is one way to break a promise, and the test that has to fail then.
+type Break struct {
+	How  Mistake
+	Test Test
+}
+
+// Test is a test of the package in a directory, from the root of the tree. Name
+// may go on with the names of subtests, after slashes. In clients/django it is what
+// Python's unittest calls it.
+type Test struct {
+	Dir, Name string
+}
+
+// Proof is how docs/requirements.md names the test: after its function, or as a
+// promise of store/storetest.
+func (t Test) Proof() string {
+	function, promise, sub := strings.Cut(t.Name, "/")
+	if t.python() {
+		return t.Name[strings.LastIndexByte(t.Name, '.')+1:]
+	}
+	if sub && slices.Contains([]string{"TestStoreKeepsTheContract", "TestStoreContract", "TestApplications"}, function) {
+		return promise
+	}
+	return function
+}
+
+func (t Test) python() bool { return t.Dir == django }
+
+// django is the directory of the app for Django, which is Python.
+const django = "clients/django"
+
+// Mistake is what breaks a promise: one of internal/mutants, or a text that is
+// another.
+type Mistake struct {
+	code           *mutants.Mistake
+	story          string // of mutants.ByHand
+	file, old, new string
+}
+
+// story is a mistake that internal/mutants tells of.
+func story(name string) Mistake { return Mistake{story: name} }
+
+// code is a mistake in the package in dir: what find is a pattern of, at exactly
+// one place in a function, is with instead ("" for a statement that is left out).
+// internal/mutants has what a pattern is.
+func code(dir, find, with string) Mistake { return near(dir, "", find, with) }
+
+// near is code for what is at one place of a function that has context too.
+func near(dir, context, find, with string) Mistake {
+	return Mistake{code: &mutants.Mistake{Name: find, Dir: dir, Edits: []mutants.Edit{{Near: context, Find: find, With: with}}}}
+}
+
+// text is for what is no Go, or in no function: in the file, old, which is there
+// exactly once, is instead. It is compiled by itself, which takes longer.
+func text(file, old, instead string) Mistake { return Mistake{file: file, old: old, new: instead} }
+
+// in says which test has to fail.
+func (m Mistake) in(dir, test string) Break { return Break{m, Test{dir, test}} }
+
+// Rows are those of docs/requirements.md, in its order.
+var Rows = slices.Concat(limits, tokens, timeouts, endings)
+
+// Some are the rows of these names: those of rows, or of groups of them. None is
+// all. The first name of which there is no row is unknown.
+func Some(names []string) (rows []Row, unknown string) {
+	if len(names) == 0 {
+		return Rows, ""
+	}
+	known := func(name string) func(Row) bool {
+		return func(r Row) bool { return r.ID == name || strings.HasPrefix(r.ID, name+"-") }
+	}
+	for _, name := range names {
+		if !slices.ContainsFunc(Rows, known(name)) {
+			return nil, name
+		}
+	}
+	for _, r := range Rows {
+		if slices.ContainsFunc(names, func(name string) bool { return known(name)(r) }) {
+			rows = append(rows, r)
+		}
+	}
+	return rows, ""
+}
+
+// String says it in words, or shows what becomes of the code.
+func (m Mistake) String() string {
+	switch {
+	case m.story != "":
+		return "the story " + strconv.Quote(m.story)
+	case m.code != nil:
+		e := m.code.Edits[0]
+		return fmt.Sprintf("%s in %s, which becomes %s", e.Find, m.code.Dir, cmp.Or(e.With, "nothing"))
+	}
+	return fmt.Sprintf("%s in %s, which becomes %s", m.old, m.file, cmp.Or(m.new, "nothing"))
+}
