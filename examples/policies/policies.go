@@ -84,6 +84,11 @@ func AskFirst() oneseat.Config {
 	return oneseat.Config{ObserveOnly: true}
 }
 
+// NISTAAL1 is what SP 800-63B-4 advises for AAL1: 30 days in all.
+func NISTAAL1() oneseat.Config {
+	return oneseat.Config{Absolute: 30 * 24 * time.Hour}
+}
+
 // NISTAAL2 is what SP 800-63B-4 advises for AAL2: an hour idle, a day in all.
 func NISTAAL2() oneseat.Config {
 	return oneseat.Config{Idle: time.Hour, Absolute: 24 * time.Hour}

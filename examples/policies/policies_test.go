@@ -229,6 +229,7 @@ func TestTheTimeoutsAreThoseOfTheStandards(t *testing.T) {
 		oneseat.Config
 		idle, absolute time.Duration
 	}{
+		"NIST AAL1":   {NISTAAL1(), 14 * 24 * time.Hour, 30 * 24 * time.Hour},
 		"NIST AAL2":   {NISTAAL2(), time.Hour, 24 * time.Hour},
 		"NIST AAL3":   {NISTAAL3(), 15 * time.Minute, 12 * time.Hour},
 		"PCI":         {PCI(), 15 * time.Minute, 0},

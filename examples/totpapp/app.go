@@ -21,6 +21,7 @@ import (
 
 // App is the application.
 type App struct {
+	seats   *oneseat.Registry
 	guard   *oneseathttp.Guard
 	users   *accounts.Table
 	codes   *Codes
@@ -35,7 +36,7 @@ func New(seats *oneseat.Registry, users *accounts.Table, codes *Codes, secure bo
 	if err != nil {
 		return nil, err
 	}
-	a := &App{guard: guard, users: users, codes: codes, secure: secure}
+	a := &App{seats: seats, guard: guard, users: users, codes: codes, secure: secure}
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /login", func(w http.ResponseWriter, r *http.Request) {
 		show(w, "login", r.FormValue("next"))
@@ -43,6 +44,7 @@ func New(seats *oneseat.Registry, users *accounts.Table, codes *Codes, secure bo
 	mux.HandleFunc("POST /login", a.password)
 	mux.HandleFunc("GET /login/code", func(w http.ResponseWriter, _ *http.Request) { show(w, "code", nil) })
 	mux.HandleFunc("POST /login/code", a.code)
+	mux.Handle("POST /factor", guard.RequireFresh(10*time.Minute, http.HandlerFunc(a.changeFactor)))
 	mux.Handle("GET /{$}", guard.Require(http.HandlerFunc(a.members)))
 	mux.Handle(oneseathttp.Path, guard.Handler())
 	a.handler = http.NewCrossOriginProtection().Handler(guard.Wrap(mux))
@@ -90,6 +92,22 @@ func (a *App) code(w http.ResponseWriter, r *http.Request) {
 		who.next = "/"
 	}
 	http.Redirect(w, r, who.next, http.StatusSeeOther)
+}
+
+// changeFactor gives the account another second factor, of which the visitor has shown a
+// code. Whoever had the old one, and is signed in with it, is signed out.
+func (a *App) changeFactor(w http.ResponseWriter, r *http.Request) {
+	session, _ := oneseat.SessionFrom(r.Context())
+	if !a.codes.Change(session.Account, r.PostFormValue("secret"), r.PostFormValue("code")) {
+		http.Error(w, "That code is not of the new secret. Nothing was changed.", http.StatusUnprocessableEntity)
+		return
+	}
+	options := oneseat.EndOptions{Reason: oneseat.ReasonCredentialsChanged}
+	if _, err := a.seats.EndOthers(r.Context(), session.Account, session.ID, options); err != nil {
+		http.Error(w, "The factor was changed. Your other devices may still be signed in: please send this again.", http.StatusServiceUnavailable)
+		return
+	}
+	http.Redirect(w, r, "/", http.StatusSeeOther)
 }
 
 // halfFor is how long the password counts without the code.

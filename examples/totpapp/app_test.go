@@ -67,6 +67,29 @@ func TestASeatIsTakenWithTheCode(t *testing.T) {
 	laptop.Want("/", http.StatusUnauthorized, "displaced")
 }
 
+// ASVS 7.4.3: after a change of the second factor nobody stays who had the old one.
+func TestAChangeOfTheFactorEndsTheOtherSessionsAndNeedsAFreshProof(t *testing.T) {
+	const other = "KRSXG5CTMVRXEZLU"
+	s := open(t, oneseat.Config{Limit: 2})
+	laptop, phone := s.Browser(webtest.Laptop), s.Browser(webtest.Phone)
+	signIn(t, laptop, "ada", 0)
+	signIn(t, phone, "ada", 1)
+	laptop.Post("/factor", http.StatusUnprocessableEntity, "secret", other, "code", code(t, 0)) // of the old one
+	phone.Want("/", http.StatusOK, "Hello ada")
+	shown, err := totp.GenerateCode(other, time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 2 { // an impatient second click does no harm
+		laptop.Post("/factor", http.StatusSeeOther, "secret", other, "code", shown)
+	}
+	laptop.Want("/", http.StatusOK, "Hello ada")
+	phone.Want("/", http.StatusUnauthorized, "credentials_changed")
+	stranger := s.Browser(webtest.Phone)
+	stranger.Post("/login", http.StatusSeeOther, "account", "ada", "password", "ada")
+	stranger.Post("/login/code", http.StatusUnauthorized, "code", code(t, 0))
+}
+
 func TestTheSecondStepNeedsTheFirst(t *testing.T) {
 	s := open(t, oneseat.Config{})
 	b := s.Browser(webtest.Laptop)

@@ -18,6 +18,7 @@ import (
 	"html/template"
 	"log"
 	"net/http"
+	"strconv"
 	"strings"
 	"time"
 
@@ -122,7 +123,7 @@ func (a *App) start(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	a.remember(w, state, base64.RawURLEncoding.EncodeToString(b), 10*time.Minute)
-	http.Redirect(w, r, a.sso.AuthCodeURL(state, oidc.Nonce(p.Nonce), oauth2.S256ChallengeOption(p.Verifier)), http.StatusSeeOther)
+	http.Redirect(w, r, a.sso.AuthCodeURL(state, oidc.Nonce(p.Nonce), oauth2.S256ChallengeOption(p.Verifier), maxAge), http.StatusSeeOther)
 }
 
 // remember has the browser keep a value for one way to the SSO and back. Each way has a
@@ -156,12 +157,17 @@ func (a *App) callback(w http.ResponseWriter, r *http.Request) {
 		a.fail(w, r, err)
 		return
 	}
-	session, err := a.guard.SignIn(w, r, accountOf(token.Issuer, token.Subject))
+	lifetime, err := a.lifetime(provedAt(token), time.Now())
+	if err != nil {
+		a.fail(w, r, err)
+		return
+	}
+	grant, err := a.guard.SignInWith(w, r, oneseathttp.SignInOptions{Account: accountOf(token.Issuer, token.Subject), Lifetime: lifetime})
 	if err != nil {
 		a.guard.RefuseSignIn(w, r, err, next)
 		return
 	}
-	if !a.logouts.began(sidOf(token), session) { // the SSO has ended it meanwhile
+	if !a.logouts.began(sidOf(token), grant.Session) { // the SSO has ended it meanwhile
 		a.signOut(w, r)
 		return
 	}
@@ -198,6 +204,36 @@ func (a *App) redeem(r *http.Request, kept string) (token *oidc.IDToken, next st
 		next = "/"
 	}
 	return token, next, nil
+}
+
+// provedFor is how long a proof at the SSO counts here. The SSO is asked for one that is
+// not older, and may have asked for a password long before this sign-in.
+const provedFor = 12 * time.Hour
+
+var maxAge = oauth2.SetAuthURLParam("max_age", strconv.Itoa(int(provedFor/time.Second)))
+
+// provedAt is when the person has proved to the SSO who they are, or the zero time where
+// the SSO does not say.
+func provedAt(token *oidc.IDToken) time.Time {
+	var said struct {
+		AuthTime int64 `json:"auth_time"`
+	}
+	if token.Claims(&said) != nil || said.AuthTime == 0 {
+		return time.Time{}
+	}
+	return time.Unix(said.AuthTime, 0)
+}
+
+// lifetime returns that of a session whose person has proved then who they are.
+func (a *App) lifetime(proved, now time.Time) (oneseat.Lifetime, error) {
+	left := min(proved.Add(provedFor).Sub(now), provedFor)
+	if left < time.Minute { // the SSO has not done what max_age asks for, or does not say when
+		return oneseat.Lifetime{}, errors.New("the SSO says of no proof that is new enough")
+	}
+	if most := a.seats.Config().Absolute; most > 0 {
+		left = min(left, most)
+	}
+	return oneseat.Lifetime{Absolute: left}, nil
 }
 
 // sidOf is which session at the SSO an ID token is of, or "" where the SSO does not say.

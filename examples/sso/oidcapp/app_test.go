@@ -9,6 +9,7 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/oneseat/oneseat"
 	"github.com/oneseat/oneseat/examples/internal/webtest"
@@ -322,5 +323,37 @@ func TestAccountsAreShortEnoughAndNeverTheSame(t *testing.T) {
 			t.Errorf("%v: %q", of, account)
 		}
 		seen[account] = true
+	}
+}
+
+// ASVS 7.6.1: a session lasts no longer than the proof at the SSO counts.
+func TestASessionLastsNoLongerThanTheProofAtTheSSO(t *testing.T) {
+	w := open(t, oneseat.Config{})
+	v := w.visitor(webtest.Laptop)
+	v.signIn("ada")
+	sessions, err := w.Seats.Sessions(t.Context(), w.sso.URL+" id of ada")
+	if err != nil || len(sessions) != 1 {
+		t.Fatal(sessions, err)
+	}
+	if got := sessions[0].Lifetime.Absolute; got > provedFor || got < provedFor-time.Minute {
+		t.Errorf("a session lasts for %v", got)
+	}
+	short := openOver(t, memstore.New(), oneseat.Config{Absolute: time.Hour})
+	short.visitor(webtest.Laptop).signIn("ada") // and never longer than the site's own
+	now := time.Now()
+	for name, c := range map[string]struct {
+		proved time.Time
+		left   time.Duration // 0: refused
+	}{
+		"a moment ago":     {now, provedFor},
+		"an hour ago":      {now.Add(-time.Hour), provedFor - time.Hour},
+		"a clock is ahead": {now.Add(time.Hour), provedFor},
+		"yesterday":        {now.Add(-24 * time.Hour), 0},
+		"not said":         {time.Time{}, 0},
+	} {
+		life, err := w.app.lifetime(c.proved, now)
+		if (err != nil) != (c.left == 0) || life.Absolute != c.left {
+			t.Errorf("%s: %v, %v", name, life.Absolute, err)
+		}
 	}
 }
