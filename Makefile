@@ -29,6 +29,7 @@ test: ## everything: format, vet, linters, all tests with the race detector
 	@ONESEAT_REQUIRE_SERVERS=1 $(tests) ./...
 	@go test -run '^TestAllocs' . ./oneseathttp
 	@go -C tools test ./...
+	@$(MAKE) --no-print-directory fuzz FOR=60s ARGS=
 	@cd examples && ONESEAT_REQUIRE_SERVERS=1 $(tests) ./...
 	@cd examples/frameworks && $(tests) ./...
 	@cd examples/sso && $(tests) ./...
@@ -118,6 +119,12 @@ rounds: ## a session ends all others while it is displaced: 1000000 times in mem
 	@ONESEAT_STORETEST_ROUNDS=20000 ONESEAT_REQUIRE_SERVERS=1 go test -p 1 ./store/sqlitestore ./store/pgstore ./store/redisstore -count=1 -v -timeout=0 -run '^TestStoreContract$$/^Contention$$/displaced'
 
 FOR ?= 60s
+
+.PHONY: fuzz
+fuzz: ## fuzz everything that is read, each Fuzz function for its part of the time; FOR=1h ARGS="-parallel 1 -run Token" for some
+	@scripts/prepare go
+	@go -C tools build -o ../bin/fuzz ./fuzz
+	@bin/fuzz -for '$(FOR)' $(ARGS)
 
 .PHONY: rolling
 rolling: ## two nodes behind nginx, restarted in turn under load: what fails, and how long a shutdown takes; FOR=60s

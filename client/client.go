@@ -259,7 +259,10 @@ func (k *Client) send(ctx context.Context, path string, body []byte, attempt str
 		return k.noAnswer(ctx, path, err)
 	}
 	if resp.StatusCode == http.StatusOK || resp.StatusCode == http.StatusCreated {
-		if err := json.Unmarshal(answer, out); err != nil {
+		if err = json.Unmarshal(answer, out); err == nil && !whole(out) {
+			err = errors.New("it says too little")
+		}
+		if err != nil {
 			return k.noAnswer(ctx, path, fmt.Errorf("this is no answer of oneseat's: %w", err))
 		}
 		k.answered()

@@ -9,6 +9,26 @@ import (
 
 // What the API says, in the words of the library, and the other way round.
 
+// whole says that an answer has what every answer to its call has. Else something other
+// than oneseat stands at the URL: what it answers to everything, such as {}, is no yes.
+func whole(answer any) bool {
+	switch a := answer.(type) {
+	case *api.About:
+		return a.Realm != ""
+	case *api.Checked:
+		return a.ID != "" && a.Account != ""
+	case *api.Session: // of a confirmation
+		return a.ID != "" && a.Account != ""
+	case *api.Granted:
+		return a.Token != "" && a.Session.ID != "" && a.Session.Account != ""
+	case *api.AccountState:
+		return a.Account != ""
+	case *api.Changes:
+		return a.Cursor != ""
+	}
+	return true
+}
+
 func sessionOf(s api.Session) oneseat.Session {
 	return oneseat.Session{ID: oneseat.SessionID(s.ID), Account: s.Account, Device: deviceOf(s.Device), Created: s.Created, LastSeen: s.LastSeen, Proved: s.Proved, Lifetime: lifetimeOf(s.Lifetime), Data: s.Data}
 }

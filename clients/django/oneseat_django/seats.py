@@ -104,6 +104,8 @@ def check(seat: Seat, use: bool = True) -> Verdict:
             body["use"] = False
         status, said = c.client.call("check", body, c.timeout)
         if status == 200:
+            if (said.get("account"), said.get("id")) != (seat.account, seat.id):
+                raise client.Away("this is no answer of oneseat, or one about another session")
             return Verdict(seat)
         if status != 410 or "ending" not in said:
             break

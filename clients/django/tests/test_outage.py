@@ -83,6 +83,13 @@ class WhileTheServerIsAway(OnItsOwnServer):
             self.assertLess(time.monotonic(), deadline)
             time.sleep(0.05)
 
+    def test_what_is_no_answer_of_oneseat_is_no_yes(self):
+        browser = self.signed_in(self.user())
+        for said in ({}, {"account": "other", "id": "x"}, {"ok": True}):
+            with mock.patch.object(client.Client, "call", return_value=client.Answer(200, said)):
+                self.assertEqual(browser.get("/").status_code, 503)
+        self.assertNotEqual(browser.sees(), AWAY)
+
     def test_a_program_gets_no_page(self):
         browser = self.signed_in(self.user())
         self.end()
