@@ -1,6 +1,7 @@
 package oneseat
 
 import (
+	"crypto/subtle"
 	"encoding/json"
 	"slices"
 	"time"
@@ -71,7 +72,7 @@ func (d *draft) redeemable(c newcomer) error {
 	switch {
 	case i < 0:
 		return errTicketUsed()
-	case d.tickets[i].deviceID != c.seat.deviceID:
+	case subtle.ConstantTimeCompare(d.tickets[i].deviceID[:], c.seat.deviceID[:]) != 1: // unlike Equal, none is the same as none
 		return &TicketError{"it was given to another browser"}
 	}
 	return d.dataFits(d.tickets[i].data, c.chosen...)

@@ -85,6 +85,54 @@ func TestTokensAndIdsAreNeverUsedTwice(t *testing.T) {
 	}
 }
 
+// TOK-01: a secret with fewer random bits than it has room for looks like any other. A
+// random bit stays the same in one of 2^299 runs.
+func TestEveryBitOfASecretIsRandom(t *testing.T) {
+	r, full := newNode(t, memstore.New(), oneseat.Config{}), newNode(t, memstore.New(), asking)
+	signIn(t, full, "ada", oneseat.SignInRequest{})
+	key := oneseat.KeyOf(realm, "ada")
+	secret := func(prefix, s string) []byte {
+		t.Helper()
+		b, err := base64.RawURLEncoding.DecodeString(strings.TrimPrefix(s, prefix))
+		if err != nil || len(b) != 16+32+4 || !bytes.Equal(b[:16], key[:]) {
+			t.Fatal("it is spelt otherwise: ", err)
+		}
+		return b[16:48]
+	}
+	var tokens, rotated, tickets, ids [][]byte
+	for range 300 {
+		g := signIn(t, r, "ada", oneseat.SignInRequest{})
+		tokens = append(tokens, secret(oneseat.TokenPrefix, string(g.Token)))
+		var id []byte // a number below 32 for each character
+		for _, c := range string(g.Session.ID) {
+			id = append(id, byte(strings.IndexRune("ABCDEFGHIJKLMNOPQRSTUVWXYZ234567", c)))
+		}
+		ids = append(ids, id)
+		g, err := r.Rotate(t.Context(), string(g.Token))
+		if err != nil {
+			t.Fatal(err)
+		}
+		rotated = append(rotated, secret(oneseat.TokenPrefix, string(g.Token)))
+		tickets = append(tickets, secret(oneseat.TicketPrefix, string(refused(t, full, "ada", oneseat.SignInRequest{}).Ticket)))
+	}
+	random := func(what string, all [][]byte, bytes, bits int) {
+		t.Helper()
+		for i := range bytes {
+			var ones, zeros byte
+			for _, b := range all {
+				ones, zeros = ones|b[i], zeros|^b[i]
+			}
+			if mask := byte(1<<bits - 1); ones&mask != mask || zeros&mask != mask {
+				t.Errorf("%s: of byte %d the bits %08b are the same in all", what, i, mask&^(ones&zeros))
+			}
+		}
+	}
+	random("token", tokens, 32, 8)
+	random("token of a rotation", rotated, 32, 8)
+	random("ticket", tickets, 32, 8)
+	random("id", ids, 26, 5)
+}
+
 // What is not spelt as a token costs nothing: no read, no write, no entry.
 func TestMalformedTokensNeverReachTheStore(t *testing.T) {
 	r := newNode(t, memstore.New(), oneseat.Config{})
