@@ -120,6 +120,7 @@ func (g *Guard) problemOfFull(full *oneseat.LimitError) (p answer.Problem) {
 // several; "cancel" gives up. The ticket is in the browser's cookie, or, from a
 // program, in the field "ticket".
 func (g *Guard) redeem(w http.ResponseWriter, r *http.Request) {
+	w.Header()["Cache-Control"] = noStore
 	r.Body = http.MaxBytesReader(w, r.Body, 64<<10)
 	if err := r.ParseForm(); err != nil {
 		answer.Refuse(w, http.StatusBadRequest, g.problem("bad_form", "refused.bad_form"))
@@ -160,7 +161,9 @@ func (g *Guard) redeem(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// page writes a page of ours.
+// page writes a page of ours. It has no Cross-Origin-Opener-Policy of its own: the
+// choice at a sign-in may be in a window that the site has opened, and would lose its
+// opener. One that the application sets around us counts.
 func (g *Guard) page(w http.ResponseWriter, status int, page *template.Template, view any) {
 	h := w.Header()
 	h.Set("Content-Type", "text/html; charset=utf-8")
@@ -169,6 +172,9 @@ func (g *Guard) page(w http.ResponseWriter, status int, page *template.Template,
 	}
 	h.Set("X-Content-Type-Options", "nosniff")
 	h.Set("Referrer-Policy", "same-origin")
+	if len(g.config.FrameAncestors) == 0 { // a site that asks this of what it embeds could not show the page
+		h.Set("Cross-Origin-Resource-Policy", "same-origin")
+	}
 	w.WriteHeader(status)
 	if err := page.Execute(w, view); err != nil {
 		g.seats.Config().Logger.Warn("a page was not sent whole", "page", page.Name(), "error", err)

@@ -128,6 +128,10 @@ func (c cookie) set(w http.ResponseWriter, r *http.Request, value string, life t
 	c.write(w, name, value, life)
 }
 
+// write sets a cookie by one name. SameSite is Lax and not Strict (WEB-01): with Strict
+// somebody who follows a link in a mail would come without a cookie, sign in again, and
+// so take the seat of the browser's own session. Lax does not come with another site's
+// POST, and nothing of ours changes by GET.
 func (c cookie) write(w http.ResponseWriter, name, value string, life time.Duration) {
 	k := &http.Cookie{
 		Name: name, Value: value, Path: "/", HttpOnly: true, Secure: name != c.plain, SameSite: http.SameSiteLaxMode,

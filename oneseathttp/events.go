@@ -56,8 +56,10 @@ func (s *streams) enter(id oneseat.SessionID, most int) (gone <-chan struct{}, l
 
 // events is the event stream of one browser: "session" at once, and "ended" when the
 // session has ended, which ends the stream. A browser whose session ended before
-// gets "ended" at once, because an EventSource cannot read a refusal. A browser that
-// had no session is refused, and a page of another site gets 403.
+// gets "ended" at once, because an EventSource cannot read a refusal. An EventSource
+// that nobody closes comes back with the id of the event that it has got, and gets 204,
+// which ends it. A browser that had no session is refused, and a page of another site
+// gets 403.
 //
 // It runs on the request's goroutine. It ends with the session, with the client's
 // connection, when the client does not read, when there are too many, or when the
@@ -72,6 +74,9 @@ func (g *Guard) events(w http.ResponseWriter, r *http.Request) {
 		return
 	case mine == nil && q.holder.Ending == nil:
 		g.refuse(w, r, q.why)
+		return
+	case mine == nil && r.Header.Get("Last-Event-ID") == string(q.holder.Ending.Session):
+		w.WriteHeader(http.StatusNoContent) // an EventSource asks no more (SSE-03)
 		return
 	}
 	var gone, draining <-chan struct{} // nil: the stream has its end to tell
@@ -111,6 +116,8 @@ func (g *Guard) events(w http.ResponseWriter, r *http.Request) {
 		}
 		opening = append(opening, whose...)
 	}
+	w.Header().Set("X-Content-Type-Options", "nosniff")
+	w.Header().Set("Cross-Origin-Resource-Policy", "same-origin")
 	e, ok := newEndless(w, r, "text/event-stream", opening)
 	for ok {
 		select {
@@ -146,6 +153,9 @@ func (g *Guard) sayClosing(e *Endless) {
 // sayLast sends the last event of a stream.
 func sayLast(e *Endless, event string, p answer.Problem) {
 	if news, err := ServerSentEvent(event, p); err == nil {
+		if event == "ended" {
+			news = append([]byte("id: "+string(p.Session)+"\n"), news...)
+		}
 		_ = e.Send(news) // an error is the client's connection
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/oneseat/oneseat"
 	"github.com/oneseat/oneseat/oneseathttp"
@@ -20,6 +21,7 @@ type eventStream struct {
 	t     *testing.T
 	lines *bufio.Scanner
 	resp  *http.Response
+	id    string // of the last event that had one
 }
 
 func (b *browser) events() *eventStream {
@@ -28,7 +30,9 @@ func (b *browser) events() *eventStream {
 	if resp.StatusCode != 200 || resp.Header.Get("Content-Type") != "text/event-stream" || resp.Header.Get("Cache-Control") != "no-store" {
 		b.t.Fatalf("events: %s %v", resp.Status, resp.Header)
 	}
-	return &eventStream{b.t, bufio.NewScanner(resp.Body), resp}
+	silent := time.AfterFunc(time.Minute, func() { _ = resp.Body.Close() }) // a test that waits for what does not come fails
+	b.t.Cleanup(func() { silent.Stop() })
+	return &eventStream{b.t, bufio.NewScanner(resp.Body), resp, ""}
 }
 
 // next returns the next event; an empty name is the stream's end.
@@ -36,6 +40,8 @@ func (s *eventStream) next() (name string, data map[string]any) {
 	s.t.Helper()
 	for s.lines.Scan() {
 		switch field, value, _ := strings.Cut(s.lines.Text(), ": "); field {
+		case "id":
+			s.id = value
 		case "event":
 			name = value
 		case "data":
@@ -68,6 +74,36 @@ func TestTheEventsStreamTellsOfTheEndAndIsOver(t *testing.T) {
 		// Whoever missed it is told when it comes back.
 		if name, data := b.events().next(); name != "ended" || data["reason"] != "displaced" {
 			t.Fatal(name, data)
+		}
+	})
+}
+
+// An EventSource that nobody closes would come back each second for as long as the ending
+// is kept (SSE-03). It names the last event that it got.
+func TestAnEventSourceThatHasHeardOfTheEndIsToldToComeNoMore(t *testing.T) {
+	overBoth(t, func(t *testing.T, s *site) {
+		b := s.browser(t, firefox)
+		b.signIn("ada")
+		stream := b.events()
+		stream.next()
+		s.elsewhere(t)
+		if name, _ := stream.next(); name != "ended" || stream.id == "" {
+			t.Fatalf("%q with the id %q", name, stream.id)
+		}
+		again := func(id string) *http.Response {
+			return b.do("GET", "/oneseat/events", nil, "Accept", "text/event-stream", "Last-Event-ID", id)
+		}
+		if resp := again(stream.id); resp.StatusCode != http.StatusNoContent || resp.Header.Get("Cache-Control") != "no-store" {
+			t.Errorf("it comes back: %s %v", resp.Status, resp.Header)
+		}
+		// An id of another session is of no use to anybody (SSE-08).
+		if resp := again("AAAAAAAAAAAAAAAAAAAAAAAAAA"); resp.StatusCode != 200 {
+			t.Errorf("another id: %s", resp.Status)
+		}
+		last := stream.id
+		b.signIn("ada")
+		if resp := again(last); resp.StatusCode != 200 {
+			t.Errorf("signed in again: %s", resp.Status)
 		}
 	})
 }

@@ -367,6 +367,7 @@ func TestOperationsServesFourPathsAndNothingElse(t *testing.T) { // ADM-03
 			r.Header.Set("Content-Type", "application/json")
 			answer := httptest.NewRecorder()
 			h.ServeHTTP(answer, r)
+			wantHeaders(t, method+" "+path, answer.Code, answer.Header())
 			return answer
 		}
 		ops := w.server.Operations()

@@ -221,6 +221,7 @@ func (w *world) sendOnce(method, path, body string, headers ...string) (*http.Re
 		answer := httptest.NewRecorder()
 		w.server.ServeHTTP(answer, r)
 		noteRecorded(w.t, r, body, answer)
+		wantHeaders(w.t, method+" "+path, answer.Code, answer.Header())
 		return answer.Result(), answer.Body.String()
 	}
 	resp, err := http.DefaultTransport.RoundTrip(r)
@@ -232,6 +233,7 @@ func (w *world) sendOnce(method, path, body string, headers ...string) (*http.Re
 	if err != nil {
 		w.t.Fatal(err)
 	}
+	wantHeaders(w.t, method+" "+path, resp.StatusCode, resp.Header)
 	note(w.t, exchange{w.t.Name(), method, path, r.Header, []byte(body), resp.StatusCode, resp.Header, b})
 	return resp, string(b)
 }

@@ -326,7 +326,7 @@ func TestEveryAnswerToAPlayerHasTheKeysThatPlayersKnow(t *testing.T) {
 		if got := strings.Join(slices.Sorted(maps.Keys(said)), " "); got != keys {
 			t.Errorf("%s: %s, want %s", what, got, keys)
 		}
-		if h := resp.Header; h.Get("Content-Type") != contentType || h.Get("X-Content-Type-Options") != "nosniff" || h.Get("Cache-Control") != "no-store" {
+		if h := resp.Header; h.Get("Content-Type") != contentType || h.Get("X-Content-Type-Options") != "nosniff" || h.Get("Cache-Control") != "no-store" || h.Get("Cross-Origin-Resource-Policy") != "same-origin" || h.Get("Access-Control-Allow-Origin") != "" {
 			t.Errorf("%s: headers %v", what, h)
 		}
 		return said

@@ -95,13 +95,15 @@ func Elsewhere(w http.ResponseWriter, r *http.Request, p Problem) {
 // JSON answers with 200 and a value.
 func JSON(w http.ResponseWriter, v any) { write(w, "application/json", http.StatusOK, v) }
 
-// write sends a value that no cache may keep, and that a browser takes for
-// nothing but what it says it is.
+// write sends a value that no cache may keep, that a browser takes for nothing but
+// what it says it is, and that a page of another origin cannot embed. A fetch by
+// one that is allowed, which CORS decides, is no embedding.
 func write(w http.ResponseWriter, contentType string, status int, v any) {
 	h := w.Header()
 	h.Set("Cache-Control", "no-store")
 	h.Set("Content-Type", contentType)
 	h.Set("X-Content-Type-Options", "nosniff")
+	h.Set("Cross-Origin-Resource-Policy", "same-origin")
 	w.WriteHeader(status)
 	_ = json.NewEncoder(w).Encode(v) // an error is the client's connection
 }
