@@ -3,12 +3,14 @@ package oneseat_test
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/oneseat/oneseat"
+	"github.com/oneseat/oneseat/internal/record"
 	"github.com/oneseat/oneseat/store/memstore"
 )
 
@@ -348,11 +350,13 @@ func TestWhatItsAuthorHadDoneCountsThoughHeIsOverByTheRetry(t *testing.T) {
 // W18: what one browser does to itself pushes out no ending of somebody whom it
 // displaced.
 func TestWhoWasDisplacedIsToldWhateverTheOtherBrowserDoesToItself(t *testing.T) {
-	for name, often := range map[string]func(t *testing.T, r node, g *oneseat.Grant, i int){
-		"renewals": func(t *testing.T, r node, g *oneseat.Grant, _ int) {
+	for name, often := range map[string]func(t *testing.T, r node, g *oneseat.Grant, i int) oneseat.SessionID{
+		"renewals": func(t *testing.T, r node, g *oneseat.Grant, _ int) oneseat.SessionID {
+			over := g.Session.ID
 			*g = signIn(t, r, "ada", oneseat.SignInRequest{Token: string(g.Token)})
+			return over
 		},
-		"streams that take each other's place": func(t *testing.T, r node, g *oneseat.Grant, i int) {
+		"streams that take each other's place": func(t *testing.T, r node, g *oneseat.Grant, i int) oneseat.SessionID {
 			playing, err := r.Streams(t.Context(), "ada")
 			if err != nil {
 				t.Fatal(err)
@@ -362,6 +366,10 @@ func TestWhoWasDisplacedIsToldWhateverTheOtherBrowserDoesToItself(t *testing.T) 
 				ids = append(ids, s.ID)
 			}
 			play(t, r, g.Session, fmt.Sprint("player ", i%2), ids...)
+			if len(ids) == 0 {
+				return ""
+			}
+			return ids[0]
 		},
 	} {
 		for _, every := range []time.Duration{time.Millisecond, 2 * time.Minute} {
@@ -372,7 +380,10 @@ func TestWhoWasDisplacedIsToldWhateverTheOtherBrowserDoesToItself(t *testing.T) 
 					g := signIn(t, r, "ada", oneseat.SignInRequest{Device: laptop})
 					for i := range 3 * oneseat.MaxEndings {
 						time.Sleep(every)
-						often(t, r, &g, i)
+						over := often(t, r, &g, i)
+						if over != "" && !slices.ContainsFunc(stored(t, r.Store, "ada").Roster.Endings, func(e record.Ended) bool { return e.Session == over }) {
+							t.Fatalf("step %d: what has just ended is forgotten", i)
+						}
 					}
 					wantEnded(t, r, out, oneseat.ReasonDisplaced)
 					if n := len(stored(t, r.Store, "ada").Roster.Endings); n > oneseat.MaxEndings {

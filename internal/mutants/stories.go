@@ -154,7 +154,7 @@ var ByHand = []Mistake{
 		With: `$goes = 0`,
 	}}},
 	{Name: "a ticket is anybody's", Edits: []Edit{{
-		Find: `$d.tickets[$i].deviceID != $c.seat.deviceID`,
+		Find: `subtle.ConstantTimeCompare($d.tickets[$i].deviceID[:], $c.seat.deviceID[:]) != 1`,
 		With: `false`,
 	}}},
 
