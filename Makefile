@@ -23,7 +23,7 @@ tests := go test -race -shuffle=on -timeout=60m
 
 .PHONY: test
 test: ## everything: format, vet, linters, all tests with the race detector
-	@scripts/prepare go gcc postgres pgbouncer redis faketime nginx languages commands
+	@scripts/prepare go gcc postgres pgbouncer redis faketime nginx languages commands powercut
 	@$(MAKE) --no-print-directory lint
 	@echo "testing; compiling with the race detector takes some minutes the first time"
 	@ONESEAT_REQUIRE_SERVERS=1 $(tests) ./...
@@ -35,6 +35,7 @@ test: ## everything: format, vet, linters, all tests with the race detector
 	@cd examples/sso && $(tests) ./...
 	@cd api/contract && $(tests) -count=1 ./...
 	@cd bench && $(tests) ./...
+	@cd internal/powercut && ONESEAT_REQUIRE_SERVERS=1 $(tests) -count=1 ./...
 	@$(MAKE) --no-print-directory packages ARGS=-short
 	@$(MAKE) --no-print-directory django
 	@$(MAKE) --no-print-directory e2e
@@ -144,14 +145,14 @@ lint: ## format, vet, staticcheck, errcheck and its like, govulncheck, go mod ti
 	@bad=$$(gofmt -l .); [ -z "$$bad" ] || { echo "not formatted (make fmt):"; echo "$$bad"; exit 1; }
 	@go vet ./...
 	@go -C tools vet ./...
-	@for m in api/contract e2e examples examples/frameworks examples/sso bench packaging; do go -C $$m vet ./... || exit 1; done
+	@for m in api/contract internal/powercut e2e examples examples/frameworks examples/sso bench packaging; do go -C $$m vet ./... || exit 1; done
 	@$(tool) staticcheck ./...
 	@go -C tools build -o ../bin/lint ./lint
-	@for m in . tools api/contract e2e examples examples/frameworks examples/sso bench packaging; do go -C $$m vet -vettool="$(CURDIR)/bin/lint" ./... || exit 1; done
+	@for m in . tools api/contract internal/powercut e2e examples examples/frameworks examples/sso bench packaging; do go -C $$m vet -vettool="$(CURDIR)/bin/lint" ./... || exit 1; done
 	@scripts/vulncheck
 	@go mod tidy -diff
 	@go -C tools mod tidy -diff
-	@for m in api/contract e2e examples examples/frameworks examples/sso bench packaging; do go -C $$m mod tidy -diff || exit 1; done
+	@for m in api/contract internal/powercut e2e examples examples/frameworks examples/sso bench packaging; do go -C $$m mod tidy -diff || exit 1; done
 	@go fix -diff ./...
 
 .PHONY: apidiff
@@ -189,6 +190,16 @@ STORE ?= all
 faults: ## three nodes on each real store, while all of it is killed and cut off; ROUNDS=100 SEED=1 STORE=redis
 	@scripts/prepare go postgres redis
 	@ONESEAT_REQUIRE_SERVERS=1 go test ./internal/faults -count=1 -timeout=0 -v -run='^TestFaults$$' -rounds='$(ROUNDS)' -seed='$(SEED)' -store='$(STORE)'
+
+.PHONY: powercut
+powercut: ## cut the power of the disk of SQLite and of PostgreSQL, and look for all that was acknowledged; as root; ROUNDS=1000 ARGS="-seed 1"
+	@scripts/prepare go postgres powercut
+	@ONESEAT_REQUIRE_SERVERS=1 go -C internal/powercut test -count=1 -timeout=0 -v -run='^TestWhatWas' . -args -rounds '$(ROUNDS)' $(ARGS)
+
+.PHONY: powercut-bugs
+powercut-bugs: ## the same with stores, and a disk, that do not sync, which it has to catch
+	@scripts/prepare go postgres powercut
+	@ONESEAT_REQUIRE_SERVERS=1 go -C internal/powercut test -count=1 -timeout=0 -v -run='Caught$$' . -args -bugs
 
 ORDERED ?= 500
 

@@ -27,9 +27,24 @@ func StartPostgres(t testing.TB, settings ...string) *Postgres {
 	t.Helper()
 	account := nobody(t)
 	dir := filepath.Join(folder(t, account), "data")
+	initPostgres(t, account, dir)
+	return startPostgres(t, account, dir, settings)
+}
+
+// NewPostgres makes a database cluster in a folder, which may be there if it is empty and
+// belongs to the user nobody, or to ours if that is not root. The server does not run yet:
+// see Start and Await.
+func NewPostgres(t testing.TB, dir string, settings ...string) *Postgres {
+	t.Helper()
+	account := nobody(t)
+	initPostgres(t, account, dir)
+	return newPostgres(t, account, dir, settings)
+}
+
+func initPostgres(t testing.TB, account *syscall.Credential, dir string) {
+	t.Helper()
 	run(t, account, binary(t, "initdb", whereDebianHasIt), "--pgdata", dir, "--username", "postgres", "--auth", "trust", "--encoding", "UTF8",
 		"--locale", "C", "--no-sync", "--no-instructions")
-	return startPostgres(t, account, dir, settings)
 }
 
 // Standby copies the server, which is running, and runs the copy. The copy follows the
@@ -45,14 +60,22 @@ func (p *Postgres) Standby(settings ...string) *Postgres {
 // startPostgres runs a server on the files in dir.
 func startPostgres(t testing.TB, account *syscall.Credential, dir string, settings []string) *Postgres {
 	t.Helper()
+	p := newPostgres(t, account, dir, settings)
+	p.Start()
+	p.Await()
+	return p
+}
+
+// newPostgres returns a server on the files in dir, which does not run yet.
+func newPostgres(t testing.TB, account *syscall.Credential, dir string, settings []string) *Postgres {
+	t.Helper()
 	port := FreePort(t)
 	p := &Postgres{Addr: loopback(port), URL: fmt.Sprintf("postgres://postgres@%s/postgres", loopback(port))}
 	args := []string{"-D", dir, "-p", strconv.Itoa(port), "-h", "127.0.0.1", "-k", ""}
 	for _, s := range settings {
 		args = append(args, "-c", s)
 	}
-	p.Process = start(t, account, binary(t, "postgres", whereDebianHasIt), args...)
-	p.Await()
+	p.Process = prepare(t, account, binary(t, "postgres", whereDebianHasIt), args...)
 	return p
 }
 

@@ -95,9 +95,15 @@ func folder(t testing.TB, account *syscall.Credential) string {
 // start runs a program until the test ends.
 func start(t testing.TB, account *syscall.Credential, path string, args ...string) *Process {
 	t.Helper()
+	p := prepare(t, account, path, args...)
+	p.Start()
+	return p
+}
+
+// prepare returns a program that Start runs, until the test ends.
+func prepare(t testing.TB, account *syscall.Credential, path string, args ...string) *Process {
 	p := &Process{t: t, account: account, path: path, args: args, said: &output{}}
 	t.Cleanup(p.Kill)
-	p.Start()
 	return p
 }
 
