@@ -146,6 +146,14 @@ func TestSignOutEndsTheSessionAndItsPicture(t *testing.T) {
 	b := f.browser(firefox).mustSignIn("ada")
 	kept := b.token()
 	picture := b.watch()
+	// A link or a picture of another site signs nobody out (REV-11).
+	for _, path := range []string{"/logout", "/logout/", "/signout", "/password", "/oneseat/sessions/end-others", "/oneseat/redeem", "/stage/clear"} {
+		for _, method := range []string{http.MethodGet, http.MethodHead} {
+			if a := b.do(b.request(method, path, nil)); b.account() != "ada" {
+				t.Fatalf("%s %s ends the session: %d", method, path, a.status)
+			}
+		}
+	}
 	if a := b.post("/logout"); a.status != http.StatusSeeOther {
 		t.Errorf("POST /logout: %d", a.status)
 	}

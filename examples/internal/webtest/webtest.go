@@ -3,6 +3,7 @@
 package webtest
 
 import (
+	"errors"
 	"io"
 	"net/http"
 	"net/http/cookiejar"
@@ -93,9 +94,21 @@ func (b *Browser) Visit(s *Site) { b.site = s }
 
 // Do sends one request. form, if not nil, is posted; header holds names and
 // values in turn. The answer's body is closed when the test ends.
+//
+// Before a sign-out is posted, it is asked for by GET, as a link or a picture of another
+// site would: that ends nothing (REV-11).
 func (b *Browser) Do(method, path string, form url.Values, header ...string) *http.Response {
 	t := b.site.t
 	t.Helper()
+	if method == http.MethodPost && strings.HasSuffix(path, "/logout") {
+		before := b.signedIn()
+		for _, reads := range []string{http.MethodGet, http.MethodHead} {
+			resp := b.Do(reads, path, nil, header...)
+			if after := b.signedIn(); after != before || before == "" {
+				t.Fatalf("%s %s: %s, and live are %q, before %q", reads, path, resp.Status, after, before)
+			}
+		}
+	}
 	var body io.Reader
 	if form != nil {
 		body = strings.NewReader(form.Encode())
@@ -190,6 +203,27 @@ func (b *Browser) Cookie(name string) string {
 // Plant gives the browser a cookie, in the place of any cookie of that name.
 func (b *Browser) Plant(name, value string) {
 	b.Jar.SetCookies(b.root(), []*http.Cookie{{Name: name, Value: value, Path: "/"}})
+}
+
+// signedIn are the sessions that are live on the site. Where the store keeps no list of
+// accounts, they are those of ada.
+func (b *Browser) signedIn() (ids string) {
+	t := b.site.t
+	t.Helper()
+	accounts, err := b.site.Seats.Accounts(t.Context(), oneseat.AccountQuery{})
+	if errors.Is(err, errors.ErrUnsupported) {
+		accounts = make([]oneseat.Account, 1)
+		accounts[0].Sessions, err = b.site.Seats.Sessions(t.Context(), "ada")
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, a := range accounts {
+		for _, s := range a.Sessions {
+			ids += string(s.ID) + " "
+		}
+	}
+	return ids
 }
 
 func (b *Browser) root() *url.URL {
