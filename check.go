@@ -115,34 +115,39 @@ func (r *Registry) checkID(ctx context.Context, account string, c claim, how use
 	r.stats.checks.Add(1)
 	c.key = KeyOf(r.config.Realm, account)
 	if !fresh {
-		if m, answered, err := r.checkMemory(c, how); answered {
-			return m.seat, err
+		if m, answered, err := r.checkMemory(c, how); answered && err == nil {
+			return m.seat, nil
+		} else if answered {
+			return nil, r.stats.no(err)
 		}
 	}
 	j, err := r.checkStore(ctx, c, how)
-	return j.seat, err
+	if err != nil {
+		return nil, r.stats.no(err)
+	}
+	return j.seat, nil
 }
 
 func (r *Registry) checkToken(ctx context.Context, token string, how use, fresh bool) (Found, error) {
 	r.stats.checks.Add(1)
 	key, secret, ok := decodeToken(token)
 	if !ok {
-		return Found{}, ErrNoSession
+		return Found{}, r.stats.no(ErrNoSession)
 	}
 	c := claim{key: key, secret: secret}
 	if !fresh {
 		if m, answered, err := r.checkMemory(c, how); err != nil {
-			return Found{}, err
+			return Found{}, r.stats.no(err)
 		} else if answered {
 			return Found{*m.session(), m.rotated}, nil
 		}
 	}
 	if !intact(token) {
-		return Found{}, ErrNoSession
+		return Found{}, r.stats.no(ErrNoSession)
 	}
 	j, err := r.checkStore(ctx, c, how)
 	if err != nil {
-		return Found{}, err
+		return Found{}, r.stats.no(err)
 	}
 	return Found{*j.session(), j.rotated}, nil
 }

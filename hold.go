@@ -134,7 +134,7 @@ func (r *Registry) CheckAndWatch(ctx context.Context, token string, active bool,
 	r.stats.checks.Add(1)
 	key, secret, ok := decodeToken(token)
 	if !ok {
-		return nil, ErrNoSession
+		return nil, r.stats.no(ErrNoSession)
 	}
 	how := usePeek
 	if w.holds = nil; active {
@@ -144,13 +144,13 @@ func (r *Registry) CheckAndWatch(ctx context.Context, token string, active bool,
 	m, answered, err := r.checkMemory(c, how)
 	if !answered {
 		if !intact(token) {
-			return nil, ErrNoSession
+			return nil, r.stats.no(ErrNoSession)
 		}
 		m.asked = r.now()
 		m.judgement, err = r.checkStore(ctx, c, how)
 	}
 	if err != nil {
-		return nil, err
+		return nil, r.stats.no(err)
 	}
 	w.rotated, w.since = m.rotated, m.asked
 	if !r.watch(ctx, m.watched(c), w, by, m) { // memory's yes came after Close

@@ -1,6 +1,7 @@
 package oneseat
 
 import (
+	"errors"
 	"sync/atomic"
 	"time"
 )
@@ -9,6 +10,8 @@ import (
 type Stats struct {
 	Checks      uint64 // checks asked for
 	Cached      uint64 // of these, answered yes from memory
+	Ended       uint64 // of these, refused because the session has ended
+	Unknown     uint64 // of these, refused because there is no such session: the token is forged, mistyped, or of a session that was forgotten
 	Loads       uint64 // reads of the store, each of up to 256 rosters
 	Updates     uint64 // updates sent to the store
 	Touches     uint64 // of these, updates that record a use of a session
@@ -31,7 +34,18 @@ type Stats struct {
 
 // counters are the running figures, each written with atomic operations.
 type counters struct {
-	checks, cached, loads, updates, touches, usesDropped, signIns, displaced, refused, asked, wouldDisplace, wouldRefuse, cut atomic.Uint64
+	checks, cached, ended, unknown, loads, updates, touches, usesDropped, signIns, displaced, refused, asked, wouldDisplace, wouldRefuse, cut atomic.Uint64
+}
+
+// no counts a check that is refused, and returns its error. A check that had no answer of
+// the store is neither.
+func (c *counters) no(err error) error {
+	if _, over := errors.AsType[*EndedError](err); over {
+		c.ended.Add(1)
+	} else if errors.Is(err, ErrNoSession) {
+		c.unknown.Add(1)
+	}
+	return err
 }
 
 // decided counts the sessions that an admission displaced, or would have displaced.
@@ -49,7 +63,7 @@ func (c *counters) decided(d Decision) {
 // Stats returns the figures as they are now.
 func (r *Registry) Stats() Stats {
 	s := Stats{
-		Checks: r.stats.checks.Load(), Cached: r.stats.cached.Load(), Loads: r.stats.loads.Load(),
+		Checks: r.stats.checks.Load(), Cached: r.stats.cached.Load(), Ended: r.stats.ended.Load(), Unknown: r.stats.unknown.Load(), Loads: r.stats.loads.Load(),
 		Updates: r.stats.updates.Load(), Touches: r.stats.touches.Load(), UsesDropped: r.stats.usesDropped.Load(), SignIns: r.stats.signIns.Load(),
 		Displaced: r.stats.displaced.Load(), Refused: r.stats.refused.Load(),
 		Asked: r.stats.asked.Load(), WouldDisplace: r.stats.wouldDisplace.Load(), WouldRefuse: r.stats.wouldRefuse.Load(), Cut: r.stats.cut.Load(),
