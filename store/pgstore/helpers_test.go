@@ -40,6 +40,13 @@ var shared struct {
 }
 
 func TestMain(m *testing.M) {
+	if how := os.Getenv(migratingVariable); how != "" {
+		if err := migrating(how, os.Args[1]); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		return
+	}
 	code := m.Run()
 	shared.Close()
 	os.Exit(code)

@@ -1,7 +1,6 @@
 package pgstore_test
 
 import (
-	"regexp"
 	"strings"
 	"testing"
 
@@ -11,10 +10,7 @@ import (
 func TestADatabaseOfE18747aOpens(t *testing.T) {
 	t.Parallel()
 	to := database(t)
-	dump := regexp.MustCompile(`(?m)^\\.*$`).ReplaceAllString(string(released.File(t, "postgres.sql")), "") // commands that only psql knows
-	if _, err := connect(t, to).PgConn().Exec(t.Context(), dump).ReadAll(); err != nil {
-		t.Fatal(err)
-	}
+	writeReleased(t, to)
 	old := names(t, to)
 	s := open(t, to)
 	released.Check(t, s, "postgres.json")

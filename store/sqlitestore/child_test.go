@@ -19,11 +19,12 @@ const roleVariable = "ONESEAT_SQLITESTORE_TEST_ROLE"
 // roles are what another process can be. args are those of start. say sends the parent
 // one line.
 var roles = map[string]func(args []string, say func(string)) error{
-	"worker": worker,
-	"crowd":  crowd,
-	"victim": victim,
-	"node":   node,
-	"alone":  alone,
+	"worker":    worker,
+	"crowd":     crowd,
+	"victim":    victim,
+	"migrating": migrating,
+	"node":      node,
+	"alone":     alone,
 }
 
 func TestMain(m *testing.M) {

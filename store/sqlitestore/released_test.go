@@ -1,7 +1,6 @@
 package sqlitestore_test
 
 import (
-	"os"
 	"path/filepath"
 	"testing"
 
@@ -11,9 +10,7 @@ import (
 func TestAFileOfE18747aOpens(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "oneseat.db")
-	if err := os.WriteFile(path, released.File(t, "sqlite.file"), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	writeReleased(t, path)
 	old := names(t, path)
 	s := open(t, path)
 	released.Check(t, s, "sqlite.json")

@@ -1,0 +1,113 @@
+package sqlitestore_test
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"syscall"
+	"testing"
+
+	"modernc.org/sqlite"
+
+	"github.com/oneseat/oneseat/store/internal/released"
+	"github.com/oneseat/oneseat/store/sqlitestore"
+)
+
+// migrating opens a file, and is killed when it changes a row, or commits, for the time of
+// that number.
+func migrating(args []string, say func(string)) error {
+	at, err := strconv.Atoi(args[2])
+	if err != nil {
+		return err
+	}
+	n := 0 // connections migrate one after the other
+	step := func(of string) {
+		if of == args[1] {
+			if n++; n == at {
+				_ = syscall.Kill(os.Getpid(), syscall.SIGKILL)
+				select {} // it goes no further
+			}
+		}
+	}
+	sqlite.RegisterConnectionHook(func(conn sqlite.ExecQuerierContext, _ string) error {
+		hooks, is := conn.(sqlite.HookRegisterer)
+		if !is {
+			return fmt.Errorf("%T takes no hooks", conn)
+		}
+		hooks.RegisterPreUpdateHook(func(sqlite.SQLitePreUpdateData) { step("a row") })
+		hooks.RegisterCommitHook(func() int32 { step("a commit"); return 0 })
+		return nil
+	})
+	s, err := sqlitestore.Open(args[0])
+	if err != nil {
+		return err
+	}
+	say("open")
+	return s.Close()
+}
+
+// olderFiles are files of each schema that there was: what it takes to make one at a path.
+var olderFiles = map[string]func(t *testing.T, path string){
+	"none": func(*testing.T, string) {},
+	"1": func(t *testing.T, path string) {
+		writeReleased(t, path)
+		conn := shell(t, path)
+		run(t, conn, "DROP VIEW signed_in", "DROP VIEW playing", "DROP VIEW history", "DELETE FROM oneseat_migrations WHERE number = 2", "PRAGMA wal_checkpoint(TRUNCATE)")
+		if err := conn.Close(); err != nil {
+			t.Fatal(err)
+		}
+	},
+	"2": writeReleased,
+}
+
+func writeReleased(t *testing.T, path string) {
+	if err := os.WriteFile(path, released.File(t, "sqlite.file"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// Killed at any row and at any commit of any migration, a file of any schema opens again, is
+// as every other, and has all that it had.
+func TestAMigrationThatIsKilledIsCompletedByTheNextOne(t *testing.T) {
+	t.Parallel()
+	_, path := fresh(t)
+	want := names(t, path)
+	for schema, write := range olderFiles {
+		for _, of := range []string{"a row", "a commit"} {
+			kills := 0
+			for ; ; kills++ {
+				path := filepath.Join(t.TempDir(), "oneseat.db")
+				write(t, path)
+				p := start(t, self(t), "migrating", nil, path, of, strconv.Itoa(kills+1))
+				if p.lines.Scan() { // it is open: there was nothing more
+					p.wait(t)
+					break
+				}
+				if err := p.cmd.Wait(); p.cmd.ProcessState.ExitCode() != -1 {
+					t.Fatalf("schema %s, %s %d: it was not killed: %v: %s", schema, of, kills+1, err, p.errs.String())
+				}
+				s, err := sqlitestore.Open(path)
+				if err != nil {
+					t.Fatalf("schema %s, killed at %s %d: %v", schema, of, kills+1, err)
+				}
+				if schema != "none" {
+					released.Check(t, s, "sqlite.json")
+				}
+				var verdict string
+				if err := shell(t, path).QueryRowContext(context.Background(), "PRAGMA integrity_check").Scan(&verdict); err != nil || verdict != "ok" {
+					t.Errorf("%s, %v", verdict, err)
+				}
+				released.Names(t, want, names(t, path))
+				if err := s.Close(); err != nil {
+					t.Error(err)
+				}
+			}
+			if kills == 0 {
+				t.Errorf("schema %s: no migration was killed at %s", schema, of)
+			}
+			t.Logf("schema %s was killed at %s %d times", schema, of, kills)
+		}
+	}
+}
