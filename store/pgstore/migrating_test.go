@@ -17,6 +17,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"github.com/oneseat/oneseat"
 	"github.com/oneseat/oneseat/store/internal/released"
 	"github.com/oneseat/oneseat/store/pgstore"
 )
@@ -128,4 +129,30 @@ func killed(t *testing.T, to string, before int) bool {
 		t.Fatalf("it was not killed: %v: %s", err, out)
 	}
 	return err != nil
+}
+
+// A release back: what an older one finds in a database is a schema that it does not know.
+func TestADatabaseOfANewerReleaseIsLeftAsItIs(t *testing.T) {
+	t.Parallel()
+	s, to := fresh(t)
+	signIn(t, s, "ada", "A")
+	run(t, connect(t, to), "INSERT INTO oneseat_migrations VALUES (99, '0099_future.sql')", "CREATE TABLE oneseat_future (x int)")
+	all := func() (rows []string) {
+		for _, table := range rowsOf(t, to, "SELECT table_name FROM information_schema.tables WHERE table_schema = 'public' AND table_type = 'BASE TABLE' ORDER BY 1") {
+			rows = append(rows, table)
+			rows = append(rows, rowsOf(t, to, "SELECT x::text FROM "+table+" AS x ORDER BY 1")...)
+		}
+		return rows
+	}
+	was, columns := all(), names(t, to)
+	for range 2 {
+		_, err := pgstore.Open(t.Context(), pool(t, to), pgstore.Options{Logger: quiet})
+		wantFailure(t, err, oneseat.FailureNewer)
+		if !strings.Contains(err.Error(), "upgrade this node (its schema is 99, this release knows ") {
+			t.Errorf("it says %v", err)
+		}
+	}
+	if now := all(); !slices.Equal(now, was) || !maps.Equal(names(t, to), columns) {
+		t.Errorf("there is\n%s\nand was\n%s", strings.Join(now, "\n"), strings.Join(was, "\n"))
+	}
 }

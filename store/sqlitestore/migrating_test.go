@@ -1,16 +1,19 @@
 package sqlitestore_test
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"syscall"
 	"testing"
 
 	"modernc.org/sqlite"
 
+	"github.com/oneseat/oneseat"
 	"github.com/oneseat/oneseat/store/internal/released"
 	"github.com/oneseat/oneseat/store/sqlitestore"
 )
@@ -109,5 +112,34 @@ func TestAMigrationThatIsKilledIsCompletedByTheNextOne(t *testing.T) {
 			}
 			t.Logf("schema %s was killed at %s %d times", schema, of, kills)
 		}
+	}
+}
+
+// A release back: what an older one finds in a file is a schema that it does not know.
+func TestAFileOfANewerReleaseIsLeftAsItIs(t *testing.T) {
+	t.Parallel()
+	s, path := fresh(t)
+	signIn(t, s, "ada", "A")
+	run(t, shell(t, path), "INSERT INTO oneseat_migrations VALUES (999, '0999_future.sql', '')", "CREATE TABLE oneseat_future (x)")
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	copied := filepath.Join(t.TempDir(), "oneseat.db")
+	run(t, shell(t, path), fmt.Sprintf("VACUUM INTO '%s'", copied))
+	was, err := os.ReadFile(copied)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		_, err := sqlitestore.Open(copied)
+		wantFailure(t, err, oneseat.FailureNewer)
+		if !strings.Contains(err.Error(), "upgrade this one (its schema is 999, this release knows ") {
+			t.Errorf("it says %v", err)
+		}
+	}
+	now, err := os.ReadFile(copied)
+	left, _ := filepath.Glob(copied + "*") // the pattern is good
+	if err != nil || !bytes.Equal(now, was) || len(left) != 1 {
+		t.Errorf("the file was changed: %v; there is %q", err, left)
 	}
 }
