@@ -138,7 +138,7 @@ func flagError(cmd *cobra.Command, err error) error {
 func noArguments(_ *cobra.Command, args []string) error {
 	var errs []error
 	for _, arg := range args {
-		errs = append(errs, fmt.Errorf("%q is not a flag, and this command takes nothing else", arg))
+		errs = append(errs, fmt.Errorf("%q is not a flag, and this command takes nothing else", redacted(arg))) // it may be a store, whose flag was forgotten
 	}
 	if len(errs) == 0 {
 		return nil

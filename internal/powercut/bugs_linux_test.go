@@ -36,11 +36,11 @@ func TestADiskThatLiesIsCaught(t *testing.T) {
 }
 
 func TestPostgreSQLThatDoesNotSyncIsCaught(t *testing.T) {
+	if !*bugs {
+		t.Skip("only with -bugs: make powercut-bugs")
+	}
 	for _, setting := range []string{"synchronous_commit=off", "fsync=off"} {
 		t.Run(setting, func(t *testing.T) {
-			if !*bugs && setting == "fsync=off" {
-				t.Skip("only with -bugs: make powercut-bugs")
-			}
 			caught(t, postgresSystem(t, false, setting))
 		})
 	}

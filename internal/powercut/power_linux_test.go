@@ -18,7 +18,7 @@ import (
 // Roles that the test binary plays as another process.
 const roleVariable = "ONESEAT_POWERCUT_ROLE"
 
-var roles = map[string]func(args []string) error{"worker": worker, "judge": judge}
+var roles = map[string]func(args []string) error{"worker": worker, "judge": judge, "opener": opener, "inspect": inspect}
 
 // absent is what this machine lacks; "": nothing.
 var absent string
