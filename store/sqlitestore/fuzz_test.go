@@ -1,8 +1,14 @@
 package sqlitestore_test
 
 import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 
@@ -44,6 +50,60 @@ func FuzzCursor(f *testing.F) {
 			t.Errorf("%q: %+v", c, got)
 		case len(got.Entries) == 0 && !got.Gap && c != "" && !strings.HasPrefix(c, log+"."):
 			t.Errorf("%q: %+v, without a gap", c, got)
+		}
+	})
+}
+
+// Whatever stands in a row, a roster is what encoding/json reads there, or a *FormatError, and
+// an event that cannot be read is a gap in the log, with all other events.
+func FuzzRow(f *testing.F) {
+	path := filepath.Join(f.TempDir(), "oneseat.db")
+	s, err := sqlitestore.Open(path)
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Cleanup(func() { _ = s.Close() })
+	begin, err := s.Changes(f.Context(), 0, "")
+	for _, account := range []string{"ada", "grace"} {
+		if err == nil {
+			_, err = s.Update(f.Context(), key(account), seat(account, "S"))
+		}
+	}
+	if err != nil {
+		f.Fatal(err)
+	}
+	conn := shell(f, path)
+	run(f, conn, "PRAGMA synchronous = OFF", fmt.Sprintf("PRAGMA busy_timeout = %d", patience.Milliseconds()))
+	for _, name := range []string{"roster", "control", "limits", "blocked", "e18747a/event"} {
+		b, err := os.ReadFile("../../testdata/" + name + ".json")
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(string(b))
+	}
+	for _, text := range []string{"", "{}", "null", "[]", "\x00", `{"type":1}`, `{"format":3}`, "\xff"} {
+		f.Add(text)
+	}
+	k := key("ada")
+	f.Fuzz(func(t *testing.T, text string) {
+		for _, statement := range []string{"UPDATE oneseat_rosters SET roster = ?, version = version + 1 WHERE key = ?", "UPDATE oneseat_events SET event = ? WHERE key = ?"} {
+			if _, err := conn.ExecContext(context.Background(), statement, text, k[:]); err != nil {
+				t.Fatal(err)
+			}
+		}
+		want := new(oneseat.Roster)
+		bad := want.UnmarshalJSON([]byte(text))
+		vs, err := s.Load(t.Context(), k)
+		if _, typed := errors.AsType[*oneseat.FormatError](err); typed != (bad != nil) || err != nil && !typed {
+			t.Fatalf("%q: %v, and encoding/json says %v", text, err, bad)
+		}
+		if err == nil && !reflect.DeepEqual(vs[0].Roster, want) {
+			t.Errorf("%q is %+v, want %+v", text, vs[0].Roster, want)
+		}
+		gap := json.Unmarshal([]byte(text), new(oneseat.Event)) != nil
+		tail, err := s.Changes(t.Context(), 0, begin.Cursor)
+		if err != nil || tail.Gap != gap || !slices.ContainsFunc(tail.Entries, func(e oneseat.Entry) bool { return e.Key == key("grace") && len(e.Events) == 1 }) {
+			t.Errorf("%q: %+v, %v; want a gap: %v", text, tail, err, gap)
 		}
 	})
 }
