@@ -110,6 +110,9 @@ type Config struct {
 	OnEnded func(w http.ResponseWriter, r *http.Request, e oneseat.Ending)
 }
 
+// longestName bounds [Config.CookieName].
+const longestName = 256
+
 // checked returns the configuration with its defaults, and an error that joins
 // everything that is wrong with it.
 func (c Config) checked() (Config, error) {
@@ -130,6 +133,7 @@ func (c Config) checked() (Config, error) {
 	reject(c.OwnDevicesProof < 0 && c.OwnDevicesProof != AnyProof, "OwnDevicesProof", "%v is no age: name one, or AnyProof", c.OwnDevicesProof)
 	reject((&http.Cookie{Name: c.CookieName, Value: "x"}).Valid() != nil || strings.HasPrefix(c.CookieName, "__"),
 		"CookieName", "%q cannot name a cookie, or begins with a prefix: the guard adds __Host- itself", c.CookieName)
+	reject(len(c.CookieName) > longestName, "CookieName", "it has %d bytes: browsers drop a cookie of more than 4096 with its value, so %d are enough", len(c.CookieName), longestName)
 	reject(!validPrefix(c.Prefix), "Prefix", "%q is not a path of this site that begins and ends with a slash: write %q", c.Prefix, asPrefix(c.Prefix))
 	if c.Domain != "" {
 		why := badDomain(c.Domain)

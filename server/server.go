@@ -112,7 +112,9 @@ func New(c Config) (*Server, error) {
 		errs = append(errs, errors.New("server: Config.Realms: name at least one"))
 	}
 	s := &Server{config: c, routes: make(map[string]*route), realms: make(map[string]*realm), draining: make(chan struct{}), counters: newCounters(c.Version), problems: make(map[string]*told)}
-	if (&http.Cookie{Name: c.CookieName, Value: "x"}).Valid() != nil || strings.HasPrefix(c.CookieName, "__") {
+	if len(c.CookieName) > 256 { // as oneseathttp.Config.CookieName
+		errs = append(errs, fmt.Errorf("server: Config.CookieName: it has %d bytes: browsers drop a cookie of more than 4096 with its value, so 256 are enough", len(c.CookieName)))
+	} else if (&http.Cookie{Name: c.CookieName, Value: "x"}).Valid() != nil || strings.HasPrefix(c.CookieName, "__") {
 		errs = append(errs, fmt.Errorf("server: Config.CookieName: %q cannot name a cookie, or begins with a prefix: the server adds __Host- itself", c.CookieName))
 	}
 	s.byKey = newBuckets[string](c.KeyRate, int(math.Ceil(c.KeyRate)), s.counters.limited[0])

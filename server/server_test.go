@@ -535,7 +535,7 @@ func TestASignInProposesTheCookieOfASiteOnHTTPSUnlessItIsTold(t *testing.T) {
 			t.Error("the token is in the log")
 		}
 	}
-	for _, name := range []string{"a b", "a;b", "__Host-x", "\n", "a=b"} {
+	for _, name := range []string{"a b", "a;b", "__Host-x", "\n", "a=b", strings.Repeat("n", 257), strings.Repeat("n", 5000)} {
 		if _, err := server.New(server.Config{CookieName: name}); !strings.Contains(fmt.Sprint(err), "CookieName") {
 			t.Errorf("%q: %v", name, err)
 		}

@@ -31,20 +31,44 @@ func TestAFindingOfGovulncheckFailsAndADatabaseThatIsOutOfReachIsOneLine(t *test
 			if err := os.WriteFile(filepath.Join(bin, "go"), []byte(fake), 0o700); err != nil { // it is to be run
 				t.Fatal(err)
 			}
-			cmd := exec.CommandContext(t.Context(), filepath.Join("..", "..", "scripts", "vulncheck"))
-			cmd.Env = append(os.Environ(), "PATH="+bin+string(os.PathListSeparator)+os.Getenv("PATH"))
-			out, err := cmd.CombinedOutput()
-			code := 0
-			if exit, ok := errors.AsType[*exec.ExitError](err); ok {
-				code = exit.ExitCode()
-			} else if err != nil {
-				t.Fatal(err)
-			}
-			said := strings.TrimSpace(string(out))
-			if code != c.want || !strings.Contains(said, c.line) || c.want == 0 && strings.Contains(said, "\n") || c.line == "" && said != "" {
-				t.Errorf("%d, %q", code, said)
+			for _, args := range [][]string{nil, {"--release"}} { // for a release, not to know is to fail
+				cmd := exec.CommandContext(t.Context(), filepath.Join("..", "..", "scripts", "vulncheck"), args...)
+				cmd.Env = append(os.Environ(), "PATH="+bin+string(os.PathListSeparator)+os.Getenv("PATH"))
+				out, err := cmd.CombinedOutput()
+				code, want := 0, c.want
+				if exit, ok := errors.AsType[*exec.ExitError](err); ok {
+					code = exit.ExitCode()
+				} else if err != nil {
+					t.Fatal(err)
+				}
+				if args != nil {
+					want = c.code
+				}
+				said := strings.TrimSpace(string(out))
+				if code != want || !strings.Contains(said, c.line) || c.want == 0 && strings.Contains(said, "\n") || c.line == "" && said != "" {
+					t.Errorf("%q: %d, %q", args, code, said)
+				}
 			}
 		})
+	}
+}
+
+// OPS-05: scripts/release stops before it has made anything. --unchecked is for its own test.
+func TestNothingIsReleasedWhoseVulnerabilitiesNobodyCouldLookUp(t *testing.T) {
+	bin := t.TempDir()
+	for name, text := range map[string]string{
+		"git": "exit 0", // all is committed
+		"go":  "echo 'govulncheck: fetching vulnerabilities: no such host'; exit 1",
+	} {
+		if err := os.WriteFile(filepath.Join(bin, name), []byte("#!/bin/sh\n"+text+"\n"), 0o700); err != nil { // it is to be run
+			t.Fatal(err)
+		}
+	}
+	cmd := exec.CommandContext(t.Context(), filepath.Join("..", "..", "scripts", "release"), "0.1.0", "none/none")
+	cmd.Env = append(os.Environ(), "PATH="+bin+string(os.PathListSeparator)+os.Getenv("PATH"), "SOURCE_DATE_EPOCH=1")
+	out, err := cmd.CombinedOutput()
+	if err == nil || !strings.Contains(string(out), "not checked") || !strings.Contains(string(out), "nobody could say") {
+		t.Errorf("%v, %s", err, out)
 	}
 }
 
