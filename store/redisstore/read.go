@@ -179,6 +179,7 @@ func (s *Store) Due(ctx context.Context, realm string, limit int) ([]oneseat.Key
 		due float64
 	}
 	var lists [partitions][]item
+	trim := s.trimNow()
 	err := each(everywhere(), func(p int) error {
 		b := s.client.B()
 		short, cancel := s.trip(ctx)
@@ -194,6 +195,9 @@ func (s *Store) Due(ctx context.Context, realm string, limit int) ([]oneseat.Key
 			return err
 		}
 		clock, err := readClock(t)
+		if trim && err == nil {
+			s.trim(ctx, p, clock)
+		}
 		for _, z := range scores {
 			if z.Score > float64(clock) {
 				break

@@ -19,8 +19,10 @@
 // docs/operations.md says more. [Open] warns if a server may evict keys or keeps
 // nothing on disk. With RequireDurable it refuses such a server.
 //
-// The log keeps at least the last 16,384 updates of each of its 16 partitions. A
-// reader that is further behind gets a gap. History finds what the log still holds.
+// The log keeps events for 30 days, as long as there are not more than some 16,384
+// updates in one of its 16 partitions. A reader that is further behind gets a gap.
+// History finds what the log still holds. What is too old is deleted within a day or two
+// while a node runs.
 //
 // # What it needs
 //
@@ -84,6 +86,9 @@ type Store struct {
 	fresh   atomic.Uint64 // a bit for each partition that has something to announce
 	commits atomic.Int64  // how many commits there are to announce
 	unsaid  chan struct{} // full when there is something to announce; the announcer reads it
+
+	began   time.Time    // when the store was opened
+	trimmed atomic.Int64 // how long after that it last looked for old events; 0: never
 }
 
 var (
@@ -134,6 +139,7 @@ func on(client rueidis.Client, o Options) (*Store, error) {
 		return nil, err
 	}
 	s := &Store{
+		began:   time.Now(),
 		client:  client,
 		names:   n,
 		timeout: cmp.Or(o.Timeout, defaultTimeout),
