@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"runtime"
 	"strings"
 	"sync"
@@ -14,6 +13,7 @@ import (
 	"time"
 
 	"github.com/oneseat/oneseat"
+	"github.com/oneseat/oneseat/internal/canaries"
 	"github.com/oneseat/oneseat/store/memstore"
 )
 
@@ -195,7 +195,7 @@ func TestCloseLeavesNobodyWaiting(t *testing.T) {
 func TestCloseAndEverythingElseAtOnce(t *testing.T) {
 	for range 20 {
 		store := memstore.New()
-		r, err := oneseat.New(store, oneseat.Config{Limit: 5, Logger: slog.New(slog.DiscardHandler)})
+		r, err := oneseat.New(store, oneseat.Config{Limit: 5, Logger: canaries.Logger(nil)})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -3,7 +3,6 @@ package oneseat_test
 import (
 	"context"
 	"errors"
-	"log/slog"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -12,6 +11,7 @@ import (
 	"time"
 
 	"github.com/oneseat/oneseat"
+	"github.com/oneseat/oneseat/internal/canaries"
 	"github.com/oneseat/oneseat/internal/record"
 	"github.com/oneseat/oneseat/store/memstore"
 )
@@ -78,6 +78,8 @@ func (f *faulty) Update(ctx context.Context, key oneseat.Key, c change) (oneseat
 	counted := func(v oneseat.View) (oneseat.Change, error) {
 		did, err := c(v)
 		wrote = did.Roster != nil || did.Erase
+		canaries.Seen("event", did.Events)
+		canaries.Stored(did.Roster, err)
 		return did, err
 	}
 	var v oneseat.View
@@ -253,9 +255,7 @@ func newNode(t testing.TB, store oneseat.Store, c oneseat.Config) node {
 // newRegistry starts a registry; the test's end closes it.
 func newRegistry(t testing.TB, store oneseat.Store, c oneseat.Config) *oneseat.Registry {
 	t.Helper()
-	if c.Logger == nil {
-		c.Logger = slog.New(slog.DiscardHandler)
-	}
+	c.Logger = canaries.Logger(c.Logger)
 	r, err := oneseat.New(store, c)
 	if err != nil {
 		t.Fatal(err)
@@ -285,7 +285,10 @@ func following(t testing.TB, c oneseat.Config) (a, b node, store *memstore.Store
 }
 
 // deviceID is the id of a device with a short name.
-func deviceID(name string) string { return "a device's id: " + name }
+func deviceID(name string) string {
+	canaries.Mark("device id", "a device's id: ")
+	return "a device's id: " + name
+}
 
 func signIn(t testing.TB, r interface {
 	SignIn(context.Context, string, oneseat.SignInRequest) (oneseat.Grant, error)
@@ -324,6 +327,7 @@ func wantEnded(t testing.TB, r checker, g oneseat.Grant, why oneseat.Reason) one
 
 func wantEnding(t testing.TB, err error, id oneseat.SessionID, why oneseat.Reason) oneseat.Ending {
 	t.Helper()
+	canaries.Seen("error", err)
 	over, ok := errors.AsType[*oneseat.EndedError](err)
 	if !ok {
 		t.Fatalf("got %v, want that the session has ended: %s", err, why)
@@ -336,6 +340,7 @@ func wantEnding(t testing.TB, err error, id oneseat.SessionID, why oneseat.Reaso
 
 func wantError(t testing.TB, err, want error) {
 	t.Helper()
+	canaries.Seen("error", err)
 	if !errors.Is(err, want) {
 		t.Fatalf("got error %v, want %v", err, want)
 	}

@@ -16,6 +16,7 @@ import (
 	"github.com/oneseat/oneseat"
 	"github.com/oneseat/oneseat/api"
 	"github.com/oneseat/oneseat/client"
+	"github.com/oneseat/oneseat/internal/canaries"
 	"github.com/oneseat/oneseat/server"
 	"github.com/oneseat/oneseat/store/memstore"
 )
@@ -364,7 +365,7 @@ func TestAClientSaysWhatIsWrongWithItsConfiguration(t *testing.T) {
 			}
 		}
 		on := &way{to: func(string) *node { return w.nodes[0] }}
-		_, err = client.New(t.Context(), client.Config{URL: "http://oneseat", Key: "of nobody", Transport: on, Logger: slog.New(slog.DiscardHandler)})
+		_, err = client.New(t.Context(), client.Config{URL: "http://oneseat", Key: "of nobody", Transport: on, Logger: canaries.Logger(nil)})
 		if p, ok := errors.AsType[*client.Problem](err); !ok || p.Name() != "bad-key" || p.Status != 401 {
 			t.Error(err)
 		}

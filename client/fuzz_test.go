@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
-	"log/slog"
 	"net/http"
 	"strings"
 	"testing"
@@ -12,6 +11,7 @@ import (
 	"github.com/oneseat/oneseat"
 	"github.com/oneseat/oneseat/api"
 	"github.com/oneseat/oneseat/client"
+	"github.com/oneseat/oneseat/internal/canaries"
 )
 
 // answers gives each call but that of New one answer.
@@ -45,7 +45,7 @@ func FuzzAnswer(f *testing.F) {
 	}
 	const key, token = "oneseat_key_canary", "oneseat_canary"
 	a := &answers{}
-	k, err := client.New(f.Context(), client.Config{URL: "http://oneseat", Key: key, Transport: a, Logger: slog.New(slog.DiscardHandler)})
+	k, err := client.New(f.Context(), client.Config{URL: "http://oneseat", Key: key, Transport: a, Logger: canaries.Logger(nil)})
 	if err != nil {
 		f.Fatal(err)
 	}

@@ -1,10 +1,10 @@
 package client_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"io"
-	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"sync"
@@ -15,6 +15,7 @@ import (
 
 	"github.com/oneseat/oneseat"
 	"github.com/oneseat/oneseat/client"
+	"github.com/oneseat/oneseat/internal/canaries"
 	"github.com/oneseat/oneseat/server"
 	"github.com/oneseat/oneseat/store/memstore"
 )
@@ -62,7 +63,7 @@ func newWorldOn(t *testing.T, store *memstore.Store, c oneseat.Config, nodes int
 	t.Helper()
 	w := &world{t: t, store: store}
 	secret, key := server.NewKey("members", server.ScopeCheck, server.ScopeSessions, server.ScopeAdmin)
-	w.key, c.Realm, c.Logger = secret, "members", slog.New(slog.DiscardHandler)
+	w.key, c.Realm, c.Logger = secret, "members", canaries.Logger(nil)
 	for range nodes {
 		n := &node{store: w.store}
 		r, err := oneseat.New(view{w.store, n}, c)
@@ -111,7 +112,9 @@ func (w *way) RoundTrip(r *http.Request) (*http.Response, error) {
 	n, _ := w.calls.LoadOrStore(r.URL.Path, new(atomic.Int64))
 	n.(*atomic.Int64).Add(1)
 	next := func() *http.Response {
-		in := httptest.NewRequestWithContext(r.Context(), r.Method, r.URL.Path, r.Body)
+		body, _ := io.ReadAll(r.Body) // what is missing the server notices
+		canaries.Request(r.Header, string(body))
+		in := httptest.NewRequestWithContext(r.Context(), r.Method, r.URL.Path, bytes.NewReader(body))
 		for name, values := range r.Header {
 			if len(values) > 0 {
 				in.Header[name] = values
@@ -122,6 +125,7 @@ func (w *way) RoundTrip(r *http.Request) (*http.Response, error) {
 		n := w.to(r.URL.Path)
 		w.mu.Unlock()
 		n.server.ServeHTTP(out, in)
+		canaries.Answer(out.Header(), out.Body.String())
 		return out.Result()
 	}
 	w.mu.Lock()
@@ -184,9 +188,7 @@ func (w *world) clientOf(c client.Config, to func(path string) *node) (*client.C
 	w.t.Helper()
 	on := &way{to: to}
 	c.URL, c.Key, c.Transport = "http://oneseat", w.key, on
-	if c.Logger == nil {
-		c.Logger = slog.New(slog.DiscardHandler)
-	}
+	c.Logger = canaries.Logger(c.Logger)
 	k, err := client.New(w.t.Context(), c)
 	if err != nil {
 		w.t.Fatal(err)
@@ -214,6 +216,7 @@ func (w *world) signIn(k interface {
 
 func wantEnded(t *testing.T, err error, id oneseat.SessionID, reason oneseat.Reason) {
 	t.Helper()
+	canaries.Seen("error", err)
 	over, ok := errors.AsType[*oneseat.EndedError](err)
 	if !ok || over.Ending.Session != id || over.Ending.Reason != reason {
 		t.Errorf("%v, want the end of %s: %s", err, id, reason)

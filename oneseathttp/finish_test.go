@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -16,6 +15,7 @@ import (
 	"time"
 
 	"github.com/oneseat/oneseat"
+	"github.com/oneseat/oneseat/internal/canaries"
 	"github.com/oneseat/oneseat/oneseathttp"
 	"github.com/oneseat/oneseat/oneseathttp/stream"
 	"github.com/oneseat/oneseat/store/memstore"
@@ -92,7 +92,7 @@ func TestAPaymentIsAdmittedByACheckThatReadsTheStore(t *testing.T) {
 	store := memstore.New()
 	nodes := map[string]*oneseat.Registry{}
 	for name, s := range map[string]oneseat.Store{"here": unheard{store}, "there": store} {
-		seats, err := oneseat.New(s, oneseat.Config{MaxStale: time.Minute, HoldGrace: 24 * time.Hour, Logger: slog.New(slog.DiscardHandler)})
+		seats, err := oneseat.New(s, oneseat.Config{MaxStale: time.Minute, HoldGrace: 24 * time.Hour, Logger: canaries.Logger(nil)})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -3,7 +3,6 @@ package oneseathttp_test
 import (
 	"bufio"
 	"io"
-	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
@@ -13,6 +12,7 @@ import (
 	"testing"
 
 	"github.com/oneseat/oneseat"
+	"github.com/oneseat/oneseat/internal/canaries"
 	"github.com/oneseat/oneseat/oneseathttp"
 	"github.com/oneseat/oneseat/store/memstore"
 )
@@ -20,7 +20,7 @@ import (
 // guarded is a guard over an empty store that says nothing.
 func guarded(tb testing.TB, c oneseathttp.Config) (*oneseathttp.Guard, *oneseat.Registry) {
 	tb.Helper()
-	seats, err := oneseat.New(memstore.New(), oneseat.Config{Logger: slog.New(slog.DiscardHandler)})
+	seats, err := oneseat.New(memstore.New(), oneseat.Config{Logger: canaries.Logger(nil)})
 	if err != nil {
 		tb.Fatal(err)
 	}
@@ -194,7 +194,7 @@ func FuzzForwardedFor(f *testing.F) {
 // A configuration is refused with the names of fields, or it serves: nothing in it makes New
 // panic, and a browser is sent to a page of this site.
 func FuzzConfig(f *testing.F) {
-	seats, err := oneseat.New(memstore.New(), oneseat.Config{Logger: slog.New(slog.DiscardHandler)})
+	seats, err := oneseat.New(memstore.New(), oneseat.Config{Logger: canaries.Logger(nil)})
 	if err != nil {
 		f.Fatal(err)
 	}

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/oneseat/oneseat"
+	"github.com/oneseat/oneseat/internal/canaries"
 	"github.com/oneseat/oneseat/oneseathttp"
 	"github.com/oneseat/oneseat/store/memstore"
 )
@@ -76,6 +77,7 @@ func unstartedOn(t *testing.T, store oneseat.Store, c oneseat.Config, hc oneseat
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.NewTextHandler(t.Output(), nil))
 	}
+	c.Logger = canaries.Logger(c.Logger)
 	seats, err := oneseat.New(store, c)
 	if err != nil {
 		t.Fatal(err)
@@ -171,6 +173,7 @@ func (b *browser) do(method, path string, form url.Values, header ...string) *ht
 	if err != nil {
 		b.t.Fatal(err)
 	}
+	resp.Body = canaries.Body(resp)
 	b.t.Cleanup(func() { _ = resp.Body.Close() })
 	return resp
 }

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/oneseat/oneseat"
+	"github.com/oneseat/oneseat/internal/canaries"
 	"github.com/oneseat/oneseat/store/memstore"
 )
 
@@ -31,7 +32,7 @@ func registry(t *testing.T) *oneseat.Registry {
 
 func newRegistry(t *testing.T, c oneseat.Config) *oneseat.Registry {
 	t.Helper()
-	c.Logger = slog.New(slog.NewTextHandler(t.Output(), nil))
+	c.Logger = canaries.Logger(slog.New(slog.NewTextHandler(t.Output(), nil)))
 	seats, err := oneseat.New(memstore.New(), c)
 	if err != nil {
 		t.Fatal(err)

@@ -2,7 +2,6 @@ package oneseathttp_test
 
 import (
 	"flag"
-	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -15,6 +14,7 @@ import (
 
 	"github.com/oneseat/oneseat"
 	"github.com/oneseat/oneseat/client"
+	"github.com/oneseat/oneseat/internal/canaries"
 	"github.com/oneseat/oneseat/oneseathttp"
 	"github.com/oneseat/oneseat/server"
 )
@@ -31,7 +31,7 @@ func seatsOver(t *testing.T, seats *oneseat.Registry) oneseathttp.Seats {
 	}
 	c := seats.Config()
 	secret, key := server.NewKey(c.Realm, server.ScopeCheck, server.ScopeSessions)
-	s, err := server.New(server.Config{Realms: map[string]*oneseat.Registry{c.Realm: seats}, Keys: []server.Key{key}, Logger: slog.New(slog.DiscardHandler)})
+	s, err := server.New(server.Config{Realms: map[string]*oneseat.Registry{c.Realm: seats}, Keys: []server.Key{key}, Logger: canaries.Logger(nil)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -119,7 +119,7 @@ func TestTheGuardWorksOverAClientAsOverARegistry(t *testing.T) {
 			cmd := exec.CommandContext(t.Context(), os.Args[0], "-over", how, "-test.run", "^Test", "-test.skip", strings.Join(skip, "|"), "-test.v", "-test.timeout", "10m")
 			out, err := cmd.CombinedOutput()
 			if err != nil {
-				t.Errorf("%v\n%s", err, regexp.MustCompile("(?m)^ *--- FAIL.*").FindAll(out, 20))
+				t.Errorf("%v\n%s", err, regexp.MustCompile("(?m)^ *--- FAIL.*|^canaries: .*").FindAll(out, 20))
 			}
 			if passed := len(regexp.MustCompile("(?m)^--- PASS").FindAll(out, -1)); passed < len(names)/2 {
 				t.Errorf("only %d tests passed", passed)

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"log/slog"
 	"math/rand/v2"
 	"net/http"
 	"net/http/httptest"
@@ -18,6 +17,7 @@ import (
 
 	"github.com/oneseat/oneseat"
 	"github.com/oneseat/oneseat/api"
+	"github.com/oneseat/oneseat/internal/canaries"
 	"github.com/oneseat/oneseat/server"
 	"github.com/oneseat/oneseat/store/memstore"
 )
@@ -53,7 +53,7 @@ type node struct {
 func newNode(t *testing.T, c oneseat.Config) *node {
 	t.Helper()
 	n := &node{t: t, store: &lagging{Store: memstore.New()}, keys: map[string]string{}}
-	c.Realm, c.Logger = "members", slog.New(slog.DiscardHandler)
+	c.Realm, c.Logger = "members", canaries.Logger(nil)
 	seats, err := oneseat.New(n.store, c)
 	if err != nil {
 		t.Fatal(err)

@@ -18,6 +18,7 @@ import (
 
 	"github.com/oneseat/oneseat"
 	"github.com/oneseat/oneseat/api"
+	"github.com/oneseat/oneseat/internal/canaries"
 	"github.com/oneseat/oneseat/server"
 	"github.com/oneseat/oneseat/store/memstore"
 )
@@ -32,7 +33,7 @@ type asked struct {
 func newAsked(f *testing.F, c oneseat.Config) *asked {
 	f.Helper()
 	a := &asked{log: new(journal)}
-	c.Logger, c.Realm = slog.New(slog.DiscardHandler), "members"
+	c.Logger, c.Realm = canaries.Logger(nil), "members"
 	seats, err := oneseat.New(memstore.New(), c)
 	if err != nil {
 		f.Fatal(err)

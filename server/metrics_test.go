@@ -8,7 +8,6 @@ import (
 	"go/parser"
 	gotoken "go/token"
 	"io"
-	"log/slog"
 	"maps"
 	"net/http"
 	"net/http/httptest"
@@ -27,6 +26,7 @@ import (
 
 	"github.com/oneseat/oneseat"
 	"github.com/oneseat/oneseat/api"
+	"github.com/oneseat/oneseat/internal/canaries"
 	"github.com/oneseat/oneseat/server"
 	"github.com/oneseat/oneseat/store/memstore"
 )
@@ -56,6 +56,7 @@ func scrape(t *testing.T, of *server.Server) scraped {
 	if w.Code != http.StatusOK {
 		t.Fatalf("%d %s", w.Code, w.Body)
 	}
+	canaries.Seen("metrics", w.Body.String())
 	return parsed(t, w.Body)
 }
 
@@ -307,7 +308,7 @@ func TestAScrapeDoesNotWaitForAStoreThatHangs(t *testing.T) {
 		var asked atomic.Int64
 		answer := make(chan struct{})
 		store.counts = func() { asked.Add(1); <-answer } // whatever the context says
-		r, err := oneseat.New(store, oneseat.Config{Logger: slog.New(slog.DiscardHandler)})
+		r, err := oneseat.New(store, oneseat.Config{Logger: canaries.Logger(nil)})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -2,7 +2,6 @@ package server_test
 
 import (
 	"fmt"
-	"log/slog"
 	"net/http/httptest"
 	"runtime"
 	"strconv"
@@ -13,6 +12,7 @@ import (
 
 	"github.com/oneseat/oneseat"
 	"github.com/oneseat/oneseat/api"
+	"github.com/oneseat/oneseat/internal/canaries"
 	"github.com/oneseat/oneseat/server"
 	"github.com/oneseat/oneseat/store/memstore"
 )
@@ -32,7 +32,7 @@ func newDirect(t *testing.T, c server.Config) *direct {
 
 func newDirectOver(t *testing.T, store oneseat.Store, c server.Config) *direct {
 	t.Helper()
-	quiet := slog.New(slog.DiscardHandler)
+	quiet := canaries.Logger(nil)
 	seats, err := oneseat.New(store, oneseat.Config{Logger: quiet, MaxStale: time.Minute})
 	if err != nil {
 		t.Fatal(err)

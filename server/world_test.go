@@ -17,6 +17,7 @@ import (
 
 	"github.com/oneseat/oneseat"
 	"github.com/oneseat/oneseat/api"
+	"github.com/oneseat/oneseat/internal/canaries"
 	"github.com/oneseat/oneseat/server"
 	"github.com/oneseat/oneseat/store/memstore"
 )
@@ -112,7 +113,12 @@ func (a *away) Update(ctx context.Context, k oneseat.Key, c func(oneseat.View) (
 	if err := a.answers(); err != nil {
 		return oneseat.View{}, err
 	}
-	v, err := a.Store.Update(ctx, k, c)
+	v, err := a.Store.Update(ctx, k, func(v oneseat.View) (oneseat.Change, error) {
+		did, err := c(v)
+		canaries.Seen("event", did.Events)
+		canaries.Stored(did.Roster, err)
+		return did, err
+	})
 	if err == nil && a.loses() {
 		return oneseat.View{}, oneseat.ErrUnknownOutcome
 	}
@@ -162,7 +168,7 @@ func newWorldWithin(t *testing.T, ahead time.Duration, c oneseat.Config, of serv
 	began := w.now()
 	w.store = &away{Store: memstore.NewAt(w.now)}
 	c.Clock = func() (time.Time, time.Duration) { return w.now(), w.now().Sub(began) }
-	c.Logger = slog.New(slog.NewTextHandler(w.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	c.Logger = canaries.Logger(slog.New(slog.NewTextHandler(w.log, &slog.HandlerOptions{Level: slog.LevelDebug})))
 	of.Store = server.Measure(w.store)
 	for _, realm := range []string{"members", "staff"} {
 		c.Realm = realm
@@ -217,9 +223,11 @@ func (w *world) sendOnce(method, path, body string, headers ...string) (*http.Re
 	for i := 0; i < len(headers); i += 2 {
 		r.Header.Add(headers[i], headers[i+1])
 	}
+	canaries.Request(r.Header, body)
 	if w.url == "" {
 		answer := httptest.NewRecorder()
 		w.server.ServeHTTP(answer, r)
+		canaries.Answer(answer.Header(), answer.Body.String())
 		noteRecorded(w.t, r, body, answer)
 		wantHeaders(w.t, method+" "+path, answer.Code, answer.Header())
 		return answer.Result(), answer.Body.String()
@@ -234,6 +242,7 @@ func (w *world) sendOnce(method, path, body string, headers ...string) (*http.Re
 		w.t.Fatal(err)
 	}
 	wantHeaders(w.t, method+" "+path, resp.StatusCode, resp.Header)
+	canaries.Answer(resp.Header, string(b))
 	note(w.t, exchange{w.t.Name(), method, path, r.Header, []byte(body), resp.StatusCode, resp.Header, b})
 	return resp, string(b)
 }

@@ -16,6 +16,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/oneseat/oneseat/internal/canaries"
 )
 
 // patience is how long a test waits for something that should come soon. Only a test
@@ -93,6 +95,7 @@ func (p *program) stop() {
 	if code := <-p.code; code != exitOK {
 		p.t.Errorf("it ended with %d", code)
 	}
+	canaries.Seen("output", p.out.Bytes(), p.err.Bytes())
 	if text := p.err.String(); strings.Contains(text, "level=WARN") || strings.Contains(text, "level=ERROR") {
 		p.t.Errorf("it complained: %s", text)
 	}
@@ -189,7 +192,7 @@ func TestASecondStartOnTheSameFileKeepsSessionsAndAChangedPassword(t *testing.T)
 	p := start(t, "--store", store)
 	c := newClient(t)
 	signIn(t, c, p, "ada", "ada")
-	res := do(t, c, http.MethodPost, p.url+"/password", url.Values{"current": {"ada"}, "new": {"lovelace"}})
+	res := do(t, c, http.MethodPost, p.url+"/password", url.Values{"current": {"ada"}, "new": {canaries.Mark("password", "lady lovelace")}})
 	if res.StatusCode != http.StatusSeeOther {
 		t.Fatalf("change of password: %d", res.StatusCode)
 	}
@@ -211,7 +214,7 @@ func TestASecondStartOnTheSameFileKeepsSessionsAndAChangedPassword(t *testing.T)
 	if code := signIn(t, newClient(t), p, "ada", "ada"); code != http.StatusUnauthorized {
 		t.Errorf("the old password: %d", code)
 	}
-	if code := signIn(t, newClient(t), p, "ada", "lovelace"); code != http.StatusSeeOther {
+	if code := signIn(t, newClient(t), p, "ada", "lady lovelace"); code != http.StatusSeeOther {
 		t.Errorf("the new password: %d", code)
 	}
 	if member(t, c, p.url) {

@@ -3,7 +3,6 @@ package main
 import (
 	"bufio"
 	"errors"
-	"log/slog"
 	"net/http"
 	"os"
 	"os/exec"
@@ -15,6 +14,7 @@ import (
 
 	"github.com/oneseat/oneseat"
 	"github.com/oneseat/oneseat/api"
+	"github.com/oneseat/oneseat/internal/canaries"
 	"github.com/oneseat/oneseat/internal/testservers"
 )
 
@@ -88,7 +88,7 @@ func node(t *testing.T, store string, f func(seats *oneseat.Registry)) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	quiet := slog.New(slog.DiscardHandler)
+	quiet := canaries.Logger(nil)
 	data, err := spec.open(t.Context(), quiet)
 	if err != nil {
 		t.Fatal(err)

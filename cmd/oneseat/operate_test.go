@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"log/slog"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -12,6 +11,7 @@ import (
 
 	"github.com/oneseat/oneseat"
 	"github.com/oneseat/oneseat/client"
+	"github.com/oneseat/oneseat/internal/canaries"
 	"github.com/oneseat/oneseat/internal/testservers"
 )
 
@@ -49,7 +49,7 @@ func onServer(t *testing.T) *place {
 	key := createKey(t, "--file", "keys.toml", "--realm", "shop", "--scopes", "check,sessions,admin")
 	printed, _, _ := served(t, 1, "--keys", "keys.toml", "--limit", "2", "--sign-ins-per-minute", "0")
 	t.Setenv(keyVariable, key)
-	k, err := client.New(t.Context(), client.Config{URL: printed[0], Key: key, Logger: slog.New(slog.DiscardHandler)})
+	k, err := client.New(t.Context(), client.Config{URL: printed[0], Key: key, Logger: canaries.Logger(nil)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -67,7 +67,7 @@ func onStore(t *testing.T, store string) *place {
 	if err != nil {
 		t.Fatal(err)
 	}
-	quiet := slog.New(slog.DiscardHandler)
+	quiet := canaries.Logger(nil)
 	data, err := spec.open(t.Context(), quiet)
 	if err != nil {
 		t.Fatal(err)

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"net"
 	"net/http"
 	"os"
@@ -22,6 +21,7 @@ import (
 
 	"github.com/oneseat/oneseat"
 	"github.com/oneseat/oneseat/api"
+	"github.com/oneseat/oneseat/internal/canaries"
 	"github.com/oneseat/oneseat/server"
 	"github.com/oneseat/oneseat/store/memstore"
 )
@@ -38,7 +38,7 @@ func TestMain(m *testing.M) {
 	// The first signal that anybody waits for starts a goroutine of os/signal that never
 	// ends. It is started here, so that no test takes it for one that was left.
 	signal.Stop(listening())
-	os.Exit(m.Run())
+	os.Exit(canaries.Main(m))
 }
 
 func listening() chan os.Signal {
@@ -244,7 +244,7 @@ func TestABodyThatTricklesIsCut(t *testing.T) { // API-08
 	}
 	defer seats.Close()
 	secret, key := server.NewKey("default", server.ScopeSessions)
-	quiet := slog.New(slog.DiscardHandler)
+	quiet := canaries.Logger(nil)
 	h, err := server.New(server.Config{Realms: map[string]*oneseat.Registry{"default": seats}, Keys: []server.Key{key}, Logger: quiet})
 	if err != nil {
 		t.Fatal(err)

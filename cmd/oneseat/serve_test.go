@@ -20,6 +20,8 @@ import (
 	"time"
 
 	"github.com/spf13/pflag"
+
+	"github.com/oneseat/oneseat/internal/canaries"
 )
 
 // served runs "oneseat serve" with flags until the test ends, or stop is called, and
@@ -66,6 +68,7 @@ type syncBuffer struct {
 func (b *syncBuffer) Write(p []byte) (int, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	canaries.Seen("log", p)
 	return b.text.Write(p)
 }
 

@@ -19,18 +19,19 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/oneseat/oneseat"
+	"github.com/oneseat/oneseat/internal/canaries"
 	"github.com/oneseat/oneseat/internal/testservers"
 	"github.com/oneseat/oneseat/server"
 	"github.com/oneseat/oneseat/store/pgstore"
 	"github.com/oneseat/oneseat/store/redisstore"
 )
 
-var quiet = slog.New(slog.DiscardHandler)
+var quiet = canaries.Logger(nil)
 
 var servers = new(testservers.Shared)
 
 func TestMain(m *testing.M) {
-	code := m.Run()
+	code := canaries.Main(m)
 	servers.Close()
 	os.Exit(code)
 }

@@ -14,6 +14,7 @@ import (
 
 	"github.com/anishathalye/porcupine"
 
+	"github.com/oneseat/oneseat/internal/canaries"
 	"github.com/oneseat/oneseat/internal/model"
 	"github.com/oneseat/oneseat/internal/testservers"
 )
@@ -27,7 +28,7 @@ var (
 
 func TestMain(m *testing.M) {
 	nodeIfAsked()
-	os.Exit(m.Run())
+	os.Exit(canaries.Main(m))
 }
 
 // servers start what a store runs on.

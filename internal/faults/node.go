@@ -5,8 +5,8 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
-	"log/slog"
 	"net"
 	"os"
 	"sync"
@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/oneseat/oneseat"
+	"github.com/oneseat/oneseat/internal/canaries"
 	"github.com/oneseat/oneseat/internal/model"
 )
 
@@ -59,7 +60,12 @@ type noting struct{ store }
 type lostKey struct{}
 
 func (n noting) Update(ctx context.Context, k oneseat.Key, change func(oneseat.View) (oneseat.Change, error)) (oneseat.View, error) {
-	v, err := n.store.Update(ctx, k, change)
+	v, err := n.store.Update(ctx, k, func(v oneseat.View) (oneseat.Change, error) {
+		did, err := change(v)
+		canaries.Seen("event", did.Events)
+		canaries.Stored(did.Roster, err)
+		return did, err
+	})
 	if lost, ok := ctx.Value(lostKey{}).(*atomic.Int32); ok && errors.Is(err, oneseat.ErrUnknownOutcome) {
 		lost.Add(1)
 	}
@@ -99,7 +105,7 @@ func serve(c nodeConfig, in io.Reader, out io.Writer) error {
 	var step atomic.Int64 // how far the wall clock was set
 	seats, err := oneseat.New(noting{store}, oneseat.Config{
 		Realm: c.Realm, Limit: c.Limit, WhenFull: c.Policy, DisplaceOrder: oneseat.DisplaceOldest, MaxStale: c.Stale, Idle: time.Hour,
-		Logger: slog.New(slog.DiscardHandler),
+		Logger: canaries.Logger(nil),
 		Clock: func() (time.Time, time.Duration) {
 			now := time.Now()
 			return now.Add(time.Duration(step.Load())).Round(0), now.Sub(start)
@@ -112,6 +118,9 @@ func serve(c nodeConfig, in io.Reader, out io.Writer) error {
 
 	var mu sync.Mutex // for one line after the other
 	say := func(a answer) {
+		if leaks := canaries.Leaks(); len(leaks) > 0 {
+			a.Wrong = fmt.Sprintf("a %s is in the %s: %s", leaks[0].Kind, leaks[0].Where, leaks[0].Text)
+		}
 		line, _ := json.Marshal(a)
 		mu.Lock()
 		defer mu.Unlock()
@@ -143,6 +152,7 @@ var program = oneseat.Device{Class: oneseat.ClassAPI}
 func do(seats *oneseat.Registry, q request, say func(answer)) answer {
 	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
 	defer cancel()
+	canaries.Mark("device id", q.Device)
 	var lost atomic.Int32
 	ctx = context.WithValue(ctx, lostKey{}, &lost)
 	a := answer{ID: q.ID}
@@ -176,6 +186,7 @@ func do(seats *oneseat.Registry, q request, say func(answer)) answer {
 	default:
 		return answer{ID: q.ID, Wrong: "there is no call " + q.What}
 	}
+	canaries.Seen("error", err)
 	a.Token, a.Session, a.Lost = string(g.Token), g.Session.ID, int(lost.Load())
 	said, ok := model.ReplyOf(err)
 	switch {

@@ -7,7 +7,6 @@ import (
 	"flag"
 	"fmt"
 	"io"
-	"log/slog"
 	"math/rand/v2"
 	"net/http"
 	"net/http/httptest"
@@ -26,6 +25,7 @@ import (
 	"github.com/oneseat/oneseat"
 	"github.com/oneseat/oneseat/api"
 	"github.com/oneseat/oneseat/client"
+	"github.com/oneseat/oneseat/internal/canaries"
 	"github.com/oneseat/oneseat/internal/histories"
 	"github.com/oneseat/oneseat/internal/model"
 	"github.com/oneseat/oneseat/internal/testservers"
@@ -90,7 +90,7 @@ var stores = map[string]func(t *testing.T) (open func() oneseat.Store){
 
 const patience = time.Minute
 
-var quiet = slog.New(slog.DiscardHandler)
+var quiet = canaries.Logger(nil)
 
 // over are the settings that can be had over HTTP. A sign-out by a token says there only
 // whether it ended a session, and streams are not known.

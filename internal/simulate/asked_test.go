@@ -4,7 +4,6 @@ import (
 	"context"
 	"flag"
 	"fmt"
-	"log/slog"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -12,6 +11,7 @@ import (
 	"time"
 
 	"github.com/oneseat/oneseat"
+	"github.com/oneseat/oneseat/internal/canaries"
 )
 
 var (
@@ -167,7 +167,7 @@ func ask(t *testing.T, nodes, partitions, signIns int, trip time.Duration, pause
 			stores = append(stores, &asking{shared: all, node: i, trip: trip, pause: pause, news: make(chan int, 1024)})
 		}
 		for _, s := range stores {
-			r, err := oneseat.New(s, oneseat.Config{Logger: slog.New(slog.DiscardHandler)})
+			r, err := oneseat.New(s, oneseat.Config{Logger: canaries.Logger(nil)})
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/oneseat/oneseat"
+	"github.com/oneseat/oneseat/internal/canaries"
 	"github.com/oneseat/oneseat/internal/record"
 )
 
@@ -391,6 +392,7 @@ func (c *client) request(op *call, token string) oneseat.SignInRequest {
 
 // answer puts an error into a word.
 func (c *call) answer() {
+	canaries.Seen("error", c.err)
 	over, ended := errors.AsType[*oneseat.EndedError](c.err)
 	full, isFull := errors.AsType[*oneseat.LimitError](c.err)
 	out, blocked := errors.AsType[*oneseat.BlockedError](c.err)

@@ -14,6 +14,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/oneseat/oneseat/internal/canaries"
 )
 
 // count is a flag: a whole number, 1 or more.
@@ -46,7 +48,7 @@ func TestMain(m *testing.M) {
 		fmt.Fprintln(flag.CommandLine.Output(), "usage: make simulate HISTORIES=n SEED=n   (whole numbers from 1 on; SEED is the first seed, 1 unless it is given)")
 	}
 	flag.Parse()
-	os.Exit(m.Run())
+	os.Exit(canaries.Main(m))
 }
 
 // TestSimulate runs some histories, or with -histories that number. They run in

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/oneseat/oneseat"
+	"github.com/oneseat/oneseat/internal/canaries"
 	"github.com/oneseat/oneseat/internal/record"
 )
 
@@ -56,6 +57,8 @@ func (s *store) view(k oneseat.Key) oneseat.View {
 // write commits a change that was made for a view, unless another came in between, or
 // too much time has passed.
 func (s *store) write(v oneseat.View, c oneseat.Change) (after oneseat.View, ok bool) {
+	canaries.Seen("event", c.Events)
+	canaries.Stored(c.Roster)
 	now := s.view(v.Key)
 	if (now.Roster == nil) != (v.Roster == nil) || now.Version != v.Version || s.clock().Sub(v.Now) > oneseat.MaxUpdateAge {
 		return oneseat.View{}, false

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/oneseat/oneseat"
+	"github.com/oneseat/oneseat/internal/canaries"
 	"github.com/oneseat/oneseat/internal/record"
 )
 
@@ -113,6 +114,7 @@ func (c *client) device() string {
 	if c.w.plan.seed%2 == 0 {
 		n /= 2
 	}
+	canaries.Mark("device id", "device's number: ")
 	return "device's number: " + string(rune('0'+n))
 }
 

@@ -3,7 +3,6 @@ package simulate
 import (
 	"context"
 	"fmt"
-	"log/slog"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -11,6 +10,7 @@ import (
 	"time"
 
 	"github.com/oneseat/oneseat"
+	"github.com/oneseat/oneseat/internal/canaries"
 )
 
 // realm is the realm of every history.
@@ -155,7 +155,7 @@ func (p *plan) calm() time.Duration {
 func (w *world) boot(i, generation int) {
 	c := w.plan.config
 	n := w.nodes[i]
-	c.Logger, c.Clock = slog.New(slog.DiscardHandler), n.clock
+	c.Logger, c.Clock = canaries.Logger(nil), n.clock
 	if w.plan.plans {
 		c.LimitFor = w.limitFor
 	}

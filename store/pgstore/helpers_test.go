@@ -6,7 +6,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"log/slog"
 	"net"
 	"net/url"
 	"os"
@@ -19,6 +18,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/oneseat/oneseat"
+	"github.com/oneseat/oneseat/internal/canaries"
 	"github.com/oneseat/oneseat/internal/testservers"
 	"github.com/oneseat/oneseat/store/internal/fixture"
 	"github.com/oneseat/oneseat/store/pgstore"
@@ -47,7 +47,7 @@ func TestMain(m *testing.M) {
 		}
 		return
 	}
-	code := m.Run()
+	code := canaries.Main(m)
 	shared.Close()
 	os.Exit(code)
 }
@@ -180,7 +180,7 @@ func (c uncancelled) Write(b []byte) (int, error) {
 
 // quiet is for stores whose warnings a test expects, most often that fsync is off. See
 // TestWhoeverTurnsOffDurabilityIsToldOnce.
-var quiet = slog.New(slog.DiscardHandler)
+var quiet = canaries.Logger(nil)
 
 // open opens a store with a pool of its own, which is closed when the test ends.
 func open(t testing.TB, to string) *pgstore.Store {
@@ -195,9 +195,7 @@ func openWith(t testing.TB, to string, o pgstore.Options) *pgstore.Store {
 
 func openOn(t testing.TB, p *pgxpool.Pool, o pgstore.Options) *pgstore.Store {
 	t.Helper()
-	if o.Logger == nil {
-		o.Logger = quiet
-	}
+	o.Logger = canaries.Logger(o.Logger)
 	s, err := pgstore.Open(t.Context(), p, o)
 	if err != nil {
 		t.Fatal(err)

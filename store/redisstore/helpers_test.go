@@ -4,12 +4,12 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"log/slog"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/oneseat/oneseat"
+	"github.com/oneseat/oneseat/internal/canaries"
 	"github.com/oneseat/oneseat/store/internal/fixture"
 	"github.com/oneseat/oneseat/store/redisstore"
 	"github.com/redis/rueidis"
@@ -23,14 +23,12 @@ const (
 	patience = 2 * time.Minute
 )
 
-var quiet = slog.New(slog.DiscardHandler)
+var quiet = canaries.Logger(nil)
 
 // open opens a store that is closed when the test ends.
 func open(t testing.TB, url string, o redisstore.Options) *redisstore.Store {
 	t.Helper()
-	if o.Logger == nil {
-		o.Logger = quiet
-	}
+	o.Logger = canaries.Logger(o.Logger)
 	o.Timeout = cmp.Or(o.Timeout, patience)
 	s, err := redisstore.Open(t.Context(), url, o)
 	if err != nil {

@@ -22,6 +22,7 @@ import (
 	"time"
 
 	"github.com/oneseat/oneseat"
+	"github.com/oneseat/oneseat/internal/canaries"
 	"github.com/oneseat/oneseat/internal/testservers"
 	"github.com/oneseat/oneseat/store/redisstore"
 	"github.com/redis/rueidis"
@@ -89,10 +90,11 @@ func leastRights(t *testing.T) (rights, inACluster []string) {
 }
 
 // leastUser creates the user oneseat on a server, with these rights and the
-// password hunter2.
+// password hunter2-hunter2.
 func leastUser(t *testing.T, r *testservers.Redis, rights ...string) {
 	t.Helper()
-	run(t, shell(t, r.URL), append([]string{"ACL", "SETUSER", "oneseat", "on", ">hunter2"}, rights...)...)
+	canaries.Mark("password", "hunter2-hunter2")
+	run(t, shell(t, r.URL), append([]string{"ACL", "SETUSER", "oneseat", "on", ">hunter2-hunter2"}, rights...)...)
 }
 
 // leastUsers creates that user on every server of a cluster, with the rights that it
@@ -103,7 +105,7 @@ func leastUsers(t *testing.T, c *testservers.RedisCluster) (url string) {
 	for _, n := range c.Nodes {
 		leastUser(t, n, slices.Concat(rights, inACluster)...)
 	}
-	return strings.Replace(c.URL, "://", "://oneseat:hunter2@", 1)
+	return strings.Replace(c.URL, "://", "://oneseat:hunter2-hunter2@", 1)
 }
 
 func TestTheRightsInTheDocsAreEnoughAndTLSWorks(t *testing.T) {
@@ -117,13 +119,13 @@ func TestTheRightsInTheDocsAreEnoughAndTLSWorks(t *testing.T) {
 	leastUser(t, r, rights...)
 
 	addr := fmt.Sprint("127.0.0.1:", port)
-	_, err := redisstore.Open(t.Context(), "rediss://oneseat:hunter2@"+addr, redisstore.Options{Timeout: patience})
+	_, err := redisstore.Open(t.Context(), "rediss://oneseat:hunter2-hunter2@"+addr, redisstore.Options{Timeout: patience})
 	wantFailure(t, err, oneseat.FailureUnreachable)
-	if text := fmt.Sprint(err); !strings.Contains(text, "certificate") || strings.Contains(text, "hunter2") {
+	if text := fmt.Sprint(err); !strings.Contains(text, "certificate") || strings.Contains(text, "hunter2-hunter2") {
 		t.Errorf("a certificate that nobody trusts: %s", text)
 	}
 	client, err := rueidis.NewClient(rueidis.ClientOption{
-		InitAddress: []string{addr}, Username: "oneseat", Password: "hunter2", TLSConfig: &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12},
+		InitAddress: []string{addr}, Username: "oneseat", Password: "hunter2-hunter2", TLSConfig: &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12},
 		DisableCache: true, DisableRetry: true, ForceSingleClient: true, ClientSetInfo: rueidis.DisableClientSetInfo,
 	})
 	if err != nil {
@@ -139,7 +141,7 @@ func TestTheRightsInTheDocsAreEnoughAndTLSWorks(t *testing.T) {
 	signIn(t, s, "ada", "A")
 	dropSums(t, shell(t, r.URL))
 	wantSums(t, s)
-	everything(t, open(t, "redis://oneseat:hunter2@"+r.Addr, redisstore.Options{}))
+	everything(t, open(t, "redis://oneseat:hunter2-hunter2@"+r.Addr, redisstore.Options{}))
 }
 
 // everything makes a store use every command that it knows.
@@ -244,12 +246,12 @@ func TestAURLIsReadAndNeverRepeated(t *testing.T) {
 		}
 	}
 	for _, bad := range []string{
-		"", "localhost:6379", "hunter2", "http://hunter2@localhost", "redis://", "redis://user:hunter2@", "redis://user:hunter2@a,b", "redis-cluster://user:hunter2@a/3",
-		"redis://user:hunter2@a/hunter2", "redis://user:hunter2%zz@a", "redis://user:hunter2@a?hunter2=1", "redis://user:hunter2@a#hunter2", "redis://user:hunter2@a:port",
-		"unix://hunter2", "redis://a/1/2",
+		"", "localhost:6379", "hunter2-hunter2", "http://hunter2-hunter2@localhost", "redis://", "redis://user:hunter2-hunter2@", "redis://user:hunter2-hunter2@a,b", "redis-cluster://user:hunter2-hunter2@a/3",
+		"redis://user:hunter2-hunter2@a/hunter2-hunter2", "redis://user:hunter2-hunter2%zz@a", "redis://user:hunter2-hunter2@a?hunter2-hunter2=1", "redis://user:hunter2-hunter2@a#hunter2-hunter2", "redis://user:hunter2-hunter2@a:port",
+		"unix://hunter2-hunter2", "redis://a/1/2",
 	} {
 		err := redisstore.CheckURL(bad)
-		if wantFailure(t, err, oneseat.FailureAddress); strings.Contains(fmt.Sprint(err), "hunter2") {
+		if wantFailure(t, err, oneseat.FailureAddress); strings.Contains(fmt.Sprint(err), "hunter2-hunter2") {
 			t.Errorf("%s: %v", bad, err)
 		}
 	}

@@ -11,6 +11,8 @@ import (
 	"sync"
 	"syscall"
 	"testing"
+
+	"github.com/oneseat/oneseat/internal/canaries"
 )
 
 // roleVariable makes the test binary another process. Only start sets it.
@@ -30,7 +32,7 @@ var roles = map[string]func(args []string, say func(string)) error{
 func TestMain(m *testing.M) {
 	role, ok := roles[os.Getenv(roleVariable)]
 	if !ok {
-		os.Exit(m.Run())
+		os.Exit(canaries.Main(m))
 	}
 	var mu sync.Mutex
 	say := func(line string) {

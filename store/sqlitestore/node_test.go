@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"os"
 	"runtime"
 	"strings"
@@ -15,6 +14,7 @@ import (
 	"time"
 
 	"github.com/oneseat/oneseat"
+	"github.com/oneseat/oneseat/internal/canaries"
 	"github.com/oneseat/oneseat/store/sqlitestore"
 )
 
@@ -33,7 +33,7 @@ func node(args []string, say func(string)) error {
 		say("refused: " + err.Error())
 		return nil
 	}
-	quiet := slog.New(slog.DiscardHandler)
+	quiet := canaries.Logger(nil)
 	r, err := oneseat.New(s, oneseat.Config{Realm: realm, MaxStale: maxStale, Logger: quiet})
 	if err != nil {
 		return err

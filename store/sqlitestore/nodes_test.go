@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"path/filepath"
 	"strconv"
 	"sync"
@@ -12,6 +11,7 @@ import (
 	"time"
 
 	"github.com/oneseat/oneseat"
+	"github.com/oneseat/oneseat/internal/canaries"
 	"github.com/oneseat/oneseat/store/internal/fixture"
 	"github.com/oneseat/oneseat/store/sqlitestore"
 )
@@ -117,7 +117,7 @@ func crowd(args []string, say func(string)) (err error) {
 	if err != nil {
 		return err
 	}
-	r, err := oneseat.New(s, oneseat.Config{Realm: realm, Limit: crowdLimit, Logger: slog.New(slog.DiscardHandler)})
+	r, err := oneseat.New(s, oneseat.Config{Realm: realm, Limit: crowdLimit, Logger: canaries.Logger(nil)})
 	if err != nil {
 		return err
 	}

@@ -1,0 +1,11 @@
+package client_test
+
+import (
+	"os"
+	"testing"
+
+	"github.com/oneseat/oneseat/internal/canaries"
+)
+
+// TestMain fails the tests if a secret was in a log, an error or an answer.
+func TestMain(m *testing.M) { os.Exit(canaries.Main(m)) }
