@@ -190,7 +190,7 @@ func (r *Registry) RefreshLimits(ctx context.Context, account string) error {
 // errors are an *[AccountError], a *[ConfigError], that of [Config.LimitFor], and
 // [ErrStoreUnavailable].
 func (r *Registry) Explain(ctx context.Context, account string, from SignInRequest) (Decision, error) {
-	if err := from.check(); err != nil {
+	if err := r.rule.checkSignIn(from); err != nil {
 		return Decision{}, err
 	}
 	v, p, err := r.judged(ctx, account)

@@ -28,10 +28,10 @@ func (c newcomer) from(client SignInRequest, key Key, secret digest) newcomer {
 	c.override, c.tried = client.Override && !c.adopted, client.Attempt.Tried
 	device := client.Device.clean()
 	c.seat = seat{
-		Session:  Session{ID: client.Attempt.session(key), Device: device, Lifetime: client.Lifetime.clean(), Data: client.Data},
+		Session:  Session{ID: client.Attempt.session(key), Device: device, Lifetime: client.Lifetime.clean(), Program: client.Program, Data: client.Data},
 		secret:   secret,
 		deviceID: deviceDigest(key, client.DeviceID),
-		unused:   !c.adopted && device.Class != ClassAPI, // a program may keep its token for later
+		unused:   !c.adopted && device.Class != ClassAPI && !client.Program, // a program may keep its token for later
 	}
 	if !c.adopted { // of what is no token, or another account's, no seat has the digest
 		_, c.presented, _ = decodeToken(client.Token)
@@ -68,9 +68,13 @@ func (d *draft) admit(c newcomer) (Change, Decision) {
 		is.Outcome == outcomeInvalid, // a timeout that its error reports has to be recorded
 		is.Outcome == outcomeAlready: // and so has that of the session which it made before
 		return d.changed(), is
-	case is.full() && !c.adopted: // an adoption is tried again with the next request
+	case c.adopted: // it is tried again with the next request
+	case is.full():
 		d.trim("")
 		is.Outcome = d.turnAway(c, is)
+		return d.commit(), is
+	case is.Outcome == OutcomeBlocked && c.seat.parent == "":
+		d.noteSeat(EventSignInRefused, EventSignInRefused, &c.seat).Reason = ReasonAccountBlocked
 		return d.commit(), is
 	}
 	return Change{}, is
@@ -156,10 +160,7 @@ func (d *draft) entitled(c newcomer) error {
 // room decides on a newcomer by the seats that are taken.
 func (d *draft) room(c newcomer) Decision {
 	is := Decision{Outcome: OutcomeAdmitted, Observed: d.rule.observeOnly, Renews: d.sameBrowser(&c)}
-	bounds, policy := d.sessionBounds(), d.rule.whenFull
-	if c.seat.parent != "" {
-		bounds, policy = d.streamBounds(), d.rule.streamsFull
-	}
+	bounds, policy := d.bounds(c.seat.pool()), d.rule.policy(c.seat.pool())
 	c.own = d.own(&c, is.Renews)
 	seats := d.displaceOrder(&c, is.Renews)
 	chosen := c.choice(seats)
@@ -185,10 +186,10 @@ func (d *draft) room(c newcomer) Decision {
 }
 
 // choice returns those of the seats that the newcomer chose to end. A session
-// makes no room for a stream, nor a stream for a session.
+// makes no room for a stream, nor a stream for a session, nor either for a program.
 func (c newcomer) choice(seats []seat) (chosen []SessionID) {
 	for _, s := range seats {
-		if slices.Contains(c.chosen, s.ID) && (s.parent == "") == (c.seat.parent == "") {
+		if slices.Contains(c.chosen, s.ID) && s.pool() == c.seat.pool() {
 			chosen = append(chosen, s.ID)
 		}
 	}
@@ -199,7 +200,7 @@ func (c newcomer) choice(seats []seat) (chosen []SessionID) {
 // session, and a stream, take none.
 func (c newcomer) ofDevice(seats []seat) (own []SessionID) {
 	for _, s := range seats {
-		if !c.adopted && c.seat.parent == "" && s.parent == "" && s.deviceID.Equal(c.seat.deviceID) && !slices.Contains(c.chosen, s.ID) {
+		if !c.adopted && c.seat.parent == "" && s.pool() == c.seat.pool() && s.deviceID.Equal(c.seat.deviceID) && !slices.Contains(c.chosen, s.ID) {
 			own = append(own, s.ID)
 		}
 	}
@@ -211,7 +212,7 @@ func (c newcomer) ofDevice(seats []seat) (own []SessionID) {
 // issued.
 func (d *draft) adopt(c newcomer) Decision {
 	issued := c.issuedAt(d.now())
-	if !d.adoptable(issued) {
+	if !d.adoptable(c, issued) {
 		return Decision{Outcome: OutcomeRefused}
 	}
 	is := d.room(c)
@@ -225,9 +226,9 @@ func (d *draft) adopt(c newcomer) Decision {
 // adoptable reports whether an older session may still be seated: before AdoptUntil,
 // not timed out itself, and only if nothing of the account has ended since it was
 // issued.
-func (d *draft) adoptable(issued time.Time) bool {
+func (d *draft) adoptable(c newcomer, issued time.Time) bool {
 	since := func(t time.Time) bool { return !t.IsZero() && !t.Before(issued) }
-	old := seat{Session: Session{Created: issued, LastSeen: d.now()}}
+	old := seat{Session: Session{Created: issued, LastSeen: d.now(), Program: c.seat.Program}}
 	_, over := old.timeout(d.now(), &d.rule)
 	return d.now().Before(d.rule.adoptUntil) && !since(d.forgotten) &&
 		!slices.ContainsFunc(d.endings, func(e ended) bool { return since(e.At) }) &&
@@ -271,7 +272,7 @@ func (d *draft) apply(c newcomer, is Decision) Change {
 			d.observe(id, how)
 		}
 		if s.observed = is.full(); s.observed {
-			d.noteSeat(EventSignInWouldBeRefused, EventSignInWouldBeRefused, &s)
+			d.noteSeat(EventSignInWouldBeRefused, EventSignInWouldBeRefused, &s).Bound = is.bound()
 		}
 		displaces = d.overCeiling(&s)
 	}
@@ -319,12 +320,12 @@ func (d *draft) repeats(s *seat) bool {
 // turnAway records that a newcomer found the account full. A newcomer that is to be
 // asked gets its ticket, or is refused if it cannot have one.
 func (d *draft) turnAway(c newcomer, is Decision) Outcome {
+	event, outcome := EventSignInRefused, OutcomeRefused
 	if is.Outcome == OutcomeAsked && d.issueTicket(c) {
-		d.noteSeat(EventSignInAsked, EventSignInAsked, &c.seat)
-		return OutcomeAsked
+		event, outcome = EventSignInAsked, OutcomeAsked
 	}
-	d.noteSeat(EventSignInRefused, EventSignInRefused, &c.seat)
-	return OutcomeRefused
+	d.noteSeat(event, event, &c.seat).Bound = is.bound()
+	return outcome
 }
 
 // observe marks a session that the limits would have ended like this, under
@@ -336,17 +337,13 @@ func (d *draft) observe(id SessionID, how Ending) {
 }
 
 // overCeiling returns the sessions to end even under ObserveOnly, because a
-// roster never exceeds MaxSeats and MaxStreams.
+// roster never exceeds MaxSeats, MaxStreams and MaxPrograms.
 func (d *draft) overCeiling(s *seat) []SessionID {
-	b := newBound(boundTotal, Unlimited, "")
-	if s.parent != "" {
-		b = newBound(boundStreams, Unlimited, "")
-	}
 	all := *d // also those that were marked
 	all.rule.observeOnly = false
 	c := newcomer{seat: *s}
 	c.own = all.own(&c, "")
-	goes, _, _ := overflow(all.displaceOrder(&c, ""), []bound{b}, s, func(*seat, bound) bool { return true })
+	goes, _, _ := overflow(all.displaceOrder(&c, ""), []bound{newBound(s.pool(), Unlimited, "")}, s, func(*seat, bound) bool { return true })
 	return goes
 }
 

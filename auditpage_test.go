@@ -152,7 +152,13 @@ func everyEvent(t *testing.T) (all []oneseat.Event) {
 
 		try(
 			a.SetLimit(ctx, "ada", oneseat.Limits{Total: 2}, "kim"),
-			a.Block(ctx, "ada", time.Now().Add(time.Hour), "kim"), a.Unblock(ctx, "ada", "kim"),
+			a.Block(ctx, "ada", time.Now().Add(time.Hour), "kim"),
+		)
+		if _, err := a.SignIn(ctx, "ada", at("a")); err == nil {
+			t.Fatal("a blocked account is let in")
+		}
+		try(
+			a.Unblock(ctx, "ada", "kim"),
 			a.EndRealm(ctx, "kim"),
 		)
 		synctest.Wait()

@@ -121,6 +121,7 @@ func (c *coder) seat(s *seat, account string) {
 	c.span("absolute", &s.Lifetime.Absolute)
 	c.flag("until_closed", &s.Lifetime.UntilClosed)
 	c.text("data", &s.Data, false)
+	c.flag("program", &s.Program)
 	c.shut('}')
 }
 

@@ -39,9 +39,8 @@ type Config struct {
 	// [MaxStreams], or [Unlimited]. Default 1.
 	Streams int
 
-	// StreamClassLimits limit the streams on each class of device, within Streams: 1 to
-	// [MaxStreams], or [Unlimited]. They count for accounts whose number of streams is
-	// that of Streams. Default: only Streams counts.
+	// StreamClassLimits limit the streams on each class of device, within Streams.
+	// Default: only Streams counts.
 	StreamClassLimits map[Class]int
 
 	// WhenStreamsFull says what happens to a stream beyond the limit: [PolicyAsk], so
@@ -49,8 +48,12 @@ type Config struct {
 	// plays. See [DisplaceOrder]. Default PolicyAsk.
 	WhenStreamsFull Policy
 
+	// Programs are what an account's programs may have, such as its API keys. Default:
+	// there are none.
+	Programs Programs
+
 	// LimitFor returns an account's limits, for plans, tiers and staff. A zero field
-	// leaves that limit to the three fields above. It is called before every sign-in
+	// leaves that limit to the fields above. It is called before every sign-in
 	// and stream, on the caller's goroutine. If it returns an error, nobody gets in.
 	// Limits that [Registry.SetLimit] stored come first. Call
 	// [Registry.RefreshLimits] when an account's answer has changed. Default: none.
@@ -150,6 +153,14 @@ func (c *Config) complete() {
 	setDefault(&c.Absolute, 90*24*time.Hour)
 	setDefault(&c.TouchEvery, c.mostTouchEvery())
 	setDefault(&c.KeepEndings, 30*24*time.Hour)
+	if c.Programs.Limit != 0 {
+		setDefault(&c.Programs.WhenFull, PolicyRefuse)
+		setDefault(&c.Programs.Absolute, NoTimeout)
+		if c.Programs.Idle == 0 && c.Programs.Absolute > 0 {
+			c.Programs.Idle = min(defaultProgramIdle, c.Programs.Absolute)
+		}
+		setDefault(&c.Programs.Idle, defaultProgramIdle)
+	}
 	setDefault(&c.MaxStale, time.Second)
 	setDefault(&c.HoldGrace, 5*time.Second)
 	if c.Logger == nil {
@@ -165,8 +176,9 @@ func (c *Config) complete() {
 }
 
 const (
-	defaultIdle   = 14 * 24 * time.Hour
-	maxTouchEvery = 5 * time.Minute
+	defaultIdle        = 14 * 24 * time.Hour
+	defaultProgramIdle = 365 * 24 * time.Hour
+	maxTouchEvery      = 5 * time.Minute
 )
 
 // mostTouchEvery returns the longest TouchEvery that is possible.
@@ -188,7 +200,7 @@ func (c *Config) problems() (errs []error) {
 		"Realm", "it has to be 1 to 64 bytes of printable text")
 	for _, p := range c.limits().problems() {
 		name, class, _ := strings.Cut(p.Field, "[")
-		field := map[string]string{"Total": "Limit", "Classes": "ClassLimits", "Streams": "Streams"}[name]
+		field := map[string]string{"Total": "Limit", "Classes": "ClassLimits", "Streams": "Streams", "StreamClasses": "StreamClassLimits", "Programs": "Programs.Limit"}[name]
 		if class != "" {
 			field += "[" + class
 		}
@@ -198,21 +210,26 @@ func (c *Config) problems() (errs []error) {
 		"WhenFull", "%q is neither PolicyDisplace, PolicyRefuse nor PolicyAsk", string(c.WhenFull))
 	reject(!slices.Contains([]Policy{PolicyAsk, PolicyDisplace}, c.WhenStreamsFull),
 		"WhenStreamsFull", "%q is neither PolicyAsk nor PolicyDisplace", string(c.WhenStreamsFull))
-	for _, class := range slices.Sorted(maps.Keys(c.StreamClassLimits)) {
-		n := c.StreamClassLimits[class]
-		reject(!slices.Contains(Classes(), class), "StreamClassLimits", "%q is none of %v", class, Classes())
-		reject(n != Unlimited && (n < 1 || n > MaxStreams), "StreamClassLimits["+string(class)+"]", "%d is not 1 to %d, nor Unlimited", n, MaxStreams)
-	}
 	reject(!slices.Contains([]DisplaceOrder{DisplaceIdlest, DisplaceOldest, DisplaceSameClass}, c.DisplaceOrder),
 		"DisplaceOrder", "%q is neither DisplaceIdlest, DisplaceOldest nor DisplaceSameClass", string(c.DisplaceOrder))
 	reject(c.StreamIdle < time.Second,
 		"StreamIdle", "%v is less than a second", c.StreamIdle)
-	reject(c.Idle != NoTimeout && c.Idle < time.Second,
-		"Idle", "%v is less than a second, and not NoTimeout", c.Idle)
-	reject(c.Absolute != NoTimeout && c.Absolute < time.Second,
-		"Absolute", "%v is less than a second, and not NoTimeout", c.Absolute)
-	reject(c.Absolute > 0 && c.Idle > c.Absolute,
-		"Idle", "%v is longer than Absolute, %v, and would never be reached", c.Idle, c.Absolute)
+	timeouts := func(of string, idle, absolute time.Duration) {
+		reject(idle != NoTimeout && idle < time.Second,
+			of+"Idle", "%v is less than a second, and not NoTimeout", idle)
+		reject(absolute != NoTimeout && absolute < time.Second,
+			of+"Absolute", "%v is less than a second, and not NoTimeout", absolute)
+		reject(absolute > 0 && idle > absolute,
+			of+"Idle", "%v is longer than Absolute, %v, and would never be reached", idle, absolute)
+	}
+	timeouts("", c.Idle, c.Absolute)
+	if p := c.Programs; p.Limit != 0 {
+		reject(!slices.Contains([]Policy{PolicyRefuse, PolicyDisplace}, p.WhenFull),
+			"Programs.WhenFull", "%q is neither PolicyRefuse nor PolicyDisplace: a program cannot be asked", string(p.WhenFull))
+		timeouts("Programs.", p.Idle, p.Absolute)
+	} else {
+		reject(p != Programs{}, "Programs.Limit", "other fields of Programs are set, and how many an account may have is not")
+	}
 	reject(c.TouchEvery <= 0 || c.TouchEvery > c.mostTouchEvery(),
 		"TouchEvery", "%v is not between 0 and %v, a tenth of Idle and 5 minutes at most", c.TouchEvery, c.mostTouchEvery())
 	reject(c.SeatIdle != 0 && c.SeatIdle < 2*c.TouchEvery,
@@ -234,13 +251,13 @@ func setDefault[T comparable](field *T, value T) {
 
 // limits returns the limits for every account.
 func (c Config) limits() Limits {
-	return Limits{Total: c.Limit, Classes: maps.Clone(c.ClassLimits), Streams: c.Streams}
+	return Limits{Total: c.Limit, Classes: maps.Clone(c.ClassLimits), Streams: c.Streams, StreamClasses: maps.Clone(c.StreamClassLimits), Programs: c.Programs.Limit}
 }
 
 // rule returns the part of the configuration that decides.
 func (c Config) rule() rule {
 	return rule{
-		realm: c.Realm, limits: c.limits(), whenFull: c.WhenFull, streamsFull: c.WhenStreamsFull, streamClasses: maps.Clone(c.StreamClassLimits), displaceOrder: c.DisplaceOrder, seatIdle: c.SeatIdle, streamIdle: c.StreamIdle,
+		realm: c.Realm, limits: c.limits(), whenFull: c.WhenFull, streamsFull: c.WhenStreamsFull, programs: c.Programs, displaceOrder: c.DisplaceOrder, seatIdle: c.SeatIdle, streamIdle: c.StreamIdle,
 		oneSeatPerDevice: c.OneSeatPerDevice, observeOnly: c.ObserveOnly, touchEvery: c.TouchEvery, keepEndings: c.KeepEndings, adoptUntil: c.AdoptUntil,
 		idle: max(c.Idle, 0), absolute: max(c.Absolute, 0),
 	}

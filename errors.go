@@ -67,7 +67,7 @@ func (e *EndedError) Error() string {
 // taken. It is not a failed authentication: do not count it as one.
 type LimitError struct {
 	Limit   int       // the limit in force
-	Bound   string    // which limit: "total", "streams", a class of device, or "streams_" and a class
+	Bound   string    // which limit: the name of a [Bound]
 	Live    []Session // the live sessions that count under it, the newest first
 	Streams []Stream  // if a stream was refused: the streams instead, the newest first
 	Ticket  Ticket    // under [PolicyAsk]: to choose which session ends, see [Registry.Redeem]
@@ -78,6 +78,8 @@ func (e *LimitError) Error() string {
 	switch {
 	case len(e.Streams) > 0:
 		return fmt.Sprintf("oneseat: stream refused: %d of %d are playing: stop another first, or name it in Instead", len(e.Streams), e.Limit)
+	case e.Bound == boundPrograms:
+		return fmt.Sprintf("oneseat: sign-in refused: %d of %d programs have a session: end one of them first", len(e.Live), e.Limit)
 	case e.Ticket != "":
 		return fmt.Sprintf("oneseat: sign-in refused: %d of %d seats are taken: ask which session is to end, and redeem the ticket", len(e.Live), e.Limit)
 	}

@@ -19,8 +19,8 @@ const (
 	EventSessionDataChanged  EventType = "session_data_changed" // the application's own data; the event does not have it
 	EventSessionEnded        EventType = "session_ended"
 	EventSessionUsedAfterEnd EventType = "session_used_after_end" // at most one an hour for each session
-	EventSignInRefused       EventType = "signin_refused"         // OWASP: excess_sessions_exceeded
-	EventSignInAsked         EventType = "signin_asked"           // refused, with a ticket to choose which session ends
+	EventSignInRefused       EventType = "signin_refused"         // the account is full (OWASP: excess_sessions_exceeded) or, by its Reason, blocked
+	EventSignInAsked         EventType = "signin_asked"           // it is full, and there is a ticket to choose which session ends
 	EventRealmEnded          EventType = "realm_ended"
 
 	EventLimitChanged     EventType = "limit_changed"     // the account's own limits
@@ -55,6 +55,7 @@ type Event struct {
 
 	SameDevice bool `json:"same_device,omitzero"` // see [Ending]
 
+	Bound  *Bound    `json:"bound,omitempty"`  // of a sign-in that found no room: the limit that decided
 	Limits *Limits   `json:"limits,omitempty"` // of limit_changed: the account's own, as they are now
 	Until  time.Time `json:"until,omitzero"`   // of a block; zero: until it is lifted
 }
@@ -80,10 +81,11 @@ const (
 	eventLimits  = 17
 	eventUntil   = 18
 	eventSame    = 19
+	eventBound   = 20
 )
 
 // texts returns pointers to the texts of e, each at the number of its field.
-func (e *Event) texts() [eventSame + 1]*string {
+func (e *Event) texts() [eventBound + 1]*string {
 	return [...]*string{
 		1:  (*string)(&e.Type),
 		2:  &e.Realm,
@@ -100,7 +102,7 @@ func (e *Event) texts() [eventSame + 1]*string {
 		15: (*string)(&e.ByDevice.Class),
 		16: &e.ByDevice.IP,
 
-		eventSame: nil,
+		eventBound: nil,
 	}
 }
 
@@ -119,17 +121,24 @@ func (e *Event) AppendCompact(b []byte) []byte {
 			b = append(b, eventVersion, 8)
 			b = binary.BigEndian.AppendUint64(b, e.Version)
 		case n == eventLimits && e.Limits != nil:
-			text, _ := json.Marshal(e.Limits) // cannot fail: it has numbers and names only
-			b = append(b, eventLimits)
-			b = binary.AppendUvarint(b, uint64(len(text)))
-			b = append(b, text...)
+			b = appendJSON(b, eventLimits, e.Limits)
 		case n == eventUntil:
 			b = appendTime(b, eventUntil, e.Until)
 		case n == eventSame && e.SameDevice:
 			b = append(b, eventSame, 0) // the field is true by being there
+		case n == eventBound && e.Bound != nil:
+			b = appendJSON(b, eventBound, e.Bound)
 		}
 	}
 	return b
+}
+
+// appendJSON appends a field of numbers and names, of which JSON cannot fail.
+func appendJSON(b []byte, n byte, v any) []byte {
+	text, _ := json.Marshal(v)
+	b = append(b, n)
+	b = binary.AppendUvarint(b, uint64(len(text)))
+	return append(b, text...)
 }
 
 func appendTime(b []byte, n byte, t time.Time) []byte {
@@ -175,6 +184,9 @@ func (e *Event) ParseCompact(b string) error {
 			e.Until, err = parseTime(value)
 		case n == eventSame:
 			e.SameDevice = true
+		case n == eventBound:
+			e.Bound = new(Bound)
+			err = json.Unmarshal([]byte(value), e.Bound)
 		}
 		if err != nil {
 			return err

@@ -15,8 +15,12 @@ func TestEveryFieldOfAnEventSurvivesItsStoredForms(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		var e, fromJSON, fromCompact oneseat.Event
 		fill(t, reflect.ValueOf(&e).Elem())
-		if e.Limits != nil && len(e.Limits.Classes) == 0 {
-			e.Limits.Classes = nil // the same in every stored form
+		if e.Limits != nil { // nil and empty have the same stored forms
+			for _, classes := range []*map[oneseat.Class]int{&e.Limits.Classes, &e.Limits.StreamClasses} {
+				if len(*classes) == 0 {
+					*classes = nil
+				}
+			}
 		}
 		text, err := json.Marshal(e)
 		if err == nil {
@@ -51,7 +55,7 @@ func TestAFieldOfANewerReleaseIsSkipped(t *testing.T) {
 	want := oneseat.Event{Type: oneseat.EventSessionCreated, Account: "ada"}
 	b := append([]byte{200, 3}, "new"...)
 	b = (&oneseat.Event{Account: "ada"}).AppendCompact(b)
-	b = append(b, 20, 0, 255, 1, 'x')
+	b = append(b, 100, 0, 255, 1, 'x')
 	b = (&oneseat.Event{Type: oneseat.EventSessionCreated}).AppendCompact(b)
 	var got oneseat.Event
 	if err := got.ParseCompact(string(b)); err != nil || !reflect.DeepEqual(got, want) {

@@ -197,15 +197,17 @@ func (v View) live(epoch uint64, rule rule) (sessions []Session, streams []Strea
 func (v View) account(p premises, rule rule) Account {
 	d := v.draft(p, rule)
 	a := Account{Name: d.Account, Limits: d.limits, Takeover: d.takeoverAt}
-	a.Limits.Classes = maps.Clone(d.limits.Classes)
+	a.Limits.Classes, a.Limits.StreamClasses = maps.Clone(d.limits.Classes), maps.Clone(d.limits.StreamClasses)
 	a.Sessions, a.Streams = v.live(p.epoch, rule)
 	if v.Roster != nil {
 		for _, e := range slices.Backward(v.Roster.endings) {
 			a.Endings = append(a.Endings, e.Ending)
 		}
 	}
-	for _, b := range slices.Concat(d.sessionBounds(), d.streamBounds()) {
-		a.InForce = append(a.InForce, b.Bound)
+	for _, pool := range pools {
+		for _, b := range d.bounds(pool) {
+			a.InForce = append(a.InForce, b.Bound)
+		}
 	}
 	if b := d.blocked; b != nil {
 		a.Block = &Block{b.since, b.until, b.actor}

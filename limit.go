@@ -19,26 +19,22 @@ func newBound(name string, limit int, from Source) bound {
 	if limit != Unlimited {
 		return bound{Bound: Bound{name, limit, from}}
 	}
-	ceiling := MaxSeats
-	if name == boundStreams {
-		ceiling = MaxStreams
-	}
-	return bound{Bound{name, ceiling, from}, true}
+	ceiling := map[string]int{boundStreams: MaxStreams, boundPrograms: MaxPrograms}[name]
+	return bound{Bound{name, cmp.Or(ceiling, MaxSeats), from}, true}
 }
 
 // counts reports whether a seat counts under b.
 func (b bound) counts(s *seat) bool {
-	switch b.Name {
+	switch pool := s.pool(); pool {
+	case b.Name:
+		return true
 	case boundTotal:
-		return s.parent == ""
+		return string(s.Device.Class) == b.Name
 	case boundStreams:
-		return s.parent != ""
-	}
-	if s.parent != "" {
 		class, ok := strings.CutPrefix(b.Name, boundStreamsOf)
 		return ok && string(s.Device.Class) == class
 	}
-	return string(s.Device.Class) == b.Name
+	return false
 }
 
 // said returns the limits that were set for the account, the most specific first.
@@ -52,41 +48,25 @@ func (d *draft) said() [3]struct {
 	}{{d.limits, SourceSetLimit}, {d.given.limits, SourceLimitFor}, {d.rule.limits, SourceConfig}}
 }
 
-// sessionBounds returns those in force for the account's sessions, the classes first.
-func (d *draft) sessionBounds() (bounds []bound) {
+// bounds returns those in force for a pool of the account's seats, the classes first.
+func (d *draft) bounds(pool string) (bounds []bound) {
+	prefix := ""
+	if pool == boundStreams {
+		prefix = boundStreamsOf
+	}
 	for _, l := range d.said() {
-		if l.Total == 0 {
+		most, classes := l.of(pool)
+		if most == 0 {
 			continue
 		}
-		for _, class := range slices.Sorted(maps.Keys(l.Classes)) {
-			if n := l.Classes[class]; n != Unlimited {
-				bounds = append(bounds, newBound(string(class), n, l.from))
+		for _, class := range slices.Sorted(maps.Keys(classes)) {
+			if n := classes[class]; n != Unlimited {
+				bounds = append(bounds, newBound(prefix+string(class), n, l.from))
 			}
 		}
-		bounds = append(bounds, newBound(boundTotal, l.Total, l.from))
-		break
+		return append(bounds, newBound(pool, most, l.from))
 	}
-	return bounds
-}
-
-// streamBounds returns those in force for the account's streams, the classes first.
-// Classes are set for everybody, and belong to the number that is.
-func (d *draft) streamBounds() (bounds []bound) {
-	for _, l := range d.said() {
-		if l.Streams == 0 {
-			continue
-		}
-		if l.from == SourceConfig {
-			for _, class := range slices.Sorted(maps.Keys(d.rule.streamClasses)) {
-				if n := d.rule.streamClasses[class]; n != Unlimited {
-					bounds = append(bounds, newBound(boundStreamsOf+string(class), n, l.from))
-				}
-			}
-		}
-		bounds = append(bounds, newBound(boundStreams, l.Streams, l.from))
-		break
-	}
-	return bounds
+	return nil
 }
 
 // overflow returns the seats that have to end for all bounds to hold with the
@@ -144,6 +124,7 @@ func (d *draft) yields(s *seat, c *newcomer) yielding {
 	case s.parent != "" || c.id() == "":
 	case s.ID == c.own:
 		return yieldsOwnDevice
+	case s.Program: // it may be used once a month
 	case s.unused && !c.adopted && !d.now().Before(s.Created.Add(unusedFor)):
 		return yieldsUnused
 	case d.rule.seatIdle > 0 && !d.now().Before(s.LastSeen.Add(d.rule.seatIdle)):
@@ -153,7 +134,8 @@ func (d *draft) yields(s *seat, c *newcomer) yielding {
 }
 
 // own returns the session on the newcomer's own device, rather one of the newcomer's
-// class; "": there is none. The newcomer's device id frees no other seat. It frees
+// class; "": there is none. The newcomer's device id frees no other seat, and none of
+// another pool. It frees
 // none at all if the newcomer renews a session, which has a seat, or is adopted,
 // because then nobody gave a password.
 func (d *draft) own(c *newcomer, renews SessionID) SessionID {
@@ -163,7 +145,7 @@ func (d *draft) own(c *newcomer, renews SessionID) SessionID {
 	var own *seat
 	for i := range d.seats {
 		s := &d.seats[i]
-		if s.parent != "" || !s.deviceID.Equal(c.seat.deviceID) || d.rule.observeOnly && s.observed {
+		if s.parent != "" || s.Program != c.seat.Program || !s.deviceID.Equal(c.seat.deviceID) || d.rule.observeOnly && s.observed {
 			continue
 		}
 		if own == nil || cmp.Or(first(s.Device.Class == c.seat.Device.Class, own.Device.Class == c.seat.Device.Class), d.compare(s, own, c)) < 0 {
@@ -215,12 +197,11 @@ func first(a, b bool) int {
 }
 
 // trim ends what is over the bounds without any newcomer, for example after a limit
-// was lowered. Under ObserveOnly it marks that instead. Streams come second, because
-// some have ended with their session.
+// was lowered. Under ObserveOnly it marks that instead.
 func (d *draft) trim(actor string) {
-	how := Ending{Reason: ReasonRevoked, Actor: actor}
-	for _, bounds := range [][]bound{d.sessionBounds(), d.streamBounds()} {
-		goes, _, _ := overflow(d.displaceOrder(&newcomer{}, ""), bounds, nil, func(*seat, bound) bool { return true })
+	how := Ending{Reason: ReasonLimitLowered, Actor: actor}
+	for _, pool := range pools {
+		goes, _, _ := overflow(d.displaceOrder(&newcomer{}, ""), d.bounds(pool), nil, func(*seat, bound) bool { return true })
 		for _, id := range goes {
 			if d.rule.observeOnly {
 				d.observe(id, how)

@@ -10,6 +10,7 @@ import (
 )
 
 func class(c Class) func(*seat)       { return func(s *seat) { s.Device.Class = c } }
+func program(s *seat)                 { s.Program = true }
 func under(parent string) func(*seat) { return func(s *seat) { s.parent = SessionID(parent) } }
 func classes(kv ...any) map[Class]int { // name, limit, …
 	m := make(map[Class]int)
@@ -28,6 +29,7 @@ func TestTheMostSpecificLimitCounts(t *testing.T) {
 		name                  string
 		stored, asked, config Limits
 		sessions, streams     string
+		programs              string
 	}{
 		{name: "only the configuration", config: everybody, sessions: "total 2 Config", streams: "streams 1 Config"},
 		{name: "with classes, in the order of their names, and then the total", config: withClasses, sessions: "mobile 1 Config, tv 2 Config, total 4 Config", streams: "streams 3 Config"},
@@ -44,6 +46,10 @@ func TestTheMostSpecificLimitCounts(t *testing.T) {
 		{name: "unlimited for everybody", config: Limits{Total: Unlimited, Streams: Unlimited}, sessions: "total 256 Config!", streams: "streams 64 Config!"},
 		{name: "a class under an unlimited total", asked: Limits{Total: Unlimited, Classes: classes("api", 1)}, config: everybody, sessions: "api 1 LimitFor, total 256 LimitFor!", streams: "streams 1 Config"},
 		{name: "an unlimited class has the total only", config: Limits{Total: 3, Classes: classes("tv", Unlimited, "api", 1), Streams: 1}, sessions: "api 1 Config, total 3 Config", streams: "streams 1 Config"},
+		{name: "classes of streams stand under their number", config: Limits{Total: 1, Streams: 3, StreamClasses: classes("tv", 1, "mobile", Unlimited)}, sessions: "total 1 Config", streams: "streams_tv 1 Config, streams 3 Config"},
+		{name: "and go with it", asked: Limits{Streams: 2}, stored: Limits{Total: 4}, config: Limits{Total: 1, Streams: 3, StreamClasses: classes("tv", 1)}, sessions: "total 4 SetLimit", streams: "streams 2 LimitFor"},
+		{name: "programs by themselves", stored: Limits{Programs: 7}, asked: Limits{Total: 5}, config: Limits{Total: 1, Streams: 1, Programs: 2}, sessions: "total 5 LimitFor", streams: "streams 1 Config", programs: "programs 7 SetLimit"},
+		{name: "programs without a limit", config: Limits{Total: 1, Streams: 1, Programs: Unlimited}, sessions: "total 1 Config", streams: "streams 1 Config", programs: "programs 64 Config!"},
 		{name: "the ceiling, said as a number, refuses", config: Limits{Total: MaxSeats, Streams: MaxStreams}, sessions: "total 256 Config", streams: "streams 64 Config"},
 	} {
 		ro := aRoster()
@@ -52,7 +58,6 @@ func TestTheMostSpecificLimitCounts(t *testing.T) {
 		rule.limits = tt.config
 		d := draftOf(ro, 0, rule)
 		d.given.limits = tt.asked
-		sessions, streams := d.sessionBounds(), d.streamBounds()
 		spell := func(bounds []bound) string {
 			var out []string
 			for _, b := range bounds {
@@ -60,18 +65,19 @@ func TestTheMostSpecificLimitCounts(t *testing.T) {
 			}
 			return strings.Join(out, ", ")
 		}
-		same(t, tt.name, []string{spell(sessions), spell(streams)}, []string{tt.sessions, tt.streams})
+		same(t, tt.name, []string{spell(d.bounds(boundTotal)), spell(d.bounds(boundStreams)), spell(d.bounds(boundPrograms))}, []string{tt.sessions, tt.streams, tt.programs})
 	}
 }
 
 func TestWhichSeatsABoundCounts(t *testing.T) {
-	phone, stream := aSeat("a", class("mobile")), aSeat("b", class("mobile"), under("a"))
-	for _, tt := range []struct {
-		bound                     string
-		countsPhone, countsStream bool
-	}{{"total", true, false}, {"streams", false, true}, {"mobile", true, false}, {"desktop", false, false}} {
-		b := bound{Bound: Bound{Name: tt.bound}}
-		same(t, tt.bound, []bool{b.counts(&phone), b.counts(&stream)}, []bool{tt.countsPhone, tt.countsStream})
+	seats := []seat{aSeat("a phone", class("mobile")), aSeat("its stream", class("mobile"), under("a phone")), aSeat("a program on it", class("mobile"), program)}
+	for name, want := range map[string][]bool{
+		"total": {true, false, false}, "streams": {false, true, false}, "programs": {false, false, true},
+		"mobile": {true, false, false}, "streams_mobile": {false, true, false}, "desktop": {false, false, false}, "streams_desktop": {false, false, false},
+	} {
+		for i := range seats {
+			same(t, name+", "+string(seats[i].ID), bound{Bound: Bound{Name: name}}.counts(&seats[i]), want[i])
+		}
 	}
 }
 
@@ -244,10 +250,10 @@ func TestTrimEndsWhatIsOver(t *testing.T) {
 		d.trim("staff")
 		same(t, tt.name, ids(d.events, func(e Event) SessionID { return e.Session }), tt.want)
 		for _, e := range d.events {
-			if e.Reason != ReasonRevoked || e.Actor != "staff" || e.By != "" || !e.At.Equal(d.now()) {
+			if e.Reason != ReasonLimitLowered || e.Actor != "staff" || e.By != "" || !e.At.Equal(d.now()) {
 				t.Errorf("%s: %+v", tt.name, e)
 			}
-			if i := d.ending(e.Session); e.Parent == "" && (i < 0 || d.endings[i].Reason != ReasonRevoked) {
+			if i := d.ending(e.Session); e.Parent == "" && (i < 0 || d.endings[i].Reason != ReasonLimitLowered) {
 				t.Errorf("%s: %s is not remembered", tt.name, e.Session)
 			}
 		}

@@ -198,7 +198,7 @@ func TestALoweredLimitIsObserved(t *testing.T) {
 		time.Sleep(time.Second)
 		s2 := play(t, r, g[3].Session, "2") // f
 		setLimit(t, r, oneseat.Limits{Total: 2, Streams: 1})
-		wantWouldHave(t, r, "a by nobody: revoked", "b by nobody: revoked", "e by nobody: revoked")
+		wantWouldHave(t, r, "a by nobody: limit_lowered", "b by nobody: limit_lowered", "e by nobody: limit_lowered")
 		for _, e := range logged(t, store, "ada") {
 			if e.Type == oneseat.EventSessionWouldEnd && e.Actor != "staff" {
 				t.Errorf("the event is %+v", e)
@@ -209,7 +209,7 @@ func TestALoweredLimitIsObserved(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		wantWouldHave(t, r, "a by nobody: revoked", "b by nobody: revoked", "e by nobody: revoked")
+		wantWouldHave(t, r, "a by nobody: limit_lowered", "b by nobody: limit_lowered", "e by nobody: limit_lowered")
 		for _, there := range g {
 			wantLive(t, r, there)
 		}
@@ -227,7 +227,7 @@ func TestALoweredLimitIsObserved(t *testing.T) {
 		r = newNode(t, store2, c)
 		signIn(t, r, "ada", oneseat.SignInRequest{})
 		signIn(t, r, "ada", oneseat.SignInRequest{})
-		wantWouldHave(t, r, "d refused", "a by nobody: revoked", "b by nobody: revoked", "e refused")
+		wantWouldHave(t, r, "d refused", "a by nobody: limit_lowered", "b by nobody: limit_lowered", "e refused")
 	})
 }
 
@@ -253,7 +253,7 @@ func TestEnforcingWhatWasObservedTrimsAtTheNextSignIn(t *testing.T) {
 					t.Errorf("it says %+v", full)
 				}
 				wantIDs(t, store, "ada", g[2].Session.ID)
-				wantEnded(t, r, g[0], oneseat.ReasonRevoked)
+				wantEnded(t, r, g[0], oneseat.ReasonLimitLowered)
 			})
 		})
 	}

@@ -296,7 +296,7 @@ func (o *oracle) trim(c oneseat.Config) {
 	for _, limits := range [][]limitOf{sessions, streams} {
 		goes, _, _ := room(c, nil, o.counted(c), limits, func(*seatOf, limitOf) bool { return true })
 		for _, s := range goes {
-			o.would(c, s, oneseat.ReasonRevoked, "")
+			o.would(c, s, oneseat.ReasonLimitLowered, "")
 		}
 	}
 }

@@ -1,6 +1,7 @@
 package oneseat
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"slices"
@@ -45,9 +46,10 @@ const Unlimited = -1
 
 // Bounds of a roster. They bound what one account can cost.
 const (
-	MaxSeats   = 256 // live sessions, also of an [Unlimited] account
-	MaxStreams = 64  // streams, likewise
-	MaxEndings = 32  // the oldest is forgotten first; 32 of the longest are under 16 KiB
+	MaxSeats    = 256 // live sessions of people, also of an [Unlimited] account
+	MaxStreams  = 64  // streams, likewise
+	MaxPrograms = 64  // live sessions of programs, likewise
+	MaxEndings  = 32  // the oldest is forgotten first; 32 of the longest are under 16 KiB
 )
 
 // Limits say how many live sessions, and streams, an account may have. A zero field
@@ -55,16 +57,30 @@ const (
 //
 // A total and its classes belong together: the source that sets Total decides for
 // the classes too. So an account whose Total is Unlimited has no class limit that
-// was set for everybody.
+// was set for everybody. Streams and StreamClasses belong together in the same way.
 type Limits struct {
-	Total   int           `json:"total,omitzero"`    // sessions: 1 to MaxSeats, or Unlimited
-	Classes map[Class]int `json:"classes,omitempty"` // of these, by class of device (see [Classes]); one that is not named has only the total
-	Streams int           `json:"streams,omitzero"`  // streams: 1 to MaxStreams, or Unlimited
+	Total         int           `json:"total,omitzero"`           // sessions of people: 1 to MaxSeats, or Unlimited
+	Classes       map[Class]int `json:"classes,omitempty"`        // of these, by class of device (see [Classes]); one that is not named has only the total
+	Streams       int           `json:"streams,omitzero"`         // streams: 1 to MaxStreams, or Unlimited
+	StreamClasses map[Class]int `json:"stream_classes,omitempty"` // of these, likewise
+	Programs      int           `json:"programs,omitzero"`        // sessions of programs: 1 to MaxPrograms, or Unlimited; see [Config.Programs]
+}
+
+// of returns the limits for the seats of a pool.
+func (l Limits) of(pool string) (most int, classes map[Class]int) {
+	switch pool {
+	case boundStreams:
+		return l.Streams, l.StreamClasses
+	case boundPrograms:
+		return l.Programs, nil
+	}
+	return l.Total, l.Classes
 }
 
 // Equal reports whether l and m are the same.
 func (l Limits) Equal(m Limits) bool {
-	return l.Total == m.Total && l.Streams == m.Streams && maps.Equal(l.Classes, m.Classes)
+	return l.Total == m.Total && l.Streams == m.Streams && l.Programs == m.Programs &&
+		maps.Equal(l.Classes, m.Classes) && maps.Equal(l.StreamClasses, m.StreamClasses)
 }
 
 // IsZero reports whether l sets nothing.
@@ -77,21 +93,23 @@ func (l Limits) problems() (list []*ConfigError) {
 			list = append(list, &ConfigError{"Limits", field, fmt.Sprintf("%d is not 1 to %d, nor Unlimited; to keep an account out, block it", n, most)})
 		}
 	}
-	if l.Total != 0 {
-		possible("Total", l.Total, MaxSeats)
-	} else if len(l.Classes) > 0 {
-		list = append(list, &ConfigError{"Limits", "Classes", "limits of classes stand under a Total: set it too"})
-	}
-	for _, class := range slices.Sorted(maps.Keys(l.Classes)) {
-		if !slices.Contains(Classes(), class) {
-			list = append(list, &ConfigError{"Limits", "Classes", fmt.Sprintf("%q is none of %v", class, Classes())})
-			continue
+	pool := func(field, classField string, n, most int, classes map[Class]int) {
+		if n != 0 {
+			possible(field, n, most)
+		} else if len(classes) > 0 {
+			list = append(list, &ConfigError{"Limits", classField, "limits of classes stand under " + field + ": set it too"})
 		}
-		possible("Classes["+string(class)+"]", l.Classes[class], MaxSeats)
+		for _, class := range slices.Sorted(maps.Keys(classes)) {
+			if !slices.Contains(Classes(), class) {
+				list = append(list, &ConfigError{"Limits", classField, fmt.Sprintf("%q is none of %v", class, Classes())})
+				continue
+			}
+			possible(classField+"["+string(class)+"]", classes[class], most)
+		}
 	}
-	if l.Streams != 0 {
-		possible("Streams", l.Streams, MaxStreams)
-	}
+	pool("Total", "Classes", l.Total, MaxSeats, l.Classes)
+	pool("Streams", "StreamClasses", l.Streams, MaxStreams, l.StreamClasses)
+	pool("Programs", "", l.Programs, MaxPrograms, nil)
 	return list
 }
 
@@ -101,6 +119,25 @@ func (l Limits) Check() error {
 		return p[0]
 	}
 	return nil
+}
+
+// Programs say what the sessions of an account's programs may do, beside those of its
+// people: see [SignInRequest.Program]. They have a limit of their own, take no seat of
+// people, and give way to none. Everything else reaches both: [Registry.Block],
+// [Registry.EndAll], [Registry.EndOthers], [Registry.EndRealm] and [Registry.Forget]. To
+// leave programs alone, end with [Registry.EndWhere]. In every field but Limit zero means
+// the default.
+type Programs struct {
+	// Limit is how many an account may have: 1 to [MaxPrograms], or [Unlimited]. 0: none,
+	// and a sign-in of one is a *[ConfigError].
+	Limit int
+
+	// WhenFull is [PolicyRefuse], the default, or [PolicyDisplace].
+	WhenFull Policy
+
+	// Idle and Absolute are as those of [Config], and may be longer. Default a year, and
+	// NoTimeout.
+	Idle, Absolute time.Duration
 }
 
 // Source says where a limit was set.
@@ -115,24 +152,32 @@ const (
 
 // Bound is one limit in force.
 type Bound struct {
-	Name   string `json:"name"`  // "total", "streams", a class of device, or "streams_" and a class
+	Name   string `json:"name"`  // "total", "programs", "streams", a class of device, or "streams_" and a class
 	Limit  int    `json:"limit"` // how many there may be
 	Source Source `json:"from"`  // where it was set
 }
 
-// The bounds that are not classes of sessions.
+// The pools. A seat is of one of them, and counts under the bound of that name.
 const (
-	boundTotal     = "total"
-	boundStreams   = "streams"
-	boundStreamsOf = boundStreams + "_" // and a class: streams on that class of device
+	boundTotal    = "total"    // sessions of people
+	boundPrograms = "programs" // sessions of programs
+	boundStreams  = "streams"
 )
+
+// boundStreamsOf and a class is the bound of the streams on that class of device. A class
+// alone is the bound of the sessions of people there.
+const boundStreamsOf = boundStreams + "_"
+
+// pools are in the order in which what is over ends: streams come last, because some have
+// ended with their session.
+var pools = []string{boundTotal, boundPrograms, boundStreams}
 
 // Decision is what a sign-in leads to, and why: see [Registry.Explain].
 type Decision struct {
 	Outcome   Outcome
 	Renews    SessionID   // the session that is replaced silently
 	Displaces []SessionID // the sessions that give way, in this order
-	Bound     string      // the limit that decided: "total", "streams" or a class of device; "" if there was room
+	Bound     string      // the name of the limit that decided, as [Bound] has it; "" if there was room
 	Limit     int         // that limit
 	Source    Source      // where that was set
 	Observed  bool        // [Config.ObserveOnly]: everybody is let in, and no session has to go
@@ -166,14 +211,17 @@ func (d Decision) admits() bool { return d.Outcome == OutcomeAdmitted || d.Obser
 // full reports whether the newcomer found no room.
 func (d Decision) full() bool { return d.Outcome == OutcomeRefused || d.Outcome == OutcomeAsked }
 
+// bound returns the limit that decided.
+func (d Decision) bound() *Bound { return &Bound{d.Bound, d.Limit, d.Source} }
+
 // rule is the part of the configuration that decides: a plain value. Everything that
 // needs I/O was looked up before.
 type rule struct {
 	realm            string
-	limits           Limits // for everybody; Total and Streams are set
-	whenFull         Policy // of sessions
-	streamsFull      Policy // of streams: PolicyAsk or PolicyDisplace
-	streamClasses    map[Class]int
+	limits           Limits   // for everybody; Total and Streams are set
+	whenFull         Policy   // of sessions
+	streamsFull      Policy   // of streams: PolicyAsk or PolicyDisplace
+	programs         Programs // Limit 0: there are none
 	displaceOrder    DisplaceOrder
 	seatIdle         time.Duration // a session that is idle for this long gives way first, under every policy; 0: none does
 	streamIdle       time.Duration // how long a stream lives without a heartbeat
@@ -186,14 +234,44 @@ type rule struct {
 	adoptUntil       time.Time // until then sessions older than oneseat are seated; zero: none is
 }
 
-// checkLifetime returns a *[ConfigError] for a lifetime that is impossible, or longer
-// than the Config's.
-func (r *rule) checkLifetime(of string, l Lifetime) error {
+// policy returns what happens to a newcomer to a pool that is full.
+func (r *rule) policy(pool string) Policy {
+	switch pool {
+	case boundStreams:
+		return r.streamsFull
+	case boundPrograms:
+		return r.programs.WhenFull
+	}
+	return r.whenFull
+}
+
+// lifetimes returns how long a session may last, and how long it may last unused; 0: for
+// ever.
+func (r *rule) lifetimes(program bool) (absolute, idle time.Duration) {
+	if program && r.programs.Limit != 0 { // else they are left over, and last as people's do
+		return max(r.programs.Absolute, 0), max(r.programs.Idle, 0)
+	}
+	return r.absolute, r.idle
+}
+
+// checkSignIn returns an error of [SignInRequest.check], or a *[ConfigError] for what this
+// configuration has no room for.
+func (r *rule) checkSignIn(q SignInRequest) error {
+	if q.Program && r.programs.Limit == 0 {
+		return cmp.Or(q.check(), error(&ConfigError{"SignInRequest", "Program", "this system has no programs: Config.Programs says how many an account may have"}))
+	}
+	return cmp.Or(q.check(), r.checkLifetime("SignInRequest", q.Lifetime, q.Program))
+}
+
+// checkLifetime returns a *[ConfigError] for a lifetime of a session that is impossible,
+// or longer than the Config's.
+func (r *rule) checkLifetime(of string, l Lifetime, program bool) error {
+	absolute, idle := r.lifetimes(program)
 	for _, t := range []struct {
 		name string
 		is   time.Duration
 		most time.Duration // 0: any
-	}{{"Idle", l.Idle, r.idle}, {"Absolute", l.Absolute, r.absolute}} {
+	}{{"Idle", l.Idle, idle}, {"Absolute", l.Absolute, absolute}} {
 		switch {
 		case t.is == 0:
 		case t.is < time.Second:

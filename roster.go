@@ -80,6 +80,17 @@ func (s *seat) stream() Stream {
 	return Stream{ID: s.ID, Session: s.parent, Account: s.Account, Device: s.Device, Started: s.Created, LastHeartbeat: s.LastSeen, Title: s.title}
 }
 
+// pool returns what a seat is one of, and counts under.
+func (s *seat) pool() string {
+	switch {
+	case s.parent != "":
+		return boundStreams
+	case s.Program:
+		return boundPrograms
+	}
+	return boundTotal
+}
+
 // seat finds a live session, or a stream, by id; -1: there is none.
 func (ro *Roster) seat(id SessionID) int {
 	return slices.IndexFunc(ro.seats, func(s seat) bool { return s.ID == id })
@@ -160,7 +171,8 @@ func (s *seat) lifetimes(rule *rule) (absolute, idle time.Duration) {
 	if s.parent != "" {
 		return 0, rule.streamIdle
 	}
-	return shorter(rule.absolute, s.Lifetime.Absolute), shorter(rule.idle, s.Lifetime.Idle)
+	absolute, idle = rule.lifetimes(s.Program)
+	return shorter(absolute, s.Lifetime.Absolute), shorter(idle, s.Lifetime.Idle)
 }
 
 // shorter returns the shorter of two times, where 0 means for ever.
@@ -174,10 +186,11 @@ func shorter(a, b time.Duration) time.Duration {
 // touchEvery returns how exactly last-seen of a session is kept: to a tenth of the time
 // for which it may idle.
 func (s *seat) touchEvery(rule *rule) time.Duration {
-	if s.Lifetime.Idle == 0 {
+	_, idle := s.lifetimes(rule)
+	if idle == 0 {
 		return rule.touchEvery
 	}
-	return min(rule.touchEvery, s.Lifetime.Idle/10)
+	return min(rule.touchEvery, idle/10)
 }
 
 // due returns when the roster next holds something that has timed out, or that need

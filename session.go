@@ -36,6 +36,10 @@ type Session struct {
 	Proved   time.Time `json:"proved,omitzero"`   // when its user last proved who they are, see [Registry.Confirm]; zero: not known, as of an adopted one
 	Lifetime Lifetime  `json:"lifetime,omitzero"` // where it is shorter than the Config's
 
+	// Program says that a program has the token, and no person: an API key, see
+	// [SignInRequest.Program].
+	Program bool `json:"program,omitzero"`
+
 	// Data is the application's own, such as a tenant, the "sid" of an SSO, or who acts
 	// as whom: see [Registry.SetData]. It is in no event and in no log. Whoever shows it
 	// has to escape it, because it is whatever the application put there.
@@ -95,6 +99,12 @@ type SignInRequest struct {
 
 	// Device describes the device to the account's owner.
 	Device Device
+
+	// Program asks for the session of a program, which keeps its token as an API key or a
+	// personal access token of the account: see [Programs]. It comes without Token and
+	// Previous, because it is no browser's. Its user proves nothing by using it, so
+	// [Session.Proved] is zero.
+	Program bool
 
 	// Override admits the newcomer under every policy, as [PolicyDisplace] does. It
 	// says that the application has proof that this is the owner: proof that is
@@ -190,8 +200,8 @@ const (
 	MaxDeviceID = 64
 )
 
-// check returns a *[ConfigError] if the DeviceID, the Data or the Attempt is impossible, and an
-// *[AccountError] for the account of Previous.
+// check returns a *[ConfigError] if the DeviceID, the Data, the Attempt or what a program
+// brings is impossible, and an *[AccountError] for the account of Previous.
 func (q SignInRequest) check() error {
 	if n := len(q.DeviceID); n > 0 && (n < MinDeviceID || n > MaxDeviceID) {
 		return &ConfigError{"SignInRequest", "DeviceID", fmt.Sprintf("%d bytes are not %d to %d: make a random id once for each device, or leave it out", n, MinDeviceID, MaxDeviceID)}
@@ -199,12 +209,23 @@ func (q SignInRequest) check() error {
 	if err := checkData("SignInRequest", q.Data); err != nil {
 		return err
 	}
+	if q.Program && (q.Token != "" || q.Previous != Previous{}) {
+		return &ConfigError{"SignInRequest", "Program", "a program has no browser's session to renew: leave Token and Previous out"}
+	}
 	if q.Previous.Session != "" {
 		if err := checkAccount(q.Previous.Account); err != nil {
 			return err
 		}
 	}
 	return q.Attempt.check()
+}
+
+// checkTicket returns a *[ConfigError] for what no ticket was given to.
+func (q SignInRequest) checkTicket() error {
+	if q.Program {
+		return &ConfigError{"SignInRequest", "Program", "a program is never asked, so it has no ticket"}
+	}
+	return nil
 }
 
 // checkData returns a *[ConfigError] for data that a session cannot have.
@@ -273,7 +294,8 @@ const (
 	ReasonIdleTimeout        Reason = "idle_timeout"        // it was not used for too long
 	ReasonAbsoluteTimeout    Reason = "absolute_timeout"    // it reached the greatest age, see [Config.Absolute]
 	ReasonCredentialsChanged Reason = "credentials_changed" // the password, or another proof, was changed
-	ReasonAccountBlocked     Reason = "account_blocked"     // the account was blocked
+	ReasonLimitLowered       Reason = "limit_lowered"       // the account has more sessions, or streams, than its limit now allows
+	ReasonAccountBlocked     Reason = "account_blocked"     // the account was blocked; of a sign-in: it is
 	ReasonRealmEnded         Reason = "realm_ended"         // every session of the realm was ended at once
 )
 

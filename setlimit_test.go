@@ -52,10 +52,10 @@ func TestALoweredStoredLimitTrimsAtOnce(t *testing.T) {
 		before := len(logged(t, store, "ada"))
 		setLimit(t, a, oneseat.Limits{Total: 2})
 		for _, gone := range g[1:3] {
-			if e := wantEnded(t, a, gone, oneseat.ReasonRevoked); e.Actor != "staff" || e.By != "" {
+			if e := wantEnded(t, a, gone, oneseat.ReasonLimitLowered); e.Actor != "staff" || e.By != "" {
 				t.Errorf("the ending is %+v", e)
 			}
-			wantEnded(t, b, gone, oneseat.ReasonRevoked)
+			wantEnded(t, b, gone, oneseat.ReasonLimitLowered)
 		}
 		wantIDs(t, store, "ada", idsOf(g[0], g[3])...)
 		synctest.Wait()
@@ -184,11 +184,11 @@ func TestALoweredConfiguredLimitTrimsAtTheNextSignInOrRefresh(t *testing.T) {
 					}
 					wantIDs(t, r.Store, "ada", g[2].Session.ID, g[3].Session.ID, streams[2])
 					for _, gone := range g[:2] {
-						wantEnded(t, r, gone, oneseat.ReasonRevoked)
+						wantEnded(t, r, gone, oneseat.ReasonLimitLowered)
 					}
 				}
 				for _, id := range streams[:2] {
-					wantEnding(t, r.Heartbeat(t.Context(), g[3].Session, id), id, oneseat.ReasonRevoked)
+					wantEnding(t, r.Heartbeat(t.Context(), g[3].Session, id), id, oneseat.ReasonLimitLowered)
 				}
 
 				p.say(oneseat.Limits{Total: 1})
@@ -202,7 +202,7 @@ func TestALoweredConfiguredLimitTrimsAtTheNextSignInOrRefresh(t *testing.T) {
 				if policy == oneseat.PolicyDisplace {
 					idlest = g[3]
 				}
-				if e := wantEnded(t, r, idlest, oneseat.ReasonRevoked); e.Actor != "" {
+				if e := wantEnded(t, r, idlest, oneseat.ReasonLimitLowered); e.Actor != "" {
 					t.Errorf("the ending is %+v", e)
 				}
 			})

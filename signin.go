@@ -18,8 +18,8 @@ import (
 // SignIn returns
 //
 //   - an *[AccountError] for a text that cannot name an account, and a
-//     *[ConfigError] for a bad DeviceID, bad Data, or a lifetime longer than the
-//     Config's;
+//     *[ConfigError] for a bad DeviceID, bad Data, a lifetime longer than the
+//     Config's, or a program where [Config.Programs] has none;
 //   - a *[DataError] when the account's sessions have too much data;
 //   - a *[LimitError] when the account is full under [PolicyRefuse] or [PolicyAsk];
 //   - a *[BlockedError] when the account is blocked;
@@ -30,7 +30,7 @@ import (
 //   - [ErrStoreUnavailable] when the store did not answer and nothing was done;
 //   - a *[FormatError] when a stored record cannot be read.
 func (r *Registry) SignIn(ctx context.Context, account string, from SignInRequest) (Grant, error) {
-	if err := cmp.Or(from.check(), r.rule.checkLifetime("SignInRequest", from.Lifetime)); err != nil {
+	if err := r.rule.checkSignIn(from); err != nil {
 		return Grant{}, err
 	}
 	return r.signIn(ctx, account, from, newcomer{}, "")
@@ -50,7 +50,7 @@ func (r *Registry) Redeem(ctx context.Context, ticket Ticket, from SignInRequest
 	if !ok || !intact(string(ticket)) {
 		return Grant{}, &TicketError{"it was altered"}
 	}
-	if err := from.check(); err != nil {
+	if err := cmp.Or(from.check(), from.checkTicket()); err != nil {
 		return Grant{}, err
 	}
 	v, _, err := r.readFresh(ctx, key)
@@ -71,7 +71,7 @@ func (r *Registry) signIn(ctx context.Context, account string, from SignInReques
 	if from.Previous.Account == account {
 		c.previous = from.Previous.Session
 	}
-	if r.rule.whenFull == PolicyAsk && ticket == "" {
+	if ticket == "" && r.rule.policy(c.seat.pool()) == PolicyAsk {
 		ticket, c.ticket = from.Attempt.ticket(key)
 	}
 	v, is, err := r.admit(ctx, account, c)
@@ -127,7 +127,7 @@ func (r *Registry) leave(ctx context.Context, key Key, from SignInRequest) {
 // Adopt returns [ErrNoSession] for a session that gets no seat: the user has to sign
 // in. Other errors are those of SignIn.
 func (r *Registry) Adopt(ctx context.Context, account string, issued time.Time, from SignInRequest) (Grant, error) {
-	if err := cmp.Or(r.checkAccount(account), from.check(), r.rule.checkLifetime("SignInRequest", from.Lifetime)); err != nil {
+	if err := cmp.Or(r.checkAccount(account), r.rule.checkSignIn(from)); err != nil {
 		return Grant{}, err
 	}
 	if r.config.AdoptUntil.IsZero() {
@@ -174,7 +174,7 @@ func (r *Registry) admit(ctx context.Context, account string, c newcomer) (View,
 // [ErrNoSession] if it is not known, and a *[ConfigError] for a lifetime longer than the
 // Config's. Then nothing is recorded. s is the session as Check returned it.
 func (r *Registry) Confirm(ctx context.Context, s Session, lifetime Lifetime) (Session, error) {
-	if err := cmp.Or(r.checkAccount(s.Account), r.rule.checkLifetime("Confirm", lifetime)); err != nil {
+	if err := cmp.Or(r.checkAccount(s.Account), r.rule.checkLifetime("Confirm", lifetime, s.Program)); err != nil {
 		return Session{}, err
 	}
 	v, err := r.changeNow(ctx, KeyOf(r.config.Realm, s.Account), s.Account, func(d *draft) (Change, error) { return d.confirm(s.ID, lifetime.clean()) })

@@ -137,7 +137,7 @@ func later(all map[string]any) {
 	for name, value := range all {
 		switch value := value.(type) {
 		case map[string]any:
-			if name != "classes" {
+			if name != "classes" && name != "stream_classes" {
 				later(value)
 			}
 		case []any:

@@ -79,14 +79,14 @@ func (d *draft) redeemable(c newcomer) error {
 }
 
 // prove notes on the seat of a newcomer when its user proved who they are: now, or when
-// it got its ticket, which keeps its lifetime and its data too. An adopted session proves nothing, and
-// nor does a stream.
+// it got its ticket, which keeps its lifetime and its data too. An adopted session proves nothing, nor
+// do a program and a stream.
 func (d *draft) prove(s *seat, c newcomer) {
 	switch i := d.ticket(c.ticketUsed); {
 	case i >= 0:
 		p := &d.tickets[i]
 		s.Proved, s.Lifetime, s.Data = p.expires.Add(-ticketLife), p.lifetime, p.data
-	case s.parent == "" && !c.adopted:
+	case s.parent == "" && !c.adopted && !s.Program:
 		s.Proved = d.now()
 	}
 }

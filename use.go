@@ -80,15 +80,20 @@ func (v *View) useDue(s *seat, how use, at time.Time, rule *rule) useDue {
 	return v.Roster.useDue(s, usage{how, at, v.Now}, rule)
 }
 
-// shared reports whether there are several sessions.
+// shared reports whether there are several sessions among which one may give way:
+// several of people, or several of programs.
 func (ro *Roster) shared() bool {
-	n := 0
+	people, programs := 0, 0
 	for i := range ro.seats {
-		if ro.seats[i].parent == "" {
-			n++
+		switch s := &ro.seats[i]; {
+		case s.parent != "":
+		case s.Program:
+			programs++
+		default:
+			people++
 		}
 	}
-	return n > 1
+	return max(people, programs) > 1
 }
 
 // inOrder reports whether the order of use decides which of several sessions gives way.
@@ -96,10 +101,10 @@ func (ro *Roster) inOrder(rule *rule) bool {
 	return rule.displaceOrder != DisplaceOldest && ro.shared()
 }
 
-// newest reports whether every other session was last used before s was.
+// newest reports whether every other session of its pool was last used before s was.
 func (ro *Roster) newest(s *seat) bool {
 	return !slices.ContainsFunc(ro.seats, func(o seat) bool {
-		return o.parent == "" && o.ID != s.ID && !o.usedAt().Before(s.usedAt())
+		return o.pool() == s.pool() && o.ID != s.ID && !o.usedAt().Before(s.usedAt())
 	})
 }
 

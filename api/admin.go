@@ -48,9 +48,11 @@ func (m *Max) UnmarshalJSON(b []byte) error {
 
 // Limits are those of one account. A member that is left out sets nothing.
 type Limits struct {
-	Total   *Max           `json:"total,omitzero"`
-	Classes map[string]Max `json:"classes,omitempty"` // of these, by class of device
-	Streams *Max           `json:"streams,omitzero"`
+	Total         *Max           `json:"total,omitzero"`
+	Classes       map[string]Max `json:"classes,omitempty"` // of these, by class of device
+	Streams       *Max           `json:"streams,omitzero"`
+	StreamClasses map[string]Max `json:"stream_classes,omitempty"` // of these, by class of device
+	Programs      *Max           `json:"programs,omitzero"`
 }
 
 // Limit is the body of /v1/limit. Limits are required: null removes those of the
@@ -122,11 +124,12 @@ type Stream struct {
 	Session string     `json:"session"`
 	Device  SeenDevice `json:"device"`
 	Started time.Time  `json:"started"`
+	Title   string     `json:"title,omitzero"` // what plays, as the player said
 }
 
 // InForce is a limit in force, and where it was set.
 type InForce struct {
-	Of   string `json:"of"` // "total", "streams", or a class of device
+	Of   string `json:"of"` // as the name of an oneseat.Bound: "total", "mobile", "streams_tv"
 	Max  Max    `json:"max"`
 	From string `json:"from"`
 }
@@ -168,6 +171,7 @@ type Event struct {
 	Device     SeenDevice `json:"device,omitzero"`
 	ByDevice   SeenDevice `json:"by_device,omitzero"`
 	SameDevice bool       `json:"same_device,omitzero"`
+	Bound      *InForce   `json:"bound,omitzero"`
 	Limits     *Limits    `json:"limits,omitzero"`
 	Until      time.Time  `json:"until,omitzero"`
 }

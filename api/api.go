@@ -47,6 +47,7 @@ type SignIn struct {
 	Adopt    *Adopt   `json:"adopt,omitzero"`     // a session of the caller's own that is older than oneseat
 	Limits   *Limits  `json:"limits,omitzero"`    // of the account's plan, at this sign-in only
 	Lifetime Lifetime `json:"lifetime,omitzero"`  // of the session, where it is shorter than the realm's
+	Program  bool     `json:"program,omitzero"`   // the session is that of a program, such as an API key of the account
 	Data     string   `json:"data,omitzero"`      // the caller's own, of at most 256 bytes
 }
 
@@ -153,6 +154,7 @@ type Session struct {
 	LastSeen time.Time  `json:"last_seen"`
 	Proved   time.Time  `json:"proved,omitzero"`   // when its user last proved who they are; absent: not known
 	Lifetime Lifetime   `json:"lifetime,omitzero"` // where it is shorter than the realm's
+	Program  bool       `json:"program,omitzero"`  // a program has the token, and no person
 	Data     string     `json:"data,omitzero"`     // the caller's own
 	Expires  time.Time  `json:"expires,omitzero"`  // moves with use; absent: it does not time out
 }

@@ -102,7 +102,7 @@ func signInOf(ctx context.Context, account string, from oneseat.SignInRequest) (
 	plan, err := planOf(ctx)
 	return api.SignIn{
 		Account: account, Token: from.Token, Previous: api.Previous{Account: from.Previous.Account, Session: string(from.Previous.Session)},
-		Device: device(from), TakeOver: from.Override, Limits: plan, Lifetime: sentLifetime(from.Lifetime), Data: from.Data,
+		Device: device(from), TakeOver: from.Override, Limits: plan, Lifetime: sentLifetime(from.Lifetime), Program: from.Program, Data: from.Data,
 	}, err
 }
 

@@ -54,7 +54,7 @@ func problemOf(status int, body []byte) error {
 		return &oneseat.AccountError{Problem: p.Detail}
 	case "bad-time":
 		return &oneseat.TimeError{Problem: p.Detail}
-	case "bad-device":
+	case "bad-device", "bad-program":
 		field, problem, _ := strings.Cut(p.Detail, ": ")
 		return &oneseat.ConfigError{In: "SignInRequest", Field: field, Problem: problem}
 	case "bad-lifetime":

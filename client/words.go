@@ -30,7 +30,7 @@ func whole(answer any) bool {
 }
 
 func sessionOf(s api.Session) oneseat.Session {
-	return oneseat.Session{ID: oneseat.SessionID(s.ID), Account: s.Account, Device: deviceOf(s.Device), Created: s.Created, LastSeen: s.LastSeen, Proved: s.Proved, Lifetime: lifetimeOf(s.Lifetime), Data: s.Data}
+	return oneseat.Session{ID: oneseat.SessionID(s.ID), Account: s.Account, Device: deviceOf(s.Device), Created: s.Created, LastSeen: s.LastSeen, Proved: s.Proved, Lifetime: lifetimeOf(s.Lifetime), Program: s.Program, Data: s.Data}
 }
 
 func lifetimeOf(l api.Lifetime) oneseat.Lifetime {
@@ -82,12 +82,19 @@ func limitsOf(l *api.Limits) (out oneseat.Limits) {
 	if l.Streams != nil {
 		out.Streams = int(*l.Streams)
 	}
-	for class, n := range l.Classes {
-		if out.Classes == nil {
-			out.Classes = make(map[oneseat.Class]int)
-		}
-		out.Classes[oneseat.Class(class)] = int(n)
+	if l.Programs != nil {
+		out.Programs = int(*l.Programs)
 	}
+	classes := func(of map[string]api.Max) (out map[oneseat.Class]int) {
+		for class, n := range of {
+			if out == nil {
+				out = make(map[oneseat.Class]int)
+			}
+			out[oneseat.Class(class)] = int(n)
+		}
+		return out
+	}
+	out.Classes, out.StreamClasses = classes(l.Classes), classes(l.StreamClasses)
 	return out
 }
 
@@ -103,19 +110,26 @@ func sent(l oneseat.Limits) *api.Limits {
 	if l.Streams != 0 {
 		out.Streams = new(api.Max(l.Streams))
 	}
-	for class, n := range l.Classes {
-		if out.Classes == nil {
-			out.Classes = make(map[string]api.Max)
-		}
-		out.Classes[string(class)] = api.Max(n)
+	if l.Programs != 0 {
+		out.Programs = new(api.Max(l.Programs))
 	}
+	classes := func(of map[oneseat.Class]int) (out map[string]api.Max) {
+		for class, n := range of {
+			if out == nil {
+				out = make(map[string]api.Max)
+			}
+			out[string(class)] = api.Max(n)
+		}
+		return out
+	}
+	out.Classes, out.StreamClasses = classes(l.Classes), classes(l.StreamClasses)
 	return out
 }
 
 func accountOf(a api.AccountState) oneseat.Account {
 	out := oneseat.Account{Name: a.Account, Sessions: sessionsOf(a.Sessions), Limits: limitsOf(a.Limits), Takeover: a.Takeover}
 	for _, s := range a.Streams {
-		out.Streams = append(out.Streams, oneseat.Stream{ID: oneseat.SessionID(s.ID), Session: oneseat.SessionID(s.Session), Account: a.Account, Device: deviceOf(s.Device), Started: s.Started})
+		out.Streams = append(out.Streams, oneseat.Stream{ID: oneseat.SessionID(s.ID), Session: oneseat.SessionID(s.Session), Account: a.Account, Device: deviceOf(s.Device), Started: s.Started, Title: s.Title})
 	}
 	for _, e := range a.Endings {
 		out.Endings = append(out.Endings, endingOf(e))

@@ -44,6 +44,10 @@ func noticeOf(l words.Language, e oneseat.Ending) (n Notice) {
 	case oneseat.ReasonCredentialsChanged:
 		n.NotYou = true
 		n.Title, n.Detail = l.Pair("ended.credentials_changed")
+	case oneseat.ReasonLimitLowered:
+		if n.Title, n.Detail = l.Pair("ended.limit_lowered"); e.Parent != "" {
+			n.Title, n.Detail = l.Pair("ended.stream_lowered")
+		}
 	case oneseat.ReasonAccountBlocked:
 		n.Title, n.Detail = l.Pair("ended.account_blocked")
 	case oneseat.ReasonRealmEnded:

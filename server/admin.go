@@ -187,18 +187,22 @@ func (q *request) state(a oneseat.Account) api.AccountState {
 		s.Sessions = append(s.Sessions, q.session(one))
 	}
 	for _, one := range a.Streams {
-		s.Streams = append(s.Streams, api.Stream{ID: string(one.ID), Session: string(one.Session), Device: deviceOf(one.Device), Started: millis(one.Started)})
+		s.Streams = append(s.Streams, api.Stream{ID: string(one.ID), Session: string(one.Session), Device: deviceOf(one.Device), Started: millis(one.Started), Title: one.Title})
 	}
 	for _, one := range a.Endings {
 		s.Endings = append(s.Endings, endingOf(one))
 	}
 	for _, b := range a.InForce {
-		s.InForce = append(s.InForce, api.InForce{Of: b.Name, Max: api.Max(b.Limit), From: string(b.Source)})
+		s.InForce = append(s.InForce, inForce(b))
 	}
 	if a.Block != nil {
 		s.Block = &api.Blocked{Since: millis(a.Block.Since), Until: millis(a.Block.Until), Actor: a.Block.Actor}
 	}
 	return s
+}
+
+func inForce(b oneseat.Bound) api.InForce {
+	return api.InForce{Of: b.Name, Max: api.Max(b.Limit), From: string(b.Source)}
 }
 
 // ownLimits are the limits of an account; nil: it has none of its own.
@@ -213,12 +217,19 @@ func ownLimits(l oneseat.Limits) *api.Limits {
 	if l.Streams != 0 {
 		out.Streams = new(api.Max(l.Streams))
 	}
-	for class, n := range l.Classes {
-		if out.Classes == nil {
-			out.Classes = make(map[string]api.Max)
-		}
-		out.Classes[string(class)] = api.Max(n)
+	if l.Programs != 0 {
+		out.Programs = new(api.Max(l.Programs))
 	}
+	classes := func(of map[oneseat.Class]int) (out map[string]api.Max) {
+		for class, n := range of {
+			if out == nil {
+				out = make(map[string]api.Max)
+			}
+			out[string(class)] = api.Max(n)
+		}
+		return out
+	}
+	out.Classes, out.StreamClasses = classes(l.Classes), classes(l.StreamClasses)
 	return out
 }
 
@@ -229,6 +240,9 @@ func eventOf(e oneseat.Event) api.Event {
 	}
 	if e.Limits != nil {
 		a.Limits = ownLimits(*e.Limits)
+	}
+	if e.Bound != nil {
+		a.Bound = new(inForce(*e.Bound))
 	}
 	return a
 }

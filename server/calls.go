@@ -315,7 +315,7 @@ func end(ctx context.Context, q *request) (int, any, error) {
 // signsIn is what a sign-in says of the browser or program that signs in.
 func (q *request) signsIn(in api.SignIn) (oneseat.SignInRequest, error) {
 	from, err := q.from(in.Device, in.Token)
-	from.Override, from.Lifetime, from.Data = in.TakeOver, lifetimeOf(in.Lifetime), in.Data
+	from.Override, from.Lifetime, from.Program, from.Data = in.TakeOver, lifetimeOf(in.Lifetime), in.Program, in.Data
 	from.Previous = oneseat.Previous{Account: in.Previous.Account, Session: oneseat.SessionID(in.Previous.Session)}
 	return from, err
 }
@@ -410,7 +410,7 @@ func sessionOf(s oneseat.Session, c times) api.Session {
 		a.Proved = millis(s.Proved)
 	}
 	a.Lifetime = api.Lifetime{Idle: s.Lifetime.Idle.Seconds(), Absolute: s.Lifetime.Absolute.Seconds(), UntilClosed: s.Lifetime.UntilClosed}
-	a.Data = s.Data
+	a.Program, a.Data = s.Program, s.Data
 	if c == (times{}) {
 		return a
 	}

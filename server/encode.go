@@ -64,6 +64,9 @@ func (w *writer) checked(a api.Checked) {
 		b, w.err = json.Marshal(a.Lifetime)
 		w.b = append(append(w.b, `,"lifetime":`...), b...)
 	}
+	if a.Program {
+		w.b = append(w.b, `,"program":true`...)
+	}
 	w.optional(",", `"data":`, a.Data)
 	if !a.Expires.IsZero() {
 		w.time(`,"expires":`, a.Expires)

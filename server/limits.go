@@ -55,12 +55,19 @@ func limitsOf(in *api.Limits) (oneseat.Limits, error) {
 	if in.Streams != nil {
 		l.Streams = read("streams", *in.Streams)
 	}
-	for class, m := range in.Classes {
-		if l.Classes == nil {
-			l.Classes = make(map[oneseat.Class]int)
-		}
-		l.Classes[oneseat.Class(class)] = read(class, m)
+	if in.Programs != nil {
+		l.Programs = read("programs", *in.Programs)
 	}
+	classes := func(of map[string]api.Max) (out map[oneseat.Class]int) {
+		for class, m := range of {
+			if out == nil {
+				out = make(map[oneseat.Class]int)
+			}
+			out[oneseat.Class(class)] = read(class, m)
+		}
+		return out
+	}
+	l.Classes, l.StreamClasses = classes(in.Classes), classes(in.StreamClasses)
 	if bad != nil {
 		return l, bad
 	}

@@ -100,7 +100,7 @@ var eventTypes = []oneseat.EventType{
 
 var reasons = []oneseat.Reason{
 	oneseat.ReasonSignedOut, oneseat.ReasonDisplaced, oneseat.ReasonRenewed, oneseat.ReasonRevoked, oneseat.ReasonIdleTimeout, oneseat.ReasonAbsoluteTimeout,
-	oneseat.ReasonCredentialsChanged, oneseat.ReasonAccountBlocked, oneseat.ReasonRealmEnded,
+	oneseat.ReasonCredentialsChanged, oneseat.ReasonLimitLowered, oneseat.ReasonAccountBlocked, oneseat.ReasonRealmEnded,
 }
 
 // realm returns the counters of a realm.

@@ -26,7 +26,7 @@ var titles = map[string]string{
 	"no-such-call": "There is no such call", "method": "The method is not allowed", "bad-key": "The key is not known",
 	"not-allowed": "The key does not allow this", "bad-type": "The body is not declared as what the call expects", "bad-form": "The form is not what the call expects", "too-large": "The body is too large", "too-slow": "The body is not whole",
 	"bad-json": "The body is not what the call expects", "bad-account": "This cannot name an account", "bad-device": "This cannot be a device",
-	"bad-selector": "It is not clear what is meant", "bad-limits": "These cannot be limits", "bad-lifetime": "This cannot be a lifetime", "bad-data": "This cannot be the data of a session", "bad-time": "The time makes no sense", "bad-realm": "This is another realm", "no-history": "There is no history", "idempotency-key-bad": "This is no Idempotency-Key",
+	"bad-selector": "It is not clear what is meant", "bad-limits": "These cannot be limits", "bad-lifetime": "This cannot be a lifetime", "bad-data": "This cannot be the data of a session", "bad-program": "This cannot be a program", "bad-time": "The time makes no sense", "bad-realm": "This is another realm", "no-history": "There is no history", "idempotency-key-bad": "This is no Idempotency-Key",
 	"idempotency-key-expired": "The Idempotency-Key is too old", "idempotency-key-reused": "The Idempotency-Key was used for something else",
 	"session-ended": "The session has ended", "no-session": "There is no such session", "no-seat": "The older session gets no seat",
 	"token-rotated": "The token was replaced", "bad-ticket": "The ticket is not good", "too-many": "There are too many calls", "account-full": "All seats are taken",
@@ -83,6 +83,8 @@ func refusalOf(err error) *refusal {
 			name = "bad-lifetime"
 		case bad.Field == "Data":
 			name = "bad-data"
+		case bad.Field == "Program":
+			name = "bad-program"
 		case bad.In == "SignInRequest":
 			name = "bad-device"
 		}

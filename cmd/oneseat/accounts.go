@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -187,17 +188,24 @@ func (o *operation) show(a api.AccountState) {
 
 // boundWords says how many there may be of what a limit is about.
 func boundWords(of string, most api.Max) string {
-	n, thing := number(most), "session"
-	if of == "streams" {
-		thing = "stream"
+	thing, class := "session", of
+	if on, ok := strings.CutPrefix(of, "streams"); ok {
+		thing, class = "stream", strings.TrimPrefix(on, "_")
+	}
+	switch of {
+	case "total":
+		class = ""
+	case "programs":
+		thing, class = "program", ""
 	}
 	if most != 1 {
 		thing += "s"
 	}
-	if of == "total" || of == "streams" {
-		return n + " " + thing
+	words := number(most) + " " + thing
+	if class != "" {
+		words += " on " + plain(class)
 	}
-	return n + " " + thing + " on " + plain(of)
+	return words
 }
 
 // sourceWords says where a limit was set.

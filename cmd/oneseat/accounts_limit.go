@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -27,6 +26,8 @@ If more sessions are live than a limit allows, those used least recently end at 
 	}
 	classes := cmd.Flags().StringSlice("class", nil, "`CLASS=N` how many of these may be on one class of device (desktop, mobile, tablet, tv, api or other). Write the flag once for each class")
 	streams := cmd.Flags().String("streams", "", "`N` how many streams (what players of a session play) the account may have at a time, or unlimited")
+	streamClasses := cmd.Flags().StringSlice("stream-class", nil, "`CLASS=N` how many of these may be on one class of device, as --class")
+	programs := cmd.Flags().String("programs", "", "`N` how many programs (API keys of the account) may have a session beside those of people, or unlimited")
 	remove := cmd.Flags().Bool("remove", false, "take all limits of its own away, so that those of the site count again. With --store no session ends by that, because a store does not know what the site allows")
 	isNew := cmd.Flags().Bool("new", false, newText)
 	var some []string
@@ -34,10 +35,11 @@ If more sessions are live than a limit allows, those used least recently end at 
 		some = append(some, class+"=")
 	}
 	completes(cmd, "class", some...)
+	completes(cmd, "stream-class", some...)
 	changing(cmd, true)
 	c := new(connection)
 	operating(cmd, c, func(ctx context.Context, o *operation) error {
-		limits, err := limitsOf(o.args[1:], *classes, *streams, *remove)
+		limits, err := limitsOf(limitFlags{o.args[1:], *classes, *streams, *streamClasses, *programs, *remove})
 		if err != nil {
 			return &usageError{err}
 		}
@@ -74,43 +76,68 @@ If more sessions are live than a limit allows, those used least recently end at 
 	return cmd
 }
 
+// limitFlags are what the command line says of limits.
+type limitFlags struct {
+	total, classes []string
+	streams        string
+	streamClasses  []string
+	programs       string
+	remove         bool
+}
+
 // limitsOf reads limits.
-func limitsOf(total, classes []string, streams string, remove bool) (l oneseat.Limits, err error) {
-	if remove {
-		if len(total)+len(classes) > 0 || streams != "" {
+func limitsOf(in limitFlags) (l oneseat.Limits, err error) {
+	if in.remove {
+		if len(in.total)+len(in.classes)+len(in.streamClasses) > 0 || in.streams+in.programs != "" {
 			return l, errors.New("--remove takes all limits away: leave the others out")
 		}
 		return l, nil
 	}
-	if len(total) == 0 && streams == "" {
+	if len(in.total) == 0 && in.streams+in.programs == "" {
 		return l, errors.New("say how many sessions the account may have, such as 2 or unlimited")
 	}
-	if len(total) > 0 {
-		if l.Total, err = countOf(total[0], oneseat.MaxSeats); err != nil {
+	if len(in.total) > 0 {
+		if l.Total, err = countOf(in.total[0], oneseat.MaxSeats); err != nil {
 			return l, err
 		}
 	}
-	for _, c := range classes {
-		class, n, _ := strings.Cut(c, "=")
-		if l.Classes == nil {
-			l.Classes = make(map[oneseat.Class]int)
-		}
-		if !slices.Contains(oneseat.Classes(), oneseat.Class(class)) {
-			return l, fmt.Errorf("--class: %q is no class of device and a number, such as tv=1%s", c, didYouMean(class, classNames(), ""))
-		}
-		if n == "" {
-			return l, fmt.Errorf("--class: \"\" is neither a number nor unlimited: write %s=1", class)
-		}
-		if l.Classes[oneseat.Class(class)], err = countOf(n, oneseat.MaxSeats); err != nil {
-			return l, fmt.Errorf("--class: %w", err)
-		}
+	if l.Classes, err = classesOf("--class", in.classes, oneseat.MaxSeats); err != nil {
+		return l, err
 	}
-	if streams != "" {
-		if l.Streams, err = countOf(streams, oneseat.MaxStreams); err != nil {
+	if l.StreamClasses, err = classesOf("--stream-class", in.streamClasses, oneseat.MaxStreams); err != nil {
+		return l, err
+	}
+	if in.streams != "" {
+		if l.Streams, err = countOf(in.streams, oneseat.MaxStreams); err != nil {
 			return l, fmt.Errorf("--streams: %w", err)
 		}
 	}
+	if in.programs != "" {
+		if l.Programs, err = countOf(in.programs, oneseat.MaxPrograms); err != nil {
+			return l, fmt.Errorf("--programs: %w", err)
+		}
+	}
 	return l, l.Check()
+}
+
+// classesOf reads limits of classes, each CLASS=N.
+func classesOf(flag string, in []string, most int) (classes map[oneseat.Class]int, err error) {
+	for _, c := range in {
+		class, n, _ := strings.Cut(c, "=")
+		if classes == nil {
+			classes = make(map[oneseat.Class]int)
+		}
+		if !slices.Contains(oneseat.Classes(), oneseat.Class(class)) {
+			return nil, fmt.Errorf("%s: %q is no class of device and a number, such as tv=1%s", flag, c, didYouMean(class, classNames(), ""))
+		}
+		if n == "" {
+			return nil, fmt.Errorf("%s: \"\" is neither a number nor unlimited: write %s=1", flag, class)
+		}
+		if classes[oneseat.Class(class)], err = countOf(n, most); err != nil {
+			return nil, fmt.Errorf("%s: %w", flag, err)
+		}
+	}
+	return classes, nil
 }
 
 func classNames() (names []string) {
@@ -133,30 +160,42 @@ func countOf(s string, most int) (int, error) {
 
 // over says how many of an account's sessions are above limits; "": none.
 func over(a api.AccountState, l oneseat.Limits) string {
-	most := 0
-	if l.Total > 0 {
-		most = max(most, len(a.Sessions)-l.Total)
-	}
-	for _, class := range slices.Sorted(maps.Keys(l.Classes)) {
-		n := 0
-		for _, s := range a.Sessions {
-			if s.Device.Class == string(class) {
-				n++
-			}
-		}
-		if l.Classes[class] > 0 {
-			most = max(most, n-l.Classes[class])
+	people, programs := map[oneseat.Class]int{}, 0
+	for _, s := range a.Sessions {
+		if s.Program {
+			programs++
+		} else {
+			people[oneseat.Class(s.Device.Class)]++
 		}
 	}
-	streams := 0
-	if l.Streams > 0 {
-		streams = max(len(a.Streams)-l.Streams, 0)
+	playing := map[oneseat.Class]int{}
+	for _, s := range a.Streams {
+		playing[oneseat.Class(s.Device.Class)]++
+	}
+	sessions, streams := above(people, l.Total, l.Classes), above(playing, l.Streams, l.StreamClasses)
+	if l.Programs > 0 {
+		sessions += max(programs-l.Programs, 0)
 	}
 	switch {
-	case most > 0:
-		return plural(most, "session") + " or more"
+	case sessions > 0:
+		return plural(sessions, "session") + " or more"
 	case streams > 0:
 		return plural(streams, "stream")
 	}
 	return ""
+}
+
+// above returns by how many at least what there is of each class is above limits.
+func above(there map[oneseat.Class]int, total int, classes map[oneseat.Class]int) (most int) {
+	all := 0
+	for class, n := range there {
+		all += n
+		if limit := classes[class]; limit > 0 {
+			most = max(most, n-limit)
+		}
+	}
+	if total > 0 {
+		most = max(most, all-total)
+	}
+	return most
 }

@@ -105,9 +105,9 @@ func eventWords(e api.Event) string {
 	case oneseat.EventSessionUsedAfterEnd:
 		return who + ": a session that had ended was used again" + on + session
 	case oneseat.EventSignInRefused:
-		return who + " was refused" + on + ": the account is full or blocked" + by
+		return who + " was refused" + on + ": the account is " + fullWords(e) + by
 	case oneseat.EventSignInAsked:
-		return who + " was asked" + on + " which session is to end"
+		return who + " was asked" + on + " which session is to end: the account is " + fullWords(e)
 	case oneseat.EventRealmEnded:
 		return "every session of the realm ended" + by
 	case oneseat.EventLimitChanged:
@@ -125,9 +125,20 @@ func eventWords(e api.Event) string {
 	case oneseat.EventSessionWouldEnd:
 		return who + " would have been signed out" + on + ": " + plain(e.Reason) + by + session
 	case oneseat.EventSignInWouldBeRefused:
-		return who + " would have been refused" + on
+		return who + " would have been refused" + on + ": the account is " + fullWords(e)
 	}
 	return who + ": " + plain(e.Type) + on + by + session // of a newer release
+}
+
+// fullWords says why an account lets nobody in.
+func fullWords(e api.Event) string {
+	switch {
+	case e.Reason == string(oneseat.ReasonAccountBlocked):
+		return "blocked"
+	case e.Bound == nil: // of an older release
+		return "full"
+	}
+	return "full (" + boundWords(e.Bound.Of, e.Bound.Max) + ")"
 }
 
 // limitWords says what the limits of an account are.
@@ -143,7 +154,13 @@ func limitWords(l *api.Limits) string {
 		parts = append(parts, number(l.Classes[class])+" "+plain(class))
 	}
 	if l.Streams != nil {
-		parts = append(parts, number(*l.Streams)+" streams")
+		parts = append(parts, boundWords("streams", *l.Streams))
+	}
+	for _, class := range slices.Sorted(maps.Keys(l.StreamClasses)) {
+		parts = append(parts, boundWords("streams_"+class, l.StreamClasses[class]))
+	}
+	if l.Programs != nil {
+		parts = append(parts, boundWords("programs", *l.Programs))
 	}
 	if len(parts) == 0 {
 		return "those of everybody"

@@ -48,10 +48,19 @@ type realmEntry struct {
 	AdoptUntil  moment           `toml:"adopt_until"`
 	ObserveOnly bool             `toml:"observe_only"`
 	OneSeat     bool             `toml:"one_seat_per_device"`
+	Programs    programsEntry    `toml:"programs"`
+}
+
+// programsEntry is what programs of an account may do: see [oneseat.Programs].
+type programsEntry struct {
+	Limit    count  `toml:"limit"`
+	Policy   string `toml:"policy"`
+	Idle     span   `toml:"idle"`
+	Absolute span   `toml:"absolute"`
 }
 
 // realmMembers are those of a realmEntry, for people.
-const realmMembers = "limit, classes, policy, seat_idle, idle, absolute, keep_endings, max_stale, adopt_until, observe_only and one_seat_per_device"
+const realmMembers = "limit, classes, policy, seat_idle, idle, absolute, keep_endings, max_stale, adopt_until, observe_only, one_seat_per_device and programs (limit, policy, idle and absolute)"
 
 // count is a limit: a number, or "unlimited". 0: it is left out.
 type count int
@@ -158,6 +167,7 @@ func (e realmEntry) config(c oneseat.Config) oneseat.Config {
 	c.KeepEndings, c.MaxStale = time.Duration(e.KeepEndings), time.Duration(e.MaxStale)
 	c.AdoptUntil, c.ObserveOnly = time.Time(e.AdoptUntil), e.ObserveOnly
 	c.OneSeatPerDevice = e.OneSeat
+	c.Programs = oneseat.Programs{Limit: int(e.Programs.Limit), WhenFull: oneseat.Policy(e.Programs.Policy), Idle: time.Duration(e.Programs.Idle), Absolute: time.Duration(e.Programs.Absolute)}
 	return c
 }
 

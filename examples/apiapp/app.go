@@ -20,33 +20,40 @@ func New(seats *oneseat.Registry, users *accounts.Table) (http.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
-	signIn := func(w http.ResponseWriter, r *http.Request, options oneseathttp.SignInOptions) (oneseat.Grant, bool) {
-		options.Account = r.PostFormValue("account")
-		if !users.Verify(options.Account, r.PostFormValue("password")) {
+	verified := func(w http.ResponseWriter, r *http.Request) (account string, ok bool) {
+		account = r.PostFormValue("account")
+		if ok = users.Verify(account, r.PostFormValue("password")); !ok {
 			http.Error(w, "That name and password do not belong together.", http.StatusUnauthorized)
-			return oneseat.Grant{}, false
 		}
-		grant, err := guard.SignInWith(w, r, options)
-		if err != nil {
-			guard.RefuseSignIn(w, r, err, "/")
-		}
-		return grant, err == nil
+		return account, ok
 	}
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /login", func(w http.ResponseWriter, r *http.Request) { // of browsers: the cookie is set
-		if _, ok := signIn(w, r, oneseathttp.SignInOptions{}); ok {
-			http.Redirect(w, r, "/", http.StatusSeeOther)
+		account, ok := verified(w, r)
+		if !ok {
+			return
 		}
+		if _, err := guard.SignIn(w, r, account); err != nil {
+			guard.RefuseSignIn(w, r, err, "/")
+			return
+		}
+		http.Redirect(w, r, "/", http.StatusSeeOther)
 	})
 	mux.HandleFunc("POST /token", func(w http.ResponseWriter, r *http.Request) { // of programs
-		program := oneseathttp.SignInOptions{
+		account, ok := verified(w, r)
+		if !ok {
+			return
+		}
+		grant, err := seats.SignIn(r.Context(), account, oneseat.SignInRequest{
+			Program:  true,
 			DeviceID: r.PostFormValue("device_id"), // of its installation
 			Device:   oneseat.Device{Label: r.PostFormValue("name"), Class: oneseat.ClassAPI},
+		})
+		if err != nil {
+			guard.RefuseSignIn(w, r, err, "/")
+			return
 		}
-		if grant, ok := signIn(w, r, program); ok {
-			w.Header().Del("Set-Cookie") // the token travels in one way only
-			writeJSON(w, map[string]string{"token": string(grant.Token)})
-		}
+		writeJSON(w, map[string]string{"token": string(grant.Token)})
 	})
 	mux.HandleFunc("POST /logout", func(w http.ResponseWriter, r *http.Request) {
 		if err := guard.SignOut(w, r); err != nil {

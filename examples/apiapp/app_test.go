@@ -15,6 +15,7 @@ import (
 
 func open(t *testing.T, c oneseat.Config) *webtest.Site {
 	t.Helper()
+	c.Programs.Limit = 1
 	return webtest.Open(t, memstore.New(), c, func(seats *oneseat.Registry) (http.Handler, error) {
 		return New(seats, accounts.New("ada"))
 	})
@@ -41,7 +42,7 @@ func me(p *webtest.Browser, token string) (int, string) {
 }
 
 func TestABrowserAndAProgramUseTheSameRoutes(t *testing.T) {
-	s := open(t, oneseat.Config{Limit: 2})
+	s := open(t, oneseat.Config{})
 	browser, program := s.Browser(webtest.Laptop), s.Browser("backup/1.0")
 	browser.SignIn("ada")
 	browser.Want("/me", http.StatusOK, "ada")

@@ -73,10 +73,10 @@ func Plans(planOf func(ctx context.Context, account string) (string, error)) one
 	}}
 }
 
-// APIKeys lets programs sign in beside the people without taking their seats. The
-// programs are a realm of their own.
+// APIKeys gives each person ten keys for programs. They take no seat of the person, end
+// when nobody has used them for 90 days, and go when the account is blocked.
 func APIKeys() oneseat.Config {
-	return oneseat.Config{Realm: "api", Limit: 10, WhenFull: oneseat.PolicyRefuse, Idle: oneseat.NoTimeout}
+	return oneseat.Config{Programs: oneseat.Programs{Limit: 10, Idle: 90 * 24 * time.Hour}}
 }
 
 // AskFirst shows an existing site what a limit would do, before the limit is in force.

@@ -176,27 +176,26 @@ func TestAPlanSaysHowManyAndStaffIsExempt(t *testing.T) {
 
 func TestProgramsTakeNoSeatOfPeople(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		store := memstore.New()
-		var both []*oneseat.Registry
-		for _, c := range []oneseat.Config{Subscription(), APIKeys()} {
-			seats, err := oneseat.New(store, c)
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer seats.Close()
-			both = append(both, seats)
+		seats := open(t, APIKeys())
+		person := in(t, seats, "ada", oneseat.SignInRequest{})
+		var keys []oneseat.Grant
+		for range 10 {
+			keys = append(keys, in(t, seats, "ada", oneseat.SignInRequest{Program: true}))
 		}
-		person := in(t, both[0], "ada", oneseat.SignInRequest{})
-		key := in(t, both[1], "ada", on("api"))
-		time.Sleep(24 * time.Hour)
-		if live(t, both[0], person) != 1 || live(t, both[1], key) != 1 {
-			t.Error("they are in each other's way")
+		if _, full := errors.AsType[*oneseat.LimitError](refused(seats.SignIn(t.Context(), "ada", oneseat.SignInRequest{Program: true}))); !full {
+			t.Error("there is an eleventh key")
 		}
-		if live(t, both[0], person) != 1 {
-			t.Error("a person's session has gone")
+		next := in(t, seats, "ada", oneseat.SignInRequest{})
+		if live(t, seats, keys...) != 10 || live(t, seats, person) != 0 || live(t, seats, next) != 1 {
+			t.Error("keys and people are in each other's way")
+		}
+		if err := seats.Block(t.Context(), "ada", time.Time{}, "staff"); err != nil || live(t, seats, append(keys, next)...) != 0 {
+			t.Error("a blocked account has keys", err)
 		}
 	})
 }
+
+func refused(_ oneseat.Grant, err error) error { return err }
 
 func TestObservingEndsNobodyAndCounts(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -35,7 +35,7 @@ func tell(e oneseat.Ending) *told {
 func knownReason(word string) oneseat.Reason {
 	r := oneseat.Reason(word)
 	switch r {
-	case oneseat.ReasonSignedOut, oneseat.ReasonDisplaced, oneseat.ReasonRevoked, oneseat.ReasonIdleTimeout, oneseat.ReasonAbsoluteTimeout, oneseat.ReasonCredentialsChanged, oneseat.ReasonAccountBlocked, oneseat.ReasonRealmEnded:
+	case oneseat.ReasonSignedOut, oneseat.ReasonDisplaced, oneseat.ReasonRevoked, oneseat.ReasonIdleTimeout, oneseat.ReasonAbsoluteTimeout, oneseat.ReasonCredentialsChanged, oneseat.ReasonLimitLowered, oneseat.ReasonAccountBlocked, oneseat.ReasonRealmEnded:
 		return r
 	}
 	return ""

@@ -170,7 +170,7 @@ func (s state) step(c Call, r Reply, policy oneseat.Policy) (bool, state) {
 	case "set a limit":
 		s.limit = c.With
 		for len(s.live) > s.limit {
-			s = s.end(0, how{reason: oneseat.ReasonRevoked})
+			s = s.end(0, how{reason: oneseat.ReasonLimitLowered})
 		}
 		return r.Said == "yes" || r.Said == "unknown", s
 	case "block":

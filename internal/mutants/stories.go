@@ -129,8 +129,25 @@ var ByHand = []Mistake{
 		With: `return [...]struct { Limits; from Source }{$asked, $stored, $configured}`,
 	}}},
 	{Name: "streams are trimmed before sessions", Edits: []Edit{{
-		Find: `[][]bound{$sessions, $streams}`,
-		With: `[][]bound{$streams, $sessions}`,
+		Find: `[]string{boundTotal, boundPrograms, boundStreams}`,
+		With: `[]string{boundStreams, boundPrograms, boundTotal}`,
+	}}},
+	{Name: "a program's session takes a seat of people", Edits: []Edit{{
+		Near: `return boundPrograms`,
+		Find: `boundPrograms`,
+		With: `boundTotal`,
+	}}},
+	{Name: "a program has the device of a person", Edits: []Edit{{
+		Find: `$s.Program != $c.seat.Program`,
+		With: `false`,
+	}}},
+	{Name: "a program proves who it is", Edits: []Edit{{
+		Find: `$s.parent == "" && !$c.adopted && !$s.Program`,
+		With: `$s.parent == "" && !$c.adopted`,
+	}}},
+	{Name: "a program lasts as long as a person's session", Edits: []Edit{{
+		Find: `$program && $r.programs.Limit != 0`,
+		With: `false`,
 	}}},
 	{Name: "a lowered limit trims nobody", Edits: []Edit{{
 		Near: `$d.limits, $d.limitsRev = $limits, $next; $e := $d.$note(EventLimitChanged); $e.Actor, $e.Limits = $actor, &$limits`,

@@ -58,6 +58,7 @@ type Seat struct {
 	Absolute Span              `json:"absolute,omitzero"`
 	Closed   bool              `json:"until_closed,omitzero"`
 	Data     string            `json:"data,omitzero"`
+	Program  bool              `json:"program,omitzero"`
 }
 
 // Ended is a remembered ending.

@@ -27,14 +27,14 @@ var limits = []Row{
 		near("", `$d.adoptable($issued)`, `$d.room($c)`, `Decision{Outcome: OutcomeAdmitted}`).in(".", "TestAdoptionGoesThroughTheRulesOfTheDoor"),
 	}},
 	{ID: "LIM-08", Breaks: []Break{
-		code("", `$d.noteSeat(EventSignInRefused, EventSignInRefused, &$c.seat)`, `$d.noteSeat(EventSessionCreated, EventSessionCreated, &$c.seat)`).in(".", "TestARefusalIsNeitherASessionNorAFailedSignIn"),
+		code("", `$d.noteSeat($event, $event, &$c.seat).Bound = $is.$bound()`, `$d.noteSeat(EventSessionCreated, EventSessionCreated, &$c.seat).Bound = $is.$bound()`).in(".", "TestARefusalIsNeitherASessionNorAFailedSignIn"),
 	}},
 	{ID: "LIM-09", Breaks: []Break{
 		story("a lowered limit trims nobody").in(".", "TestALoweredStoredLimitTrimsAtOnce"),
 		near("", `$d.limitsRev = $d.was.Next()`, `$d.trim("")`, ``).in(".", "TestALoweredConfiguredLimitTrimsAtTheNextSignInOrRefresh"),
 	}},
 	{ID: "LIM-10", Breaks: []Break{
-		code("", `$bounds = append($bounds, newBound(boundTotal, $l.Total, $l.from))`, `if len($l.Classes) == 0 { $all }`).in(".", "TestNoClassGetsPastTheTotal"),
+		code("", `return append($bounds, newBound($pool, $most, $l.from))`, `if _, classes := $l.of($pool); len(classes) > 0 { return $bounds }; $all`).in(".", "TestNoClassGetsPastTheTotal"),
 	}},
 	{ID: "LIM-11", Breaks: []Break{
 		near("", `$reason, $over = ReasonRealmEnded, true`, `if $over { $d.end($s.ID, Ending{Reason: $reason}) }`, `if $over && $reason == ReasonRealmEnded { $d.end($s.ID, Ending{Reason: $reason}) }`).in(".", "TestATimedOutSessionHoldsNoSeat"),

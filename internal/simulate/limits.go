@@ -154,10 +154,10 @@ func (l *ledger) within(e *effect, account int, before, after *record.Record) {
 // gaveWay checks that no session gives way while a seat is free, unless it was chosen,
 // and that no stream does. seatsOf judges which sessions give way.
 func (l *ledger) gaveWay(e *effect, c change, left, limit int) {
-	if c.what != "ended" || c.why != oneseat.ReasonDisplaced && c.why != oneseat.ReasonRevoked || e.by == nil {
+	if c.what != "ended" || c.why != oneseat.ReasonDisplaced && c.why != oneseat.ReasonLimitLowered || e.by == nil {
 		return
 	}
-	if e.by.what == "end" || e.by.what == "end stream" || slices.Contains(e.by.chose, c.on.id) || l.goneAlong(e, c.on) {
+	if slices.Contains(e.by.chose, c.on.id) || l.goneAlong(e, c.on) {
 		return
 	}
 	if left < limit {

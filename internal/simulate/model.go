@@ -132,7 +132,7 @@ type standing struct {
 var hows = []string{
 	"live", "lost", string(oneseat.ReasonSignedOut), string(oneseat.ReasonDisplaced), string(oneseat.ReasonRenewed), string(oneseat.ReasonRevoked),
 	string(oneseat.ReasonIdleTimeout), string(oneseat.ReasonAbsoluteTimeout), string(oneseat.ReasonCredentialsChanged), string(oneseat.ReasonRealmEnded),
-	string(oneseat.ReasonAccountBlocked),
+	string(oneseat.ReasonAccountBlocked), string(oneseat.ReasonLimitLowered),
 }
 
 func decode(state string) []standing {

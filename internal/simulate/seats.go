@@ -155,7 +155,7 @@ func (w *world) answered(c *call, s *session) {
 func (w *world) judgeRoom(c *call) {
 	f := c.full
 	trimmed := slices.ContainsFunc(c.effects, func(e *effect) bool {
-		return slices.ContainsFunc(e.changes, func(ch change) bool { return ch.what == "ended" && ch.why == oneseat.ReasonRevoked })
+		return slices.ContainsFunc(e.changes, func(ch change) bool { return ch.what == "ended" && ch.why == oneseat.ReasonLimitLowered })
 	})
 	if c.what == "play" || f.Bound != "total" || trimmed || len(f.Live) > f.Limit {
 		return // one seat is not enough

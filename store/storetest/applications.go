@@ -15,6 +15,7 @@ var applications = []promise{
 	{"N2: a session carries data of the application's, whatever is in it", ownData},
 	{"N3: a session says when it was proved", provenAt},
 	{"N4: a sign-in says whether its device is new", newDevice},
+	{"N6: programs have a limit, a policy and timeouts of their own, and what ends all ends them", programs},
 }
 
 // everywhere fails unless a check on each node returns what it should.
@@ -106,3 +107,75 @@ func newDevice(t *testing.T, fresh Factory) {
 		}
 	}
 }
+
+// programs are beside people, until somebody ends all that an account has.
+func programs(t *testing.T, fresh Factory) {
+	c := timeouts
+	c.Programs = oneseat.Programs{Limit: 2, Idle: 90 * 24 * time.Hour}
+	ns, rs := pair(t, fresh, c)
+	key := func(i int, account string) oneseat.Grant {
+		return signIn(t, rs[i], account, oneseat.SignInRequest{Program: true, Device: oneseat.Device{Label: "backup", Class: oneseat.ClassAPI}})
+	}
+	one, two, person := key(0, "ada"), key(1, "ada"), signIn(t, rs[0], "ada", oneseat.SignInRequest{})
+	is := func(program bool) func(oneseat.Session) bool {
+		return func(s oneseat.Session) bool { return s.Program == program && s.Proved.IsZero() == program }
+	}
+	everywhere(t, rs, one, "a program", is(true))
+	everywhere(t, rs, person, "a person beside two programs", is(false))
+	for _, r := range rs {
+		full, ok := errors.AsType[*oneseat.LimitError](refusedBy(r.SignIn(t.Context(), "ada", oneseat.SignInRequest{Program: true})))
+		if !ok || full.Bound != "programs" || full.Limit != 2 || len(full.Live) != 2 || full.Live[0].ID != two.Session.ID || full.Live[1].ID != one.Session.ID {
+			t.Errorf("a third program is told %+v", full)
+		}
+	}
+	next := signIn(t, rs[1], "ada", oneseat.SignInRequest{})
+	for _, r := range rs {
+		_, err := r.Check(t.Context(), string(person.Token))
+		hasEnded(t, err, person.Session.ID, oneseat.ReasonDisplaced)
+	}
+	for _, g := range []oneseat.Grant{one, two} {
+		makeOlder(t, ns[0], g, 80*24*time.Hour, 80*24*time.Hour)
+		everywhere(t, rs, g, "a program that was used long ago", is(true))
+	}
+	makeOlder(t, ns[1], one, 200*24*time.Hour, 91*24*time.Hour)
+	_, err := rs[0].Check(t.Context(), string(one.Token))
+	hasEnded(t, err, one.Session.ID, oneseat.ReasonIdleTimeout)
+	three := key(0, "ada")
+	if err := rs[0].SetLimit(t.Context(), "ada", oneseat.Limits{Programs: 1}, "staff"); err != nil {
+		t.Fatal(err)
+	}
+	_, err = rs[1].Check(t.Context(), string(two.Token))
+	hasEnded(t, err, two.Session.ID, oneseat.ReasonLimitLowered)
+	everywhere(t, rs, next, "a person, when programs have to go", is(false))
+
+	for account, end := range map[string]func(oneseat.Session) error{
+		"ended": func(oneseat.Session) error {
+			_, err := rs[0].EndAll(t.Context(), "ended", oneseat.EndOptions{})
+			return err
+		},
+		"others": func(s oneseat.Session) error {
+			_, err := rs[1].EndOthers(t.Context(), "others", s.ID, oneseat.EndOptions{})
+			return err
+		},
+		"blocked":   func(oneseat.Session) error { return rs[0].Block(t.Context(), "blocked", time.Time{}, "staff") },
+		"forgotten": func(oneseat.Session) error { return rs[1].Forget(t.Context(), "forgotten") },
+	} {
+		person, program := signIn(t, rs[0], account, oneseat.SignInRequest{}), key(1, account)
+		if err := end(person.Session); err != nil {
+			t.Fatal(account, err)
+		}
+		for i, r := range rs {
+			if s, err := r.Check(t.Context(), string(program.Token)); err == nil || errors.Is(err, oneseat.ErrStoreUnavailable) {
+				t.Errorf("%s: node %d says %+v, %v", account, i, s, err)
+			}
+		}
+	}
+	everywhere(t, rs, three, "the program of another account", is(true))
+	if err := rs[1].EndRealm(t.Context(), "staff"); err != nil {
+		t.Fatal(err)
+	}
+	_, err = rs[0].Check(t.Context(), string(three.Token))
+	hasEnded(t, err, three.Session.ID, oneseat.ReasonRealmEnded)
+}
+
+func refusedBy(_ oneseat.Grant, err error) error { return err }
