@@ -201,6 +201,9 @@ func serveAPI(ctx context.Context, c serveConfig, stdout, stderr io.Writer) (err
 		}
 	}
 	tell("READY=1\nSTATUS=" + at)
+	if c.store.name == "memory" {
+		logger.Warn("the store is the memory of this process: all sessions are lost when it ends, and no other process has them")
+	}
 	logger.Info("serving", "version", version(), "at", at, "store", c.store.name, "realms", keys.file.realms())
 	late, cancel := after(ctx, func() {
 		logger.Info("ending, after the calls that have begun", "drain", c.drain)

@@ -327,6 +327,7 @@ func TestHowLongEventsAreKeptIsAsThePageSays(t *testing.T) {
 	for _, kept := range []struct{ file, code, says string }{
 		{"store/pgstore/trim.go", "keepEvents = 30 * 24 * time.Hour", "SQLite, PostgreSQL | 30 days"},
 		{"store/sqlitestore/trim.go", "keepEvents = 30 * 24 * time.Hour", "SQLite, PostgreSQL | 30 days"},
+		{"store/redisstore/trim.go", "keepEvents = 30 * 24 * time.Hour", "Redis | 30 days"},
 		{"store/redisstore/update.go", `keepEntries = "16384"`, "more than some 16,384 updates"},
 		{"store/memstore/memstore.go", "keepLog = 1 << 16", "the last 65,536 to 81,920 updates"},
 	} {
