@@ -29,6 +29,11 @@ type Config struct {
 	// or [AnyProof].
 	OwnDevicesProof time.Duration
 
+	// ShowActor has the notice of a session that somebody ended name that person, as
+	// [oneseat.EndOptions] does, such as the proctor of an exam. Default: who it was is
+	// for the record only.
+	ShowActor bool
+
 	// CookieName is the cookie's name after its prefix. Default "oneseat": the
 	// cookie is "__Host-oneseat", and plain "oneseat", without Secure, for a
 	// direct plain-http request to a loopback address, as in development.

@@ -200,3 +200,21 @@ func TestTheGuardsJSONIsTakenForNothingElseAndKeptByNoCache(t *testing.T) {
 		}
 	}
 }
+
+// L5
+func TestThePersonWhoEndedASessionIsNamedWhereTheSiteWantsThat(t *testing.T) {
+	for _, shown := range []bool{true, false} {
+		s := newSite(t, oneseat.Config{}, oneseathttp.Config{ShowActor: shown})
+		b := s.browser(t, firefox)
+		for by, names := range map[string]bool{"Prof. Hopper <b>": shown, "": false} {
+			b.signIn("ada")
+			if _, err := s.seats.EndAll(t.Context(), "ada", oneseat.EndOptions{Actor: by}); err != nil {
+				t.Fatal(err)
+			}
+			p := b.problem(b.do("GET", "/me", nil))
+			if named := p.Title == "This device was signed out by Prof. Hopper b"; named != names || !named && p.Title != "This device was signed out from elsewhere" {
+				t.Errorf("by %q, shown %v: %q", by, shown, p.Title)
+			}
+		}
+	}
+}

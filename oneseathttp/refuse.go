@@ -13,6 +13,9 @@ import (
 // problemOf is the body that tells a program of an ending.
 func (g *Guard) problemOf(e oneseat.Ending) answer.Problem {
 	n := noticeOf(g.words, e)
+	if g.config.ShowActor && e.Reason == oneseat.ReasonRevoked && e.Actor != "" {
+		n.Title, n.Detail = g.words.Pair("ended.revoked_by", "actor", e.Actor)
+	}
 	return answer.Problem{
 		Session: e.Session, Reason: string(e.Reason), At: e.At, Device: e.ByDevice.Label, Class: e.ByDevice.Class,
 		Reference: e.Reference(), Title: n.Title, Detail: n.Detail, NotYou: n.NotYou, SignIn: g.config.SignInPath,

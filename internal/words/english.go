@@ -23,6 +23,8 @@ var english = map[string]string{
 	"ended.renewed.detail":             "This page belongs to your earlier sign-in. Reload the page to continue.",
 	"ended.revoked.title":              "This device was signed out from elsewhere",
 	"ended.revoked.detail":             "You signed it out on another device, or the people who run this site did.",
+	"ended.revoked_by.title":           "This device was signed out by {actor}",
+	"ended.revoked_by.detail":          "Ask them why, if you did not expect it.",
 	"ended.idle_timeout.title":         "You were away for a while",
 	"ended.idle_timeout.detail":        "To be safe, you were signed out. Sign in to continue.",
 	"ended.absolute_timeout.title":     "It is time to sign in again",

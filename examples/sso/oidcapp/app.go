@@ -162,12 +162,12 @@ func (a *App) callback(w http.ResponseWriter, r *http.Request) {
 		a.fail(w, r, err)
 		return
 	}
-	grant, err := a.guard.SignInWith(w, r, oneseathttp.SignInOptions{Account: accountOf(token.Issuer, token.Subject), Lifetime: lifetime})
+	grant, err := a.guard.SignInWith(w, r, oneseathttp.SignInOptions{Account: accountOf(token.Issuer, token.Subject), Lifetime: lifetime, Data: dataOf(sidOf(token))})
 	if err != nil {
 		a.guard.RefuseSignIn(w, r, err, next)
 		return
 	}
-	if !a.logouts.began(sidOf(token), grant.Session) { // the SSO has ended it meanwhile
+	if !a.logouts.began(sidOf(token), grant.Session.Account) { // the SSO has ended it meanwhile
 		a.signOut(w, r)
 		return
 	}

@@ -2,6 +2,8 @@ package oidcapp
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/base64"
 	"errors"
 	"log"
 	"maps"
@@ -41,58 +43,78 @@ func (a *App) signedOutElsewhere(w http.ResponseWriter, r *http.Request) {
 // all of a person.
 func (a *App) endFor(ctx context.Context, token *oidc.LogoutToken) error {
 	cause := oneseat.EndOptions{Reason: oneseat.ReasonSignedOut, Actor: "the SSO"}
-	if token.SessionID == "" {
-		_, err := a.seats.EndAll(ctx, accountOf(token.Issuer, token.Subject), cause)
+	account := accountOf(token.Issuer, token.Subject)
+	switch {
+	case token.SessionID == "":
+		_, err := a.seats.EndAll(ctx, account, cause)
 		return err
+	case token.Subject == "":
+		account = a.logouts.accountOf(token.SessionID)
 	}
-	var errs []error
-	for _, s := range a.logouts.over(token.SessionID) {
-		if token.Subject == "" || s.Account == accountOf(token.Issuer, token.Subject) {
-			_, err := a.seats.End(ctx, s.Account, cause, s.ID)
-			errs = append(errs, err)
-		}
+	a.logouts.over(token.SessionID)
+	if account == "" { // nobody has signed in by that session, or not here
+		return nil
 	}
-	return errors.Join(errs...)
+	data := dataOf(token.SessionID)
+	_, err := a.seats.EndWhere(ctx, account, cause, func(s oneseat.Session) bool { return s.Data == data })
+	return err
+}
+
+// dataOf is what a session here keeps of the session at the SSO: a hash, because the id
+// may be longer than what a session keeps. "": the SSO has not said which session it is.
+func dataOf(sid string) string {
+	if sid == "" {
+		return ""
+	}
+	sum := sha256.Sum256([]byte(sid))
+	return base64.RawURLEncoding.EncodeToString(sum[:])
 }
 
 // recent bounds how old a logout token may be, and for how long the ids of tokens and
 // of sessions that are over are kept.
 const recent = 10 * time.Minute
 
-// logouts knows which session here is of which session there. It is in memory, so this
-// application runs on one node, and a restart forgets: then only tokens without a sid
-// end something. An application keeps this in its database, beside its users.
+// logouts knows what came a moment ago, and whose a session there is: some providers
+// name no person in their tokens. It is in memory, so with such a provider this
+// application runs on one node, and a restart forgets. An application keeps it in its
+// database, beside its users.
 type logouts struct {
-	mu    sync.Mutex                   // guards what is below
-	of    map[string][]oneseat.Session // by the SSO's sid
-	ended map[string]time.Time         // sids, and when they were over
-	used  map[string]time.Time         // ids of logout tokens, and when they came
+	mu    sync.Mutex           // guards what is below
+	of    map[string]string    // accounts, by the SSO's sid
+	ended map[string]time.Time // sids, and when they were over
+	used  map[string]time.Time // ids of logout tokens, and when they came
 }
 
 func newLogouts() *logouts {
-	return &logouts{of: map[string][]oneseat.Session{}, ended: map[string]time.Time{}, used: map[string]time.Time{}}
+	return &logouts{of: map[string]string{}, ended: map[string]time.Time{}, used: map[string]time.Time{}}
 }
 
-// began notes that a session here is of a session there. It returns false if that is
-// over: the logout has overtaken the sign-in.
-func (l *logouts) began(sid string, s oneseat.Session) bool {
+// began notes whose a session there is. It returns false if that is over: the logout
+// has overtaken the sign-in.
+func (l *logouts) began(sid, account string) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if _, over := l.ended[sid]; over {
 		return false
 	}
 	if sid != "" {
-		l.of[sid] = append(l.of[sid], s)
+		l.of[sid] = account
 	}
 	return true
 }
 
-// over notes that a session there is over, and returns the sessions here that were of
-// it. They are kept, because ending them may have to be tried again.
-func (l *logouts) over(sid string) []oneseat.Session {
+// over notes that a session there is over.
+func (l *logouts) over(sid string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.ended[sid] = time.Now()
+}
+
+// accountOf returns whose a session there is, "" if that is not known. It is kept for a
+// while after the end, because ending may have to be tried again.
+func (l *logouts) accountOf(sid string) string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
 	return l.of[sid]
 }
 

@@ -281,3 +281,21 @@ func (w *world) public(t *testing.T) []byte {
 	}
 	return der
 }
+
+// What the application has in memory is gone; what the session keeps is not.
+func TestALogoutEndsASessionOfBeforeARestart(t *testing.T) {
+	w := open(t, oneseat.Config{Limit: 2})
+	laptop, phone := w.visitor(webtest.Laptop), w.visitor(webtest.Phone)
+	laptop.signIn("ada")
+	phone.signIn("ada")
+	again, err := New(t.Context(), w.Seats, Config{Site: w.URL, Issuer: w.sso.URL, Client: w.sso.Client, Secret: w.sso.Secret})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.app = again
+	w.logout(200, w.sso.LogoutClaims(laptop.sid(), "id of ada"))
+	if at, page := laptop.show("/"); at.Path != "/login" {
+		t.Errorf("the laptop is at %s: %s", at, page)
+	}
+	phone.Want("/", 200, "id of ada")
+}
