@@ -195,6 +195,26 @@ func TestProgramsTakeNoSeatOfPeople(t *testing.T) {
 	})
 }
 
+func TestAPersonEndsTheOtherSessionsOfPeopleAndNoProgram(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := APIKeys()
+		c.Limit = 2
+		seats, ctx, account := open(t, c), t.Context(), "ada"
+		here, there := in(t, seats, account, oneseat.SignInRequest{}), in(t, seats, account, oneseat.SignInRequest{})
+		key := in(t, seats, account, oneseat.SignInRequest{Program: true})
+		mine, err := seats.Check(ctx, string(here.Token))
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = seats.EndWhere(ctx, account, oneseat.EndOptions{As: mine.ID}, func(s oneseat.Session) bool {
+			return !s.Program && s.ID != mine.ID
+		})
+		if err != nil || live(t, seats, here, key) != 2 || live(t, seats, there) != 0 {
+			t.Error("somebody else has ended, or nobody has", err)
+		}
+	})
+}
+
 func refused(_ oneseat.Grant, err error) error { return err }
 
 func TestObservingEndsNobodyAndCounts(t *testing.T) {
