@@ -4,7 +4,8 @@
 //	fuzz -for 1h            # all of them
 //	fuzz -for 1h -run Token # those with Token in their names
 //
-// It finds the functions by itself, so none can be forgotten. What Go found interesting
+// It finds the functions by itself, so none can be forgotten. If the time is too short for all
+// of them, it draws some, by a seed that it says. What Go found interesting
 // stays in its build cache, and the next run begins with it. An input that fails is written
 // to testdata/fuzz beside its test, where "go test" runs it from then on. Such a run goes on
 // with the other functions, and exits with 1 at its end.
@@ -19,6 +20,7 @@ import (
 	"io"
 	"io/fs"
 	"maps"
+	"math/rand/v2"
 	"os"
 	"os/exec"
 	"os/signal"
@@ -35,10 +37,11 @@ import (
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	f := fuzzing{out: os.Stdout}
+	f := fuzzing{out: os.Stdout, least: 5 * time.Second}
 	flag.StringVar(&f.root, "root", ".", "the `folder` below which functions are looked for")
 	flag.DurationVar(&f.all, "for", time.Minute, "the `time` that is divided among them; compiling is not part of it")
 	flag.IntVar(&f.processes, "parallel", runtime.GOMAXPROCS(0), "how many `processes` fuzz a function at a time")
+	flag.Uint64Var(&f.seed, "seed", uint64(time.Now().UnixNano()), "the `seed` by which some are drawn, if the time is too short for all")
 	only := flag.String("run", "", "leave out functions whose names do not match this `pattern`")
 	flag.Parse()
 	var err error
@@ -55,8 +58,10 @@ func main() {
 type fuzzing struct {
 	root      string
 	all       time.Duration
+	least     time.Duration // for one function: less is spent on inputs that are known
 	processes int
 	only      *regexp.Regexp
+	seed      uint64
 	out       io.Writer
 }
 
@@ -68,12 +73,14 @@ func (f *fuzzing) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	n := 0
-	for _, names := range found {
-		n += len(names)
-	}
+	n := number(found)
 	if n == 0 {
 		return fmt.Errorf("no Fuzz function below %s matches %q", f.root, f.only)
+	}
+	if room := max(1, int(f.all/f.least)); n > room {
+		found = f.draw(found, room)
+		fmt.Fprintf(f.out, "%d of %d functions were drawn with -seed %d\n", room, n, f.seed)
+		n = room
 	}
 	each := f.all / time.Duration(n)
 	fmt.Fprintf(f.out, "fuzzing %d functions, %v each\n", n, each.Round(time.Millisecond))
@@ -89,6 +96,30 @@ func (f *fuzzing) run(ctx context.Context) error {
 		return errFound
 	}
 	return nil
+}
+
+func number(found map[string][]string) (n int) {
+	for _, names := range found {
+		n += len(names)
+	}
+	return n
+}
+
+// draw returns n of the functions.
+func (f *fuzzing) draw(found map[string][]string, n int) map[string][]string {
+	type target struct{ folder, name string }
+	var all []target
+	for _, folder := range slices.Sorted(maps.Keys(found)) {
+		for _, name := range found[folder] {
+			all = append(all, target{folder, name})
+		}
+	}
+	rand.New(rand.NewPCG(f.seed, 0)).Shuffle(len(all), func(i, j int) { all[i], all[j] = all[j], all[i] })
+	drawn := map[string][]string{}
+	for _, t := range all[:n] {
+		drawn[t.folder] = append(drawn[t.folder], t.name)
+	}
+	return drawn
 }
 
 var function = regexp.MustCompile(`(?m)^func (Fuzz\w*)\(`)

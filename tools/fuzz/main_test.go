@@ -34,7 +34,7 @@ func TestEachFunctionOfEachModuleIsFuzzedAndWhatIsFoundIsKeptAndFails(t *testing
 		}
 	}
 	var out bytes.Buffer
-	f := fuzzing{root: root, all: 1500 * time.Millisecond, processes: 1, only: regexp.MustCompile(""), out: &out}
+	f := fuzzing{root: root, all: 1500 * time.Millisecond, least: 500 * time.Millisecond, processes: 1, only: regexp.MustCompile(""), out: &out}
 	if err := f.run(t.Context()); !errors.Is(err, errFound) {
 		t.Errorf("%v", err)
 	}
@@ -49,9 +49,32 @@ func TestEachFunctionOfEachModuleIsFuzzedAndWhatIsFoundIsKeptAndFails(t *testing
 	if kept, err := filepath.Glob(filepath.Join(root, "sub", "testdata", "fuzz", "FuzzBad", "*")); err != nil || len(kept) != 1 {
 		t.Errorf("kept are %q, %v", kept, err)
 	}
-	f.only = regexp.MustCompile("Good|After")
+	f.all, f.only = 600*time.Millisecond, regexp.MustCompile("Good|After")
 	if err := f.run(t.Context()); err != nil {
 		t.Errorf("%v:\n%s", err, &out)
+	}
+	if !strings.Contains(out.String(), "1 of 2 functions were drawn with -seed 0") {
+		t.Errorf("the time was enough for one:\n%s", &out)
+	}
+}
+
+func TestEachFunctionIsDrawnSoonerOrLater(t *testing.T) {
+	found := map[string][]string{"a": {"FuzzA", "FuzzB"}, "b": {"FuzzC"}}
+	seen := map[string]int{}
+	for seed := range uint64(100) {
+		f := fuzzing{seed: seed}
+		drawn := f.draw(found, 2)
+		if number(drawn) != 2 {
+			t.Fatalf("%v", drawn)
+		}
+		for folder, names := range drawn {
+			for _, name := range names {
+				seen[folder+" "+name]++
+			}
+		}
+	}
+	if len(seen) != 3 || seen["a FuzzA"] < 40 || seen["a FuzzB"] < 40 || seen["b FuzzC"] < 40 {
+		t.Errorf("they were drawn %v", seen)
 	}
 }
 
