@@ -209,7 +209,7 @@ func FuzzConfig(f *testing.F) {
 	f.Fuzz(func(t *testing.T, origin, domain, prefix, page, name string) {
 		guard, err := oneseathttp.New(seats, oneseathttp.Config{Origins: []string{origin}, FrameAncestors: []string{origin}, Domain: domain, Prefix: prefix, SignInPath: page, CookieName: name})
 		if err != nil {
-			for _, line := range strings.Split(err.Error(), "\n") {
+			for line := range strings.SplitSeq(err.Error(), "\n") {
 				if !strings.HasPrefix(line, "oneseathttp: Config.") {
 					t.Errorf("it says %q", line)
 				}

@@ -37,7 +37,7 @@ func FuzzKeyFile(f *testing.F) {
 	f.Fuzz(func(t *testing.T, text string) {
 		in, keys, err := readKeyFile(text, "--keys: NAME")
 		if err != nil {
-			for _, line := range strings.Split(err.Error(), "\n--keys") {
+			for line := range strings.SplitSeq(err.Error(), "\n--keys") {
 				if !strings.Contains("--keys"+line, "NAME: ") {
 					t.Errorf("it says %q", line)
 				}
