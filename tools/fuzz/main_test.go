@@ -34,11 +34,11 @@ func TestEachFunctionOfEachModuleIsFuzzedAndWhatIsFoundIsKeptAndFails(t *testing
 		}
 	}
 	var out bytes.Buffer
-	f := fuzzing{root: root, all: 1500 * time.Millisecond, least: 500 * time.Millisecond, processes: 1, only: regexp.MustCompile(""), out: &out}
+	f := fuzzing{root: root, all: 12 * time.Second, least: 500 * time.Millisecond, processes: 1, only: regexp.MustCompile(""), out: &out}
 	if err := f.run(t.Context()); !errors.Is(err, errFound) {
 		t.Errorf("%v", err)
 	}
-	for _, want := range []string{"3 functions, 500ms each", "FuzzGood", "FuzzBad", "FAILED", "planted", "FuzzAfter"} {
+	for _, want := range []string{"3 functions, 4s each", "FuzzGood", "FuzzBad", "FAILED", "planted", "FuzzAfter"} {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("it does not say %q:\n%s", want, &out)
 		}
