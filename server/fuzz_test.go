@@ -141,19 +141,22 @@ func FuzzIdempotencyKey(f *testing.F) {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, given string) {
-		before := a.ask(t, api.PathSessions, `{"account":"ada"}`).Body.String()
+		before := a.ask(t, api.PathSessions, `{"account":"ada"}`)
 		w := a.ask(t, api.PathSignIn, `{"account":"ada"}`, api.IdempotencyKey, given)
+		after := a.ask(t, api.PathSessions, `{"account":"ada"}`)
+		if before.Code == 503 || w.Code == 503 || after.Code == 503 { // a machine that is too busy
+			return
+		}
 		switch name := problem(w.Body.String()); {
 		case !attemptKey.MatchString(given):
-			after := a.ask(t, api.PathSessions, `{"account":"ada"}`).Body.String()
-			if w.Code != 422 || name != "idempotency-key-bad" || len(given) > 8 && strings.Contains(w.Body.String(), given) || before != after {
-				t.Errorf("%q: %d %s; sessions were %s, are %s", given, w.Code, w.Body, before, after)
+			if w.Code != 422 || name != "idempotency-key-bad" || len(given) > 8 && strings.Contains(w.Body.String(), given) || before.Body.String() != after.Body.String() {
+				t.Errorf("%q: %d %s; sessions were %s, are %s", given, w.Code, w.Body, before.Body, after.Body)
 			}
 		case w.Code == 201:
 			again := a.ask(t, api.PathSignIn, `{"account":"ada"}`, api.IdempotencyKey, given)
 			var one, two api.Granted
 			_, _ = stdjson.Unmarshal(w.Body.Bytes(), &one), stdjson.Unmarshal(again.Body.Bytes(), &two)
-			if one.Token == "" || one.Token != two.Token {
+			if again.Code != 503 && (one.Token == "" || one.Token != two.Token) {
 				t.Errorf("%q: %s, and repeated %s", given, w.Body, again.Body)
 			}
 		case !slices.Contains([]string{"idempotency-key-expired", "bad-time", "session-ended", "no-answer", "outcome-unknown"}, name):
