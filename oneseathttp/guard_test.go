@@ -343,6 +343,7 @@ func TestNothingThatDependsOnASessionIsKeptByACache(t *testing.T) {
 		check("somebody displaced, in a browser", displaced.do("GET", path, nil, "Accept", "text/html"))
 		if path != "/" { // the same for every stranger
 			check("a stranger", stranger.do("GET", path, nil))
+			check("a stranger, in a browser", stranger.do("GET", path, nil, "Accept", "text/html"))
 		}
 	}
 	for _, path := range []string{"/oneseat/sessions/end-others", "/oneseat/sessions/x/end", "/rotate", "/logout"} {

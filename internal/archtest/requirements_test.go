@@ -11,21 +11,21 @@ import (
 )
 
 var (
-	row      = regexp.MustCompile(`(?m)^\| ((?:LIM|TOK|TMO|REV|STO|API|AUD|ADM|OPS)-\d\d)\b(.*)$`)
-	quoted   = regexp.MustCompile("`((?:Test|Fuzz|Example)\\w*|[A-Z]\\w+/[^`]+)`")
-	testFunc = regexp.MustCompile(`(?m)^func ((?:Test|Fuzz|Example)\w*)\(`)
+	row      = regexp.MustCompile(`(?m)^\| ((?:LIM|TOK|TMO|REV|STO|API|AUD|WEB|SSE|USR|PRV|ADM|OPS)-\d\d)\b(.*)$`)
+	quoted   = regexp.MustCompile("`((?:Test|Fuzz|Example|test_)\\w*|[A-Z]\\w+/[^`]+)`")
+	testFunc = regexp.MustCompile(`(?m)^(?:func|    def) ((?:Test|Fuzz|Example|test_)\w*)\(`)
 	promise  = regexp.MustCompile(`(?m)^\s+\{"([^"]+)", \w+`)
 	group    = regexp.MustCompile(`\{"([A-Z]\w+)", (\w+)\}`)
 )
 
-// proofs are all test functions of the tree, and the promises of storetest as
+// proofs are all test functions of the tree, in Go and in Python, and the promises of storetest as
 // "Group/promise".
 func proofs(t *testing.T) map[string]bool {
 	t.Helper()
 	root := filepath.Join("..", "..")
 	found := map[string]bool{}
 	err := filepath.WalkDir(root, func(name string, d fs.DirEntry, err error) error {
-		if err != nil || !strings.HasSuffix(name, "_test.go") {
+		if err != nil || !strings.HasSuffix(name, "_test.go") && !(strings.HasSuffix(name, ".py") && strings.HasPrefix(d.Name(), "test_")) {
 			return err
 		}
 		text, err := os.ReadFile(name)

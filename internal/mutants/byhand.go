@@ -7,6 +7,7 @@ import (
 	"go/ast"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 )
 
@@ -60,14 +61,15 @@ func (s *source) place(e Edit) (found, error) {
 	var all []found
 	for _, c := range contexts {
 		for _, at := range s.find(find, c.bound) {
-			if e.Near == "" || at.function == c.function && c.function != nil {
+			twice := slices.ContainsFunc(all, func(f found) bool { return f.from() == at.from() })
+			if e.Near == "" || at.function == c.function && c.function != nil && !twice {
 				all = append(all, at)
 			}
 		}
 	}
 	if len(all) != 1 {
 		var where strings.Builder
-		for _, at := range all {
+		for _, at := range all[:min(len(all), 5)] {
 			fmt.Fprintf(&where, "\n%v", s.fset.Position(at.from()))
 		}
 		return found{}, fmt.Errorf("it is at %d places instead of one:\n%s%s", len(all), e.Find, where.String())

@@ -1,6 +1,7 @@
 package requirements
 
 import (
+	"slices"
 	"strings"
 	"testing"
 )
@@ -17,6 +18,9 @@ func TestThePageAndTheRowsAreOne(t *testing.T) {
 		proofs[l.ID] = l.Proof
 	}
 	seen := map[string]bool{}
+	if want := ids(page, func(l Line) string { return l.ID }); !slices.Equal(ids(Rows, func(r Row) string { return r.ID }), want) {
+		t.Errorf("the rows are not those of the page, in its order: %v", want)
+	}
 	for _, r := range Rows {
 		proof, ok := proofs[r.ID]
 		switch {
@@ -36,4 +40,11 @@ func TestThePageAndTheRowsAreOne(t *testing.T) {
 			}
 		}
 	}
+}
+
+func ids[T any](list []T, id func(T) string) (all []string) {
+	for _, l := range list {
+		all = append(all, id(l))
+	}
+	return all
 }

@@ -19,8 +19,10 @@ type Row struct {
 
 // Break is one way to break a promise, and the test that has to fail then.
 type Break struct {
-	How  Mistake
-	Test Test
+	How   Mistake
+	Test  Test
+	Hangs bool // the test says so by waiting without end, as it does for what never happens
+	Reads bool // the test reads the file that is another, instead of running what was compiled
 }
 
 // Test is a test of the package in a directory, from the root of the tree. Name
@@ -74,10 +76,24 @@ func near(dir, context, find, with string) Mistake {
 func text(file, old, instead string) Mistake { return Mistake{file: file, old: old, new: instead} }
 
 // in says which test has to fail.
-func (m Mistake) in(dir, test string) Break { return Break{m, Test{dir, test}} }
+func (m Mistake) in(dir, test string) Break { return Break{How: m, Test: Test{dir, test}} }
+
+// readBy is in for a test that reads the file, such as those of the Django app.
+func (m Mistake) readBy(dir, test string) Break {
+	b := m.in(dir, test)
+	b.Reads = true
+	return b
+}
+
+// hangs is in for a test that waits without end where the mistake is made.
+func (m Mistake) hangs(dir, test string) Break {
+	b := m.in(dir, test)
+	b.Hangs = true
+	return b
+}
 
 // Rows are those of docs/requirements.md, in its order.
-var Rows = slices.Concat(limits, tokens, timeouts, endings)
+var Rows = slices.Concat(limits, tokens, timeouts, endings, stores, calls, records, web, events, owners, privacy, operation)
 
 // Some are the rows of these names: those of rows, or of groups of them. None is
 // all. The first name of which there is no row is unknown.

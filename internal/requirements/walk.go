@@ -1,14 +1,18 @@
 package requirements
 
 import (
+	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -33,6 +37,8 @@ func Walk(ctx context.Context, root, dir string, rows []Row, tell func(Result)) 
 		return err
 	}
 	w := walker{root: root, dir: dir, tell: tell}
+	program := sync.OnceValues(func() (string, error) { return w.build(ctx) })
+	w.program = program
 	var (
 		together []mutants.Mistake
 		tries    []*try
@@ -64,7 +70,7 @@ func Walk(ctx context.Context, root, dir string, rows []Row, tell func(Result)) 
 	by := map[string][]*try{}
 	for _, t := range tries {
 		if t.switched {
-			t.overlay, t.env = overlay, env[next]
+			t.env = env[next]
 			next++
 		}
 		by[t.Test.Dir] = append(by[t.Test.Dir], t)
@@ -78,13 +84,13 @@ type try struct {
 	row Row
 	Break
 	number   int
-	switched bool   // by env
-	overlay  string // "" for one of its own
+	switched bool // by env
 	env      string
 }
 
 type walker struct {
 	root, dir string
+	program   func() (string, error) // the file of the program, as it is
 
 	mu   sync.Mutex // held while tell runs
 	tell func(Result)
@@ -107,29 +113,27 @@ func (w *walker) each(ctx context.Context, by map[string][]*try, overlay string)
 
 // one makes all tries with the tests in one directory.
 func (w *walker) one(ctx context.Context, in string, tries []*try, overlay string) {
-	if in == django {
-		for _, t := range tries {
-			w.told(t, 0, errors.New("no Python yet"))
-		}
-		return
+	if !slices.ContainsFunc(tries, func(t *try) bool { return t.switched }) {
+		overlay = ""
 	}
-	sound, err := w.compile(ctx, in, overlay, "sound")
-	passes := map[string]error{}
+	sound, err := w.prepare(ctx, in, overlay)
+	passes, took := map[string]error{}, map[string]time.Duration{}
 	for _, t := range tries {
 		if err != nil {
 			w.told(t, 0, err)
 			continue
 		}
 		if _, known := passes[t.Test.Name]; !known {
-			out, err := w.run(ctx, sound, t.Test, overlay, "")
-			passes[t.Test.Name] = sees(t.Test, out, err, true)
+			began := time.Now()
+			out, err := sound.run(ctx, t.Test, patience, "")
+			passes[t.Test.Name], took[t.Test.Name] = passed(t.Test, out, err), time.Since(began)
 		}
 		if err := passes[t.Test.Name]; err != nil {
 			w.told(t, 0, err)
 			continue
 		}
 		began := time.Now()
-		err := w.try(ctx, sound, t)
+		err := w.try(ctx, sound, t, patienceAfter(took[t.Test.Name]))
 		w.told(t, time.Since(began), err)
 	}
 }
@@ -141,69 +145,174 @@ func (w *walker) told(t *try, took time.Duration, err error) {
 }
 
 // try runs the test with the mistake, and returns nil if it fails.
-func (w *walker) try(ctx context.Context, binary string, t *try) error {
-	overlay := t.overlay
+func (w *walker) try(ctx context.Context, tests runner, t *try, patience time.Duration) error {
 	if !t.switched {
 		var err error
 		own := filepath.Join(w.dir, fmt.Sprint("alone", t.number))
-		if overlay, err = mutants.PlantText(w.root, own, t.How.file, t.How.old, t.How.new); err != nil {
-			return err
+		if t.Reads {
+			err = copyTree(w.root, own, t.How)
+			tests.dir = filepath.Join(own, t.Test.Dir)
+		} else {
+			var overlay string
+			if overlay, err = mutants.PlantText(w.root, own, t.How.file, t.How.old, t.How.new); err == nil {
+				tests, err = w.compile(ctx, t.Test.Dir, overlay, fmt.Sprint("alone", t.number))
+			}
 		}
-		if binary, err = w.compile(ctx, t.Test.Dir, overlay, fmt.Sprint("alone", t.number)); err != nil {
+		if err != nil {
 			return err
 		}
 	}
-	out, err := w.run(ctx, binary, t.Test, overlay, t.env)
-	return sees(t.Test, out, err, false)
+	out, err := tests.run(ctx, t.Test, patience, t.env)
+	return failed(t.Break, out, err, patience)
 }
 
-// compile makes the tests of a package.
-func (w *walker) compile(ctx context.Context, in, overlay, name string) (binary string, err error) {
-	binary = filepath.Join(w.dir, strings.NewReplacer("/", "+", ".", "root").Replace(in)+"."+name+".test")
-	cmd := exec.CommandContext(ctx, "go", "test", "-c", "-vet=off", "-overlay="+overlay, "-o", binary, ".")
+// runner runs tests of one directory.
+type runner struct {
+	dir     string   // where they run
+	command []string // what runs a test
+	env     []string
+}
+
+// prepare makes what runs the tests in a directory.
+func (w *walker) prepare(ctx context.Context, in, overlay string) (runner, error) {
+	if in != django {
+		return w.compile(ctx, in, overlay, "sound")
+	}
+	program, err := w.program()
+	return runner{filepath.Join(w.root, in), []string{python(), "-B", "-m", "tests"}, []string{"ONESEAT_BINARY=" + program}}, err
+}
+
+// build compiles the program, for tests that are no Go.
+func (w *walker) build(ctx context.Context) (string, error) {
+	program := filepath.Join(w.dir, "oneseat")
+	cmd := exec.CommandContext(ctx, "go", "build", "-o", program, "./cmd/oneseat")
+	cmd.Dir = w.root
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("the program does not compile: %w\n%s", err, out)
+	}
+	return program, nil
+}
+
+// python is the one that make django uses.
+func python() string { return cmp.Or(os.Getenv("PYTHON"), "/usr/bin/python3") }
+
+// compile makes the tests of a package. A program that they compile is of the same
+// text.
+func (w *walker) compile(ctx context.Context, in, overlay, name string) (runner, error) {
+	binary := filepath.Join(w.dir, strings.NewReplacer("/", "+", ".", "root").Replace(in)+"."+name+".test")
+	var flag []string
+	if overlay != "" {
+		flag = []string{"-overlay=" + overlay}
+	}
+	cmd := exec.CommandContext(ctx, "go", slices.Concat([]string{"test", "-c", "-vet=off", "-o", binary}, flag, []string{"."})...)
 	cmd.Dir = filepath.Join(w.root, in)
 	if out, err := cmd.CombinedOutput(); err != nil {
-		return "", fmt.Errorf("it does not compile: %w\n%s", err, out)
+		return runner{}, fmt.Errorf("it does not compile: %w\n%s", err, out)
 	}
-	return binary, nil
+	env := []string{"GOFLAGS=" + strings.TrimSpace(os.Getenv("GOFLAGS")+" "+strings.Join(flag, ""))}
+	return runner{filepath.Join(w.root, in), []string{binary, "-test.v"}, env}, nil
 }
 
-// patience is how long a test may take. One that hangs counts as none that fails.
+// patience is how long a test may take. With the mistake it is much more than the
+// test took without: a test that is then still running hangs. That counts as none that
+// fails, unless the break says that it hangs.
 const patience = 2 * time.Minute
 
-// run runs one test. A program that it compiles has the mistake too.
-func (w *walker) run(ctx context.Context, binary string, t Test, overlay, env string) ([]byte, error) {
-	var pattern []string
-	for part := range strings.SplitSeq(t.Name, "/") {
-		pattern = append(pattern, "^"+regexp.QuoteMeta(part)+"$")
+func patienceAfter(took time.Duration) time.Duration { return min(15*time.Second+5*took, patience) }
+
+// run runs one test.
+func (r runner) run(ctx context.Context, t Test, patience time.Duration, env string) ([]byte, error) {
+	args := []string{t.Name}
+	if t.Dir != django {
+		var pattern []string
+		for part := range strings.SplitSeq(t.Name, "/") {
+			pattern = append(pattern, "^"+regexp.QuoteMeta(part)+"$")
+		}
+		args = []string{"-test.timeout=" + patience.String(), "-test.run=" + strings.Join(pattern, "/")}
 	}
-	cmd := exec.CommandContext(ctx, binary, "-test.v", "-test.timeout="+patience.String(), "-test.run="+strings.Join(pattern, "/")) // our own program
-	cmd.Dir = filepath.Join(w.root, t.Dir)
-	cmd.Env = append(os.Environ(), "GOFLAGS="+strings.TrimSpace(os.Getenv("GOFLAGS")+" -overlay="+overlay))
+	cmd := exec.CommandContext(ctx, r.command[0], slices.Concat(r.command[1:], args)...)
+	cmd.Dir = r.dir
+	cmd.Env = append(os.Environ(), r.env...)
 	if env != "" {
 		cmd.Env = append(cmd.Env, env)
 	}
 	return cmd.CombinedOutput()
 }
 
-// sees says what is wrong with the output of a test that had to pass, or to fail.
-func sees(t Test, out []byte, err error, pass bool) error {
-	_, exited := errors.AsType[*exec.ExitError](err)
+// copyTree makes a copy of the tree at root, in which there is the mistake. A test that
+// reads files relative to the directory where it runs needs no other compiling there.
+func copyTree(root, to string, m Mistake) error {
+	if m.file == "" {
+		return errors.New("a test that reads files sees a text only that is another")
+	}
+	err := filepath.WalkDir(root, func(name string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		in, err := filepath.Rel(root, name)
+		switch {
+		case err != nil:
+			return err
+		case d.IsDir() && (d.Name() == ".git" || d.Name() == "bin" || d.Name() == "dist"):
+			return filepath.SkipDir
+		case d.IsDir():
+			return os.MkdirAll(filepath.Join(to, in), 0o700)
+		case !d.Type().IsRegular():
+			return nil
+		}
+		text, err := os.ReadFile(name) // ours
+		if err == nil && filepath.ToSlash(in) == m.file {
+			if n := bytes.Count(text, []byte(m.old)); n != 1 {
+				return fmt.Errorf("%s has changed: what is to be replaced is there %d times", m.file, n)
+			}
+			text = bytes.Replace(text, []byte(m.old), []byte(m.new), 1)
+		}
+		info, errInfo := d.Info()
+		if err = errors.Join(err, errInfo); err != nil {
+			return err
+		}
+		return os.WriteFile(filepath.Join(to, in), text, info.Mode().Perm()|0o600)
+	})
+	return err
+}
+
+// passed says what is wrong with the outcome of a test without a mistake.
+func passed(t Test, out []byte, err error) error {
 	name := strings.ReplaceAll(t.Name, " ", "_")
-	said := func(what string) bool { return strings.Contains(string(out), what) }
+	if t.python() {
+		if err != nil || !bytes.Contains(out, []byte("\nRan 1 test in ")) {
+			return fmt.Errorf("%s fails without the mistake, or there is no such test (%v)\n%s", t.Name, err, out)
+		}
+		return nil
+	}
 	switch {
-	case err != nil && !exited:
+	case !bytes.Contains(out, []byte("=== RUN   "+name+"\n")):
+		return fmt.Errorf("there is no test %s in %s (%v)\n%s", t.Name, t.Dir, err, out)
+	case err != nil || !bytes.Contains(out, []byte("--- PASS: "+name+" (")):
+		return fmt.Errorf("%s fails without the mistake, or is skipped (%v)\n%s", t.Name, err, out)
+	}
+	return nil
+}
+
+// failed says what is wrong with the outcome of a test with a mistake.
+func failed(b Break, out []byte, err error, patience time.Duration) error {
+	name := strings.ReplaceAll(b.Test.Name, " ", "_")
+	said := func(what string) bool { return bytes.Contains(out, []byte(what)) }
+	_, exited := errors.AsType[*exec.ExitError](err)
+	switch hangs := said("panic: test timed out"); {
+	case err == nil:
+		return fmt.Errorf("%s passes with the mistake", b.Test.Name)
+	case !exited:
 		return err
-	case !said("=== RUN   " + name + "\n"):
-		return fmt.Errorf("there is no test %s in %s\n%s", t.Name, t.Dir, out)
-	case pass && !(err == nil && said("--- PASS: "+name+" (")):
-		return fmt.Errorf("%s fails without the mistake, or is skipped: %w\n%s", t.Name, err, out)
-	case !pass && said("panic: test timed out"):
-		return fmt.Errorf("%s hangs with the mistake, for %v", t.Name, patience)
-	case !pass && err == nil:
-		return fmt.Errorf("%s passes with the mistake", t.Name)
-	case !pass && !said("--- FAIL: "+name+" (") && !said("\npanic: ") && !said("\nfatal error: "):
-		return fmt.Errorf("something else than %s fails: %w\n%s", t.Name, err, out)
+	case hangs && !b.Hangs:
+		return fmt.Errorf("%s hangs with the mistake, for %v", b.Test.Name, patience)
+	case b.Test.python():
+		if method := b.Test.Proof(); !said("\nFAIL: "+method+" (") && !said("\nERROR: "+method+" (") {
+			return fmt.Errorf("something else than %s fails: %w\n%s", name, err, out)
+		}
+	case said("canaries: a "): // the end of a test binary, in which nothing else ran
+	case !said("--- FAIL: "+name+" (") && !said("\npanic: ") && !said("\nfatal error: "):
+		return fmt.Errorf("something else than %s fails: %w\n%s", b.Test.Name, err, out)
 	}
 	return nil
 }
