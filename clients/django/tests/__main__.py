@@ -10,6 +10,7 @@ import warnings
 import django
 from django.test.utils import get_runner
 
+from . import canaries
 from .served import BINARY, Served
 
 
@@ -20,6 +21,7 @@ def main() -> int:
     warnings.simplefilter("error", DeprecationWarning)
     warnings.filterwarnings("ignore", module=r"(asyncio|django|rest_framework|rest_framework_simplejwt|jwt|cgi|pkg_resources)\b")
     warnings.filterwarnings("ignore", message=".*(cgi|pkg_resources|USE_L10N).*")
+    canaries.look_at_logs()
     server = Served()
     try:
         os.environ.update(ONESEAT_URL=server.url, ONESEAT_KEY=server.key, ONESEAT_FOLDER=server.folder, DJANGO_SETTINGS_MODULE="tests.settings")
@@ -27,9 +29,12 @@ def main() -> int:
         from django.conf import settings
 
         runner = get_runner(settings)(verbosity=1, interactive=False)
-        return bool(runner.run_tests(sys.argv[1:] or ["tests"]))
+        failed = bool(runner.run_tests(sys.argv[1:] or ["tests"]))
     finally:
         server.stop()
+    for leak in canaries.found:
+        print(leak, file=sys.stderr)
+    return failed or bool(canaries.found)
 
 
 sys.exit(main())

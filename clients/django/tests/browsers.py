@@ -11,6 +11,8 @@ from django.test import Client, TransactionTestCase
 
 from oneseat_django import conf
 
+from . import canaries
+
 FIREFOX = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"
 SAFARI = "Mozilla/5.0 (iPhone; CPU iPhone OS 18_0 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/18.0 Mobile/15E148 Safari/604.1"
 
@@ -20,6 +22,11 @@ class Browser(Client):
 
     def __init__(self, agent: str = FIREFOX, **kwargs: Any) -> None:
         super().__init__(raise_request_exception=False, HTTP_USER_AGENT=agent, REMOTE_ADDR="192.0.2.7", **kwargs)
+
+    def request(self, **request: Any) -> Any:
+        response = super().request(**request)
+        canaries.look_at_answer(response)
+        return response
 
     def sign_in(self, user: Any, password: str = "right") -> Any:
         return self.post("/accounts/login/", {"username": user.username, "password": password})

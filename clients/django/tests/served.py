@@ -10,6 +10,8 @@ import tempfile
 import time
 from pathlib import Path
 
+from . import canaries
+
 BINARY = os.environ.get("ONESEAT_BINARY", "")
 
 
@@ -62,4 +64,5 @@ class Served:
     def stop(self) -> None:
         self.end()
         self._log.close()
+        canaries.seen("log of the server", self.log())
         shutil.rmtree(self.folder)
