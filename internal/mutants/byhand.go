@@ -144,6 +144,15 @@ func (m Mistake) Plant(root, dir string) (overlay string, err error) {
 	return overlaid(root, dir, texts)
 }
 
+// Check says whether each edit of the mistake has its one place in the tree at root.
+func (m Mistake) Check(root string) error {
+	s, err := read(filepath.Join(root, m.Dir))
+	if err == nil {
+		_, err = m.places(s)
+	}
+	return err
+}
+
 // Named returns the mistake of a name.
 func Named(name string) (Mistake, error) {
 	for _, m := range ByHand {

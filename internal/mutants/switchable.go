@@ -20,6 +20,9 @@ import (
 // A mistake has to be in a function: what the compiler knows before, as a
 // constant, cannot be switched.
 func Switchable(root, dir string, all []Mistake) (overlay string, env []string, err error) {
+	if len(all) == 0 {
+		return "", nil, nil // there is nothing to overlay
+	}
 	by := map[string][]int{}
 	for i, m := range all {
 		by[m.Dir] = append(by[m.Dir], i)

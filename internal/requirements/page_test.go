@@ -48,3 +48,15 @@ func ids[T any](list []T, id func(T) string) (all []string) {
 	}
 	return all
 }
+
+// TestEveryMistakeCanStillBeMade is for those who move or change the code that a row
+// breaks: the row follows.
+func TestEveryMistakeCanStillBeMade(t *testing.T) {
+	for _, r := range Rows {
+		for _, b := range r.Breaks {
+			if err := b.How.check(root); err != nil {
+				t.Errorf("%s: %v\n\tSay in internal/requirements how to break it now, and see it with make requirements ARGS=%s.", r.ID, err, r.ID)
+			}
+		}
+	}
+}

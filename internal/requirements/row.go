@@ -3,6 +3,8 @@ package requirements
 import (
 	"cmp"
 	"fmt"
+	"os"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -115,6 +117,35 @@ func Some(names []string) (rows []Row, unknown string) {
 		}
 	}
 	return rows, ""
+}
+
+// mutant returns the mistake of internal/mutants, which can be switched on; ok is false
+// for a text that is another.
+func (m Mistake) mutant() (code mutants.Mistake, ok bool, err error) {
+	if m.story != "" {
+		code, err = mutants.Named(m.story)
+		return code, true, err
+	}
+	if m.code != nil {
+		return *m.code, true, nil
+	}
+	return code, false, nil
+}
+
+// check says whether the mistake can still be made in the tree at root.
+func (m Mistake) check(root string) error {
+	code, ok, err := m.mutant()
+	if ok && err == nil {
+		err = code.Check(root)
+	}
+	if ok {
+		return err
+	}
+	text, err := os.ReadFile(filepath.Join(root, m.file)) // ours
+	if n := strings.Count(string(text), m.old); err == nil && n != 1 {
+		err = fmt.Errorf("%s has changed: what is to be replaced is there %d times", m.file, n)
+	}
+	return err
 }
 
 // String says it in words, or shows what becomes of the code.

@@ -47,18 +47,13 @@ func Walk(ctx context.Context, root, dir string, rows []Row, tell func(Result)) 
 		for _, b := range r.Breaks {
 			t := &try{row: r, Break: b, number: len(tries)}
 			tries = append(tries, t)
-			m := b.How.code
-			if b.How.story != "" {
-				named, err := mutants.Named(b.How.story)
-				if err != nil {
-					return fmt.Errorf("%s: %w", r.ID, err)
-				}
-				m = &named
+			m, switched, err := b.How.mutant()
+			if err != nil {
+				return fmt.Errorf("%s: %w", r.ID, err)
 			}
-			if m != nil {
-				known := *m
-				known.Name = r.ID + ": " + m.Name
-				together, t.switched = append(together, known), true
+			if t.switched = switched; switched {
+				m.Name = r.ID + ": " + m.Name
+				together = append(together, m)
 			}
 		}
 	}
