@@ -10,6 +10,7 @@ var endings = []Row{
 	}},
 	{ID: "REV-03", Breaks: []Break{
 		code("", `return $s.parent == "" && $s.ID != $e.keep`, `return $s.parent == ""`).in(".", "TestEndEndsSomeAndCountsThem"),
+		code("server", `string($s.Device.Class) == $in.Class`, `true`).in("server", "TestSessionsAreListedAndEndedByExactlyOneSelector"),
 	}},
 	{ID: "REV-04", Breaks: []Break{
 		story("a block leaves a live session").in(".", "TestABlockedAccountIsOut"),

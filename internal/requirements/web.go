@@ -36,10 +36,13 @@ var web = []Row{
 		near("oneseathttp", `$h.Set("Referrer-Policy", "same-origin")`, `$h.Set("X-Content-Type-Options", "nosniff")`, ``).in("oneseathttp", "TestEveryAnswerOfTheGuardHasTheseHeadersAndNoOthers"),
 		code("oneseathttp", `$h.Set("Referrer-Policy", "same-origin")`, ``).in("oneseathttp", "TestEveryAnswerOfTheGuardHasTheseHeadersAndNoOthers"),
 		code("oneseathttp", `$policy + strings.Join($restList)`, `strings.Replace($policy, "base-uri 'none'; ", "", 1) + strings.Join($restList)`).in("oneseathttp", "TestEveryAnswerOfTheGuardHasTheseHeadersAndNoOthers"),
+		code("internal/demo", `$h.Set("Cross-Origin-Opener-Policy", "same-origin")`, ``).in("internal/demo", "TestEveryAnswerOfTheDemoHasTheseHeadersAndNoOthers"),
+		code("oneseathttp/internal/answer", `$h.Set("Cross-Origin-Resource-Policy", "same-origin")`, ``).in("oneseathttp", "TestEveryAnswerOfTheGuardHasTheseHeadersAndNoOthers"),
 	}},
 	{ID: "WEB-09", Breaks: []Break{
 		code("oneseathttp", `cors.New($restOptions).Handler($next)`, `cors.New(cors.Options{AllowOriginFunc: func(string) bool { return true }, AllowCredentials: true}).Handler($next)`).in("oneseathttp", "TestNoOriginThatIsNotNamedIsAllowedCredentials"),
 		code("oneseathttp", `len($g.config.Origins) == 0`, `false`).in("oneseathttp", "TestWithoutOriginsNothingIsSaidToOthersAndThisOriginMayDoAll"),
+		near("server", `$h["X-Request-Id"]`, `$s.ending()`, `len($h.Values("Access-Control-Allow-Origin")) < 0 || func() bool { $h.Set("Access-Control-Allow-Origin", "*"); return $s.ending() }()`).in("server", "TestRefusalsComeInOneOrder"),
 	}},
 	{ID: "WEB-10", Breaks: []Break{
 		code("oneseathttp", `!strings.HasPrefix($p, "/") || strings.HasPrefix($p, "//")`, `!strings.HasPrefix($p, "/")`).in("oneseathttp", "TestNextTargetsBeyondTheSiteAreRefused"),
