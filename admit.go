@@ -33,6 +33,9 @@ func (c newcomer) from(client SignInRequest, key Key, secret digest) newcomer {
 		deviceID: deviceDigest(key, client.DeviceID),
 		unused:   !c.adopted && device.Class != ClassAPI && !client.Program, // a program may keep its token for later
 	}
+	if seen := client.Seen.clean(); client.Seen != (Device{}) && c.seat.elsewhere(seen) {
+		c.seat.Seen = seen
+	}
 	if !c.adopted { // of what is no token, or another account's, no seat has the digest
 		_, c.presented, _ = decodeToken(client.Token)
 	}

@@ -125,6 +125,7 @@ func everyEvent(t *testing.T) (all []oneseat.Event) {
 		wantError(t, err, oneseat.ErrNoSession)
 		_, err = a.Confirm(ctx, newer.Session, oneseat.Lifetime{})
 		try(err, a.SetData(ctx, newer.Session, "x"))
+		try(a.SeenFrom(ctx, newer.Session, oneseat.Device{IP: "198.51.100.1"}))
 		play(t, a, newer.Session, "p")
 		play(t, a, newer.Session, "q")
 		_, err = a.EndAll(ctx, "ada", oneseat.EndOptions{By: newer.Session.ID, Actor: "kim"})

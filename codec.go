@@ -82,6 +82,7 @@ type seatJSON struct {
 	Closed   bool      `json:"until_closed,omitzero"`
 	Data     string    `json:"data,omitzero"`
 	Program  bool      `json:"program,omitzero"`
+	Seen     Device    `json:"seen,omitzero"`
 
 	extra map[string]json.RawMessage
 }
@@ -168,7 +169,7 @@ func (ro *Roster) marshalAny() ([]byte, error) {
 			ID: s.ID, Parent: s.parent, Created: toMicros(s.Created), LastSeen: toMicros(s.LastSeen), Device: s.Device,
 			Secret: s.secret, Previous: s.previous, Rotated: toMicros(s.rotated), DeviceID: s.deviceID,
 			Epoch: s.epoch, Replayed: toMicros(s.replayed), Observed: s.observed, Unused: s.unused, LastUsed: toMicros(s.lastUsed), Tried: toMicros(s.tried), Title: s.title, Proved: toMicros(s.Proved),
-			Idle: toSpan(s.Lifetime.Idle), Absolute: toSpan(s.Lifetime.Absolute), Closed: s.Lifetime.UntilClosed, Data: s.Data, Program: s.Program, extra: s.extra,
+			Idle: toSpan(s.Lifetime.Idle), Absolute: toSpan(s.Lifetime.Absolute), Closed: s.Lifetime.UntilClosed, Data: s.Data, Program: s.Program, Seen: s.Seen, extra: s.extra,
 		}
 	}
 	for i, e := range ro.endings {
@@ -222,7 +223,7 @@ func (j *rosterJSON) roster() Roster {
 		ro.seats[i] = seat{
 			Session: Session{
 				ID: s.ID, Account: j.Account, Device: s.Device, Created: s.Created.time(), LastSeen: s.LastSeen.time(), Proved: s.Proved.time(),
-				Lifetime: Lifetime{s.Idle.duration(), s.Absolute.duration(), s.Closed}, Program: s.Program, Data: s.Data,
+				Lifetime: Lifetime{s.Idle.duration(), s.Absolute.duration(), s.Closed}, Program: s.Program, Seen: s.Seen, Data: s.Data,
 			},
 			parent: s.Parent, secret: s.Secret, previous: s.Previous, rotated: s.Rotated.time(), deviceID: s.DeviceID,
 			epoch: s.Epoch, replayed: s.Replayed.time(), observed: s.Observed, unused: s.Unused, lastUsed: s.LastUsed.time(), tried: s.Tried.time(), title: s.Title, extra: s.extra,

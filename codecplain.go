@@ -122,6 +122,7 @@ func (c *coder) seat(s *seat, account string) {
 	c.flag("until_closed", &s.Lifetime.UntilClosed)
 	c.text("data", &s.Data, false)
 	c.flag("program", &s.Program)
+	c.device("seen", &s.Seen)
 	c.shut('}')
 }
 

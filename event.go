@@ -17,6 +17,7 @@ const (
 	EventSessionRotated      EventType = "session_rotated"
 	EventSessionConfirmed    EventType = "session_confirmed"    // its user proved again who they are
 	EventSessionDataChanged  EventType = "session_data_changed" // the application's own data; the event does not have it
+	EventSessionMoved        EventType = "session_moved"        // it goes on from another network or browser, see [Registry.SeenFrom]
 	EventSessionEnded        EventType = "session_ended"
 	EventSessionUsedAfterEnd EventType = "session_used_after_end" // at most one an hour for each session
 	EventSignInRefused       EventType = "signin_refused"         // the account is full (OWASP: excess_sessions_exceeded) or, by its Reason, blocked

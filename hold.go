@@ -28,6 +28,7 @@ type Watch struct {
 	prev, next *Watch
 	by         Watcher // nil once it was called or the watch was stopped: it is called at most once
 	rotated    bool    // see Rotated
+	touched    bool    // see Touched
 
 	stop  func()    // of another implementation than the registry's, see Bind; else nil
 	holds *Registry // set if the session is in use for as long as it is watched; nil: it is only watched
@@ -56,8 +57,10 @@ func (w *Watch) Stop() {
 }
 
 // Bind makes w the watch of something that stands in for a [Registry], such as a client
-// of a server: Stop calls stop, each time, and Rotated returns rotated.
-func (w *Watch) Bind(rotated bool, stop func()) { w.rotated, w.stop = rotated, stop }
+// of a server: Stop calls stop, each time, Rotated returns rotated, and Touched touched.
+func (w *Watch) Bind(rotated, touched bool, stop func()) {
+	w.rotated, w.touched, w.stop = rotated, touched, stop
+}
 
 // noteHeld queues, as far as that is due, that a held session is in use now.
 func (r *Registry) noteHeld(k watchKey, now instant) {
@@ -75,6 +78,11 @@ func (r *Registry) noteHeld(k watchKey, now instant) {
 // caller must let it do nothing else. The watch ends with those seconds, with
 // [ErrNoSession].
 func (w *Watch) Rotated() bool { return w.rotated }
+
+// Touched reports whether the check found that the last use of the session is to be
+// written anew, which is at most once in [Config.TouchEvery] or so: a good moment for what
+// is too dear for every request, such as [Registry.SeenFrom].
+func (w *Watch) Touched() bool { return w.touched }
 
 // Hold returns a context that is cancelled when the session ends, on whichever node,
 // or when it can no longer be verified. Its cause (context.Cause) is then that of a
@@ -153,6 +161,7 @@ func (r *Registry) CheckAndWatch(ctx context.Context, token string, active bool,
 		return nil, r.stats.no(err)
 	}
 	w.rotated, w.since = m.rotated, m.asked
+	w.touched = active && (!answered || !m.at.Before(m.seat.LastSeen.Add(m.seat.touchEvery(&r.rule))))
 	if !r.watch(ctx, m.watched(c), w, by, m) { // memory's yes came after Close
 		return nil, r.failed(ctx, c.key, ErrClosed)
 	}

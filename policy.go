@@ -1,7 +1,6 @@
 package oneseat
 
 import (
-	"cmp"
 	"fmt"
 	"maps"
 	"slices"
@@ -257,10 +256,13 @@ func (r *rule) lifetimes(program bool) (absolute, idle time.Duration) {
 // checkSignIn returns an error of [SignInRequest.check], or a *[ConfigError] for what this
 // configuration has no room for.
 func (r *rule) checkSignIn(q SignInRequest) error {
-	if q.Program && r.programs.Limit == 0 {
-		return cmp.Or(q.check(), error(&ConfigError{"SignInRequest", "Program", "this system has no programs: Config.Programs says how many an account may have"}))
+	if err := q.check(); err != nil {
+		return err
 	}
-	return cmp.Or(q.check(), r.checkLifetime("SignInRequest", q.Lifetime, q.Program))
+	if q.Program && r.programs.Limit == 0 {
+		return &ConfigError{"SignInRequest", "Program", "this system has no programs: Config.Programs says how many an account may have"}
+	}
+	return r.checkLifetime("SignInRequest", q.Lifetime, q.Program)
 }
 
 // checkLifetime returns a *[ConfigError] for a lifetime of a session that is impossible,

@@ -40,10 +40,30 @@ type Session struct {
 	// [SignInRequest.Program].
 	Program bool `json:"program,omitzero"`
 
+	// Seen is from where the session was used of late, if not from Device: see
+	// [Registry.SeenFrom].
+	Seen Device `json:"seen,omitzero"`
+
 	// Data is the application's own, such as a tenant, the "sid" of an SSO, or who acts
 	// as whom: see [Registry.SetData]. It is in no event and in no log. Whoever shows it
 	// has to escape it, because it is whatever the application put there.
 	Data string `json:"data,omitzero"`
+}
+
+// from returns from where the session was used of late.
+func (s *Session) from() Device {
+	if s.Seen != (Device{}) {
+		return s.Seen
+	}
+	return s.Device
+}
+
+// elsewhere reports whether from is another network, or another browser, than the one
+// from which the session was used of late. What is not known is no other.
+func (s *Session) elsewhere(from Device) bool {
+	other := func(was, is string) bool { return was != "" && is != "" && was != is }
+	was := s.from()
+	return other(was.IP, from.IP) || other(was.Label, from.Label)
 }
 
 // MaxData is how many bytes of data a session may have, and MaxAccountData how many all
@@ -105,6 +125,10 @@ type SignInRequest struct {
 	// Previous, because it is no browser's. Its user proves nothing by using it, so
 	// [Session.Proved] is zero.
 	Program bool
+
+	// Seen is what [Registry.SeenFrom] will be told of the device, if Device says it in
+	// other words. Default: Device.
+	Seen Device
 
 	// Override admits the newcomer under every policy, as [PolicyDisplace] does. It
 	// says that the application has proof that this is the owner: proof that is

@@ -202,6 +202,21 @@ func (r *Registry) SetData(ctx context.Context, s Session, data string) error {
 	return r.change(ctx, s.Account, func(d *draft) (Change, error) { return d.setData(s.ID, data) })
 }
 
+// SeenFrom says from where a session is used. If that is another network, or another
+// browser, than the one before, that is recorded: as [Session.Seen], and as the event
+// session_moved. Phones change their network many times a day, and browsers their name,
+// so nothing ends by it, and no seat is taken or given. It is no activity.
+//
+// It compares with s first, which is the session as Check returned it: where nothing has
+// changed it does nothing, and asks no store. Otherwise it returns what SetData does for
+// a session that is not live.
+func (r *Registry) SeenFrom(ctx context.Context, s Session, from Device) error {
+	if from = from.clean(); !s.elsewhere(from) {
+		return nil
+	}
+	return r.change(ctx, s.Account, func(d *draft) (Change, error) { return d.seenFrom(s.ID, from) })
+}
+
 // Rotate gives a session a new token and leaves its ID. For ten seconds the old
 // token still checks, for requests that were on their way, and signs out. It does
 // nothing else: Rotate returns [ErrRotated] for it, so of several requests that

@@ -197,6 +197,24 @@ func (d *draft) setData(id SessionID, data string) (Change, error) {
 	return d.commit(), nil
 }
 
+// seenFrom records that a live session goes on from another network or browser than
+// before. It decides nothing, and is no use. It returns what [draft.over] does for another
+// session.
+func (d *draft) seenFrom(id SessionID, from Device) (Change, error) {
+	if err := d.over(id); err != nil {
+		return d.changed(), err
+	}
+	i := d.seat(id)
+	if !d.seats[i].elsewhere(from) {
+		return d.changed(), nil
+	}
+	s := d.alter(i)
+	e := d.noteSeat(EventSessionMoved, EventSessionMoved, s)
+	e.Device, e.ByDevice = s.from(), from
+	s.Seen = from
+	return d.commit(), nil
+}
+
 // rotate gives a session another secret, if old is its secret now. A second try
 // finds that done. rotate returns an *[EndedError] if the session has ended,
 // [ErrRotated] if old was the secret until a moment ago, and [ErrNoSession] for any

@@ -33,8 +33,9 @@ type Check struct {
 	Token   string `json:"token,omitzero"`
 	Account string `json:"account,omitzero"`
 	Session string `json:"session,omitzero"`
-	Use     *bool  `json:"use,omitzero"`   // whether the check is activity; default true
-	Fresh   bool   `json:"fresh,omitzero"` // read the store, whatever is in memory
+	Use     *bool  `json:"use,omitzero"`    // whether the check is activity; default true
+	Fresh   bool   `json:"fresh,omitzero"`  // read the store, whatever is in memory
+	Device  Device `json:"device,omitzero"` // from where the session is used: another one than before is the event session_moved
 }
 
 // SignIn is the body of /v1/signin.
@@ -155,6 +156,7 @@ type Session struct {
 	Proved   time.Time  `json:"proved,omitzero"`   // when its user last proved who they are; absent: not known
 	Lifetime Lifetime   `json:"lifetime,omitzero"` // where it is shorter than the realm's
 	Program  bool       `json:"program,omitzero"`  // a program has the token, and no person
+	Seen     SeenDevice `json:"seen,omitzero"`     // from where it was used of late, if not from device
 	Data     string     `json:"data,omitzero"`     // the caller's own
 	Expires  time.Time  `json:"expires,omitzero"`  // moves with use; absent: it does not time out
 }

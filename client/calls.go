@@ -268,6 +268,12 @@ func (k *Client) Confirm(ctx context.Context, s oneseat.Session, lifetime onesea
 	return sessionOf(now), nil
 }
 
+// SeenFrom is [oneseat.Registry.SeenFrom]. The server compares, so each call is one to it.
+func (k *Client) SeenFrom(ctx context.Context, s oneseat.Session, from oneseat.Device) error {
+	in := api.Check{Account: s.Account, Session: string(s.ID), Use: new(false), Device: api.Device{Label: from.Label, Class: string(from.Class), IP: from.IP}}
+	return k.call(ctx, api.PathCheck, in, &api.Checked{})
+}
+
 // SetData is [oneseat.Registry.SetData].
 func (k *Client) SetData(ctx context.Context, s oneseat.Session, data string) error {
 	defer k.known.heard(s.Account)

@@ -55,7 +55,7 @@ func (k *Client) take(a api.Changes, sent time.Time) {
 		switch oneseat.EventType(e.Type) {
 		case oneseat.EventRealmEnded:
 			k.doubt(k.known.gap(), nil)
-		case oneseat.EventSessionRotated, oneseat.EventSessionConfirmed, oneseat.EventSessionDataChanged:
+		case oneseat.EventSessionRotated, oneseat.EventSessionConfirmed, oneseat.EventSessionDataChanged, oneseat.EventSessionMoved:
 			k.known.heard(e.Account)
 		case oneseat.EventSessionEnded:
 			var of []*watch

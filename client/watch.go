@@ -34,7 +34,7 @@ func (k *Client) CheckAndWatch(ctx context.Context, token string, active bool, w
 	stop := func() { k.known.take(mine) }
 	if k.config.MaxStale > 0 {
 		if answer := k.known.recall(sha256.Sum256([]byte(token)), time.Now(), active, mine); answer != nil {
-			w.Bind(false, stop)
+			w.Bind(false, false, stop)
 			return &answer.found.Session, nil
 		}
 	}
@@ -46,7 +46,7 @@ func (k *Client) CheckAndWatch(ctx context.Context, token string, active bool, w
 		mine.token = token
 	}
 	mine.verified, mine.expires = answer.asked, answer.expires
-	w.Bind(answer.found.Rotated, stop)
+	w.Bind(answer.found.Rotated, active && !k.now().Before(answer.found.Session.LastSeen.Add(k.about.TouchEvery)), stop)
 	switch certain, open := k.known.watch(mine, &answer.found.Session, question); {
 	case !open:
 		return nil, oneseat.ErrClosed

@@ -30,7 +30,7 @@ func whole(answer any) bool {
 }
 
 func sessionOf(s api.Session) oneseat.Session {
-	return oneseat.Session{ID: oneseat.SessionID(s.ID), Account: s.Account, Device: deviceOf(s.Device), Created: s.Created, LastSeen: s.LastSeen, Proved: s.Proved, Lifetime: lifetimeOf(s.Lifetime), Program: s.Program, Data: s.Data}
+	return oneseat.Session{ID: oneseat.SessionID(s.ID), Account: s.Account, Device: deviceOf(s.Device), Created: s.Created, LastSeen: s.LastSeen, Proved: s.Proved, Lifetime: lifetimeOf(s.Lifetime), Program: s.Program, Seen: deviceOf(s.Seen), Data: s.Data}
 }
 
 func lifetimeOf(l api.Lifetime) oneseat.Lifetime {

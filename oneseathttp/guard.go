@@ -183,6 +183,9 @@ func (g *Guard) presented(w http.ResponseWriter, r *http.Request, q *request) (s
 func (g *Guard) enter(r *http.Request, q *request, token string) (*oneseat.Session, error) {
 	s, err := g.seats.CheckAndWatch(r.Context(), token, !g.background(r), &q.holding, q)
 	q.holder.Rotated = q.holding.Rotated()
+	if err == nil && q.holding.Touched() && !s.Program {
+		g.seenFrom(r, s)
+	}
 	if err == nil && q.account != "" && s.Account != q.account {
 		q.holding.Stop()
 		_, err = g.seats.CheckID(r.Context(), q.account, s.ID) // no session of that account; or a name that cannot be one, which is reported
@@ -192,6 +195,14 @@ func (g *Guard) enter(r *http.Request, q *request, token string) (*oneseat.Sessi
 		return nil, err
 	}
 	return s, err
+}
+
+// seenFrom tells from where a session is used. That it cannot be recorded is no reason to
+// refuse a request: the next touch tells it again.
+func (g *Guard) seenFrom(r *http.Request, s *oneseat.Session) {
+	if err := g.seats.SeenFrom(r.Context(), *s, g.deviceOf(r)); err != nil && !isRefusal(err) {
+		g.seats.Config().Logger.Warn("that a session goes on from another place could not be recorded", "session", s.ID, "error", err)
+	}
 }
 
 // background reports that a program made the request by itself: an event stream that

@@ -94,6 +94,7 @@ var apart = []struct{ why, test string }{
 	{"", "WhatAPersonDoesInAPageIsActivity"},
 	{"", "APageMayAskForAFreshProof"},
 	{"", "APageThatLiesAboutActivityIsBounded"},
+	{"", "ASessionThatGoesOnInAnotherBrowserIsAnEvent"},
 	{"", "APageIsToldInMillisecondsWhenItsSessionEndsByTheStoresClock"},
 }
 

@@ -24,6 +24,7 @@ type Seats interface {
 	Redeem(ctx context.Context, ticket oneseat.Ticket, from oneseat.SignInRequest, ids ...oneseat.SessionID) (oneseat.Grant, error)
 	Adopt(ctx context.Context, account string, issued time.Time, from oneseat.SignInRequest) (oneseat.Grant, error)
 	Confirm(ctx context.Context, s oneseat.Session, lifetime oneseat.Lifetime) (oneseat.Session, error)
+	SeenFrom(ctx context.Context, s oneseat.Session, from oneseat.Device) error
 	Rotate(ctx context.Context, token string) (oneseat.Grant, error)
 	SignOut(ctx context.Context, token string) error
 

@@ -44,7 +44,7 @@ func (g *Guard) SignInWith(w http.ResponseWriter, r *http.Request, in SignInOpti
 	from, id := g.client(r)
 	from.Override, from.Lifetime, from.Data = in.Override, in.Lifetime, in.Data
 	if in.Device != (oneseat.Device{}) {
-		from.Device = in.Device
+		from.Seen, from.Device = from.Device, in.Device
 	}
 	if in.DeviceID != "" {
 		from.DeviceID, id = in.DeviceID, ""

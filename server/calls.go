@@ -100,6 +100,12 @@ func check(ctx context.Context, q *request) (int, any, error) {
 	if err != nil {
 		return 0, nil, err
 	}
+	if in.Device != (api.Device{}) {
+		from := oneseathttp.Recognise(http.Header{"User-Agent": {in.Device.UserAgent}}, in.Device.IP)
+		if err := q.seats.SeenFrom(ctx, f.Session, named(from, in.Device)); err != nil {
+			return 0, nil, err
+		}
+	}
 	a := api.Checked{Session: q.session(f.Session), Rotated: f.Rotated}
 	idle, absolute := q.seats.TimeLeft(f.Session)
 	if left := sooner(idle, absolute); left != oneseat.NoTimeout {
@@ -326,10 +332,14 @@ func (q *request) from(d api.Device, token string) (oneseat.SignInRequest, error
 	if err != nil {
 		return oneseat.SignInRequest{}, err
 	}
-	device := oneseathttp.Recognise(http.Header{"User-Agent": {d.UserAgent}}, d.IP)
-	device.Label = cmp.Or(d.Label, device.Label)
-	device.Class = cmp.Or(oneseat.Class(d.Class), device.Class)
-	return oneseat.SignInRequest{Token: token, DeviceID: d.ID, Device: device, Attempt: attempt}, nil
+	seen := oneseathttp.Recognise(http.Header{"User-Agent": {d.UserAgent}}, d.IP)
+	return oneseat.SignInRequest{Token: token, DeviceID: d.ID, Device: named(seen, d), Seen: seen, Attempt: attempt}, nil
+}
+
+// named returns a device as its caller names it.
+func named(d oneseat.Device, by api.Device) oneseat.Device {
+	d.Label, d.Class = cmp.Or(by.Label, d.Label), cmp.Or(oneseat.Class(by.Class), d.Class)
+	return d
 }
 
 var attempts = regexp.MustCompile(`^([0-9]{1,15})-[A-Za-z0-9_-]{22,128}$`)
@@ -411,6 +421,7 @@ func sessionOf(s oneseat.Session, c times) api.Session {
 	}
 	a.Lifetime = api.Lifetime{Idle: s.Lifetime.Idle.Seconds(), Absolute: s.Lifetime.Absolute.Seconds(), UntilClosed: s.Lifetime.UntilClosed}
 	a.Program, a.Data = s.Program, s.Data
+	a.Seen = deviceOf(s.Seen)
 	if c == (times{}) {
 		return a
 	}

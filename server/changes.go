@@ -25,7 +25,7 @@ const (
 // news are the events that a key with the scope "check" is told of: those after which a
 // token may be good no more, or a session may have changed. Other events, and more about these, are for "admin".
 var news = []oneseat.EventType{
-	oneseat.EventSessionEnded, oneseat.EventSessionRotated, oneseat.EventSessionConfirmed, oneseat.EventSessionDataChanged, oneseat.EventStreamEnded, oneseat.EventRealmEnded,
+	oneseat.EventSessionEnded, oneseat.EventSessionRotated, oneseat.EventSessionConfirmed, oneseat.EventSessionDataChanged, oneseat.EventSessionMoved, oneseat.EventStreamEnded, oneseat.EventRealmEnded,
 }
 
 // hub has the latest events of a realm for the callers of /v1/changes.

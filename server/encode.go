@@ -67,6 +67,11 @@ func (w *writer) checked(a api.Checked) {
 	if a.Program {
 		w.b = append(w.b, `,"program":true`...)
 	}
+	if a.Seen != (api.SeenDevice{}) && w.err == nil {
+		var b []byte
+		b, w.err = json.Marshal(a.Seen)
+		w.b = append(append(w.b, `,"seen":`...), b...)
+	}
 	w.optional(",", `"data":`, a.Data)
 	if !a.Expires.IsZero() {
 		w.time(`,"expires":`, a.Expires)

@@ -92,7 +92,7 @@ type committed struct {
 }
 
 var eventTypes = []oneseat.EventType{
-	oneseat.EventSessionCreated, oneseat.EventSessionRotated, oneseat.EventSessionConfirmed, oneseat.EventSessionDataChanged, oneseat.EventSessionEnded, oneseat.EventSessionUsedAfterEnd,
+	oneseat.EventSessionCreated, oneseat.EventSessionRotated, oneseat.EventSessionConfirmed, oneseat.EventSessionDataChanged, oneseat.EventSessionMoved, oneseat.EventSessionEnded, oneseat.EventSessionUsedAfterEnd,
 	oneseat.EventSignInRefused, oneseat.EventSignInAsked, oneseat.EventRealmEnded,
 	oneseat.EventLimitChanged, oneseat.EventAccountBlocked, oneseat.EventAccountUnblocked, oneseat.EventTakeoverNoticed,
 	oneseat.EventStreamStarted, oneseat.EventStreamEnded, oneseat.EventSessionWouldEnd, oneseat.EventSignInWouldBeRefused,

@@ -100,6 +100,8 @@ func eventWords(e api.Event) string {
 		return who + " proved again who they are" + on + session
 	case oneseat.EventSessionDataChanged:
 		return who + ": the application changed its data of a session" + on + session
+	case oneseat.EventSessionMoved:
+		return who + " goes on from " + placeWords(e.ByDevice) + ", and was on " + placeWords(e.Device) + session
 	case oneseat.EventSessionEnded:
 		return who + " was signed out" + on + ": " + plain(e.Reason) + by + session
 	case oneseat.EventSessionUsedAfterEnd:
@@ -128,6 +130,14 @@ func eventWords(e api.Event) string {
 		return who + " would have been refused" + on + ": the account is " + fullWords(e)
 	}
 	return who + ": " + plain(e.Type) + on + by + session // of a newer release
+}
+
+// placeWords says from where a session is used.
+func placeWords(d api.SeenDevice) string {
+	if d.IP == "" {
+		return deviceWords(d)
+	}
+	return deviceWords(d) + " (" + plain(d.IP) + ")"
 }
 
 // fullWords says why an account lets nobody in.

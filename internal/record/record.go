@@ -59,6 +59,7 @@ type Seat struct {
 	Closed   bool              `json:"until_closed,omitzero"`
 	Data     string            `json:"data,omitzero"`
 	Program  bool              `json:"program,omitzero"`
+	Seen     oneseat.Device    `json:"seen,omitzero"`
 }
 
 // Ended is a remembered ending.

@@ -29,7 +29,7 @@ func full() *record.Record {
 			{
 				ID: "STREAM", Parent: "SEAT", Created: at(), LastSeen: at(), Device: device, Secret: digest(), Previous: digest(), Rotated: at(),
 				DeviceID: digest(), Epoch: 1<<63 + 1, Replayed: at(), Observed: true, Unused: true, LastUsed: at(), Tried: at(),
-				Title: "a film", Proved: at(), Idle: 6, Absolute: 7, Closed: true, Data: "data", Program: true,
+				Title: "a film", Proved: at(), Idle: 6, Absolute: 7, Closed: true, Data: "data", Program: true, Seen: device,
 			},
 			{ID: "SEAT", Created: at(), LastSeen: at()},
 		},

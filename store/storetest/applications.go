@@ -15,6 +15,7 @@ var applications = []promise{
 	{"N2: a session carries data of the application's, whatever is in it", ownData},
 	{"N3: a session says when it was proved", provenAt},
 	{"N4: a sign-in says whether its device is new", newDevice},
+	{"N8: a session that goes on from another network or browser says so, once", moves},
 	{"N6: programs have a limit, a policy and timeouts of their own, and what ends all ends them", programs},
 }
 
@@ -179,3 +180,35 @@ func programs(t *testing.T, fresh Factory) {
 }
 
 func refusedBy(_ oneseat.Grant, err error) error { return err }
+
+func moves(t *testing.T, fresh Factory) {
+	ns, rs := pair(t, fresh, oneseat.Config{})
+	home := oneseat.Device{Label: "Firefox on Linux", Class: oneseat.ClassDesktop, IP: "192.0.2.1"}
+	away := oneseat.Device{Label: "Firefox on Linux", Class: oneseat.ClassDesktop, IP: "198.51.100.77"}
+	g := signIn(t, rs[0], "ada", oneseat.SignInRequest{Device: home})
+	for i, from := range []oneseat.Device{home, {}, away, away, home, home} {
+		s, err := rs[i%2].Check(t.Context(), string(g.Token))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := rs[i%2].SeenFrom(t.Context(), s, from); err != nil {
+			t.Fatal(err)
+		}
+		if err := rs[1-i%2].SeenFrom(t.Context(), s, from); err != nil { // it knows of no move yet, and there is one event all the same
+			t.Fatal(err)
+		}
+	}
+	away.IP, home.IP = "198.51.100.0", "192.0.2.0"
+	everywhere(t, rs, g, "back at home", func(s oneseat.Session) bool { return s.Seen == home && s.Device == home })
+	var moved []oneseat.Record
+	for _, r := range listEvents(t, ns[1], oneseat.EventQuery{Realm: realm}) {
+		if r.Type == oneseat.EventSessionMoved {
+			moved = append(moved, r)
+		}
+	}
+	if len(moved) != 2 || moved[1].Device != home || moved[1].ByDevice != away || moved[0].Device != away || moved[0].ByDevice != home || moved[0].Session != g.Session.ID {
+		t.Errorf("the events are %+v", moved)
+	}
+	signIn(t, rs[1], "ada", oneseat.SignInRequest{})
+	hasEnded(t, rs[0].SeenFrom(t.Context(), g.Session, away), g.Session.ID, oneseat.ReasonDisplaced)
+}

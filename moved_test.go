@@ -1,0 +1,104 @@
+package oneseat_test
+
+import (
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/oneseat/oneseat"
+	"github.com/oneseat/oneseat/store/memstore"
+)
+
+// N8: what is not known is no other place, and words of the application's are not
+// compared with what a request says.
+func TestWhatIsAnotherPlace(t *testing.T) {
+	firefox := oneseat.Device{Label: "Firefox on Linux", Class: oneseat.ClassDesktop, IP: "192.0.2.1"}
+	for name, tt := range map[string]struct {
+		signIn oneseat.SignInRequest
+		from   oneseat.Device
+		moved  bool
+	}{
+		"the same":                    {oneseat.SignInRequest{Device: firefox}, firefox, false},
+		"another address of it":       {oneseat.SignInRequest{Device: firefox}, oneseat.Device{Label: firefox.Label, IP: "192.0.2.200"}, false},
+		"another network":             {oneseat.SignInRequest{Device: firefox}, oneseat.Device{Label: firefox.Label, IP: "192.0.3.1"}, true},
+		"another browser":             {oneseat.SignInRequest{Device: firefox}, oneseat.Device{Label: "Chrome on Linux", IP: firefox.IP}, true},
+		"another class only":          {oneseat.SignInRequest{Device: firefox}, oneseat.Device{Label: firefox.Label, Class: oneseat.ClassMobile, IP: firefox.IP}, false},
+		"nothing is known":            {oneseat.SignInRequest{}, firefox, false},
+		"nothing is said":             {oneseat.SignInRequest{Device: firefox}, oneseat.Device{}, false},
+		"no address":                  {oneseat.SignInRequest{Device: firefox}, oneseat.Device{Label: firefox.Label, IP: "nowhere"}, false},
+		"the application's own words": {oneseat.SignInRequest{Device: oneseat.Device{Label: "Ada's laptop"}, Seen: firefox}, firefox, false},
+		"and then another browser":    {oneseat.SignInRequest{Device: oneseat.Device{Label: "Ada's laptop"}, Seen: firefox}, oneseat.Device{Label: "Chrome on Linux"}, true},
+	} {
+		r := newNode(t, memstore.New(), oneseat.Config{})
+		g := signIn(t, r, "ada", tt.signIn)
+		before := r.Stats().Updates
+		if err := r.SeenFrom(t.Context(), g.Session, tt.from); err != nil {
+			t.Fatal(name, err)
+		}
+		n := 0
+		for _, e := range logged(t, r.Store.(oneseat.History), "ada") {
+			if e.Type == oneseat.EventSessionMoved {
+				n++
+			}
+		}
+		if (n == 1) != tt.moved || !tt.moved && r.Stats().Updates != before {
+			t.Errorf("%s: %d events, %d updates", name, n, r.Stats().Updates-before)
+		}
+		if s := wantLive(t, r, g); s.Device != g.Session.Device {
+			t.Errorf("%s: the device is %+v", name, s.Device)
+		}
+	}
+}
+
+// A guard looks from where a session is used when a use is written, and at no other time.
+func TestAWatchSaysWhenAUseIsWrittenAnew(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newNode(t, memstore.New(), oneseat.Config{})
+		g := signIn(t, r, "ada", oneseat.SignInRequest{})
+		touched := func(active bool) bool {
+			var w oneseat.Watch
+			if _, err := r.CheckAndWatch(t.Context(), string(g.Token), active, &w, oneseat.WatcherFunc(func(error) {})); err != nil {
+				t.Fatal(err)
+			}
+			defer w.Stop()
+			return w.Touched()
+		}
+		touched(true)
+		synctest.Wait()
+		var got []bool
+		for _, wait := range []time.Duration{0, time.Minute, 5 * time.Minute, time.Second, 10 * time.Minute} {
+			time.Sleep(wait)
+			got = append(got, touched(false), touched(true))
+			synctest.Wait()
+		}
+		for i, want := range []bool{false, false, false, false, false, true, false, false, false, true} {
+			if got[i] != want {
+				t.Fatalf("touched at %v", got)
+			}
+		}
+	})
+}
+
+// Who knows of no move yet tells of the same one, or of a session that is over.
+func TestAMoveIsRecordedOnceAndOnlyOfALiveSession(t *testing.T) {
+	r := newNode(t, memstore.New(), oneseat.Config{})
+	g := signIn(t, r, "ada", oneseat.SignInRequest{Device: oneseat.Device{IP: "192.0.2.1"}})
+	for range 2 {
+		if err := r.SeenFrom(t.Context(), g.Session, oneseat.Device{IP: "198.51.100.1"}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	next := signIn(t, r, "ada", oneseat.SignInRequest{})
+	wantEnding(t, r.SeenFrom(t.Context(), g.Session, oneseat.Device{IP: "203.0.113.1"}), g.Session.ID, oneseat.ReasonDisplaced)
+	wantError(t, r.SeenFrom(t.Context(), oneseat.Session{ID: "another", Account: "ada", Device: g.Session.Device}, oneseat.Device{IP: "203.0.113.1"}), oneseat.ErrNoSession)
+	wantLive(t, r, next)
+	n := 0
+	for _, e := range logged(t, r.Store.(oneseat.History), "ada") {
+		if e.Type == oneseat.EventSessionMoved {
+			n++
+		}
+	}
+	if n != 1 {
+		t.Errorf("%d events", n)
+	}
+}
