@@ -127,6 +127,7 @@ var privacy = []Row{
 		code("internal/device", `$b.rank > $s.browser.rank`, `true`).in("internal/device", "TestEveryAgentOfTheTableGetsItsClassAndLabel"),
 	}},
 	{ID: "PRV-06", Breaks: []Break{
+		code("oneseathttp", `$err == nil && $q.holding.Touched()`, `false`).in("oneseathttp", "TestASessionThatGoesOnInAnotherBrowserIsAnEvent"),
 		code("oneseathttp", `$q.holder.Rotated = $q.holding.Rotated()`, `if s != nil && s.Device.Label != g.deviceOf(r).Label { err = oneseat.ErrNoSession }; $all`).in("oneseathttp", "TestABrowserThatIsOnAnotherNetworkOrIsUpdatedStaysSignedIn"),
 		code("oneseathttp", `$q.holder.Rotated = $q.holding.Rotated()`, `if s != nil && s.Device.IP != "" && !strings.HasPrefix(g.clientIP(r), s.Device.IP[:3]) { err = oneseat.ErrNoSession }; $all`).in("oneseathttp", "TestABrowserThatIsOnAnotherNetworkOrIsUpdatedStaysSignedIn"),
 	}},
