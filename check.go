@@ -64,6 +64,12 @@ type CheckRequest struct {
 type Found struct {
 	Session Session
 	Rotated bool // see [Watch.Rotated]
+	Touched bool // see [Watch.Touched]
+}
+
+// found returns what a check tells of the live session that it found.
+func (j judgement) found(how use) Found {
+	return Found{*j.session(), j.rotated, how == useActive && j.touched}
 }
 
 // CheckWith is the check of which [Registry.Check], Peek, CheckFresh, CheckID and PeekID
@@ -80,11 +86,11 @@ func (r *Registry) CheckWith(ctx context.Context, q CheckRequest) (Found, error)
 }
 
 func (r *Registry) sessionOf(ctx context.Context, account string, id SessionID, how use, fresh bool) (Found, error) {
-	s, err := r.checkID(ctx, account, claim{id: id}, how, fresh)
+	j, err := r.checkID(ctx, account, claim{id: id}, how, fresh)
 	if err != nil {
 		return Found{}, err
 	}
-	return Found{Session: *s.session()}, nil
+	return j.found(how), nil
 }
 
 // TimeLeft returns how long a session lasts that a check has just found, if it is not
@@ -108,24 +114,19 @@ func (r *Registry) TimeLeft(s Session) (idle, absolute time.Duration) {
 }
 
 // checkID answers for sessions and streams, by their ID.
-func (r *Registry) checkID(ctx context.Context, account string, c claim, how use, fresh bool) (*seat, error) {
+func (r *Registry) checkID(ctx context.Context, account string, c claim, how use, fresh bool) (judgement, error) {
 	if err := r.checkAccount(account); err != nil {
-		return nil, err
+		return judgement{}, err
 	}
 	r.stats.checks.Add(1)
 	c.key = KeyOf(r.config.Realm, account)
 	if !fresh {
-		if m, answered, err := r.checkMemory(c, how); answered && err == nil {
-			return m.seat, nil
-		} else if answered {
-			return nil, r.stats.no(err)
+		if m, answered, err := r.checkMemory(c, how); answered {
+			return m.judgement, r.stats.no(err)
 		}
 	}
 	j, err := r.checkStore(ctx, c, how)
-	if err != nil {
-		return nil, r.stats.no(err)
-	}
-	return j.seat, nil
+	return j, r.stats.no(err)
 }
 
 func (r *Registry) checkToken(ctx context.Context, token string, how use, fresh bool) (Found, error) {
@@ -139,7 +140,7 @@ func (r *Registry) checkToken(ctx context.Context, token string, how use, fresh 
 		if m, answered, err := r.checkMemory(c, how); err != nil {
 			return Found{}, r.stats.no(err)
 		} else if answered {
-			return Found{*m.session(), m.rotated}, nil
+			return m.found(how), nil
 		}
 	}
 	if !intact(token) {
@@ -149,7 +150,7 @@ func (r *Registry) checkToken(ctx context.Context, token string, how use, fresh 
 	if err != nil {
 		return Found{}, r.stats.no(err)
 	}
-	return Found{*j.session(), j.rotated}, nil
+	return j.found(how), nil
 }
 
 // memory is what the cache knows about a claim.

@@ -161,7 +161,7 @@ func (r *Registry) CheckAndWatch(ctx context.Context, token string, active bool,
 		return nil, r.stats.no(err)
 	}
 	w.rotated, w.since = m.rotated, m.asked
-	w.touched = active && (!answered || !m.at.Before(m.seat.LastSeen.Add(m.seat.touchEvery(&r.rule))))
+	w.touched = active && m.touched
 	if !r.watch(ctx, m.watched(c), w, by, m) { // memory's yes came after Close
 		return nil, r.failed(ctx, c.key, ErrClosed)
 	}

@@ -52,6 +52,7 @@ type judgement struct {
 	seat    *seat
 	ending  *Ending // how the session ended; shared, never modified
 	rotated bool    // live, by the token before the last rotation, within its grace
+	touched bool    // live, and a use would move last-seen
 	report  bool    // the secret is of a session that has ended, or was rotated away: report its use
 }
 
@@ -83,7 +84,7 @@ func (s *seat) judge(now time.Time, epoch uint64, rule *rule) judgement {
 	if _, timedOut := s.timeout(now, rule); timedOut {
 		return judgement{verdict: verdictExpired, seat: s}
 	}
-	return judgement{verdict: verdictLive, seat: s}
+	return judgement{verdict: verdictLive, seat: s, touched: !now.Before(s.LastSeen.Add(s.touchEvery(rule)))}
 }
 
 // session returns the live session that a judgement found.

@@ -102,3 +102,38 @@ func TestAMoveIsRecordedOnceAndOnlyOfALiveSession(t *testing.T) {
 		t.Errorf("%d events", n)
 	}
 }
+
+// So does a check by itself, whether memory answers or the store.
+func TestACheckSaysWhenAUseIsWrittenAnew(t *testing.T) {
+	for _, stale := range []time.Duration{time.Second, oneseat.FreshAlways} {
+		synctest.Test(t, func(t *testing.T) {
+			r := newNode(t, memstore.New(), oneseat.Config{MaxStale: stale})
+			g := signIn(t, r, "ada", oneseat.SignInRequest{})
+			byToken, byID := oneseat.CheckRequest{Token: string(g.Token)}, oneseat.CheckRequest{Account: "ada", Session: g.Session.ID}
+			background := byToken
+			background.Background = true
+			for i, tt := range []struct {
+				wait time.Duration
+				q    oneseat.CheckRequest
+				want bool
+			}{{0, byToken, false}, {5 * time.Minute, background, false}, {0, byToken, true}, {0, byToken, false}, {5 * time.Minute, byID, true}, {time.Minute, byID, false}} {
+				time.Sleep(tt.wait)
+				f, err := r.CheckWith(t.Context(), tt.q)
+				if err != nil || f.Touched != tt.want {
+					t.Errorf("MaxStale %v, check %d: %+v, %v", stale, i, f, err)
+				}
+				synctest.Wait()
+			}
+		})
+	}
+}
+
+func TestACheckSaysThatItsTokenWasReplaced(t *testing.T) {
+	r := newNode(t, memstore.New(), oneseat.Config{})
+	old := signIn(t, r, "ada", oneseat.SignInRequest{})
+	for _, g := range []oneseat.Grant{rotate(t, r, old), old} {
+		if f, err := r.CheckWith(t.Context(), oneseat.CheckRequest{Token: string(g.Token)}); err != nil || f.Rotated != (g.Token == old.Token) {
+			t.Errorf("%+v, %v", f, err)
+		}
+	}
+}

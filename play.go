@@ -74,7 +74,7 @@ func (r *Registry) checkStream(ctx context.Context, s Session, stream SessionID,
 	if err != nil {
 		return Stream{}, err
 	}
-	return found.stream(), nil
+	return found.seat.stream(), nil
 }
 
 // StopStream ends a stream of the session s. The player calls it when it is closed.

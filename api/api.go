@@ -35,7 +35,7 @@ type Check struct {
 	Session string `json:"session,omitzero"`
 	Use     *bool  `json:"use,omitzero"`    // whether the check is activity; default true
 	Fresh   bool   `json:"fresh,omitzero"`  // read the store, whatever is in memory
-	Device  Device `json:"device,omitzero"` // from where the session is used: another one than before is the event session_moved
+	Device  Device `json:"device,omitzero"` // from where the session is used, looked at with a use that is written, or without one: another one than before is the event session_moved
 }
 
 // SignIn is the body of /v1/signin.

@@ -1,6 +1,7 @@
 package oneseathttp_test
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -43,4 +44,28 @@ func TestASessionThatGoesOnInAnotherBrowserIsAnEvent(t *testing.T) {
 		t.Fatalf("in another browser: %+v", all)
 	}
 	b.want("/me", 200, "ada")
+}
+
+// The own devices page tells programs apart, and says from which network a session was
+// used of late.
+func TestOwnDevicesSayWhatIsAProgramAndWhereASessionWasSeen(t *testing.T) {
+	s := newSite(t, oneseat.Config{Limit: 2, Programs: oneseat.Programs{Limit: 1}}, oneseathttp.Config{})
+	b := s.browser(t, firefox)
+	b.signIn("ada")
+	if _, err := s.seats.SignIn(t.Context(), "ada", oneseat.SignInRequest{Program: true, Device: oneseat.Device{Label: "Backup <b>"}}); err != nil {
+		t.Fatal(err)
+	}
+	phone, err := s.seats.SignIn(t.Context(), "ada", oneseat.SignInRequest{Device: oneseat.Device{Label: "Safari on iPhone", IP: "192.0.2.1"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.seats.SeenFrom(t.Context(), phone.Session, oneseat.Device{IP: "198.51.100.7"}); err != nil {
+		t.Fatal(err)
+	}
+	_, page := b.get("/oneseat/devices", "Accept", "text/html")
+	for _, part := range []string{`Backup b <span class="here program">program</span>`, `Safari on iPhone</p>`, "192.0.2.0", "198.51.100.0", `<span class="here">this device</span>`} {
+		if strings.Count(page, part) != 1 {
+			t.Errorf("the page has %q %d times", part, strings.Count(page, part))
+		}
+	}
 }

@@ -100,7 +100,7 @@ func check(ctx context.Context, q *request) (int, any, error) {
 	if err != nil {
 		return 0, nil, err
 	}
-	if in.Device != (api.Device{}) {
+	if in.Device != (api.Device{}) && (f.Touched || in.Use != nil && !*in.Use) {
 		from := oneseathttp.Recognise(http.Header{"User-Agent": {in.Device.UserAgent}}, in.Device.IP)
 		if err := q.seats.SeenFrom(ctx, f.Session, named(from, in.Device)); err != nil {
 			return 0, nil, err

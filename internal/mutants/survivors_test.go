@@ -45,7 +45,7 @@ var survivors = list{
 		"drop operand 3":    "what memory said is noted by the next look, which reads",
 		"drop operand 4":    "likewise",
 	},
-	"(*Registry).CheckAndWatch": {"zero argument 10": "memory that has just said yes says so again"},
+	"(*Registry).CheckAndWatch": {"zero argument 13": "memory that has just said yes says so again"},
 	"(*Registry).verifyBy": {
 		"condition always 2": "the update that recorded a timeout has ended the watches itself",
 		"condition always 4": "what was written is seen by the next look, which reads",

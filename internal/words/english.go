@@ -81,11 +81,13 @@ var english = map[string]string{
 
 	"device.another": "another device",
 	"device.this":    "this device",
+	"device.program": "program",
 	"device.unknown": "Unknown device",
 
 	"page.signed_in":       "Signed in {time}",
 	"page.signed_in_from":  "Signed in {time}, from the network {network}",
 	"page.last_used":       "Last used {time}",
+	"page.last_used_from":  "Last used {time}, from the network {network}",
 	"page.take_seat":       "Sign out there and continue here",
 	"page.cancel":          "Cancel, and leave everything as it is",
 	"page.unknown_one":     "Do you not know that device? Sign it out, and change your password.",

@@ -45,6 +45,8 @@ type Session struct {
 	Device   oneseat.Device    `json:"device"`
 	Created  time.Time         `json:"created"`
 	LastSeen time.Time         `json:"last_seen"`
+	Program  bool              `json:"program,omitzero"` // a program has the token
+	Seen     oneseat.Device    `json:"seen,omitzero"`    // from where it was used of late, if not from Device
 }
 
 // Stream is a stream as the owner of its account sees it.
@@ -61,7 +63,7 @@ type Stream struct {
 func Sessions(live []oneseat.Session, current oneseat.SessionID) []Session {
 	all := make([]Session, len(live))
 	for i, s := range live {
-		all[i] = Session{s.ID, s.ID == current, s.Device, s.Created, s.LastSeen}
+		all[i] = Session{s.ID, s.ID == current, s.Device, s.Created, s.LastSeen, s.Program, s.Seen}
 	}
 	return all
 }
