@@ -82,7 +82,7 @@ func TestSupportListsEndsBlocksAndReads(t *testing.T) {
 	d.says(t, out, "account grace", "limit: total", "limit: streams", "ended: "+ref(grace)+" Firefox on Linux account_blocked  support: grace", "blocked by support: grace")
 	d.says(t, out, "unblock grace")
 	d.signIn(t, "grace", phone)
-	d.says(t, out, "events grace", "session_created grace", "account_unblocked", "account_blocked grace", "session_ended grace "+ref(grace), "session_created grace "+ref(grace))
+	d.says(t, out, "events grace", "session_created grace", "account_unblocked", "signin_refused grace", "account_blocked grace", "session_ended grace "+ref(grace), "session_created grace "+ref(grace))
 	d.says(t, out, "accounts", "ada "+ref(adas), "grace ")
 
 	if err := d.run(t.Context(), []string{"delete"}); !errors.Is(err, errUsage) {
