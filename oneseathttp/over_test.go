@@ -93,6 +93,7 @@ var apart = []struct{ why, test string }{
 	{"", "ACookieIsSetAnewByNoAnswerThatACacheMayKeepOrThatChangesWhoseItIs"},
 	{"", "WhatAPersonDoesInAPageIsActivity"},
 	{"", "APageMayAskForAFreshProof"},
+	{"", "WithoutAPageToConfirmTheSignInPageIsOne"},
 	{"", "APageThatLiesAboutActivityIsBounded"},
 	{"", "ASessionThatGoesOnInAnotherBrowserIsAnEvent"},
 	{"", "APageIsToldInMillisecondsWhenItsSessionEndsByTheStoresClock"},
