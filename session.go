@@ -244,14 +244,6 @@ func (q SignInRequest) check() error {
 	return q.Attempt.check()
 }
 
-// checkTicket returns a *[ConfigError] for what no ticket was given to.
-func (q SignInRequest) checkTicket() error {
-	if q.Program {
-		return &ConfigError{"SignInRequest", "Program", "a program is never asked, so it has no ticket"}
-	}
-	return nil
-}
-
 // checkData returns a *[ConfigError] for data that a session cannot have.
 func checkData(of, data string) error {
 	switch n := len(data); {

@@ -50,8 +50,11 @@ func (r *Registry) Redeem(ctx context.Context, ticket Ticket, from SignInRequest
 	if !ok || !intact(string(ticket)) {
 		return Grant{}, &TicketError{"it was altered"}
 	}
-	if err := cmp.Or(from.check(), from.checkTicket()); err != nil {
+	if err := from.check(); err != nil {
 		return Grant{}, err
+	}
+	if from.Program {
+		return Grant{}, &ConfigError{"SignInRequest", "Program", "a program is never asked, so it has no ticket"}
 	}
 	v, _, err := r.readFresh(ctx, key)
 	if err != nil {

@@ -1,12 +1,16 @@
 package oneseathttp_test
 
 import (
+	"net/http"
+	"net/url"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/oneseat/oneseat"
 	"github.com/oneseat/oneseat/oneseathttp"
+	"github.com/oneseat/oneseat/oneseattest"
+	"github.com/oneseat/oneseat/store/memstore"
 )
 
 // N8, PRV-06: a session that goes on from another browser is an event, and goes on.
@@ -67,5 +71,27 @@ func TestOwnDevicesSayWhatIsAProgramAndWhereASessionWasSeen(t *testing.T) {
 		if strings.Count(page, part) != 1 {
 			t.Errorf("the page has %q %d times", part, strings.Count(page, part))
 		}
+	}
+}
+
+// A site that names devices itself has said nothing of the browser, so its words are not
+// compared with what the browser says.
+func TestADeviceThatTheSiteNamesIsNoOtherBrowser(t *testing.T) {
+	clock := oneseattest.NewClock()
+	s := unstartedOn(t, memstore.NewAt(clock.Now), oneseat.Config{Clock: clock.Read}, oneseathttp.Config{})
+	s.mux.HandleFunc("POST /named", func(w http.ResponseWriter, r *http.Request) {
+		_, err := s.guard.SignInWith(w, r, oneseathttp.SignInOptions{Account: "ada", Device: oneseat.Device{Label: "The desk in room 7"}})
+		if err != nil {
+			t.Error(err)
+		}
+	})
+	s.Start()
+	b := s.browser(t, firefox)
+	b.do("POST", "/named", url.Values{})
+	clock.Advance(6 * time.Minute)
+	b.want("/me", 200, "ada")
+	records, err := s.seats.Events(t.Context(), oneseat.EventQuery{Account: "ada"})
+	if err != nil || len(records) != 1 || records[0].Device.Label != "The desk in room 7" {
+		t.Errorf("%+v, %v", records, err)
 	}
 }

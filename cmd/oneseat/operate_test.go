@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/oneseat/oneseat"
+	"github.com/oneseat/oneseat/api"
 	"github.com/oneseat/oneseat/client"
 	"github.com/oneseat/oneseat/internal/canaries"
 	"github.com/oneseat/oneseat/internal/testservers"
@@ -216,6 +217,13 @@ IIIIIIIIIIIIIIIIIIIIIIIIII  Firefox on Linux  192.0.2.0  TTTTTTTTTTTTTTTT  TTTTT
 		if got := p.prints("accounts show ada"); !strings.Contains(got, "at most 1 session, set for this account\n") || !strings.Contains(got, "at most 2 streams, set for this account\n") {
 			p.t.Errorf("%s", got)
 		}
+		p.wants("accounts limit ada --streams 2 --stream-class tv=1 --programs 4", "The limits of ada are set.\n")
+		if got := p.prints("accounts show ada"); !strings.Contains(got, "at most 1 stream on tv, set for this account\n") || !strings.Contains(got, "at most 4 programs, set for this account\n") {
+			p.t.Errorf("%s", got)
+		}
+		if got := p.prints("events ada --limit 1"); !strings.Contains(got, "are now 2 streams, 1 stream on tv, 4 programs") {
+			p.t.Errorf("%s", got)
+		}
 		p.wants("accounts limit ada 3 --class tv=1", "The limits of ada are set.\n")
 		if got := p.prints("accounts limit ada --remove --json --yes"); !strings.HasPrefix(got, `{"account":"ada","sessions":[{`) || strings.Contains(got, `"limits":`) {
 			p.t.Errorf("%s", got)
@@ -409,6 +417,9 @@ func TestWhatCannotBeMeantIsSaid(t *testing.T) {
 		"accounts limit ada 2 --class tvv=1":             "did you mean tv?",
 		"accounts limit ada 2 --class tv":                `--class: "" is neither`,
 		"accounts limit ada 2 --streams 65":              "--streams: ",
+		"accounts limit ada 2 --programs 65":             "--programs: ",
+		"accounts limit ada 2 --stream-class tv=1":       "set it too",
+		"accounts limit ada 2 --stream-class tv":         `--stream-class: "" is neither`,
 		"accounts limit ada --streams 2 --class tv=1":    "set it too",
 		"accounts limit ada 2 --remove":                  "leave the others out",
 		"accounts block ada --for 0s":                    "--for: 0s",
@@ -455,5 +466,32 @@ func TestWhatCannotBeMeantIsSaid(t *testing.T) {
 	}
 	if code, _, stderr := p.does("accounts list --key-file key"); code != exitFailed || !strings.Contains(stderr, "SIGHUP") || strings.Contains(stderr, weak) {
 		t.Errorf("%d %s", code, stderr)
+	}
+}
+
+func TestAProgramIsMarkedInTables(t *testing.T) {
+	s := api.Session{Device: api.SeenDevice{Label: "Nightly backup"}}
+	for _, s.Program = range []bool{false, true} {
+		if got := sessionRow(s, false)[1].text; strings.HasSuffix(got, " (program)") != s.Program {
+			t.Errorf("%v: %q", s.Program, got)
+		}
+	}
+}
+
+// What is above limits is counted by what each limit is of.
+func TestProgramsAndStreamsAreCountedApart(t *testing.T) {
+	tv := api.SeenDevice{Class: "tv"}
+	a := api.AccountState{Sessions: []api.Session{{Device: tv}, {Device: tv, Program: true}, {Program: true}}, Streams: []api.Stream{{Device: tv}, {Device: tv}}}
+	for _, tt := range []struct {
+		limits oneseat.Limits
+		want   string
+	}{
+		{oneseat.Limits{Total: 1}, ""}, {oneseat.Limits{Total: 2, Classes: map[oneseat.Class]int{"tv": 1}}, ""}, {oneseat.Limits{Programs: 2}, ""},
+		{oneseat.Limits{Programs: 1}, "1 session or more"}, {oneseat.Limits{Streams: 2}, ""}, {oneseat.Limits{Streams: 1}, "1 stream"},
+		{oneseat.Limits{Streams: 3, StreamClasses: map[oneseat.Class]int{"tv": 1}}, "1 stream"},
+	} {
+		if got := over(a, tt.limits); got != tt.want {
+			t.Errorf("%+v: %q, want %q", tt.limits, got, tt.want)
+		}
 	}
 }

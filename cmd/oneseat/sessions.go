@@ -85,7 +85,11 @@ func (p *printer) sessionColumns(indent int, named bool) *table {
 }
 
 func sessionRow(s api.Session, named bool) []cell {
-	row := []cell{{text: plain(s.ID)}, {text: deviceWords(s.Device)}, {text: plain(s.Device.IP)}, {text: minute(s.Created)}, {text: minute(s.LastSeen)}}
+	device := deviceWords(s.Device)
+	if s.Program {
+		device = strings.TrimSpace(device + " (program)")
+	}
+	row := []cell{{text: plain(s.ID)}, {text: device}, {text: plain(s.Device.IP)}, {text: minute(s.Created)}, {text: minute(s.LastSeen)}}
 	if named {
 		row = slices.Insert(row, 0, cell{text: plain(s.Account)})
 	}
