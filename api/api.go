@@ -40,16 +40,17 @@ type Check struct {
 
 // SignIn is the body of /v1/signin.
 type SignIn struct {
-	Account  string   `json:"account"`
-	Token    string   `json:"token,omitzero"`    // what the browser presented
-	Previous Previous `json:"previous,omitzero"` // or the session that it had, by the caller's word
-	Device   Device   `json:"device,omitzero"`
-	TakeOver bool     `json:"take_over,omitzero"` // the caller has fresh proof that this is the owner
-	Adopt    *Adopt   `json:"adopt,omitzero"`     // a session of the caller's own that is older than oneseat
-	Limits   *Limits  `json:"limits,omitzero"`    // of the account's plan, at this sign-in only
-	Lifetime Lifetime `json:"lifetime,omitzero"`  // of the session, where it is shorter than the realm's
-	Program  bool     `json:"program,omitzero"`   // the session is that of a program, such as an API key of the account
-	Data     string   `json:"data,omitzero"`      // the caller's own, of at most 256 bytes
+	Account  string     `json:"account"`
+	Token    string     `json:"token,omitzero"`    // what the browser presented
+	Previous Previous   `json:"previous,omitzero"` // or the session that it had, by the caller's word
+	Device   Device     `json:"device,omitzero"`
+	TakeOver bool       `json:"take_over,omitzero"` // the caller has fresh proof that this is the owner
+	Adopt    *Adopt     `json:"adopt,omitzero"`     // a session of the caller's own that is older than oneseat
+	Limits   *Limits    `json:"limits,omitzero"`    // of the account's plan, at this sign-in only
+	Lifetime Lifetime   `json:"lifetime,omitzero"`  // of the session, where it is shorter than the realm's
+	Seen     SeenDevice `json:"seen,omitzero"`      // what a check will say of the device, if device says it in other words
+	Program  bool       `json:"program,omitzero"`   // the session is that of a program, such as an API key of the account
+	Data     string     `json:"data,omitzero"`      // the caller's own, of at most 256 bytes
 }
 
 // Lifetime is how long a session lasts, in seconds. What is left out is as for every

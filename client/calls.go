@@ -103,6 +103,7 @@ func signInOf(ctx context.Context, account string, from oneseat.SignInRequest) (
 	return api.SignIn{
 		Account: account, Token: from.Token, Previous: api.Previous{Account: from.Previous.Account, Session: string(from.Previous.Session)},
 		Device: device(from), TakeOver: from.Override, Limits: plan, Lifetime: sentLifetime(from.Lifetime), Program: from.Program, Data: from.Data,
+		Seen: api.SeenDevice{Label: from.Seen.Label, Class: string(from.Seen.Class), IP: from.Seen.IP},
 	}, err
 }
 

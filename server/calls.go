@@ -322,6 +322,9 @@ func end(ctx context.Context, q *request) (int, any, error) {
 func (q *request) signsIn(in api.SignIn) (oneseat.SignInRequest, error) {
 	from, err := q.from(in.Device, in.Token)
 	from.Override, from.Lifetime, from.Program, from.Data = in.TakeOver, lifetimeOf(in.Lifetime), in.Program, in.Data
+	if in.Seen != (api.SeenDevice{}) {
+		from.Seen = oneseat.Device{Label: in.Seen.Label, Class: oneseat.Class(in.Seen.Class), IP: in.Seen.IP}
+	}
 	from.Previous = oneseat.Previous{Account: in.Previous.Account, Session: oneseat.SessionID(in.Previous.Session)}
 	return from, err
 }
