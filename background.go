@@ -138,17 +138,17 @@ func (r *Registry) carryOut(ctx context.Context, w write) error {
 }
 
 // noteUse queues a use of a live session in a view, as far as that is due at the
-// store's time at. It returns false if the use has to be written before the answer.
-func (r *Registry) noteUse(v *View, s *seat, how use, at time.Time) bool {
-	switch v.useDue(s, how, at, &r.rule) {
-	case useBeforeAnswer:
-		return false
+// store's time at. It returns when the use has to be written. One that has to be
+// written before the answer is not queued, but is the caller's to write.
+func (r *Registry) noteUse(v *View, s *seat, how use, at time.Time) useDue {
+	due := v.useDue(s, how, at, &r.rule)
+	switch due {
 	case useInOrder:
 		r.orderUse(v.Key, s.session().ID, how)
 	case useInBackground:
 		r.background.add(write{claim: s.claim(v.Key), use: how})
 	}
-	return true
+	return due
 }
 
 // orderUse queues a use that is written for its order alone, unless its account has

@@ -15,21 +15,30 @@ import (
 // no answer means no.
 func (r *Registry) Check(ctx context.Context, token string) (Session, error) {
 	f, err := r.checkToken(ctx, token, useActive, false)
-	return f.Session, err
+	if err != nil {
+		return Session{}, err
+	}
+	return *f.seat.session(), nil
 }
 
 // Peek is Check for background traffic: heartbeats, polls, event streams. It
 // does not keep a session from idling.
 func (r *Registry) Peek(ctx context.Context, token string) (Session, error) {
 	f, err := r.checkToken(ctx, token, usePeek, false)
-	return f.Session, err
+	if err != nil {
+		return Session{}, err
+	}
+	return *f.seat.session(), nil
 }
 
 // CheckFresh is Check by a read that begins now, whatever [Config.MaxStale] allows.
 // It is for work that is checked once and then goes on to its end.
 func (r *Registry) CheckFresh(ctx context.Context, token string) (Session, error) {
 	f, err := r.checkToken(ctx, token, useActive, true)
-	return f.Session, err
+	if err != nil {
+		return Session{}, err
+	}
+	return *f.seat.session(), nil
 }
 
 // CheckID is Check for an application that knows the account and the session's ID
@@ -38,14 +47,20 @@ func (r *Registry) CheckFresh(ctx context.Context, token string) (Session, error
 // take one from a cookie, header or URL as it comes. For a text that cannot name an
 // account it returns an *[AccountError].
 func (r *Registry) CheckID(ctx context.Context, account string, id SessionID) (Session, error) {
-	f, err := r.sessionOf(ctx, account, id, useActive, false)
-	return f.Session, err
+	f, err := r.checkID(ctx, account, claim{id: id}, useActive, false)
+	if err != nil {
+		return Session{}, err
+	}
+	return *f.seat.session(), nil
 }
 
 // PeekID is CheckID for background traffic, as [Registry.Peek] is Check.
 func (r *Registry) PeekID(ctx context.Context, account string, id SessionID) (Session, error) {
-	f, err := r.sessionOf(ctx, account, id, usePeek, false)
-	return f.Session, err
+	f, err := r.checkID(ctx, account, claim{id: id}, usePeek, false)
+	if err != nil {
+		return Session{}, err
+	}
+	return *f.seat.session(), nil
 }
 
 // CheckRequest says which session a check is about, and how it is made.
@@ -67,11 +82,6 @@ type Found struct {
 	Touched bool // see [Watch.Touched]
 }
 
-// found returns what a check tells of the live session that it found.
-func (j judgement) found(how use) Found {
-	return Found{*j.session(), j.rotated, how == useActive && j.touched}
-}
-
 // CheckWith is the check of which [Registry.Check], Peek, CheckFresh, CheckID and PeekID
 // are the common forms. Its errors are theirs.
 func (r *Registry) CheckWith(ctx context.Context, q CheckRequest) (Found, error) {
@@ -79,19 +89,27 @@ func (r *Registry) CheckWith(ctx context.Context, q CheckRequest) (Found, error)
 	if q.Background {
 		how = usePeek
 	}
+	var f found
+	var err error
 	if q.Token == "" && q.Session != "" {
-		return r.sessionOf(ctx, q.Account, q.Session, how, q.Fresh)
+		f, err = r.checkID(ctx, q.Account, claim{id: q.Session}, how, q.Fresh)
+	} else {
+		f, err = r.checkToken(ctx, q.Token, how, q.Fresh)
 	}
-	return r.checkToken(ctx, q.Token, how, q.Fresh)
-}
-
-func (r *Registry) sessionOf(ctx context.Context, account string, id SessionID, how use, fresh bool) (Found, error) {
-	j, err := r.checkID(ctx, account, claim{id: id}, how, fresh)
 	if err != nil {
 		return Found{}, err
 	}
-	return j.found(how), nil
+	return Found{*f.seat.session(), f.rotated, f.touched}, nil
 }
+
+// found is what a check found, before it is copied for the caller.
+type found struct {
+	seat             *seat // the live session, or stream; shared, never modified
+	rotated, touched bool  // see Found
+}
+
+// found returns what a check found, if it says yes; else what it returns means nothing.
+func (j *judgement) found() found { return found{j.seat, j.rotated, j.due >= useInBackground} }
 
 // TimeLeft returns how long a session lasts that a check has just found, if it is not
 // used any more: until it idles out, and until it is too old. [NoTimeout] stands for a
@@ -114,46 +132,43 @@ func (r *Registry) TimeLeft(s Session) (idle, absolute time.Duration) {
 }
 
 // checkID answers for sessions and streams, by their ID.
-func (r *Registry) checkID(ctx context.Context, account string, c claim, how use, fresh bool) (judgement, error) {
+func (r *Registry) checkID(ctx context.Context, account string, c claim, how use, fresh bool) (found, error) {
 	if err := r.checkAccount(account); err != nil {
-		return judgement{}, err
+		return found{}, err
 	}
-	r.stats.checks.Add(1)
 	c.key = KeyOf(r.config.Realm, account)
 	if !fresh {
-		if m, answered, err := r.checkMemory(c, how); answered {
-			return m.judgement, r.stats.no(err)
+		var m memory
+		if answered, err := r.checkMemory(&c, how, &m); answered {
+			return m.found(), err
 		}
 	}
 	j, err := r.checkStore(ctx, c, how)
-	return j, r.stats.no(err)
+	return j.found(), err
 }
 
-func (r *Registry) checkToken(ctx context.Context, token string, how use, fresh bool) (Found, error) {
-	r.stats.checks.Add(1)
+// checkToken answers for sessions, by their token.
+func (r *Registry) checkToken(ctx context.Context, token string, how use, fresh bool) (found, error) {
 	key, secret, ok := decodeToken(token)
 	if !ok {
-		return Found{}, r.stats.no(ErrNoSession)
+		return found{}, r.stats.noToken()
 	}
 	c := claim{key: key, secret: secret}
 	if !fresh {
-		if m, answered, err := r.checkMemory(c, how); err != nil {
-			return Found{}, r.stats.no(err)
-		} else if answered {
-			return m.found(how), nil
+		var m memory
+		if answered, err := r.checkMemory(&c, how, &m); answered {
+			return m.found(), err
 		}
 	}
 	if !intact(token) {
-		return Found{}, r.stats.no(ErrNoSession)
+		return found{}, r.stats.noToken()
 	}
 	j, err := r.checkStore(ctx, c, how)
-	if err != nil {
-		return Found{}, r.stats.no(err)
-	}
-	return j.found(how), nil
+	return j.found(), err
 }
 
-// memory is what the cache knows about a claim.
+// memory is what the cache knows about a claim. Its functions take the claim and the
+// memory by their addresses: to copy them is a measurable part of a check.
 type memory struct {
 	entry, control *entry // nil: not cached
 	judgement
@@ -162,11 +177,12 @@ type memory struct {
 	usable bool      // fresh enough for a yes
 }
 
-// recollect judges a claim by what is cached. It does so for the latest time that
-// the store's clock can show: its time when the entry was loaded, carried forward.
-func (r *Registry) recollect(c claim, now instant) (m memory) {
+// recollect judges a claim by what is cached, into m, which is zero before. It does so
+// for the latest time that the store's clock can show: its time when the entry was
+// loaded, carried forward.
+func (r *Registry) recollect(c *claim, now instant, m *memory) {
 	if m.entry = r.cache.get(c.key); m.entry == nil {
-		return memory{}
+		return
 	}
 	m.asked = now
 	m.at = m.entry.Now.Add(now.since(m.entry.loaded))
@@ -176,7 +192,6 @@ func (r *Registry) recollect(c claim, now instant) (m memory) {
 	}
 	m.judgement = m.entry.judge(c, m.at, epoch, &r.rule)
 	m.usable = r.cache.usable(m.entry, now) && r.cache.usable(m.control, now)
-	return m
 }
 
 // controlEntry returns the cached control record, or nil. It needs a look-up only
@@ -191,40 +206,49 @@ func (r *Registry) controlEntry() *entry {
 }
 
 // checkMemory answers a claim from the cache, if the cache may answer. The answer is
-// an error, or yes to m.seat, whose use is then noted.
-func (r *Registry) checkMemory(c claim, how use) (m memory, answered bool, err error) {
-	m = r.recollect(c, r.now())
+// an error, or yes to m.seat, whose use is then noted. Without an answer, m is zero.
+func (r *Registry) checkMemory(c *claim, how use, m *memory) (answered bool, err error) {
+	r.recollect(c, r.now(), m)
 	switch {
 	case m.verdict == verdictEnded && m.ending.Reason != ReasonRealmEnded: // final, however old the news
-		return m, true, r.refuse(c, m.judgement)
-	case m.verdict == verdictLive && m.usable && r.noteUse(&m.entry.View, m.seat, how, m.at): // else the use is written before the answer
-		r.stats.cached.Add(1)
-		return m, true, nil
+		r.stats.others.Add(1)
+		return true, r.stats.no(r.refuse(*c, m.judgement))
+	case m.verdict == verdictLive && m.usable:
+		if m.due = r.noteUse(&m.entry.View, m.seat, how, m.at); m.due != useBeforeAnswer {
+			r.stats.cached.Add(1)
+			return true, nil
+		}
 	}
-	return memory{}, false, nil
+	*m = memory{}
+	return false, nil
 }
 
 // checkStore answers a claim that the cache could not answer.
 func (r *Registry) checkStore(ctx context.Context, c claim, how use) (judgement, error) {
+	r.stats.others.Add(1)
 	j, err := r.checkFresh(ctx, c, how)
 	if errors.Is(err, ErrUnknownOutcome) { // of recording a timeout, or a use: the caller may ask again
 		err = fmt.Errorf("%w: %w", ErrStoreUnavailable, err)
 	}
 	if r.config.DangerouslyAllowWhenStoreIsDown && errors.Is(err, ErrStoreUnavailable) {
-		if m := r.recollect(c, r.now()); m.verdict == verdictLive {
+		var m memory
+		if r.recollect(&c, r.now(), &m); m.verdict == verdictLive {
 			return m.judgement, nil
 		}
 	}
-	return j, err
+	return j, r.stats.no(err)
 }
 
 // checkFresh answers a claim from a read that began after it was made.
 func (r *Registry) checkFresh(ctx context.Context, c claim, how use) (judgement, error) {
 	v, j, err := r.look(ctx, c)
-	if err == nil && !r.noteUse(&v, j.seat, how, v.Now) {
+	if err != nil {
+		return j, err
+	}
+	if j.due = r.noteUse(&v, j.seat, how, v.Now); j.due == useBeforeAnswer {
 		return r.writeUse(ctx, c.key, j, how)
 	}
-	return j, err
+	return j, nil
 }
 
 // look finds the live session of a claim by a read that begins now, or returns why
@@ -237,7 +261,7 @@ func (r *Registry) look(ctx context.Context, c claim) (v View, j judgement, err 
 		return View{}, judgement{}, err
 	}
 	epoch := control.epoch()
-	j = v.judge(c, v.Now, epoch, &r.rule)
+	j = v.judge(&c, v.Now, epoch, &r.rule)
 	if j.verdict == verdictExpired {
 		if v, j, err = r.settled(ctx, c, epoch); err != nil {
 			return View{}, judgement{}, err
@@ -256,7 +280,7 @@ func (r *Registry) look(ctx context.Context, c claim) (v View, j judgement, err 
 // may have been recorded in time by another node.
 func (r *Registry) settled(ctx context.Context, c claim, epoch uint64) (View, judgement, error) {
 	v, err := r.settle(ctx, c.key, epoch)
-	return v, v.judge(c, v.Now, epoch, &r.rule), err
+	return v, v.judge(&c, v.Now, epoch, &r.rule), err
 }
 
 // writeUse writes a use of a live session, as far as it is due. If the session has

@@ -10,7 +10,8 @@ import (
 // did.
 func (r *Registry) CheckAndWatchLate(ctx context.Context, token string, w *Watch, by Watcher, between func()) bool {
 	key, secret, _ := decodeToken(token)
-	m, answered, err := r.checkMemory(claim{key: key, secret: secret}, useActive)
+	var m memory
+	answered, err := r.checkMemory(&claim{key: key, secret: secret}, useActive, &m)
 	if !answered || err != nil {
 		return false
 	}

@@ -64,7 +64,8 @@ func (w *Watch) Bind(rotated, touched bool, stop func()) {
 
 // noteHeld queues, as far as that is due, that a held session is in use now.
 func (r *Registry) noteHeld(k watchKey, now instant) {
-	m := r.recollect(claim{key: k.key, id: k.id}, now)
+	var m memory
+	r.recollect(&claim{key: k.key, id: k.id}, now, &m)
 	switch {
 	case m.verdict == verdictLive:
 		r.noteUse(&m.entry.View, m.seat, useHeld, m.at)
@@ -139,29 +140,28 @@ func (r *Registry) afterEnd(ctx context.Context, c claim, holds bool, f func(cau
 // session is live, by watches it through w. Errors are those of Check, and nothing
 // is watched then. The session is shared with other callers: do not modify it.
 func (r *Registry) CheckAndWatch(ctx context.Context, token string, active bool, w *Watch, by Watcher) (*Session, error) {
-	r.stats.checks.Add(1)
 	key, secret, ok := decodeToken(token)
 	if !ok {
-		return nil, r.stats.no(ErrNoSession)
+		return nil, r.stats.noToken()
 	}
 	how := usePeek
 	if w.holds = nil; active {
 		how, w.holds = useActive, r
 	}
 	c := claim{key: key, secret: secret}
-	m, answered, err := r.checkMemory(c, how)
+	var m memory
+	answered, err := r.checkMemory(&c, how, &m)
 	if !answered {
 		if !intact(token) {
-			return nil, r.stats.no(ErrNoSession)
+			return nil, r.stats.noToken()
 		}
 		m.asked = r.now()
 		m.judgement, err = r.checkStore(ctx, c, how)
 	}
 	if err != nil {
-		return nil, r.stats.no(err)
+		return nil, err
 	}
-	w.rotated, w.since = m.rotated, m.asked
-	w.touched = active && m.touched
+	w.rotated, w.touched, w.since = m.rotated, m.found().touched, m.asked
 	if !r.watch(ctx, m.watched(c), w, by, m) { // memory's yes came after Close
 		return nil, r.failed(ctx, c.key, ErrClosed)
 	}

@@ -16,7 +16,7 @@ type claim struct {
 }
 
 // match returns what a view knows about the claim.
-func (v View) match(c claim, now time.Time) match {
+func (v *View) match(c *claim, now time.Time) match {
 	if v.Roster == nil {
 		return match{}
 	}
@@ -52,12 +52,12 @@ type judgement struct {
 	seat    *seat
 	ending  *Ending // how the session ended; shared, never modified
 	rotated bool    // live, by the token before the last rotation, within its grace
-	touched bool    // live, and a use would move last-seen
+	due     useDue  // live, by a check: when that use of the session has to be written
 	report  bool    // the secret is of a session that has ended, or was rotated away: report its use
 }
 
 // judge answers a claim at a time, under an epoch of the realm.
-func (v View) judge(c claim, now time.Time, epoch uint64, rule *rule) judgement {
+func (v *View) judge(c *claim, now time.Time, epoch uint64, rule *rule) judgement {
 	m := v.match(c, now)
 	switch {
 	case m.ending != nil:
@@ -84,7 +84,7 @@ func (s *seat) judge(now time.Time, epoch uint64, rule *rule) judgement {
 	if _, timedOut := s.timeout(now, rule); timedOut {
 		return judgement{verdict: verdictExpired, seat: s}
 	}
-	return judgement{verdict: verdictLive, seat: s, touched: !now.Before(s.LastSeen.Add(s.touchEvery(rule)))}
+	return judgement{verdict: verdictLive, seat: s}
 }
 
 // session returns the live session that a judgement found.
@@ -135,7 +135,7 @@ func (v View) deadlines(of Session, rule *rule) (idle, absolute time.Time) {
 // trace reports whether a claim is seated, and returns how it ended if that is
 // remembered.
 func (v View) trace(c claim) (seated bool, how *Ending) {
-	m := v.match(c, v.Now)
+	m := v.match(&c, v.Now)
 	if m.ending != nil {
 		how = &m.ending.Ending
 	}

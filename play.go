@@ -70,11 +70,11 @@ func (r *Registry) checkStream(ctx context.Context, s Session, stream SessionID,
 	if s.ID == "" {
 		return Stream{}, ErrNoSession
 	}
-	found, err := r.checkID(ctx, s.Account, claim{id: stream, parent: s.ID}, how, false)
+	f, err := r.checkID(ctx, s.Account, claim{id: stream, parent: s.ID}, how, false)
 	if err != nil {
 		return Stream{}, err
 	}
-	return found.seat.stream(), nil
+	return f.seat.stream(), nil
 }
 
 // StopStream ends a stream of the session s. The player calls it when it is closed.

@@ -25,11 +25,15 @@ const usedWindow = time.Hour
 // A roster is a value. Nothing modifies one that was loaded: an operation works
 // on a copy and shares what does not change.
 type Roster struct {
+	// seats are the live sessions and streams, in the order of their admission. They come
+	// first because a check reads them: in the cache they are next to the View, by which
+	// it gets here, and so arrive from memory with it.
+	seats []seat
+
 	Realm   string
 	Account string    // "": the realm's control record
 	Due     time.Time // when something here times out or can be dropped, by the writer's rule: perhaps early, never late; zero: never
 
-	seats      []seat    // live sessions and streams, in the order of their admission
 	endings    []ended   // the oldest first
 	tried      time.Time // an attempt that was first made by then may have been forgotten; zero if all such attempts are too old
 	forgotten  time.Time // when the newest ending that was dropped had been recorded

@@ -208,21 +208,23 @@ func TestRecogniseTellsWhatATokenIs(t *testing.T) {
 	same(t, "an id of nobody", ro.matchID("x"), match{})
 }
 
+func matched(v View, c claim) match { return v.match(&c, noon) }
+
 func TestClaimByIdOrBySecret(t *testing.T) {
 	ro := aRoster(aSeat("a", rotated(0)))
-	same(t, "an absent roster", viewAt(nil, 0).match(claim{id: "a"}, noon), match{})
-	same(t, "by id", viewAt(ro, 0).match(claim{id: "a"}, noon).seat.ID, SessionID("a"))
-	same(t, "by secret", viewAt(ro, 0).match(claim{secret: dig("a")}, noon).seat.ID, SessionID("a"))
+	same(t, "an absent roster", matched(viewAt(nil, 0), claim{id: "a"}), match{})
+	same(t, "by id", matched(viewAt(ro, 0), claim{id: "a"}).seat.ID, SessionID("a"))
+	same(t, "by secret", matched(viewAt(ro, 0), claim{secret: dig("a")}).seat.ID, SessionID("a"))
 	parts := viewAt(aRoster(aSeat("a"), aSeat("stream", under("a")), anEnding("e", ReasonSignedOut, 0, "e")), 0)
-	same(t, "a stream of its session", parts.match(claim{id: "stream", parent: "a"}, noon).seat.ID, SessionID("stream"))
-	same(t, "a stream of another session, which has ended", parts.match(claim{id: "stream", parent: "e"}, noon), match{})
-	same(t, "a stream as a session", parts.match(claim{id: "stream"}, noon), match{})
-	same(t, "a stream of a session that has ended", parts.match(claim{id: "gone", parent: "e"}, noon).ending.Parent, SessionID("e"))
+	same(t, "a stream of its session", matched(parts, claim{id: "stream", parent: "a"}).seat.ID, SessionID("stream"))
+	same(t, "a stream of another session, which has ended", matched(parts, claim{id: "stream", parent: "e"}), match{})
+	same(t, "a stream as a session", matched(parts, claim{id: "stream"}), match{})
+	same(t, "a stream of a session that has ended", matched(parts, claim{id: "gone", parent: "e"}).ending.Parent, SessionID("e"))
 	seated, _ := viewAt(ro, time.Second).trace(claim{secret: dig("old a")})
 	same(t, "a trace by the secret before, within its grace", seated, true)
 	seated, _ = viewAt(ro, time.Hour).trace(claim{secret: dig("old a")})
 	same(t, "a trace by the secret before, after its grace", seated, false)
-	same(t, "a secret counts and an id beside it does not", viewAt(ro, 0).match(claim{secret: dig("x"), id: "a"}, noon), match{})
+	same(t, "a secret counts and an id beside it does not", matched(viewAt(ro, 0), claim{secret: dig("x"), id: "a"}), match{})
 }
 
 // The realm's end says of a stream whose it was.
@@ -282,7 +284,8 @@ func TestJudgeTable(t *testing.T) {
 			if tt.secret != "" {
 				c = claim{secret: dig(tt.secret)}
 			}
-			got := viewAt(tt.ro, 0).judge(c, at(tt.now), tt.epoch, &rule)
+			v := viewAt(tt.ro, 0)
+			got := v.judge(&c, at(tt.now), tt.epoch, &rule)
 			var reason Reason
 			if got.ending != nil {
 				reason = got.ending.Reason
@@ -293,7 +296,8 @@ func TestJudgeTable(t *testing.T) {
 			}
 		})
 	}
-	got := viewAt(aRoster(aSeat("a")), 0).judge(claim{id: "a"}, noon, 1_700_000_000_000_000, &rule).ending
+	v := viewAt(aRoster(aSeat("a")), 0)
+	got := v.judge(&claim{id: "a"}, noon, 1_700_000_000_000_000, &rule).ending
 	same(t, "the ending that the realm's end stands for", *got, Ending{
 		Session: "a", Reason: ReasonRealmEnded, At: time.UnixMicro(1_700_000_000_000_000).UTC(), Device: aSeat("a").Device,
 	})

@@ -32,13 +32,14 @@ type Stats struct {
 	LogLag   time.Duration // since the log was last known to be read to its end; below 0: not yet
 }
 
-// counters are the running figures, each written with atomic operations.
+// counters are the running figures, each written with atomic operations. A check that
+// memory answers yes writes one of them, cached: others are all other checks.
 type counters struct {
-	checks, cached, ended, unknown, loads, updates, touches, usesDropped, signIns, displaced, refused, asked, wouldDisplace, wouldRefuse, cut atomic.Uint64
+	cached, others, ended, unknown, loads, updates, touches, usesDropped, signIns, displaced, refused, asked, wouldDisplace, wouldRefuse, cut atomic.Uint64
 }
 
-// no counts a check that is refused, and returns its error. A check that had no answer of
-// the store is neither.
+// no counts that a check was refused, if it was, and returns its error. A check that had
+// no answer of the store is neither refused nor allowed.
 func (c *counters) no(err error) error {
 	if _, over := errors.AsType[*EndedError](err); over {
 		c.ended.Add(1)
@@ -46,6 +47,12 @@ func (c *counters) no(err error) error {
 		c.unknown.Add(1)
 	}
 	return err
+}
+
+// noToken counts a check of what is no token, and returns its error.
+func (c *counters) noToken() error {
+	c.others.Add(1)
+	return c.no(ErrNoSession)
 }
 
 // decided counts the sessions that an admission displaced, or would have displaced.
@@ -62,8 +69,9 @@ func (c *counters) decided(d Decision) {
 
 // Stats returns the figures as they are now.
 func (r *Registry) Stats() Stats {
+	cached := r.stats.cached.Load()
 	s := Stats{
-		Checks: r.stats.checks.Load(), Cached: r.stats.cached.Load(), Ended: r.stats.ended.Load(), Unknown: r.stats.unknown.Load(), Loads: r.stats.loads.Load(),
+		Checks: cached + r.stats.others.Load(), Cached: cached, Ended: r.stats.ended.Load(), Unknown: r.stats.unknown.Load(), Loads: r.stats.loads.Load(),
 		Updates: r.stats.updates.Load(), Touches: r.stats.touches.Load(), UsesDropped: r.stats.usesDropped.Load(), SignIns: r.stats.signIns.Load(),
 		Displaced: r.stats.displaced.Load(), Refused: r.stats.refused.Load(),
 		Asked: r.stats.asked.Load(), WouldDisplace: r.stats.wouldDisplace.Load(), WouldRefuse: r.stats.wouldRefuse.Load(), Cut: r.stats.cut.Load(),

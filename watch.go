@@ -254,7 +254,8 @@ func (r *Registry) endWatchesOver(v View) {
 // out.
 func (r *Registry) verify(ctx context.Context, c claim, how use) error {
 	now := r.now()
-	if m := r.recollect(c, now); m.verdict == verdictLive && m.usable && r.noteUse(&m.entry.View, m.seat, how, m.at) {
+	var m memory
+	if r.recollect(&c, now, &m); m.verdict == verdictLive && m.usable && r.noteUse(&m.entry.View, m.seat, how, m.at) != useBeforeAnswer {
 		r.noteLive(c, m.entry, m.term(&r.rule), m.control.Version)
 		return nil
 	}
@@ -282,7 +283,7 @@ type fresh struct {
 // live, or returns why it is not. The caller has registered the load in the cache.
 func (r *Registry) verifyBy(ctx context.Context, c claim, how use, f fresh) error {
 	epoch := f.control.epoch()
-	j := f.judge(c, f.Now, epoch, &r.rule)
+	j := f.judge(&c, f.Now, epoch, &r.rule)
 	if j.verdict == verdictExpired {
 		var err error
 		if f.View, j, err = r.settled(ctx, c, epoch); err != nil {
@@ -291,7 +292,7 @@ func (r *Registry) verifyBy(ctx context.Context, c claim, how use, f fresh) erro
 	}
 	switch j.verdict {
 	case verdictLive:
-		if !r.noteUse(&f.View, j.seat, how, f.Now) {
+		if r.noteUse(&f.View, j.seat, how, f.Now) == useBeforeAnswer {
 			var err error
 			if j, err = r.writeUse(ctx, c.key, j, how); err != nil {
 				return err

@@ -396,9 +396,9 @@ var ByHand = []Mistake{
 		With: `$w`,
 	}}},
 	{Name: "a cached no is believed", Edits: []Edit{{
-		Near: `$m.verdict == verdictLive && $m.usable && $_`,
-		Find: `$m = $r.$recollect($c, $now)`,
-		With: `$all; if $m.verdict == verdictNone && $m.entry != nil && $m.usable { return $m, true, ErrNoSession }`,
+		Near: `$r.stats.cached.Add(1)`,
+		Find: `$r.$recollect($c, $now, $m)`,
+		With: `$all; if $m.verdict == verdictNone && $m.entry != nil && $m.usable { return true, ErrNoSession }`,
 	}}},
 	{Name: "an expiry is answered and then undone", Edits: []Edit{{
 		Near: `$j = $v.$judge($restBy)`,
