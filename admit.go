@@ -170,7 +170,7 @@ func (d *draft) room(c newcomer) Decision {
 	if d.rule.oneSeatPerDevice {
 		chosen = append(chosen, c.ofDevice(seats)...)
 	}
-	seats = slices.DeleteFunc(seats, func(s seat) bool { return slices.Contains(chosen, s.ID) })
+	seats = slices.DeleteFunc(seats, func(s *seat) bool { return slices.Contains(chosen, s.ID) })
 	renewed := d.matchID(is.Renews).seat
 	goes, full, ok := overflow(seats, bounds, &c.seat, func(s *seat, b bound) bool {
 		return policy == PolicyDisplace || c.override || b.ceiling || d.yields(s, &c) < yieldsInOrder ||
@@ -190,7 +190,7 @@ func (d *draft) room(c newcomer) Decision {
 
 // choice returns those of the seats that the newcomer chose to end. A session
 // makes no room for a stream, nor a stream for a session, nor either for a program.
-func (c newcomer) choice(seats []seat) (chosen []SessionID) {
+func (c newcomer) choice(seats []*seat) (chosen []SessionID) {
 	for _, s := range seats {
 		if slices.Contains(c.chosen, s.ID) && s.pool() == c.seat.pool() {
 			chosen = append(chosen, s.ID)
@@ -201,7 +201,7 @@ func (c newcomer) choice(seats []seat) (chosen []SessionID) {
 
 // ofDevice returns those of the seats that the newcomer's own device has. An adopted
 // session, and a stream, take none.
-func (c newcomer) ofDevice(seats []seat) (own []SessionID) {
+func (c newcomer) ofDevice(seats []*seat) (own []SessionID) {
 	for _, s := range seats {
 		if !c.adopted && c.seat.parent == "" && s.pool() == c.seat.pool() && s.deviceID.Equal(c.seat.deviceID) && !slices.Contains(c.chosen, s.ID) {
 			own = append(own, s.ID)

@@ -2,7 +2,6 @@ package oneseat
 
 import (
 	"cmp"
-	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -59,10 +58,15 @@ func (d *draft) bounds(pool string) (bounds []bound) {
 		if most == 0 {
 			continue
 		}
-		for _, class := range slices.Sorted(maps.Keys(classes)) {
-			if n := classes[class]; n != Unlimited {
-				bounds = append(bounds, newBound(prefix+string(class), n, l.from))
+		var limited []Class
+		for class, n := range classes {
+			if n != Unlimited {
+				limited = append(limited, class)
 			}
+		}
+		slices.Sort(limited)
+		for _, class := range limited {
+			bounds = append(bounds, newBound(prefix+string(class), classes[class], l.from))
 		}
 		return append(bounds, newBound(pool, most, l.from))
 	}
@@ -74,24 +78,24 @@ func (d *draft) bounds(pool string) (bounds []bound) {
 // reports whether a seat may be ended for a bound. full is the first bound that did
 // not hold; its name is empty if all did. ok is false if a bound cannot be made to
 // hold.
-func overflow(seats []seat, bounds []bound, newcomer *seat, may func(*seat, bound) bool) (goes []SessionID, full bound, ok bool) {
+func overflow(seats []*seat, bounds []bound, newcomer *seat, may func(*seat, bound) bool) (goes []SessionID, full bound, ok bool) {
 	for _, b := range bounds {
 		over := -b.Limit
 		if newcomer != nil && b.counts(newcomer) {
 			over++
 		}
 		stays := func(s *seat) bool { return b.counts(s) && !slices.Contains(goes, s.ID) }
-		for i := range seats {
-			if stays(&seats[i]) {
+		for _, s := range seats {
+			if stays(s) {
 				over++
 			}
 		}
 		if over > 0 && full.Name == "" {
 			full = b
 		}
-		for i := range seats {
-			if over > 0 && stays(&seats[i]) && may(&seats[i], b) {
-				goes = append(goes, seats[i].ID)
+		for _, s := range seats {
+			if over > 0 && stays(s) && may(s, b) {
+				goes = append(goes, s.ID)
 				over--
 			}
 		}
@@ -174,14 +178,18 @@ func (d *draft) compare(a, b *seat, c *newcomer) int {
 	return cmp.Or(order, a.usedAt().Compare(b.usedAt()), a.Created.Compare(b.Created))
 }
 
-// displaceOrder returns a copy of the seats in the order in which they give way to a
-// newcomer (the zero newcomer: to none). It leaves out the session that the newcomer
-// renews, and those that the limits would have ended under ObserveOnly.
-func (d *draft) displaceOrder(c *newcomer, renews SessionID) []seat {
-	seats := slices.DeleteFunc(slices.Clone(d.seats), func(s seat) bool {
-		return s.ID == renews || d.rule.observeOnly && s.observed
-	})
-	slices.SortStableFunc(seats, func(a, b seat) int { return d.compare(&a, &b, c) })
+// displaceOrder returns the seats in the order in which they give way to a newcomer
+// (the zero newcomer: to none). It leaves out the session that the newcomer renews, and
+// those that the limits would have ended under ObserveOnly.
+func (d *draft) displaceOrder(c *newcomer, renews SessionID) (seats []*seat) {
+	for i := range d.seats {
+		s := &d.seats[i]
+		if s.ID == renews || d.rule.observeOnly && s.observed {
+			continue
+		}
+		seats = append(seats, s)
+	}
+	slices.SortStableFunc(seats, func(a, b *seat) int { return d.compare(a, b, c) })
 	return seats
 }
 

@@ -61,16 +61,8 @@ func (d *draft) takeover() bool {
 		if e.Reason != ReasonDisplaced || e.Parent != "" || !d.now().Before(e.At.Add(takeoverWindow)) {
 			continue
 		}
-		var by deviceKey
-		switch m := d.matchID(e.By); {
-		case m.seat != nil:
-			by = m.seat.Device.key(m.seat.tag())
-		case m.ending != nil:
-			by = m.ending.Device.key(m.ending.tag)
-		default:
-			continue // forgotten
-		}
-		if gone := e.Device.key(e.tag); gone != by {
+		by, known := d.displacer(i)
+		if gone := e.Device.key(e.tag); known && gone != by {
 			out[gone] = true
 			if out[by] {
 				out[by], returned[by] = false, true
@@ -79,6 +71,21 @@ func (d *draft) takeover() bool {
 		}
 	}
 	return returns >= takeoverReturns && len(returned) >= 2
+}
+
+// displacer returns the device of the session that displaced the one of an ending, if
+// it is remembered. That session is live, or ended after the one that it displaced.
+func (d *draft) displacer(ending int) (device deviceKey, known bool) {
+	id := d.endings[ending].By
+	if i := d.seat(id); i >= 0 {
+		return d.seats[i].Device.key(d.seats[i].tag()), true
+	}
+	for i := range d.endings[ending:] {
+		if e := &d.endings[ending+i]; e.Session == id {
+			return e.Device.key(e.tag), true
+		}
+	}
+	return deviceKey{}, false
 }
 
 // noticeTakeover records a takeover, at most once in takeoverWindow.

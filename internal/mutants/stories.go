@@ -81,8 +81,8 @@ var ByHand = []Mistake{
 
 	// Who goes.
 	{Name: "check, then insert: one seat is counted", Edits: []Edit{{
-		Find: `for $i := range $seats { if $stays(&$seats[$i]) { $over++ } }`,
-		With: `for $i := range min(len($seats), 1) { if $stays(&$seats[$i]) { $over++ } }`,
+		Find: `for _, $s := range $seats { if $stays($s) { $over++ } }`,
+		With: `for _, $s := range $seats[:min(len($seats), 1)] { if $stays($s) { $over++ } }`,
 	}}},
 	{Name: "unlimited has no ceiling", Edits: []Edit{{
 		Find: `bound{Bound{$name, $ceiling, $from}, true}`,
