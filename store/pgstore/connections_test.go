@@ -33,8 +33,8 @@ func hooked(t *testing.T, to string, hooks func(*pgxpool.Config)) *pgxpool.Pool 
 	return p
 }
 
-// listening calls Wake, as a registry does, until stop is called. woken waits until it
-// was woken once more.
+// listening calls Wake, as a registry does, until stop is called. woken waits until
+// Wake has called its function once more.
 func listening(t *testing.T, s *pgstore.Store) (woken, stop func()) {
 	ctx, cancel := context.WithCancel(t.Context())
 	news, over := make(chan struct{}, 1), make(chan struct{})
@@ -175,7 +175,7 @@ func TestAHookThatFailsIsAnErrorOfThePush(t *testing.T) {
 	}
 }
 
-// The pool asks only those connections whether they live that have rested for a second.
+// The pool tests only connections that have rested for a second.
 func TestConnectionsThatTheServerHasGivenUpCostNoAnswer(t *testing.T) {
 	t.Parallel()
 	to := database(t)

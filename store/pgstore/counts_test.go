@@ -106,7 +106,7 @@ func wantNoNegative(t testing.TB, s *pgstore.Store) {
 	}
 }
 
-// While it waits for a slot, a decision becomes too old too.
+// A decision also becomes too old while its update waits for a slot.
 func TestSlotsThatStayLockedHoldUpWhatAltersASumAndTheDecisionIsMadeAgain(t *testing.T) {
 	t.Parallel()
 	s, to := fresh(t)

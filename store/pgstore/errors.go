@@ -76,7 +76,7 @@ func failureOf(err error) oneseat.StoreFailure {
 	return oneseat.FailureOther
 }
 
-// conflict says that another transaction was in the way of a statement, so the
+// conflict reports whether another transaction was in the way of a statement. Such a
 // statement did nothing.
 func conflict(err error) bool {
 	pg, ok := errors.AsType[*pgconn.PgError](err)
@@ -86,9 +86,9 @@ func conflict(err error) bool {
 // late is the SQLSTATE that oneseat_late raises.
 const late = "ON001"
 
-// died says that the other side had given up a connection that was made before: the
-// server was restarted, an administrator or idle_session_timeout ended the session, or
-// something in between forgot it.
+// died reports whether the other side has given up a connection that was made before:
+// the server was restarted, an administrator or idle_session_timeout ended the session,
+// or something in between forgot it.
 func died(err error) bool {
 	if _, connecting := errors.AsType[*pgconn.ConnectError](err); connecting {
 		return false
@@ -100,9 +100,9 @@ func died(err error) bool {
 	return ok && !network.Timeout() || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, net.ErrClosed)
 }
 
-// unmade says that a statement certainly did not commit: it was not sent, or the server
-// has undone it. Where the other side ended the connection, the server may have
-// committed first.
+// unmade reports whether a statement certainly did not commit: it was not sent, or the
+// server has undone it. It returns false where the other side ended the connection,
+// because the server may have committed first.
 func unmade(err error) bool {
 	if pgconn.SafeToRetry(err) {
 		return true

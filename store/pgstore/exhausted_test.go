@@ -12,8 +12,8 @@ import (
 )
 
 // STO-03: the application has taken all connections of the pool that it shares with the
-// store, and gives none back. Nobody is let in by that, and no call waits for ever; when
-// connections are given back, all goes on.
+// store, and gives none back. Nobody is let in because of that, and no call waits for
+// ever. When connections are given back, the store goes on.
 func TestWhileThePoolIsUsedUpNobodyIsLetInAndNothingHangs(t *testing.T) {
 	t.Parallel()
 	p := hooked(t, database(t), func(c *pgxpool.Config) { c.MaxConns = 3 })

@@ -73,7 +73,11 @@ func TestWhatWasAcknowledgedIsThereAfterTheServerWasKilled(t *testing.T) {
 		if at, is := acknowledged[i].Load(), seen[account]; is < at || is > at+1 {
 			t.Errorf("%s: sign-in %d was acknowledged, %d is the last in the log", account, at, is)
 		}
-		wantLive(t, s, account, oneseat.SessionID(fmt.Sprint(seen[account])))
+		var live []oneseat.SessionID // none if the caller had signed nobody in, as on a busy machine
+		if n := seen[account]; n > 0 {
+			live = append(live, oneseat.SessionID(fmt.Sprint(n)))
+		}
+		wantLive(t, s, account, live...)
 	}
 }
 

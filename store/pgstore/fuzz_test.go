@@ -5,7 +5,8 @@ import (
 	"testing"
 )
 
-// A snapshot that can be read is written as the same, and as PostgreSQL's when it was so.
+// A snapshot that can be read is written, and what was written is read as the same
+// snapshot.
 func FuzzSnapshot(f *testing.F) {
 	for _, s := range []string{"", "1:1:", "10:20:10,14,15", "10:20:15,14", "10:20:20", "x:20:10,", "1:18446744073709551615:", "1:2:3:4", ":5:", "10:20:10,10"} {
 		f.Add(s)
@@ -27,7 +28,7 @@ func FuzzSnapshot(f *testing.F) {
 		if !ok || again.String() != read.String() || again.next != read.next || len(again.open) != len(read.open) {
 			t.Errorf("%q became %q and then %q, %v", s, read, again, ok)
 		}
-		// A cursor is taken only if it is spelt as this is, so what is spelt so is read alike.
+		// No transaction is open that is beyond the snapshot's end.
 		if least := read.least(); least > read.next {
 			t.Errorf("%q begins at %d, beyond its end", s, least)
 		}

@@ -111,7 +111,8 @@ func (s *Store) Events(ctx context.Context, q oneseat.EventQuery) ([]oneseat.Rec
 	return records, s.explain(err)
 }
 
-// events is Events, of those before a place, in updates whose text has session in it.
+// events does the work of Events. It returns events before a place in the log, from
+// updates whose text contains session.
 func (s *Store) events(ctx context.Context, q oneseat.EventQuery, before uint64, session string) ([]oneseat.Record, error) {
 	limit := oneseat.PageLimit(q.Limit)
 	rows, err := s.pool.Query(ctx, eventsSQL, q.Realm, int64(before>>placeBits), q.Account, session, limit+1) // one more, because the first update may have no event before the place that was asked for
@@ -150,8 +151,8 @@ func (s *Store) Count(ctx context.Context, realm string, epoch uint64) (c onesea
 	return c, s.explain(err)
 }
 
-// Forget implements [oneseat.History]. What the rows held stays in the files of the
-// server until VACUUM has been there, and in its write-ahead log.
+// Forget implements [oneseat.History]. What the rows held stays in the server's files
+// until VACUUM runs, and in the server's write-ahead log.
 func (s *Store) Forget(ctx context.Context, realm, account string, version uint64) error {
 	if err := s.ready(ctx); err != nil {
 		return err

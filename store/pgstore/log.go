@@ -87,7 +87,7 @@ func (s snapshot) texts() []string {
 	return list
 }
 
-// upTo returns the snapshot of a reader who was at s and has read everything that is
+// upTo returns the snapshot of a reader that was at s and has read everything that is
 // visible in now, up to and including transaction x.
 func (s snapshot) upTo(x uint64, now snapshot) snapshot {
 	read := snapshot{next: max(s.next, x+1)}

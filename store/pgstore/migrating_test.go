@@ -80,8 +80,9 @@ func writeReleased(t *testing.T, to string) {
 	}
 }
 
-// Killed before any statement of opening, a database of any schema is as it was, or as every
-// other, and has all that it had. So the next one completes what was begun.
+// A process may be killed before any statement of opening a database. The database, of any
+// schema, is then either as it was or wholly migrated, and has all its rows. So the next
+// process completes what was begun.
 func TestAMigrationThatIsKilledIsCompletedByTheNextOne(t *testing.T) {
 	t.Parallel()
 	_, whole := fresh(t)
@@ -131,7 +132,7 @@ func killed(t *testing.T, to string, before int) bool {
 	return err != nil
 }
 
-// A release back: what an older one finds in a database is a schema that it does not know.
+// After a step back to an older release, that release finds a schema that it does not know.
 func TestADatabaseOfANewerReleaseIsLeftAsItIs(t *testing.T) {
 	t.Parallel()
 	s, to := fresh(t)

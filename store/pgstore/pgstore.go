@@ -8,11 +8,11 @@
 //
 // # What it promises
 //
-// What was acknowledged has been committed with the server's synchronous_commit. Unless
-// that is off, it survives a kill -9 of nodes and of the server. With asynchronous
-// replication, a standby that takes over loses the commits that it has not received. If
-// an ending that was undone in this way would matter, call EndRealm after such a
-// failover. Every promotion of a standby is announced as a gap.
+// What was acknowledged has been committed with the server's synchronous_commit. It
+// survives a kill -9 of nodes and of the server, unless synchronous_commit is off. With
+// asynchronous replication, a standby that takes over loses the commits that it has not
+// received. If an ending that was undone in this way would matter, call EndRealm after
+// such a failover. Every promotion of a standby is announced as a gap.
 //
 // An update takes two round trips. Each is a statement of its own, so no transaction
 // stays open in between. Nodes learn of each other's commits by NOTIFY, which is sent
@@ -25,9 +25,9 @@
 //
 // It needs the primary, and refuses a standby. The database's encoding is UTF8. The
 // first Open, and the first one of a newer release, needs a role that may create
-// tables. Later ones need only SELECT, INSERT, UPDATE and DELETE. The role may call the
-// functions pg_current_wal_lsn and pg_walfile_name, as every role may unless that right
-// was revoked.
+// tables. Later ones need only SELECT, INSERT, UPDATE and DELETE. The role must be
+// allowed to call the functions pg_current_wal_lsn and pg_walfile_name. Every role is,
+// unless that right was revoked.
 //
 // A pool through PgBouncer in transaction mode works if it uses no named prepared
 // statements (default_query_exec_mode=exec in the URL). LISTEN does not pass such a
@@ -87,8 +87,8 @@ var (
 )
 
 // Open makes or upgrades the tables that it needs in the database, and returns a store
-// on it. Any number of nodes may do so at once. The pool stays the caller's, who closes
-// it after the store.
+// on it. Any number of nodes may do so at once. The pool stays the caller's: close it
+// after the store.
 //
 // An error is a *[oneseat.StoreError], or the context's. The store has goroutines:
 // close it.
@@ -103,7 +103,7 @@ func Open(ctx context.Context, pool *pgxpool.Pool, o Options) (*Store, error) {
 	return s, nil
 }
 
-// on returns a store that nothing was asked of yet.
+// on returns a store that has not used the database yet.
 func on(pool *pgxpool.Pool, o Options) *Store {
 	c := pool.Config().ConnConfig
 	return &Store{
@@ -180,9 +180,9 @@ func (s *Store) inspectTimeline(ctx context.Context) error {
 		"the role must be able to call pg_current_wal_lsn() and pg_walfile_name(), which on Aurora needs rds.logical_replication=1: %w", err))
 }
 
-// Close ends the store. It waits for the store's goroutines and for every Wake, which
-// returns. Calls that are under way go on; later calls return [oneseat.ErrStoreClosed].
-// The pool is not closed. A second call does nothing.
+// Close ends the store. It makes every Wake return, and waits for them and for the
+// store's goroutines. Calls that are under way go on; later calls return
+// [oneseat.ErrStoreClosed]. The pool is not closed. A second call does nothing.
 func (s *Store) Close() error {
 	s.mu.Lock()
 	s.closed = true

@@ -53,7 +53,7 @@ func (s *Store) notify() {
 		}
 		err := s.tell(s.life)
 		if err != nil && !broken && s.life.Err() == nil {
-			s.log.Warn("other nodes are not told of commits; they read the log on time", "server", s.addr, "error", err)
+			s.log.Warn("other nodes are not told of commits; they read the log at intervals", "server", s.addr, "error", err)
 		}
 		broken = err != nil
 		select {
@@ -163,9 +163,9 @@ func (s *Store) hear(ctx context.Context, wake func(int)) error {
 	}
 }
 
-// connect makes a connection outside the pool, in the way of the pool, whose hooks may
-// fetch a password that lives for minutes, or set a role. So each connection has the
-// settings of its moment.
+// connect makes a connection outside the pool, in the same way as the pool makes one.
+// It calls the pool's hooks for each connection, because they may set a role, or fetch
+// a password that is valid for some minutes only.
 func (s *Store) connect(ctx context.Context) (conn *pgx.Conn, hangUp func(), err error) {
 	way := s.pool.Config() // a copy
 	to := way.ConnConfig
@@ -186,7 +186,7 @@ func (s *Store) connect(ctx context.Context) (conn *pgx.Conn, hangUp func(), err
 		}
 		bye, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
 		defer cancel()
-		_ = conn.Close(bye) // what is wrong with it was the error before
+		_ = conn.Close(bye) // the error before has said what is wrong with it
 	}
 	if way.AfterConnect != nil {
 		if err := way.AfterConnect(ctx, conn); err != nil {
@@ -198,7 +198,7 @@ func (s *Store) connect(ctx context.Context) (conn *pgx.Conn, hangUp func(), err
 }
 
 // hearOwn sends a notification through the pool, as for a commit, and waits until it
-// arrives. A notification of another node proves as much.
+// arrives. A notification of another node proves the same.
 func (s *Store) hearOwn(ctx context.Context, conn *pgx.Conn) error {
 	if err := s.tell(ctx); err != nil {
 		return err

@@ -73,9 +73,10 @@ func (s *Store) loadMany(ctx context.Context, keys []oneseat.Key) ([]oneseat.Vie
 	return views, rows.Err()
 }
 
-// again runs what changes nothing until no connection that the pool gives is dead, as
-// all may be after a restart of the server. The pool throws a dead one away, and asks
-// only those that have rested for a second whether they live.
+// again repeats read, which changes nothing, as long as the connection that the pool
+// gives is dead, at most once for each connection that the pool may have. After a
+// restart of the server all connections may be dead. The pool throws a dead connection
+// away, but it tests only connections that have rested for a second.
 func again[T any](ctx context.Context, s *Store, read func() (T, error)) (T, error) {
 	for n := s.pool.Config().MaxConns; ; n-- {
 		v, err := read()

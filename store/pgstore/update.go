@@ -178,7 +178,7 @@ func (s *Store) outcome(p proposal, taken int, err error) (oneseat.View, bool, e
 }
 
 // attemptLocked makes an update while it holds the row's lock, so no other comes first.
-// Only where there is no row yet another may.
+// Where there is no row yet, another may still come first.
 func (s *Store) attemptLocked(ctx context.Context, key oneseat.Key, change changeFunc) (v oneseat.View, made bool, err error) {
 	tx, err := again(ctx, s, func() (pgx.Tx, error) { return s.pool.BeginTx(ctx, pgx.TxOptions{BeginQuery: beginLocked}) })
 	if err != nil {

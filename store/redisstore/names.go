@@ -38,7 +38,7 @@ func newNames(prefix string) (names, error) {
 	return n, nil
 }
 
-// store is the key that marks a store and says of which form it is.
+// store is the key that marks a store. Its value says which form the store has.
 func (n *names) store() string { return n.prefix + "store" }
 
 // wake is the channel on which nodes announce commits.

@@ -132,7 +132,7 @@ func New(ctx context.Context, client rueidis.Client, o Options) (*Store, error) 
 	return s, nil
 }
 
-// on returns a store that nothing was asked of yet.
+// on returns a store that has not used the server yet.
 func on(client rueidis.Client, o Options) (*Store, error) {
 	n, err := newNames(cmp.Or(o.Prefix, "oneseat:"))
 	if err != nil {
@@ -169,9 +169,9 @@ func Examine(ctx context.Context, client rueidis.Client, o Options) (made bool, 
 const defaultTimeout = time.Second
 
 // Close ends the store. Calls of Wake return, and later calls return
-// [oneseat.ErrStoreClosed]. Calls under way finish. If the store made the client
-// itself, Close ends their connections instead, and they report what became of
-// them. A second call does nothing.
+// [oneseat.ErrStoreClosed]. Calls under way finish. But if the store made the client
+// itself, Close ends the connections of these calls, and each call returns an error
+// that says what became of it. A second call does nothing.
 func (s *Store) Close() error {
 	s.mu.Lock()
 	again := s.closed.Swap(true)

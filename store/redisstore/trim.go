@@ -12,15 +12,15 @@ import (
 )
 
 const (
-	// keepEvents is how long events are kept, where there are not so many that the
-	// number of entries comes first.
+	// keepEvents is how long events are kept. Where a log has more entries than
+	// keepEntries, the oldest ones may go earlier.
 	keepEvents = 30 * 24 * time.Hour
-	// trimBite is how much older the oldest ones become, so that no more than one node
-	// writes once a day.
+	// trimBite is how much older than keepEvents the oldest events become before a node
+	// deletes them. So about once a day one node writes.
 	trimBite = 24 * time.Hour
-	// trimEvery is how often a store looks for them.
+	// trimEvery is how often a store looks for old events.
 	trimEvery = time.Hour
-	// readWithin is how long those who read have to come to an entry that says nothing.
+	// readWithin is the time that readers get to reach an entry that says nothing.
 	readWithin = 10 * time.Minute
 )
 
@@ -31,9 +31,10 @@ func (s *Store) trimNow() bool {
 }
 
 // trim deletes what is too old from the log of a partition. now is the server's time in
-// microseconds, as the ids of entries are. A node that reads the log stands at its newest
-// entry, which may be too old itself. So it gets one that says nothing first, and goes
-// the next time, when those who read stand at that one: they notice no gap.
+// microseconds, as the ids of entries are. A node that reads the log stands at the newest
+// entry, which may be too old itself. If so, trim only adds an entry that says nothing.
+// It deletes the old entries the next time, when the readers stand at the added entry and
+// notice no gap.
 //
 // It reports no error. What could not be deleted waits for the next time, and the next
 // call reports what is wrong with the server.

@@ -73,7 +73,7 @@ func TestTheLogKeepsNoNameForMuchLongerThanAMonthAndWhoReadsItGetsNoGap(t *testi
 			signIn(t, s, step.do, "B")
 		}
 		sweep()
-		sweep() // of another node, before anybody has read on
+		sweep() // the sweep of another node, before any reader has read on
 		if ada, bob := has("ada"), has("bob"); ada != step.ada || bob != step.bob {
 			t.Errorf("after %v ada is there: %t, want %t; bob: %t, want %t", step.after, ada, step.ada, bob, step.bob)
 		}
@@ -82,7 +82,7 @@ func TestTheLogKeepsNoNameForMuchLongerThanAMonthAndWhoReadsItGetsNoGap(t *testi
 	if _, gap, _ := read(t, s, "ada", behind); !gap {
 		t.Error("who has not read for a month is told of no gap")
 	}
-	// It does not go on writing.
+	// More sweeps write nothing.
 	log := fmt.Sprintf("oneseat:{%d}:log", key("ada").Partition(s.Partitions()))
 	length := func() int64 {
 		n, err := run(t, shell(t, r.URL), "XLEN", log).AsInt64()

@@ -29,8 +29,8 @@ type held struct {
 
 // Update implements [oneseat.Store]. It takes two round trips, and one more each
 // time another node has written the roster in between. An update that waited while
-// another one of this process was committed begins with the roster as that left it,
-// and takes one. change runs on the caller's goroutine.
+// another one of this process was committed begins with the roster that the other one
+// left, and takes one round trip. change runs on the caller's goroutine.
 //
 // If ctx ends after the commit was sent, the outcome is unknown.
 func (s *Store) Update(ctx context.Context, key oneseat.Key, change func(oneseat.View) (oneseat.Change, error)) (oneseat.View, error) {

@@ -17,7 +17,7 @@ func (s *Store) tell(p int) {
 	s.commits.Add(1)
 	select {
 	case s.unsaid <- struct{}{}:
-	default: // the announcer will look anyway
+	default: // full: the announcer will look in any case
 	}
 }
 

@@ -51,12 +51,13 @@ func readBase(path string) (b base, err error) {
 }
 
 // checkLog returns an error if the -wal beside the file was not written for what is in
-// the file. In what conn sees, which is both together, everything is then missing that
-// was committed after the older of the two was written and before the newer one.
+// the file. conn sees both together. If the two do not belong together, conn misses
+// everything that was committed after the older of the two was written and before the
+// newer one was.
 func checkLog(ctx context.Context, conn *sql.Conn, path string) error {
 	b, err := readBase(path)
 	if err != nil {
-		b = base{ours: true} // as a file that does not say
+		b = base{ours: true} // treated as a file that does not say
 	}
 	if !b.ours {
 		return split(isStale, path, errors.New("the file never had a -wal, as if VACUUM INTO had made it"))
@@ -81,8 +82,9 @@ type baseline struct {
 }
 
 // check reads the file at path if it was written to since the last check. While a
-// checkpoint writes to the file, half a page may be read, so the next check reads it.
-// While another call reads, this one waits, or returns if it need not wait.
+// checkpoint writes to the file, half a page may be read. So check returns nil then,
+// and leaves the file to the next check. While another call reads the file, check
+// waits if wait is set, and otherwise returns nil.
 func (l *baseline) check(path string, written stamp, locks *locks, wait bool) error {
 	current := func() bool { seen := l.seen.Load(); return seen != nil && *seen == written }
 	if current() {

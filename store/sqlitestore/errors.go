@@ -46,7 +46,8 @@ func split(problem, path string, err error) error {
 	return &oneseat.StoreError{Store: "sqlitestore", Where: path, Failure: oneseat.FailureSplit, Problem: problem, Err: err}
 }
 
-// lasting says that an error stays, because nobody can know what happened in between.
+// lasting reports whether an error is one that stays, because nobody can know what
+// happened in between. If so, it returns the error as a *[oneseat.StoreError].
 func lasting(err error) (*oneseat.StoreError, bool) {
 	e, ok := errors.AsType[*oneseat.StoreError](err)
 	return e, ok && e.Failure == oneseat.FailureSplit

@@ -20,10 +20,12 @@ type eventRow struct {
 // eventRows is how many rows the statements have. The last one has one row.
 var eventRows = [...]int{64, 16, 4, 2, 1}
 
-// eventStatements insert so many rows. They belong to the writer's connection.
+// eventStatements are the prepared INSERTs, one for each number in eventRows. They
+// belong to the writer's connection.
 type eventStatements [len(eventRows)]*sql.Stmt
 
-// prepared adds them to the statements of a connection.
+// prepared adds the text of each statement to all, the statements that a connection
+// prepares.
 func (s *eventStatements) prepared(all map[**sql.Stmt]string) {
 	for i, n := range eventRows {
 		all[&s[i]] = "INSERT INTO oneseat_events (key, version, realm, account, session, event) VALUES (?, ?, ?, ?, ?, ?)" +

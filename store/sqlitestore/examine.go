@@ -35,7 +35,8 @@ func Examine(ctx context.Context, path string) (made bool, err error) {
 	return made, explain(path, err)
 }
 
-// examine looks at the file at path, which target is behind symbolic links.
+// examine looks at the file at path. target is the file to which the symbolic links at path
+// lead.
 func examine(ctx context.Context, path, target string) (made bool, err error) {
 	found, err := os.Stat(target)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -44,7 +45,8 @@ func examine(ctx context.Context, path, target string) (made bool, err error) {
 	if err != nil {
 		return false, err
 	}
-	// A process that opens or closes the database has not all three files for a moment.
+	// For a moment, a process that opens or closes the database does not have all three
+	// files.
 	for began := time.Now(); ; time.Sleep(lockPoll) {
 		if err = meets(path, target); err == nil || time.Since(began) > logPatience {
 			break
@@ -53,8 +55,9 @@ func examine(ctx context.Context, path, target string) (made bool, err error) {
 	if err != nil {
 		return false, err
 	}
-	// SQLite makes a -wal or a -shm that is missing, and removes the -wal of an empty file,
-	// unless it is told that nobody uses the file. Then nobody does.
+	// SQLite makes a -wal or a -shm that is missing, and removes the -wal of an empty file.
+	// With "immutable" it is told that nobody uses the file, and it does neither. In both
+	// cases below that is true.
 	how := "readonly_shm"
 	if found.Size() == 0 {
 		how = "immutable"
@@ -95,7 +98,8 @@ func (f *file) compare(ctx context.Context) error {
 	return err
 }
 
-// readOnly connects to a file. how says of what the connection keeps off.
+// readOnly connects to a file. how is a parameter of SQLite that keeps the connection from
+// changing files: "readonly_shm" or "immutable".
 func readOnly(ctx context.Context, path, how string) (link, error) {
 	u := url.URL{Scheme: "file", Path: filepath.ToSlash(path), OmitHost: true}
 	u.RawQuery = url.Values{"mode": {"ro"}, how: {"1"}, "_pragma": {fmt.Sprintf("busy_timeout(%d)", time.Second.Milliseconds())}}.Encode()

@@ -43,7 +43,7 @@ func compareWAL(path, target string) error {
 	return l.checkWAL()
 }
 
-// inUse says that another process holds a lock on these bytes of a file.
+// inUse reports whether another process holds a lock on these bytes of a file.
 func inUse(path string, first, size int64) bool {
 	f, err := os.Open(path)
 	if err != nil {

@@ -75,8 +75,8 @@ func openFile(path string) (*file, error) {
 
 // open opens everything that f has. After an error close f.
 func (f *file) open(ctx context.Context) (err error) {
-	// The last connection is opened first. Without it, if an error comes, the other
-	// connection would move into the file what is in a -wal that it finds.
+	// The last connection is opened first. Without it, the other connection would, when
+	// an error closes it, move the content of a -wal that it finds into the file.
 	if _, err := os.Stat(f.path); !errors.Is(err, fs.ErrNotExist) {
 		if f.last, err = connect(ctx, f.path, "ro", 0); err != nil {
 			return err
@@ -229,7 +229,7 @@ func (f *file) rescue(why *oneseat.StoreError) *oneseat.StoreError {
 	}
 	what := "what it held is in the database file now"
 	if err != nil || busy != 0 || all != moved {
-		what = fmt.Sprintf("of what it held some is not in the database file: %v", err)
+		what = fmt.Sprintf("some of what it held is not in the database file: %v", err)
 	}
 	said := *why
 	said.Err = fmt.Errorf("%w; %s", why.Err, what)

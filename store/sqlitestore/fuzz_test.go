@@ -16,8 +16,8 @@ import (
 	"github.com/oneseat/oneseat/store/sqlitestore"
 )
 
-// A cursor is one that Changes has returned. From any other text on, the log has a gap, and
-// says where its end is; it has no error, and no entry.
+// A cursor is a text that Changes has returned. For any other text Changes returns a gap and
+// the end of the log. It returns no error then, and no entry.
 func FuzzCursor(f *testing.F) {
 	s, err := sqlitestore.Open(filepath.Join(f.TempDir(), "oneseat.db"))
 	if err != nil {
@@ -54,8 +54,8 @@ func FuzzCursor(f *testing.F) {
 	})
 }
 
-// Whatever stands in a row, a roster is what encoding/json reads there, or a *FormatError, and
-// an event that cannot be read is a gap in the log, with all other events.
+// A row may hold any text. A roster is read as encoding/json reads it, or is a *FormatError.
+// An event that cannot be read is a gap in the log, which still returns all other events.
 func FuzzRow(f *testing.F) {
 	path := filepath.Join(f.TempDir(), "oneseat.db")
 	s, err := sqlitestore.Open(path)

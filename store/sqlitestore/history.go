@@ -111,9 +111,9 @@ func (s *Store) Events(ctx context.Context, q oneseat.EventQuery) ([]oneseat.Rec
 }
 
 // Forget implements [oneseat.History]. The writer does it, and then moves the -wal into
-// the file. Since every connection overwrites what it deletes, nothing of these events
-// is left in either, unless another process reads an older state at that moment: then
-// the -wal has it until its next commits.
+// the file. Every connection overwrites what it deletes, so nothing of these events is
+// left in either of the two. There is one exception: if another process reads an older
+// state at that moment, the events stay in the -wal until later commits overwrite them.
 func (s *Store) Forget(ctx context.Context, realm, account string, version uint64) error {
 	if err := ctx.Err(); err != nil {
 		return err

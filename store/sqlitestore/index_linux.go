@@ -51,8 +51,8 @@ func (l *locks) index() (x index, ok bool) {
 	return x, err == nil && n == len(x)
 }
 
-// still says that no checkpoint writes to the database file, and how many frames of the
-// -wal the last one has written there.
+// still reports whether no checkpoint writes to the database file, and returns how many
+// frames of the -wal the last one has written there.
 func (l *locks) still() (frames uint32, still bool) {
 	x, ok := l.index()
 	frames = x.number(indexBackfilled)

@@ -18,8 +18,8 @@ import (
 	"github.com/oneseat/oneseat/store/sqlitestore"
 )
 
-// migrating opens a file, and is killed when it changes a row, or commits, for the time of
-// that number.
+// migrating opens a file. The process is killed when it changes a row, or commits, for the
+// n-th time.
 func migrating(args []string, say func(string)) error {
 	at, err := strconv.Atoi(args[2])
 	if err != nil {
@@ -51,7 +51,7 @@ func migrating(args []string, say func(string)) error {
 	return s.Close()
 }
 
-// olderFiles are files of each schema that there was: what it takes to make one at a path.
+// olderFiles has, for each earlier schema, a function that makes a file of it at a path.
 var olderFiles = map[string]func(t *testing.T, path string){
 	"none": func(*testing.T, string) {},
 	"1": func(t *testing.T, path string) {
@@ -84,8 +84,8 @@ func stored(t *testing.T, path string) (all string) {
 	return all
 }
 
-// Killed at any row and at any commit of any migration, a file of any schema opens again, is
-// as every other, and has all that it had.
+// A process may be killed at any row and at any commit of any migration. A file of any
+// schema then opens again, is wholly migrated, and has all its rows.
 func TestAMigrationThatIsKilledIsCompletedByTheNextOne(t *testing.T) {
 	t.Parallel()
 	_, path := fresh(t)
@@ -133,7 +133,8 @@ func TestAMigrationThatIsKilledIsCompletedByTheNextOne(t *testing.T) {
 	}
 }
 
-// A release back: what an older one finds in a file is a schema that it does not know.
+// After a step back to an older release, that release finds a schema that it does not
+// know.
 func TestAFileOfANewerReleaseIsLeftAsItIs(t *testing.T) {
 	t.Parallel()
 	s, path := fresh(t)

@@ -29,8 +29,8 @@ func mountAll(pairs []string) error {
 }
 
 // container starts a process with mounts of its own, given as pairs of what and where,
-// and returns the process's first answer. To a file a container differs from other
-// processes by its mounts only.
+// and returns the process's first answer. For a database file, a container differs
+// from other processes only in its mounts.
 func container(t *testing.T, role, path string, mounts ...string) (p *process, said string) {
 	t.Helper()
 	how := &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNS}

@@ -18,7 +18,8 @@ import (
 	"github.com/oneseat/oneseat/store/sqlitestore"
 )
 
-// maxStale is that of nodes: they have noticed what happened longer ago.
+// maxStale is the MaxStale of nodes. They have noticed everything that happened longer ago
+// than this.
 const maxStale = 100 * time.Millisecond
 
 // node is a whole node. It reads what to do from its standard input, one line each, and

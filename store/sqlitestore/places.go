@@ -86,8 +86,8 @@ func (p *places) check() (written stamp, err error) {
 	return written, nil
 }
 
-// unlogged says that the -wal which this process has open is gone from its path, and
-// that nobody has committed to another -wal. What is in it can then still be written
+// unlogged reports whether the -wal which this process has open is gone from its path,
+// and nobody has committed to another -wal. What is in it can then still be written
 // into the database file.
 func (p *places) unlogged() bool {
 	db, err := look(p.paths[0], false)

@@ -230,7 +230,7 @@ func (l *locks) check() error {
 	return nil
 }
 
-// close ends the looking.
+// close closes the descriptors that locks has for looking at the files.
 func (l *locks) close() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -241,17 +241,17 @@ func (l *locks) close() {
 	}
 }
 
-// apart says that another process has the database file open, and none has the -shm of
-// this process: so the other one has another -shm. While a process opens or closes a
-// database that is so for a moment.
+// apart reports whether another process has the database file open, and no other
+// process has the -shm of this process. So the other process has another -shm. While a
+// process opens or closes a database, that is true for a moment.
 func (l *locks) apart() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.shm.info != nil && l.db.others(sqlite.OFDLockingEnabled()) && !l.shm.others(false)
 }
 
-// others says that another process holds this lock too. own says that the lock belongs
-// to a descriptor of this process, and not to the process.
+// others reports whether another process holds this lock too. own: the lock belongs to
+// a descriptor of this process, and not to the process.
 func (k *lock) others(own bool) bool {
 	fd, err := strconv.Atoi(k.fd)
 	if err != nil {
@@ -265,7 +265,8 @@ func (k *lock) others(own bool) bool {
 	return unix.FcntlFlock(uintptr(fd), command, &f) == nil && f.Type != unix.F_UNLCK
 }
 
-// held says whether the lock is still there, on the same descriptor.
+// held reports whether the lock is still there, on the same descriptor. Where the
+// system shows no locks it returns true.
 func (k *lock) held() bool {
 	if k.info == nil {
 		return true
@@ -303,7 +304,8 @@ func (k *lock) close() {
 }
 
 // shown returns the key of the file that is locked at the place of the lock, if it is
-// locked. It reads what the kernel says of a descriptor, in which a line is
+// locked. Otherwise it returns "". It reads what the kernel says of a descriptor, where
+// each lock is a line such as
 //
 //	lock:	1: POSIX  ADVISORY  READ 17243 fe:00:10001324 1073741826 1073742335
 func (k *lock) shown(info *os.File) (key string, err error) {

@@ -174,8 +174,8 @@ func TestACopyThatIsPutBesideTheLogOfAnotherStateIsRefused(t *testing.T) {
 					t.Fatal(err)
 				}
 				before := contents(t, path)
-				// They are started at once, as a supervisor does. None takes another
-				// for a proof that all is well.
+				// They are started at once, as by a supervisor. No node takes another
+				// one for a proof that all is well.
 				nodes := []*process{start(t, self(t), "node", nil, path), start(t, self(t), "node", nil, path), start(t, self(t), "node", nil, path)}
 				for _, p := range nodes {
 					if said := p.says(t); !strings.HasPrefix(said, "refused: ") || !strings.Contains(said, "-wal") || !strings.Contains(said, "-shm") {

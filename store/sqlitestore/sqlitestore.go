@@ -2,8 +2,8 @@
 // the sqlite3 shell (select * from signed_in), and shared by any number of processes of
 // one machine. It is pure Go.
 //
-// It owns the tables whose names begin with oneseat_ and the views signed_in and
-// history. It holds no rule. The file may hold an application's own tables too. The
+// It owns the tables whose names begin with oneseat_ and the views signed_in, playing
+// and history. It holds no rule. The file may hold an application's own tables too. The
 // application reaches them through connections of its own, made by the same library:
 // examples/sharedfile shows that.
 //
@@ -51,8 +51,8 @@
 // The error says what happened and what to do. If the -wal was removed, what only that
 // one held is written into the database file.
 //
-// All of this is so on Linux with /proc; there the store needs 4.11 or newer. On other
-// systems only files that were removed or replaced are noticed.
+// All of this holds on Linux with /proc. There the store needs Linux 4.11 or newer. On
+// other systems only files that were removed or replaced are noticed.
 package sqlitestore
 
 import (
@@ -120,10 +120,10 @@ func Open(path string) (*Store, error) {
 }
 
 // Close ends the store. It finishes the updates in the running transaction. Updates
-// that still wait get [oneseat.ErrStoreClosed]. It waits for reads, and for every Wake,
-// which returns. The last process to close a database removes its -wal and -shm. A
-// process that has lost these two leaves those that are there alone. A second call does
-// nothing.
+// that still wait get [oneseat.ErrStoreClosed]. It makes every Wake return, and waits
+// for that and for reads that are under way. The last process to close a database
+// removes its -wal and -shm. A process that has lost these two leaves those that are
+// there alone. A second call does nothing.
 func (s *Store) Close() error {
 	s.mu.Lock()
 	if s.closed {
@@ -158,7 +158,7 @@ func (s *Store) open() (*file, error) {
 }
 
 // check returns an error unless this store has the files that others find. The caller
-// sees to it that the store is not closed in between.
+// keeps the store from being closed in between.
 func (s *Store) check() error {
 	if e := s.fault.Load(); e != nil {
 		return e
@@ -175,8 +175,8 @@ func (s *Store) prove() error {
 }
 
 // verdict returns an error of a call on the file, explained. After the first error that
-// lasts, it returns that one. The call that meets that one first rescues what can be
-// rescued; the others have their answer at once.
+// lasts, it returns that error to every call. The call that meets that error first
+// rescues what can be rescued. The other calls get the error at once.
 func (s *Store) verdict(err error) error {
 	if e, ok := lasting(err); ok && s.fault.CompareAndSwap(nil, e) {
 		s.fault.Store(s.file.rescue(e))

@@ -333,7 +333,7 @@ func playing(t *testing.T, r *oneseat.Registry, account string) (ids []oneseat.S
 	return ids
 }
 
-// refused says that an error is an answer of the rules.
+// refused reports whether an error is an answer of the rules.
 func refused(err error) bool {
 	_, ended := errors.AsType[*oneseat.EndedError](err)
 	_, full := errors.AsType[*oneseat.LimitError](err)

@@ -184,7 +184,7 @@ func differs(got *oneseat.Roster, w *record.Record) string {
 	return ""
 }
 
-// sameEvents says whether two lists of events are equal. It compares times as times.
+// sameEvents reports whether two lists of events are equal. It compares times as times.
 func sameEvents(a, b []oneseat.Event) bool {
 	return slices.EqualFunc(a, b, func(a, b oneseat.Event) bool {
 		same := a.At.Equal(b.At)

@@ -132,7 +132,8 @@ func (o *oracle) check(token string) error {
 	return said(s)
 }
 
-// late says that a token was rotated away long enough ago that its seconds may be over.
+// late reports whether a token was rotated away long enough ago that its seconds may
+// be over.
 func (o *oracle) late(token string) bool {
 	s := o.byPrevious(token)
 	return s != nil && time.Since(s.rotated) > 5*time.Second

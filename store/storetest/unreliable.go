@@ -56,7 +56,7 @@ func (tr *trouble) next(k oneseat.Key) fate {
 	return f
 }
 
-// lost says whether a reply or a request was lost.
+// lost reports whether a reply or a request was lost.
 func (tr *trouble) lost() bool {
 	tr.mu.Lock()
 	defer tr.mu.Unlock()

@@ -181,7 +181,7 @@ func rules(t *testing.T, s Store, was story) {
 	dave := was.Live[slices.IndexFunc(was.Live, func(l session) bool { return l.Account == was.Ticket.Account })]
 	ask := registry(t, s, oneseat.Config{WhenFull: oneseat.PolicyAsk})
 	_, err = ask.Redeem(ctx, was.Ticket.Ticket, oneseat.SignInRequest{DeviceID: "another device's id"}, dave.Session)
-	if _, ok := errors.AsType[*oneseat.TicketError](err); !ok { // likewise on his own device: its id is stored in another way since
+	if _, ok := errors.AsType[*oneseat.TicketError](err); !ok { // a sign-in on dave's own device gets the same answer, because the id of a device is stored in another way than in e18747a
 		t.Errorf("the ticket of dave, on another device: %v", err)
 	}
 	if _, err := one.SignIn(ctx, "dave", oneseat.SignInRequest{}); err != nil {

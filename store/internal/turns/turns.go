@@ -27,7 +27,7 @@ const mostSpare = 64
 type turn[T any] struct {
 	held    chan struct{} // full while an update of the key runs
 	wanted  int           // how many updates run or wait
-	arrived uint64        // how many have asked for the turn since there is one
+	arrived uint64        // how many callers have asked for the turn since it was made
 
 	left  T
 	there bool   // there is something left
@@ -89,7 +89,8 @@ func (t Turn[T]) leave() {
 }
 
 // Begin forgets what was left. What the caller leaves later is for those that wait
-// now, and not for those that come after: they have to see what happens until then.
+// now. It is not for those that come later, because they have to see what was
+// committed before they came.
 func (t Turn[T]) Begin() {
 	t.of.mu.Lock()
 	defer t.of.mu.Unlock()
