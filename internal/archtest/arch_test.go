@@ -128,8 +128,8 @@ func (r room) objection(imported string) string {
 	return ""
 }
 
-// standard says that a path is of the standard library: no other begins with a
-// word without a dot.
+// standard reports whether a path is of the standard library: no other begins
+// with a word without a dot.
 func standard(imported string) bool {
 	host, _, _ := strings.Cut(imported, "/")
 	return !strings.Contains(host, ".")
@@ -189,8 +189,8 @@ func TestStoresAndSitesMeetInTheCommandOnly(t *testing.T) {
 	}
 }
 
-// chance are the packages, of the root the file, that may use the generator which
-// is not for secrets.
+// chance are the packages, and in the root package the files, that may use the
+// generator which is not for secrets.
 var chance = []string{"background.go", "store/storetest", "internal/simulate", "internal/faults", "internal/histories", "internal/demo"}
 
 func TestNoSecretComesFromAGeneratorThatIsNotForSecrets(t *testing.T) {
@@ -246,7 +246,7 @@ func TestNothingRunsBeforeMainAndNoGlobalWaitsToBeSet(t *testing.T) {
 					}
 				case *ast.GenDecl:
 					for _, v := range unset(d) {
-						t.Errorf("%s: %s has no value: what is meant to change belongs into a struct", files.Position(v.Pos()), v.Name)
+						t.Errorf("%s: %s has no value: what is meant to change belongs in a struct", files.Position(v.Pos()), v.Name)
 					}
 				}
 			}
@@ -274,8 +274,8 @@ func embeds(c *ast.CommentGroup) bool {
 	return c != nil && slices.ContainsFunc(c.List, func(c *ast.Comment) bool { return strings.HasPrefix(c.Text, "//go:embed ") })
 }
 
-// The tests above pass on a house in order, so here is that they would not pass
-// on another.
+// The tests above pass on a tree that is in order. This one shows that they fail
+// on a tree that is not.
 func TestARoomObjectsToWhatItForbids(t *testing.T) {
 	for _, c := range []struct {
 		name, imported string

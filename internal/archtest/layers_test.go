@@ -171,8 +171,8 @@ func TestTheRootPackageLiesInLayers(t *testing.T) {
 	}
 }
 
-// The test above passes on a package in order, so here is that it would not pass on
-// another.
+// The test above passes on a package that is in order. This one shows that it fails
+// on a package that is not.
 func TestLayersObjectToWhatTheyForbid(t *testing.T) {
 	for want, sources := range map[string]map[string]string{
 		"words refers to later of rules":           {"session.go": "package oneseat\nfunc a() { later() }", "draft.go": "package oneseat\nfunc later() {}"},

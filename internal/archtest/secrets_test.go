@@ -22,8 +22,8 @@ import (
 // guarded are the packages that compare secrets.
 var guarded = []string{module, module + "/server", module + "/oneseathttp", module + "/client"}
 
-// accepted are comparisons of a digest with one of a token that was accepted already:
-// whoever presented that token has it.
+// accepted are comparisons of a digest with that of a token that was accepted already.
+// The client that presented the token knows the token.
 var accepted = []string{
 	"watch.go: d.secret != id.secret: ",
 }
@@ -86,8 +86,8 @@ func typeCheck(path string, sources map[string]any, exports map[string]string) (
 	return c, err
 }
 
-// secret reports whether a value of the type is, or has in it, a digest of a secret, or
-// one that was given out: 32 bytes, as a token's secret and a key's hash have.
+// secret reports whether a value of the type is, or has in it, a secret that was given
+// out or the digest of one: 32 bytes, as a token's secret and a key's hash have.
 func secret(t types.Type) bool {
 	if n, ok := types.Unalias(t).(*types.Named); ok {
 		if name := n.Obj().Name(); n.Obj().Pkg() != nil && n.Obj().Pkg().Path() == module && (name == "Token" || name == "Ticket") {
@@ -109,7 +109,8 @@ func secret(t types.Type) bool {
 }
 
 // comparisons returns the places at which a package compares a secret in another way
-// than in constant time. That there is none, the zero value, may be asked in any way.
+// than in constant time. A comparison with the zero value, which means that there is
+// no secret, may be of any kind.
 func (c checked) comparisons() (found []string) {
 	object := func(at ast.Node, what string) {
 		var text strings.Builder
@@ -120,7 +121,7 @@ func (c checked) comparisons() (found []string) {
 		l, ok := ast.Unparen(e).(*ast.CompositeLit)
 		return ok && len(l.Elts) == 0 || c.info.Types[e].Value != nil // or a constant
 	}
-	// A slice of a digest, or of a token as bytes, is one still.
+	// A slice of a digest, or of a token as bytes, is still a secret.
 	var of func(e ast.Expr) bool
 	of = func(e ast.Expr) bool {
 		switch e := ast.Unparen(e).(type) {

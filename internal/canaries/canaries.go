@@ -34,11 +34,11 @@ type Leak struct {
 	Kind  string // of the secret: "token", "ticket", "key", "digest", or as it was marked
 	Where string // it was found: "log", "event", …
 	Text  string // around it
-	Stack string // of who wrote it
+	Stack string // of the goroutine that wrote it
 }
 
-// spelt finds what is spelt as a secret: that of the server's API, a ticket, a token. A
-// redacted one is shorter.
+// spelt finds what is spelt as a secret: a key of the server's API, a ticket, a token. A
+// redacted secret is shorter, so it is not found.
 var spelt = regexp.MustCompile(`oneseat_key_[a-z0-9]{8}_[A-Za-z0-9_-]{43}_[0-9a-f]{8}|oneseat_ticket_[A-Za-z0-9_-]{70}|oneseat_[A-Za-z0-9_-]{70}`)
 
 // shortest is the length of the shortest secret that is looked for.
@@ -48,22 +48,23 @@ const shortest = 12
 type memory struct {
 	mu      sync.RWMutex      // guards what is below
 	words   map[string]string // kinds, by secrets that are one word
-	phrases map[string]string // likewise, of secrets that are several
+	phrases map[string]string // kinds, by secrets that are several words
 	leaks   []Leak
 }
 
 var kept = &memory{words: map[string]string{}, phrases: map[string]string{}}
 
-// mostLeaks are kept: more say nothing more.
+// mostLeaks is how many leaks are kept. More of them would tell nothing new.
 const mostLeaks = 20
 
-// inWord reports whether a byte is part of a word: every secret of oneseat's own is one.
+// inWord reports whether a byte is part of a word. Every secret that oneseat makes is one
+// word.
 func inWord(c byte) bool {
 	return c == '_' || c == '-' || '0' <= c && c <= '9' || 'A' <= c && c <= 'Z' || 'a' <= c && c <= 'z'
 }
 
-// Mark has a secret be found from now on, and returns it. One that is too short to be told
-// from other texts is not marked.
+// Mark makes the package look for a secret from now on, and returns the secret. It does not
+// mark a secret that is too short to be told from other texts.
 func Mark(kind, secret string) string {
 	if len(secret) < shortest {
 		return secret
@@ -78,8 +79,8 @@ func Mark(kind, secret string) string {
 	return secret
 }
 
-// MarkToken has a token, or a ticket, be found also without its prefix, and its digest,
-// which stores know and nobody else.
+// MarkToken marks what belongs to a token or a ticket: the text without its prefix, and its
+// digest. A digest may be seen by stores only.
 func MarkToken(token string) {
 	body := token[strings.LastIndexByte(token[:min(len(token), len("oneseat_ticket_"))], '_')+1:]
 	b, err := base64.RawURLEncoding.DecodeString(body)
@@ -96,7 +97,7 @@ func MarkToken(token string) {
 // JSON.
 func Seen(where string, what ...any) { see(where, false, what) }
 
-// Stored is Seen of what a store is given, which has digests.
+// Stored does what Seen does, for what a store is given. That may contain digests.
 func Stored(what ...any) { see("store", true, what) }
 
 func see(where string, digests bool, what []any) {
@@ -114,7 +115,7 @@ func see(where string, digests bool, what []any) {
 		default:
 			b, err := json.Marshal(w)
 			if err != nil {
-				panic(err) // the test gives what is no value
+				panic(err) // the test gives something that JSON cannot hold
 			}
 			text = string(b)
 		}
@@ -213,7 +214,8 @@ func Main(m *testing.M) int {
 	return code
 }
 
-// Logger returns a logger that looks at what is logged and passes it on; nil: to nobody.
+// Logger returns a logger that looks at what is logged and passes it on to next. nil: it
+// passes nothing on.
 func Logger(next *slog.Logger) *slog.Logger {
 	if next == nil {
 		return slog.New(handler{to: slog.DiscardHandler, all: true})
@@ -230,7 +232,7 @@ func Logger(next *slog.Logger) *slog.Logger {
 // handler looks at records as a text handler writes them.
 type handler struct {
 	to   slog.Handler
-	all  bool // levels that to does not want are looked at too
+	all  bool // records of levels that "to" does not want are looked at too
 	with []func(slog.Handler) slog.Handler
 }
 
@@ -270,8 +272,8 @@ func (h handler) and(with func(slog.Handler) slog.Handler) slog.Handler {
 // the API's answers, and the field of the page that asks.
 var given = regexp.MustCompile(`("(?:token|ticket|set_cookie)": ?"|name="ticket" value=")([^"]*)`)
 
-// Answer looks at an answer over HTTP: at its headers but Set-Cookie, and at its body but
-// where a secret is given to its owner. What is given there is marked: it has to be
+// Answer looks at an answer over HTTP: at all its headers except Set-Cookie, and at its
+// body except where a secret is given to its owner. It marks that secret, which must be
 // nowhere else.
 func Answer(header http.Header, body string) {
 	markCookies(header)
@@ -307,7 +309,7 @@ func markCookies(header http.Header) {
 	}
 }
 
-// mostBody is how much of a body is looked at.
+// mostBody is how much of a body is looked at, in bytes.
 const mostBody = 256 << 10
 
 // Body returns the body of an answer, and looks at the answer once the body was read to its

@@ -16,7 +16,7 @@ import (
 const (
 	clients  = 6
 	accounts = 3
-	most     = 28 // calls that change an account, in one history: porcupine forgets no ending, and a roster forgets those beyond 32
+	most     = 28 // calls that change an account, in one history: the model forgets no ending, and a roster forgets endings beyond 32
 )
 
 // history is what clients called and what they were answered, in one realm.

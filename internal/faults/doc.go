@@ -3,8 +3,9 @@
 // store itself are killed, stopped, cut off and slowed down. What the clients were
 // answered is held against the model and against the store's log.
 //
-// One seed chooses the calls and the faults of a round. What the machine makes of
-// them is not part of the seed, so a round that failed may pass the next time.
+// One seed chooses the calls and the faults of a round. The order in which the
+// machine runs them is not part of the seed, so a round that failed may pass the
+// next time.
 //
 // The package owns the nodes, the proxies between them and the store, and the
 // judgement. The servers belong to testservers. Package model has the rules about

@@ -21,8 +21,8 @@ import (
 
 var (
 	rounds = flag.Uint64("rounds", 2, "how many rounds on each store, 1 or more")
-	seed   = flag.Uint64("seed", 1, "of the first round")
-	first  = flag.Bool("first", false, "one round with a violation is enough")
+	seed   = flag.Uint64("seed", 1, "the seed of the first round")
+	first  = flag.Bool("first", false, "end after one round with a violation")
 	only   = flag.String("store", "all", "which store: all, "+strings.Join(slices.Sorted(maps.Keys(servers)), ", "))
 )
 

@@ -1,10 +1,11 @@
 // Package histories has clients of several nodes call at once, and holds what they were
-// told against the model: there has to be an order of the calls, true to time, in which
-// all answers are right. The nodes are registries over one store, or clients of servers
-// over one. Checks have to read the store each time.
+// told against the model: there has to be an order of the calls in which all answers are
+// right, and in which no call comes before one that had returned when it began. The nodes
+// are registries over one store, or clients of servers over one. Checks have to read the
+// store each time.
 //
-// It owns the calls and the record of them. What goes wrong meanwhile is the business of
-// those that use it.
+// It owns the calls and the record of them. The packages that use it decide what goes wrong
+// meanwhile.
 package histories
 
 import (

@@ -1,9 +1,9 @@
 // Package model says what clients of one account may be told, in which order:
-// porcupine holds against it what several nodes have answered at once.
+// porcupine compares with it what several nodes have answered at once.
 //
-// It owns the model and the words for calls and replies. Who makes the calls,
-// and what goes wrong meanwhile, is the business of those that use it: storetest
-// and the harness of faults. The accounts it knows never time out.
+// It owns the model and the words for calls and replies. The packages that use it make
+// the calls, and decide what goes wrong meanwhile: histories, storetest and faults. The
+// accounts it knows never time out.
 package model
 
 import (
@@ -54,8 +54,9 @@ func byAccount(all []porcupine.Operation) [][]porcupine.Operation {
 // ticket, player or limit, Instead the session that is to go, Device that from which
 // somebody signs in; 0 is none.
 //
-// To "end others" after a lost reply may end others twice, with sign-ins between: it is
-// one call for each try, of which those that nobody answered are open and unknown.
+// "end others" is repeated after a lost reply. So it may end others twice, with
+// sign-ins in between. Each try is a Call of its own. A try that was not answered is
+// open, and its Reply is unknown.
 type Call struct {
 	Number                    int // of the operation, from 1
 	Account                   string
@@ -85,8 +86,8 @@ type Reply struct {
 	Stream     oneseat.SessionID
 }
 
-// ReplyOf is what an error says, nil being yes; false if it says nothing of the
-// account.
+// ReplyOf returns what an error says of the account; nil means yes. It returns false
+// if the error says nothing of the account.
 func ReplyOf(err error) (Reply, bool) {
 	if ended, ok := errors.AsType[*oneseat.EndedError](err); ok {
 		return Reply{Said: "ended", Reason: ended.Ending.Reason, SameDevice: ended.Ending.SameDevice}, true
@@ -124,7 +125,7 @@ type state struct {
 	blocked bool
 }
 
-// playing is a stream; its id is "" as long as nobody was told.
+// playing is a stream; its id is "" as long as nobody was told the id.
 type playing struct {
 	session, player int
 	id              oneseat.SessionID
@@ -148,15 +149,16 @@ type left struct {
 	how
 }
 
-// how a session ended. What took its place matters to no answer but where it renewed
-// it, and would make states many.
+// how is how a session ended. It names the session that took its place only after a
+// renewal. No other answer depends on that session, and each difference multiplies the
+// states.
 type how struct {
 	reason     oneseat.Reason
 	sameDevice bool
 	renewedBy  int
 }
 
-// told is what its ending says to whoever comes with its token.
+// told returns the reply to a client that comes with the session's token.
 func (l left) told() Reply { return Reply{Said: "ended", Reason: l.reason, SameDevice: l.sameDevice} }
 
 func (s state) step(c Call, r Reply, policy oneseat.Policy) (bool, state) {
@@ -266,7 +268,7 @@ func (s state) step(c Call, r Reply, policy oneseat.Policy) (bool, state) {
 	panic("no such operation: " + c.What)
 }
 
-// answer is what a check of a token, not a previous one, says.
+// answer returns the reply to a check of a token that was not rotated away.
 func (s state) answer(token int) Reply {
 	if s.byToken(token) >= 0 {
 		return Reply{Said: "yes"}
@@ -277,14 +279,14 @@ func (s state) answer(token int) Reply {
 	return Reply{Said: "none"}
 }
 
-// answers says whether a reply may be the answer to a token, not that of a live
-// session before its last rotation.
+// answers reports whether a reply may be the answer to a token. The token is not the
+// one that a live session had before its last rotation.
 func (s state) answers(r Reply, token int) bool {
 	i := slices.IndexFunc(s.gone, func(g left) bool { return token != 0 && g.previous == token })
 	return r == s.answer(token) || i >= 0 && r == s.gone[i].told()
 }
 
-// standsFor is the live session that a presented token renews, or -1.
+// standsFor returns the live session that a presented token renews, or -1.
 func (s state) standsFor(token int) int {
 	i := s.leftBy(token)
 	for i >= 0 && s.gone[i].reason == oneseat.ReasonRenewed {
@@ -309,8 +311,8 @@ func (s state) leftBy(token int) int {
 	return slices.IndexFunc(s.gone, func(g left) bool { return g.token == token })
 }
 
-// own is the session on a device, the oldest of several, or -1: the only one that a
-// newcomer from there puts out of the order.
+// own returns the session on a device, the oldest of several, or -1. It is the only
+// session that goes before its turn when a newcomer comes from that device.
 func (s state) own(device int) int {
 	return slices.IndexFunc(s.live, func(h held) bool { return device != 0 && h.device == device })
 }
@@ -327,8 +329,8 @@ func (s state) seat(c Call) state {
 	return s
 }
 
-// endOthers ends all sessions but one, on the authority of that: if it is over, nothing
-// ends.
+// endOthers ends all sessions but one, on the authority of that one. If that one has
+// ended, nothing ends.
 func (s state) endOthers(c Call, r Reply) (bool, state) {
 	if a := s.about(c.On); a.Said != "yes" {
 		return r == a || r.Said == "unknown", s
@@ -353,10 +355,11 @@ func (s state) end(i int, as how) state {
 	return s
 }
 
-// redeem admits whom a ticket was given to, if the one it chooses makes room.
+// redeem admits the newcomer that holds a ticket, if the session that it chooses makes
+// room.
 func (s state) redeem(c Call, r Reply) (bool, state) {
 	i := slices.Index(s.tickets, ticket{c.With, c.Device})
-	if i < 0 { // a block that came while the ticket was looked at says so
+	if i < 0 { // a block that came in the meantime may be the answer
 		return r.Said == "no ticket" || r.Said == "unknown" || s.blocked && r.Said == "blocked", s
 	}
 	byChoice := func(h held) bool { return c.Instead != 0 && h.session == c.Instead }
@@ -410,7 +413,7 @@ func (s state) play(c Call, r Reply) (bool, state) {
 	return true, s
 }
 
-// heard is what a heartbeat is told.
+// heard returns the reply to a heartbeat.
 func (s state) heard(c Call) Reply {
 	if slices.Contains(s.streams, playing{c.On, c.With, c.Stream}) {
 		return Reply{Said: "yes"}
@@ -426,7 +429,7 @@ func (s state) heard(c Call) Reply {
 	return Reply{Said: "none"}
 }
 
-// about is what is said of a session by its number.
+// about returns what is said of the session with a number.
 func (s state) about(session int) Reply {
 	if slices.ContainsFunc(s.live, func(h held) bool { return h.session == session }) {
 		return Reply{Said: "yes"}

@@ -120,9 +120,9 @@ func (g *generator) wrapFound(at found) (*wrap, error) {
 	return w, nil
 }
 
-// Plant makes the mistake without changing a file: the go command, told of the
-// overlay that it returns (-overlay), reads a mistaken text instead of a file of
-// the module in the directory root. What it writes is in dir.
+// Plant makes the mistake without changing a file. It returns an overlay for the
+// go command (-overlay), which then reads a mistaken text instead of a file of the
+// module in the directory root. Plant writes to dir only.
 func (m Mistake) Plant(root, dir string) (overlay string, err error) {
 	s, err := read(filepath.Join(root, m.Dir))
 	if err != nil {
@@ -144,7 +144,8 @@ func (m Mistake) Plant(root, dir string) (overlay string, err error) {
 	return overlaid(root, dir, texts)
 }
 
-// Check says whether each edit of the mistake has its one place in the tree at root.
+// Check returns an error unless each edit of the mistake has its one place in the
+// tree at root.
 func (m Mistake) Check(root string) error {
 	s, err := read(filepath.Join(root, m.Dir))
 	if err == nil {
@@ -163,8 +164,8 @@ func Named(name string) (Mistake, error) {
 	return Mistake{}, errors.New("there is no mistake " + name)
 }
 
-// PlantText is Plant for what is no Go, as in a script or a query: in a file, old,
-// which is there exactly once, becomes new.
+// PlantText does what Plant does for a text that is not Go, such as a script or a
+// query. In the file, old becomes new. old is there exactly once.
 func PlantText(root, dir, file, old, new string) (overlay string, err error) {
 	text, err := os.ReadFile(filepath.Join(root, file)) // our own source
 	if err != nil {

@@ -13,9 +13,9 @@ import (
 
 // Mutant is one mistake in a package.
 type Mutant struct {
-	// Name is the function, the operator, and the how-manieth of its kind in the
-	// function: nothing that a change elsewhere, a move of the function to another
-	// file, or another format changes.
+	// Name has the function, the operator, and the mutant's number among those of
+	// its kind in the function. A change elsewhere, a move of the function to
+	// another file, or another format leaves it as it is.
 	Name     string
 	Function string // "" if it was made by hand
 	Where    token.Position
@@ -113,8 +113,8 @@ func (g *generator) enter(function string, n ast.Node) {
 	g.sums[function] = fmt.Sprintf("%x", sha256.Sum256([]byte(g.of(n))))[:8]
 }
 
-// used are the mutants that are anywhere: a constant may be used only where
-// nothing else can stand.
+// used returns the mutants that have a place. A mutant of a constant has none if
+// the constant is used only where nothing else can stand.
 func (g *generator) used() []*Mutant {
 	used := map[int]bool{}
 	for _, w := range g.wraps {
@@ -228,7 +228,8 @@ func (g *generator) wrapRange(from, to token.Pos, k kind) *wrap {
 	return w
 }
 
-// simple says that an expression has no effect but its value, and always has one.
+// simple reports whether an expression has no effect but its value, and always
+// has a value.
 func simple(n ast.Node) bool {
 	ok := true
 	ast.Inspect(n, func(n ast.Node) bool {
@@ -245,7 +246,7 @@ func simple(n ast.Node) bool {
 	return ok
 }
 
-// mutant makes one, and gives it its name.
+// mutant makes a mutant, and gives it its name.
 func (g *generator) mutant(operator string, at token.Pos, was, is string) *Mutant {
 	kind := g.function + ": " + operator
 	g.count[kind]++

@@ -19,9 +19,9 @@ var which = flag.String("mutants", "sample", `"sample", "all", or names of mutan
 
 var record = flag.Bool("record", false, "write down the functions whose mutants were all tried, and caught or listed, for the sample")
 
-// The ordinary go test tries as many as this, others whenever the root package
-// or its tests change. Generated ones are those of functions that have not changed
-// since all mutants of them were tried.
+// The ordinary go test tries this many mutants. It tries other ones whenever the
+// root package or its tests change. It tries generated mutants only of functions
+// that have not changed since all their mutants were tried.
 const (
 	sampleByHand    = 10
 	sampleGenerated = 50
@@ -177,9 +177,10 @@ func choose(t *testing.T, b bred, tried map[string]string) (some []*Mutant, all 
 	return some, false
 }
 
-// sample is some of the mutants that are to be caught, of both kinds: others when
-// anything in the package changes, and else the same. A generated one is of a
-// function that was tried as it is: so it is news, if one survives.
+// sample is some of the mutants that are to be caught, of both kinds: other ones
+// when anything in the package changes, and otherwise the same. A generated mutant
+// is of a function whose mutants were all tried as it is now. So a survivor among
+// them is new.
 func sample(b bred, tried map[string]string) (some []*Mutant) {
 	order := map[*Mutant]uint64{}
 	for _, m := range b.mutants {

@@ -77,7 +77,7 @@ func (g *generator) visit(n ast.Node, above []ast.Node) bool {
 	return true
 }
 
-// skips says that nothing is to become of what stands below up.
+// skips reports whether n, which stands below up, is to stay as it is.
 func (g *generator) skips(up, n ast.Node, above []ast.Node) bool {
 	switch up := up.(type) {
 	case *ast.IfStmt:
@@ -94,8 +94,8 @@ func (g *generator) skips(up, n ast.Node, above []ast.Node) bool {
 	return false
 }
 
-// inList says whether a statement stands in a list of them, where another may
-// stand around it.
+// inList reports whether a statement stands in a list of statements, where another
+// statement may stand around it.
 func inList(n ast.Node, above []ast.Node) bool {
 	if len(above) == 0 {
 		return false
@@ -113,7 +113,7 @@ func inList(n ast.Node, above []ast.Node) bool {
 	return false
 }
 
-// received says that a statement is what a select waits for.
+// received reports whether a statement is what a select waits for.
 func received(n ast.Node, above []ast.Node) bool {
 	if len(above) == 0 {
 		return false
@@ -122,7 +122,7 @@ func received(n ast.Node, above []ast.Node) bool {
 	return ok && c.Comm == n
 }
 
-// statement notes that one may be left out.
+// statement notes that a statement may be left out.
 func (g *generator) statement(n ast.Stmt) {
 	operator := "drop statement"
 	switch n := n.(type) {
@@ -148,7 +148,7 @@ func (g *generator) statement(n ast.Stmt) {
 	g.add(w, operator, n.Pos(), g.text(g.file, n.Pos(), n.End()), "")
 }
 
-// isBlank says that a statement only assigns to nothing.
+// isBlank reports whether a statement assigns to the blank identifier only.
 func isBlank(n *ast.AssignStmt) bool {
 	return !slices.ContainsFunc(n.Lhs, func(e ast.Expr) bool {
 		id, ok := e.(*ast.Ident)
@@ -156,8 +156,8 @@ func isBlank(n *ast.AssignStmt) bool {
 	})
 }
 
-// words says that a call makes words for people, or ends the program with some:
-// what it says is not mutated.
+// words reports whether a call makes words for people, or ends the program with
+// words. The words are not mutated.
 func (g *generator) words(call *ast.CallExpr) bool {
 	if signature, ok := g.info.TypeOf(call.Fun).Underlying().(*types.Signature); ok && signature.Variadic() {
 		last := signature.Params().At(signature.Params().Len() - 1).Type()
@@ -181,7 +181,7 @@ func (g *generator) words(call *ast.CallExpr) bool {
 	return false
 }
 
-// onlyWords says that a condition decides only whether words are made.
+// onlyWords reports whether a condition decides only whether words are made.
 func (g *generator) onlyWords(n *ast.IfStmt) bool {
 	return n.Else == nil && len(n.Body.List) > 0 && !slices.ContainsFunc(n.Body.List, func(s ast.Stmt) bool {
 		e, ok := s.(*ast.ExprStmt)
@@ -193,8 +193,8 @@ func (g *generator) onlyWords(n *ast.IfStmt) bool {
 	})
 }
 
-// locks says that a call is one of a mutex. To leave it out makes a race, which
-// the race detector finds, or a deadlock.
+// locks reports whether a call is one of a mutex. Without the call there is a
+// race, which the race detector finds, or a deadlock.
 func (g *generator) locks(call *ast.CallExpr) bool {
 	f, ok := ast.Unparen(call.Fun).(*ast.SelectorExpr)
 	if !ok {
@@ -208,7 +208,7 @@ func (g *generator) locks(call *ast.CallExpr) bool {
 	return false
 }
 
-// decide notes that a condition may always come to the same.
+// decide notes that a condition may always have the same value.
 func (g *generator) decide(e ast.Expr, operator, always string) {
 	if g.info.Types[e].Value == nil {
 		g.add(g.wrap(e, conditions, ""), operator, e.Pos(), g.of(e), always)
@@ -336,8 +336,9 @@ func (g *generator) resultsOf(above []ast.Node) *types.Tuple {
 	return g.results
 }
 
-// passesOn says that a function returns the error that a condition has just found:
-// that the condition never holds is the same mistake.
+// passesOn reports whether a function returns the error that a condition has just
+// found. To return no error is then the same mistake as a condition that never
+// holds.
 func passesOn(e ast.Expr, above []ast.Node) bool {
 	id, ok := e.(*ast.Ident)
 	if !ok || len(above) < 2 {
@@ -397,7 +398,7 @@ func (g *generator) zero(e ast.Expr, t types.Type, operator string) {
 		return // words for people
 	}
 	if tv.IsNil() || tv.Value != nil && (isZero(tv.Value) || operator == "zero value" || operator == "zero argument") {
-		return // there is nothing to lose, or it is a number, of which others take care
+		return // there is nothing to lose, or numbers takes care of it
 	}
 	switch e := ast.Unparen(e).(type) {
 	case *ast.FuncLit:
@@ -412,7 +413,7 @@ func (g *generator) zero(e ast.Expr, t types.Type, operator string) {
 		}
 	}
 	if isBool(t) {
-		if operator == "zero field" { // else it is negated
+		if operator == "zero field" { // elsewhere negate takes care of it
 			g.add(g.wrap(e, conditions, ""), operator, e.Pos(), g.of(e), "false")
 		}
 		return
@@ -447,7 +448,7 @@ func (g *generator) value(e ast.Expr, t types.Type, operator, instead string) {
 	}
 }
 
-// number is what may become of one.
+// number is what may become of a number.
 type number struct {
 	operator string
 	of       func(string) string
@@ -517,7 +518,8 @@ func (g *generator) constant(n ast.Expr, above []ast.Node) bool {
 	return true
 }
 
-// negate notes that a truth which decides nothing here may be the opposite.
+// negate notes that a boolean value which decides nothing here may be the
+// opposite.
 func (g *generator) negate(e ast.Expr, above []ast.Node) {
 	tv := g.info.Types[e]
 	if tv.Type == nil || !tv.IsValue() || tv.Value != nil || !isBool(tv.Type) || len(above) == 0 {

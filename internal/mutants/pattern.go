@@ -25,7 +25,7 @@ const hole = "HOLE_"
 
 func holes(text string) string { return strings.ReplaceAll(text, "$", hole) }
 
-// parsePattern reads one. Its names are translated by words.
+// parsePattern reads a pattern. Its names are translated by words.
 func parsePattern(text string, words map[string]string) (pattern, error) {
 	text = translate(holes(text), words)
 	if e, err := parser.ParseExpr(text); err == nil {
@@ -223,8 +223,8 @@ func (m *matcher) list(p, n reflect.Value) bool {
 	return p.Len() == n.Len()
 }
 
-// bind says that a hole stands for a node. Twice the same hole is twice the same
-// text.
+// bind makes a hole stand for a node, and reports whether it can: a hole that is
+// there twice stands for the same text both times.
 func (m *matcher) bind(name string, n reflect.Value) bool {
 	node, ok := n.Interface().(ast.Node)
 	if !ok {

@@ -23,17 +23,17 @@ const (
 	values                 // another expression
 	lists                  // one statement or several
 	marks                  // a statement as it is; who runs it is noted
-	planted                // whatever, and the mutant is there for good
+	planted                // anything; the mutant is always on
 )
 
 // wrap is a place, and what may stand there instead.
 type wrap struct {
 	file         *file
 	from, to     int
-	depth        int // of two with the same text, the lower is around the other
+	depth        int // of two places with the same text, the one with the lower depth is around the other
 	kind         kind
 	typeName     string // of values
-	simple       bool   // of values: it does no harm to find out what it is not
+	simple       bool   // of values: the expression may be evaluated although another one takes its place
 	alternatives []alternative
 }
 
@@ -170,8 +170,8 @@ func (r *renderer) text(from, to int) {
 	r.out.Write(r.source[from:to])
 }
 
-// wrap writes a place. What follows an open mark, up to its closing one, is what
-// is to blame for a mistake there: one mutant, or all of a place.
+// wrap writes a place. An open mark names the mutants that are to blame for a
+// mistake between it and its closing mark: one mutant, or all of a place.
 func (r *renderer) wrap(w *wrap) {
 	some := slices.DeleteFunc(slices.Clone(w.alternatives), func(a alternative) bool { return r.gone[a.number] != "" })
 	if len(some) == 0 {
@@ -239,7 +239,8 @@ func (r *renderer) wrap(w *wrap) {
 	}
 }
 
-// wrong are the mutants to blame for what does not compile in these texts.
+// wrong returns the mutants that are to blame for what does not compile in these
+// texts, and why.
 func (s *source) wrong(texts map[string][]byte) (map[int]string, error) {
 	fset := token.NewFileSet()
 	var files []*ast.File

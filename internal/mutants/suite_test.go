@@ -114,12 +114,12 @@ func atOnce(n int, do func(int)) {
 	all.Wait()
 }
 
-// busy is for how many seconds of the processor some tests may run. All together
-// take some without any mutant.
+// busy is how many seconds of the processor a run of tests may use. Without a
+// mutant all tests together use a few.
 const busy = 20
 
-// command runs the tests, for so long at most. A mutant may take memory or time
-// without end: it is bounded, not the machine's.
+// command returns a command that runs the tests, for patience at most. A mutant
+// may take memory or time without end, so the command bounds both.
 func (s *suite) command(ctx context.Context, patience time.Duration, env []string, args ...string) *exec.Cmd {
 	limits := fmt.Sprintf(`ulimit -v 8000000; ulimit -t %d; exec "$@"`, busy)
 	args = append([]string{"-c", limits, "sh", s.binary, "-test.timeout=" + patience.String(), "-rapid.nofailfile", "-rapid.seed=1"}, args...)
@@ -140,7 +140,7 @@ type verdict struct {
 func (s *suite) try(ctx context.Context, m *Mutant, does func(ran) bool) (verdict, error) {
 	began := time.Now()
 	var (
-		batches  [3][]string // those that caught another of the function, the quick ones, and then the others
+		batches  [3][]string // the tests that caught another mutant of the function, the quick ones, and the others
 		patience [3]time.Duration
 	)
 	s.mu.Lock()
@@ -194,10 +194,10 @@ func (s *suite) caught(m *Mutant, by string) {
 // thorough says that what seems to survive is tried once more.
 var thorough = true
 
-// judge says whether a mutant is caught. One that is expected to survive counts as
-// caught if that happens twice, and not for want of time. On any other that
-// survives the rest of the tests are tried too, because what a test comes across
-// may depend on its goroutines.
+// judge returns what became of a mutant. A mutant that is expected to survive
+// counts as caught if that happens twice, and not because the time was over. If
+// any other mutant survives, the rest of the tests are tried too, because what a
+// test comes across may depend on its goroutines.
 func (s *suite) judge(ctx context.Context, m *Mutant, survives bool) (verdict, error) {
 	across := func(r ran) bool { return r.runs[m.number] }
 	v, err := s.try(ctx, m, across)

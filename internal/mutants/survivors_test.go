@@ -2,7 +2,8 @@ package mutants
 
 // survivors are the mutants that no test catches, by function, each with the
 // reason why none could or need. What could be caught by a test gets that test.
-// A name is the operator and the how-manieth of its kind in the function.
+// A name is the operator and the mutant's number among those of its kind in the
+// function.
 var survivors = list{
 	"const cacheShards":  {"lower": "how many locks the cache has is nobody's promise"},
 	"const loadMost":     {"lower": "255 rosters in a read are as good as 256"},

@@ -15,7 +15,7 @@ import (
 // Switchable makes mistakes in any packages of the tree at root that can all be
 // compiled at once: the go command reads the overlay, and each mistake is made in
 // a process whose environment has the variable of its index. In any other process
-// the code does what it did. What is written is in dir.
+// the code does what it did. Switchable writes to dir only.
 //
 // A mistake has to be in a function: what the compiler knows before, as a
 // constant, cannot be switched.

@@ -68,7 +68,7 @@ func NewDisk(folder string, size int64, mkfs func(file string) error) (_ *Disk, 
 	return d, err
 }
 
-// Close ends the file system. Nothing may lie on the disk any more.
+// Close ends the file system. No loop device may use the disk any more.
 func (d *Disk) Close() error { return errors.Join(d.server.Unmount(), d.lower.Close()) }
 
 // Counts returns what the disk has done so far.
@@ -92,15 +92,15 @@ func (d *Disk) TurnOn() (path string, gone <-chan struct{}) {
 	return filepath.Join(d.folder, name), p.gone
 }
 
-// Arm has the power go after so many more writes and flushes.
+// Arm makes the power go at a later write or flush: the next one if more is 1.
 func (d *Disk) Arm(more int) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.power.at = d.power.done + more
 }
 
-// Cut cuts the power, if it has not gone by itself. Then it draws what is lost of that which
-// was not flushed.
+// Cut cuts the power, if it has not gone by itself. Then it draws which of the writes that
+// were not flushed are lost.
 func (d *Disk) Cut(random *rand.Rand) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -121,9 +121,10 @@ type write struct {
 	data []byte
 }
 
-// survivors draws what is on the disk of the writes that were not flushed: nothing; the
-// writes up to one; or of each sector the newest version with a chance that is drawn too,
-// and else any older one. The caller holds the lock.
+// survivors draws what is on the disk of the writes that were not flushed. That is nothing;
+// or all writes up to one of them; or, for each sector, the newest version with a chance that
+// is drawn too, and otherwise an older one, which may be that of the last flush. The caller
+// holds the lock.
 func (d *Disk) survivors(pending []write, random *rand.Rand) (kept []write) {
 	var order []int64
 	versions := map[int64][][]byte{}
@@ -195,8 +196,8 @@ func (p *power) end() {
 	}
 }
 
-// operate counts an operation. last: the power goes with it. It is called with the lock held,
-// while there is power.
+// operate counts an operation. It returns true if the power goes with this one. It is called
+// with the lock held, while there is power.
 func (p *power) operate() (last bool) {
 	p.done++
 	if last = p.done == p.at; last {

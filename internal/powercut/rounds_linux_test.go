@@ -151,7 +151,7 @@ func (s *system) work() error {
 			lines <- in.Text()
 		}
 	}()
-	// After some steps the power is about to go: so much later, as the disk sees it.
+	// After some steps the disk is armed: the power goes some writes or flushes later.
 	arm, most := 1+s.random.IntN(40), 400
 	for i := range s.acked {
 		s.acked[i].unclear = true
@@ -210,8 +210,8 @@ func (s *system) note(line string) {
 	}
 }
 
-// late says that a call took too long, which tells of a busy machine, and of no loss. Whether
-// its step was made is unclear, as after a power cut.
+// late reports whether a call took too long. That is a sign of a busy machine, and not of a
+// loss. As after a power cut, the step of such a call may have been made or not.
 func late(said string) bool { return strings.Contains(said, context.DeadlineExceeded.Error()) }
 
 // look opens the store as it is now, and returns what is wrong with it. If the power goes

@@ -126,7 +126,7 @@ type Time struct{ time.Time }
 // Span is a duration in microseconds.
 type Span uint64
 
-// At is t as a record can keep it: whole microseconds, UTC.
+// At returns t as a record can keep it: in whole microseconds, UTC.
 func At(t time.Time) Time { return Time{t.UTC().Truncate(time.Microsecond)} }
 
 // MarshalJSON returns the number.
@@ -146,8 +146,8 @@ func (t *Time) UnmarshalJSON(b []byte) error {
 	return err
 }
 
-// Of returns the record of a roster, nil for none. It panics for a roster that
-// cannot be stored.
+// Of returns the record of a roster, nil for a nil roster. It panics for a
+// roster that cannot be stored.
 func Of(ro *oneseat.Roster) *Record {
 	if ro == nil {
 		return nil
@@ -163,8 +163,8 @@ func Of(ro *oneseat.Roster) *Record {
 	return r
 }
 
-// Roster returns the roster that a store would read from r, nil for none. It
-// panics for a record that is no roster's.
+// Roster returns the roster that a store would read from r, nil for a nil r. It
+// panics if no roster has such a record.
 func (r *Record) Roster() *oneseat.Roster {
 	if r == nil {
 		return nil

@@ -34,11 +34,11 @@ func TestOnlyTheTestThatIsNamedIsSeenToFail(t *testing.T) {
 		"it hangs as it should": {story("x").hangs(".", "TestA"), run + "\npanic: test timed out after 20s\n", bad, ""},
 		"it hangs":              {story("x").in(".", "TestA"), run + "\npanic: test timed out after 20s\n", bad, "hangs"},
 		"it passes":             {story("x").in(".", "TestA"), run + "--- PASS: TestA (0.00s)\n", nil, "passes"},
-		"another fails":         {story("x").in(".", "TestA"), run + "--- FAIL: TestAB (0.00s)\n", bad, "something else"},
-		"nothing ran":           {story("x").in(".", "TestA"), "flag provided but not defined\n", bad, "something else"},
+		"another fails":         {story("x").in(".", "TestA"), run + "--- FAIL: TestAB (0.00s)\n", bad, "something other"},
+		"nothing ran":           {story("x").in(".", "TestA"), "flag provided but not defined\n", bad, "something other"},
 		"it was not started":    {story("x").in(".", "TestA"), "", other, "could not be started"},
 		"Python fails":          {text("a", "b", "c").readBy(django, "tests.a.B.test_c"), "\nFAIL: test_c (tests.a.B.test_c)\n", bad, ""},
-		"Python is no Python":   {text("a", "b", "c").readBy(django, "tests.a.B.test_c"), "\nERROR: tests.a (unittest.loader._FailedTest.tests.a)\n", bad, "something else"},
+		"Python is no Python":   {text("a", "b", "c").readBy(django, "tests.a.B.test_c"), "\nERROR: tests.a (unittest.loader._FailedTest.tests.a)\n", bad, "something other"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			err := failed(c.b, []byte(c.out), c.err, time.Second)
@@ -68,7 +68,8 @@ func TestOnlyTheTestThatIsNamedIsSeenToFail(t *testing.T) {
 	}
 }
 
-// What does not compile, and what is not there any more, is no mistake that was caught.
+// A mistake that does not compile, or whose place is not there any more, does not count
+// as caught.
 func TestAMistakeThatIsNoneIsAnErrorOfTheWalk(t *testing.T) {
 	for name, c := range map[string]struct {
 		how  Mistake

@@ -15,7 +15,7 @@ type Line struct{ ID, Promise, Proof string }
 
 var line = regexp.MustCompile(`(?m)^\| ([A-Z]{3}-\d\d)\b ?\| (.*) \| (.*) \|$`)
 
-// ReadPage reads it in the tree at root. What is not built yet is left out.
+// ReadPage reads the page in the tree at root. It leaves out what is not built yet.
 func ReadPage(root string) (Page, error) {
 	text, err := os.ReadFile(filepath.Join(root, "docs", "requirements.md")) // ours
 	if err != nil {

@@ -7,7 +7,7 @@ import (
 )
 
 // TestThePageAndTheRowsAreOne holds docs/requirements.md to the rows, and the rows to
-// it. Who breaks a row finds the test that has to fail among its proofs.
+// it. The test that has to fail when a row is broken is among the proofs of the row.
 func TestThePageAndTheRowsAreOne(t *testing.T) {
 	page, err := ReadPage(root)
 	if err != nil {
@@ -49,8 +49,8 @@ func ids[T any](list []T, id func(T) string) (all []string) {
 	return all
 }
 
-// TestEveryMistakeCanStillBeMade is for those who move or change the code that a row
-// breaks: the row follows.
+// TestEveryMistakeCanStillBeMade fails when somebody moves or changes the code that a
+// row breaks. The row has to follow.
 func TestEveryMistakeCanStillBeMade(t *testing.T) {
 	for _, r := range Rows {
 		for _, b := range r.Breaks {

@@ -23,8 +23,8 @@ type Row struct {
 type Break struct {
 	How   Mistake
 	Test  Test
-	Hangs bool // the test says so by waiting without end, as it does for what never happens
-	Reads bool // the test reads the file that is another, instead of running what was compiled
+	Hangs bool // the test shows the mistake by waiting without end for something that never happens
+	Reads bool // the test reads the file with the mistake, instead of running what was compiled
 }
 
 // Test is a test of the package in a directory, from the root of the tree. Name
@@ -52,8 +52,8 @@ func (t Test) python() bool { return t.Dir == django }
 // django is the directory of the app for Django, which is Python.
 const django = "clients/django"
 
-// Mistake is what breaks a promise: one of internal/mutants, or a text that is
-// another.
+// Mistake is what breaks a promise: one of internal/mutants, or a text that another
+// replaces.
 type Mistake struct {
 	code           *mutants.Mistake
 	story          string // of mutants.ByHand
@@ -63,31 +63,34 @@ type Mistake struct {
 // story is a mistake that internal/mutants tells of.
 func story(name string) Mistake { return Mistake{story: name} }
 
-// code is a mistake in the package in dir: what find is a pattern of, at exactly
-// one place in a function, is with instead ("" for a statement that is left out).
-// internal/mutants has what a pattern is.
+// code is a mistake in the package in dir. The pattern find is at exactly one place in
+// a function. The mistake puts with there instead ("" leaves a statement out).
+// internal/mutants says what a pattern is.
 func code(dir, find, with string) Mistake { return near(dir, "", find, with) }
 
-// near is code for what is at one place of a function that has context too.
+// near does what code does, for a pattern that is at one place of a function which has
+// context too.
 func near(dir, context, find, with string) Mistake {
 	return Mistake{code: &mutants.Mistake{Name: find, Dir: dir, Edits: []mutants.Edit{{Near: context, Find: find, With: with}}}}
 }
 
-// text is for what is no Go, or in no function: in the file, old, which is there
-// exactly once, is instead. It is compiled by itself, which takes longer.
+// text is for a mistake that is not Go, or in no function. In the file, instead
+// replaces old, which is there exactly once. Such a mistake is compiled by itself,
+// which takes longer.
 func text(file, old, instead string) Mistake { return Mistake{file: file, old: old, new: instead} }
 
 // in says which test has to fail.
 func (m Mistake) in(dir, test string) Break { return Break{How: m, Test: Test{dir, test}} }
 
-// readBy is in for a test that reads the file, such as those of the Django app.
+// readBy does what in does, for a test that reads the file, such as those of the Django
+// app.
 func (m Mistake) readBy(dir, test string) Break {
 	b := m.in(dir, test)
 	b.Reads = true
 	return b
 }
 
-// hangs is in for a test that waits without end where the mistake is made.
+// hangs does what in does, for a test that waits without end when the mistake is made.
 func (m Mistake) hangs(dir, test string) Break {
 	b := m.in(dir, test)
 	b.Hangs = true
@@ -97,8 +100,9 @@ func (m Mistake) hangs(dir, test string) Break {
 // Rows are those of docs/requirements.md, in its order.
 var Rows = slices.Concat(limits, tokens, timeouts, endings, stores, calls, records, web, events, owners, privacy, operation)
 
-// Some are the rows of these names: those of rows, or of groups of them. None is
-// all. The first name of which there is no row is unknown.
+// Some returns the rows of these names. A name is that of a row, or of a group of
+// rows. Without names it returns all rows. unknown is the first name that no row has;
+// then there are no rows.
 func Some(names []string) (rows []Row, unknown string) {
 	if len(names) == 0 {
 		return Rows, ""
@@ -120,7 +124,7 @@ func Some(names []string) (rows []Row, unknown string) {
 }
 
 // mutant returns the mistake of internal/mutants, which can be switched on; ok is false
-// for a text that is another.
+// for a text that another replaces.
 func (m Mistake) mutant() (code mutants.Mistake, ok bool, err error) {
 	if m.story != "" {
 		code, err = mutants.Named(m.story)
@@ -132,7 +136,7 @@ func (m Mistake) mutant() (code mutants.Mistake, ok bool, err error) {
 	return code, false, nil
 }
 
-// check says whether the mistake can still be made in the tree at root.
+// check returns an error unless the mistake can still be made in the tree at root.
 func (m Mistake) check(root string) error {
 	code, ok, err := m.mutant()
 	if ok && err == nil {
@@ -148,7 +152,7 @@ func (m Mistake) check(root string) error {
 	return err
 }
 
-// String says it in words, or shows what becomes of the code.
+// String names the story, or shows what becomes of the code.
 func (m Mistake) String() string {
 	switch {
 	case m.story != "":

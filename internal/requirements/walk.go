@@ -28,9 +28,9 @@ type Result struct {
 	Err   error         // nil if the test passes without the mistake and fails with it
 }
 
-// Walk breaks the rows, one way after the other, in the tree at root, and calls
-// tell with each result, some at a time but one after the other. An error says
-// that nothing could be tried. What it writes is in dir.
+// Walk breaks the rows in the tree at root, each in its ways, and calls tell with
+// each result. It tries several breaks at a time, but calls tell one at a time. It
+// writes to dir only. It returns an error if nothing could be tried, or if ctx ended.
 func Walk(ctx context.Context, root, dir string, rows []Row, tell func(Result)) error {
 	root, err := filepath.Abs(root)
 	if err != nil {
@@ -74,7 +74,7 @@ func Walk(ctx context.Context, root, dir string, rows []Row, tell func(Result)) 
 	return context.Cause(ctx)
 }
 
-// try is a break of which nothing is known yet.
+// try is a break that has not been tried yet.
 type try struct {
 	row Row
 	Break
@@ -191,8 +191,8 @@ func (w *walker) build(ctx context.Context) (string, error) {
 // python is the one that make django uses.
 func python() string { return cmp.Or(os.Getenv("PYTHON"), "/usr/bin/python3") }
 
-// compile makes the tests of a package. A program that they compile is of the same
-// text.
+// compile compiles the tests of a package. If these tests compile a program themselves,
+// the program gets the same overlay.
 func (w *walker) compile(ctx context.Context, in, overlay, name string) (runner, error) {
 	binary := filepath.Join(w.dir, strings.NewReplacer("/", "+", ".", "root").Replace(in)+"."+name+".test")
 	var flag []string
@@ -208,9 +208,10 @@ func (w *walker) compile(ctx context.Context, in, overlay, name string) (runner,
 	return runner{filepath.Join(w.root, in), []string{binary, "-test.v"}, env}, nil
 }
 
-// patience is how long a test may take. With the mistake it is much more than the
-// test took without: a test that is then still running hangs. That counts as none that
-// fails, unless the break says that it hangs.
+// patience is how long a test may take at most. With the mistake a test gets much more
+// time than it took without, but not more than that. A test that is still running then
+// hangs. A test that hangs does not count as one that fails, unless the break says that
+// it hangs.
 const patience = 2 * time.Minute
 
 func patienceAfter(took time.Duration) time.Duration { return min(15*time.Second+5*took, patience) }
@@ -238,7 +239,7 @@ func (r runner) run(ctx context.Context, t Test, patience time.Duration, env str
 // reads files relative to the directory where it runs needs no other compiling there.
 func copyTree(root, to string, m Mistake) error {
 	if m.file == "" {
-		return errors.New("a test that reads files sees a text only that is another")
+		return errors.New("a test that reads files sees only a mistake that replaces a text")
 	}
 	err := filepath.WalkDir(root, func(name string, d fs.DirEntry, err error) error {
 		if err != nil {
@@ -271,7 +272,7 @@ func copyTree(root, to string, m Mistake) error {
 	return err
 }
 
-// passed says what is wrong with the outcome of a test without a mistake.
+// passed returns an error unless a test passed without a mistake.
 func passed(t Test, out []byte, err error) error {
 	name := strings.ReplaceAll(t.Name, " ", "_")
 	if t.python() {
@@ -289,7 +290,7 @@ func passed(t Test, out []byte, err error) error {
 	return nil
 }
 
-// failed says what is wrong with the outcome of a test with a mistake.
+// failed returns an error unless a test failed, with a mistake, as the break says.
 func failed(b Break, out []byte, err error, patience time.Duration) error {
 	name := strings.ReplaceAll(b.Test.Name, " ", "_")
 	said := func(what string) bool { return bytes.Contains(out, []byte(what)) }
@@ -303,11 +304,11 @@ func failed(b Break, out []byte, err error, patience time.Duration) error {
 		return fmt.Errorf("%s hangs with the mistake, for %v", b.Test.Name, patience)
 	case b.Test.python():
 		if method := b.Test.Proof(); !said("\nFAIL: "+method+" (") && !said("\nERROR: "+method+" (") {
-			return fmt.Errorf("something else than %s fails: %w\n%s", name, err, out)
+			return fmt.Errorf("something other than %s fails: %w\n%s", name, err, out)
 		}
 	case said("canaries: a "): // the end of a test binary, in which nothing else ran
 	case !said("--- FAIL: "+name+" (") && !said("\npanic: ") && !said("\nfatal error: "):
-		return fmt.Errorf("something else than %s fails: %w\n%s", b.Test.Name, err, out)
+		return fmt.Errorf("something other than %s fails: %w\n%s", b.Test.Name, err, out)
 	}
 	return nil
 }

@@ -33,7 +33,7 @@ type asking struct {
 	*shared
 	node int
 	trip time.Duration
-	// pause is how long the announcer waits after it has told of so many commits.
+	// pause is how long the announcer waits after it has told of this many commits.
 	pause func(told int) time.Duration
 	news  chan int // partitions; its reader ends with Wake
 

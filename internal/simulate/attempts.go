@@ -47,7 +47,8 @@ func (c *client) attempt(op *call) {
 // attemptable are the operations that may be attempts.
 var attemptable = []string{"sign in", "redeem", "adopt", "rotate"}
 
-// newAttempt returns one of which the caller's clock is right, or wrong by some minutes.
+// newAttempt returns an attempt of a caller whose clock is right, or wrong by some
+// minutes.
 func (w *world) newAttempt(d dice) oneseat.Attempt {
 	w.made++
 	name := binary.BigEndian.AppendUint64(nil, w.made)
@@ -58,8 +59,8 @@ func (w *world) newAttempt(d dice) oneseat.Attempt {
 	}
 }
 
-// earlier returns an operation to repeat, or nil: the one of which the client does not
-// know what became of it, or any of the account's, or one of another account's.
+// earlier returns an operation to repeat, or nil: the one whose outcome the client does
+// not know, or any of the account's, or one of another account's.
 func (c *client) earlier() *call {
 	if op := c.unsure; op != nil && c.dice.percent(80) {
 		c.unsure = nil
@@ -120,14 +121,15 @@ type attemptOf struct {
 	id      [32]byte
 }
 
-// madeBy says that a call made a session, or that another try of the same attempt did.
+// madeBy reports whether a call, or another try of the same attempt, made a session.
 func (l *ledger) madeBy(s *session, c *call) bool {
 	t := l.triesOf(c)
 	return s.by == c || t != nil && t.session == s
 }
 
-// sameAttempt says that two calls are tries of one attempt. Each of them that is asked
-// gets the same ticket, also after that was used: it is a sign-in like any other.
+// sameAttempt reports whether two calls are tries of one attempt. Each try that is asked
+// gets the same ticket, also after that ticket was used: the try is a sign-in like any
+// other.
 func (l *ledger) sameAttempt(a, b *call) bool {
 	t := l.triesOf(a)
 	return t != nil && t == l.triesOf(b)
@@ -257,8 +259,8 @@ func (w *world) judgeDisplaced(c *call) {
 	}
 }
 
-// mayBeUnknown says that an attempt may be answered that nobody knows what became of it,
-// because an ending was forgotten that may have been its own.
+// mayBeUnknown reports whether the answer to an attempt may be that its outcome is
+// unknown, because an ending was forgotten that may have been that of its session.
 func (w *world) mayBeUnknown(c *call) bool {
 	if c.attempt.IsZero() || c.what == "rotate" {
 		return false

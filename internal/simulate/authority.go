@@ -22,8 +22,8 @@ func (c *call) author() *pass {
 	return nil
 }
 
-// hadEnded says that a session had ended before an effect of a call, so that the call
-// had to know: its roster said so, or its realm had ended when the call began. The
+// hadEnded reports whether a session had ended before an effect of a call, so that the
+// call had to know: its roster said so, or its realm had ended when the call began. The
 // realm may end between the call's look at it and its commit to a roster.
 func (s *session) hadEnded(c *call, e *effect) bool {
 	return s.over.before(c.began) || slices.ContainsFunc(s.endings, func(r recorded) bool { return r.before(e.moment) })
@@ -86,7 +86,7 @@ func (l *ledger) root(s *session) *session {
 	return s
 }
 
-// standsFor says that the token of a session that was renewed stands for another
+// standsFor reports whether the token of a session that was renewed stands for another
 // session.
 func (l *ledger) standsFor(a, on *session, now time.Time) bool {
 	for range oneseat.MaxEndings {

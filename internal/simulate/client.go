@@ -21,7 +21,7 @@ type client struct {
 	number  int
 	class   oneseat.Class
 	holds   []*hold
-	unsure  *call // an attempt of which it does not know what became
+	unsure  *call // an attempt whose outcome the client does not know
 }
 
 // call is one operation of a client, and what came back.
@@ -64,7 +64,7 @@ type pass struct {
 }
 
 // book is what the clients know. To the nodes the clients of one account are all the
-// same, so they use each other's tokens.
+// same, so these clients use each other's tokens.
 type book struct {
 	w      *world
 	mu     sync.Mutex

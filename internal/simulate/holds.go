@@ -110,13 +110,13 @@ func (c *client) enterByID(ctx context.Context, op *call, s oneseat.Session) err
 	return nil
 }
 
-// at says that work is going on at a time.
+// at reports whether work is going on at a time.
 func (h *hold) at(t time.Duration) bool {
 	return h.opened.at <= t && (h.cut.seq == 0 || h.cut.at >= t) && (h.released.seq == 0 || h.released.at >= t)
 }
 
-// isCut says that work has learned that it has to stop. A context shows that by itself;
-// a watcher is called later.
+// isCut reports whether work has learned that it has to stop. A context shows that by
+// itself; a watcher is called later.
 func (h *hold) isCut() bool { return h.cut.seq != 0 || h.ctx != nil && h.ctx.Err() != nil }
 
 // noteHeld notes that work that went on for long was a use of its session when it

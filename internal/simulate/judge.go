@@ -57,7 +57,7 @@ func (w *world) judge(c *call) {
 // stale returns how old a yes may be. It is 0 where each check reads the store.
 func (w *world) stale() time.Duration { return max(0, w.plan.config.MaxStale) }
 
-// tooLate says that c began later than this long after m.
+// tooLate reports whether c began later than this long after m.
 func tooLate(c *call, m moment, after time.Duration) bool {
 	return m.before(c.began) && (after == 0 || m.at < c.began.at-after)
 }
@@ -205,7 +205,7 @@ func (w *world) judgeNone(c *call, s *session, sec *secret) {
 	}
 }
 
-// kept says whether the ending of a session is still in its roster.
+// kept reports whether the ending of a session is still in its roster.
 func (w *world) kept(s *session) bool {
 	ro := w.store.rows[oneseat.KeyOf(realm, accountName(s.account))].record
 	return ro != nil && slices.ContainsFunc(ro.Endings, func(e record.Ended) bool { return e.Session == s.id })
@@ -227,8 +227,8 @@ func (w *world) judgeList(c *call) {
 	}
 }
 
-// timedOut says that a session may have timed out at some time of a call, going by what
-// was stored then. A touch that was made in time may be stored later.
+// timedOut reports whether a session may have timed out at some time of a call, going
+// by what was stored then. A touch that was made in time may be stored later.
 func (w *world) timedOut(s *session, c *call) bool {
 	seen := s.lastSeen
 	for _, old := range slices.Backward(s.seen) {
@@ -479,7 +479,7 @@ func (w *world) lastLook() {
 	}
 }
 
-// is says that a session has this id, or is a stream of the session with this id.
+// is reports whether a session has this id, or is a stream of the session with this id.
 func (s *session) is(id oneseat.SessionID) bool { return s.id == id || s.parent == id }
 
 // told notes that a node has answered that a session has ended. served notes that a

@@ -223,7 +223,7 @@ func (l *ledger) created(e *effect, account int, s record.Seat, c oneseat.Change
 		l.w.violate(p1, e.by, "%s is admitted a second time", l.name(s.ID))
 	}
 	*old = session{id: s.ID, account: account, number: old.number, parent: s.Parent, epoch: s.Epoch, made: e.moment, by: e.by, endings: old.endings, created: s.Created.Time, lastSeen: s.LastSeen.Time, unused: s.Unused}
-	old.vague = wasLost // tokens of its first life are known, and it is not known of which
+	old.vague = wasLost // clients may have tokens of its first life, and nobody knows of which life a token is
 	l.marked(e, nil, s)
 	event := oneseat.EventStreamStarted
 	if s.Parent == "" {
@@ -250,15 +250,15 @@ func (l *ledger) bornLate(e *effect, s *session) {
 	}
 }
 
-// toldSince says that the log tells of an end of the realm after an epoch. It does not
-// where the record was deleted and made anew: nodes that have the old record in memory
-// may go by it for a minute.
+// toldSince reports whether the log tells of an end of the realm after an epoch. It
+// does not tell of one where the record was deleted and made anew. Nodes that have the
+// old record in memory may go by it for a minute.
 func (l *ledger) toldSince(epoch uint64) bool {
 	return slices.ContainsFunc(l.realm, func(r realmEnd) bool { return r.epoch > epoch && r.told })
 }
 
-// startsAgain says that a stream is started by a retry of the call that had started it
-// before. In between it has timed out or was stopped, which leaves no trace.
+// startsAgain reports whether a stream is started by a retry of the call that had
+// started it before. In between it has timed out or was stopped, which leaves no trace.
 func (s *session) startsAgain(e *effect) bool {
 	return s.parent != "" && s.over.seq != 0 && s.by == e.by && e.by.back.seq == 0
 }
@@ -458,8 +458,8 @@ func (l *ledger) restored(rows map[oneseat.Key]row) {
 	}
 }
 
-// wasUpset says that an effect may come of an epoch that was read before the store lost
-// it.
+// wasUpset reports whether an effect may come of an epoch that was read before the
+// store lost it.
 func (l *ledger) wasUpset(e *effect) bool {
 	if l.upset.seq == 0 {
 		return false

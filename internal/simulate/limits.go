@@ -168,7 +168,7 @@ func (l *ledger) gaveWay(e *effect, c change, left, limit int) {
 	}
 }
 
-// goneAlong says that a stream ended with its session.
+// goneAlong reports whether a stream ended with its session.
 func (l *ledger) goneAlong(e *effect, s *session) bool {
 	return slices.ContainsFunc(e.changes, func(c change) bool { return c.what == "ended" && c.on.id == s.parent })
 }
@@ -231,8 +231,8 @@ func (w *world) judgeLimits(c *call) {
 	}
 }
 
-// keptChanging says that a call was right to give up, because limits had changed each
-// time after it had asked for them.
+// keptChanging reports whether a call was right to give up, because limits had changed
+// each time after it had asked for them.
 func (w *world) keptChanging(c *call) bool {
 	if !w.plan.plans || !strings.Contains(c.err.Error(), "keep changing") {
 		return false

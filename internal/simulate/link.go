@@ -26,9 +26,9 @@ type link struct {
 	wakes map[*func(int)]struct{}
 	dead  bool
 
-	// The judge asks these: which answers the registry has had.
+	// The judge reads these. They say which answers the registry has had.
 	answered map[oneseat.Key]time.Duration // when the latest read or update that was answered began
-	heard    []time.Duration               // of a reading of a partition that came to its end
+	heard    []time.Duration               // by partition: when the latest reading that came to its end began
 	failed   time.Duration                 // when a call last failed
 	slowest  time.Duration                 // the longest of the calls
 	flying   []time.Duration               // when those under way began
@@ -181,14 +181,14 @@ func (l *link) longest(now time.Duration) time.Duration {
 	return l.slowest
 }
 
-// lastFailure returns when a call last failed, or zero if none has.
+// lastFailure returns when a call last failed, or never if none has.
 func (l *link) lastFailure() time.Duration {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.failed
 }
 
-// note keeps what the judge asks of a call that began then.
+// note keeps what the judge reads of a call that began then.
 func (l *link) note(began time.Duration, err error, keys ...oneseat.Key) {
 	now := l.w.now()
 	l.mu.Lock()

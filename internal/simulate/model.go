@@ -171,7 +171,7 @@ func find(all []standing, number int) int {
 	return slices.IndexFunc(all, func(s standing) bool { return s.number == number })
 }
 
-// right says whether the answer is the one that the state gives.
+// right reports whether the answer is the one that the state gives.
 func (q query) right(all []standing) bool {
 	i := find(all, q.session)
 	if i < 0 {

@@ -324,7 +324,7 @@ func (p *plan) storeTroubles(d dice) {
 	slices.SortStableFunc(p.store, func(a, b storeFate) int { return cmp.Compare(a.at, b.at) })
 }
 
-// mishaps says whether the plan has one of these.
+// mishaps reports whether the plan has one of these.
 func (p *plan) mishaps(of ...mishap) bool {
 	return slices.ContainsFunc(p.store, func(f storeFate) bool { return slices.Contains(of, f.what) })
 }

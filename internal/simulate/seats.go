@@ -59,20 +59,20 @@ func (l *ledger) seatsOf(e *effect, before, after *record.Record, now time.Time)
 	l.inOrder(&d)
 }
 
-// sameDevice says that a session is on the newcomer's device.
+// sameDevice reports whether a session is on the newcomer's device.
 func (d *door) sameDevice(s record.Seat) bool {
 	return s.DeviceID != record.Digest{} && s.DeviceID == d.seat.DeviceID
 }
 
-// mayFree says that the newcomer may free the seat of its own device.
+// mayFree reports whether the newcomer may free the seat of its own device.
 func (d *door) mayFree() bool { return !d.adopted && !d.renewed }
 
-// unused says that a session may give way because it was never used.
+// unused reports whether a session may give way because it was never used.
 func (d *door) unused(s record.Seat) bool {
 	return s.Unused && !d.adopted && !d.now.Before(s.Created.Add(unusedFor))
 }
 
-// vouched says that the newcomer displaces others whatever claim they have.
+// vouched reports whether the newcomer displaces others whatever claim they have.
 func (d *door) vouched(p oneseat.Policy) bool {
 	return p == oneseat.PolicyDisplace || d.by.owner || d.renewed
 }
@@ -131,7 +131,7 @@ func (l *ledger) marked(e *effect, was *record.Seat, is record.Seat) {
 	case was != nil && is.Unused && !was.Unused:
 		l.w.violate(p2, e.by, "%s was used, and is not any more", l.name(is.ID))
 	case was == nil && is.Unused && (is.Parent != "" || is.Device.Class == oneseat.ClassAPI || adopted):
-		l.w.violate(p2, e.by, "%s is marked as unused, which would not give way for that", l.name(is.ID))
+		l.w.violate(p2, e.by, "%s is marked as unused, and is of a kind that never gives way as unused", l.name(is.ID))
 	case was == nil && !is.Unused && is.Parent == "" && is.Device.Class != oneseat.ClassAPI && !adopted:
 		l.w.violate(p2, e.by, "%s is said to have been used", l.name(is.ID))
 	}
@@ -147,7 +147,7 @@ func (w *world) answered(c *call, s *session) {
 		s.answered = c.back
 	}
 	if s.unused && s.over.seq == 0 && w.plan.config.WhenFull != oneseat.PolicyDisplace {
-		w.violate(p2, c, "node %d says yes to %s, and that this was used is not on record", c.up.number, s)
+		w.violate(p2, c, "node %d says yes to %s, whose first use is not on record", c.up.number, s)
 	}
 }
 

@@ -37,7 +37,7 @@ var (
 	seed      = count(1)
 	child     = flag.Bool("child", false, "run by itself, and tell of it in JSON")
 	again     = flag.Bool("again", false, "with -child: run the same seed again and again")
-	failures  = flag.Int("failures", 5, "so many failing seeds are enough")
+	failures  = flag.Int("failures", 5, "how many failing seeds are enough")
 )
 
 // TestMain reads the flags.

@@ -79,8 +79,8 @@ func (s *store) write(v oneseat.View, c oneseat.Change) (after oneseat.View, ok 
 	return v, true
 }
 
-// changes reads at most most entries after a cursor, and returns a cursor from which
-// the last again of them come again.
+// changes reads at most "most" entries after a cursor. It returns a cursor from which
+// the last ones, "again" in number, come again.
 func (s *store) changes(partition int, after oneseat.Cursor, most, again int) oneseat.Tail {
 	l := &s.logs[partition]
 	end := l.dropped + len(l.entries)

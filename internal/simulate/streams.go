@@ -235,7 +235,7 @@ func (w *world) judgePlay(c *call) {
 	}
 }
 
-// parentsEnding says whether e is the end of a stream's session, answered as the
+// parentsEnding reports whether e is the end of a stream's session, answered as the
 // stream's own.
 func (w *world) parentsEnding(s *session, e oneseat.Ending, by moment) bool {
 	p := w.ledger.byID[s.parent]

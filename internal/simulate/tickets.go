@@ -118,8 +118,8 @@ func (c *client) device() string {
 	return "device's number: " + string(rune('0'+n))
 }
 
-// manyAsked says that an account may have had as many tickets as it may have, so that a
-// newcomer got none.
+// manyAsked reports whether an account may have had as many tickets as it may have, so
+// that a newcomer got none.
 func (w *world) manyAsked(c *call) bool {
 	n := 0
 	for _, t := range w.ledger.tickets {

@@ -73,8 +73,8 @@ type Violation struct {
 type Result struct {
 	Seed       uint64
 	Violations []Violation
-	Undecided  []string       // accounts of which porcupine did not find out, and why
-	Linear     int            // how many accounts it did find out about
+	Undecided  []string       // accounts for which porcupine found no answer, and why
+	Linear     int            // the number of accounts for which it found an order
 	Calls      int            // operations of clients
 	Answers    map[string]int // by what they said
 	Done       map[string]int // by what was asked and said

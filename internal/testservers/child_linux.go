@@ -14,8 +14,8 @@ func child(account *syscall.Credential) *syscall.SysProcAttr {
 	return &syscall.SysProcAttr{Credential: account, Setpgid: true, Pdeathsig: syscall.SIGKILL}
 }
 
-// still says that a process is stopped or dead. Such a process starts nothing and waits
-// for no child, so all its children are there when they are listed.
+// still reports whether a process is stopped or dead. Such a process starts nothing and
+// waits for no child, so all its children are there when they are listed.
 func still(pid int) bool {
 	status, _ := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	_, state, _ := strings.Cut(string(status), ") ")

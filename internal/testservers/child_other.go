@@ -13,5 +13,6 @@ func child(account *syscall.Credential) *syscall.SysProcAttr {
 // family returns a process and the group that it leads.
 func family(pid int) []int { return []int{pid, -pid} }
 
-// still takes it that a process has stopped once it was told to.
+// still returns true. Here it is assumed that a process has stopped once it was told
+// to.
 func still(int) bool { return true }

@@ -37,7 +37,7 @@ func StartPgBouncer(t testing.TB, addr string) *PgBouncer {
 	return b
 }
 
-// Await returns when it accepts connections.
+// Await returns when PgBouncer accepts connections.
 func (b *PgBouncer) Await() {
 	b.t.Helper()
 	b.await(func(ctx context.Context) error {

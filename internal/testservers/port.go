@@ -39,8 +39,9 @@ func FreePort(t testing.TB) int {
 	return 0
 }
 
-// reserve says that a port belongs to this process from now on. Other processes see the
-// lock on the port's file, whose descriptor is closed when this process ends.
+// reserve gives a port to this process, and reports whether that succeeded. Other
+// processes see the lock on the port's file, whose descriptor is closed when this
+// process ends.
 func reserve(dir string, port int) bool {
 	fd, err := syscall.Open(filepath.Join(dir, strconv.Itoa(port)), syscall.O_RDONLY|syscall.O_CREAT|syscall.O_CLOEXEC, 0o666)
 	if err != nil {
@@ -53,7 +54,7 @@ func reserve(dir string, port int) bool {
 	return true
 }
 
-// free says that nothing listens on a port, except a server of this test.
+// free reports whether nothing listens on a port.
 func free(t testing.TB, port int) bool {
 	t.Helper()
 	l, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", loopback(port))

@@ -12,8 +12,9 @@ import (
 	"testing"
 )
 
-// RedisURL is the environment variable that names a server for tests. They do nothing
-// to the server itself. Without it a server is started.
+// RedisURL is the environment variable that names a server for tests. The tests use
+// that server for their data, and never stop or configure it. Without the variable a
+// server is started.
 const RedisURL = "ONESEAT_REDIS_URL"
 
 // Redis is one redis-server.

@@ -61,8 +61,8 @@ func (c *RedisCluster) MasterOf(slot int) (owner *Redis, others []*Redis, err er
 	return owner, others, err
 }
 
-// BeginMove begins to move a slot to another master. to counts those, from 0 on. The keys
-// of the slot stay where they are until Move.
+// BeginMove begins to move a slot to another master. to is the number of one of these other
+// masters, from 0 on. The keys of the slot stay where they are until Move.
 func (c *RedisCluster) BeginMove(slot, to int) (*SlotMove, error) {
 	from, others, err := c.MasterOf(slot)
 	if err != nil {
