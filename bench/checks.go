@@ -16,8 +16,9 @@ import (
 	"github.com/oneseat/oneseat"
 )
 
-// slowly is a clock that costs what the real one does, and makes a minute of
-// hours: what is cached stays believable for as long as a section takes.
+// slowly returns a clock that costs as much as the real one and runs a thousand
+// times slower. So what is cached stays believable for as long as a section
+// takes.
 func slowly() func() (time.Time, time.Duration) {
 	start := time.Now()
 	return func() (time.Time, time.Duration) {
@@ -27,8 +28,8 @@ func slowly() func() (time.Time, time.Duration) {
 	}
 }
 
-// members is a registry with n accounts, one session each, all in memory, and
-// their tokens.
+// members returns a registry with n accounts, one session each, all in memory,
+// and their tokens.
 func members(n int) (*oneseat.Registry, []string) {
 	seats := newRegistry(oneseat.Config{MaxStale: time.Minute, Clock: slowly()})
 	tokens := make([]string, n)
@@ -39,7 +40,7 @@ func members(n int) (*oneseat.Registry, []string) {
 	return seats, tokens
 }
 
-// each calls f for every number below n, from so many callers.
+// each calls f for every number below n, from several callers at once.
 func each(callers, n int, f func(i int)) {
 	var wg sync.WaitGroup
 	for c := range callers {

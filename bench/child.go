@@ -31,7 +31,7 @@ import (
 	"github.com/oneseat/oneseat/store/sqlitestore"
 )
 
-// childEnv has, in a child, what its server stands on: "memory", a folder, or the
+// childEnv says, in a child, which store its server has: "memory", a folder, or the
 // address of a PostgreSQL server.
 const childEnv = "ONESEAT_BENCH_CHILD"
 
@@ -64,8 +64,8 @@ func (c *child) close() {
 }
 
 // serve is the life of a child. Beside the API it serves /bare, which is the same
-// handler without oneseat; /processor, what the process has used of that; /memory; and
-// /sign-ins, how many of them the registry does by itself.
+// handler without oneseat; /processor, the time of the processor that the process has
+// used; /memory; and /sign-ins, how many sign-ins the registry does by itself.
 func serve(stands string) {
 	measured := server.Measure(standing(stands)) // as the program has it
 	seats := must(oneseat.New(measured.Store(), oneseat.Config{Logger: quiet}))

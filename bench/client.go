@@ -18,8 +18,8 @@ func asked() {
 	idle(100, 10*time.Second)
 }
 
-// remembered compares a check that a client answers from what it has proven with that of
-// a registry in this process.
+// remembered compares two checks: one that a client answers from what it has proven, and
+// one of a registry in this process.
 func remembered() {
 	c := newChild("memory")
 	defer c.close()
@@ -31,7 +31,7 @@ func remembered() {
 	for _, token := range c.Tokens {
 		must(k.Check(ctx, token))
 	}
-	time.Sleep(2 * time.Second) // then there is news
+	time.Sleep(2 * time.Second) // by then the client has had news
 	compare(fmt.Sprintf("A check that a client has the answer to, %d sessions, MaxStale 1 s", connections),
 		side{"Registry.Check", func() { i++; must(seats.Check(ctx, tokens[i%connections])) }},
 		side{"Client.Check", func() { i++; must(k.Check(ctx, c.Tokens[i%connections])) }})
@@ -80,7 +80,7 @@ func (c *child) do(path, body string) *httptest.ResponseRecorder {
 	return w
 }
 
-// idle states what clients take of the processor that wait for news of which there is
+// idle states how much of the processor clients take that wait for news while there is
 // none.
 func idle(clients int, lasts time.Duration) (server, here float64) {
 	c := newChild("memory")

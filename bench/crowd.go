@@ -18,7 +18,7 @@ import (
 )
 
 const (
-	loggedOf  = 4    // the sign-in of one account of so many is in the log
+	loggedOf  = 4    // the sign-in of one in this many accounts is in the log
 	idleOnes  = 1000 // accounts beside the crowd, whose session has timed out
 	crowdSpan = 7 * 24 * time.Hour
 	idleFor   = 15 * 24 * time.Hour // more than a session may idle
@@ -93,7 +93,8 @@ type stand struct {
 	close  func()
 }
 
-// verify ends the run if the store does not take a crowd for what it stands for.
+// verify ends the run unless the store counts and shows the crowd as if it had signed
+// in.
 func (s *stand) verify() {
 	ctx, last := context.Background(), account((s.n-1)/loggedOf*loggedOf)
 	c := must(s.seats.Count(ctx))
@@ -131,14 +132,15 @@ func (t *sweepTimer) Due(ctx context.Context, realm string, limit int) ([]onesea
 	if !t.began.IsZero() && len(keys) < limit {
 		select {
 		case t.took <- time.Since(t.began):
-		default: // it has been told
+		default: // took already has its value
 		}
 	}
 	return keys, err
 }
 
-// signIn signs some accounts in, and returns how many nanoseconds one took of the whole.
-// Others come first, so that what is done once is done.
+// signIn signs some accounts in, and returns the time of all divided by their number, in
+// nanoseconds. Other accounts sign in first, so that what is done only once has been
+// done.
 func (s *stand) signIn(callers int, accounts []int) float64 {
 	each(callers, 4*callers, func(i int) {
 		must(s.seats.SignIn(context.Background(), fmt.Sprint("early ", i), oneseat.SignInRequest{}))

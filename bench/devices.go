@@ -25,13 +25,13 @@ import (
 
 // recogniser is one of the ways to tell a class of device. class returns
 // "nothing" where the library recognises no device, and "robot" where it says
-// so. Where a library has no class of its own, its answer is put into one as
-// kindly as its fields allow.
+// so. Where a library has no classes, its answer is put into the class that is
+// best for the library among those that its fields allow.
 type recogniser struct {
 	name  string
 	class func(h http.Header) string
-	path  string // what a program imports, and
-	calls string // what it calls of that
+	path  string // what a program imports
+	calls string // an expression that calls it
 }
 
 func recognisers() []recogniser {
@@ -152,7 +152,8 @@ func devices() {
 		right := map[string]int{}
 		for _, a := range all {
 			got := w.class(a.header)
-			// What is no device is api or other: only we have these two.
+			// Only internal/device has api and other. For a library that is
+			// "robot" or "nothing".
 			if got == a.class || (got == "robot" || got == "nothing") && (a.class == "api" || a.class == "other") {
 				right[a.class]++
 				right[""]++
@@ -205,7 +206,8 @@ func hostile(r recogniser, all []agent) (tried, panics int) {
 	return tried, panics
 }
 
-// longAgent is what the slowest of some long agents takes, at best, in µs.
+// longAgent returns the time in µs of the slowest of some long agents, the best
+// of five runs for each.
 func longAgent(r recogniser, all []agent) float64 {
 	slowest := 0.0
 	for _, part := range []string{"a", "(", "Mozilla/5.0 (", "; Android ", all[0].header.Get("User-Agent") + " "} {
@@ -221,8 +223,9 @@ func longAgent(r recogniser, all []agent) float64 {
 	return slowest
 }
 
-// programSize is the size of a server that calls so much of a package, in
-// bytes; without a path, of one that does not.
+// programSize returns the size of a server that evaluates calls, an expression
+// with the package at path, in bytes. If path is "", the server uses no
+// package.
 func programSize(path, calls string) int64 {
 	dir := must(os.MkdirTemp(".", "size"))
 	defer os.RemoveAll(dir)

@@ -106,8 +106,8 @@ func whileHeard(hear func() error, hangUp func()) (end func()) {
 	return func() { hangUp(); listener.Wait() }
 }
 
-// push says how many notifications a second a server takes from 16 callers when so many
-// nodes listen.
+// push returns how many notifications a second a server takes from 16 callers while this
+// many nodes listen.
 func (f followed) push(rounds, listeners int, turn time.Duration) float64 {
 	for range listeners {
 		defer f.hear()()
@@ -122,8 +122,8 @@ func (f followed) push(rounds, listeners int, turn time.Duration) float64 {
 	return median(rates)
 }
 
-// backends is how many seconds of processor the processes have used that serve the
-// connections to a PostgreSQL server on this machine.
+// backends returns how many seconds of the processor were used by the processes that
+// serve the connections to a PostgreSQL server on this machine.
 func backends(admin *pgx.Conn) (seconds float64) {
 	rows := must(admin.Query(context.Background(), "SELECT pid FROM pg_stat_activity WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()"))
 	for _, pid := range must(pgx.CollectRows(rows, pgx.RowTo[int])) {
@@ -139,7 +139,7 @@ func backends(admin *pgx.Conn) (seconds float64) {
 	return seconds
 }
 
-// own is how many seconds of processor this process has used.
+// own returns how many seconds of the processor this process has used.
 func own() float64 {
 	var u syscall.Rusage
 	must(0, syscall.Getrusage(syscall.RUSAGE_SELF, &u))

@@ -94,9 +94,9 @@ type side struct {
 	f    func()
 }
 
-// compare has all sides take turns, so that whoever else uses the machine
-// disturbs them alike, and prints the median of each one's turns, and of its
-// ratios to the first side's turn beside it.
+// compare has all sides take turns, so that other users of the machine disturb
+// all of them alike. It prints for each side the median of its turns, and the
+// median of the ratios of its turns to the first side's turns beside them.
 func compare(title string, sides ...side) {
 	fmt.Println(title)
 	const rounds, turn = 21, 50 * time.Millisecond
@@ -127,7 +127,8 @@ func perCall(f func(), turn time.Duration) float64 {
 	return float64(time.Since(began)) / float64(n)
 }
 
-// perSecond is how often a second so many callers at once get f done, over turn.
+// perSecond returns how many calls of f callers at once make in a second. It
+// measures for the time turn.
 func perSecond(callers int, turn time.Duration, f func()) float64 {
 	var wg sync.WaitGroup
 	var total atomic.Int64
@@ -145,7 +146,7 @@ func perSecond(callers int, turn time.Duration, f func()) float64 {
 	return float64(total.Load()) / time.Since(began).Seconds()
 }
 
-// ratio is the median of a to b, turn by turn.
+// ratio returns the median of a[i]/b[i], turn by turn.
 func ratio(a, b []float64) float64 {
 	r := make([]float64, len(a))
 	for i := range a {
@@ -156,7 +157,8 @@ func ratio(a, b []float64) float64 {
 
 func median(x []float64) float64 { return quantile(slices.Clone(x), .5) }
 
-// quantile of figures, which it sorts.
+// quantile returns a quantile of x, for example the median if q is 0.5. It
+// sorts x.
 func quantile[T cmp.Ordered](x []T, q float64) T {
 	slices.Sort(x)
 	return x[min(int(q*float64(len(x))), len(x)-1)]

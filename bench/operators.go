@@ -69,7 +69,7 @@ func capacity() {
 func cachedAccounts(n int) (each int) {
 	d := newDatabase(n)
 	defer d.close()
-	session := must(d.seats.Sessions(context.Background(), account(0)))[0].ID // all are copies of it
+	session := must(d.seats.Sessions(context.Background(), account(0)))[0].ID // all other accounts are copies of this one
 	seats := must(oneseat.New(d.store, oneseat.Config{Logger: quiet}))
 	defer seats.Close()
 	empty := inUse()

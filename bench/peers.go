@@ -34,11 +34,11 @@ import (
 // log.
 //
 // Each is written in two ways. The plain one uses what the peer's own pages show: look
-// the last session up, load it, end it, make one, note its token. Two sign-ins that
-// cross may leave two sessions then. The short one makes the session, exchanges the
-// noted token for the new one in one step, and deletes the session of the old one by
-// its name in the store. It leaves one session, like ours, in as few steps as that
-// takes.
+// the last session up, load it, end it, make one, note its token. In this way two
+// sign-ins at the same time may leave two sessions. The short one makes the session,
+// exchanges the noted token for the new one in one step, and deletes the session of the
+// old one by its name in the store. It leaves one session, like ours, in as few steps as
+// that takes.
 
 // peers compares sign-ins that end the account's last session with peers that are made
 // to do the same: in memory, on Redis and on SQLite.
@@ -55,7 +55,7 @@ func peers() {
 	}
 }
 
-// rated is somebody who signs random accounts in: the rate is how many a second.
+// rated is a way to sign random accounts in. rate returns how many a second it signs in.
 type rated struct {
 	name string
 	rate func(callers int, turn time.Duration) float64
@@ -68,8 +68,8 @@ func signing(name string, n int, signIn func(account string)) rated {
 	}}
 }
 
-// race has all sides take turns. The first is bare, the last is ours. It returns ours
-// to each other one.
+// race has all sides take turns. The first is bare, the last is ours. It returns the
+// ratio of our rate to that of each other side.
 func race(title string, callers, rounds int, turn time.Duration, sides ...rated) []float64 {
 	rates := make([][]float64, len(sides))
 	for range rounds {

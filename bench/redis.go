@@ -129,11 +129,12 @@ func redisSignIns(url string, client rueidis.Client) {
 	fmt.Printf("  of the processor, one takes %.1f times as much in this process, and %.1f times in the server\n", median(here), median(there))
 }
 
-// processor is how many seconds of it something took, in this process and in the
-// server.
+// processor is how many seconds of the processor something took, in this process
+// and in the server.
 type processor struct{ here, server float64 }
 
-// per is perSecond of 64 callers, and notes what f took of the processor.
+// per returns what perSecond returns for 64 callers, and notes how much of the
+// processor f took.
 func (p *processor) per(client rueidis.Client, turn time.Duration, f func()) float64 {
 	used := func() processor {
 		return processor{own(), info(client, "used_cpu_user") + info(client, "used_cpu_sys")}

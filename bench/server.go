@@ -95,7 +95,7 @@ func servedSignIns(name, stands string, rounds int, turn time.Duration) float64 
 	return ratio(through, alone)
 }
 
-// perSecondEach is perSecond for callers that know their numbers.
+// perSecondEach does what perSecond does, for callers that know their numbers.
 func perSecondEach(callers int, turn time.Duration, f func(i int)) float64 {
 	numbers := make(chan int, callers) // of those that wait
 	for i := range callers {

@@ -78,15 +78,15 @@ func (d *database) fill() {
 	must(0, err)
 }
 
-// signIns is how many random accounts are signed in a second.
+// signIns returns how many random accounts are signed in a second.
 func (d *database) signIns(callers int, turn time.Duration) float64 {
 	return perSecond(callers, turn, func() {
 		must(d.seats.SignIn(context.Background(), account(mrand.IntN(d.n)), oneseat.SignInRequest{}))
 	})
 }
 
-// bareRows writes, for a while, the rows that a sign-in writes, so many sign-ins
-// to a transaction: no reading, no deciding, no JSON.
+// bareRows writes, for a while, the rows that a sign-in writes, of several sign-ins
+// in one transaction. It reads nothing, decides nothing and makes no JSON.
 type bareRows struct {
 	*database
 	db     *sql.DB

@@ -78,8 +78,9 @@ func ended(events *bufio.Reader) {
 	}
 }
 
-// takeover measures from SignIn's return to the last byte of the first device's
-// stream, and to the event in its browser, among a thousand other streams.
+// takeover measures sign-ins that displace a session: from SignIn's return to
+// the last byte of the first device's stream, and to the event in that device's
+// browser, among a thousand other streams.
 func takeover() {
 	const others, takeovers = 1000, 1000
 	s := newSite(newRegistry(oneseat.Config{}))
@@ -112,7 +113,7 @@ func takeover() {
 		_ = must(s.Client().Get(s.URL + "/ping")).Body.Close() //nolint:bodyclose // this does
 		ping = append(ping, time.Since(begin))
 	}
-	fmt.Printf("From SignIn's return, %d takeovers, %d other streams open\n", takeovers, others)
+	fmt.Printf("From SignIn's return, %d sign-ins that displace a session, %d other streams open\n", takeovers, others)
 	for _, row := range []struct {
 		name string
 		x    []time.Duration
@@ -152,7 +153,7 @@ func streams() {
 			told = append(told, max(0, (<-line).Sub(after)))
 		}
 		fmt.Printf("%d event streams held\n", n)
-		fmt.Printf("  %-36s p50 %8v  p99 %8v\n", "one is told, of 1000 takeovers", quantile(told, .5).Round(time.Microsecond), quantile(told, .99).Round(time.Microsecond))
+		fmt.Printf("  %-36s p50 %8v  p99 %8v\n", "one is told, of 1000 that end", quantile(told, .5).Round(time.Microsecond), quantile(told, .99).Round(time.Microsecond))
 	})
 	end()
 	bare, end := hold(n, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

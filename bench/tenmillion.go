@@ -78,7 +78,7 @@ type effort struct {
 }
 
 // flat compares a store with many accounts with one that has a thousand. It returns how
-// many times as long a sign-in takes there.
+// many times as long a sign-in takes in the store with many accounts.
 func flat(name string, e effort, stands func(n int) *stand) (signIn float64) {
 	began, n := time.Now(), e.n
 	many := stands(n)
@@ -141,7 +141,7 @@ func flat(name string, e effort, stands func(n int) *stand) (signIn float64) {
 	return signIn
 }
 
-// timeOf is what one of so many calls took, in ns.
+// timeOf returns what one of several calls took on average, in ns.
 func timeOf(calls int, f func()) float64 {
 	began := time.Now()
 	for range calls {

@@ -19,8 +19,8 @@ import (
 	"github.com/oneseat/oneseat/store/sqlitestore"
 )
 
-// uses states what it costs to remember that, and when, sessions are used: on each
-// store.
+// uses states, for each store, what it costs to remember that a session is used, and
+// when.
 func uses() {
 	var s servers
 	defer s.close()

@@ -28,7 +28,7 @@ import (
 )
 
 func main() {
-	version := flag.String("version", "", "of the program")
+	version := flag.String("version", "", "the version of the program")
 	sbom := flag.String("sbom", "", "the file for the list of modules")
 	licences := flag.String("licences", "", "the file for the texts of licences")
 	flag.Parse()

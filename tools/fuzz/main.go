@@ -1,14 +1,14 @@
-// Command fuzz fuzzes everything that can be fuzzed below a folder: each Fuzz function of
-// each module gets the same part of a time.
+// Command fuzz fuzzes everything that can be fuzzed below a folder: each Fuzz function of each
+// module gets an equal part of the time.
 //
 //	fuzz -for 1h            # all of them
 //	fuzz -for 1h -run Token # those with Token in their names
 //
 // It finds the functions by itself, so none can be forgotten. If the time is too short for all
-// of them, it draws some, by a seed that it says. What Go found interesting
-// stays in its build cache, and the next run begins with it. An input that fails is written
-// to testdata/fuzz beside its test, where "go test" runs it from then on. Such a run goes on
-// with the other functions, and exits with 1 at its end.
+// of them, it draws some of them, by a seed that it prints. What Go found interesting stays in
+// its build cache, and the next run begins with it. An input that fails is written to
+// testdata/fuzz beside its test, where "go test" runs it from then on. Such a run goes on with
+// the other functions, and exits with 1 at its end.
 package main
 
 import (
@@ -65,7 +65,7 @@ type fuzzing struct {
 	out       io.Writer
 }
 
-// errFound says that there is something to put right.
+// errFound says that fuzzing has found a failure.
 var errFound = errors.New("something was found: see above")
 
 func (f *fuzzing) run(ctx context.Context) error {
@@ -220,8 +220,8 @@ func (f *fuzzing) target(ctx context.Context, folder, binary, cache, name string
 		r.executions, _ = strconv.Atoi(last[1]) // it is digits
 		r.interesting, _ = strconv.Atoi(last[2])
 	}
-	// Where the time is over while an input runs, Go may call that a failure. It has
-	// nothing to show for it then (go.dev/issue/75804).
+	// If the time is over while an input runs, Go may call that a failure. It shows no
+	// input for such a failure (go.dev/issue/75804).
 	over := strings.Contains(text, "context deadline exceeded") && !strings.Contains(text, "Failing input") && !strings.Contains(text, "panic:")
 	if failed != nil && !over {
 		r.found = text + failed.Error()

@@ -13,8 +13,8 @@ import (
 // released is the module that users import.
 const released = "github.com/oneseat/oneseat"
 
-// looked are calls whose error says nothing that anybody could act on: what is
-// printed for a reader who has gone, and what is kept by the writer until Flush.
+// looked are calls whose error nobody could act on: those that print for a reader,
+// who may have gone, and those whose writer keeps the error until Flush.
 var looked = []string{
 	"fmt.Fprint(io.Writer)", "fmt.Fprintf(io.Writer)", "fmt.Fprintln(io.Writer)",
 	"fmt.Fprint(net/http.ResponseWriter)", "fmt.Fprintf(net/http.ResponseWriter)", "fmt.Fprintln(net/http.ResponseWriter)",
@@ -51,16 +51,17 @@ func filtered(a *analysis.Analyzer, begin func(*analysis.Pass) (keep func(analys
 	return &b
 }
 
-// ofTests says that a file belongs to a test: it is one, or has helpers for tests.
-// There a helper closes each body when the test ends, which bodyclose does not see.
+// ofTests reports whether a file belongs to a test: it is one, or has helpers for
+// tests. There a helper closes each body when the test ends, which bodyclose does not
+// see.
 func ofTests(pass *analysis.Pass, f *ast.File, _ token.Pos) bool {
 	return strings.HasSuffix(pass.Fset.Position(f.FileStart).Filename, "_test.go") ||
 		slices.ContainsFunc(f.Imports, func(i *ast.ImportSpec) bool { return i.Path.Value == `"testing"` })
 }
 
-// lookedAt says that the error of a call has been looked at, or need not be. A helper
-// of a test, which gets the test, has looked at it. And outside of the released code a
-// deferred call cleans up: what has to be kept is closed in line.
+// lookedAt reports whether the error of a call has been looked at, or need not be. A
+// helper that gets the test looks at the error itself. And outside of the released
+// code a deferred call only cleans up: what has to be kept is closed without defer.
 func lookedAt(pass *analysis.Pass, f *ast.File, at token.Pos) (yes bool) {
 	cleans := ofTests(pass, f, at) || pass.Module == nil || pass.Module.Path != released
 	ast.Inspect(f, func(n ast.Node) bool {
@@ -80,7 +81,7 @@ func lookedAt(pass *analysis.Pass, f *ast.File, at token.Pos) (yes bool) {
 	return yes
 }
 
-// isTest says that a type is *testing.T, or another that a test has.
+// isTest reports whether a type is *testing.T, or another that a test has.
 func isTest(t types.Type) bool {
 	name := types.TypeString(t, nil)
 	return name == "*testing.T" || name == "testing.TB"

@@ -1,7 +1,8 @@
 // Command lint finds errors that are not looked at, errors that are compared or
 // asserted although they may be wrapped, and bodies and rows that are not closed.
-// Others keep the analyzers. This program says where they do not apply, and holds
-// one check of its own: an exception from them has a reason and is needed.
+// The analyzers themselves come from other projects. This program says where they
+// do not apply, and holds one check of its own: an exception from them has a
+// reason and is needed.
 //
 // "go vet" runs it, and remembers what it has found in each package:
 //
