@@ -1,5 +1,5 @@
-# Go where its own installer puts it, should PATH not say so; and a packaged Go
-# that is older than go.mod asks for fetches what it needs.
+# Where PATH has no Go, make takes the one that Go's own installer has put here.
+# A packaged Go that is older than go.mod asks for fetches a newer one.
 export PATH := $(PATH):/usr/local/go/bin
 export GOTOOLCHAIN ?= auto
 
@@ -109,7 +109,7 @@ requirements: ## break each row of docs/requirements.md, and see the test fail t
 	@cd internal/requirements && ONESEAT_REQUIRE_SERVERS=1 go test -count=1 -timeout=0 -run='^TestEveryRequirementIsHeld$$' -rows='$(or $(ARGS),all)'
 
 .PHONY: crash
-crash: ## kill -9 a process that writes to SQLite, 10000 times, and look for all it had acknowledged (slow)
+crash: ## kill -9 a process that writes to SQLite, 10000 times, and look for all that it had acknowledged (slow)
 	@scripts/prepare go
 	@go test ./store/sqlitestore -count=1 -v -timeout=0 -run '^TestWhatWasAcknowledgedSurvivesKill9$$' -rounds=10000 $(ARGS)
 
@@ -179,7 +179,7 @@ simulate: ## many nodes in virtual time with everything going wrong; HISTORIES=1
 	@go test ./internal/simulate -count=1 -timeout=0 -v -run='^TestSimulate$$' -histories='$(HISTORIES)' -seed='$(SEED)'
 
 .PHONY: simulate-bugs
-simulate-bugs: ## the same with each of the planted bugs, which it has to catch
+simulate-bugs: ## make simulate with each of the planted bugs, which it has to catch
 	@scripts/prepare go
 	@go test ./internal/simulate -count=1 -timeout=0 -v -run='^TestPlantedBugs' -bugs=all
 
@@ -197,7 +197,7 @@ powercut: ## cut the power of the disk of SQLite and of PostgreSQL, and look for
 	@ONESEAT_REQUIRE_SERVERS=1 go -C internal/powercut test -count=1 -timeout=0 -v -run='^TestWhatWas' . -args -rounds '$(ROUNDS)' $(ARGS)
 
 .PHONY: powercut-bugs
-powercut-bugs: ## the same with stores, and a disk, that do not sync, which it has to catch
+powercut-bugs: ## make powercut with stores, and a disk, that do not sync, which it has to catch
 	@scripts/prepare go postgres powercut
 	@ONESEAT_REQUIRE_SERVERS=1 go -C internal/powercut test -count=1 -timeout=0 -v -run='Caught$$' . -args -bugs
 
@@ -210,7 +210,7 @@ histories: ## three servers on each real store, and eight clients of theirs: is 
 	@go test ./client -count=1 -v -timeout=0 -run '^TestNoYesIsOlderThanMaxStale' -args -rounds 10000
 
 .PHONY: faults-bugs
-faults-bugs: ## the same with each of the planted bugs, which it has to catch
+faults-bugs: ## make faults with each of the planted bugs, which it has to catch
 	@scripts/prepare go postgres redis
 	@ONESEAT_REQUIRE_SERVERS=1 go test ./internal/faults -count=1 -timeout=0 -v -run='^TestPlantedBugs' -bugs=all
 

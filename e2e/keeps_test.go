@@ -36,7 +36,7 @@ var ways = []struct {
 		"reload because another session is there",
 		func(n *notes, home *profile, _ []*tab) {
 			home.tab().open(n.URL + "/enter?account=ada&afresh").follows()
-			n.CloseClientConnections() // who listens comes back, and is told whose the browser is
+			n.CloseClientConnections() // a page that listens connects again, and is told whose the browser is
 		},
 		goesOn,
 		func(b *tab, was string) { b.of("!==", was) },

@@ -122,7 +122,7 @@ func (n *notes) answered(path string) int {
 // reports returns how often a page has reported use, and was answered.
 func (n *notes) reports() int { return n.answered("POST /oneseat/active") }
 
-// idle lets so much time pass that every page asks whether somebody is there. A page in
+// idle lets enough time pass for every page to ask whether somebody is there. A page in
 // which something was done in the minute before reports that first.
 func (n *notes) idle(pages []*tab) {
 	n.t.Helper()
@@ -255,8 +255,8 @@ func (b *tab) keeps(kind int) *tab {
 	return b.at("/").wait(kinds[kind].value + ` === "` + written + `"`)
 }
 
-// comesBack says that somebody looks at this tab again. The browser without a screen
-// has every tab visible, so the event is the test's.
+// comesBack tells the page that somebody looks at this tab again. The browser without a
+// screen has every tab visible, so the event is the test's.
 func (b *tab) comesBack() *tab {
 	b.t.Helper()
 	return b.wait(`!document.hidden && document.dispatchEvent(new Event("visibilitychange"))`)

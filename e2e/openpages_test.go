@@ -210,7 +210,7 @@ func TestABrowserThatIsSignedInAgainStaysWhateverItIsTold(t *testing.T) {
 	}
 }
 
-// What was saved is no work any more.
+// What was saved does not count as work any more.
 func TestAPageSaysWhatIsSaved(t *testing.T) {
 	n := newNotes(t, keeping)
 	home := newProfile(t)

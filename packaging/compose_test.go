@@ -29,8 +29,8 @@ func loadCompose(ctx context.Context, folder, text string) (*types.Project, erro
 	}, func(o *loader.Options) { o.SetProjectName("oneseat", true) })
 }
 
-// prepared is a folder in which everything has been done that a file of compose asks for in
-// its comment, but for docker itself.
+// prepared returns a folder in which everything has been done that the comment of a compose
+// file asks for, except docker itself.
 func prepared(t *testing.T, text string) (folder, key string) {
 	t.Helper()
 	need(t, "openssl")

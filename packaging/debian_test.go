@@ -150,7 +150,7 @@ func TestThePackageIsInstalledUpgradedAndRemovedWithoutLosingASession(t *testing
 // exposure is the most that systemd may find against the unit. It counts from 0, nothing, to 10.
 const exposure = 1.5
 
-// What somebody who takes the process over can do beyond it is little.
+// Somebody that takes the process over can do little outside of it.
 func TestTheUnitAllowsLittle(t *testing.T) {
 	need(t, "systemd-analyze")
 	said := run(t, "systemd-analyze", "security", "--offline=true", "packaging/systemd/oneseat.service")
@@ -180,7 +180,7 @@ func TestMakeInstallPutsEverythingBelowAFolder(t *testing.T) {
 			t.Errorf("%s is empty", file)
 		}
 	}
-	// Whoever takes the example as it is gets no open door, and no error but for the store.
+	// With the example as it is, no door is open, and the only error is that of the store.
 	said := fails(t, exec.CommandContext(t.Context(), filepath.Join(at, "bin", "oneseat"), "serve", "--listen", "127.0.0.1:0", "--keys", filepath.Join(at, "share/doc/oneseat/examples/keys.toml"), "--store", "postgres://127.0.0.1:1/none"))
 	if strings.Contains(said, "keys") {
 		t.Errorf("the example of the keys: %s", said)

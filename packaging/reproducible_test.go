@@ -19,9 +19,10 @@ func copied(t *testing.T, name string) string {
 	return folder
 }
 
-// Whoever has the sources of a release can make the same bytes, and so can see that they are
-// what the release was made of. Here they are made twice: in two folders, at two times, with
-// another umask, time zone and language, and (but for -short) without what Go remembers.
+// Anybody with the sources of a release can make the same bytes, and so can see that the
+// release was made of these sources. Here they are made twice: in two folders, at two times,
+// with another umask, time zone and language, and (but for -short) without what Go
+// remembers.
 func TestTheSameSourcesMakeTheSameBytesInAnyFolder(t *testing.T) {
 	need(t, "buildah", "dpkg-deb")
 	needRoot(t) // buildah, for an owner of a file

@@ -18,8 +18,9 @@ import (
 	"time"
 )
 
-// need skips a test on a machine without a program that it runs. What says
-// ONESEAT_REQUIRE_SERVERS has had scripts/prepare install it.
+// need skips a test on a machine without a program that it runs. With
+// ONESEAT_REQUIRE_SERVERS it fails the test: then scripts/prepare has installed
+// what the test needs.
 func need(t *testing.T, programs ...string) {
 	t.Helper()
 	for _, name := range programs {

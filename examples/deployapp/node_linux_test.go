@@ -75,7 +75,7 @@ func (n *node) awaitReady(t *testing.T) {
 	})
 }
 
-// listens says whether the node takes connections.
+// listens reports whether the node takes connections.
 func (n *node) listens() bool {
 	conn, err := net.DialTimeout("tcp", n.addr, patient)
 	if err != nil {

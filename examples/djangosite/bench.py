@@ -1,5 +1,5 @@
 """What oneseat costs a page of a signed-in user: the site with it and without it, in turn,
-and without it against itself, which is what the machine's noise is.
+and without it against itself, which shows the noise of the machine.
 
     make django-bench                  the example site, as `run` serves it
     make django-bench ARGS=tutorial    the tutorial's app in its place
@@ -35,7 +35,7 @@ class Measured:
 
     def run(self) -> tuple[float, float, float]:
         """Returns requests a second, microseconds of processor a request, and the 99th
-        hundredth of the times in milliseconds."""
+        percentile of the times in milliseconds."""
         before = processor(self.site.pid)
         line = [HERE / "../../bin/load", "-url", f"http://127.0.0.1:{self.site.port}/", "-cookie", f"sessionid={self.browser.jar['sessionid']}", "-want", 'content="ada"', "-for", f"{SECONDS}s"]
         count, bad, _, slow = map(float, subprocess.check_output(line, text=True).split())

@@ -31,7 +31,7 @@ import (
 // App is the application.
 type App struct {
 	// KeepReplayed leaves a session alone whose refresh token comes a second time. By
-	// default the session ends, because one of the two who had it is a thief.
+	// default the session ends, because one of the two that had the token is a thief.
 	KeepReplayed bool
 
 	seats     *oneseat.Registry
@@ -131,8 +131,9 @@ func (a *App) sign(c jwt.Claims) (string, error) {
 	return jwt.NewWithClaims(jwt.SigningMethodHS256, c).SignedString(a.key)
 }
 
-// keyOf is the same key for every token. It never looks at what the token says about
-// keys ("kid", "jwk", "jku"): whoever makes a token can write anything there.
+// keyOf returns the same key for every token. It never looks at what the token says
+// about keys ("kid", "jwk", "jku"), because the maker of a token can write anything
+// there.
 func (a *App) keyOf(*jwt.Token) (any, error) { return a.key, nil }
 
 // refresh takes a refresh token and gives two new tokens. The session goes on. Each
@@ -154,9 +155,9 @@ func (a *App) refresh(w http.ResponseWriter, r *http.Request) {
 	a.give(w, grant)
 }
 
-// replayed ends the session of a refresh token that we have signed, and that is not in
-// force any more: it was used before. Either the one who used it or the one who brings
-// it now has a copy, and nobody can tell which.
+// replayed ends the session of a refresh token that we have signed and that was used
+// before. Either the client that used it or the client that brings it now has a stolen
+// copy, and nobody can tell which.
 func (a *App) replayed(ctx context.Context, said refreshClaims) error {
 	cause := oneseat.EndOptions{Reason: oneseat.ReasonRevoked, Actor: "a refresh token that was used twice"}
 	if _, err := a.seats.End(context.WithoutCancel(ctx), said.Subject, cause, said.Session); err != nil {
@@ -166,8 +167,9 @@ func (a *App) replayed(ctx context.Context, said refreshClaims) error {
 	return errors.Join(err, oneseat.ErrNoSession)
 }
 
-// attempt lets a client whose answer was lost send its refresh again: it makes up a
-// random word before, sends that along, and forgets it when the answer has come.
+// attempt lets a client whose answer was lost send its refresh again. The client makes
+// up a random word before, sends the word along each time, and forgets it when the
+// answer has come.
 func (a *App) attempt(r *http.Request) oneseat.Attempt {
 	word := r.PostFormValue("attempt")
 	if len(word) < 20 {
@@ -176,8 +178,8 @@ func (a *App) attempt(r *http.Request) oneseat.Attempt {
 	return attempt(a.seats, a.key, word)
 }
 
-// attempt is the one that a word stands for. It is tried now, however often it was
-// tried before: what it made goes on as long as it is in force.
+// attempt returns the attempt that a word stands for. Its time is always now, however
+// often it was tried before: what it made goes on as long as it is in force.
 func attempt(seats *oneseat.Registry, key []byte, word string) oneseat.Attempt {
 	now, _ := seats.Config().Clock()
 	return oneseat.Attempt{ID: derive(key, "attempt", word), Secret: derive(key, "secret", word), Tried: now}

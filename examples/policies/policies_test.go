@@ -66,11 +66,11 @@ func TestInAFamilyAThirdPhoneTakesTheSeatOfAPhone(t *testing.T) {
 		old, newer := in(t, seats, "ada", on("mobile")), in(t, seats, "ada", on("mobile"))
 		third := in(t, seats, "ada", on("mobile"))
 		if live(t, seats, tv, newer, third) != 3 || live(t, seats, old) != 0 {
-			t.Error("another than the idlest phone had to go")
+			t.Error("a session other than the idlest phone's had to go")
 		}
 		second := in(t, seats, "ada", on("tv"))
 		if live(t, seats, tv) != 0 || live(t, seats, second, newer, third) != 3 {
-			t.Error("another than the television had to go")
+			t.Error("a session other than the television's had to go")
 		}
 	})
 }
@@ -110,7 +110,7 @@ func TestInACourseOneIsAsked(t *testing.T) {
 			t.Fatal(err)
 		}
 		if live(t, seats, first) != 0 || live(t, seats, second) != 1 {
-			t.Error("another went than was chosen")
+			t.Error("a session went that was not chosen")
 		}
 	})
 }

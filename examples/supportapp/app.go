@@ -83,7 +83,7 @@ func New(c Config) (*App, error) {
 // ServeHTTP makes App an http.Handler.
 func (a *App) ServeHTTP(w http.ResponseWriter, r *http.Request) { a.handler.ServeHTTP(w, r) }
 
-// viewer is who sees a page, and whose page it is.
+// viewer says who sees a page, and whose page it is.
 type viewer struct {
 	Member string // whose page it is
 	Staff  string // who sees it, if it is not the member
@@ -109,9 +109,9 @@ func (a *App) asMember(next http.Handler) http.Handler {
 	})
 }
 
-// asStaff shows the pages of a member to a member of staff. What is checked is the
-// session of the member of staff: when that ends, so does this. It is written down
-// before anything is shown, and if it cannot be written down, nothing is shown.
+// asStaff shows the pages of a member to a member of staff. The session of the member of
+// staff is checked, and when that session ends, so does the request. The look is written
+// down before anything is shown. If it cannot be written down, nothing is shown.
 func (a *App) asStaff(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		session, _ := oneseat.SessionFrom(r.Context()) // of the staff's realm
@@ -135,7 +135,7 @@ func (a *App) overview(w http.ResponseWriter, r *http.Request) { show(w, "overvi
 
 func (a *App) orders(w http.ResponseWriter, r *http.Request) { show(w, "orders", viewerOf(r)) }
 
-// signIn is that of members, and that of staff.
+// signIn returns the handler of a sign-in form, that of members or that of staff.
 func (a *App) signIn(guard *oneseathttp.Guard, who *accounts.Table, next string) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		account := r.PostFormValue("account")

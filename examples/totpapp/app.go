@@ -2,8 +2,8 @@
 // a code of an authenticator app (pquerna/otp).
 //
 // It signs in after the code, and not before. A session that is made after the password
-// holds a seat and ends another session. So somebody who knows the password only would
-// throw the owner out, as often as they like, and would never have to know a code.
+// holds a seat and ends another session. So somebody who knows only the password could
+// throw the owner out, as often as they like, without ever knowing a code.
 package totpapp
 
 import (
@@ -94,8 +94,8 @@ func (a *App) code(w http.ResponseWriter, r *http.Request) {
 	http.Redirect(w, r, who.next, http.StatusSeeOther)
 }
 
-// changeFactor gives the account another second factor, of which the visitor has shown a
-// code. Whoever had the old one, and is signed in with it, is signed out.
+// changeFactor gives the account another second factor. The visitor has shown a code of
+// it. All other devices are signed out, because they signed in with the old factor.
 func (a *App) changeFactor(w http.ResponseWriter, r *http.Request) {
 	session, _ := oneseat.SessionFrom(r.Context())
 	if !a.codes.Change(session.Account, r.PostFormValue("secret"), r.PostFormValue("code")) {

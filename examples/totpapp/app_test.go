@@ -67,7 +67,8 @@ func TestASeatIsTakenWithTheCode(t *testing.T) {
 	laptop.Want("/", http.StatusUnauthorized, "displaced")
 }
 
-// ASVS 7.4.3: after a change of the second factor nobody stays who had the old one.
+// ASVS 7.4.3: after a change of the second factor, everybody that signed in with the
+// old one is signed out.
 func TestAChangeOfTheFactorEndsTheOtherSessionsAndNeedsAFreshProof(t *testing.T) {
 	const other = "KRSXG5CTMVRXEZLU"
 	s := open(t, oneseat.Config{Limit: 2})

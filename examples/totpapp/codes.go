@@ -19,7 +19,7 @@ type Codes struct {
 // factor is what is known of an account.
 type factor struct {
 	secret string    // as the authenticator app has it
-	used   int64     // the newest step of which a code was used: no code counts twice
+	used   int64     // the newest step whose code was used: no code counts twice
 	wrong  int       // codes that were not right
 	since  time.Time // when the first of them came
 }
@@ -39,8 +39,8 @@ const (
 	forget    = 5 * time.Minute
 )
 
-// Use says whether a code is the account's now, and was not used before. A clock may be
-// wrong by one step.
+// Use reports whether a code is the account's now, and was not used before. A clock may
+// be wrong by one step.
 func (c *Codes) Use(account, code string) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()

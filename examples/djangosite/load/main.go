@@ -1,6 +1,6 @@
 // Command load asks a site for one page over several connections, for some time, and
 // prints how many answers there were, how many of them were not what was wanted, and the
-// median and the 99th hundredth of their times in milliseconds.
+// median and the 99th percentile of their times in milliseconds.
 //
 //	load -url http://127.0.0.1:8000/ -cookie sessionid=… -want 'content="ada"' -for 4s
 package main
@@ -26,7 +26,7 @@ func main() {
 	connections := flag.Int("connections", 16, "how many at a time")
 	flag.Parse()
 	client := &http.Client{
-		Timeout:       30 * time.Second, // a worker of gunicorn's threads has been seen to read no more
+		Timeout:       30 * time.Second, // it happens that a threaded worker of gunicorn stops reading
 		Transport:     &http.Transport{MaxIdleConnsPerHost: *connections},
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}

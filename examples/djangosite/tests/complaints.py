@@ -109,7 +109,7 @@ def a_password_change(site: Site, rounds: int, wrong: Wrong) -> None:
     again = Browser(site)
     wrong.answer(again.sign_in("alan", "alan-xyz-1234"), "a sign-in with the new password")
     wrong.unless(again.account() == "alan", "the new password does not sign in")
-    # As it was, for the others: through the admin, by another user.
+    # The other complaints need the old password. Another user sets it, in the admin.
     admin = signed_in(site, "ada", wrong)
     key = re.search(r'/admin/auth/user/(\d+)/change/">alan<', admin.get("/admin/auth/user/").text)
     form = f"/admin/auth/user/{key[1] if key else 0}/password/"
@@ -127,13 +127,13 @@ def a_live_stream_on_the_first_device(site: Site, rounds: int, wrong: Wrong) -> 
     signed_in(site, "grace", wrong)
     more = 0
     try:
-        # Ours is looked at once a second. After five there is no end to it.
+        # oneseat looks at a stream once a second. One that lasts five seconds never ends.
         while more < 50 and stream.readline():
             more += 1
     except (OSError, socket.timeout, ValueError, Exception):  # it broke off, as it should
         pass
     first.close()
-    wrong.unless(more < 50, "the live stream goes on after the takeover")
+    wrong.unless(more < 50, "the live stream goes on after the second sign-in")
 
 
 @complaint

@@ -1,7 +1,7 @@
 """What the tutorial's readers complain of, on the same site: with the tutorial's app each
 is seen to go wrong, and with oneseat none is.
 
-ROUNDS says how often what is a race is tried (3). MATRIX=full takes all session backends
+ROUNDS says how often each race is tried (3). MATRIX=full takes all session backends
 on both databases; else PostgreSQL has one."""
 
 from __future__ import annotations
@@ -31,13 +31,13 @@ class Complaints(unittest.TestCase):
         self.addCleanup(site.stop)
         for name, play in ALL.items():
             with self.subTest(name):
-                for _ in range(100):  # some are races, which it wins at times
+                for _ in range(100):  # some are races, which the tutorial's app sometimes wins
                     site.forget()
                     wrong = play(site, 1)
                     if wrong:
                         break
                 self.assertNotEqual(wrong, [])
-                # That is what a reader saw, and no failure of the test.
+                # What went wrong is what a reader saw, and not a failure of the test.
                 self.assertFalse([w for w in wrong if w.startswith("AssertionError")])
 
     def test_none_goes_wrong_on_sqlite(self) -> None:

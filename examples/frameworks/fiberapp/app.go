@@ -20,8 +20,8 @@ import (
 )
 
 // New returns the application by itself, over the registry. It asks which session a
-// request belongs to, and holds what goes on. It has neither the guard's pages nor its
-// script.
+// request belongs to, and ends a live answer when that session ends. It has neither
+// the guard's pages nor its script.
 func New(seats *oneseat.Registry, users *accounts.Table) *fiber.App {
 	app := fiber.New()
 	app.Post("/login", func(c fiber.Ctx) error {

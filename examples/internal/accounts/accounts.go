@@ -21,7 +21,7 @@ func New(names ...string) *Table {
 	return t
 }
 
-// Verify says whether that is the account's password now.
+// Verify reports whether that is the account's password now.
 func (t *Table) Verify(account, password string) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()

@@ -8,9 +8,10 @@ import (
 	"github.com/oneseat/oneseat"
 )
 
-// Between is a store that calls a function before each update that a request makes,
-// with that request: so that a test acts between any two steps of a handler. An error
-// of the function is the update's. Wrap the application in [Between.Around].
+// Between is a store that calls a function before each update that a request makes.
+// The function gets the request, so a test can act between any two steps of a
+// handler. An error of the function is the update's error. Wrap the application in
+// [Between.Around].
 type Between struct {
 	oneseat.Store
 
@@ -21,7 +22,7 @@ type Between struct {
 
 type requestKey struct{}
 
-// Around serves next and lets the store know who asks.
+// Around serves next, and lets the store know which request makes an update.
 func (b *Between) Around(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		b.requests.Add(1)
@@ -30,14 +31,15 @@ func (b *Between) Around(next http.Handler) http.Handler {
 	})
 }
 
-// Before has f called before each update from here on; nil: nothing.
+// Before makes the store call f before each update from now on; nil: no function.
 func (b *Between) Before(f func(r *http.Request) error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.before = f
 }
 
-// Wait returns when no request is served: also none that its browser has left.
+// Wait returns when no request is being served. That includes requests that their
+// browser has left.
 func (b *Between) Wait() { b.requests.Wait() }
 
 // Update implements [oneseat.Store].

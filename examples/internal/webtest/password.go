@@ -159,8 +159,8 @@ func (a *asked) Read(b []byte) (int, error) {
 	return a.from.Read(b)
 }
 
-// before has the thief, who passed the check of the old password before the change, be
-// signed in before one of its steps, and be verified once more when all is over.
+// before has the thief pass the check of the old password before the change, sign in
+// before one of the steps of the change, and be verified once more after the last step.
 func (h *change) before(step, steps int) {
 	signsIn, verified := newDoor(), newDoor()
 	thiefs, owners := 0, 0
@@ -198,8 +198,9 @@ func (h *change) before(step, steps int) {
 	h.end()
 }
 
-// leavesSignIn has the thief's browser leave its sign-in before that is verified once
-// more. A client that closes one direction of its connection would still read the answer.
+// leavesSignIn has the thief's browser leave its sign-in before the password is
+// verified once more. A client that closes one direction of its connection would still
+// read the answer.
 func (h *change) leavesSignIn() {
 	ctx, leave := context.WithCancel(h.t.Context())
 	n := 0
@@ -229,7 +230,7 @@ func (h *change) leavesSignIn() {
 	h.end()
 }
 
-// unverified has the thief sign in when the store stops to answer before that is
+// unverified has the thief sign in. The store stops answering before the password is
 // verified once more.
 func (h *change) unverified() {
 	n := 0
@@ -367,7 +368,7 @@ func (h *change) again() {
 	}
 }
 
-// end is what has to be in the end.
+// end checks what has to be true in the end.
 func (h *change) end() {
 	h.t.Helper()
 	h.owner.Want("/", http.StatusOK, "Hello ada")

@@ -4,7 +4,7 @@
 //
 // The sign-in page forwards to the SSO by itself, but never after a session has ended.
 // Otherwise two browsers, both known to the SSO, would throw each other out for ever,
-// and nobody would touch anything.
+// although nobody touches anything.
 package oidcapp
 
 import (
@@ -109,7 +109,7 @@ const failed = "sso_failed"
 // pending is what has to be remembered while a visitor is at the SSO.
 type pending struct {
 	Nonce    string // comes back in the ID token, which is then for this sign-in
-	Verifier string // of PKCE: whoever intercepts the code cannot redeem it
+	Verifier string // of PKCE: somebody that intercepts the code cannot redeem it
 	Next     string // where the visitor wanted to go
 }
 
@@ -174,7 +174,8 @@ func (a *App) callback(w http.ResponseWriter, r *http.Request) {
 	http.Redirect(w, r, next, http.StatusSeeOther)
 }
 
-// redeem returns who the SSO says it is, and where the visitor wanted to go.
+// redeem returns the ID token, which says who the visitor is, and where the visitor
+// wanted to go.
 func (a *App) redeem(r *http.Request, kept string) (token *oidc.IDToken, next string, err error) {
 	var p pending
 	b, err := base64.RawURLEncoding.DecodeString(kept)
@@ -206,14 +207,14 @@ func (a *App) redeem(r *http.Request, kept string) (token *oidc.IDToken, next st
 	return token, next, nil
 }
 
-// provedFor is how long a proof at the SSO counts here. The SSO is asked for one that is
-// not older, and may have asked for a password long before this sign-in.
+// provedFor is how long a proof at the SSO counts here. The SSO is asked for a proof
+// that is not older. It may have asked for a password long before this sign-in.
 const provedFor = 12 * time.Hour
 
 var maxAge = oauth2.SetAuthURLParam("max_age", strconv.Itoa(int(provedFor/time.Second)))
 
-// provedAt is when the person has proved to the SSO who they are, or the zero time where
-// the SSO does not say.
+// provedAt returns when the person proved to the SSO who they are, or the zero time
+// where the SSO does not say.
 func provedAt(token *oidc.IDToken) time.Time {
 	var said struct {
 		AuthTime int64 `json:"auth_time"`
@@ -224,11 +225,12 @@ func provedAt(token *oidc.IDToken) time.Time {
 	return time.Unix(said.AuthTime, 0)
 }
 
-// lifetime returns that of a session whose person has proved then who they are.
+// lifetime returns how long a session may last if its person proved who they are at the
+// time proved.
 func (a *App) lifetime(proved, now time.Time) (oneseat.Lifetime, error) {
 	left := min(proved.Add(provedFor).Sub(now), provedFor)
 	if left < time.Minute { // the SSO has not done what max_age asks for, or does not say when
-		return oneseat.Lifetime{}, errors.New("the SSO says of no proof that is new enough")
+		return oneseat.Lifetime{}, errors.New("the SSO names no proof that is new enough")
 	}
 	if most := a.seats.Config().Absolute; most > 0 {
 		left = min(left, most)
@@ -236,7 +238,8 @@ func (a *App) lifetime(proved, now time.Time) (oneseat.Lifetime, error) {
 	return oneseat.Lifetime{Absolute: left}, nil
 }
 
-// sidOf is which session at the SSO an ID token is of, or "" where the SSO does not say.
+// sidOf returns the id of the session at the SSO that an ID token belongs to, or ""
+// where the SSO does not say.
 func sidOf(token *oidc.IDToken) string {
 	var said struct {
 		SID string `json:"sid"`
@@ -245,9 +248,9 @@ func sidOf(token *oidc.IDToken) string {
 	return said.SID
 }
 
-// accountOf is the account of somebody whom an issuer knows by this subject. Only the
-// two together never name anybody else. An e-mail address may be changed, be given to
-// another person, or not be verified.
+// accountOf returns the account of the person that an issuer knows by this subject.
+// Only issuer and subject together never name another person. An e-mail address may be
+// changed, be given to another person, or not be verified.
 func accountOf(issuer, subject string) string {
 	account := issuer + " " + subject // no issuer has a space in it
 	if len(account) > 256 {           // an account has no more, and a subject may have 255

@@ -39,8 +39,8 @@ func (a *App) signedOutElsewhere(w http.ResponseWriter, r *http.Request) {
 	w.WriteHeader(http.StatusOK)
 }
 
-// endFor ends the sessions that a logout token is about: the one of a session there, or
-// all of a person.
+// endFor ends the sessions that a logout token is about: the session that belongs to
+// one at the SSO, or all sessions of a person.
 func (a *App) endFor(ctx context.Context, token *oidc.LogoutToken) error {
 	cause := oneseat.EndOptions{Reason: oneseat.ReasonSignedOut, Actor: "the SSO"}
 	account := accountOf(token.Issuer, token.Subject)
@@ -52,7 +52,7 @@ func (a *App) endFor(ctx context.Context, token *oidc.LogoutToken) error {
 		account = a.logouts.accountOf(token.SessionID)
 	}
 	a.logouts.over(token.SessionID)
-	if account == "" { // nobody has signed in by that session, or not here
+	if account == "" { // nobody has signed in here by that session
 		return nil
 	}
 	data := dataOf(token.SessionID)
@@ -60,8 +60,9 @@ func (a *App) endFor(ctx context.Context, token *oidc.LogoutToken) error {
 	return err
 }
 
-// dataOf is what a session here keeps of the session at the SSO: a hash, because the id
-// may be longer than what a session keeps. "": the SSO has not said which session it is.
+// dataOf returns what a session here keeps of the session at the SSO: a hash of its id,
+// because the id may be longer than what a session can keep. It returns "" if the SSO
+// has not said which session it is.
 func dataOf(sid string) string {
 	if sid == "" {
 		return ""
@@ -74,10 +75,10 @@ func dataOf(sid string) string {
 // of sessions that are over are kept.
 const recent = 10 * time.Minute
 
-// logouts knows what came a moment ago, and whose a session there is: some providers
-// name no person in their tokens. It is in memory, so with such a provider this
-// application runs on one node, and a restart forgets. An application keeps it in its
-// database, beside its users.
+// logouts knows which logout tokens came a moment ago, and whose the sessions at the
+// SSO are, because some providers name no person in their tokens. All of that is in
+// memory. So with such a provider this application runs on one node, and a restart
+// forgets it. A real application keeps it in its database, beside its users.
 type logouts struct {
 	mu    sync.Mutex           // guards what is below
 	of    map[string]string    // accounts, by the SSO's sid
@@ -89,8 +90,8 @@ func newLogouts() *logouts {
 	return &logouts{of: map[string]string{}, ended: map[string]time.Time{}, used: map[string]time.Time{}}
 }
 
-// began notes whose a session there is. It returns false if that is over: the logout
-// has overtaken the sign-in.
+// began notes whose a session at the SSO is. It returns false if that session is over:
+// the logout has overtaken the sign-in.
 func (l *logouts) began(sid, account string) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -103,15 +104,15 @@ func (l *logouts) began(sid, account string) bool {
 	return true
 }
 
-// over notes that a session there is over.
+// over notes that a session at the SSO is over.
 func (l *logouts) over(sid string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.ended[sid] = time.Now()
 }
 
-// accountOf returns whose a session there is, "" if that is not known. It is kept for a
-// while after the end, because ending may have to be tried again.
+// accountOf returns whose a session at the SSO is, or "" if that is not known. The
+// answer is kept for a while after the end, because ending may have to be tried again.
 func (l *logouts) accountOf(sid string) string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -119,7 +120,8 @@ func (l *logouts) accountOf(sid string) string {
 }
 
 // once returns nil if a verified token counts: it was issued a moment ago, and has not
-// come before. Whoever has a copy of an old one must sign nobody out who has come back.
+// come before. Somebody with a copy of an old token must not sign out a person that has
+// signed in again.
 func (l *logouts) once(token *oidc.LogoutToken, now time.Time) error {
 	if age := now.Sub(token.IssuedAt); age > recent || age < -time.Minute {
 		return errors.New("it was issued at another time")

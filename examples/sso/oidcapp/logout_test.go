@@ -145,7 +145,7 @@ func TestOnlyALogoutThatTheSSOHasJustSignedForUsCounts(t *testing.T) {
 	}
 }
 
-// Whoever has a copy of the token could sign somebody out again and again.
+// Otherwise somebody with a copy of the token could sign a person out again and again.
 func TestALogoutThatComesAgainSignsNobodyOut(t *testing.T) {
 	w := open(t, oneseat.Config{})
 	v := w.visitor(webtest.Laptop)

@@ -17,8 +17,8 @@ import (
 	"github.com/zitadel/oidc/v3/pkg/op"
 )
 
-// sessions is a provider's storage that says in each ID token which of the provider's
-// sessions it is of ("sid"): one for each browser.
+// sessions is a provider's storage that says in each ID token to which of the
+// provider's sessions the token belongs ("sid"). Each browser has one session.
 type sessions struct {
 	*storage.Storage
 

@@ -1,6 +1,6 @@
 // Package provider runs real identity providers in the process of a test. They
-// remember a browser, as an SSO does: who has signed in there once is sent back at
-// once. It knows nothing of any example.
+// remember a browser, as an SSO does: a browser that has signed in there is sent
+// back at once from then on. The package knows nothing of any example.
 package provider
 
 import (

@@ -65,7 +65,7 @@ func NewSAML(t *testing.T, host string, names ...string) *SAML {
 	return p
 }
 
-// persistent gives people names that stay the same, and that no address is.
+// persistent gives people names that stay the same and are no addresses.
 type persistent struct{ *samlidp.Server }
 
 func (p persistent) GetSession(w http.ResponseWriter, r *http.Request, req *saml.IdpAuthnRequest) *saml.Session {

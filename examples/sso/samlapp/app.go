@@ -129,7 +129,8 @@ func (a *App) start(w http.ResponseWriter, r *http.Request) {
 	http.Redirect(w, r, to.String(), http.StatusSeeOther)
 }
 
-// request is the id of the request that a way begins with. The answer has to name it.
+// request returns the id of the request that begins a way. The answer of the SSO has to
+// name that id.
 func (a *App) request(way string) string {
 	mac := hmac.New(sha256.New, a.key)
 	mac.Write([]byte(way))
@@ -150,8 +151,8 @@ func (a *App) cookie(way string) string {
 	return "sso-" + way
 }
 
-// verify takes what the SSO has the browser post. It comes from another site, so it has
-// no cookies: nothing is known of this browser.
+// verify takes the form that the SSO makes the browser post. The form comes from another
+// site, so it has no cookies: nothing is known of this browser.
 func (a *App) verify(w http.ResponseWriter, r *http.Request) {
 	r.Body = http.MaxBytesReader(w, r.Body, 1<<20)
 	if err := r.ParseForm(); err != nil {
@@ -238,8 +239,8 @@ func (k *results) take(code string) (result, bool) {
 	return v, ok && time.Now().Before(v.until)
 }
 
-// accountOf is the account of somebody whom an issuer knows by this name. Only the two
-// together never name anybody else.
+// accountOf returns the account of the person that an issuer knows by this name. Only
+// issuer and name together never name another person.
 func accountOf(issuer, name string) string {
 	account := issuer + " " + name
 	if len(account) > 256 || strings.Contains(issuer, " ") { // an account has no more; and a space separates

@@ -88,8 +88,8 @@ func (v *visitor) form(page string) (to string, fields url.Values) {
 	return html.UnescapeString(at[1]), fields
 }
 
-// said is the form in which the SSO says who it is, after a person typed a password
-// there, if that was necessary.
+// said returns the form in which the SSO says who the visitor is. If necessary, the
+// visitor types a password at the SSO first.
 func (v *visitor) said(name string) url.Values {
 	v.at.t.Helper()
 	_, page := v.show("/login")
