@@ -12,7 +12,7 @@ import (
 const maxAccount = 256
 
 // Key names one roster. It is 16 bytes of SHA-256 over a label and the
-// length-prefixed realm and account, so no two pairs are spelt alike. A key reveals
+// length-prefixed realm and account, so no two pairs hash the same bytes. A key reveals
 // nothing about the account to anyone who cannot guess its name.
 type Key [16]byte
 
@@ -32,15 +32,15 @@ func KeyOf(realm, account string) Key {
 // String returns the key in hexadecimal.
 func (k Key) String() string { return hex.EncodeToString(k[:]) }
 
-// Partition returns which partition of a store's log k belongs to, if the log has
-// this many: 0 to partitions-1.
+// Partition returns the partition of a store's log to which k belongs: 0 to
+// partitions-1, in a log that has this many partitions.
 func (k Key) Partition(partitions int) int {
 	return int(binary.BigEndian.Uint64(k[:8]) % uint64(partitions))
 }
 
 // Account is what is known about an account at one moment: see [Registry.Account].
-// What has timed out, or was ended with the realm, is not among the live, whether or
-// not that is recorded yet.
+// A session or stream that has timed out, or that ended with the realm, is not among
+// the live ones, even if its end is not recorded yet.
 type Account struct {
 	Name     string    `json:"name"`
 	Sessions []Session `json:"sessions,omitempty"` // live, the newest first
@@ -49,7 +49,7 @@ type Account struct {
 	Limits   Limits    `json:"limits,omitzero"`    // the account's own, see [Registry.SetLimit]
 	InForce  []Bound   `json:"in_force,omitempty"` // the limits in force, and where each was set
 	Block    *Block    `json:"block,omitempty"`    // nil: the account is not blocked
-	Takeover time.Time `json:"takeover,omitzero"`  // when devices were last noticed that displace each other in turn; zero: never
+	Takeover time.Time `json:"takeover,omitzero"`  // when a takeover was last noticed: devices that displace each other in turn; zero: never
 }
 
 // Block says that an account is kept out: it has no session, and no sign-in
@@ -57,7 +57,7 @@ type Account struct {
 type Block struct {
 	Since time.Time `json:"since"`          // by the store's clock
 	Until time.Time `json:"until,omitzero"` // zero: until it is lifted
-	Actor string    `json:"actor,omitzero"` // the person who blocked the account, as the application put it
+	Actor string    `json:"actor,omitzero"` // the person who blocked the account, in the application's words
 }
 
 // checkAccount returns an *AccountError if a cannot name an account.

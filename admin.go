@@ -9,7 +9,8 @@ import (
 	"time"
 )
 
-// check completes c and returns an error if its reason cannot be given.
+// check fills in the defaults of c, and returns an error for a reason that a caller
+// cannot give.
 func (c *EndOptions) check() error {
 	setDefault(&c.Reason, ReasonRevoked)
 	if !slices.Contains([]Reason{ReasonRevoked, ReasonCredentialsChanged, ReasonSignedOut}, c.Reason) {
@@ -32,8 +33,9 @@ func (r *Registry) End(ctx context.Context, account string, cause EndOptions, id
 }
 
 // EndWhere is End of the sessions for which where returns true, such as those of a class
-// of device. where may be called several times for each session, in one step with their
-// end. It only reads the session, and calls nothing of the registry.
+// of device. where is called in the same step in which the sessions end, perhaps several
+// times for each session. It may only read the session, and must call no method of the
+// registry.
 func (r *Registry) EndWhere(ctx context.Context, account string, cause EndOptions, where func(Session) bool) (int, error) {
 	return r.endWhere(ctx, account, endRequest{how: cause, where: where})
 }
@@ -91,8 +93,8 @@ func (r *Registry) EndRealm(ctx context.Context, actor string) error {
 // Block ends all of an account's sessions and keeps the account out: sign-ins return
 // a *[BlockedError]. The block ends at until, by the store's clock, or, if until is
 // zero, with [Registry.Unblock]. Blocking a blocked account sets the time anew.
-// actor is for the record. For a time that is not to come Block returns a *[TimeError],
-// and nothing is done.
+// actor is for the record. If until is neither zero nor in the future, Block returns a
+// *[TimeError] and changes nothing.
 func (r *Registry) Block(ctx context.Context, account string, until time.Time, actor string) error {
 	until = until.UTC().Truncate(time.Microsecond)
 	return r.change(ctx, account, func(d *draft) (Change, error) { return d.block(until, sanitize(actor, maxActor)) })
@@ -119,9 +121,10 @@ func (r *Registry) Unblock(ctx context.Context, account, actor string) error {
 // of realm and account) and a version, because other nodes prove by the log what they
 // may say from memory.
 //
-// If sessions end, Forget takes half of [Config.MaxStale] longer, so that every node can
-// tell their owners why. After an error some of it may have been done: call Forget
-// again. It returns an *[AccountError] for a text that cannot name an account, and an
+// If sessions end, Forget takes half of [Config.MaxStale] longer (half a second under
+// [FreshAlways]), so that every node can tell their owners why. After an error some of
+// the work may have been done: call Forget again.
+// It returns an *[AccountError] for a text that cannot name an account, and an
 // error that wraps [errors.ErrUnsupported], with nothing done, if the store is no
 // [History]. An account of which nothing is known is no error.
 func (r *Registry) Forget(ctx context.Context, account string) error {
@@ -132,9 +135,9 @@ func (r *Registry) Forget(ctx context.Context, account string) error {
 	if err := r.checkAccount(account); err != nil {
 		return err
 	}
-	// The ends are recorded, and in the log, for as long as every node needs that has not
-	// fallen behind, before anything is erased. So nodes learn why the sessions are over. A
-	// node that is behind learns only that something has changed.
+	// Before anything is erased, the endings stay in the log for long enough that every node
+	// which has not fallen behind reads them. So these nodes learn why the sessions are over.
+	// A node that is behind learns only that something has changed.
 	switch n, err := r.EndAll(ctx, account, EndOptions{}); {
 	case err != nil:
 		return err
@@ -187,8 +190,8 @@ func (r *Registry) RefreshLimits(ctx context.Context, account string) error {
 }
 
 // Explain returns what a sign-in would lead to now, and why. It changes nothing. Its
-// errors are an *[AccountError], a *[ConfigError], that of [Config.LimitFor], and
-// [ErrStoreUnavailable].
+// errors are an *[AccountError], a *[ConfigError], a *[FormatError], [ErrStoreUnavailable],
+// and [ErrLimitUnknown], wrapped with what [Config.LimitFor] said.
 func (r *Registry) Explain(ctx context.Context, account string, from SignInRequest) (Decision, error) {
 	if err := r.rule.checkSignIn(from); err != nil {
 		return Decision{}, err

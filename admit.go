@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// newcomer is a session, or stream, that asks for a seat. Its ids and secrets were
-// made outside, so that a second try is the same newcomer.
+// newcomer is a session, or stream, that asks for a seat. Its ids and secrets are
+// made before the update, so that a second try is the same newcomer.
 type newcomer struct {
 	seat       seat        // of a stream if it has a parent
 	presented  digest      // of the token that the browser came with
@@ -36,7 +36,7 @@ func (c newcomer) from(client SignInRequest, key Key, secret digest) newcomer {
 	if seen := client.Seen.clean(); client.Seen != (Device{}) && c.seat.elsewhere(seen) {
 		c.seat.Seen = seen
 	}
-	if !c.adopted { // of what is no token, or another account's, no seat has the digest
+	if !c.adopted { // no seat has the digest of another account's token, or of a text that is no token
 		_, c.presented, _ = decodeToken(client.Token)
 	}
 	return c
@@ -53,7 +53,7 @@ func (p Player) newcomer(key Key, s Session) newcomer {
 	}}
 }
 
-// id returns that of the session, or stream, that the newcomer wants to be.
+// id returns the ID of the session, or stream, that the newcomer wants to be.
 func (c newcomer) id() SessionID { return c.seat.ID }
 
 // admit is the one door: a session comes to exist here and nowhere else. It
@@ -67,9 +67,9 @@ func (d *draft) admit(c newcomer) (Change, Decision) {
 		change := d.apply(c, is)
 		is.repeats = d.repeats(&c.seat)
 		return change, is
-	case is.full() && c.seat.parent != "", // its session is live: the player chooses, and tries again
-		is.Outcome == outcomeInvalid, // a timeout that its error reports has to be recorded
-		is.Outcome == outcomeAlready: // and so has that of the session which it made before
+	case is.full() && c.seat.parent != "", // a stream of a live session: the player chooses, and tries again
+		is.Outcome == outcomeInvalid, // the error may report a timeout, which has to be recorded
+		is.Outcome == outcomeAlready: // the session that an earlier try made may have timed out
 		return d.changed(), is
 	case c.adopted: // it is tried again with the next request
 	case is.full():
@@ -119,8 +119,8 @@ func (d *draft) standing(c newcomer) (is Decision, decided bool) {
 }
 
 // repeatable returns why an attempt may not be made, or made again: nil if it may, or
-// if there is none. What it made before is the same session only if it has the same
-// secret.
+// if there is no attempt. A session that an earlier try made is the newcomer's only if
+// the session has the newcomer's secret.
 func (d *draft) repeatable(c newcomer) error {
 	if c.tried.IsZero() {
 		return nil
@@ -174,7 +174,7 @@ func (d *draft) room(c newcomer) Decision {
 	renewed := d.matchID(is.Renews).seat
 	goes, full, ok := overflow(seats, bounds, &c.seat, func(s *seat, b bound) bool {
 		return policy == PolicyDisplace || c.override || b.ceiling || d.yields(s, &c) < yieldsInOrder ||
-			renewed != nil && b.counts(renewed) // it keeps the seat that it had (LIM-06): the limit was lowered
+			renewed != nil && b.counts(renewed) // the newcomer keeps the seat that it renews (LIM-06), though the limit was lowered
 	})
 	is.Bound, is.Limit, is.Source = full.Name, full.Limit, full.Source
 	switch {
@@ -188,8 +188,8 @@ func (d *draft) room(c newcomer) Decision {
 	return is
 }
 
-// choice returns those of the seats that the newcomer chose to end. A session
-// makes no room for a stream, nor a stream for a session, nor either for a program.
+// choice returns those of the seats that the newcomer chose to end. A seat makes room
+// only for a newcomer of its own pool: people's sessions, programs or streams.
 func (c newcomer) choice(seats []*seat) (chosen []SessionID) {
 	for _, s := range seats {
 		if slices.Contains(c.chosen, s.ID) && s.pool() == c.seat.pool() {
@@ -253,7 +253,7 @@ func (c newcomer) issuedAt(now time.Time) time.Time {
 func (d *draft) apply(c newcomer, is Decision) Change {
 	if is.keeps != "" {
 		d.beat(is.keeps, 0)
-		d.alter(d.seat(is.keeps)).title = c.seat.title // the player has gone on to the next
+		d.alter(d.seat(is.keeps)).title = c.seat.title // the player may play another title now
 		return d.commit()
 	}
 	d.used(c.seat.parent)
@@ -342,7 +342,7 @@ func (d *draft) observe(id SessionID, how Ending) {
 // overCeiling returns the sessions to end even under ObserveOnly, because a
 // roster never exceeds MaxSeats, MaxStreams and MaxPrograms.
 func (d *draft) overCeiling(s *seat) []SessionID {
-	all := *d // also those that were marked
+	all := *d // marked sessions count here too
 	all.rule.observeOnly = false
 	c := newcomer{seat: *s}
 	c.own = all.own(&c, "")
@@ -366,8 +366,8 @@ func (d *draft) sameBrowser(c *newcomer) SessionID {
 // token that was renewed within the last minute stands for its successor.
 func (d *draft) standsFor(secret digest) match { return d.successor(d.matchSecret(secret, d.now())) }
 
-// successor returns the live session that a browser has which had m, if m was renewed
-// within the last minute, else m.
+// successor follows m to the session that the browser has now, over renewals of the
+// last minute. It returns m itself if m was not renewed within that time.
 func (d *draft) successor(m match) match {
 	for range d.endings { // each step leads to a later session
 		if m.ending == nil || m.ending.Reason != ReasonRenewed || !d.now().Before(m.ending.At.Add(renewWindow)) {

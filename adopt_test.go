@@ -52,7 +52,7 @@ func TestAnAdoptedSessionNeverDisplacesALaterSignIn(t *testing.T) {
 	})
 }
 
-// It is a request that will be back: an event each would fill the log.
+// A request of that browser comes again and again: an event for each would fill the log.
 func TestAnAdoptionThatIsRefusedIsNoEvent(t *testing.T) {
 	store := memstore.New()
 	seats := newRegistry(t, store, oneseat.Config{AdoptUntil: time.Now().Add(time.Hour)})
@@ -142,7 +142,7 @@ func TestAnOlderSessionThatHasTimedOutGetsNoSeat(t *testing.T) {
 	})
 }
 
-// The browser that comes twice with the same older session (two tabs, say) has
+// A browser that comes twice with the same older session (two tabs, say) has
 // one seat, and the second time does not end the first.
 func TestAnOlderSessionIsAdoptedOnce(t *testing.T) {
 	for _, ago := range []time.Duration{0, time.Hour, time.Hour + 789*time.Nanosecond} {
@@ -182,8 +182,8 @@ func TestAnOlderSessionFromTheFutureDisplacesNobody(t *testing.T) {
 	})
 }
 
-// Until the day nothing is erased, because absence would let an older session
-// in; afterwards everything is, and the sweep comes to an end.
+// Until AdoptUntil nothing is erased, because absence would let an older session
+// in. Afterwards everything is erased, and the sweep comes to an end.
 func TestRostersAreErasedOnceNobodyIsAdoptedAnyMore(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store := memstore.New()
@@ -269,8 +269,8 @@ func TestAnOlderSessionMayHaveBeenIssuedAfterAnEnd(t *testing.T) {
 	})
 }
 
-// An adoption is no sign-in: nobody has given a password, so neither the token of
-// the same browser nor the word of the application makes room for it.
+// An adoption is no sign-in: nobody has given a password. So neither a token of the
+// same browser nor an Override makes room for it.
 func TestAnOlderSessionTakesNoSeatByATokenOrByTakingOver(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		seats := adopting(t, oneseat.Config{WhenFull: oneseat.PolicyRefuse})
@@ -284,7 +284,7 @@ func TestAnOlderSessionTakesNoSeatByATokenOrByTakingOver(t *testing.T) {
 	})
 }
 
-// Where nobody is adopted, a request to be costs nothing.
+// Where no session is adopted, an attempt to adopt one costs nothing.
 func TestWithoutADayNobodyAsksTheStore(t *testing.T) {
 	r := newNode(t, memstore.New(), oneseat.Config{MaxStale: time.Minute})
 	signIn(t, r, "ada", oneseat.SignInRequest{})

@@ -9,17 +9,17 @@ import (
 
 // Attempt makes a sign-in, or a rotation, one that may be repeated when its answer was
 // lost: each try with the same attempt gives the same session and the same token, on
-// any node, and without anything kept. So ID and Secret have to be as hard to guess as
-// a token: derive both by a keyed hash from a key of 256 bits that nobody else has, or
-// keep random ones until the answer has come. A session's ID is derived from ID and the
-// account, so with another account it is another attempt.
+// any node. No node keeps the answer for that. So ID and Secret have to be as hard to
+// guess as a token: derive both by a keyed hash from a key of 256 bits that nobody else
+// has, or keep random ones until the answer has come. A session's ID is derived from ID
+// and the account, so the same ID with another account is another attempt.
 //
-// An attempt is good for ten minutes. It never revives what has ended since: a try
-// after that returns the ending, or [ErrUnknownOutcome] where the ending was
-// forgotten, also if the caller's clock is ahead of the store's.
+// An attempt is good for ten minutes. It never revives a session that has ended: a try
+// after the end returns an *[EndedError], or [ErrUnknownOutcome] where the ending was
+// forgotten. That holds too if the caller's clock is ahead of the store's.
 type Attempt struct {
 	ID     [32]byte  // names the attempt
-	Secret [32]byte  // becomes the token's; another one under the same ID is [ErrAttemptReused]
+	Secret [32]byte  // becomes the token's secret; another Secret under the same ID is [ErrAttemptReused]
 	Tried  time.Time // when the first try was made, by the caller's clock
 }
 
@@ -30,7 +30,7 @@ const attemptLife = 10 * time.Minute
 // IsZero reports whether there is no attempt.
 func (a Attempt) IsZero() bool { return a == Attempt{} }
 
-// check returns a *[ConfigError] for an attempt of which a part is missing.
+// check returns a *[ConfigError] for an attempt that lacks a part.
 func (a Attempt) check() error {
 	if !a.IsZero() && (a.ID == [32]byte{} || a.Secret == [32]byte{} || a.Tried.IsZero()) {
 		return &ConfigError{"SignInRequest", "Attempt", "ID, Secret and Tried belong together: set all three, or none"}
@@ -38,8 +38,8 @@ func (a Attempt) check() error {
 	return nil
 }
 
-// attemptExpired returns [ErrAttemptExpired] for an attempt that was first tried too long
-// before a time of the store's, or too long after it; nil for none, which was never tried.
+// attemptExpired returns [ErrAttemptExpired] if tried is more than attemptLife before or
+// after now, a time of the store's. It returns nil if tried is zero: there is no attempt.
 func attemptExpired(tried, now time.Time) error {
 	if !tried.IsZero() && now.Sub(tried).Abs() > attemptLife {
 		return ErrAttemptExpired
@@ -47,8 +47,8 @@ func attemptExpired(tried, now time.Time) error {
 	return nil
 }
 
-// session returns the ID of the session that an attempt makes. Without an attempt it is
-// a new one.
+// session returns the ID of the session that an attempt makes. Without an attempt the ID
+// is new.
 func (a Attempt) session(k Key) SessionID {
 	if a.IsZero() {
 		return newSessionID()
@@ -57,8 +57,9 @@ func (a Attempt) session(k Key) SessionID {
 	return SessionID(base32.StdEncoding.WithPadding(base32.NoPadding).EncodeToString(sum[:16]))
 }
 
-// on returns the attempt to replace a token. With another token it is another attempt:
-// one that is used for two of them by mistake gives neither the other's.
+// on returns the attempt to replace the token old. It is another attempt for each token.
+// So an attempt that is used for two tokens by mistake does not give both the same new
+// token.
 func (a Attempt) on(old digest) Attempt {
 	if !a.IsZero() {
 		a.Secret = sha256.Sum256(slices.Concat([]byte("oneseat attempt's rotation 1\x00"), a.Secret[:], old[:]))

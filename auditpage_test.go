@@ -21,8 +21,8 @@ var (
 	auditName = regexp.MustCompile("`(\\w+)`")
 )
 
-// inventory is what docs/audit.md says of events: their fields, beyond those that each has;
-// and of fields: what each is.
+// inventory is what docs/audit.md says of events (the fields that an event of a type has,
+// beside those that each event has) and of fields (what each is).
 func inventory(t *testing.T) (events map[string][]string, fields []string) {
 	t.Helper()
 	b, err := os.ReadFile(filepath.Join("docs", "audit.md"))
@@ -99,7 +99,7 @@ func TestEveryEventIsInTheInventoryWithItsFields(t *testing.T) {
 	}
 }
 
-// everyEvent does all that an event tells of, and returns the events.
+// everyEvent does something for each type of event, and returns the events.
 func everyEvent(t *testing.T) (all []oneseat.Event) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {

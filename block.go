@@ -21,8 +21,8 @@ func (d *draft) expireBlock() {
 }
 
 // block ends the account's sessions, streams and tickets, and keeps the account out.
-// It does nothing if the same block is in force, and returns a *[TimeError] for one that
-// would be over.
+// It does nothing if the same block is in force. It returns a *[TimeError] for a block
+// that would be over already.
 func (d *draft) block(until time.Time, actor string) (Change, error) {
 	if !until.IsZero() && !until.After(d.now()) {
 		if d.given.try > 0 { // an earlier try may have been in time

@@ -195,7 +195,8 @@ func TestABlockIsSetAnewAndToldOnce(t *testing.T) {
 	})
 }
 
-// It is the store's clock that says so. Nothing has ended, and a block in force stays.
+// The store's clock decides whether a block would be over. Nothing ends, and a block in
+// force stays.
 func TestABlockThatWouldBeOverIsRefused(t *testing.T) {
 	clock := &skewed{}
 	clock.move(-time.Hour)
@@ -328,7 +329,7 @@ func TestABlockWhoseReplyWasLost(t *testing.T) {
 		t.Errorf("events: %+v", events)
 	}
 
-	// A sign-in that was admitted, and blocked before its reply came, is told so.
+	// A sign-in that was admitted, and blocked before its reply came, reports that.
 	r.loseReplies(oneseat.KeyOf(realm, "ada"), 1, func() {
 		if err := newNode(t, r.Store, oneseat.Config{}).Block(t.Context(), "ada", time.Time{}, ""); err != nil {
 			t.Error(err)

@@ -207,7 +207,7 @@ func TestAFreshCheckReadsByTokenAndByIDAndMayBeNoActivity(t *testing.T) {
 	}
 }
 
-// Somebody may have deleted rows behind the log's back.
+// Somebody may have deleted rows without an entry in the log.
 func TestHoweverWellProvenMemoryIsLoadedAnewAfterAMinute(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newNode(t, memstore.New(), oneseat.Config{})
@@ -227,7 +227,7 @@ func TestHoweverWellProvenMemoryIsLoadedAnewAfterAMinute(t *testing.T) {
 	})
 }
 
-// What nobody asks for leaves memory again.
+// A roster that nobody asks for leaves memory again.
 func TestMemoryIsGivenBack(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newNode(t, memstore.New(), oneseat.Config{})
@@ -248,8 +248,8 @@ func TestMemoryIsGivenBack(t *testing.T) {
 	})
 }
 
-// A process that was paused, or a machine that slept, shows in one clock at
-// least; and a clock that was set back says nothing any more.
+// A pause of the process, or a suspension of the machine, shows in at least one clock.
+// A clock that was set back proves nothing any more.
 func TestAProcessThatWasSuspendedComesBackDoubting(t *testing.T) {
 	for name, jump := range map[string]func(*clocks){
 		"the wall clock went on":         func(c *clocks) { c.wall.Add(int64(maxStale + tick)) },
@@ -287,8 +287,8 @@ func TestAProcessThatWasSuspendedComesBackDoubting(t *testing.T) {
 	}
 }
 
-// What was just seen by clocks that agree is believed: the test above does not
-// pass for want of any belief.
+// What was just seen by clocks that agree is believed. So the test above does not pass
+// only because nothing is ever believed.
 func TestASmallStepOfAClockIsNoDoubt(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newClocks()

@@ -61,8 +61,8 @@ func (quiet) Update(_ context.Context, key Key, change func(View) (Change, error
 	return View{Key: key, Now: noon}, err
 }
 
-// A view that is older than a session ends no watch of it: what has not been seen
-// live yet is verified first.
+// A view that is older than a session ends no watch of that session: a session that was
+// not seen live yet is verified first.
 func TestAnOlderViewEndsNothing(t *testing.T) {
 	r := &Registry{}
 	r.watches.init()
@@ -96,7 +96,7 @@ func TestRepeatsAreKnownForTwoGenerations(t *testing.T) {
 }
 
 // An entry is dropped when it is too old to be used, and not at the last moment at
-// which it may be.
+// which it may be used.
 func TestTheCacheKeepsWhatMayStillBeUsed(t *testing.T) {
 	c := newCache(1, 2*reloadAfter)
 	ro := aRoster(aSeat("a"))
@@ -145,8 +145,8 @@ func TestAccountsThatAreQuietAreForgotten(t *testing.T) {
 	same(t, "and then", len(b.ordered), kept)
 }
 
-// What is wrong with a record or a change, and what the caller's context says, is
-// no failure of the store.
+// An error of a record, of a change or of the caller's context is no failure of the
+// store.
 func TestWhatTheStoreSaysStaysWhatItIs(t *testing.T) {
 	r := &Registry{life: context.Background()}
 	for _, err := range []error{&FormatError{"x"}, &PanicError{Value: 1}, ErrNoSession, context.Canceled} {

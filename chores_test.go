@@ -103,7 +103,7 @@ func TestUseAfterTheEndIsReportedOnceAnHour(t *testing.T) {
 		if n := used(); n != 2 {
 			t.Fatalf("%d events after an hour, want two", n)
 		}
-		// An id is not a secret that was copied: its use tells nothing.
+		// An id is no secret, so its use after the end does not show that one was copied.
 		time.Sleep(time.Hour)
 		updates := a.updates.Load()
 		_, err := a.CheckID(t.Context(), "ada", old.Session.ID)
@@ -246,8 +246,7 @@ func TestASweepThatFailsGoesOnLater(t *testing.T) {
 	})
 }
 
-// A row that cannot be read is left alone, and is no reason to leave the others
-// unswept.
+// A row that cannot be read is left alone, and the others are swept all the same.
 func TestOneBadRosterDoesNotStopTheSweep(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store := memstore.New()
@@ -370,7 +369,7 @@ func (s *safeBuffer) Reset() {
 	s.b.Reset()
 }
 
-// However many ask while a touch waits for the store, it is one.
+// However many checks come while a touch waits for the store, there is one touch.
 func TestATouchIsQueuedOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newNode(t, memstore.New(), oneseat.Config{Idle: time.Hour, MaxStale: time.Minute})
@@ -393,7 +392,7 @@ func TestATouchIsQueuedOnce(t *testing.T) {
 	})
 }
 
-// Where nothing idles out, nobody waits for a touch.
+// Where no session idles out, no check waits for a touch.
 func TestWithoutAnIdleTimeoutACheckWaitsForNoTouch(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newNode(t, memstore.New(), oneseat.Config{Idle: oneseat.NoTimeout, Absolute: oneseat.NoTimeout})
@@ -404,7 +403,8 @@ func TestWithoutAnIdleTimeoutACheckWaitsForNoTouch(t *testing.T) {
 	})
 }
 
-// A sweep settles by the realm's epoch: what the realm's end took has not idled out.
+// A sweep settles by the realm's epoch: a session that ended with the realm is not
+// recorded as idled out.
 func TestTheSweepKnowsOfTheRealmsEnd(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store := memstore.New()
@@ -471,8 +471,8 @@ func TestASweepReadsPastWhatStaysDue(t *testing.T) {
 	})
 }
 
-// What is written in the background takes two of the store's connections at most,
-// and is counted.
+// Writes in the background take two of the store's connections at most, and are
+// counted.
 func TestBackgroundWritesAreTwoAtATime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newNode(t, memstore.New(), oneseat.Config{Idle: time.Hour, MaxStale: time.Minute})

@@ -242,8 +242,8 @@ func TestCloseAndEverythingElseAtOnce(t *testing.T) {
 	}
 }
 
-// Whoever was on its way to the store when the registry was closed is told so, and
-// does nothing there any more.
+// A call that was on its way to the store when the registry was closed returns
+// ErrClosed, and writes nothing any more.
 func TestAfterCloseNothingIsWritten(t *testing.T) {
 	store := memstore.New()
 	var r node

@@ -112,7 +112,8 @@ type span uint64
 
 func toSpan(d time.Duration) span { return span(d.Microseconds()) }
 
-// duration returns it. One that no Duration can hold is the longest.
+// duration returns s as a Duration. A span that no Duration can hold becomes the longest
+// one.
 func (s span) duration() time.Duration {
 	return time.Duration(min(s, span(math.MaxInt64/time.Microsecond))) * time.Microsecond
 }

@@ -35,7 +35,7 @@ func decode(t interface{ Fatal(...any) }, b []byte) *oneseat.Roster {
 	return ro
 }
 
-// The stored form is kept by databases for years: what it was is what it is.
+// Databases keep the stored form for years, so it stays what it is.
 func TestTheStoredFormStaysTheSame(t *testing.T) {
 	at := func(s int) record.Time { return record.At(time.Date(2026, 3, 1, 12, 0, s, 123_456_000, time.UTC)) }
 	d1, d2, d3, d4, d5, d6 := record.Digest{1}, record.Digest{2}, record.Digest{3}, record.Digest{4}, record.Digest{5}, record.Digest{6}

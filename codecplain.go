@@ -156,8 +156,8 @@ func (c *coder) device(name string, d *Device) {
 	c.shut('}')
 }
 
-// field begins a field. When it writes, that is if the field is wanted. When it
-// reads, that is if the field is what comes next.
+// field begins a field, and reports whether the field is there: in writing, if it is
+// wanted; in reading, if it comes next.
 func (c *coder) field(name string, wanted bool) bool {
 	if c.reads {
 		b := c.b
@@ -226,8 +226,8 @@ func (c *coder) open(with byte) {
 	c.comma = false
 }
 
-// shut ends it. What is left to read of it has an unknown name, or is not at its
-// place.
+// shut ends an object or a list. If something is left to read there, a field with an
+// unknown name or at another place, what is read is not plain.
 func (c *coder) shut(with byte) {
 	c.must(with)
 	c.comma = true
@@ -317,7 +317,7 @@ func (c *coder) span(name string, d *time.Duration) {
 	}
 }
 
-// integer reads a number of at most 18 digits, each of which fits.
+// integer reads a number of at most 18 digits, which always fits into an int64.
 func (c *coder) integer() (n int64) {
 	minus := len(c.b) > 0 && c.b[0] == '-'
 	if minus {

@@ -48,8 +48,8 @@ type Config struct {
 	// plays. See [DisplaceOrder]. Default PolicyAsk.
 	WhenStreamsFull Policy
 
-	// Programs are what an account's programs may have, such as its API keys. Default:
-	// there are none.
+	// Programs says what the sessions of an account's programs, such as its API keys,
+	// may do. Default: there are none.
 	Programs Programs
 
 	// LimitFor returns an account's limits, for plans, tiers and staff. A zero field
@@ -72,10 +72,11 @@ type Config struct {
 	// idleness is known no more exactly than that.
 	SeatIdle time.Duration
 
-	// OneSeatPerDevice has a device's newcomer take the seat of that very device even
-	// where there is room, by [SignInRequest.DeviceID]: for an app that is installed anew
-	// and has lost its token. The session that goes is told so, as under every policy. Off
-	// by default, because images of a machine may share an id.
+	// OneSeatPerDevice lets a newcomer take the seat of its own device even where there
+	// is room. The device is known by [SignInRequest.DeviceID]. This is for an app that
+	// is installed anew and has lost its token. The device is told why its earlier session
+	// ended, as under every policy. Off by default, because images of a machine may share
+	// an id.
 	OneSeatPerDevice bool
 
 	// ObserveOnly admits everybody, up to [MaxSeats]. Events and [Stats] report
@@ -117,7 +118,7 @@ type Config struct {
 	// verified because the store does not answer. Default 5 seconds.
 	HoldGrace time.Duration
 
-	// DangerouslyAllowWhenStoreIsDown lets a check say yes from memory, of any age,
+	// DangerouslyAllowWhenStoreIsDown lets a check say yes from memory, however old,
 	// while the store does not answer. A session that another node has ended
 	// meanwhile goes on. A session whose first use was answered in that time is not
 	// recorded as used, so it may give way to a newcomer as one that was never used.

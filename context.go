@@ -10,7 +10,7 @@ type RequestInfo struct {
 	context.Context
 	Session *Session // nil: nobody is signed in. Shared: never modified
 	Ending  *Ending  // how the presented session ended; nil: that is not known
-	Rotated bool     // the token is that before the session's last rotation: it checks and signs out, and may do nothing else
+	Rotated bool     // the token is the one that the session's last rotation replaced: it may check and sign out, and nothing else
 	Request any      // the HTTP layer's own
 }
 

@@ -395,7 +395,7 @@ func TestWhenAnOlderSessionWasIssuedIsComparedInMicroseconds(t *testing.T) {
 	}
 }
 
-// The ceiling holds where limits are only observed, in the same order.
+// The ceiling holds where limits are only observed, and seats give way in the same order.
 func TestAtTheCeilingTheNewcomersOwnDeviceGoesFirst(t *testing.T) {
 	rule := limited(1, PolicyDisplace)
 	rule.observeOnly = true

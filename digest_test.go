@@ -26,14 +26,14 @@ func TestDigestsCompareAndSpell(t *testing.T) {
 	}
 }
 
-// The digest of a device's id is stored, so no release may make another of it: all
-// devices would be unknown.
+// The digest of a device's id is stored, so no release may compute another digest: all
+// devices would be unknown then.
 func TestTheDigestOfADeviceIsFrozen(t *testing.T) {
 	got, _ := deviceDigest(KeyOf("r", "ada"), "id").MarshalText()
 	same(t, "the digest", string(got), "a70cf82d5816a8a614c9cce57a45488754abf11992b469529640269609fb9dd9")
 }
 
-// Nodes of two releases make the same of an attempt.
+// Nodes of two releases derive the same session and token from an attempt.
 func TestWhatAnAttemptMakesIsFrozen(t *testing.T) {
 	a := Attempt{ID: [32]byte{1}, Secret: [32]byte{2}, Tried: noon}
 	k := KeyOf("r", "ada")

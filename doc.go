@@ -73,7 +73,7 @@
 // # For applications: work in flight
 //
 // [Registry.Hold] returns a context that is cancelled when the session ends, on
-// whichever node. [Registry.AfterEnd] calls a function then. Give the context to
+// any node. [Registry.AfterEnd] calls a function then. Give the context to
 // work that lasts: a download, a long query, a socket.
 //
 // # For applications: streams
@@ -128,17 +128,18 @@
 // [Registry.Peek] is a check for background traffic, which keeps no session from
 // idling.
 //
-// A handler calls [SessionFrom] for the session of its request, and [EndingFrom] for
-// how the session ended whose token the request brought. Both read the [RequestInfo]
+// A handler calls [SessionFrom] for the session of its request. If the token that the
+// request brought is of an ended session, [EndingFrom] returns how that session ended.
+// Both read the [RequestInfo]
 // that the layer put into the request's context with [NewContext]. The layer changes
 // the RequestInfo when the request signs in or out. [FromContext] returns one that an
 // earlier layer has put there.
 //
 // A layer has four duties. It carries the token where no other site and no log
-// sees it. It tells apart a refusal ([ErrNoSession], [*EndedError]) and the lack of
-// an answer (anything else), which is no reason to sign somebody out. It lets a
-// request that ends its own session finish. Once the watcher was called, it lets
-// nothing more through, in either direction.
+// sees the token. It tells a refusal ([ErrNoSession], [*EndedError]) from the lack of
+// an answer (any other error), which is no reason to sign somebody out. It lets a
+// request that ends its own session finish. Once the watcher was called, the layer
+// lets nothing more through, in either direction.
 //
 // # For stores
 //

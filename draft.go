@@ -9,7 +9,7 @@ import (
 // premises are what an operation rests on, and what had to be looked up before
 // its update began.
 type premises struct {
-	account  string    // "": that of the roster, which is there
+	account  string    // "": that of the roster, which exists
 	epoch    uint64    // of the realm
 	asOf     time.Time // a store time that is not after that look-up
 	limits   Limits    // what Config.LimitFor returned for the account
@@ -112,17 +112,17 @@ func (d *draft) noteSeat(session, stream EventType, s *seat) *Event {
 	return e
 }
 
-// alter returns a seat that may be changed. The roster that was loaded keeps
-// its own.
+// alter returns seat i, which may be changed: the draft's list is a copy then. The
+// roster that was loaded stays as it is.
 func (d *draft) alter(i int) *seat {
 	d.seats = slices.Clone(d.seats)
 	return &d.seats[i]
 }
 
-// end turns a seat into an ending of now, and its streams' seats too. how has the
-// reason and the author. end does nothing for a seat that has ended with its parent.
-// It remembers the ending of a stream if its player has to be told: not if the
-// stream stopped, lapsed, or ended with its session.
+// end turns a seat into an ending with the time now, and the seats of its streams too.
+// how has the reason and the author. end does nothing for a seat that has ended with
+// its parent. It remembers the ending of a stream if the player has to be told: not if
+// the stream stopped, lapsed, or ended with its session.
 func (d *draft) end(id SessionID, how Ending) {
 	i := d.seat(id)
 	if i < 0 {
@@ -153,10 +153,10 @@ func (d *draft) end(id SessionID, how Ending) {
 
 // oldest returns the ending that is dropped when there is one too many; how is the
 // newest of them. What one browser does to itself (renewals, streams that take each
-// other's place) drops endings of that kind first. Otherwise it would drop the ending
-// of a device that it displaced, and that has to be told. An ending of the last minute
-// stays, because its token stands for a successor, unless over half of all endings
-// are of that kind.
+// other's place) drops the oldest ending of that kind. Otherwise one browser could drop
+// the endings of other devices, which have to be told. If the oldest of that kind is less
+// than a minute old, its token may still stand for a successor. It then stays, and the
+// oldest of all goes, unless more than half of all endings are of that kind.
 func (d *draft) oldest(how Ending) int {
 	if how.Reason != ReasonRenewed && how.Parent == "" {
 		return 0
@@ -176,7 +176,7 @@ func (d *draft) oldest(how Ending) int {
 // forget drops an ending and remembers that there was one.
 func (d *draft) forget(i int) {
 	d.forgotten, d.tried = latest(d.forgotten, d.endings[i].At), latest(d.tried, d.endings[i].tried)
-	if i == 0 { // nobody writes into a list that may be the loaded roster's, so a part of it will do
+	if i == 0 { // the list may be the loaded roster's; nobody writes into it, so a part of it is enough
 		d.endings = d.endings[1:]
 		return
 	}
@@ -194,8 +194,8 @@ func (d *draft) changed() Change {
 	return d.commit()
 }
 
-// commit returns the change that writes the draft. A spent roster is erased, or,
-// since an erasure has no events, is left to the next sweep.
+// commit returns the change that writes the draft. A spent roster is erased. If there
+// are events, the next sweep erases the roster, because an erasure has no events.
 func (d *draft) commit() Change {
 	d.Due = d.dueNext()
 	if d.spent() {
@@ -207,8 +207,9 @@ func (d *draft) commit() Change {
 	return Change{Roster: d.Roster, Events: d.events}
 }
 
-// dueStands reports whether the Due that is stored may stay. It is never late. It may be
-// early as long as it is ahead: the sweep that finds it early sets it right.
+// dueStands reports whether the stored Due may stay. A Due that is late may not. A Due
+// that is early may stay while it is in the future: the sweep that finds it early sets
+// it right.
 func (d *draft) dueStands() bool {
 	due, stored := d.due(d.rule), d.was.Roster.Due
 	if stored.After(d.now()) {
@@ -217,9 +218,9 @@ func (d *draft) dueStands() bool {
 	return stored.Equal(due)
 }
 
-// dueNext returns the Due that an update writes. What is stored stays if it stands, and
-// is ahead by at least half as much as what is due. So most updates leave a store's
-// index of what is due alone, and a roster that is updated often is never swept early.
+// dueNext returns the Due that an update writes. The stored Due stays if it may, and if
+// it is at least half as far ahead as the exact one. So most updates leave a store's
+// index of Due alone, and a roster that is updated often is never swept early.
 func (d *draft) dueNext() time.Time {
 	due := d.due(d.rule)
 	if d.was.Roster != nil && d.dueStands() {
@@ -230,24 +231,25 @@ func (d *draft) dueNext() time.Time {
 	return due
 }
 
-// spent reports whether nothing is left to know in a roster, and its absence would
-// neither let an older session be adopted, nor an attempt be made again, nor make a limit
-// count that was asked for before it changed. The control record is never spent.
+// spent reports whether a roster may be erased: it holds nothing, and its absence allows
+// nothing. While an older session could be adopted, an attempt could be made again, or a
+// limit could count that was asked for before it changed, the roster is not spent. The
+// control record is never spent.
 func (d *draft) spent() bool {
 	return d.Account != "" && d.empty() && d.blocked == nil && d.limits.IsZero() &&
 		!d.now().Before(d.rule.adoptUntil) && !d.now().Before(d.revised().Add(revisionKept)) && d.tried.IsZero()
 }
 
 // errLimitsChange is returned when the account's limits changed during each of
-// three attempts.
+// three tries.
 var errLimitsChange = fmt.Errorf("%w: the account's limits keep changing", ErrStoreUnavailable)
 
 // errBehind is returned when sessions stay newer than the realm's control record.
 var errBehind error = &FormatError{"sessions are newer than the realm's control record, as after a partial restore: call EndRealm"}
 
-// newEpoch ends every session that was issued under the realm's control record
-// before. The first version of the record is made the same way. So losing the record
-// ends everything that was issued under it.
+// newEpoch raises the realm's epoch, which ends every session that was issued before.
+// The control record is created in the same way. So losing the record ends everything
+// that was issued under it.
 func (d *draft) newEpoch(actor string) Change {
 	d.realmEpoch = d.was.Next()
 	d.note(EventRealmEnded).Actor = actor

@@ -125,8 +125,8 @@ func TestEndWhoseReplyWasLostCountsWhatItEnded(t *testing.T) {
 	})
 }
 
-// What an earlier try of an end has ended counts, although its reply was lost: but
-// only what that very end did.
+// The sessions that an earlier try of an end has ended count, although its reply was
+// lost: but only those that this very end has ended.
 func TestAnEndCountsWhatItEndedItself(t *testing.T) {
 	for name, other := range map[string]oneseat.EndOptions{
 		"the same":       {Reason: oneseat.ReasonRevoked, Actor: "support"},
@@ -169,8 +169,8 @@ func TestAnEndCountsWhatItEndedItself(t *testing.T) {
 	}
 }
 
-// A change may run again because somebody else was quicker. What it would have
-// ended then is no lost try.
+// A change may run again because somebody else was quicker. The first run is then no
+// lost try, and what it would have ended does not count.
 func TestAnEndThatIsDecidedAgainHasNoEarlierTry(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a, b, store := following(t, oneseat.Config{})

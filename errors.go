@@ -29,12 +29,12 @@ var (
 	// same ids, and returns it only when that did not help.
 	ErrUnknownOutcome = errors.New("oneseat: the outcome is unknown: the reply was lost; sign in again to be certain")
 
-	// ErrAttemptReused: an earlier try with the same [Attempt] said something else.
+	// ErrAttemptReused: an earlier try with the same [Attempt] ID had another Secret.
 	ErrAttemptReused = errors.New("oneseat: an earlier try with this attempt's id had another secret: make a new attempt for each sign-in, and repeat it unchanged")
 
 	// ErrAttemptExpired: the first try of an [Attempt] was more than ten minutes ago,
-	// or is in the future, by the store's clock.
-	ErrAttemptExpired = errors.New("oneseat: the attempt was first made more than ten minutes from now, by the store's clock: make a new one, and see that the clocks agree")
+	// or is more than ten minutes in the future, by the store's clock.
+	ErrAttemptExpired = errors.New("oneseat: the attempt was first made more than ten minutes before or after now, by the store's clock: make a new one, and see that the clocks agree")
 
 	// ErrStoreClosed: the store was closed. An update that got it was not made.
 	ErrStoreClosed = errors.New("oneseat: the store is closed: open it again")
@@ -138,9 +138,10 @@ func (e *DataError) Error() string { return "oneseat: too much data: " + e.Probl
 
 // ConfigError is one impossible setting. [New] returns all of them, joined. SetLimit
 // returns the first. So does a sign-in whose request is impossible, or for which
-// [Config.LimitFor] returned impossible limits.
+// [Config.LimitFor] returned impossible limits. Confirm and SetData return one for an
+// impossible argument.
 type ConfigError struct {
-	In      string // "Config", "Limits" or "SignInRequest"
+	In      string // "Config", "Limits", "SignInRequest", "Confirm" or "SetData"
 	Field   string // as spelt there
 	Problem string // what is wrong and what is possible
 }

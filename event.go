@@ -21,7 +21,7 @@ const (
 	EventSessionEnded        EventType = "session_ended"
 	EventSessionUsedAfterEnd EventType = "session_used_after_end" // at most one an hour for each session
 	EventSignInRefused       EventType = "signin_refused"         // the account is full (OWASP: excess_sessions_exceeded) or, by its Reason, blocked
-	EventSignInAsked         EventType = "signin_asked"           // it is full, and there is a ticket to choose which session ends
+	EventSignInAsked         EventType = "signin_asked"           // the account is full, and the newcomer has a ticket to choose which session ends
 	EventRealmEnded          EventType = "realm_ended"
 
 	EventLimitChanged     EventType = "limit_changed"     // the account's own limits
@@ -73,9 +73,9 @@ func (e *Event) tell(how Ending) {
 }
 
 // An event has two stored forms. JSON, by its tags, is for where people and SQL read
-// events. The compact form is for a log that every node reads whole: of each field
-// that is not empty a byte that stands for the field, the length of the value, and
-// the value. Neither the tags nor these numbers ever change.
+// events. The compact form is for a log that every node reads whole. For each field
+// that is not empty it has a byte that stands for the field, the length of the value,
+// and the value. Neither the tags nor these numbers ever change.
 const (
 	eventAt      = 6
 	eventVersion = 7
@@ -134,7 +134,7 @@ func (e *Event) AppendCompact(b []byte) []byte {
 	return b
 }
 
-// appendJSON appends a field of numbers and names, of which JSON cannot fail.
+// appendJSON appends a field of numbers and names, which always have a JSON form.
 func appendJSON(b []byte, n byte, v any) []byte {
 	text, _ := json.Marshal(v)
 	b = append(b, n)

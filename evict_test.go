@@ -36,8 +36,8 @@ func TestTheCacheIsBounded(t *testing.T) {
 	same(t, "marks that are left", len(c.shard(key(0)).loads), 0)
 }
 
-// Two reads may be under way at once: the one that saw less does not count,
-// whichever comes back last. What saw the same is newer.
+// Two reads may be under way at once. The one that saw a lower version does not count,
+// whichever comes back last. If both saw the same version, the later one counts.
 func TestTheCacheKeepsTheHighestVersion(t *testing.T) {
 	c := newCache(1, time.Second)
 	var key Key
@@ -56,8 +56,8 @@ func TestTheCacheKeepsTheHighestVersion(t *testing.T) {
 	}
 }
 
-// A reply that is lost drops the entry. What the entry knew the node may have said: an
-// older read, or the late reply of an older update, does not come after it.
+// A reply that is lost drops the entry. The node may have said what the entry knew, so
+// an older read, or the late reply of an older update, is not kept after it.
 func TestWhatWasDroppedIsNotFollowedByWhatIsOlder(t *testing.T) {
 	for what, forget := range map[string]func(*cache, Key){
 		"dropped": (*cache).drop,

@@ -116,9 +116,9 @@ func ExampleRegistry_StartStream() {
 	// playing: Safari on iPhone <nil>
 }
 
-// What happens from now on, to one account or, with "", to all. A subscription
-// ends where events may have been missed, as on a registry that has just been
-// made: read what is shown anew, and subscribe again.
+// A subscription delivers what happens from now on, to one account or, with "", to all.
+// It ends where events may have been missed, as on a registry that has just been made:
+// then subscribe again, and read the present state anew.
 func ExampleRegistry_Subscribe() {
 	ctx := context.Background()
 	seats, _ := oneseat.New(memstore.New(), oneseat.Config{Limit: oneseat.Unlimited})

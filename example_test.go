@@ -66,8 +66,8 @@ func ExampleRegistry_SignIn_refused() {
 	// signed in: Firefox on Linux
 }
 
-// A wrong use: what was typed names the account, and one account has a seat for
-// each way of spelling it. Give the id of your own record of the account.
+// A wrong use: the text that was typed names the account, so one account has a seat for
+// each way of spelling it. Give the id of your own record of the account instead.
 func ExampleRegistry_SignIn_spelling() {
 	ctx := context.Background()
 	seats, _ := oneseat.New(memstore.New(), oneseat.Config{})
@@ -90,8 +90,8 @@ func ExampleRegistry_SignIn_spelling() {
 	// one id, the first is: displaced
 }
 
-// A wrong use: an id is no secret. Whoever takes it from a cookie, a header or
-// a URL lets in everybody who has seen a list of sessions. Present the token.
+// A wrong use: an id is no secret. An application that takes one from a cookie, a header
+// or a URL lets in everybody who has seen a list of sessions. Present the token instead.
 func ExampleRegistry_Check_wrongUse() {
 	ctx := context.Background()
 	seats, _ := oneseat.New(memstore.New(), oneseat.Config{})
@@ -130,8 +130,8 @@ func ExampleRegistry_EndOthers() {
 	// Output: 2 ended, 1 left
 }
 
-// After a change of password nobody stays who came with the old one. EndAll rests on
-// no session: also if this browser was displaced a moment ago, it ends all of them.
+// After a change of password, nobody who came with the old one stays. EndAll rests on
+// no session: it ends all of them even if this browser was displaced a moment ago.
 func ExampleRegistry_EndAll() {
 	ctx := context.Background()
 	seats, _ := oneseat.New(memstore.New(), oneseat.Config{})

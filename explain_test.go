@@ -14,8 +14,8 @@ import (
 	"github.com/oneseat/oneseat/store/memstore"
 )
 
-// LIM-02: the explanation equals the decision. Whatever an account has been
-// through, what Explain says of a newcomer is what its sign-in then comes to.
+// LIM-02: the explanation equals the decision. Whatever happened to the account before,
+// a newcomer's sign-in comes to what Explain has just said.
 func TestExplainIsWhatTheSignInComesTo(t *testing.T) {
 	devices := []oneseat.Class{"desktop", "mobile", "tv", "toaster"}
 	limits := rapid.Custom(func(t *rapid.T) oneseat.Limits {

@@ -128,7 +128,7 @@ func TestALongTextIsCut(t *testing.T) {
 	}
 }
 
-// An answer is no failure, and nobody has to be told of a caller that has gone away.
+// An answer is no failure, and a caller that has gone away is nothing to report.
 func TestOnlyFailuresOfCallersThatWaitAreReported(t *testing.T) {
 	var said strings.Builder
 	mono := time.Duration(0)

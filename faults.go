@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-// fault is a kind of failure that only an operator can put right. Who asked gets the
+// fault is a kind of failure that only an operator can put right. The caller gets the
 // error, and the log gets a line.
 type fault uint8
 
@@ -51,7 +51,7 @@ var faultLines = [faultKinds]struct {
 
 const (
 	faultEvery = time.Minute
-	clockSlip  = 2 * time.Second // a clock that is set back by less is put right, as by NTP
+	clockSlip  = 2 * time.Second // a clock that was set back by less is no fault: NTP does that
 	mostSaid   = 500             // bytes of an error's text in the log
 )
 
@@ -80,9 +80,9 @@ func (f *faults) due(kind fault, now instant) (silent int, due bool) {
 	return silent, true
 }
 
-// report logs a failure, at most once a kind and minute. key is that of the account;
-// the zero key, and that of the control record, is of none. The text of err must hold
-// no account's name.
+// report logs a failure, at most once a kind and minute. key is that of the account.
+// The zero key, and that of the control record, stand for no account. The text of err
+// must hold no account's name.
 func (r *Registry) report(kind fault, key Key, err error) {
 	silent, due := r.faults.due(kind, r.now())
 	if !due {
@@ -110,8 +110,8 @@ func (r *Registry) seeClock(v View) {
 	}
 }
 
-// failed reports an operation that had no answer, and returns its error. What is an
-// answer is not reported, nor is anything to a caller that has gone away.
+// failed reports an operation that had no answer, and returns its error. An error that
+// is an answer is not reported, and no error is once the caller has gone away.
 func (r *Registry) failed(ctx context.Context, key Key, err error) error {
 	if kind, ok := faultOf(err); ok && !errors.Is(ctx.Err(), context.Canceled) {
 		r.report(kind, key, err)
@@ -119,7 +119,7 @@ func (r *Registry) failed(ctx context.Context, key Key, err error) error {
 	return err
 }
 
-// faultOf returns what kind of failure an error is, and whether it is any.
+// faultOf returns what kind of failure an error is, and whether it is one.
 func faultOf(err error) (fault, bool) {
 	_, format := errors.AsType[*FormatError](err)
 	_, panicked := errors.AsType[*PanicError](err)
@@ -138,7 +138,8 @@ func faultOf(err error) (fault, bool) {
 	return 0, false
 }
 
-// checkAccount is checkAccount of an application's account, which reports a bad one.
+// checkAccount is the function of that name for an account that the application passed.
+// It reports a bad one.
 func (r *Registry) checkAccount(account string) error {
 	err := checkAccount(account)
 	if err != nil {
@@ -157,8 +158,8 @@ func (r *Registry) noLimit(ctx context.Context, key Key, account string, err err
 }
 
 // without returns a text in which an account's name is replaced, also as a URL or a
-// quoted string spells it. A name of three bytes or less is replaced where it stands
-// alone, because else every text would hold it.
+// quoted string spells it. A name of three bytes or less is replaced only where it
+// stands alone, because parts of other words may look like it.
 func without(text, account string) string {
 	quoted := strconv.Quote(account)
 	for _, name := range []string{account, url.QueryEscape(account), url.PathEscape(account), quoted[1 : len(quoted)-1]} {

@@ -274,7 +274,7 @@ func TestAnswersAndCallersThatLeftAreNotLogged(t *testing.T) {
 	})
 }
 
-// A store that is slower than its callers wait is seen too.
+// A store that is too slow for its callers, which give up first, is seen too.
 func TestAStoreThatIsSlowerThanItsCallersIsLogged(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		o := newOverheard(t, oneseat.Config{})
@@ -297,7 +297,7 @@ func TestAStoreThatIsSlowerThanItsCallersIsLogged(t *testing.T) {
 	})
 }
 
-// Each kind has its line, however much there is of another.
+// Each kind of failure has its line, however many failures of another kind there are.
 func TestAStormOfOneKindHidesNoOtherKind(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		o := newOverheard(t, failures["a limit that is not known"].config)
@@ -321,8 +321,8 @@ func TestAStormOfOneKindHidesNoOtherKind(t *testing.T) {
 	})
 }
 
-// What is cut because its session cannot be verified is seen, also if nothing else
-// is asked.
+// A request that is cut because its session cannot be verified is seen, even if nothing
+// else is asked.
 func TestAHeldRequestThatIsCutWithoutAnAnswerIsLogged(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		o := newOverheard(t, oneseat.Config{})
@@ -388,7 +388,7 @@ func TestSessionsThatAreLeftBehindAreLoggedOnceAMinute(t *testing.T) {
 	})
 }
 
-// An error of the application's that looks like one of ours is none.
+// An error of the application's that looks like one of ours does not count as ours.
 func TestWhatLimitForSaysIsNeverTakenForAnAnswer(t *testing.T) {
 	for _, said := range []error{&oneseat.BlockedError{}, oneseat.ErrNoSession, &oneseat.LimitError{}, oneseat.ErrClosed, errors.ErrUnsupported} {
 		o := newOverheard(t, oneseat.Config{AdoptUntil: time.Now().Add(time.Hour), LimitFor: func(context.Context, string) (oneseat.Limits, error) { return oneseat.Limits{}, said }})

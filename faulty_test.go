@@ -183,7 +183,7 @@ func (f *faulty) holdUpdates(t testing.TB) (letGo func()) {
 	return letGo
 }
 
-// down breaks everything; up mends everything.
+// down breaks everything; up repairs everything.
 func (f *faulty) down() {
 	f.deaf()
 	f.unreadable()
@@ -387,7 +387,7 @@ type storedView struct {
 	Roster *record.Record
 }
 
-// deleteRow removes an account's row behind the log's back, as a person with a
+// deleteRow removes an account's row without an entry in the log, as a person with a
 // database shell does.
 func deleteRow(t testing.TB, s oneseat.Store, account string) {
 	t.Helper()

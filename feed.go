@@ -33,8 +33,8 @@ func (r *Registry) follow() {
 }
 
 // listen passes on the store's push until the registry is closed. While the push is
-// broken it tries again after pauses that grow, because each try may be a failed login
-// in the log of the store's server, and all that is missing is time.
+// broken it tries again after pauses that grow: each try may be a failed login in the
+// log of the store's server, and without the push this node only learns of changes later.
 func (r *Registry) listen(wakes []chan struct{}) {
 	pause := feedSlowest
 	for {
@@ -116,8 +116,8 @@ func (r *Registry) catchUp(f *feed) error {
 			return r.noAnswer(err)
 		}
 		if f.cursor == "" || tail.Gap {
-			// What began to load before now counts as of its own load only, and is read
-			// again when it is asked for. So are watched sessions.
+			// No later call proves what began to load before this moment: it is read again
+			// when it is asked for. Watched sessions are read again too.
 			f.gap = r.cache.step(f.partition)
 			r.subs.close(ErrFeedGap) // at the start too: an earlier subscription may have missed something
 			if tail.Gap {
@@ -143,7 +143,7 @@ func (r *Registry) changed(f *feed, e Entry) {
 	if f.repeats.known(e.Key, e.Version) {
 		return
 	}
-	if len(e.Events) == 0 { // what it told of was forgotten before this node read it
+	if len(e.Events) == 0 { // they were forgotten before this node read the entry
 		r.subs.close(ErrFeedGap)
 	}
 	for _, event := range e.Events {

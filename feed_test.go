@@ -458,8 +458,8 @@ func TestTheContextOfACallOfTheStoreEndsWithIt(t *testing.T) {
 	})
 }
 
-// The log is read four times in MaxStale though nothing wakes its reader, and four
-// times a second where memory is never believed.
+// The log is read four times in MaxStale although nothing wakes its reader, and four
+// times a second under FreshAlways.
 func TestTheLogIsReadFourTimesInMaxStale(t *testing.T) {
 	for stale, pulse := range map[time.Duration]time.Duration{8 * time.Second: 2 * time.Second, oneseat.FreshAlways: time.Second / 4} {
 		synctest.Test(t, func(t *testing.T) {

@@ -57,8 +57,8 @@ func TestANodeThatIsBehindRefusesAForgottenSessionWithinMaxStale(t *testing.T) {
 	})
 }
 
-// Whoever is connected is told why, on every node that follows the log, even without a
-// push: the ends stay there for a while before they are erased.
+// Browsers that are connected are told why, on every node that follows the log, even
+// without a push: the ends stay in the log for a while before they are erased.
 func TestOpenRequestsAreToldThatAForgottenSessionWasRevoked(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store := memstore.New()
@@ -82,7 +82,7 @@ func TestOpenRequestsAreToldThatAForgottenSessionWasRevoked(t *testing.T) {
 	})
 }
 
-// Nobody has to be told, so nobody waits.
+// Without a session there is nobody to tell, so Forget does not wait.
 func TestForgettingAnAccountWithoutSessionsTakesNoTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRegistry(t, memstore.New(), oneseat.Config{})
@@ -163,8 +163,8 @@ func TestAForgottenAccountAdoptsNoSessionFromBefore(t *testing.T) {
 	})
 }
 
-// What a sign-in asked before the limits changed must not count after it, so a bare
-// record outlives a change of limits, until a sweep.
+// Limits that a sign-in asked for before they changed must not count afterwards. So an
+// empty record stays after a change of limits, until a sweep.
 func TestABareRecordRemembersForAMinuteThatLimitsChanged(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store := memstore.New()
@@ -183,8 +183,8 @@ func TestABareRecordRemembersForAMinuteThatLimitsChanged(t *testing.T) {
 	})
 }
 
-// The retry of a sign-in whose reply was lost finds nothing of it, and must not admit
-// it a second time.
+// The retry of a sign-in whose reply was lost finds no trace of the first try, and must
+// not admit the session a second time.
 func TestASignInThatWasForgottenIsNotAdmittedByItsRetry(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store := memstore.New()

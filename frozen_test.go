@@ -35,8 +35,8 @@ func TestStoredNamesAreThoseOfE18747a(t *testing.T) {
 	writes(t, event, new(Event))
 }
 
-// knows fails the test if a field is none of a type: the roster would keep it
-// as a newer release's, and make no use of it.
+// knows fails the test if a type does not have a field: the roster would keep that as a
+// field of a newer release, and make no use of it.
 func knows(t *testing.T, stored []byte, v any) {
 	t.Helper()
 	dec := json.NewDecoder(bytes.NewReader(stored))
@@ -46,8 +46,8 @@ func knows(t *testing.T, stored []byte, v any) {
 	}
 }
 
-// writes fails the test unless what is read into v is written as it was. A field
-// that came later is left out, because it is empty.
+// writes fails the test unless what is read into v is written as it was stored. A field
+// that was added later is left out, because it is empty.
 func writes(t *testing.T, stored []byte, v any) {
 	t.Helper()
 	if err := json.Unmarshal(stored, v); err != nil {

@@ -39,8 +39,8 @@ func boundedBy(t *testing.T, n, each int, read func()) {
 	}
 }
 
-// What is no ticket is a *TicketError that tells nothing of it, admits nobody, is not
-// written, and costs one read at most.
+// For a text that is no ticket Redeem returns a *TicketError that shows nothing of the
+// text. The text admits nobody, is not written, and costs one read at most.
 func FuzzTicket(f *testing.F) {
 	r := newNode(f, memstore.New(), asking)
 	there := signIn(f, r, "ada", oneseat.SignInRequest{})
@@ -68,8 +68,8 @@ func FuzzTicket(f *testing.F) {
 	})
 }
 
-// A place in the log is one that EventsSince has returned, and else an error, or a gap.
-// Nothing else is read from it, and where it leads to is such a place.
+// EventsSince takes a place that it has returned. Any other text is an error, or a gap.
+// Nothing else is read from the text, and the next place is one that EventsSince takes.
 func FuzzPlace(f *testing.F) {
 	r := newNode(f, memstore.New(), oneseat.Config{})
 	signIn(f, r, "ada", oneseat.SignInRequest{})
@@ -133,8 +133,8 @@ func FuzzEventJSON(f *testing.F) {
 	})
 }
 
-// sameEvent says whether two events are alike. Times of another zone are, and so are no
-// limits and limits that are empty.
+// sameEvent says whether two events are alike. The same moment in two time zones is
+// alike, and so are no limits and empty limits.
 func sameEvent(a, b oneseat.Event) bool {
 	same := a.At.Equal(b.At) && a.Until.Equal(b.Until)
 	for _, e := range []*oneseat.Event{&a, &b} {
@@ -148,7 +148,8 @@ func sameEvent(a, b oneseat.Event) bool {
 	return same && reflect.DeepEqual(a, b)
 }
 
-// Of what an application says of a device, inert text, a known class and a network are kept.
+// An application may say anything of a device: only inert text, a known class and a
+// network are kept.
 func FuzzWhatIsKeptOfADevice(f *testing.F) {
 	for _, d := range [][3]string{{"Firefox on Linux", "desktop", "192.0.2.77"}, {"\u202e<script>", "\x00", "::ffff:192.0.2.77"}, {strings.Repeat("😀", 40), "tv", "fe80::1%eth0"}, {"\xff&amp;", "", "192.0.2.77:80"}} {
 		f.Add(d[0], d[1], d[2])
@@ -184,8 +185,8 @@ func FuzzWhatIsKeptOfADevice(f *testing.F) {
 	})
 }
 
-// Limits from a caller or an application are such as can be, or a *ConfigError, and change
-// nothing then.
+// Limits from a caller or an application are possible, or give a *ConfigError and change
+// nothing.
 func FuzzLimits(f *testing.F) {
 	f.Add([]byte(`{"total":3,"classes":{"tv":1},"streams":2}`))
 	f.Add([]byte(`{"total":-1}`))

@@ -74,7 +74,7 @@ func TestAListThatCannotBeReadIsNone(t *testing.T) {
 	}
 }
 
-// Where the application is to be asked for limits, a list does not know them.
+// A list of accounts has no limits where the application would have to be asked for them.
 func TestAPageHasAtMostItsAccountsAndNoLimitsThatItDidNotAskFor(t *testing.T) {
 	store := memstore.New()
 	r := newRegistry(t, store, oneseat.Config{})
@@ -92,8 +92,8 @@ func TestAPageHasAtMostItsAccountsAndNoLimitsThatItDidNotAskFor(t *testing.T) {
 	}
 }
 
-// What several partitions of the log have is merged by time, and is at its end, or
-// without a gap, only if each of them is.
+// The events of several partitions of the log are merged by time. A page is at the end,
+// or without a gap, only if each partition is.
 func TestPartitionsOfTheLogAreReadAsOne(t *testing.T) {
 	noon := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 	entry := func(events ...oneseat.Event) oneseat.Entry { return oneseat.Entry{Events: events} }

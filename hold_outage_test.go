@@ -41,7 +41,7 @@ func TestAStreamThatBeganInAnOutageIsFoundLater(t *testing.T) {
 	})
 }
 
-// What is held is not read again while the log proves it.
+// A held session is not read again while the log proves it live.
 func TestWhatIsHeldCostsNoReadsWhileTheLogWorks(t *testing.T) {
 	eachWay(t, func(t *testing.T, hold func(testing.TB, node, oneseat.Grant) *request) {
 		a, b, _ := following(t, oneseat.Config{})
@@ -103,8 +103,8 @@ func TestEverythingThatIsHeldIsVerifiedWhereTheLogIsBroken(t *testing.T) {
 	})
 }
 
-// Where the store cannot be written, timeouts are not recorded one after the other:
-// the first that fails says so for all, until the next time.
+// Where the store cannot be written, not every timeout is tried: the first one that
+// fails stands for all, until the next recheck.
 func TestAStoreThatCannotBeWrittenIsNotAskedForEveryTimeout(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newNode(t, memstore.New(), oneseat.Config{Idle: time.Hour, DangerouslyAllowWhenStoreIsDown: true})
@@ -122,7 +122,7 @@ func TestAStoreThatCannotBeWrittenIsNotAskedForEveryTimeout(t *testing.T) {
 	})
 }
 
-// A no of the store is no, also to what is held where outages cut nothing.
+// A no of the store is no, also for held requests where outages cut nothing.
 func TestWhatCannotBeReadIsNotHeld(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a, b, _ := following(t, oneseat.Config{DangerouslyAllowWhenStoreIsDown: true})
@@ -142,7 +142,7 @@ func TestWhatCannotBeReadIsNotHeld(t *testing.T) {
 	})
 }
 
-// What is held from memory that is too old for a yes is verified at once.
+// A session that is held by a memory too old for a yes is verified at once.
 func TestAHoldDoesNotBeginByOldMemory(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a, b, _ := following(t, oneseat.Config{})
@@ -263,8 +263,8 @@ func TestHeldRequestsAreCutAfterTheGraceWhenTheStoreIsDown(t *testing.T) {
 	})
 }
 
-// A store that does not refuse but hangs takes each read its two seconds. That
-// is not to be paid once for every hundred requests.
+// Where the store does not refuse but hangs, each read takes two seconds. That must not
+// be paid once for every hundred requests.
 func TestManyHeldRequestsAreCutInTimeWhenTheStoreHangs(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a, b, _ := following(t, oneseat.Config{MaxStale: time.Second})
@@ -391,8 +391,8 @@ func TestAHoldAtItsDeadlineWithoutAWritableStore(t *testing.T) {
 	})
 }
 
-// A stream whose session has ended leaves no ending of its own: where the log did
-// not tell of it, its player is told of the session's.
+// A stream that ended with its session leaves no ending of its own. Where the log did
+// not report that, the player is told of the session's ending.
 func TestAStreamIsToldOfItsSessionsEndWithoutTheLog(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a, b, _ := following(t, oneseat.Config{})
@@ -417,8 +417,8 @@ func TestAStreamIsToldOfItsSessionsEndWithoutTheLog(t *testing.T) {
 	})
 }
 
-// P4: an operation that returns from a node has nothing left in flight there of
-// what it found over, whoever ended it: the log may not have told yet.
+// P4: when an operation returns, no request is in flight on that node for a session
+// that the operation found ended, by whatever ended it: the log may come later.
 func TestWhatAnUpdateFindsOverIsCutHere(t *testing.T) {
 	for name, tt := range map[string]struct {
 		stream bool // it is about a stream, not about its session
@@ -474,7 +474,7 @@ func TestWhatAnUpdateFindsOverIsCutHere(t *testing.T) {
 	}
 }
 
-// What was not there yet when an update looked is not gone.
+// A stream that did not exist yet when an update read the roster has not ended.
 func TestWhatBeganAfterAnUpdateIsNotCutByIt(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a, b, _ := following(t, oneseat.Config{Limit: 2, Streams: 2})
@@ -499,7 +499,7 @@ func TestWhatBeganAfterAnUpdateIsNotCutByIt(t *testing.T) {
 	})
 }
 
-// Nothing is kept of work that is done, not its session's name either.
+// Nothing is kept of work that is done, not even its session's name.
 func TestWhatIsHeldNoMoreIsForgotten(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a, _, _ := following(t, oneseat.Config{})

@@ -13,8 +13,8 @@ import (
 	"github.com/oneseat/oneseat"
 )
 
-// What a request was let in by may be over before it is tied to its session: it
-// is confirmed after that.
+// The session by which a request was let in may end before the request watches it. So
+// the session is verified again after the watch is set.
 func TestAnEndBetweenTheCheckAndTheTieIsNotMissed(t *testing.T) {
 	for name, tt := range map[string]struct {
 		reason oneseat.Reason
@@ -62,9 +62,9 @@ func TestAWatchThatIsStoppedTwiceTakesNoOtherOffTheList(t *testing.T) {
 	})
 }
 
-// On the node that served it, an operation returns when what it has ended has been
-// told: also where the log came before the operation's own reply, and is not done
-// telling.
+// On the node that served it, an operation returns only when the watchers of what it
+// ended have been called. That holds too where the log came before the operation's own
+// reply and is still calling them.
 func TestAnOperationReturnsWhenWhatTheLogHasBegunToTellIsTold(t *testing.T) {
 	for name, end := range map[string]func(testing.TB, node, oneseat.Grant){
 		"SignIn":   func(t testing.TB, r node, _ oneseat.Grant) { signIn(t, r, "ada", oneseat.SignInRequest{}) },
@@ -114,8 +114,8 @@ func TestAnOperationReturnsWhenWhatTheLogHasBegunToTellIsTold(t *testing.T) {
 	}
 }
 
-// An end that comes while a hold is being confirmed is not missed: it is tied
-// first and confirmed then.
+// An end that comes while a hold is being verified is not missed: the watch is set
+// first and verified then.
 func TestAnEndDuringTheFirstLookIsNotMissed(t *testing.T) {
 	for _, realmEnds := range []bool{false, true} {
 		eachWay(t, func(t *testing.T, _ func(testing.TB, node, oneseat.Grant) *request) {
@@ -151,8 +151,8 @@ func TestAnEndDuringTheFirstLookIsNotMissed(t *testing.T) {
 	}
 }
 
-// No hold is left standing on an ended session, however the two race; and none
-// is ended twice.
+// No hold stays on an ended session, however the hold and the end race. None is ended
+// twice.
 func TestHoldsAndEndsRace(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a, b, _ := following(t, oneseat.Config{})

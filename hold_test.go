@@ -204,7 +204,7 @@ func TestEnterIsACheckFirst(t *testing.T) {
 			t.Errorf("stats: %+v", s)
 		}
 
-		// It is activity, or not, as it is told.
+		// CheckAndWatch is activity only if active is true.
 		time.Sleep(30 * time.Minute)
 		peeked := &request{}
 		if _, err := r.CheckAndWatch(t.Context(), string(g.Token), false, &peeked.holding, peeked); err != nil {
@@ -314,8 +314,8 @@ func TestHoldsUnderFreshAlways(t *testing.T) {
 	})
 }
 
-// A store that can be read and not be written does not keep work going whose
-// session has timed out, although the log proves that nothing has happened.
+// While a store can be read but not written, work whose session has timed out does not
+// go on, although the log proves that nothing has happened.
 func TestAHoldPastItsDeadlineIsCutAfterTheGrace(t *testing.T) {
 	eachWay(t, func(t *testing.T, hold func(testing.TB, node, oneseat.Grant) *request) {
 		a, b, _ := following(t, oneseat.Config{Idle: 100 * time.Second})
@@ -407,7 +407,7 @@ func TestEndRealmCutsEverything(t *testing.T) {
 	})
 }
 
-// P4, where only the partition of the log is broken that tells of the realm.
+// P4, where only the partition of the log that has the realm's events is broken.
 func TestEndRealmCutsWithinMaxStaleWhereItsPartitionIsBroken(t *testing.T) {
 	eachWay(t, func(t *testing.T, hold func(testing.TB, node, oneseat.Grant) *request) {
 		const partitions = 8
@@ -477,8 +477,8 @@ func TestCloseCutsWithErrClosed(t *testing.T) {
 	})
 }
 
-// Whoever stops first is right: after stop nothing is called any more, and
-// whatever is called is called once.
+// A stop and an end may race. After stop no watcher is called any more, and each is
+// called at most once.
 func TestAHoldIsEndedOnceAtMost(t *testing.T) {
 	eachWay(t, func(t *testing.T, hold func(testing.TB, node, oneseat.Grant) *request) {
 		r := newNode(t, memstore.New(), oneseat.Config{})

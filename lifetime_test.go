@@ -102,7 +102,7 @@ func TestALifetimeThatIsLongerThanTheConfigsIsRefused(t *testing.T) {
 	signIn(t, forever, "ada", oneseat.SignInRequest{Lifetime: oneseat.Lifetime{Idle: 1000 * 24 * time.Hour}})
 }
 
-// N1: more than it had at the sign-in a session gets by a fresh proof only, and never
+// N1: only a fresh proof gives a session more time than it had at the sign-in, and never
 // more than the Config allows.
 func TestAFreshProofExtendsASession(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -149,7 +149,7 @@ func TestAShorterLifetimeReachesEveryNode(t *testing.T) {
 	})
 }
 
-// N1: whoever has just proved who they are was there, however long nothing was asked for.
+// N1: a fresh proof is a use of the session, however long the session was idle before.
 func TestAConfirmationIsActivity(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := newNode(t, memstore.New(), oneseat.Config{Idle: time.Hour, MaxStale: time.Minute})
@@ -225,7 +225,7 @@ func TestASessionSaysWhenItWasProved(t *testing.T) {
 	})
 }
 
-// N3: what confirms has to be live in the version that is changed.
+// N3: the session to confirm has to be live in the version that is changed.
 func TestASessionThatHasEndedIsNotConfirmed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store := memstore.New()
@@ -245,7 +245,7 @@ func TestASessionThatHasEndedIsNotConfirmed(t *testing.T) {
 	})
 }
 
-// N4: mail to the owner is for a device that nothing is known of.
+// N4: an application can send mail to the owner about a device that is not known yet.
 func TestASignInSaysWhetherItsDeviceIsNew(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store := memstore.New()

@@ -7,10 +7,10 @@ import (
 	"time"
 )
 
-// bound is a limit that a decision keeps.
+// bound is a limit that a decision has to keep.
 type bound struct {
 	Bound
-	ceiling bool // of an Unlimited account: what is over gives way, whatever the policy
+	ceiling bool // the limit is Unlimited: what is above the ceiling gives way under every policy
 }
 
 // newBound returns the bound that a limit sets.
@@ -47,7 +47,8 @@ func (d *draft) said() [3]struct {
 	}{{d.limits, SourceSetLimit}, {d.given.limits, SourceLimitFor}, {d.rule.limits, SourceConfig}}
 }
 
-// bounds returns those in force for a pool of the account's seats, the classes first.
+// bounds returns the limits in force for a pool of the account's seats, the classes
+// first.
 func (d *draft) bounds(pool string) (bounds []bound) {
 	prefix := ""
 	if pool == boundStreams {
@@ -121,8 +122,8 @@ const (
 // behind that is never used.
 const unusedFor = 10 * time.Second
 
-// yields returns why a session gives way to a newcomer. For a stream only the order
-// counts. So it does for any seat that gives way to no newcomer.
+// yields returns why a session gives way to a newcomer. Only the order counts for a
+// stream, and for a seat that ends without a newcomer.
 func (d *draft) yields(s *seat, c *newcomer) yielding {
 	switch {
 	case s.parent != "" || c.id() == "":
@@ -137,11 +138,11 @@ func (d *draft) yields(s *seat, c *newcomer) yielding {
 	return yieldsInOrder
 }
 
-// own returns the session on the newcomer's own device, rather one of the newcomer's
-// class; "": there is none. The newcomer's device id frees no other seat, and none of
-// another pool. It frees
-// none at all if the newcomer renews a session, which has a seat, or is adopted,
-// because then nobody gave a password.
+// own returns the session on the newcomer's own device; "": there is none. Of several
+// it returns one of the newcomer's class if there is one, and of these the one that
+// gives way first. The newcomer's device id frees only this seat, and only in the
+// newcomer's pool. It frees none if the newcomer renews a session, because it has that
+// seat, or if the newcomer is adopted, because then nobody gave a password.
 func (d *draft) own(c *newcomer, renews SessionID) SessionID {
 	if c.adopted || renews != "" {
 		return ""
@@ -170,7 +171,7 @@ func (d *draft) compare(a, b *seat, c *newcomer) int {
 		order = cmp.Or(order, first(a.Device.Class == class, b.Device.Class == class))
 	}
 	switch {
-	case c.seat.parent != "": // players that play beat alike, so the last heartbeat would order them by chance
+	case c.seat.parent != "": // all players that play send heartbeats, so the last ones would order them by chance
 		return cmp.Or(order, first(d.silent(a), d.silent(b)), a.Created.Compare(b.Created))
 	case d.rule.displaceOrder == DisplaceOldest:
 		return cmp.Or(order, a.Created.Compare(b.Created))

@@ -20,8 +20,8 @@ func classes(kv ...any) map[Class]int { // name, limit, …
 	return m
 }
 
-// LIM-02: what is said most specifically counts, a total and its classes
-// together, the streams apart; and it is known who said it.
+// LIM-02: the most specific source of limits counts: for a total and its classes
+// together, and for streams apart. The decision names that source.
 func TestTheMostSpecificLimitCounts(t *testing.T) {
 	everybody := Limits{Total: 2, Streams: 1}
 	withClasses := Limits{Total: 4, Classes: classes("mobile", 1, "tv", 2), Streams: 3}
@@ -218,15 +218,15 @@ func TestOneOnTheNewcomersDeviceGoesFirstInAnyOrder(t *testing.T) {
 	same(t, "equally idle", draftOf(idle, 0, limited(2, PolicyDisplace)).decide(newcomer{seat: aSeat("new")}).Displaces, []SessionID{"b"})
 }
 
-// LIM-09: what is over a lowered limit goes in the order of the rule, the classes
-// first, with its streams, and is told so.
-// Of sessions on one device that nothing tells apart the first frees its seat.
+// Of sessions on one device that differ in nothing, the first frees its seat.
 func TestOfEqualSessionsOnADeviceTheFirstIsItsOwn(t *testing.T) {
 	d := draftOf(aRoster(aSeat("a", device("d")), aSeat("b", device("d"))), 0, plain)
 	c := newcomer{seat: aSeat("new", device("d"))}
 	same(t, "the device's own", d.own(&c, ""), SessionID("a"))
 }
 
+// LIM-09: sessions above a lowered limit end in the order of the rule, the classes
+// first. Their streams end with them. The reason says that a limit was lowered.
 func TestTrimEndsWhatIsOver(t *testing.T) {
 	for _, tt := range []struct {
 		name   string
@@ -273,7 +273,7 @@ func TestTrimEndsWhatIsOver(t *testing.T) {
 	same(t, "sessions first", ids(trimmed(ro, limited(1, PolicyDisplace)), func(e Event) SessionID { return e.Session }), []SessionID{"b", "s2"})
 }
 
-// LIM-14: what cannot be is an error that says where and why, everywhere alike.
+// LIM-14: an impossible limit is an error that says where and why, everywhere alike.
 func TestImpossibleLimits(t *testing.T) {
 	for _, tt := range []struct {
 		l     Limits
@@ -324,8 +324,8 @@ func TestLimitsAreComparedByWhatTheySay(t *testing.T) {
 	same(t, "nothing said", []bool{Limits{}.IsZero(), Limits{Classes: classes()}.IsZero(), full.IsZero(), Limits{Streams: 1}.IsZero()}, []bool{true, true, false, false})
 }
 
-// A sign-in that asked the application for limits before they changed has to be
-// told so, even if the account's record is gone by then: it is kept for a minute.
+// A sign-in that asked the application for limits before they changed has to find that
+// out. So the account's record, even an empty one, is kept for a minute.
 func TestARevisionIsKeptForAMinute(t *testing.T) {
 	const tick = time.Microsecond
 	v := viewAt(nil, 0)
@@ -358,7 +358,7 @@ func TestARevisionIsKeptForAMinute(t *testing.T) {
 	same(t, "and are something to know", draftOf(asked, 0, plain).spent(), false)
 }
 
-// What is erased has no events. A roster of which nothing is left but its event is
+// An erasure has no events. A roster that is empty after an update with an event is
 // erased by the next sweep.
 func TestARosterOfWhichOnlyAnEventIsLeftIsDueAtOnce(t *testing.T) {
 	blocked := aRoster()

@@ -56,6 +56,8 @@ func (p *plans) meanwhile(then func()) {
 	p.then = then
 }
 
+// Without an answer of the application, or with an impossible one, nobody gets in and
+// nothing is done.
 func TestWithoutALimitNobodyGetsIn(t *testing.T) {
 	p := &plans{said: oneseat.Limits{Total: 1}}
 	r := newNode(t, memstore.New(), oneseat.Config{WhenFull: oneseat.PolicyAsk, LimitFor: p.limitFor, AdoptUntil: time.Now().Add(time.Hour)})
@@ -99,6 +101,8 @@ func TestWithoutALimitNobodyGetsIn(t *testing.T) {
 	wantError(t, r.RefreshLimits(t.Context(), "ada"), oneseat.ErrStoreUnavailable)
 }
 
+// A limit from outside counts only if it was asked for after the last change. Every
+// operation that asked before asks again.
 func TestWhoAskedBeforeAChangeAsksAgain(t *testing.T) {
 	before, after := oneseat.Limits{Total: 3, Streams: 3}, oneseat.Limits{Total: 1, Streams: 1}
 	type act = func(r node, there oneseat.Grant) error
@@ -158,6 +162,7 @@ func TestWhoAskedBeforeAChangeAsksAgain(t *testing.T) {
 	}
 }
 
+// The same holds for an account that has no record yet.
 func TestAChangeIsNoticedWhereNothingWasStored(t *testing.T) {
 	for _, tt := range []struct {
 		name string
@@ -188,6 +193,8 @@ func TestAChangeIsNoticedWhereNothingWasStored(t *testing.T) {
 	}
 }
 
+// Where the application's answer changes each time, an operation ends with an error, and
+// not in an endless loop.
 func TestLimitsThatKeepChangingAreNoAnswer(t *testing.T) {
 	store := memstore.New()
 	p := &plans{said: oneseat.Limits{Total: 2}}
@@ -222,6 +229,8 @@ func TestLimitsThatKeepChangingAreNoAnswer(t *testing.T) {
 	}
 }
 
+// P3: a retry knows that it is one, although limits had to be asked for again in
+// between: a session that was admitted, ended and forgotten is not admitted anew.
 func TestARetryUnderOtherLimitsKnowsThatItIsOne(t *testing.T) {
 	store := memstore.New()
 	p := &plans{said: oneseat.Limits{Total: oneseat.Unlimited}}
@@ -249,7 +258,7 @@ func TestARetryUnderOtherLimitsKnowsThatItIsOne(t *testing.T) {
 	wantIDs(t, store, "ada")
 }
 
-// A retry is one since the first reply that was lost, whatever changed in between
+// After the first lost reply every try is a retry, even if something changed meanwhile
 // and was looked up again.
 func TestAFirstTryStaysTheFirst(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -288,7 +297,7 @@ func TestAFirstTryStaysTheFirst(t *testing.T) {
 	})
 }
 
-// A store that fails is not asked again because the limits had changed as well.
+// A store that fails is not asked again, even if the limits had changed as well.
 func TestAFailureIsNotTriedAgainForStaleLimits(t *testing.T) {
 	store := memstore.New()
 	p := &plans{said: oneseat.Limits{Total: 1}}
@@ -313,6 +322,7 @@ func TestAFailureIsNotTriedAgainForStaleLimits(t *testing.T) {
 	}
 }
 
+// A change that was made before its reply was lost is not made twice.
 func TestSetLimitAndRefreshWhoseReplyWasLost(t *testing.T) {
 	for _, p := range []*plans{nil, {said: oneseat.Limits{Total: 2}}} {
 		store := memstore.New()

@@ -11,13 +11,15 @@ import (
 )
 
 // Sessions returns the account's live sessions, the newest first, from the
-// store.
+// store. An account of which nothing is known has none. Sessions returns an
+// *[AccountError] for a text that cannot name an account.
 func (r *Registry) Sessions(ctx context.Context, account string) ([]Session, error) {
 	a, err := r.listSeats(ctx, account)
 	return a.Sessions, err
 }
 
-// Streams returns the account's live streams, the newest first, from the store.
+// Streams returns the account's live streams, the newest first, from the store. Its
+// errors are those of Sessions.
 func (r *Registry) Streams(ctx context.Context, account string) ([]Stream, error) {
 	a, err := r.listSeats(ctx, account)
 	return a.Streams, err
@@ -37,7 +39,8 @@ func (r *Registry) listSeats(ctx context.Context, account string) (a Account, er
 // that never signed in has only its name and the limits in force.
 //
 // It returns an *[AccountError] for a text that cannot name an account. It asks
-// [Config.LimitFor], and returns an error that wraps that function's.
+// [Config.LimitFor], and returns [ErrLimitUnknown], wrapped with that function's error,
+// if that fails.
 func (r *Registry) Account(ctx context.Context, account string) (Account, error) {
 	v, p, err := r.judged(ctx, account)
 	if err != nil {
@@ -119,9 +122,9 @@ func (r *Registry) Events(ctx context.Context, q EventQuery) ([]Record, error) {
 	return records, nil
 }
 
-// Count returns how much is signed in. The figures are exact, as of the last
-// sweep, which comes about once a minute: what has timed out since is still
-// counted. The cost does not grow with the number of accounts.
+// Count returns how many accounts, sessions and streams are live. The figures are
+// exact, as of the last sweep, which comes about once a minute: what has timed out
+// since is still counted. The cost does not grow with the number of accounts.
 //
 // It returns an error that wraps [errors.ErrUnsupported] if the store is no
 // [History].

@@ -48,8 +48,7 @@ func TestAnAccountIsReadAsItIsJudged(t *testing.T) {
 	})
 }
 
-// The limits in force are shown with where each was set, and a block with who set
-// it.
+// The limits in force are shown with the source of each, and a block with its actor.
 func TestAnAccountShowsItsLimitsAndItsBlock(t *testing.T) {
 	c := oneseat.Config{Limit: 2, ClassLimits: map[oneseat.Class]int{"tv": 1}, Streams: 3}
 	r := newNode(t, memstore.New(), c)
@@ -126,7 +125,7 @@ func TestAccountsComeInPages(t *testing.T) {
 	}
 }
 
-// Whoever reads on from a place in the log misses nothing and is told of a gap.
+// A program that reads on from a place in the log misses nothing, or is told of a gap.
 func TestReadingOnFromAPlaceMissesNothing(t *testing.T) {
 	a, b, store := newSystem(t, oneseat.Config{})
 	start, err := a.EventsSince(t.Context(), "")
@@ -192,7 +191,7 @@ func TestReadingOnFromAPlaceReadsEveryPartition(t *testing.T) {
 	}
 }
 
-// To read an account, or to explain, takes that account and the control record.
+// Account and Explain each read that account and the control record, and nothing else.
 func TestOnlyTheAccountThatIsAskedForIsRead(t *testing.T) {
 	r := newNode(t, memstore.New(), oneseat.Config{LimitFor: func(context.Context, string) (oneseat.Limits, error) { return oneseat.Limits{Total: 1}, nil }})
 	signIn(t, r, "ada", oneseat.SignInRequest{})
@@ -304,7 +303,7 @@ func TestACountThatFailsIsNoCount(t *testing.T) {
 	}
 }
 
-// What is shown to people has names in JSON, and no secret.
+// The types that are shown to people have JSON names, and hold no secret.
 func TestAnAccountInJSON(t *testing.T) {
 	r := newNode(t, memstore.New(), oneseat.Config{})
 	g := signIn(t, r, "ada", oneseat.SignInRequest{Device: phone})
@@ -326,7 +325,7 @@ func TestAnAccountInJSON(t *testing.T) {
 	}
 }
 
-// What is read of an account is the reader's: it may change it.
+// The caller owns what Account returns, and may change it.
 func TestTheLimitsOfAnAccountAreTheReaders(t *testing.T) {
 	r := newNode(t, memstore.New(), oneseat.Config{})
 	limits := oneseat.Limits{Total: 3, Classes: map[oneseat.Class]int{"tv": 1}}

@@ -108,8 +108,8 @@ func (r *Registry) send(l *loader) {
 	}
 }
 
-// read fills a batch from the store. It caches the control record too, which no
-// claim has to match.
+// read fills a batch from the store. It caches the control record too: that needs no
+// claim that matches.
 func (r *Registry) read(b *batch) {
 	ctx, cancel := context.WithTimeout(r.life, loadTimeout)
 	defer cancel()

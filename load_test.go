@@ -40,7 +40,8 @@ func delayed(t testing.TB, r node, account string) (read <-chan struct{}, releas
 	return done, release
 }
 
-// A load that a change overtakes answers who asked before, and is not kept.
+// A load that a change overtakes answers the checks that began before the change, and is
+// not kept.
 func TestAnOvertakenLoadIsNotCached(t *testing.T) {
 	for _, here := range []bool{true, false} {
 		t.Run(fmt.Sprint("by an update of this node ", here), func(t *testing.T) {
@@ -116,8 +117,8 @@ func TestALateLoadNeverReplacesANewerOne(t *testing.T) {
 	})
 }
 
-// On the node that served it an end is known at once, also where the reply was
-// lost and only the retry had one; and so to its requests in flight.
+// The node that served an end knows it at once, even where the reply was lost and only
+// the retry had one. The requests in flight are cut then.
 func TestAnEndWhoseReplyWasLostIsKnownAtOnceWhereItWasServed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a, _, _ := following(t, oneseat.Config{Limit: 3})
@@ -201,7 +202,7 @@ func TestAReadThatNeverComesBackIsGivenUp(t *testing.T) {
 		if took := time.Since(began); took != 2*time.Second {
 			t.Errorf("it took %v", took)
 		}
-		// Who cannot wait so long need not, and holds up nobody else.
+		// A caller that cannot wait that long need not, and holds up nobody else.
 		ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
 		defer cancel()
 		began = time.Now()
@@ -257,7 +258,7 @@ func TestAReadServesOnlyChecksThatBeganBeforeIt(t *testing.T) {
 	})
 }
 
-// A row that cannot be read is that account's trouble only.
+// A row that cannot be read keeps out only its own account.
 func TestOneBadRosterDoesNotFailTheOthersOfItsBatch(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a, b, _ := following(t, oneseat.Config{MaxStale: oneseat.FreshAlways})
@@ -290,8 +291,8 @@ func TestOneBadRosterDoesNotFailTheOthersOfItsBatch(t *testing.T) {
 	})
 }
 
-// Whatever becomes of a read, it is not under way for ever: what is registered
-// costs memory, and keeps changes from being forgotten.
+// However a read ends, its registration is removed: it costs memory, and keeps changes
+// from being forgotten.
 func TestNoLoadIsUnderWayWhenAllIsDone(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a, b, _ := following(t, oneseat.Config{Idle: time.Hour, WhenFull: oneseat.PolicyAsk})
@@ -323,7 +324,7 @@ func TestNoLoadIsUnderWayWhenAllIsDone(t *testing.T) {
 	})
 }
 
-// Somebody who has gone away before a read begins causes none.
+// A caller that has gone away before a read begins causes no read.
 func TestWhoHasGoneAwayCausesNoRead(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newNode(t, memstore.New(), oneseat.Config{})
@@ -386,8 +387,8 @@ func TestChecksAreReadTogetherAndHoldUpNoSignIn(t *testing.T) {
 	})
 }
 
-// A roster that cannot be read is an error for those who ask for it, not an absent
-// one. Without the control record nobody can be answered.
+// A roster that cannot be read is an error for the callers that ask for it: it does not
+// count as absent. Without the control record no caller can be answered.
 func TestABadRosterIsAnErrorForWhoAsksForIt(t *testing.T) {
 	for _, account := range []string{"ada", ""} {
 		synctest.Test(t, func(t *testing.T) {

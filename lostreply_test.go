@@ -121,7 +121,7 @@ func TestARetryAfterTheRosterWasErasedStaysUnknown(t *testing.T) {
 	})
 }
 
-// What was forgotten before the first try says nothing of it.
+// An ending that was forgotten before the first try leaves no doubt about that try.
 func TestARetryOnARosterThatForgotLongAgoIsAdmitted(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a, b, store := following(t, oneseat.Config{})
@@ -198,8 +198,8 @@ func TestACallerThatGoesAwayGetsItsContextsError(t *testing.T) {
 }
 
 // The same where the limits changed after the reply was lost, so that they are
-// asked for again, and the store is down then. What a retry finds committed is
-// answered under whatever limits.
+// asked for again, and the store is down then. If a retry finds its session committed,
+// it returns that, whatever the limits are.
 func TestALostReplyBeforeLimitsChangeIsStillUnknown(t *testing.T) {
 	key := oneseat.KeyOf(realm, "ada")
 	for name, do := range map[string]func(r node) error{
@@ -239,7 +239,7 @@ func TestALostReplyBeforeLimitsChangeIsStillUnknown(t *testing.T) {
 	}
 }
 
-// Nobody knows what became of the account: memory says nothing of it any more.
+// The outcome for the account is unknown, so memory answers nothing about it any more.
 func TestAfterAnUnknownOutcomeTheStoreIsAsked(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newNode(t, memstore.New(), oneseat.Config{})

@@ -9,8 +9,8 @@ import (
 	"github.com/oneseat/oneseat/store/memstore"
 )
 
-// N8: what is not known is no other place, and words of the application's are not
-// compared with what a request says.
+// N8: a network or browser that is not known counts as the same. The application's own
+// words for a device are not compared with what a request says.
 func TestWhatIsAnotherPlace(t *testing.T) {
 	firefox := oneseat.Device{Label: "Firefox on Linux", Class: oneseat.ClassDesktop, IP: "192.0.2.1"}
 	for name, tt := range map[string]struct {
@@ -79,7 +79,8 @@ func TestAWatchSaysWhenAUseIsWrittenAnew(t *testing.T) {
 	})
 }
 
-// Who knows of no move yet tells of the same one, or of a session that is over.
+// A caller that does not know of the last move reports the same one again, which is not
+// recorded twice. For a session that is over nothing is recorded.
 func TestAMoveIsRecordedOnceAndOnlyOfALiveSession(t *testing.T) {
 	r := newNode(t, memstore.New(), oneseat.Config{})
 	g := signIn(t, r, "ada", oneseat.SignInRequest{Device: oneseat.Device{IP: "192.0.2.1"}})
@@ -103,7 +104,7 @@ func TestAMoveIsRecordedOnceAndOnlyOfALiveSession(t *testing.T) {
 	}
 }
 
-// So does a check by itself, whether memory answers or the store.
+// A check by itself says so too, whether memory answers or the store.
 func TestACheckSaysWhenAUseIsWrittenAnew(t *testing.T) {
 	for _, stale := range []time.Duration{time.Second, oneseat.FreshAlways} {
 		synctest.Test(t, func(t *testing.T) {

@@ -52,8 +52,8 @@ func wantWouldHave(t testing.TB, r node, want ...string) {
 	}
 }
 
-// Nobody goes and nobody is refused; the log and the figures say what would have
-// been, of each once, as if it had.
+// No session ends and no sign-in is refused. The log and the figures say once for each
+// what the limits would have done.
 func TestObservedLimitsLetEverybodyIn(t *testing.T) {
 	for _, tt := range []struct {
 		policy                  oneseat.Policy
@@ -92,8 +92,8 @@ func TestObservedLimitsLetEverybodyIn(t *testing.T) {
 	}
 }
 
-// As if it had: who would have gone, or not have come, holds no seat against the
-// next; a renewal is one all the same, and so are an end and a block.
+// A session that would have ended, or would not have been admitted, does not count
+// against the next newcomer. It can still be renewed, ended and blocked as any other.
 func TestWhatWouldHaveEndedDoesNotCount(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newNode(t, memstore.New(), observing(oneseat.PolicyRefuse))
@@ -175,7 +175,7 @@ func TestObservedStreams(t *testing.T) {
 	}
 	wantLive(t, r, g)
 
-	// Whom a viewer would have taken over from is told of once.
+	// A stream that a viewer would have ended is reported once.
 	r = newNode(t, memstore.New(), observing(oneseat.PolicyDisplace))
 	g = signIn(t, r, "ada", oneseat.SignInRequest{})
 	b := play(t, r, g.Session, "b")
@@ -185,8 +185,8 @@ func TestObservedStreams(t *testing.T) {
 	wantWouldHave(t, r, "b by c: displaced", "d refused")
 }
 
-// A limit that is lowered is observed as well, of each session once, with who did
-// it.
+// A limit that is lowered is observed as well: there is one event for each session, with
+// the actor.
 func TestALoweredLimitIsObserved(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store := memstore.New()
@@ -231,8 +231,8 @@ func TestALoweredLimitIsObserved(t *testing.T) {
 	})
 }
 
-// Once the limits are enforced, what was only observed counts again: it goes at the
-// next sign-in, under each policy.
+// Once the limits are enforced, the sessions that were marked count again: they end at
+// the next sign-in, under each policy.
 func TestEnforcingWhatWasObservedTrimsAtTheNextSignIn(t *testing.T) {
 	for _, policy := range []oneseat.Policy{oneseat.PolicyDisplace, oneseat.PolicyRefuse, oneseat.PolicyAsk} {
 		t.Run(string(policy), func(t *testing.T) {
@@ -272,8 +272,8 @@ func TestATicketThatIsRedeemedWhileObserving(t *testing.T) {
 	wantTicketError(t, "used again", err)
 }
 
-// An adoption is let in, and counted, like a sign-in; one that is no adoption at
-// all is not.
+// An adoption is let in, and counted, like a sign-in. A session that cannot be adopted
+// at all is neither.
 func TestAnAdoptionWhileObserving(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		issued := time.Now()

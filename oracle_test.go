@@ -20,7 +20,7 @@ type oracle struct {
 	own     oneseat.Limits // by SetLimit
 	plan    oneseat.Limits // by the application
 	blocked *time.Time     // until then; zero: until it is lifted
-	told    []string       // who ended, or would have, and why, in order
+	told    []string       // which sessions ended, or would have, and why, in order
 }
 
 // seatOf is a session, or, with a parent, a stream.
@@ -173,8 +173,8 @@ func without(some []*seatOf, gone ...*seatOf) []*seatOf {
 	return slices.DeleteFunc(slices.Clone(some), func(s *seatOf) bool { return slices.Contains(gone, s) })
 }
 
-// room names who has to go, one after the other, until all limits hold; full is
-// the limit that was broken first, or the one that cannot be helped.
+// room names the sessions that have to end, one after the other, until all limits hold.
+// full is the limit that was broken first, or the one that cannot be made to hold.
 func room(c oneseat.Config, newcomer *seatOf, there []*seatOf, limits []limitOf, may func(*seatOf, limitOf) bool) (goes []*seatOf, full limitOf, ok bool) {
 	for {
 		broken := slices.IndexFunc(limits, func(l limitOf) bool {
@@ -347,7 +347,7 @@ type verdict struct {
 	ended *endingOf
 }
 
-// admit decides on a newcomer, and does it. ids are whom it chose.
+// admit decides on a newcomer, and carries that out. ids are the sessions that it chose.
 func (o *oracle) admit(c oneseat.Config, n *seatOf, presented string, takeOver bool, ids []oneseat.SessionID) verdict {
 	n.created, n.seen, n.used = o.now, o.now, o.now
 	n.unused = n.parent == "" && n.class != "api"
@@ -412,8 +412,8 @@ func (o *oracle) signIn(c oneseat.Config, n *seatOf, presented string, takeOver 
 	return o.admit(c, n, presented, takeOver, nil)
 }
 
-// mayAsk says whether there is a ticket for whom admit found that it is full, and
-// makes place for it.
+// mayAsk says whether a newcomer to a full account gets a ticket, and makes room for
+// that.
 func (o *oracle) mayAsk(device string) bool {
 	if len(o.tickets) < 8 {
 		return true
@@ -434,7 +434,7 @@ func (o *oracle) knows(device string) bool {
 	return slices.ContainsFunc(o.seats, func(s *seatOf) bool { return on(*s) }) || slices.ContainsFunc(o.ends, func(e endingOf) bool { return on(e.seatOf) })
 }
 
-// asked gives a ticket to whom admit found that it is full.
+// asked gives a ticket to a newcomer to a full account.
 func (o *oracle) asked(text oneseat.Ticket, device string) {
 	o.tickets = append(o.tickets, ticketOf{text, device, o.now.Add(5 * time.Minute)})
 }

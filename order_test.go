@@ -30,8 +30,8 @@ func TestTheOrderOfUseIsExactToTenSecondsOnEveryNode(t *testing.T) {
 	}
 }
 
-// A touch writes no log entry, so another node's view may be old: there a session
-// looks like the newest which is not.
+// A touch writes no log entry, so another node's view may be old: a session may look
+// like the newest there although it is not.
 func TestANodeWithAnOldViewDoesNotTakeASessionForTheNewest(t *testing.T) {
 	for _, first := range []time.Duration{0, 5 * time.Second, 9 * time.Second} {
 		synctest.Test(t, func(t *testing.T) {
@@ -104,8 +104,8 @@ func TestARequestThatGoesOnCountsForTheOrderAndNotAgainstIdling(t *testing.T) {
 	}
 }
 
-// The end of a request counts if it comes ten seconds after the beginning: once, and
-// at no cost where there is no order, or no session any more.
+// The end of a request counts once, if it comes ten seconds or more after the beginning.
+// It costs nothing where there is no order, or no session any more.
 func TestTheEndOfALongRequestIsAUse(t *testing.T) {
 	for _, stale := range []time.Duration{time.Minute, oneseat.FreshAlways} {
 		synctest.Test(t, func(t *testing.T) {
@@ -215,8 +215,8 @@ func TestAHoldIsAUseWhenItBeginsAndEnds(t *testing.T) {
 	})
 }
 
-// While something is held, that is written once a minute, by the first look that
-// comes after it.
+// While a request holds a session, its use is written once a minute, by the first
+// recheck after that minute.
 func TestWhatIsHeldIsWrittenOnceAMinute(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a, b, _ := following(t, oneseat.Config{Limit: 2, MaxStale: time.Minute}) // which looks every 15 seconds
@@ -237,7 +237,8 @@ func TestWhatIsHeldIsWrittenOnceAMinute(t *testing.T) {
 	})
 }
 
-// What only watches is not in use: our event stream in a page that was left open.
+// A session that is only watched is not in use, as by our event stream in a page that
+// was left open.
 func TestWhatOnlyWatchesIsNoUse(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a, b, _ := following(t, oneseat.Config{Limit: 2})
@@ -278,8 +279,8 @@ func TestAHeartbeatCountsForTheOrderOfItsSession(t *testing.T) {
 	})
 }
 
-// A session that is the only busy one is the newest already: nothing is written for it,
-// and that it still is the newest costs a read every ten seconds.
+// A session that is the only busy one is the newest already, so nothing is written for
+// it. To make sure that it still is the newest costs a read every ten seconds.
 func TestTheNewestSessionIsNotWrittenAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a, b, store := following(t, oneseat.Config{Limit: 2, MaxStale: time.Minute})
@@ -316,8 +317,8 @@ func TestTheNewestSessionIsNotWrittenAgain(t *testing.T) {
 	})
 }
 
-// What is not written for its order alone is counted, each use once: whether it
-// waits when the account has had its two writes, or comes later.
+// A use that is dropped, because the account has had its two writes for the order, is
+// counted once: whether the use waits in the queue at that moment or comes later.
 func TestUsesThatAreNotWrittenAreCounted(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newNode(t, memstore.New(), oneseat.Config{Limit: 32, MaxStale: time.Minute})

@@ -109,8 +109,8 @@ func TestWithoutTheSwitchAFailedUpdateForgetsNothing(t *testing.T) {
 	})
 }
 
-// The switch named Dangerously is for a store that does not answer. An answer is
-// an answer.
+// The switch named Dangerously is for a store that does not answer. An answer of the
+// store counts as always.
 func TestANoOfTheStoreIsNoWhateverTheSwitch(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a, b, store := following(t, oneseat.Config{DangerouslyAllowWhenStoreIsDown: true})

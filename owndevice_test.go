@@ -16,8 +16,8 @@ import (
 	"github.com/oneseat/oneseat/store/memstore"
 )
 
-// W6, W7: whoever lost the answer of a sign-in, or deleted the token, signs in again
-// from the same device, whatever the policy.
+// W6, W7: a user that lost the answer of a sign-in, or deleted the token, can sign in
+// again from the same device, whatever the policy.
 func TestADevicesOwnSessionGivesWayToItUnderEveryPolicy(t *testing.T) {
 	for _, c := range []oneseat.Config{
 		{}, {WhenFull: oneseat.PolicyRefuse}, {WhenFull: oneseat.PolicyAsk},
@@ -106,7 +106,7 @@ func TestASeatPerDeviceIsCaughtUpWithAndMayBeObserved(t *testing.T) {
 	wantLive(t, after, four)
 }
 
-// The id frees one seat, not all that its device has, and none of another device.
+// A device id frees one seat of its device, not all of them, and none of another device.
 func TestADeviceIDFreesOneSeatAtMost(t *testing.T) {
 	r := newNode(t, memstore.New(), oneseat.Config{WhenFull: oneseat.PolicyRefuse, Limit: 3})
 	laptop := oneseat.SignInRequest{DeviceID: deviceID("laptop")}
@@ -130,7 +130,7 @@ func TestADeviceIDFreesOneSeatAtMost(t *testing.T) {
 	}
 }
 
-// A limit that was lowered is over by more than the one seat that an id may free.
+// After a limit was lowered, more seats may be too many than the one that an id frees.
 func TestUnderALoweredLimitADeviceIDDoesNotFreeTwo(t *testing.T) {
 	plan := 3
 	r := newNode(t, memstore.New(), oneseat.Config{WhenFull: oneseat.PolicyRefuse, LimitFor: func(context.Context, string) (oneseat.Limits, error) {
@@ -147,7 +147,8 @@ func TestUnderALoweredLimitADeviceIDDoesNotFreeTwo(t *testing.T) {
 	}
 }
 
-// A family's limit for a class counts: the seat that is freed is one that helps.
+// With a limit on a class, the seat that the id frees is one of the newcomer's class,
+// because only that makes room.
 func TestADevicesSeatOfTheSameClassIsFreed(t *testing.T) {
 	r := newNode(t, memstore.New(), oneseat.Config{WhenFull: oneseat.PolicyRefuse, Limit: 9, ClassLimits: map[oneseat.Class]int{"mobile": 1}})
 	tablet := signIn(t, r, "ada", oneseat.SignInRequest{DeviceID: deviceID("d"), Device: oneseat.Device{Class: oneseat.ClassDesktop}})
@@ -169,8 +170,8 @@ func TestADeviceIDFreesNoStreamsSeat(t *testing.T) {
 	beat(t, r, one.Session, stream)
 }
 
-// The digest of a player's id is that of a device's id which is spelt so. Neither
-// counts as the other.
+// A player's id and a device's id may have the same digest. Neither counts as the
+// other.
 func TestAPlayerIsNoDevice(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newNode(t, memstore.New(), oneseat.Config{WhenFull: oneseat.PolicyRefuse, StreamIdle: 2 * time.Hour})
@@ -195,7 +196,7 @@ func TestAPlayerIsNoDevice(t *testing.T) {
 	})
 }
 
-// An adoption gave no password.
+// An adoption frees no seat by a device id, because nobody gave a password.
 func TestADeviceIDFreesNothingForAnAdoption(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newNode(t, memstore.New(), oneseat.Config{WhenFull: oneseat.PolicyRefuse, AdoptUntil: time.Now().Add(24 * time.Hour)})
@@ -208,7 +209,7 @@ func TestADeviceIDFreesNothingForAnAdoption(t *testing.T) {
 	})
 }
 
-// Where limits are only observed, nobody goes for an id either.
+// Where limits are only observed, no session ends for a device id either.
 func TestADeviceIDOnlyMarksWhereLimitsAreObserved(t *testing.T) {
 	r := newNode(t, memstore.New(), oneseat.Config{WhenFull: oneseat.PolicyRefuse, ObserveOnly: true})
 	there := signIn(t, r, "ada", oneseat.SignInRequest{DeviceID: deviceID("laptop")})
@@ -251,7 +252,7 @@ func TestADeviceIDIsLongEnoughToBeRandom(t *testing.T) {
 	}
 }
 
-// A copied database does not tell whose accounts one device uses.
+// A copied database does not show which accounts are used from one device.
 func TestADevicesDigestIsAnotherInEveryAccount(t *testing.T) {
 	r := newNode(t, memstore.New(), oneseat.Config{AdoptUntil: time.Now().Add(time.Hour)})
 	from := oneseat.SignInRequest{DeviceID: deviceID("laptop")}
@@ -292,8 +293,8 @@ func TestADevicesDigestIsAnotherInEveryAccount(t *testing.T) {
 	}
 }
 
-// An app with a constant for an id, or machines of one image, throw each other out.
-// The operator hears of it.
+// Devices that share an id, because an app has a constant or machines have one image,
+// displace each other. The operator's log says so.
 func TestAnIDThatDisplacesItselfAgainAndAgainIsReported(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var heard safeBuffer
@@ -317,7 +318,7 @@ func TestAnIDThatDisplacesItselfAgainAndAgainIsReported(t *testing.T) {
 			time.Sleep(10 * time.Minute)
 			signIn(t, r, "grace", oneseat.SignInRequest{DeviceID: deviceID(fmt.Sprint(n % 2))})
 		}
-		for range 6 { // and who does it seldom is a person
+		for range 6 { // a device that displaces itself seldom is a person's
 			time.Sleep(31 * time.Minute)
 			signIn(t, r, "alan", image)
 		}

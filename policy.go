@@ -10,8 +10,8 @@ import (
 // Policy says what happens to a sign-in when its account is full.
 type Policy string
 
-// The policies. Under the last two, sessions without a claim to their seat give way all
-// the same: see [DisplaceOrder].
+// The policies. Under PolicyRefuse and PolicyAsk, too, some sessions give way before a
+// newcomer is refused: see [DisplaceOrder].
 const (
 	PolicyDisplace Policy = "displace" // another session gives way, see [DisplaceOrder]
 	PolicyRefuse   Policy = "refuse"   // the newcomer is refused
@@ -38,9 +38,9 @@ const (
 	DisplaceSameClass DisplaceOrder = "same_class" // the idlest of the newcomer's class of device; then the idlest
 )
 
-// Unlimited, as a limit, admits up to [MaxSeats] sessions, or [MaxStreams] streams.
-// Beyond that the idlest gives way, whatever the policy. For a class of device it
-// means that only the total counts.
+// Unlimited, as a limit, admits up to [MaxSeats] sessions, [MaxPrograms] programs, or
+// [MaxStreams] streams. Beyond that one of them gives way, whatever the policy: see
+// [DisplaceOrder]. For a class of device Unlimited means that only the total counts.
 const Unlimited = -1
 
 // Bounds of a roster. They bound what one account can cost.
@@ -128,14 +128,14 @@ func (l Limits) Check() error {
 // the default.
 type Programs struct {
 	// Limit is how many an account may have: 1 to [MaxPrograms], or [Unlimited]. 0: none,
-	// and a sign-in of one is a *[ConfigError].
+	// and SignIn returns a *[ConfigError] for a program.
 	Limit int
 
 	// WhenFull is [PolicyRefuse], the default, or [PolicyDisplace].
 	WhenFull Policy
 
-	// Idle and Absolute are as those of [Config], and may be longer. Default a year, and
-	// NoTimeout.
+	// Idle and Absolute are as those of [Config], and may be longer. Default of Idle: 365
+	// days, or Absolute if that is shorter. Default of Absolute: [NoTimeout].
 	Idle, Absolute time.Duration
 }
 
@@ -254,7 +254,7 @@ func (r *rule) lifetimes(program bool) (absolute, idle time.Duration) {
 }
 
 // checkSignIn returns an error of [SignInRequest.check], or a *[ConfigError] for what this
-// configuration has no room for.
+// configuration does not allow.
 func (r *rule) checkSignIn(q SignInRequest) error {
 	if err := q.check(); err != nil {
 		return err

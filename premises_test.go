@@ -12,8 +12,8 @@ import (
 	"github.com/oneseat/oneseat/store/memstore"
 )
 
-// What an operation rests on has to be read. A store that only takes writes gets
-// none.
+// What an operation rests on has to be read first. So a store that cannot be read gets
+// no write.
 func TestWithoutARealmThatCanBeReadNothingIsWritten(t *testing.T) {
 	for name, op := range map[string]func(r node, g oneseat.Grant) error{
 		"SignIn": func(r node, _ oneseat.Grant) error {
@@ -48,7 +48,8 @@ func TestWithoutARealmThatCanBeReadNothingIsWritten(t *testing.T) {
 	}
 }
 
-// The application is not asked for limits under a revision that nobody knows.
+// The application is not asked for limits while the revision of stored limits cannot be
+// read.
 func TestTheApplicationIsNotAskedAboutARosterThatCannotBeRead(t *testing.T) {
 	asked := 0
 	r := newNode(t, memstore.New(), oneseat.Config{LimitFor: func(context.Context, string) (oneseat.Limits, error) {
@@ -72,7 +73,8 @@ func TestTheApplicationIsNotAskedAboutARosterThatCannotBeRead(t *testing.T) {
 	}
 }
 
-// What the application said counts as it was said: its map is its own.
+// The limits that the application returned count as they were: it may change its map
+// afterwards.
 func TestLimitsCountAsTheApplicationSaidThem(t *testing.T) {
 	classes := map[oneseat.Class]int{"tv": 1}
 	r := newNode(t, memstore.New(), oneseat.Config{WhenFull: oneseat.PolicyRefuse, LimitFor: func(context.Context, string) (oneseat.Limits, error) {
@@ -92,7 +94,8 @@ func TestLimitsCountAsTheApplicationSaidThem(t *testing.T) {
 	}
 }
 
-// A change of limits records, as every operation does, what the realm's end took.
+// A change of limits records, as every operation does, which sessions the realm's end
+// has ended.
 func TestAChangeOfLimitsKnowsOfTheRealmsEnd(t *testing.T) {
 	store := memstore.New()
 	r := newNode(t, store, oneseat.Config{})
@@ -127,8 +130,8 @@ func TestLostRepliesAreAskedForLessAndLess(t *testing.T) {
 	})
 }
 
-// A forged token that is to be signed out changes nothing, here either: what the
-// attempt read is not kept.
+// The sign-out of a forged token changes nothing, in memory either: the roster that it
+// read is not cached.
 func TestWhatAForgedSignOutReadsIsNotCached(t *testing.T) {
 	store := memstore.New()
 	signIn(t, newNode(t, store, oneseat.Config{}), "ada", oneseat.SignInRequest{})

@@ -20,7 +20,7 @@ func withPrograms(c oneseat.Config) oneseat.Config {
 	return c
 }
 
-// N6: whatever happens to people at their limit, programs stand beside.
+// N6: whatever happens to people's sessions at their limit, programs are not affected.
 func TestProgramsTakeNoSeatOfPeople(t *testing.T) {
 	for _, policy := range []oneseat.Policy{oneseat.PolicyDisplace, oneseat.PolicyRefuse, oneseat.PolicyAsk} {
 		synctest.Test(t, func(t *testing.T) {
@@ -171,8 +171,8 @@ func TestProgramsThatCannotBe(t *testing.T) {
 
 func of(_ oneseat.Grant, err error) error { return err }
 
-// L4: whoever is turned away leaves an event, which says by which limit, or that the
-// account is blocked.
+// L4: a refused sign-in leaves an event, which names the limit, or says that the account
+// is blocked.
 func TestARefusalIsAnEventThatSaysWhy(t *testing.T) {
 	r := newNode(t, memstore.New(), withPrograms(oneseat.Config{Limit: 3, WhenFull: oneseat.PolicyRefuse, ClassLimits: map[oneseat.Class]int{oneseat.ClassTV: 1}}))
 	tv := oneseat.SignInRequest{Device: oneseat.Device{Class: oneseat.ClassTV}}

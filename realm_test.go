@@ -141,7 +141,7 @@ func TestEndRealmTwiceEndsTwice(t *testing.T) {
 	})
 }
 
-// Whoever signs in between a lost reply and its retry is not thrown out.
+// A user that signs in between a lost reply of EndRealm and its retry stays signed in.
 func TestEndRealmWhoseReplyWasLostEndsOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a, b, store := following(t, oneseat.Config{})
@@ -157,7 +157,7 @@ func TestEndRealmWhoseReplyWasLostEndsOnce(t *testing.T) {
 			t.Errorf("%d events, want one", n)
 		}
 
-		// An older end is not taken for one's own that got lost on the way.
+		// An older end of the realm is not taken for this call's own, which got lost.
 		lost := true
 		a.set(func() {
 			a.update = func(ctx context.Context, k oneseat.Key, c change, next updateFunc) (oneseat.View, error) {
@@ -324,7 +324,7 @@ func TestTheControlRecordIsMadeOnce(t *testing.T) {
 	}
 }
 
-// Its tries are for limits that change: ends of the realm use none up.
+// The tries of a sign-in are for limits that change: ends of the realm use up none.
 func TestASignInDuringEndsOfTheRealmIsNoPartialRestore(t *testing.T) {
 	store := memstore.New()
 	r, other := newNode(t, store, oneseat.Config{}), newNode(t, store, oneseat.Config{})
@@ -369,7 +369,7 @@ func TestAPartialRestoreIsNoticedAndMendedByEndRealm(t *testing.T) {
 	wantLive(t, c, signIn(t, c, "ada", oneseat.SignInRequest{}))
 }
 
-// A row under the wrong key is nobody's.
+// A row under the wrong key belongs to no account.
 func TestARosterOfAnotherAccountIsNotBelieved(t *testing.T) {
 	store := memstore.New()
 	r := newNode(t, store, oneseat.Config{})
@@ -402,7 +402,7 @@ func tokenLike(g oneseat.Grant, key oneseat.Key) string {
 	return tokenOf(key, [32]byte(raw[16:48]))
 }
 
-// The key of the control record is no secret: whoever forges a token of it gets
+// The key of the control record is no secret: a forged token with that key gives
 // nothing, and changes nothing.
 func TestNobodyReachesTheControlRecordWithAToken(t *testing.T) {
 	r := newNode(t, memstore.New(), oneseat.Config{})
@@ -491,8 +491,8 @@ func TestAnEndOfTheRealmThatIsOvertakenEndsItToo(t *testing.T) {
 	})
 }
 
-// Whether the realm has been ended by a try without a reply is told by what there
-// was before. Who cannot know that ends nothing.
+// EndRealm compares with the epoch of before to find out whether a try without a reply
+// was committed. If it cannot read that epoch, it ends nothing.
 func TestWithoutARecordToReadTheRealmIsNotEnded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a, _, _ := following(t, oneseat.Config{})

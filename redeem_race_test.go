@@ -58,7 +58,7 @@ func TestTicketsRedeemedAtOnceLeaveAtMostTheLimit(t *testing.T) {
 					switch {
 					case err == nil:
 						admitted[i%8].Add(1)
-						wantLive(t, a, g) // whom nobody knows nobody chose
+						wantLive(t, a, g) // nobody chose it to end, because nobody knows it
 					case !full && !used:
 						t.Error(err)
 					}

@@ -102,8 +102,8 @@ func (r *Registry) Ping(ctx context.Context) error {
 	return err
 }
 
-// Now reads what the store's clock shows. By that clock sessions time out, blocks end,
-// and an [Attempt] is too old.
+// Now reads what the store's clock shows. That clock decides when a session times out,
+// when a block ends, and whether an [Attempt] is too old.
 func (r *Registry) Now(ctx context.Context) (time.Time, error) {
 	_, at, err := r.currentEpoch(ctx, Key{})
 	return at, err

@@ -107,7 +107,7 @@ func same(t *testing.T, what string, got, want any) {
 	}
 }
 
-// What is watched by the token before a rotation ends with its grace, or before if
+// A watch by the token before a rotation ends with that token's grace, or earlier if
 // the session times out.
 func TestUntilWhenASessionIsCertainToGoOn(t *testing.T) {
 	for _, tt := range []struct {
@@ -120,9 +120,9 @@ func TestUntilWhenASessionIsCertainToGoOn(t *testing.T) {
 	}
 }
 
-// What one browser does to itself drops what it did before, as far as that was more
-// than a minute ago or fills more than half of what is remembered; else the oldest
-// ending is dropped.
+// An ending by which a browser only replaces its own session or stream drops the oldest
+// ending of that kind, if that is more than a minute old or more than half of all endings
+// are of that kind. Otherwise the oldest of all is dropped.
 func TestWhichEndingIsForgotten(t *testing.T) {
 	const now, ago = time.Hour, time.Hour - renewWindow
 	many := func(n int, why Reason, when time.Duration, with ...func(*ended)) (list []any) {
@@ -227,13 +227,13 @@ func TestClaimByIdOrBySecret(t *testing.T) {
 	same(t, "a secret counts and an id beside it does not", matched(viewAt(ro, 0), claim{secret: dig("x"), id: "a"}), match{})
 }
 
-// The realm's end says of a stream whose it was.
+// A stream's ending by the realm's end names the stream's session.
 func TestTheRealmsEndSaysWhoseAStreamWas(t *testing.T) {
 	s := aSeat("stream", under("a"))
 	same(t, "ending", *s.judge(noon, 2, &plain).ending, Ending{Session: "stream", Parent: "a", Reason: ReasonRealmEnded, At: micros(2).time(), Device: s.Device})
 }
 
-// Nothing in it times out, and it is needed for ever.
+// Nothing in the control record times out, and it is needed for ever.
 func TestTheControlRecordIsNeverDue(t *testing.T) {
 	rule := plain
 	rule.adoptUntil = noon

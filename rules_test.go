@@ -127,8 +127,8 @@ func (w *wanderer) config() oneseat.Config {
 	return c
 }
 
-// watch sees every commit of the account: that what was stored is not modified in
-// place, and that nobody comes back.
+// watch sees every commit of the account. It fails if what was stored is modified in
+// place, or if an ended session comes back.
 func (w *wanderer) watch(n node) {
 	n.set(func() {
 		n.update = func(ctx context.Context, k oneseat.Key, c change, next updateFunc) (oneseat.View, error) {
@@ -507,7 +507,7 @@ func (w *wanderer) end(i int) {
 	w.counts(n, err, w.ends(oneseat.ReasonRevoked, func(s *seatOf) bool { return slices.Contains(ids, s.id) }))
 }
 
-// endEverything is one of those that leave little.
+// endEverything does one of the operations that leave little.
 func (w *wanderer) endEverything(i int) {
 	anyOf([]func(int){w.endOthers, w.endOthers, w.endAll, w.endRealm, w.block, w.block}).Draw(w.T, "how")(i)
 }

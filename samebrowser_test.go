@@ -128,8 +128,9 @@ func TestSigningInAsAnotherEndsTheFirstAccountsSession(t *testing.T) {
 	}
 }
 
-// A device id frees one seat at most. Who renews a session has its seat, and frees no
-// other by the id: here the browser is of another class now, and that class is full.
+// A device id frees one seat at most. A newcomer that renews a session has its seat, and
+// frees no other by the id: here the browser is of another class now, and that class is
+// full.
 func TestARenewalFreesNoSeatByItsDeviceID(t *testing.T) {
 	for _, policy := range []oneseat.Policy{oneseat.PolicyRefuse, oneseat.PolicyAsk} {
 		r := newNode(t, memstore.New(), oneseat.Config{

@@ -19,7 +19,7 @@ func TestEveryOperationJudgesEverySecretAlike(t *testing.T) {
 	type scene struct {
 		node
 		held  oneseat.Grant     // the secret under test
-		now   oneseat.Grant     // what the same browser would hold, had it heard of all
+		now   oneseat.Grant     // what the same browser would hold if no answer had been lost
 		other oneseat.Grant     // a session of the same account on another device
 		id    oneseat.SessionID // of the session that the secret was given for
 	}
@@ -185,8 +185,8 @@ func TestEveryOperationJudgesEverySecretAlike(t *testing.T) {
 	}
 }
 
-// W3: what was begun with a secret that has just been rotated away ends with its
-// ten seconds, or with the session, with the reason of that.
+// W3: work that began with a secret which has just been rotated away ends after the ten
+// seconds of that secret, or with the session and its reason.
 func TestWhatARotatedSecretHoldsEndsWithItsGrace(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newNode(t, memstore.New(), oneseat.Config{Limit: 2, MaxStale: time.Second})
@@ -219,7 +219,7 @@ func TestWhatARotatedSecretHoldsEndsWithItsGrace(t *testing.T) {
 	})
 }
 
-// What began by a secret before it was rotated goes on.
+// Work that began with a secret before that was rotated away goes on.
 func TestARotationCutsNothingThatBeganBefore(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a, b, _ := following(t, oneseat.Config{})
@@ -232,7 +232,8 @@ func TestARotationCutsNothingThatBeganBefore(t *testing.T) {
 				t.Errorf("it is cut: %v", cause)
 			}
 		}
-		// What has begun since by the secret before is told of an end that comes by the log.
+		// Work that began after the rotation, with the secret before it, is told of an end
+		// that comes by the log.
 		wantLive(t, b, last)
 		rotate(t, a, last)
 		synctest.Wait()
@@ -267,7 +268,7 @@ func TestOfRotationsAtOnceOneSucceeds(t *testing.T) {
 	}
 }
 
-// wantEndedBy fails the test if somebody who is over has ended anybody.
+// wantEndedBy fails the test if a session that is over has ended another.
 func wantEndedBy(t *testing.T, n int, err error, over oneseat.Grant) {
 	t.Helper()
 	if e, ended := errors.AsType[*oneseat.EndedError](err); n != 0 || !ended || e.Ending.Session != over.Session.ID {
@@ -275,8 +276,8 @@ func wantEndedBy(t *testing.T, n int, err error, over oneseat.Grant) {
 	}
 }
 
-// A1: whoever was displaced ends nobody, whatever races with that: the newest
-// sign-in stays.
+// A1: a session that was displaced ends no other, whatever runs at the same time: the
+// newest sign-in stays.
 func TestTheDisplacedEndNobody(t *testing.T) {
 	for _, nodes := range []int{1, 2} {
 		t.Run(fmt.Sprint(nodes, " nodes"), func(t *testing.T) {
@@ -347,8 +348,8 @@ func TestWhatItsAuthorHadDoneCountsThoughHeIsOverByTheRetry(t *testing.T) {
 	wantLive(t, r, last)
 }
 
-// W18: what one browser does to itself pushes out no ending of somebody whom it
-// displaced.
+// W18: what one browser does to its own sessions pushes out no ending of a device that
+// it displaced.
 func TestWhoWasDisplacedIsToldWhateverTheOtherBrowserDoesToItself(t *testing.T) {
 	for name, often := range map[string]func(t *testing.T, r node, g *oneseat.Grant, i int) oneseat.SessionID{
 		"renewals": func(t *testing.T, r node, g *oneseat.Grant, _ int) oneseat.SessionID {

@@ -33,24 +33,24 @@ type Session struct {
 	Device   Device    `json:"device,omitzero"`
 	Created  time.Time `json:"created"`           // when the account signed in, by the store's clock
 	LastSeen time.Time `json:"last_seen"`         // when it was last used, exact to [Config.TouchEvery]
-	Proved   time.Time `json:"proved,omitzero"`   // when its user last proved who they are, see [Registry.Confirm]; zero: not known, as of an adopted one
+	Proved   time.Time `json:"proved,omitzero"`   // when its user last proved who they are, see [Registry.Confirm]; zero: not known, as of an adopted session or a program's
 	Lifetime Lifetime  `json:"lifetime,omitzero"` // where it is shorter than the Config's
 
 	// Program says that a program has the token, and no person: an API key, see
 	// [SignInRequest.Program].
 	Program bool `json:"program,omitzero"`
 
-	// Seen is from where the session was used of late, if not from Device: see
-	// [Registry.SeenFrom].
+	// Seen is the network and browser from which the session was last used, if these are
+	// not those of Device: see [Registry.SeenFrom].
 	Seen Device `json:"seen,omitzero"`
 
 	// Data is the application's own, such as a tenant, the "sid" of an SSO, or who acts
-	// as whom: see [Registry.SetData]. It is in no event and in no log. Whoever shows it
-	// has to escape it, because it is whatever the application put there.
+	// as whom: see [Registry.SetData]. It is in no event and in no log. A page that shows
+	// Data has to escape it, because any text may stand there.
 	Data string `json:"data,omitzero"`
 }
 
-// from returns from where the session was used of late.
+// from returns the network and browser from which the session was last used.
 func (s *Session) from() Device {
 	if s.Seen != (Device{}) {
 		return s.Seen
@@ -59,7 +59,8 @@ func (s *Session) from() Device {
 }
 
 // elsewhere reports whether from is another network, or another browser, than the one
-// from which the session was used of late. What is not known is no other.
+// from which the session was last used. A network or browser that is not known counts
+// as the same.
 func (s *Session) elsewhere(from Device) bool {
 	other := func(was, is string) bool { return was != "" && is != "" && was != is }
 	was := s.from()
@@ -73,17 +74,18 @@ const (
 	MaxAccountData = 16 << 10
 )
 
-// Lifetime is how long a session lasts, where that is shorter than [Config] says: one
-// that is not to be remembered, or of a class of devices that is trusted less. A zero
-// field leaves it to the Config.
+// Lifetime is how long a session lasts, where that is shorter than [Config] says: for a
+// session that is not to be remembered, or a class of devices that is trusted less. A
+// zero field leaves that time to the Config.
 type Lifetime struct {
 	// Idle and Absolute are as those of Config: at least a second, and no longer than
 	// the Config's.
 	Idle     time.Duration `json:"idle,omitzero"`
 	Absolute time.Duration `json:"absolute,omitzero"`
 
-	// UntilClosed asks the client to forget the token when it is closed, as oneseathttp
-	// has browsers do. The session itself does not end by that, but by its timeouts.
+	// UntilClosed asks the client to forget the token when the client is closed;
+	// oneseathttp asks browsers that way. The session itself does not end then, but by
+	// its timeouts.
 	UntilClosed bool `json:"until_closed,omitzero"`
 }
 
@@ -126,8 +128,8 @@ type SignInRequest struct {
 	// [Session.Proved] is zero.
 	Program bool
 
-	// Seen is what [Registry.SeenFrom] will be told of the device, if Device says it in
-	// other words. Default: Device.
+	// Seen is the device as later calls of [Registry.SeenFrom] describe it, if Device
+	// describes it in other words. Default: Device.
 	Seen Device
 
 	// Override admits the newcomer under every policy, as [PolicyDisplace] does. It
@@ -136,11 +138,11 @@ type SignInRequest struct {
 	Override bool
 
 	// Lifetime is shorter than the Config's for a session that is not to last as long.
-	// The newcomer of a ticket has the one with which it asked.
+	// Redeem takes the lifetime of the sign-in that got the ticket instead.
 	Lifetime Lifetime
 
 	// Data is the application's own, kept on the session: valid UTF-8 of at most
-	// [MaxData] bytes. The newcomer of a ticket has that with which it asked.
+	// [MaxData] bytes. Redeem takes the data of the sign-in that got the ticket instead.
 	Data string
 
 	// Attempt makes the sign-in one that may be repeated when its answer was lost.
@@ -159,14 +161,14 @@ type Grant struct {
 	Session Session
 	Token   Token
 
-	// Displaced are the sessions that gave way to this one: of a sign-in that is
-	// repeated, as far as their endings are kept.
+	// Displaced are the sessions that gave way to this one. For a sign-in that is
+	// repeated, these are the ones whose endings are still kept.
 	Displaced []Ending
 
 	// NewDevice says that nothing that is kept of the account has this device: neither
-	// a live session nor the ending of one has its DeviceID, and the session renews
-	// none. So it is true of the account's first sign-in too, and of every sign-in
-	// without a DeviceID that renews nothing.
+	// a live session nor the ending of one has its DeviceID, and the new session renews
+	// none. So NewDevice is true for the account's first sign-in too, and for every
+	// sign-in without a DeviceID that renews nothing.
 	NewDevice bool
 }
 
@@ -311,7 +313,7 @@ const (
 	ReasonAbsoluteTimeout    Reason = "absolute_timeout"    // it reached the greatest age, see [Config.Absolute]
 	ReasonCredentialsChanged Reason = "credentials_changed" // the password, or another proof, was changed
 	ReasonLimitLowered       Reason = "limit_lowered"       // the account has more sessions, or streams, than its limit now allows
-	ReasonAccountBlocked     Reason = "account_blocked"     // the account was blocked; of a sign-in: it is
+	ReasonAccountBlocked     Reason = "account_blocked"     // the account was blocked; of a refused sign-in: the account is blocked
 	ReasonRealmEnded         Reason = "realm_ended"         // every session of the realm was ended at once
 )
 
@@ -332,7 +334,7 @@ type Ending struct {
 	Reason   Reason    `json:"reason"`
 	At       time.Time `json:"at"`                 // by the store's clock, when it was recorded
 	By       SessionID `json:"by,omitzero"`        // the session that took its place or ended it, if any
-	Actor    string    `json:"actor,omitzero"`     // the person who ended it, as the application put it
+	Actor    string    `json:"actor,omitzero"`     // the person who ended it, in the application's words
 	Device   Device    `json:"device,omitzero"`    // the device that was signed out
 	ByDevice Device    `json:"by_device,omitzero"` // the device that took its place, if any
 

@@ -14,8 +14,7 @@ import (
 	"github.com/oneseat/oneseat/store/memstore"
 )
 
-// plans is an application's function that a test can change, or put itself in the
-// way of.
+// plans is an application's function whose answer a test can change, or interrupt.
 func setLimit(t testing.TB, r node, l oneseat.Limits) {
 	t.Helper()
 	if err := r.SetLimit(t.Context(), "ada", l, "staff"); err != nil {
@@ -128,8 +127,8 @@ func TestASetLimitIsNobodyElsesToChange(t *testing.T) {
 	}
 }
 
-// An account of its own limits is kept, and forgotten a minute after they were
-// taken away.
+// The record of an account with limits of its own is kept. It is erased a minute after
+// the limits were removed.
 func TestLimitsOfAnAccountAreKeptAsLongAsItHasThem(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newNode(t, memstore.New(), oneseat.Config{Idle: time.Hour, KeepEndings: time.Hour, MaxStale: time.Minute})
@@ -156,7 +155,7 @@ func TestLimitsOfAnAccountAreKeptAsLongAsItHasThem(t *testing.T) {
 }
 
 // LIM-09: a limit that is lowered in the configuration, or by the application,
-// trims at the next sign-in under each policy, or when it is told to.
+// trims at the next sign-in under each policy, or when RefreshLimits is called.
 func TestALoweredConfiguredLimitTrimsAtTheNextSignInOrRefresh(t *testing.T) {
 	for _, policy := range []oneseat.Policy{oneseat.PolicyDisplace, oneseat.PolicyRefuse, oneseat.PolicyAsk} {
 		t.Run(string(policy), func(t *testing.T) {
@@ -210,8 +209,8 @@ func TestALoweredConfiguredLimitTrimsAtTheNextSignInOrRefresh(t *testing.T) {
 	}
 }
 
-// LIM-06: one's own browser is renewed although the limit was lowered, whoever
-// else has to go for that.
+// LIM-06: the newcomer's own browser is renewed although the limit was lowered, and
+// other sessions may have to end for that.
 func TestARenewalOverALoweredLimitIsNotRefused(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store := memstore.New()
@@ -224,8 +223,9 @@ func TestARenewalOverALoweredLimitIsNotRefused(t *testing.T) {
 	})
 }
 
-// LIM-02, LIM-14: plans, tiers and staff. Who is unlimited is so by name: an
-// application that says nothing of an account leaves it to the configuration.
+// LIM-02, LIM-14: plans, tiers and staff. An account is unlimited only if the
+// application says Unlimited. If the application says nothing of an account, the
+// configuration counts.
 func TestAnExemptAccountIsUnlimitedByNameOnly(t *testing.T) {
 	r := newNode(t, memstore.New(), oneseat.Config{WhenFull: oneseat.PolicyRefuse, LimitFor: func(_ context.Context, account string) (oneseat.Limits, error) {
 		switch account {
@@ -274,18 +274,8 @@ func TestNoClassGetsPastTheTotal(t *testing.T) {
 	}
 }
 
-// Without an answer nobody gets in and nothing is done, and so with an answer
-// that cannot be.
-// A limit from outside counts only if it was asked for after the last change.
-// Whoever asked before asks again, whatever it is that it is about to do.
-// And so on an account that has no record yet.
-// An application whose answer changes each time that it is asked gets no session,
-// and no endless loop.
-// P3: a retry knows that it is one though it had to ask for limits again in
-// between: a session that was admitted, ended and forgotten is not admitted anew.
-// What was done before the reply was lost is not done twice.
-// LIM-12: under refuse a session that nobody uses any more does not lock its owner
-// out, and neither does it under ask; one in use does.
+// LIM-12: under refuse and under ask, a session that nobody uses any more does not lock
+// its owner out. A session in use does.
 func TestAClosedLaptopDoesNotLockItsOwnerOut(t *testing.T) {
 	for _, policy := range []oneseat.Policy{oneseat.PolicyRefuse, oneseat.PolicyAsk} {
 		synctest.Test(t, func(t *testing.T) {
@@ -331,8 +321,7 @@ func TestAClosedLaptopDoesNotLockItsOwnerOut(t *testing.T) {
 	})
 }
 
-// Nobody is admitted by a change of limits, so that works too while the control
-// record is lost.
+// A change of limits admits nobody, so it works too while the control record is lost.
 func TestLimitsAreSetWithoutTheControlRecord(t *testing.T) {
 	store := memstore.New()
 	r := newRegistry(t, store, oneseat.Config{})

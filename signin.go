@@ -169,9 +169,9 @@ func (r *Registry) admit(ctx context.Context, account string, c newcomer) (View,
 
 // Confirm records that the user of a session has just proved again who they are, by a
 // password or a second factor that the application has verified: [Session.Proved] is
-// then now. It also gives the session a lifetime: pass s.Lifetime to leave it, and the
-// zero Lifetime for that of the Config. So a session lives longer than it was to only
-// after a fresh proof. Its age counts from the sign-in all the same. Confirm is activity.
+// then now. It also gives the session a lifetime: pass s.Lifetime to leave that as it is,
+// and the zero Lifetime for that of the Config. So only a fresh proof makes a session
+// live longer. Its age still counts from the sign-in. Confirm counts as activity.
 //
 // Confirm rests on the session: it returns an *[EndedError] if that has ended,
 // [ErrNoSession] if it is not known, and a *[ConfigError] for a lifetime longer than the
@@ -205,14 +205,14 @@ func (r *Registry) SetData(ctx context.Context, s Session, data string) error {
 	return r.change(ctx, s.Account, func(d *draft) (Change, error) { return d.setData(s.ID, data) })
 }
 
-// SeenFrom says from where a session is used. If that is another network, or another
-// browser, than the one before, that is recorded: as [Session.Seen], and as the event
-// session_moved. Phones change their network many times a day, and browsers their name,
-// so nothing ends by it, and no seat is taken or given. It is no activity.
+// SeenFrom says from where a session is used. If from is another network, or another
+// browser, than the one before, SeenFrom records that: as [Session.Seen], and as the
+// event session_moved. Phones change their network many times a day, and browsers their
+// name, so nothing ends by that, and no seat is taken or given. SeenFrom is no activity.
 //
-// It compares with s first, which is the session as Check returned it: where nothing has
-// changed it does nothing, and asks no store. Otherwise it returns what SetData does for
-// a session that is not live.
+// s is the session as Check returned it. SeenFrom compares from with s first: where
+// nothing has changed it does nothing, and asks no store. Otherwise its errors are those
+// of SetData for a session that is not live.
 func (r *Registry) SeenFrom(ctx context.Context, s Session, from Device) error {
 	if from = from.clean(); !s.elsewhere(from) {
 		return nil
@@ -231,7 +231,7 @@ func (r *Registry) Rotate(ctx context.Context, token string) (Grant, error) {
 
 // RotateOnce is Rotate that may be repeated with the same attempt: it gives the same
 // new token for as long as that is the one in force. It returns [ErrAttemptExpired] for
-// an attempt that is too old, and a *[ConfigError] for one of which a part is missing.
+// an attempt that is too old, and a *[ConfigError] for an attempt that lacks a part.
 func (r *Registry) RotateOnce(ctx context.Context, token string, attempt Attempt) (Grant, error) {
 	key, old, ok := parseToken(token)
 	if !ok {

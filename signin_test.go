@@ -75,8 +75,8 @@ func TestSixtyFourSignInsAtOnceLeaveOneLive(t *testing.T) {
 				t.Error(err)
 				return
 			}
-			// Whoever came later may have ended it, and nothing else; of many later
-			// ones the account forgets its ending.
+			// Only a later sign-in may have ended it. After many later ones its ending is
+			// forgotten.
 			_, err = r.Check(t.Context(), string(grants[i].Token))
 			over, ok := errors.AsType[*oneseat.EndedError](err)
 			if err != nil && !errors.Is(err, oneseat.ErrNoSession) && (!ok || over.Ending.Reason != oneseat.ReasonDisplaced) {

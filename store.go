@@ -60,9 +60,9 @@ type Store interface {
 	// after the store's time, those waiting longest first. It may list a roster a
 	// little early, never late: an update that moves Due sooner is seen at once.
 	//
-	// Most updates leave [Roster.Due] as it was, though what is due has moved later:
-	// Due may be early itself. So a store that keeps an index need not write it
-	// then. A sweep finds the roster early, once, and sets its Due right.
+	// Most updates leave [Roster.Due] as it was, although the roster is due later now.
+	// So a store that keeps an index of Due need not write the index then. A sweep that
+	// finds the roster too early sets its Due right.
 	Due(ctx context.Context, realm string, limit int) ([]Key, error)
 }
 
@@ -91,7 +91,7 @@ type History interface {
 	Forget(ctx context.Context, realm, account string, version uint64) error
 }
 
-// Count is how much is signed in.
+// Count is how many accounts, sessions and streams are live.
 type Count struct {
 	Accounts int `json:"accounts"` // with at least one session
 	Sessions int `json:"sessions"`
@@ -143,7 +143,7 @@ type View struct {
 	Version uint64    // of the roster; of an absent one, at least that of any roster erased under this key
 	Now     time.Time // the store's time, whole microseconds, UTC, see At
 
-	behind time.Duration // the store's clock, compared with the roster's last commit
+	behind time.Duration // how far the store's clock is behind the roster's last commit; negative: ahead
 }
 
 // At returns v with Now set to the store's clock, or to the roster's own last commit

@@ -16,7 +16,7 @@ import (
 	"github.com/oneseat/oneseat/store/memstore"
 )
 
-// What limits, tickets, blocks and streams are stored as: databases keep it for
+// The stored forms of limits, tickets, blocks and streams stay: databases keep them for
 // years.
 func TestTheStoredFormOfLimitsStaysTheSame(t *testing.T) {
 	at := func(s int) record.Time { return record.At(time.Date(2026, 3, 1, 12, 0, s, 123_456_000, time.UTC)) }
@@ -39,8 +39,8 @@ func TestTheStoredFormOfLimitsStaysTheSame(t *testing.T) {
 	wantStored(t, "testdata/blocked.json", &record.Record{Realm: "default", Account: "ada", Block: &record.Block{Since: at(1)}, Limits: oneseat.Limits{Streams: 2}})
 }
 
-// No field is lost: every one that there is, whatever is in it, and whatever a
-// newer release has put beside it.
+// No field is lost, whatever is in it, and whatever fields a newer release has put
+// beside it.
 func TestEveryFieldSurvivesItsStoredForm(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		is := new(record.Record)
@@ -177,8 +177,8 @@ func TestDamagedLimitsAreFormatErrors(t *testing.T) {
 	}
 }
 
-// A row that somebody damaged, or a later release filled beyond the bounds of this
-// one, is worked on and harms nobody.
+// A row that somebody has damaged, or that a later release filled beyond the bounds of
+// this one, can be worked on, and does no harm.
 func TestARosterBeyondItsBoundsIsWorkedOn(t *testing.T) {
 	for _, text := range []string{
 		`"limits":{"total":-9,"streams":-9}`, `"limits":{"total":9999,"classes":{"toaster":1,"other":-3}}`, `"limits":{"classes":{"other":1}}`, `"block":{}`, `"block":{"until":1}`,

@@ -41,15 +41,15 @@ func (d *draft) heartbeat(parent, stream SessionID) (Change, error) {
 	return d.changed(), err
 }
 
-// silent reports whether a stream's player has missed a heartbeat: the picture may
-// have been left without a word.
+// silent reports whether a stream's player has missed a heartbeat, and may have gone
+// without stopping the stream.
 func (d *draft) silent(s *seat) bool {
 	return s.parent != "" && !d.now().Before(s.LastSeen.Add(d.rule.streamIdle/2))
 }
 
 // beat moves a live stream's last heartbeat forward if that is at least every ago,
-// and reports whether it did. The stream's session is used by that, for the order of
-// use. It still idles.
+// and reports whether it did. That is also a use of the stream's session, for the order
+// of use. It does not keep the session from idling.
 func (d *draft) beat(stream SessionID, every time.Duration) bool {
 	i := d.seat(stream)
 	if d.now().Before(d.seats[i].LastSeen.Add(every)) {

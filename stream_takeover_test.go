@@ -16,8 +16,9 @@ import (
 	"github.com/oneseat/oneseat/internal/record"
 )
 
-// Over the limit the viewer sees who plays and may take over, in one step that is
-// counted again at its commit; whoever lost is told by whom.
+// Over the limit the viewer sees which streams play, and may end one to start another,
+// in one step that is counted again at its commit. The player of the ended stream is
+// told which device took its place.
 func TestAViewerTakesOverFromAnother(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a, b, store := following(t, oneseat.Config{Limit: 2, MaxStale: time.Minute})
@@ -44,7 +45,7 @@ func TestAViewerTakesOverFromAnother(t *testing.T) {
 		wantLive(t, a, one) // the session goes on
 		beat(t, a, two.Session, won)
 
-		// Who was named has stopped meanwhile, and another plays: nobody goes.
+		// The stream that was named has stopped meanwhile, and another plays: none ends.
 		again := play(t, a, one.Session, "p", won.ID)
 		wantEnding(t, b.Heartbeat(t.Context(), two.Session, won.ID), won.ID, oneseat.ReasonDisplaced)
 		if full := fullOfStreams(t, b, two.Session, "q", won.ID, lost.ID, one.Session.ID, "x"); !slices.Equal(full.Streams, []oneseat.Stream{again}) {
@@ -55,7 +56,8 @@ func TestAViewerTakesOverFromAnother(t *testing.T) {
 	})
 }
 
-// The session that asks is live, and tries again when it has chosen.
+// A stream that finds no room is no event: its session is live, and tries again when the
+// viewer has chosen.
 func TestAStreamThatFindsNoRoomIsNoEvent(t *testing.T) {
 	store := memstore.New()
 	r := newNode(t, store, oneseat.Config{Streams: 1})
@@ -103,7 +105,8 @@ func TestTakeoversAtOnceLeaveTheLimit(t *testing.T) {
 	}
 }
 
-// A session does nothing to another one's streams, but to take one over.
+// A session can do nothing to a stream of another session, except end it for one of its
+// own.
 func TestAStreamIsItsOwnSessions(t *testing.T) {
 	r := newNode(t, memstore.New(), oneseat.Config{Limit: 2, Streams: 3})
 	one, two := signIn(t, r, "ada", oneseat.SignInRequest{}), signIn(t, r, "ada", oneseat.SignInRequest{})
@@ -123,7 +126,7 @@ func TestAStreamIsItsOwnSessions(t *testing.T) {
 	wantStreams(t, r, "grace", hers.ID)
 	wantLive(t, r, two)
 
-	// Whose stream was taken over is its own session's to know.
+	// Only the session of a stream is told what ended the stream.
 	play(t, r, two.Session, "q", mine.ID)
 	wantEnding(t, r.Heartbeat(t.Context(), one.Session, mine.ID), mine.ID, oneseat.ReasonDisplaced)
 	wantError(t, r.Heartbeat(t.Context(), two.Session, mine.ID), oneseat.ErrNoSession)
@@ -159,8 +162,8 @@ func TestAStreamSignsNobodyIn(t *testing.T) {
 	})
 }
 
-// What its owner or the staff end is told to the player, which must not begin
-// anew by itself.
+// A player is told that the account's owner or the staff ended its stream, and must not
+// start again by itself.
 func TestAStreamThatSomebodyEndedIsToldSo(t *testing.T) {
 	r := newNode(t, memstore.New(), oneseat.Config{Streams: 3})
 	g := signIn(t, r, "ada", oneseat.SignInRequest{})

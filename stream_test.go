@@ -295,8 +295,8 @@ func TestHeartbeatsAreNotAllWritten(t *testing.T) {
 	})
 }
 
-// When the session ends, for whatever reason, its streams end in the same update,
-// and only its.
+// When the session ends, for whatever reason, its streams end in the same update, and no
+// others.
 func TestTheEndOfTheSessionEndsItsStreams(t *testing.T) {
 	type end = func(t *testing.T, r node, g oneseat.Grant)
 	must := func(t *testing.T, err error) {
@@ -393,8 +393,8 @@ func TestTheEndOfTheSessionEndsItsStreams(t *testing.T) {
 	}
 }
 
-// What a stream is told of its session's timeout has been recorded before: a clock
-// that is set back does not undo it.
+// A session's timeout is recorded before its player is told of it: a clock that is set
+// back does not undo the timeout.
 func TestATimeoutThatAStreamIsToldOfIsRecorded(t *testing.T) {
 	clock := &skewed{}
 	store := memstore.NewAt(clock.now)
@@ -407,7 +407,7 @@ func TestATimeoutThatAStreamIsToldOfIsRecorded(t *testing.T) {
 	wantEnded(t, r, g, oneseat.ReasonIdleTimeout)
 	wantIDs(t, store, "ada")
 
-	// And so with what a full account is asked about.
+	// The same holds for a timeout that a full account's viewer is told of.
 	three := newNode(t, store, oneseat.Config{Limit: 3, Idle: time.Hour, MaxStale: oneseat.FreshAlways})
 	clock.move(2 * time.Hour)
 	idle, busy := signIn(t, three, "ada", oneseat.SignInRequest{}), signIn(t, three, "ada", oneseat.SignInRequest{})
@@ -480,7 +480,7 @@ func TestAStreamWhoseReplyWasLostPlaysOnce(t *testing.T) {
 	wantError(t, r.StopStream(t.Context(), one.Session, s.ID), oneseat.ErrStoreUnavailable)
 }
 
-// The realm's end is the end of a stream, too, recorded or not.
+// The realm's end ends a stream too, whether or not that is recorded.
 func TestAHeartbeatIsToldOfTheRealmsEnd(t *testing.T) {
 	r := newNode(t, memstore.New(), oneseat.Config{})
 	g := signIn(t, r, "ada", oneseat.SignInRequest{})
@@ -560,7 +560,7 @@ func TestACheckOfAStreamIsItsOwnSessions(t *testing.T) {
 	})
 }
 
-// A session whose id is not known has no streams, not all that have no session.
+// A session without an id has no streams: it does not have the seats without a parent.
 func TestWithoutASessionThereIsNoStream(t *testing.T) {
 	r := newNode(t, memstore.New(), oneseat.Config{})
 	g := signIn(t, r, "ada", oneseat.SignInRequest{})

@@ -7,9 +7,9 @@ import (
 
 // subscriptions are the readers of events on this node.
 type subscriptions struct {
-	mu     sync.Mutex
+	mu     sync.Mutex                            // guards what is below, and err and over of each Subscription
 	by     map[string]map[*Subscription]struct{} // by account; "" for all
-	closed error
+	closed error                                 // set once the registry is closed: there are no new ones
 }
 
 // Subscription delivers events in the order of the log.

@@ -5,9 +5,9 @@ import (
 	"time"
 )
 
-// In a takeover, devices displace each other in turn. Within takeoverWindow, a device
-// that had been displaced displaced another, takeoverReturns times in all, and at
-// least two devices did that.
+// In a takeover, devices displace each other in turn. A device returns when it displaces
+// another after it was displaced itself. It takes takeoverReturns returns within
+// takeoverWindow, by at least two devices.
 const (
 	takeoverWindow  = 10 * time.Minute
 	takeoverReturns = 3
@@ -34,7 +34,7 @@ func (t *deviceTag) UnmarshalText(b []byte) error {
 func (s *seat) tag() deviceTag { return deviceTag(s.deviceID[:len(deviceTag{})]) }
 
 // deviceKey is how devices of one account are told apart: by their tags, or, without
-// one, by what is known about the device, but not of its network: a phone changes that
+// a tag, by label and class. The network does not count, because a phone changes it
 // between Wi-Fi and mobile (W19).
 type deviceKey struct {
 	tag   deviceTag

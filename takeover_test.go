@@ -114,8 +114,8 @@ func TestTheWindowOfATakeover(t *testing.T) {
 	}
 }
 
-// What is nobody throwing anybody out: a renewal, with or without a device id, an
-// end by its owner, a chosen or a new device on a free seat, a stream.
+// None of these is a takeover: a renewal, with or without a device id, an end by the
+// owner, a chosen or a new device on a free seat, a stream.
 func TestWhatIsNoTakeover(t *testing.T) {
 	s := newScene(t, 1)
 	s.signIn("a", 0)
@@ -215,7 +215,7 @@ func TestMarksAreSpeltInHexadecimal(t *testing.T) {
 	}
 }
 
-// A device is reported with the third time within an hour that it displaces itself.
+// A device is reported when it displaces itself for the third time within an hour.
 func TestTheThirdTimeWithinAnHourThatADeviceDisplacesItself(t *testing.T) {
 	const tick = time.Microsecond
 	own := func(by string, when time.Duration) ended {

@@ -37,7 +37,7 @@ func (v View) holdsTicket(d digest) bool { return v.Roster != nil && v.Roster.ti
 // A newcomer that got its ticket in an earlier try keeps that. If the account has
 // too many, the oldest of the same browser is dropped, else the oldest of a device
 // that the account does not know. So a visitor who tries again and again does not
-// push the owner's out.
+// push out the tickets of the owner.
 func (d *draft) issueTicket(c newcomer) bool {
 	if c.ticket.IsZero() || d.ticket(c.ticket) >= 0 {
 		return true
@@ -56,8 +56,8 @@ func (d *draft) issueTicket(c newcomer) bool {
 	return true
 }
 
-// knows reports whether a device has, or had lately, a session of the account, apart
-// from one.
+// knows reports whether a device has, or had lately, a session of the account other
+// than but.
 func (d *draft) knows(device digest, but SessionID) bool {
 	s := seat{deviceID: device}
 	return slices.ContainsFunc(d.seats, func(s seat) bool { return s.parent == "" && s.ID != but && s.deviceID.Equal(device) }) ||
@@ -72,15 +72,15 @@ func (d *draft) redeemable(c newcomer) error {
 	switch {
 	case i < 0:
 		return errTicketUsed()
-	case subtle.ConstantTimeCompare(d.tickets[i].deviceID[:], c.seat.deviceID[:]) != 1: // unlike Equal, none is the same as none
+	case subtle.ConstantTimeCompare(d.tickets[i].deviceID[:], c.seat.deviceID[:]) != 1: // unlike in Equal, two browsers without an id match
 		return &TicketError{"it was given to another browser"}
 	}
 	return d.dataFits(d.tickets[i].data, c.chosen...)
 }
 
 // prove notes on the seat of a newcomer when its user proved who they are: now, or when
-// it got its ticket, which keeps its lifetime and its data too. An adopted session proves nothing, nor
-// do a program and a stream.
+// the newcomer got its ticket. The ticket also gives the seat its lifetime and its data.
+// An adopted session, a program and a stream prove nothing.
 func (d *draft) prove(s *seat, c newcomer) {
 	switch i := d.ticket(c.ticketUsed); {
 	case i >= 0:

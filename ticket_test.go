@@ -69,8 +69,9 @@ func wantIDs(t testing.TB, s oneseat.Store, account string, want ...oneseat.Sess
 	}
 }
 
-// LIM-05: the newcomer gets to know who is there and a ticket that holds no seat;
-// with it, whom it chooses ends and it is admitted, in one step.
+// LIM-05: the newcomer gets the list of live sessions, and a ticket, which holds no
+// seat. With the ticket, the sessions that it chooses end and it is admitted, in one
+// step.
 func TestTheTicketLetsTheNewcomerChoose(t *testing.T) {
 	a, b, store := newSystem(t, oneseat.Config{Limit: 2, WhenFull: oneseat.PolicyAsk})
 	first := signIn(t, a, "ada", oneseat.SignInRequest{Device: laptop})
@@ -244,8 +245,8 @@ func TestTheSweepDropsTickets(t *testing.T) {
 	})
 }
 
-// Whoever ended everything else, or changed the password, has shut out those too
-// who were about to choose.
+// An end of all other sessions, or a change of the password, also shuts out newcomers
+// that were about to choose.
 func TestTicketsAreVoidedByWhatEndsEverything(t *testing.T) {
 	for name, void := range map[string]func(r node, keep oneseat.SessionID) error{
 		"end others": func(r node, keep oneseat.SessionID) error {
@@ -277,7 +278,7 @@ func TestTicketsAreVoidedByWhatEndsEverything(t *testing.T) {
 			}
 		})
 	}
-	// What ends some does not.
+	// An end of some sessions does not.
 	r := newNode(t, memstore.New(), oneseat.Config{Limit: 2, WhenFull: oneseat.PolicyAsk})
 	there := signIn(t, r, "ada", oneseat.SignInRequest{})
 	signIn(t, r, "ada", oneseat.SignInRequest{})
@@ -289,7 +290,7 @@ func TestTicketsAreVoidedByWhatEndsEverything(t *testing.T) {
 }
 
 // LIM-01, LIM-05: the choice is counted again at commit. An id that frees no seat
-// never lets anybody in over the limit, whoever's it is.
+// lets nobody in over the limit, whatever it is the id of.
 func TestWhoIsNotThereFreesNoSeat(t *testing.T) {
 	a, _, store := newSystem(t, oneseat.Config{Limit: 2, WhenFull: oneseat.PolicyAsk, Streams: 1})
 	gone := signIn(t, a, "ada", oneseat.SignInRequest{})
@@ -324,8 +325,8 @@ func TestWhoIsNotThereFreesNoSeat(t *testing.T) {
 	}
 }
 
-// One that has just ended is fine: somebody else may have been quicker, and there
-// is room.
+// A session that has just ended may be chosen: somebody else may have been quicker, and
+// there is room.
 func TestAChosenSessionMayHaveEndedAlready(t *testing.T) {
 	r := newNode(t, memstore.New(), asking)
 	there := signIn(t, r, "ada", oneseat.SignInRequest{})
@@ -336,7 +337,7 @@ func TestAChosenSessionMayHaveEndedAlready(t *testing.T) {
 	wantLive(t, r, redeem(t, r, ticket, oneseat.SignInRequest{}, there.Session.ID))
 	wantEnded(t, r, there, oneseat.ReasonSignedOut)
 
-	// Whom it chose goes even if there is room by now: that was said.
+	// The sessions that it chose end even if there is room by now, as documented.
 	two := newNode(t, memstore.New(), oneseat.Config{Limit: 2, WhenFull: oneseat.PolicyAsk})
 	first, second := signIn(t, two, "ada", oneseat.SignInRequest{}), signIn(t, two, "ada", oneseat.SignInRequest{})
 	ticket = refused(t, two, "ada", oneseat.SignInRequest{}).Ticket
@@ -367,8 +368,8 @@ func TestAllWhoHaveToGoAreChosenOrNobodyGoes(t *testing.T) {
 	}
 }
 
-// Eight are kept, the newest: whoever knows the password cannot fill the roster
-// with them.
+// Only the eight newest are kept: nobody who knows the password can fill the roster
+// with tickets.
 func TestAnAccountHasEightTicketsAtMost(t *testing.T) {
 	r := newNode(t, memstore.New(), asking)
 	there := signIn(t, r, "ada", oneseat.SignInRequest{})
@@ -405,9 +406,8 @@ func refusedTicket(t testing.TB, r node, ticket oneseat.Ticket) *oneseat.LimitEr
 	return full
 }
 
-// What the policy says of others is the same: a renewal and an owner that is
-// vouched for are not asked, an adoption gets no ticket, nor does anybody where
-// nobody is asked.
+// Under PolicyAsk a renewal, and an owner that is vouched for, are not asked. An
+// adoption gets no ticket. Under the other policies no newcomer gets one.
 func TestWhoIsNotAsked(t *testing.T) {
 	store := memstore.New()
 	r := newNode(t, store, oneseat.Config{WhenFull: oneseat.PolicyAsk, AdoptUntil: time.Now().Add(time.Hour)})
@@ -442,7 +442,8 @@ func TestWhoIsNotAsked(t *testing.T) {
 	wantLive(t, refusing, fourth)
 }
 
-// The browser is the account's now: who was signed in there before is not.
+// A redeemed ticket signs the browser in to its account, and ends the session of another
+// account that the browser had before.
 func TestRedeemingInABrowserOfAnotherAccountEndsThatSession(t *testing.T) {
 	r := newNode(t, memstore.New(), asking)
 	grace := signIn(t, r, "grace", oneseat.SignInRequest{})
@@ -454,8 +455,8 @@ func TestRedeemingInABrowserOfAnotherAccountEndsThatSession(t *testing.T) {
 	wantEnded(t, r, grace, oneseat.ReasonSignedOut)
 }
 
-// USR-05: whoever has no ticket learns nothing of an account by making one up,
-// costs one read, and reaches neither the store's writer nor the application.
+// USR-05: a forged ticket shows nothing of an account. It costs one read, and reaches
+// neither the store's writer nor the application.
 func TestForgedTicketsLearnNothing(t *testing.T) {
 	var asked atomic.Int64
 	r := newNode(t, memstore.New(), oneseat.Config{WhenFull: oneseat.PolicyAsk, LimitFor: func(context.Context, string) (oneseat.Limits, error) {

@@ -141,7 +141,7 @@ func TestWhichTicketGoesWhereThereAreTooMany(t *testing.T) {
 	}
 }
 
-// A player's id is no device id, whatever somebody calls its browser.
+// A player's id is no device id, even if a device's id is spelt like one.
 func TestAPlayerMakesNoBrowserKnown(t *testing.T) {
 	for _, over := range []bool{false, true} {
 		r := newNode(t, memstore.New(), oneseat.Config{WhenFull: oneseat.PolicyAsk, Streams: 1})

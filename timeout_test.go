@@ -186,8 +186,8 @@ func TestAnEndingIsToldAsLongAsItIsKept(t *testing.T) {
 	})
 }
 
-// One clock decides: the store's. A node whose own is wrong by hours is wrong
-// about nothing.
+// One clock decides: the store's. A node whose own clock is wrong by hours still answers
+// right.
 func TestANodesOwnClockDecidesNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store := memstore.New()
@@ -231,7 +231,8 @@ func TestTheStoresClockSetBackRevivesNothing(t *testing.T) {
 	})
 }
 
-// What the realm's end took stays that, whoever settles the roster first.
+// A session that ended with the realm has that reason, whichever operation settles the
+// roster first.
 func TestATimeoutDoesNotTakeWhatTheRealmsEndHas(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a, b, _ := following(t, oneseat.Config{Limit: 2, Idle: time.Hour, MaxStale: time.Minute})

@@ -75,8 +75,8 @@ func (t Ticket) LogValue() slog.Value { return slog.StringValue(redactedTicket) 
 // MarshalText hides the secret from encoders such as JSON.
 func (t Ticket) MarshalText() ([]byte, error) { return []byte(redactedTicket), nil }
 
-// digest is the SHA-256 of a token, or of a device id. A store sees nothing else of
-// either. The zero digest means that there is none.
+// digest is the SHA-256 of a token, a ticket or a device id. A store sees nothing else
+// of these. The zero digest means that there is none.
 type digest [sha256.Size]byte
 
 // Equal compares in constant time. A zero digest equals nothing.
@@ -87,7 +87,7 @@ func (d digest) Equal(e digest) bool {
 // IsZero reports whether there is no digest.
 func (d digest) IsZero() bool { return d == digest{} }
 
-// MarshalText is hexadecimal.
+// MarshalText returns the digest in hexadecimal.
 func (d digest) MarshalText() ([]byte, error) { return hex.AppendEncode(nil, d[:]), nil }
 
 // UnmarshalText reads hexadecimal of exactly 32 bytes.
@@ -137,7 +137,7 @@ func decodeSecret(prefix, s string) (Key, digest, bool) {
 	if len(s) != len(prefix)+encodedLength || s[:len(prefix)] != prefix {
 		return Key{}, digest{}, false
 	}
-	// Decode may write whole quanta. Of what is no base64 it decodes less.
+	// Decode may write whole quanta. If s is not base64, it decodes fewer bytes.
 	var b [tokenBytes + 2]byte
 	if n, _ := tokenEncoding.Decode(b[:], []byte(s[len(prefix):])); n != tokenBytes {
 		return Key{}, digest{}, false

@@ -313,7 +313,7 @@ func TestKeysAreSpeltUnlike(t *testing.T) {
 	}
 }
 
-// A key is in stored rows for ever: whoever changes how it is made signs
+// A key is in stored rows for ever: a release that computed it otherwise would sign
 // everybody out.
 func TestTheKeyOfAnAccountStaysTheSame(t *testing.T) {
 	for pair, want := range map[[2]string]string{

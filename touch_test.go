@@ -40,7 +40,7 @@ func TestATouchMovesTheIdleDeadlineAndNotTheAbsoluteOne(t *testing.T) {
 	})
 }
 
-// TMO-04: what a page does by itself keeps nobody signed in.
+// TMO-04: requests that a page makes by itself keep no session from idling.
 func TestAPeekIsNoActivity(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newNode(t, memstore.New(), oneseat.Config{Idle: time.Hour, MaxStale: time.Minute})
@@ -238,7 +238,7 @@ func TestAReplyLostNearTheDeadlineIsAStoreWithoutAnswer(t *testing.T) {
 	})
 }
 
-// Timeout against touch: whoever commits first decides, for everybody.
+// Timeout against touch: the first commit decides, for every node.
 func TestATouchThatCameFirstKeepsTheSession(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a, b, _ := following(t, oneseat.Config{Idle: 100 * time.Second, MaxStale: oneseat.FreshAlways})

@@ -11,8 +11,8 @@ import (
 	"github.com/oneseat/oneseat/store/memstore"
 )
 
-// uses are all ways in which a session is used, by whoever has its token or vouches
-// for its id.
+// uses are all ways in which a session is used, by its token or by an id that the
+// application vouches for.
 var uses = map[string]func(*testing.T, node, oneseat.Grant){
 	"check": func(t *testing.T, r node, g oneseat.Grant) { wantLive(t, r, g) },
 	"peek": func(t *testing.T, r node, g oneseat.Grant) {
@@ -75,7 +75,7 @@ func TestASessionThatWasNeverUsedGivesWayAfterTenSeconds(t *testing.T) {
 			time.Sleep(10*time.Second - time.Microsecond)
 			full := refused(t, b, "ada", oneseat.SignInRequest{})
 			time.Sleep(time.Microsecond)
-			if full.Ticket != "" { // whom it asked may come back as well
+			if full.Ticket != "" { // a newcomer that was asked may come back as well
 				if d, err := b.Redeem(t.Context(), full.Ticket, oneseat.SignInRequest{}); err != nil {
 					t.Errorf("redeem: %+v, %v", d, err)
 				}
@@ -193,8 +193,8 @@ func TestALoneSessionThatIsUsedIsNotTakenForUnused(t *testing.T) {
 	})
 }
 
-// What never gives way as unused: a program's session, and one that was adopted. Nor
-// does anybody's go to an adoption, or to a stream.
+// A program's session and an adopted one never give way as unused. No session gives way
+// as unused to an adoption or to a stream.
 func TestWhatNeverCountsAsUnused(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		config := oneseat.Config{WhenFull: oneseat.PolicyRefuse, AdoptUntil: time.Now().Add(24 * time.Hour)}

@@ -33,20 +33,21 @@ const (
 	useBeforeAnswer        // no check says yes before
 )
 
-// usage is a use at a time, judged by a roster as it was at another.
+// usage is a use at one time, judged by a roster as it was at another.
 type usage struct {
 	how      use
 	at, asOf time.Time // by the store's clock
 }
 
 // useDue returns when a use of a live session has to be written:
-//   - before the answer: the first use, where sessions that are unused are the only
-//     ones to give way, and what keeps a session that is about to time out;
-//   - in the background: other first uses, unless the session is alone and thus
-//     certain of its place, and what moves last-seen by a touch interval;
-//   - in order, which is in the background and may be dropped: what moves the session
-//     in the order of use. The newest session of an old roster may not be the newest
-//     any more.
+//   - before the answer: the first use, unless the policy is to displace, because an
+//     unused session would give way; and a use that keeps the session from timing out
+//     soon;
+//   - in the background: other first uses, unless the session is the account's only one,
+//     so that there is no order; and a use that moves last-seen by a touch interval;
+//   - in order, which is in the background and may be dropped: a use that moves the
+//     session in the order of use. The newest session of an old roster may not be the
+//     newest any more.
 //
 // A stream is used by what plays it, if no heartbeat was recorded when one was due.
 func (ro *Roster) useDue(s *seat, u usage, rule *rule) useDue {
@@ -144,14 +145,15 @@ func (d *draft) used(id SessionID) {
 	}
 }
 
-// active records that somebody uses a session, for all that use counts for.
+// active records a use of a session for everything: idling, the order of use, and the
+// first use.
 func (s *seat) active(now time.Time) {
 	s.LastSeen, s.lastUsed, s.unused = now, time.Time{}, false
 }
 
 // confirm records that the user of a live session has just proved who they are, and
 // gives the session a lifetime. That is a use of the session: a shorter time to idle
-// counts from now. It returns what [draft.over] does for another one.
+// counts from now. Its errors are those of [draft.over].
 func (d *draft) confirm(id SessionID, lifetime Lifetime) (Change, error) {
 	if err := d.over(id); err != nil {
 		return d.changed(), err
@@ -163,8 +165,8 @@ func (d *draft) confirm(id SessionID, lifetime Lifetime) (Change, error) {
 	return d.commit(), nil
 }
 
-// dataFits returns a *[DataError] if data would be too much for the account, in the place
-// of that of some sessions.
+// dataFits returns a *[DataError] if data, in the place of the data of the sessions of,
+// would be too much for the account.
 func (d *draft) dataFits(data string, of ...SessionID) error {
 	if data == "" {
 		return nil
@@ -181,8 +183,8 @@ func (d *draft) dataFits(data string, of ...SessionID) error {
 	return nil
 }
 
-// setData gives a live session other data. It returns what [draft.over] does for another
-// one, and what [draft.dataFits] does.
+// setData gives a live session other data. Its errors are those of [draft.over] and
+// [draft.dataFits].
 func (d *draft) setData(id SessionID, data string) (Change, error) {
 	if err := cmp.Or(d.over(id), d.dataFits(data, id)); err != nil {
 		return d.changed(), err
@@ -198,8 +200,8 @@ func (d *draft) setData(id SessionID, data string) (Change, error) {
 }
 
 // seenFrom records that a live session goes on from another network or browser than
-// before. It decides nothing, and is no use. It returns what [draft.over] does for another
-// session.
+// before. No rule depends on that, and it does not count as a use. Its errors are those
+// of [draft.over].
 func (d *draft) seenFrom(id SessionID, from Device) (Change, error) {
 	if err := d.over(id); err != nil {
 		return d.changed(), err
@@ -271,8 +273,8 @@ func (d *draft) over(id SessionID) error {
 }
 
 // reportUse records that a secret was presented after its session ended, or
-// after its grace, unless that was reported within usedWindow. The roster was
-// reopened.
+// after its grace, unless that was reported within usedWindow. It is for a reopened
+// roster, in which nothing was settled.
 func (d *draft) reportUse(secret digest) Change {
 	since := d.now().Add(-usedWindow)
 	switch m := d.matchSecret(secret, d.now()); {

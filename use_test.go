@@ -71,8 +71,8 @@ func TestWhenAUseIsWritten(t *testing.T) {
 	}
 }
 
-// A use is recorded as far as it is due: the order of use to ten seconds, and only
-// where it decides.
+// A use is recorded as far as it is due. The order of use is recorded to ten seconds,
+// and only where the order decides.
 func TestWhatAUseRecords(t *testing.T) {
 	unused := func(s *seat) { s.unused = true }
 	order := func(o DisplaceOrder) rule {
@@ -126,8 +126,8 @@ func TestASignOutThatIsTriedAgainKnowsItsOwnEnd(t *testing.T) {
 	}
 }
 
-// What is said of sessions is not done to streams: a stream is no browser's session,
-// and none that is ended by what it is.
+// Operations on sessions leave streams alone: a stream is no browser's session, and
+// EndWhere does not select it.
 func TestAStreamIsNotTakenForASession(t *testing.T) {
 	ro := aRoster(aSeat("a"), aSeat("s", under("a")))
 	for id, want := range map[SessionID]SessionID{"a": "a", "s": ""} {
@@ -138,7 +138,7 @@ func TestAStreamIsNotTakenForASession(t *testing.T) {
 	same(t, "the stream is ended", every.selects(&ro.seats[1]), false)
 }
 
-// All that a request for a sign-in says is checked.
+// The Attempt of a SignInRequest is checked, whatever else the request says.
 func TestAnAttemptIsCheckedWhateverElseIsSaid(t *testing.T) {
 	q := SignInRequest{Previous: Previous{Account: "ada", Session: "a"}, Attempt: Attempt{ID: [32]byte{1}}}
 	if bad, ok := errors.AsType[*ConfigError](q.check()); !ok || bad.Field != "Attempt" {
@@ -155,8 +155,7 @@ func TestAReportIsKeptWithItsSession(t *testing.T) {
 	}
 }
 
-// What an operation finds timed out is recorded, also by one that does nothing
-// itself.
+// Every operation records what it finds timed out, even one that does nothing else.
 func TestWhatDoesNothingRecordsWhatHasTimedOut(t *testing.T) {
 	for name, op := range map[string]func(d *draft) Change{
 		"block":                     func(d *draft) Change { c, _ := d.block(at(24*time.Hour), "support"); return c },
@@ -196,7 +195,7 @@ func TestWhatDoesNothingRecordsWhatHasTimedOut(t *testing.T) {
 	}
 }
 
-// A sign-in is told of what it displaced itself, and of nothing else.
+// A sign-in returns the sessions that it displaced itself, and no others.
 func TestWhatASignInDisplacedIsItsOwn(t *testing.T) {
 	v := viewAt(aRoster(anEnding("a", ReasonDisplaced, 0, "x"), anEnding("b", ReasonDisplaced, 0, "new"), anEnding("c", ReasonRenewed, 0, "new")), 0)
 	same(t, "displaced", ids(v.displacedBy("new"), func(e Ending) SessionID { return e.Session }), []SessionID{"b"})

@@ -81,7 +81,7 @@ func TestWhenAWatchedSessionIsDoubtful(t *testing.T) {
 	}
 }
 
-// What is not watched any more is forgotten, and nothing else.
+// A session that is not watched any more is forgotten, and no other.
 func TestWhatIsNotWatchedIsForgotten(t *testing.T) {
 	var w watches
 	w.init()
@@ -108,8 +108,8 @@ func TestWhatIsNotWatchedIsForgotten(t *testing.T) {
 	same(t, "accounts", len(s.accounts), 0)
 }
 
-// A session that was seen live by a view that is older than what is known counts as
-// of that view, and is verified again. One that has ended is known to checks too.
+// A session that was seen live in a view that is older than what is known counts as of
+// that view, and is verified again. If it has ended, checks know that too.
 func TestWhatAFreshViewShowsOfAWatchedSession(t *testing.T) {
 	r := watching(t)
 	k := KeyOf("r", "ada")
