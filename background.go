@@ -138,8 +138,8 @@ func (r *Registry) carryOut(ctx context.Context, w write) error {
 }
 
 // noteUse queues a use of a live session in a view, as far as that is due at the
-// store's time at. It returns when the use has to be written. One that has to be
-// written before the answer is not queued, but is the caller's to write.
+// store's time at. It returns when the use has to be written. A use that has to be
+// written before the answer is not queued: the caller has to write it.
 func (r *Registry) noteUse(v *View, s *seat, how use, at time.Time) useDue {
 	due := v.useDue(s, how, at, &r.rule)
 	switch due {

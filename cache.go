@@ -213,8 +213,8 @@ func (c *cache) drop(k Key) {
 	s.remove(k)
 }
 
-// remove takes an entry out. What is on its way and older stays useless: the node may
-// have said already what the entry told it. The caller holds the lock.
+// remove takes an entry out. A load under way that is older is not cached either: this
+// node may have answered by the entry already. The caller holds the lock.
 func (s *cacheShard) remove(k Key) {
 	if e := s.entries[k]; e != nil {
 		e.gone.Store(true)

@@ -82,8 +82,8 @@ type Found struct {
 	Touched bool // see [Watch.Touched]
 }
 
-// CheckWith is the check of which [Registry.Check], Peek, CheckFresh, CheckID and PeekID
-// are the common forms. Its errors are theirs.
+// CheckWith is the general form of [Registry.Check], Peek, CheckFresh, CheckID and
+// PeekID. Its errors are theirs.
 func (r *Registry) CheckWith(ctx context.Context, q CheckRequest) (Found, error) {
 	how := useActive
 	if q.Background {
@@ -108,10 +108,10 @@ type found struct {
 	rotated, touched bool  // see Found
 }
 
-// found returns what a check found, if it says yes; else what it returns means nothing.
+// found returns what a check found. The result has a meaning only if the check said yes.
 func (j *judgement) found() found { return found{j.seat, j.rotated, j.due >= useInBackground} }
 
-// TimeLeft returns how long a session lasts that a check has just found, if it is not
+// TimeLeft returns how long a session, which a check has just found, lasts if it is not
 // used any more: until it idles out, and until it is too old. [NoTimeout] stands for a
 // timeout that is switched off. TimeLeft reads nothing. It goes by what this node
 // knows of the store's clock, and of uses: one that is not written yet does not count.
@@ -167,8 +167,8 @@ func (r *Registry) checkToken(ctx context.Context, token string, how use, fresh 
 	return j.found(), err
 }
 
-// memory is what the cache knows about a claim. Its functions take the claim and the
-// memory by their addresses: to copy them is a measurable part of a check.
+// memory is what the cache knows about a claim. Functions take a claim and a memory by
+// address: to copy them would be a measurable part of a check.
 type memory struct {
 	entry, control *entry // nil: not cached
 	judgement

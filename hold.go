@@ -19,9 +19,8 @@ type WatcherFunc func(cause error)
 // SessionEnded calls f.
 func (f WatcherFunc) SessionEnded(cause error) { f(cause) }
 
-// Watch ties one watcher to one session: see [Registry.CheckAndWatch]. It stays at
-// one place in memory for as long as the work lasts: its owner does not copy it. The
-// zero Watch watches nothing.
+// Watch ties one watcher to one session: see [Registry.CheckAndWatch]. Its owner must
+// not copy it while the work lasts. The zero Watch watches nothing.
 type Watch struct {
 	in         *watchShard
 	of         *watched
@@ -81,17 +80,17 @@ func (r *Registry) noteHeld(k watchKey, now instant) {
 func (w *Watch) Rotated() bool { return w.rotated }
 
 // Touched reports whether the check found that the last use of the session is to be
-// written anew, which is at most once in [Config.TouchEvery] or so: a good moment for what
-// is too dear for every request, such as [Registry.SeenFrom].
+// written anew, which is about once in [Config.TouchEvery] at most. That is a good moment
+// for a call that costs too much for every request, such as [Registry.SeenFrom].
 func (w *Watch) Touched() bool { return w.touched }
 
-// Hold returns a context that is cancelled when the session ends, on whichever node,
+// Hold returns a context that is cancelled when the session ends, on any node,
 // or when it can no longer be verified. Its cause (context.Cause) is then that of a
 // [Watcher]. If the session has ended already, the context is cancelled already.
 // Call cancel when the work is done.
 //
-// For [DisplaceIdlest] a held session is in use for as long as it is held. But a
-// hold is no activity: a session that idles under one times out.
+// For [DisplaceIdlest] and [DisplaceSameClass] a held session is in use for as long as
+// it is held. But a hold is no activity: it does not keep the session from idling.
 func (r *Registry) Hold(ctx context.Context, s Session) (context.Context, context.CancelFunc) {
 	return r.hold(ctx, claim{key: KeyOf(r.config.Realm, s.Account), id: s.ID}, true)
 }

@@ -93,7 +93,7 @@ func (j judgement) session() *Session { return &j.seat.Session }
 // claim returns the claim of a seat by its id.
 func (s *seat) claim(k Key) claim { return claim{key: k, id: s.ID, parent: s.parent} }
 
-// epoch returns that under which the live session was issued.
+// epoch returns the epoch under which the live session was issued.
 func (j judgement) epoch() uint64 { return j.seat.epoch }
 
 // term says how long a live seat is certain to go on if nothing is committed. A
@@ -112,8 +112,8 @@ func (j judgement) term(rule *rule) term {
 	return t
 }
 
-// watched returns the claim by which the session that c has found is watched. It is
-// the session's id. For a token within its grace it has the token too: that watch
+// watched returns the claim by which the session that c has found is watched. The claim
+// has the session's id. For a token within its grace it has the token too: that watch
 // ends with the grace.
 func (j judgement) watched(c claim) claim {
 	if j.rotated {
@@ -132,8 +132,8 @@ func (v View) deadlines(of Session, rule *rule) (idle, absolute time.Time) {
 	return s.deadlines(rule)
 }
 
-// trace reports whether a claim is seated, and returns how it ended if that is
-// remembered.
+// trace reports whether a claim has a seat, and returns the ending of its session if
+// that is remembered.
 func (v View) trace(c claim) (seated bool, how *Ending) {
 	m := v.match(&c, v.Now)
 	if m.ending != nil {
@@ -155,7 +155,7 @@ func (v View) holder(secret digest) *Session {
 // has ended since.
 func (v View) admitted(is Decision) (*seat, error) { return v.seated(is.seated) }
 
-// displacedBy returns the kept endings of the sessions that gave way to one.
+// displacedBy returns the kept endings of the sessions that gave way to the session id.
 func (v View) displacedBy(id SessionID) (gone []Ending) {
 	for _, e := range v.Roster.endings {
 		if e.By == id && e.Reason == ReasonDisplaced {

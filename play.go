@@ -77,8 +77,8 @@ func (r *Registry) checkStream(ctx context.Context, s Session, stream SessionID,
 	return f.seat.stream(), nil
 }
 
-// StopStream ends a stream of the session s. The player calls it when it is closed.
-// It returns nil also if the stream has ended before.
+// StopStream ends a stream of the session s. Call it when the player is closed. It
+// returns nil also if the stream has ended before.
 func (r *Registry) StopStream(ctx context.Context, s Session, stream SessionID) error {
 	return r.change(ctx, s.Account, func(d *draft) (Change, error) { return d.stopStream(s.ID, stream), nil })
 }

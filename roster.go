@@ -26,8 +26,8 @@ const usedWindow = time.Hour
 // on a copy and shares what does not change.
 type Roster struct {
 	// seats are the live sessions and streams, in the order of their admission. They come
-	// first because a check reads them: in the cache they are next to the View, by which
-	// it gets here, and so arrive from memory with it.
+	// first because a check reads them: in the cache they are next to the View, which the
+	// check reads before, and so both are fetched from memory together.
 	seats []seat
 
 	Realm   string
@@ -74,7 +74,7 @@ type ended struct {
 	previous digest    // of the token before the last rotation, if the session ended within that token's grace
 	tag      deviceTag // of the device's random id
 	used     time.Time // when the session was last reported as used after its end
-	tried    time.Time // as of its seat, if that is after At
+	tried    time.Time // when the attempt of its seat was first made, if that was after At
 
 	extra map[string]json.RawMessage
 }
@@ -84,7 +84,7 @@ func (s *seat) stream() Stream {
 	return Stream{ID: s.ID, Session: s.parent, Account: s.Account, Device: s.Device, Started: s.Created, LastHeartbeat: s.LastSeen, Title: s.title}
 }
 
-// pool returns what a seat is one of, and counts under.
+// pool returns the name of the pool that a seat is of, under whose bound it counts.
 func (s *seat) pool() string {
 	switch {
 	case s.parent != "":
@@ -198,7 +198,7 @@ func (s *seat) touchEvery(rule *rule) time.Duration {
 }
 
 // due returns when the roster next holds something that has timed out, or that need
-// not be kept any longer. The control record never is due.
+// not be kept any longer. The control record is never due.
 func (ro *Roster) due(rule rule) time.Time {
 	var d time.Time
 	for i := range ro.seats {
@@ -299,7 +299,7 @@ func (ro *Roster) matchID(id SessionID) match {
 // The registry reads a stored roster through these methods of its view, and
 // through [View.judge]. An absent roster has no sessions.
 
-// matchID is the roster's.
+// matchID finds a session of the view's roster by its ID.
 func (v View) matchID(id SessionID) match {
 	if v.Roster == nil {
 		return match{}
@@ -307,7 +307,7 @@ func (v View) matchID(id SessionID) match {
 	return v.Roster.matchID(id)
 }
 
-// revision returns that of the account's stored limits; 0 for an absent roster.
+// revision returns the revision of the account's stored limits; 0 for an absent roster.
 func (v View) revision() uint64 {
 	if v.Roster == nil {
 		return 0
@@ -315,7 +315,7 @@ func (v View) revision() uint64 {
 	return v.Roster.limitsRev
 }
 
-// epoch returns that of a control record. Without a record it is 0, under which no
+// epoch returns the epoch of a control record. Without a record it is 0, under which no
 // session was ever issued.
 func (v View) epoch() uint64 {
 	if v.Roster == nil {

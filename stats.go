@@ -33,13 +33,13 @@ type Stats struct {
 }
 
 // counters are the running figures, each written with atomic operations. A check that
-// memory answers yes writes one of them, cached: others are all other checks.
+// memory answers yes writes only cached. All other checks are counted in others.
 type counters struct {
 	cached, others, ended, unknown, loads, updates, touches, usesDropped, signIns, displaced, refused, asked, wouldDisplace, wouldRefuse, cut atomic.Uint64
 }
 
-// no counts that a check was refused, if it was, and returns its error. A check that had
-// no answer of the store is neither refused nor allowed.
+// no counts a check that was refused, as ended or unknown, and returns its error. It does
+// not count a check that got no answer from the store, nor one without an error.
 func (c *counters) no(err error) error {
 	if _, over := errors.AsType[*EndedError](err); over {
 		c.ended.Add(1)
@@ -49,7 +49,7 @@ func (c *counters) no(err error) error {
 	return err
 }
 
-// noToken counts a check of what is no token, and returns its error.
+// noToken counts a check of a text that is no token, and returns its error.
 func (c *counters) noToken() error {
 	c.others.Add(1)
 	return c.no(ErrNoSession)

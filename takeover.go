@@ -73,8 +73,9 @@ func (d *draft) takeover() bool {
 	return returns >= takeoverReturns && len(returned) >= 2
 }
 
-// displacer returns the device of the session that displaced the one of an ending, if
-// it is remembered. That session is live, or ended after the one that it displaced.
+// displacer returns the device of the session that displaced the session of an ending,
+// and whether that device is known. The displacing session is live, or its ending comes
+// after the given one, or it is forgotten.
 func (d *draft) displacer(ending int) (device deviceKey, known bool) {
 	id := d.endings[ending].By
 	if i := d.seat(id); i >= 0 {

@@ -214,7 +214,7 @@ func (r *Registry) endWatchesOf(key Key, events []Event) {
 		switch {
 		case e.Type == EventSessionEnded || e.Type == EventStreamEnded:
 			r.endWatches(watchKey{key: key, id: e.Session}, e.Version, &EndedError{e.Ending()})
-		case key == r.control: // the end of this realm, which is all that its record tells of
+		case key == r.control: // the end of this realm: its record has no other events
 			r.endWatchesUnder(e.Version, Ending{At: e.At, Actor: e.Actor})
 		}
 	}
@@ -485,8 +485,8 @@ func (r *Registry) provenAgo(d *watched, now instant) time.Duration {
 
 // recheck reads the rosters of watched sessions, in one read. It ends the watches of
 // sessions that have ended, or that have had no answer for too long. It returns
-// whether the store answers. Without answers it reads nothing, so that nobody waits
-// again.
+// whether the store answers. If answers is false, it reads nothing, so that the other
+// watches do not wait for a store that does not answer.
 func (r *Registry) recheck(some []watched, answers bool) bool {
 	b := &batch{keys: make(map[Key]struct{}), err: ErrStoreUnavailable}
 	begun := make(map[Key]step)
