@@ -93,9 +93,6 @@ func (j judgement) session() *Session { return &j.seat.Session }
 // claim returns the claim of a seat by its id.
 func (s *seat) claim(k Key) claim { return claim{key: k, id: s.ID, parent: s.parent} }
 
-// epoch returns the epoch under which the live session was issued.
-func (j judgement) epoch() uint64 { return j.seat.epoch }
-
 // term says how long a live seat is certain to go on if nothing is committed. A
 // watch needs to know that.
 type term struct {

@@ -141,6 +141,7 @@ func TestWhatPlaysIsShown(t *testing.T) {
 		"Cosmos, episode 2":                      "Cosmos, episode 2", // the same player goes on to the next
 		"<script>\x00\u202e\"日本\"\\ & more\n":    "script日本  more",
 		strings.Repeat("é", 40):                  strings.Repeat("é", 32),
+		strings.Repeat("e", 65):                  strings.Repeat("e", 64),
 		"\xff\xfe":                               "",
 		"مرحبا":                                  "مرحبا",
 		strings.Repeat("\u200b", 1000) + " name": "name",

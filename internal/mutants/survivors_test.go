@@ -36,10 +36,8 @@ var survivors = list{
 		"condition never 2": "a key that is asked for twice may be read twice",
 		"drop loop 1":       "likewise",
 	},
-	"(*Registry).settled":  {"zero argument 2": "all seats of a roster are of one epoch, that of the one that is live"},
-	"(*Registry).writeUse": {"zero argument 2": "likewise", "zero field 1": "likewise"},
-	"judgement.epoch":      {"zero result 1": "likewise"},
-	"(*Registry).signIn":   {"drop operand 1": "nobody gets that ticket"},
+	"(*Registry).settled": {"zero argument 2": "all seats of a roster are of one epoch, that of the one that is live"},
+	"(*Registry).signIn":  {"drop operand 1": "nobody gets that ticket"},
 	"(*Registry).watch": {
 		"condition never 4": "memory that has just said yes says so again",
 		"drop operand 2":    "what memory said is noted twice",
