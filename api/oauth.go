@@ -15,7 +15,7 @@ type Introspection struct {
 	Issuer    string `json:"iss,omitzero"`
 	TokenType string `json:"token_type,omitzero"`
 	IssuedAt  int64  `json:"iat,omitzero"`
-	AuthTime  int64  `json:"auth_time,omitzero"`
-	Expires   int64  `json:"exp,omitzero"` // absent: it does not time out
+	AuthTime  int64  `json:"auth_time,omitzero"` // when its user last proved who they are (RFC 9470, 6.2); absent: not known, or a program's
+	Expires   int64  `json:"exp,omitzero"`       // absent: it does not time out
 	Class     string `json:"oneseat_class,omitzero"`
 }

@@ -45,7 +45,10 @@ func introspect(ctx context.Context, q *request) (int, any, error) {
 	}
 	a := api.Introspection{
 		Active: true, Subject: s.Account, Session: string(s.ID), Issuer: "urn:oneseat:realm:" + q.key.Realm, TokenType: "Bearer",
-		IssuedAt: s.Created.Unix(), AuthTime: s.Created.Unix(), Class: string(s.Device.Class),
+		IssuedAt: s.Created.Unix(), Class: string(s.Device.Class),
+	}
+	if !s.Proved.IsZero() {
+		a.AuthTime = s.Proved.Unix()
 	}
 	if at := q.session(s).Expires; !at.IsZero() {
 		a.Expires = at.Unix()

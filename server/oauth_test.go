@@ -43,6 +43,37 @@ func TestAProgramThatKnowsOAuthAsksAboutATokenAndEveryNoIsTheSame(t *testing.T) 
 	}
 }
 
+// RFC 9470: a resource that wants a fresh proof goes by auth_time.
+func TestAuthTimeIsThatOfTheLastProof(t *testing.T) {
+	w := newWorld(t, oneseat.Config{Programs: oneseat.Programs{Limit: 1}, AdoptUntil: time.Now().Add(time.Hour)})
+	var program, adopted api.Granted
+	w.want(201, api.PathSignIn, `{"account":"ada","program":true}`, &program)
+	w.want(201, api.PathSignIn, `{"account":"eve","adopt":{}}`, &adopted)
+	person := w.signIn("grace")
+	times := func(g api.Granted) (is api.Introspection) {
+		t.Helper()
+		status, answer := w.post("check", api.PathIntrospect, url.Values{"token": {g.Token}})
+		if err := json.Unmarshal([]byte(answer), &is); status != 200 || err != nil || !is.Active {
+			t.Fatal(status, answer, err)
+		}
+		return is
+	}
+	if is := times(person); is.AuthTime != person.Session.Created.Unix() || is.IssuedAt != is.AuthTime {
+		t.Errorf("signed in: %+v", is)
+	}
+	w.pass(time.Minute)
+	var s api.Session
+	w.want(200, api.PathConfirm, `{"account":"grace","session":"`+person.Session.ID+`"}`, &s)
+	if is := times(person); is.AuthTime != s.Proved.Unix() || is.AuthTime < is.IssuedAt+60 {
+		t.Errorf("confirmed a minute later: %+v", is)
+	}
+	for name, g := range map[string]api.Granted{"a program": program, "adopted": adopted} {
+		if is := times(g); is.AuthTime != 0 {
+			t.Errorf("%s proved nothing: %+v", name, is)
+		}
+	}
+}
+
 func TestAProgramThatKnowsOAuthRevokesAToken(t *testing.T) { // API-05
 	w := newWorld(t, oneseat.Config{})
 	g := w.signIn("ada")
