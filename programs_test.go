@@ -54,6 +54,25 @@ func TestProgramsTakeNoSeatOfPeople(t *testing.T) {
 	}
 }
 
+// A device id frees the seat of the newcomer's own kind, also if the session of the other
+// kind with the same id is older, and so would give way first.
+func TestADeviceIDFreesTheSeatOfItsOwnKind(t *testing.T) {
+	person, program := oneseat.SignInRequest{DeviceID: deviceID("laptop"), Device: aProgram.Device}, aProgram
+	program.DeviceID = person.DeviceID
+	for name, tt := range map[string]struct{ other, own oneseat.SignInRequest }{"a person": {program, person}, "a program": {person, program}} {
+		t.Run(name, func(t *testing.T) {
+			c := withPrograms(oneseat.Config{WhenFull: oneseat.PolicyRefuse})
+			c.Programs.Limit = 1
+			r := newNode(t, memstore.New(), c)
+			other, own := signIn(t, r, "ada", tt.other), signIn(t, r, "ada", tt.own)
+			again := signIn(t, r, "ada", tt.own)
+			wantEnded(t, r, own, oneseat.ReasonDisplaced)
+			wantLive(t, r, other)
+			wantLive(t, r, again)
+		})
+	}
+}
+
 // A program that has the id of a person's device is not that person, and the reverse.
 func TestAProgramAndAPersonShareNoDevice(t *testing.T) {
 	for _, c := range []oneseat.Config{{WhenFull: oneseat.PolicyRefuse}, {OneSeatPerDevice: true, Limit: 2}} {
