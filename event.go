@@ -40,6 +40,11 @@ const (
 // Event is something that happened to an account or to the realm. It is committed to
 // the store's log in the same step as the roster that it is about. It holds no
 // secret, not even a hashed one.
+//
+// Device is that of the session, or of the newcomer that was refused. Reason, By, Actor,
+// ByDevice and SameDevice are as in [Ending], if the event has them. An
+// [EventSessionMoved] has in Device from where the session was used before, and in
+// ByDevice from where it is used now.
 type Event struct {
 	Type     EventType `json:"type"`
 	Realm    string    `json:"realm"`

@@ -28,7 +28,8 @@ func (s *subscriptions) init() { s.by = make(map[string]map[*Subscription]struct
 
 // Subscribe delivers the events of an account, or of the whole realm if account is
 // "", from now on. A subscription whose reader falls 256 events behind ends with
-// [ErrSlowSubscriber]. The caller ends it with [Subscription.Close].
+// [ErrSlowSubscriber]. The caller ends it with [Subscription.Close]. From a closed
+// registry Subscribe returns a subscription that has ended.
 func (r *Registry) Subscribe(account string) *Subscription {
 	s := &r.subs
 	sub := &Subscription{events: make(chan Event, subscriptionBuffer), account: account, all: s}
