@@ -17,7 +17,8 @@ import (
 	"github.com/oneseat/oneseat/oneseathttp"
 )
 
-// site is a members' site with a stream that sends a byte now and then.
+// site is a members' site with an endless answer that sends a byte now and
+// then.
 type site struct {
 	*httptest.Server
 	seats *oneseat.Registry
@@ -79,8 +80,8 @@ func ended(events *bufio.Reader) {
 }
 
 // takeover measures sign-ins that displace a session: from SignIn's return to
-// the last byte of the first device's stream, and to the event in that device's
-// browser, among a thousand other streams.
+// the last byte of the first device's endless answer, and to the event in that
+// device's browser, among a thousand other endless answers.
 func takeover() {
 	const others, takeovers = 1000, 1000
 	s := newSite(newRegistry(oneseat.Config{}))
@@ -113,11 +114,11 @@ func takeover() {
 		_ = must(s.Client().Get(s.URL + "/ping")).Body.Close() //nolint:bodyclose // this does
 		ping = append(ping, time.Since(begin))
 	}
-	fmt.Printf("From SignIn's return, %d sign-ins that displace a session, %d other streams open\n", takeovers, others)
+	fmt.Printf("From SignIn's return, %d sign-ins that displace a session, %d other endless answers open\n", takeovers, others)
 	for _, row := range []struct {
 		name string
 		x    []time.Duration
-	}{{"a bare HTTP request, for comparison", ping}, {"to the stream's last byte", toByte}, {"to the event in the browser", toEvent}} {
+	}{{"a bare HTTP request, for comparison", ping}, {"to the answer's last byte", toByte}, {"to the event in the browser", toEvent}} {
 		fmt.Printf("  %-36s p50 %8v  p99 %8v  %5.2f times a request's p99\n", row.name, quantile(row.x, .5).Round(time.Microsecond),
 			quantile(row.x, .99).Round(time.Microsecond), float64(quantile(row.x, .99))/float64(quantile(ping, .99)))
 	}

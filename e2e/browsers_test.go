@@ -100,8 +100,8 @@ func TestSevenTabsOverHTTP1HaveOneStreamAndAllHear(t *testing.T) {
 	var tabs []*tab
 	signedIn := home.tab().signIn(p.url, "ada").open("about:blank")
 	for range 7 {
-		// A browser has six connections to a site. With a stream for each tab the
-		// seventh page would not load, and this one would not either.
+		// A browser has six connections to a site. With an event stream for each tab
+		// the seventh page would not load, and this one would not either.
 		b := home.tab().counted(&streams).open(p.url + "/password")
 		tabs = append(tabs, b.wait(`document.querySelector("#current")`))
 	}
@@ -294,7 +294,7 @@ func TestWhenTheProgramIsRestartedStreamsComeBackAndNothingIsLost(t *testing.T) 
 	b := newProfile(t).tab().signIn(p.url, "ada").open(p.url + "/password")
 	b.leaders("1", "0")
 	h := p.person().mustSignIn("grace")
-	p.stop() // it ends in time: no stream holds it up
+	p.stop() // it ends in time: no endless answer holds it up
 	p = restart(t, p.file, p.address())
 	h.at = p
 	h.expect("grace")

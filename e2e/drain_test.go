@@ -74,7 +74,7 @@ func newPair(t *testing.T) *pair {
 	}))
 	t.Cleanup(func() {
 		for _, seats := range p.seats {
-			_ = seats.Close() // it ends the streams, and returns nil
+			_ = seats.Close() // it ends the event streams, and returns nil
 		}
 		p.CloseClientConnections()
 		p.Close()

@@ -98,7 +98,7 @@ func newNotes(t *testing.T, c oneseat.Config) *notes {
 		wrapped.ServeHTTP(w, r)
 	}))
 	t.Cleanup(func() {
-		_ = seats.Close() // it ends the streams, and returns nil
+		_ = seats.Close() // it ends the event streams, and returns nil
 		n.Server.CloseClientConnections()
 		n.Server.Close()
 	})

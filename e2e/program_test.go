@@ -269,7 +269,7 @@ func until(t *testing.T, what string, ok func() bool) {
 	}
 }
 
-// whole reads a stream to its end. It returns the error in words, or "".
+// whole reads an endless answer to its end. It returns the error in words, or "".
 func whole(body io.Reader) string {
 	if _, err := io.Copy(io.Discard, body); err != nil {
 		return err.Error()

@@ -40,7 +40,7 @@ type world struct {
 	failed      []string // what was answered as failed, or not at all
 	downloads   int
 	broken      []string // downloads
-	closing     int      // streams of pages that ended with this event
+	closing     int      // event streams of pages that ended with this event
 	told        []string // what no page should have been told
 	shutdowns   []time.Duration
 	ordersAtEnd int // orders in flight when their node was told to end
@@ -178,7 +178,7 @@ func (n *counted) Write(b []byte) (int, error) {
 // page is a page that listens, as an EventSource does.
 type page struct {
 	*caller
-	at    atomic.Value // the node that its stream is from, "" while there is none
+	at    atomic.Value // the node that its event stream is from, "" while there is none
 	opens atomic.Int64
 }
 
@@ -194,7 +194,7 @@ func (p *page) listen() {
 	}
 }
 
-// open reads one stream to its end.
+// open reads one event stream to its end.
 func (p *page) open() {
 	r, err := http.NewRequestWithContext(p.w.ctx, "GET", p.w.front.url+"/oneseat/events", nil)
 	if err != nil {
@@ -464,7 +464,7 @@ func (w *world) judge(told bool, took time.Duration) {
 	t.Logf("%d restarts in %v, 8 callers:\n"+
 		"  %d orders (%d under way when a node was told to end): %d done and answered as failed, %d done and not answered\n"+
 		"  %d sign-ins: %d lost\n  %d downloads, and %d of %d MB held over a restart: %d broken off\n"+
-		"  not done and answered as failed: %d\n  streams of pages that ended with \"closing\": %d; opened again: %d\n"+
+		"  not done and answered as failed: %d\n  event streams of pages that ended with \"closing\": %d; opened again: %d\n"+
 		"  from the last request to the end of the process: %v on average, %v at most, %d beyond a second",
 		len(w.shutdowns), took.Round(100*time.Millisecond), len(w.orders), w.ordersAtEnd, wrong, unclear,
 		w.signIns, len(w.lost), w.downloads, len(w.shutdowns), reportSize>>20, len(w.broken),

@@ -1,12 +1,12 @@
 // Command firstapp is a whole site on oneseat: a sign-in form, a page for members
-// with a live stream, and a change of password.
+// with a live picture, and a change of password.
 //
 //	go run ./firstapp
 //
 // serves it on http://127.0.0.1:8080, with its sessions in firstapp.db. Sign in as
 // ada (the password is ada too), and then again in a second browser or a private
-// window. The stream in the first browser stops at that moment. Its sign-in page
-// says which device took the seat, and when.
+// window. The live picture in the first browser stops at that moment. Its sign-in
+// page says which device took the seat, and when.
 //
 // internal/accounts stands for your table of users, and pages.go for your pages.
 package main

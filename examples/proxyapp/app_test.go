@@ -24,7 +24,7 @@ import (
 )
 
 // upstream is an application that knows nothing of oneseat. stopped is closed when its
-// stream has been stopped.
+// endless answer has been stopped.
 func upstream(t *testing.T) (at *url.URL, stopped chan struct{}) {
 	t.Helper()
 	stopped = make(chan struct{})
@@ -66,8 +66,8 @@ func before(t *testing.T, app *url.URL, proxies ...netip.Prefix) *webtest.Site {
 	})
 }
 
-// wantCut reads a stream until one picture has arrived, ends its session by a sign-in
-// elsewhere, and wants the stream broken off.
+// wantCut reads an endless answer until one picture has arrived, ends its session by a
+// sign-in elsewhere, and wants the answer broken off.
 func wantCut(t *testing.T, first, second *webtest.Browser) {
 	t.Helper()
 	first.SignIn("ada")

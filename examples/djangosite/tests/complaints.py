@@ -127,13 +127,13 @@ def a_live_stream_on_the_first_device(site: Site, rounds: int, wrong: Wrong) -> 
     signed_in(site, "grace", wrong)
     more = 0
     try:
-        # oneseat looks at a stream once a second. One that lasts five seconds never ends.
+        # oneseat looks at an endless answer once a second. One that lasts five seconds never ends.
         while more < 50 and stream.readline():
             more += 1
     except (OSError, socket.timeout, ValueError, Exception):  # it broke off, as it should
         pass
     first.close()
-    wrong.unless(more < 50, "the live stream goes on after the second sign-in")
+    wrong.unless(more < 50, "the live picture goes on after the second sign-in")
 
 
 @complaint

@@ -118,6 +118,6 @@ func Behind(seats *oneseat.Registry, users *accounts.Table, dial func() (net.Con
 		http.Redirect(w, r, "/", http.StatusSeeOther)
 	})
 	mux.Handle(oneseathttp.Path, guard.Handler())
-	mux.Handle("/", guard.Require(app)) // its streams are cut
+	mux.Handle("/", guard.Require(app)) // its endless answers are cut
 	return http.NewCrossOriginProtection().Handler(guard.Wrap(mux)), nil
 }
