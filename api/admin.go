@@ -81,8 +81,8 @@ type Forget struct {
 	Account string `json:"account"`
 }
 
-// EndRealm is the body of /v1/end-realm. The realm is that of the key: it is said once
-// more on purpose.
+// EndRealm is the body of /v1/end-realm. Realm has to be the realm of the key: naming it
+// guards against a mistake.
 type EndRealm struct {
 	Realm string `json:"realm"`
 	Actor string `json:"actor,omitzero"`
@@ -91,7 +91,7 @@ type EndRealm struct {
 // AccountQuery is the body of /v1/accounts.
 type AccountQuery struct {
 	Prefix string `json:"prefix,omitzero"`
-	After  string `json:"after,omitzero"` // what the last page said is next
+	After  string `json:"after,omitzero"` // Next of the last page
 	Limit  int    `json:"limit,omitzero"` // default 100; at most 1000
 }
 
@@ -99,7 +99,7 @@ type AccountQuery struct {
 type EventQuery struct {
 	Account string `json:"account,omitzero"`
 	Session string `json:"session,omitzero"`
-	Before  string `json:"before,omitzero"` // what the last page said is next
+	Before  string `json:"before,omitzero"` // Next of the last page
 	Limit   int    `json:"limit,omitzero"`  // default 100; at most 1000
 }
 
@@ -118,7 +118,7 @@ type AccountState struct {
 	Takeover time.Time `json:"takeover,omitzero"` // when devices were last noticed that displace each other in turn
 }
 
-// Stream is what plays a stream.
+// Stream is a stream that is played.
 type Stream struct {
 	ID      string     `json:"id"`
 	Session string     `json:"session"`

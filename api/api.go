@@ -35,7 +35,7 @@ type Check struct {
 	Session string `json:"session,omitzero"`
 	Use     *bool  `json:"use,omitzero"`    // whether the check is activity; default true
 	Fresh   bool   `json:"fresh,omitzero"`  // read the store, whatever is in memory
-	Device  Device `json:"device,omitzero"` // from where the session is used, looked at with a use that is written, or without one: another one than before is the event session_moved
+	Device  Device `json:"device,omitzero"` // from where the session is used. It counts when a use is written, and when Use is false; another place than before is the event session_moved
 }
 
 // SignIn is the body of /v1/signin.
@@ -165,7 +165,7 @@ type Session struct {
 // Checked answers /v1/check.
 type Checked struct {
 	Session
-	Left    *int64 `json:"left_ms,omitzero"` // at least, until it expires if it is not used any more; absent: it does not time out
+	Left    *int64 `json:"left_ms,omitzero"` // how long the session lasts at least if it is not used any more; absent: it does not time out
 	Rotated bool   `json:"rotated,omitzero"` // the token was replaced a moment ago: it checks and signs out, and is good for nothing else
 }
 
@@ -241,7 +241,7 @@ type Problem struct {
 	Ending *Ending   `json:"ending,omitzero"` // of session-ended
 	Limit  int       `json:"limit,omitzero"`  // of account-full
 	Full   string    `json:"full,omitzero"`   // what the limit is of: "total", or a class of device
-	Live   []Session `json:"live,omitzero"`   // who holds the seats
-	Ticket string    `json:"ticket,omitzero"` // to choose who goes, by /v1/redeem
+	Live   []Session `json:"live,omitzero"`   // the sessions that hold the seats
+	Ticket string    `json:"ticket,omitzero"` // to choose which session ends, by /v1/redeem
 	Until  time.Time `json:"until,omitzero"`  // of account-blocked
 }

@@ -10,7 +10,8 @@ type ChangesQuery struct {
 }
 
 // Changes answers /v1/changes. A key with the scope "admin" is told every event of the
-// realm; another one is told the ends and rotations of sessions, without devices.
+// realm. Another key is told, without devices, when a session has ended, was rotated or
+// confirmed, got other data or moved, when a stream has ended, and when the realm has.
 //
 // All that was committed until Age milliseconds before the call arrived has been told,
 // by this answer and those before it. So a caller that sent the call at a time t, by its

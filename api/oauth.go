@@ -7,7 +7,7 @@ const (
 )
 
 // Introspection answers /v1/introspect. Times are in seconds since 1970. For a token of
-// no live session it says nothing but that.
+// no live session it has the member active only, which is false.
 type Introspection struct {
 	Active    bool   `json:"active"`
 	Subject   string `json:"sub,omitzero"` // the account

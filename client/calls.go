@@ -13,15 +13,16 @@ import (
 	"github.com/oneseat/oneseat/api"
 )
 
-// tries is how often a call is made whose answer was lost.
+// tries is how often a call is made at most while its answers are lost.
 const tries = 3
 
-// admit makes a call that may be repeated, and repeats it if its answer was lost. So one
-// session comes of it, and its token is not lost.
+// admit makes a call that may be repeated, and repeats it if its answer was lost. All its
+// tries make one session, and the token comes with the answer that arrives.
 //
-// An attempt of the client's own is dated by what the store's clock was when it was last
-// heard of. If that clock was set meanwhile the attempt is refused, and nothing was done:
-// then the clock is asked for.
+// Without an attempt of the caller's, admit makes one. Its time is that of the store's
+// clock, as the client last heard of it. If the store's clock was set since then, the
+// server refuses the attempt and has done nothing. Then admit asks for the clock, and
+// tries again.
 func (k *Client) admit(ctx context.Context, path string, a oneseat.Attempt, in any) (oneseat.Grant, error) {
 	body, err := json.Marshal(in)
 	if err != nil {
@@ -46,8 +47,9 @@ func attemptOf(id []byte, tried time.Time) string {
 	return strconv.FormatInt(tried.UnixMilli(), 10) + "-" + base64.RawURLEncoding.EncodeToString(id)
 }
 
-// repeat makes an attempt, up to three times if the answer is lost. After that no silence
-// of the store says that nothing was done.
+// repeat makes an attempt, up to three times if the answer is lost. Once an answer was
+// lost, an ErrStoreUnavailable does not say that nothing was done: then repeat returns
+// [oneseat.ErrUnknownOutcome] in the end.
 func (k *Client) repeat(ctx context.Context, path, attempt string, body []byte) (oneseat.Grant, error) {
 	unsure := false // whether a try may have been done
 	for try := 1; ; try++ {
@@ -84,9 +86,10 @@ func (k *Client) tryToAdmit(ctx context.Context, path, attempt string, body []by
 
 type planKey struct{}
 
-// WithLimits returns a context in which a sign-in, a redemption or an explanation goes by
-// the limits of a plan, as the application knows it: see [oneseat.Config] LimitFor, which
-// a server has not. They hold at that sign-in only; a plan that is lowered takes SetLimit.
+// WithLimits returns a context in which a sign-in, a redemption or an explanation uses
+// the limits of a plan that the application knows. It stands for [oneseat.Config]
+// LimitFor, because a server cannot call the application. The limits hold for that sign-in
+// only: when a plan is lowered, call SetLimit.
 func WithLimits(ctx context.Context, plan oneseat.Limits) context.Context {
 	return context.WithValue(ctx, planKey{}, plan)
 }
@@ -217,8 +220,8 @@ func (k *Client) endBy(ctx context.Context, account string, how oneseat.EndOptio
 	return n.Ended, err
 }
 
-// Account is [oneseat.Registry.Account]. It needs the scope "admin", as all that follow
-// do.
+// Account is [oneseat.Registry.Account]. It needs the scope "admin". So do Accounts,
+// SetLimit, Block, Unblock, Forget, Explain, EndRealm and Events.
 func (k *Client) Account(ctx context.Context, account string) (oneseat.Account, error) {
 	var a api.AccountState
 	if err := k.call(ctx, api.PathAccount, api.Account{Account: account}, &a); err != nil {
@@ -269,7 +272,8 @@ func (k *Client) Confirm(ctx context.Context, s oneseat.Session, lifetime onesea
 	return sessionOf(now), nil
 }
 
-// SeenFrom is [oneseat.Registry.SeenFrom]. The server compares, so each call is one to it.
+// SeenFrom is [oneseat.Registry.SeenFrom]. The server compares, so each SeenFrom is a call
+// to it.
 func (k *Client) SeenFrom(ctx context.Context, s oneseat.Session, from oneseat.Device) error {
 	in := api.Check{Account: s.Account, Session: string(s.ID), Use: new(false), Device: api.Device{Label: from.Label, Class: string(from.Class), IP: from.IP}}
 	return k.call(ctx, api.PathCheck, in, &api.Checked{})
@@ -310,8 +314,8 @@ func (k *Client) EndRealm(ctx context.Context, actor string) error {
 	return k.call(ctx, api.PathEndRealm, api.EndRealm{Realm: k.about.Realm, Actor: actor}, &api.Done{})
 }
 
-// Events returns events, the newest first, as [oneseat.Registry.Events] does. Next of the
-// answer is the query's Before for those that came before them.
+// Events returns events, the newest first, as [oneseat.Registry.Events] does. Next in the
+// answer is Before in the query for the events before these; "" if there are none.
 func (k *Client) Events(ctx context.Context, q api.EventQuery) (api.Events, error) {
 	var page api.Events
 	err := k.call(ctx, api.PathEvents, q, &page)

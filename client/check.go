@@ -55,8 +55,8 @@ func (k *Client) CheckWith(ctx context.Context, q oneseat.CheckRequest) (oneseat
 	return answer.found, err
 }
 
-// longestToken is more than any token has. What is longer is not sent: the server takes
-// no body of any length.
+// longestToken is more bytes than any token has. What is longer is not sent, because the
+// server refuses a large body.
 const longestToken = 1024
 
 // ask asks the server, and keeps a yes to a token.

@@ -1,4 +1,4 @@
-// Package client asks an oneseat server, as a program in Go does that has no store of
+// Package client asks an oneseat server. It is for a program in Go that has no store of
 // its own. Its methods do what those of an [oneseat.Registry] do and return its errors,
 // so a guard of package oneseathttp works over a Client as over a Registry.
 //
@@ -39,14 +39,15 @@ type Config struct {
 	// and "sessions". Required.
 	Key string
 
-	// MaxStale lets checks by token be answered from memory, for as long as nothing has
-	// happened, by news that the server sends. No such yes is older than MaxStale,
-	// whatever fails. At least 20 ms; choose the server's own, or longer, because news
-	// that is proven more seldom cannot be shorter. Default: each check asks the server.
+	// MaxStale lets checks by token be answered from memory, while the server's news says
+	// that nothing has happened to the account. No such yes is older than MaxStale,
+	// whatever fails. 20 ms to 1 minute. Choose the server's own MaxStale, or a longer
+	// one: the server proves its news no more often than its own MaxStale needs. Default:
+	// each check asks the server.
 	MaxStale time.Duration
 
-	// Transport makes the calls. Default: one of the client's own, of the settings of
-	// [http.DefaultTransport], with as many idle connections as were needed.
+	// Transport makes the calls. Default: one of the client's own, with the settings of
+	// [http.DefaultTransport] and up to 256 idle connections.
 	Transport http.RoundTripper
 
 	// Logger gets what an operator should know. Default slog.Default().
@@ -55,9 +56,9 @@ type Config struct {
 
 // Client asks a server. All methods are safe for concurrent use.
 //
-// Two goroutines last from New until Close. From the first check or watch that needs
-// them, one waits for news, and one looks for what is watched and not proven to be live.
-// They have short-lived ones verify that.
+// Two goroutines last from New until Close. They begin to work at the first check or watch
+// that needs them. One waits for news. The other looks for watched sessions that are not
+// proven to be live. Both start short-lived goroutines that verify such sessions.
 type Client struct {
 	config  Config
 	base    string
@@ -89,9 +90,9 @@ const (
 	holdGrace    = 5 * time.Second // as that of a Registry
 )
 
-// New returns a client of a server, which it asks what it is like. It returns an error
-// if the configuration is impossible, the key is not known, or the server does not
-// answer.
+// New asks a server what its configuration is, and returns a client of the server. It
+// returns an error if the client's configuration is impossible, the key is not known, or
+// the server does not answer.
 func New(ctx context.Context, c Config) (*Client, error) {
 	var errs []error
 	base, transport, err := c.reach()
@@ -134,12 +135,13 @@ func New(ctx context.Context, c Config) (*Client, error) {
 
 func duration(seconds float64) time.Duration { return time.Duration(seconds * float64(time.Second)) }
 
-// timeout is a duration that is not there if there is no timeout.
+// timeout returns a duration; NoTimeout for 0, which the server sends if there is none.
 func timeout(seconds float64) time.Duration {
 	return cmp.Or(duration(seconds), oneseat.NoTimeout)
 }
 
-// noRedirect has redirects be answers, which no call expects: a key must not travel on.
+// noRedirect follows no redirect: the key must not be sent to another place. No call
+// expects the answer 3xx, so the call fails.
 func noRedirect(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 
 // reach returns the URL before the paths, and what carries the calls.
@@ -296,7 +298,7 @@ func (k *Client) noAnswer(ctx context.Context, path string, err error) error {
 // silent notes that the server gives no answer, or none that is of use.
 func (k *Client) silent(path string, err error) {
 	if k.away.CompareAndSwap(false, true) {
-		k.log.Warn("the server of oneseat gives no answer: nobody is let in whose session is not known", "call", path, "error", err)
+		k.log.Warn("the server of oneseat gives no answer: a check that memory cannot answer is refused", "call", path, "error", err)
 	}
 }
 

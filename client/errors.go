@@ -9,9 +9,10 @@ import (
 	"github.com/oneseat/oneseat/api"
 )
 
-// Problem is a refusal of the server that is none of an [oneseat.Registry]'s: such as a
-// key that is not known or does not allow the call. It is wrapped in
-// [oneseat.ErrStoreUnavailable]: without an answer the answer is no.
+// Problem is a refusal of the server that is no error of an [oneseat.Registry], such as
+// that of a key that is not known or does not allow the call. It is wrapped in
+// [oneseat.ErrStoreUnavailable], because without an answer the answer is no, or in
+// [oneseat.ErrUnknownOutcome] if the call may have been done.
 type Problem struct {
 	api.Problem
 }

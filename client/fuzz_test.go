@@ -14,7 +14,7 @@ import (
 	"github.com/oneseat/oneseat/internal/canaries"
 )
 
-// answers gives each call but that of New one answer.
+// answers gives one answer to every call, except to that of New.
 type answers struct {
 	status int
 	body   string

@@ -14,16 +14,16 @@ const (
 	mostTold = 1024        // events by which an answer under way is judged
 )
 
-// known is what a client knows: answers, and until when it knows what has happened
-// since. It reads no clock and asks nobody. Times are those of the client's own clock,
-// monotonic, at which a call was sent.
+// known is what a client knows: answers, and the time until which it has been told of all
+// that happened. It reads no clock and asks nobody. Times are those of the client's own
+// clock, monotonic, at which a call was sent.
 //
-// An answer that was under way while its account was told of is not kept: see since.
+// An answer is not kept if news about its account came while it was under way: see since.
 type known struct {
 	mu sync.RWMutex // guards all below it; never held over I/O or a callback
 
 	maxStale time.Duration
-	useEvery time.Duration // how long a use that the server knows stands for those after it
+	useEvery time.Duration // for this long after a use that the server knows, further uses are not reported to it
 
 	proof    time.Time // all that was committed before then has been told; zero: nothing
 	answers  map[[sha256.Size]byte]*kept
@@ -101,8 +101,8 @@ func (n *known) ask(at time.Time) asking {
 	return asking{at, n.turn}
 }
 
-// since reports whether an account may have been told of since a question began. The
-// caller holds the lock.
+// since reports whether there may have been news about an account since a question began.
+// The caller holds the lock.
 func (n *known) since(q asking, account string) bool {
 	if q.turn < n.gapAt || n.turn-q.turn > uint64(len(n.latest)) {
 		return true
@@ -115,7 +115,7 @@ func (n *known) since(q asking, account string) bool {
 	return false
 }
 
-// keep keeps the answer to a question, unless its account was told of meanwhile.
+// keep keeps the answer to a question, unless there was news about its account meanwhile.
 func (n *known) keep(q asking, k *kept) {
 	n.mu.Lock()
 	defer n.mu.Unlock()

@@ -135,7 +135,7 @@ func TestAnAnswerThatNewsHasOvertakenIsNotKept(t *testing.T) {
 	})
 }
 
-// Somebody may have changed the store behind the log's back.
+// Somebody may have changed the store without an entry in its log.
 func TestAnAnswerIsAskedForAnewAfterAMinute(t *testing.T) {
 	in(t, oneseat.Config{}, 1, func(t *testing.T, w *world) {
 		k, on, g := warm(t, w, client.Config{})

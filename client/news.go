@@ -34,7 +34,7 @@ func (k *Client) listen() {
 		cursor = a.Cursor
 		k.take(a, sent)
 		if len(a.Events) == 0 && !a.Gap && time.Since(sent) < k.wait/2 {
-			k.pause(k.wait / 2) // a server that is shut down lets nobody wait
+			k.pause(k.wait / 2) // a server that is being shut down answers at once
 		}
 	}
 }
@@ -97,7 +97,7 @@ func (k *Client) recheck() {
 			return
 		case <-tick:
 		}
-		if k.mute.Load() { // each question may take long, and for no watch longer than for the first
+		if k.mute.Load() { // questions get no answer and take long: no watch waits for the end of its own
 			for _, w := range k.known.unverified(time.Now()) {
 				k.tell(w, oneseat.ErrStoreUnavailable)
 			}

@@ -73,9 +73,9 @@ func (k *Client) AfterEnd(ctx context.Context, s oneseat.Session, f func(cause e
 	return func() { k.known.take(mine) }
 }
 
-// verify asks whether a session is live of which some are watches, and tells these if
-// it is not. ending is what is told without an answer, or nil: then the watches go on
-// for a while, see recheck.
+// verify asks whether the session of some watches is live, and ends the watches if it is
+// not. Without an answer the watches end with ending. If ending is nil, they go on for a
+// while: see recheck.
 func (k *Client) verify(ctx context.Context, ending *oneseat.Ending, some ...*watch) {
 	one := some[0]
 	answer, question, err := k.ask(ctx, oneseat.CheckRequest{Token: one.token, Account: one.account, Session: one.session, Background: true, Fresh: true})
@@ -99,7 +99,8 @@ func (k *Client) tell(w *watch, cause error) {
 	}
 }
 
-// sessions are watches, each list of one session and one way to verify it.
+// sessions groups watches: each list has those of one session that are verified in the
+// same way.
 func sessions(some []*watch) (lists [][]*watch) {
 	type same struct {
 		account string
@@ -141,8 +142,8 @@ func (n *known) watch(w *watch, s *oneseat.Session, q asking) (certain, open boo
 	return !w.doubt, true
 }
 
-// watchKnown adds a watch of a session. certain: an answer that is kept says that it is
-// live.
+// watchKnown adds a watch of a session. certain: an answer that is kept says that the
+// session is live. open: not closed, else nothing is watched.
 func (n *known) watchKnown(w *watch, s *oneseat.Session, now time.Time) (certain, open bool) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -198,8 +199,8 @@ func (n *known) certain(w *watch) time.Time {
 	return at
 }
 
-// unverified returns the watches whose sessions were not known to be live for as long as
-// a watch may go on so.
+// unverified returns the watches whose sessions have not been known to be live for longer
+// than holdGrace.
 func (n *known) unverified(now time.Time) (up []*watch) {
 	n.mu.RLock()
 	defer n.mu.RUnlock()
@@ -213,8 +214,8 @@ func (n *known) unverified(now time.Time) (up []*watch) {
 	return up
 }
 
-// doubtful returns the watches whose sessions have to be verified, because that was not
-// certain for some time.
+// doubtful returns the watches whose sessions have to be verified: there was news about
+// them, or they were last known to be live too long ago.
 func (n *known) doubtful(now time.Time, stale time.Duration) (some []*watch) {
 	n.mu.RLock()
 	defer n.mu.RUnlock()
@@ -228,7 +229,8 @@ func (n *known) doubtful(now time.Time, stale time.Duration) (some []*watch) {
 	return some
 }
 
-// close has nothing be known any more, and returns what was watched.
+// close forgets everything, and returns what was watched. Nothing is kept or watched after
+// it.
 func (n *known) close() (watched []*watch) {
 	n.mu.Lock()
 	defer n.mu.Unlock()

@@ -9,8 +9,8 @@ import (
 
 // What the API says, in the words of the library, and the other way round.
 
-// whole says that an answer has what every answer to its call has. Else something other
-// than oneseat stands at the URL: what it answers to everything, such as {}, is no yes.
+// whole says that an answer has what every answer to its call has. If not, something
+// other than oneseat answers at the URL, and what that answers, such as {}, is no yes.
 func whole(answer any) bool {
 	switch a := answer.(type) {
 	case *api.About:

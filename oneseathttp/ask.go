@@ -22,14 +22,18 @@ var askPage = template.Must(template.New("ask").Parse(askHTML))
 // askFor is how long a browser keeps its ticket, which is good for that time.
 const askFor = 5 * time.Minute
 
-// RefuseSignIn answers a sign-in for which [Guard.SignIn] returned an error. It
-// answers 409 with the sessions that hold the seats, and under
-// [oneseat.PolicyAsk] with the choice which of them ends; 403 if the account is
-// blocked; 400 if the account's name, or the id of the device, cannot be one; 503 if
-// the store did not answer, or [oneseat.Config].LimitFor gave no limit; and, to a
-// newcomer that was displaced in the same moment, what Require answers. A browser
-// gets a page, a program problem+json. next is where the browser wanted to go, a path
-// of this site, or "".
+// RefuseSignIn answers a sign-in for which [Guard.SignIn] returned an error:
+//
+//   - 409 if the account is full, with the sessions that hold the seats. Under
+//     [oneseat.PolicyAsk] the answer lets the newcomer choose which of them ends.
+//   - 403 if the account is blocked.
+//   - 400 if the account's name is not valid, or the id of the device, the data or
+//     the lifetime of the sign-in.
+//   - 503 if the store did not answer, or [oneseat.Config].LimitFor gave no limit.
+//   - What Require answers, if the new session was displaced at the same moment.
+//
+// A browser gets a page, a program problem+json. next is where the browser wanted to
+// go, a path of this site, or "".
 //
 // None of these is a failed authentication: do not count it as one.
 func (g *Guard) RefuseSignIn(w http.ResponseWriter, r *http.Request, err error, next string) {
@@ -161,9 +165,10 @@ func (g *Guard) redeem(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// page writes a page of ours. It has no Cross-Origin-Opener-Policy of its own: the
-// choice at a sign-in may be in a window that the site has opened, and would lose its
-// opener. One that the application sets around us counts.
+// page writes one of the guard's pages. The guard sets no Cross-Origin-Opener-Policy,
+// because the choice at a sign-in may be in a window that the site has opened, and that
+// window would lose its opener. A policy that the application sets around the guard
+// stays.
 func (g *Guard) page(w http.ResponseWriter, status int, page *template.Template, view any) {
 	h := w.Header()
 	h.Set("Content-Type", "text/html; charset=utf-8")
@@ -172,7 +177,7 @@ func (g *Guard) page(w http.ResponseWriter, status int, page *template.Template,
 	}
 	h.Set("X-Content-Type-Options", "nosniff")
 	h.Set("Referrer-Policy", "same-origin")
-	if len(g.config.FrameAncestors) == 0 { // a site that asks this of what it embeds could not show the page
+	if len(g.config.FrameAncestors) == 0 { // with it, a site that sets Cross-Origin-Embedder-Policy could not frame the page
 		h.Set("Cross-Origin-Resource-Policy", "same-origin")
 	}
 	w.WriteHeader(status)

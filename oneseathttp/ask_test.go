@@ -55,7 +55,7 @@ func (b *browser) answer(method, path string, form url.Values, accept string) (i
 	return resp.StatusCode, string(body)
 }
 
-// seatsOver is what a program is told.
+// asked is what a program is told.
 type asked struct {
 	Reason, Title, Full, Ticket, Redeem string
 	Limit                               int

@@ -18,7 +18,8 @@ type Carrier struct {
 
 	// Set makes the client keep a token. It is called before the handler writes.
 	// life is how long the client has to keep the token: as long as the session
-	// can last, and then for as long as its ending can be told; 0: until it is closed.
+	// can last, and then for as long as its ending can be told; 0: until the client is
+	// closed.
 	Set func(w http.ResponseWriter, r *http.Request, token string, life time.Duration)
 
 	// Clear makes the client drop the token. It is called before the handler
@@ -27,8 +28,8 @@ type Carrier struct {
 
 	// InAnswer says that Set cannot reach every client, and that a program takes its
 	// token from the body of an answer. The answer of /oneseat/redeem to a program
-	// that brought its ticket in the body then has the token, as "token". Default: it
-	// has not.
+	// that brought its ticket in the body then has the token, as "token". Default: the
+	// answer has no token.
 	InAnswer bool
 }
 
@@ -55,8 +56,8 @@ func Bearer() Carrier {
 }
 
 // Either returns a carrier for routes that browsers and programs share. A request
-// that brings a token in the way of first is first's, any other is second's: so a
-// sign-in is second's. For example, Either(Bearer(), config.Cookie()).
+// that brings a token in the way of first uses first. Any other request uses second,
+// such as a sign-in without a token. For example, Either(Bearer(), config.Cookie()).
 func Either(first, second Carrier) Carrier {
 	of := func(r *http.Request) Carrier {
 		if first.Get(r) != "" {
@@ -85,7 +86,8 @@ func cookieLife(c oneseat.Config) time.Duration {
 	return c.Absolute + c.KeepEndings
 }
 
-// life is how long a client has to keep the token of a session; 0: until it is closed.
+// life is how long a client has to keep the token of a session; 0: until the client is
+// closed.
 func (g *Guard) life(s oneseat.Session) time.Duration {
 	if s.Lifetime.UntilClosed {
 		return 0
@@ -138,10 +140,10 @@ func (g *Guard) introduce(w http.ResponseWriter, r *http.Request, q *request) {
 func noStored(h http.Header) bool { return slices.Equal(h["Cache-Control"], noStore) }
 
 // evict has the sign-in page set the device's cookie anew in a browser whose
-// session has ended. Chromium keeps a page that was left for three minutes, for the
-// Back button, also if that page is marked "no-store"; but not when a cookie that
-// scripts cannot read has changed since. A page of ours with scripts looks after
-// itself.
+// session has ended. For the Back button Chromium keeps a page for three minutes after
+// the browser has left it, even one that is marked "no-store". Chromium drops that page
+// when a cookie that scripts cannot read has changed since. A page with oneseat.js needs
+// no such help: when Back shows it, it asks the server.
 func (g *Guard) evict(w http.ResponseWriter, r *http.Request, q *request) {
 	if id := g.device.get(r); id != "" && r.Method == http.MethodGet && g.atSignIn(r) {
 		q.setLate(w, func(int) {
@@ -152,11 +154,11 @@ func (g *Guard) evict(w http.ResponseWriter, r *http.Request, q *request) {
 	}
 }
 
-// setLate has set called right before the header of the answer goes out, to set a
-// cookie: not in an answer that a cache may keep, where it would reach everybody. set
-// is not called where the handler has given the browser another token.
+// setLate has set called right before the header of the answer goes out. There set sees
+// whether a cache may keep the answer: a cookie in such an answer would reach everybody.
+// set is not called where the handler has given the browser another token.
 func (q *request) setLate(w http.ResponseWriter, set func(status int)) {
-	q.mu.Lock() // the session may be ending, which looks at the writer
+	q.mu.Lock() // the session may be ending, and cut reads the writer
 	defer q.mu.Unlock()
 	q.out.below = &atHeader{ResponseWriter: q.out.below, do: func(status int) {
 		if !q.changed {

@@ -24,14 +24,14 @@ type Config struct {
 	// "proof_too_old"; a sign-in is a proof too.
 	ConfirmPath string
 
-	// OwnDevicesProof is how old the proof of a session may be that ends other sessions
-	// of its account, at the own devices page: see [Guard.RequireFresh]. Default: a day;
-	// or [AnyProof].
+	// OwnDevicesProof is how old the proof of a session may be when the session ends
+	// others of its account at the own devices page: see [Guard.RequireFresh]. [AnyProof]
+	// allows every age. Default: a day.
 	OwnDevicesProof time.Duration
 
-	// ShowActor has the notice of a session that somebody ended name that person, as
-	// [oneseat.EndOptions] does, such as the proctor of an exam. Default: who it was is
-	// for the record only.
+	// ShowActor makes the notice of a revoked session name the person who ended it,
+	// such as the proctor of an exam: the Actor of [oneseat.EndOptions]. Default: that name
+	// is for the record only.
 	ShowActor bool
 
 	// CookieName is the cookie's name after its prefix. Default "oneseat": the
@@ -61,7 +61,8 @@ type Config struct {
 	FrameAncestors []string
 
 	// DangerouslyPlainHTTP gives out cookies without Secure, for a site in a local
-	// network that has no TLS. Everybody on the way can take over a session. Default:
+	// network that has no TLS. Everybody on the way can copy the cookie of a session, and
+	// use the session. Default:
 	// browsers send the cookies by https only, but for loopback addresses.
 	DangerouslyPlainHTTP bool
 
@@ -70,7 +71,7 @@ type Config struct {
 	// how-tos for scs and gorilla.
 	Carrier Carrier
 
-	// Background reports that a program made a request by itself, as a page that
+	// Background reports whether a program made a request by itself, as a page that
 	// looks for news does. Such a request is no activity: an idle session still times
 	// out. The guard knows its own requests, and a GET for server-sent events.
 	// Default: no other request.
@@ -138,7 +139,7 @@ func (c Config) checked() (Config, error) {
 	reject(c.OwnDevicesProof < 0 && c.OwnDevicesProof != AnyProof, "OwnDevicesProof", "%v is no age: name one, or AnyProof", c.OwnDevicesProof)
 	reject((&http.Cookie{Name: c.CookieName, Value: "x"}).Valid() != nil || strings.HasPrefix(c.CookieName, "__"),
 		"CookieName", "%q cannot name a cookie, or begins with a prefix: the guard adds __Host- itself", c.CookieName)
-	reject(len(c.CookieName) > longestName, "CookieName", "it has %d bytes: browsers drop a cookie of more than 4096 with its value, so %d are enough", len(c.CookieName), longestName)
+	reject(len(c.CookieName) > longestName, "CookieName", "the name has %d bytes, and at most %d are allowed: browsers drop a cookie whose name and value have more than 4096", len(c.CookieName), longestName)
 	reject(!validPrefix(c.Prefix), "Prefix", "%q is not a path of this site that begins and ends with a slash: write %q", c.Prefix, asPrefix(c.Prefix))
 	if c.Domain != "" {
 		why := badDomain(c.Domain)
@@ -160,7 +161,7 @@ func (c Config) checked() (Config, error) {
 		"Carrier", "Get, Set and Clear belong together: set all three, or none to have a cookie")
 	reject(c.IssuedAt != nil && c.Account == nil, "IssuedAt", "it is called for sessions of the application, which only Account finds: set Account too")
 	reject(c.EventStreams < 0, "EventStreams", "%d is less than one", c.EventStreams)
-	reject(c.FinishWithin < 0, "FinishWithin", "%v is no time to finish in", c.FinishWithin)
+	reject(c.FinishWithin < 0, "FinishWithin", "%v is less than zero", c.FinishWithin)
 	for _, p := range c.TrustedProxies {
 		reject(!p.IsValid() || p.Bits() == 0, "TrustedProxies", "%v is every address, so every client would be believed: name the addresses of your proxies", p)
 	}

@@ -32,7 +32,8 @@ func (c Config) hostCookie(suffix string) cookie {
 }
 
 // cookie carries one opaque value. It has a name for each way in which a browser may
-// get it, because browsers take a prefix for a promise.
+// get it, because a browser refuses a cookie that breaks what the prefix of its name
+// promises.
 type cookie struct {
 	plain  string // without Secure: in development, or where it is insecure
 	host   string // for one host only
@@ -58,10 +59,10 @@ func (c cookie) name(r *http.Request) string {
 	return c.host
 }
 
-// get returns the cookie's value, or "" for none. A browser may have the cookie by
-// another name from before, or from a page of which the guard knew less or more. Only
-// this host can have set the name with the prefix "__Host-", so that name is always
-// read.
+// get returns the cookie's value, or "" for none. A browser may have got the cookie by
+// another name: under an older configuration, or with a request that told the guard less
+// or more about the scheme and the host. Only this host can have set the name with the
+// prefix "__Host-", so that name is always read.
 func (c cookie) get(r *http.Request) string {
 	lines := r.Header["Cookie"]
 	if len(lines) == 0 {
@@ -150,15 +151,15 @@ func (c cookie) write(w http.ResponseWriter, name, value string, life time.Durat
 func (g *Guard) warnOfConfig() {
 	log := g.seats.Config().Logger
 	if g.config.DangerouslyPlainHTTP {
-		log.Warn("Config.DangerouslyPlainHTTP: cookies have no Secure attribute, so everybody on the way between a browser and this site can take over its session. Serve the site with TLS, and leave the switch out")
+		log.Warn("Config.DangerouslyPlainHTTP: cookies have no Secure attribute, so everybody on the way between a browser and this site can copy its cookie, and use its session. Serve the site with TLS, and leave the switch out")
 	}
 	if g.config.Domain != "" {
 		log.Warn("Config.Domain: every host beneath this domain can read the cookie of a session, and plant another. Host nobody else's pages there", "domain", g.config.Domain)
 	}
 }
 
-// warnOfCookie logs, once each, what a browser will do with the session's cookie that nobody
-// meant. It is called at a sign-in.
+// warnOfCookie logs that a browser will not treat the session's cookie as intended, once
+// for each way in which that happens. It is called at a sign-in.
 func (g *Guard) warnOfCookie(r *http.Request) {
 	if g.config.Carrier.Get != nil {
 		return // the application's own
@@ -177,7 +178,7 @@ func (g *Guard) warnOfCookie(r *http.Request) {
 	}
 	if q := requestOf(r.Context()); q != nil && errors.Is(q.why, oneseat.ErrNoSession) && name != g.cookie.plain && strings.HasPrefix(g.carrier.Get(r), oneseat.TokenPrefix) {
 		g.foreign.Do(func() {
-			log.Warn("a browser signed in whose cookie had the token of no session here, so whoever gave it that token has lost it. If another guard serves the same host, give each its own Config.CookieName. It may also be that the session ended longer ago than endings are kept, or that the store was emptied", "cookie", name)
+			log.Warn("a browser signed in whose cookie had the token of no session here. The new cookie has replaced that token. If another guard serves the same host and gave the browser that token, its session is lost: give each guard its own Config.CookieName. Otherwise the session ended longer ago than endings are kept, or the store was emptied", "cookie", name)
 		})
 	}
 	if g.config.Domain != "" && name == g.cookie.host {
@@ -198,8 +199,8 @@ func development(r *http.Request) bool {
 	return forwarded(r) == ""
 }
 
-// fromHTTPS says that a page on https has sent the request: a proxy that says nothing
-// of itself is in between.
+// fromHTTPS says that a page on https has sent the request: in between is a proxy that
+// adds no header of its own.
 func fromHTTPS(r *http.Request) bool { return strings.HasPrefix(r.Header.Get("Origin"), "https:") }
 
 // overPlainHTTP says that a browser has sent the request by plain http to a host that

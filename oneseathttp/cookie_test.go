@@ -39,9 +39,9 @@ func cookieReader(tb testing.TB) func(header string) string {
 }
 
 // byNetHTTP are the values of our cookie as net/http reads them. alike is false
-// where a guard is stricter: it takes no quotes off a value and no space off the
-// end of a name, which browsers send of no cookie that we have set, and of two
-// cookies it minds also one whose value cannot be.
+// where a guard is stricter. A guard takes no quotes off a value and no space off the
+// end of a name: a browser sends neither for a cookie that we have set. Of two cookies
+// a guard also counts one whose value is not valid.
 func byNetHTTP(header string) (values []string, alike bool) {
 	r := &http.Request{Header: http.Header{"Cookie": {header}}}
 	for _, c := range r.CookiesNamed(hostName) {

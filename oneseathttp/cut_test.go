@@ -75,7 +75,7 @@ func hide(passed *atomic.Int64) middleware {
 
 func plain(next http.Handler) http.Handler { return next }
 
-// swallow is the recovery that many write at home.
+// swallow is the recovery that many applications write for themselves.
 func swallow(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		defer func() {

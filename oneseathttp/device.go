@@ -12,8 +12,9 @@ import (
 )
 
 // Recognise returns what can be told of a device from the headers of its request,
-// User-Agent and the hints that Chromium sends, and from its address. A guard does so by
-// itself. It is for a program that signs people in on behalf of others.
+// User-Agent and the hints that Chromium sends, and from its address. A guard calls
+// Recognise by itself. Recognise is exported for a program that signs people in on behalf
+// of others.
 func Recognise(h http.Header, ip string) oneseat.Device {
 	d := device.Of(h)
 	d.IP = ip

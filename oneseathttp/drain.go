@@ -19,8 +19,8 @@ var ErrClosing = errors.New("oneseathttp: the guard was drained, because the ser
 // The event streams of pages end with the event "closing", and requests for new ones get
 // 503 and the reason "closing", with Retry-After. oneseat.js opens the stream again,
 // which a proxy then sends to another node. No session has ended. A player's heartbeat
-// that waits gets the same 503. An [Endless] ends by itself; what else of yours has no
-// end listens to [Guard.Draining].
+// that waits gets the same 503. An [Endless] ends by itself. Any other answer of yours
+// that has no end has to listen to [Guard.Draining].
 //
 // What to close, in this order:
 //
@@ -39,8 +39,8 @@ func (g *Guard) Draining() <-chan struct{} { return g.undrained.Done() }
 // drained reports whether the guard was drained.
 func (g *Guard) drained() bool { return g.undrained.Err() != nil }
 
-// isClosing says that a request is refused only because this server is shut down. An
-// unknown limit wraps whatever the application says.
+// isClosing says that a request is refused only because this server is shut down.
+// ErrLimitUnknown may wrap ErrClosing, because it wraps any error of the application.
 func isClosing(why error) bool {
 	return errors.Is(why, ErrClosing) || errors.Is(why, oneseat.ErrClosed) && !errors.Is(why, oneseat.ErrLimitUnknown)
 }

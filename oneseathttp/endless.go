@@ -88,12 +88,13 @@ func newEndless(w http.ResponseWriter, r *http.Request, contentType string, open
 
 // Beat returns a channel that receives when something has to be sent, because a proxy
 // closes a connection that is silent for long. In a long poll it receives when the
-// answer has to be given. It receives when the guard is drained.
+// answer has to be given. It also receives when the guard is drained.
 func (e *Endless) Beat() <-chan time.Time { return e.beat.C }
 
 // Send sends a part and returns when it has left the server. An error means that the
-// answer is over: [ErrClosing] that the part was sent, and is the last. A client that takes more than 10 seconds to take a part is
-// dropped; between parts there is no deadline.
+// answer is over. With [ErrClosing] the part was sent, and is the last. A client that
+// takes more than 10 seconds to take a part is dropped. Between parts there is no
+// deadline.
 func (e *Endless) Send(part []byte) error {
 	// A server without deadlines (a test's recorder) drops no slow client.
 	if err := e.c.SetWriteDeadline(time.Now().Add(sendWithin)); err != nil && !errors.Is(err, http.ErrNotSupported) {

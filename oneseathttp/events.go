@@ -25,10 +25,10 @@ type streams struct {
 	open list.List // of chan struct{}, the oldest first; closed for a stream that has to end
 }
 
-// enter counts one more. If there are as many as there may be, the oldest ends: a
-// browser that reads it comes back in a second, as the newest, and what nobody reads
-// does not. gone is closed when this one has to end. ok is false if the session has
-// as many as it may. full says that another stream had to end.
+// enter counts one more stream. If there are as many as there may be, the oldest ends. A
+// browser that reads the oldest comes back in a second, as the newest. A stream that
+// nobody reads does not come back. gone is closed when this stream has to end. ok is
+// false if the session has as many as it may. full says that another stream had to end.
 func (s *streams) enter(id oneseat.SessionID, most int) (gone <-chan struct{}, leave func(), full, ok bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -79,7 +79,7 @@ func (g *Guard) events(w http.ResponseWriter, r *http.Request) {
 		w.WriteHeader(http.StatusNoContent) // an EventSource asks no more (SSE-03)
 		return
 	}
-	var gone, draining <-chan struct{} // nil: the stream has its end to tell
+	var gone, draining <-chan struct{} // nil: the session has ended, and the stream says that first
 	if mine != nil {
 		if g.drained() {
 			g.refuse(w, r, ErrClosing)
@@ -144,7 +144,7 @@ func (g *Guard) events(w http.ResponseWriter, r *http.Request) {
 // sayClosing ends the stream of a server that is shut down. All its browsers come back
 // elsewhere, in one to three seconds, not all at once.
 func (g *Guard) sayClosing(e *Endless) {
-	wait := 1000 + maphash.String(maphash.MakeSeed(), "")%2000 // by chance: each seed is another
+	wait := 1000 + maphash.String(maphash.MakeSeed(), "")%2000 // random: each seed is another
 	if _, err := fmt.Fprintf(e.w, "retry: %d\n", wait); err == nil {
 		sayLast(e, "closing", g.closing())
 	}

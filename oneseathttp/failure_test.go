@@ -71,8 +71,8 @@ func (l *logbook) String() string {
 	return l.b.String()
 }
 
-// Whoever is refused for a failure gets a reason of its own, keeps the cookie, and is
-// not sent to sign in; and the operator finds the failure in the log.
+// A browser that is refused for a failure gets the reason of that failure, keeps its
+// cookie, and is not sent to sign in. The operator finds the failure in the log.
 func TestEachFailureHasAReasonOfItsOwnAndALineInTheLog(t *testing.T) {
 	const account = "ada@example.com"
 	down := errors.New("the disk is on fire")

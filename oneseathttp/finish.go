@@ -54,8 +54,8 @@ func (g *Guard) Finish(next http.Handler) http.Handler {
 	}))
 }
 
-// keep has the request end as its handler says. It returns false for one that has
-// been cut.
+// keep lets no session's end cut the request any more. It returns false if the request
+// has been cut before.
 func (q *request) keep() bool {
 	q.mu.Lock()
 	q.kept = q.over == nil
@@ -67,7 +67,7 @@ func (q *request) keep() bool {
 	return kept
 }
 
-// finishes says that a request ends as its handler says.
+// finishes says that a request is under Finish, so no session's end cuts it.
 func (q *request) finishes() bool {
 	if q == nil {
 		return false
@@ -100,7 +100,7 @@ func (s *slow) report(g *Guard, account string) {
 	defer s.mu.Unlock()
 	if now := time.Now(); s.said.IsZero() || now.Sub(s.said) >= time.Minute {
 		c := g.seats.Config()
-		c.Logger.Warn("a handler under Finish took longer than Config.FinishWithin and was cut; what it did may have been done. See what it waits for",
+		c.Logger.Warn("a handler under Finish took longer than Config.FinishWithin and was cut; its work may be done all the same. Find out what it waits for",
 			"within", g.config.FinishWithin, "account_key", oneseat.KeyOf(c.Realm, account).String(), "not_logged", s.silent)
 		s.said, s.silent = now, 0
 		return

@@ -133,7 +133,8 @@ func TestAPaymentIsAdmittedByACheckThatReadsTheStore(t *testing.T) {
 func TestAnEndThatHadBegunWhenTheRequestCameToFinishDoesNotCutIt(t *testing.T) {
 	s := newSite(t, oneseat.Config{}, oneseathttp.Config{})
 	s.mux.Handle("POST /pay", s.guard.Finish(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		// As whoever ends the session does, a moment after it has looked who is to be told.
+		// As the registry does when it ends the session, a moment after it has looked what is
+		// to be told.
 		oneseat.FromContext(r.Context()).Request.(oneseat.Watcher).SessionEnded(oneseat.ErrNoSession)
 		_, _ = io.WriteString(w, "paid")
 	})))

@@ -23,7 +23,7 @@ const AnyProof time.Duration = -1
 // proof of another node that this one has not heard of counts: before it refuses,
 // RequireFresh reads the store.
 //
-// RequireFresh panics with a *[oneseat.ConfigError] if age is not more than nothing.
+// RequireFresh panics with a *[oneseat.ConfigError] if age is zero or less.
 func (g *Guard) RequireFresh(age time.Duration, next http.Handler) http.Handler {
 	if age <= 0 {
 		panic(&oneseat.ConfigError{In: "RequireFresh", Field: "age", Problem: fmt.Sprintf("%v would refuse every proof", age)})
@@ -37,9 +37,10 @@ func (g *Guard) RequireFresh(age time.Duration, next http.Handler) http.Handler 
 
 // Confirm records that the user of the request's session has just proved again who they
 // are: call it after the application has verified the password, or a second factor. The
-// session goes on, in a browser with another token, and with a lifetime: pass that of the session to
-// leave it, see [oneseat.Registry.Confirm]. Call it before anything is written. Errors
-// are those of [oneseat.Registry.Confirm], and [ErrHeaderSent].
+// session goes on. A browser gets another token for it. lifetime is the session's from now
+// on: pass the one that the session has to leave it, see [oneseat.Registry.Confirm]. Call
+// Confirm before anything is written. Errors are those of [oneseat.Registry.Confirm], and
+// [ErrHeaderSent].
 func (g *Guard) Confirm(w http.ResponseWriter, r *http.Request, lifetime oneseat.Lifetime) (oneseat.Session, error) {
 	if tooLate(r) {
 		return oneseat.Session{}, ErrHeaderSent

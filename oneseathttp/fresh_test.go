@@ -101,7 +101,7 @@ func TestWithoutAPageToConfirmTheSignInPageIsOne(t *testing.T) {
 	}
 }
 
-// ASVS 7.5.2: who ends other sessions has proved lately who they are.
+// ASVS 7.5.2: a user who ends other sessions has proved lately who they are.
 func TestOwnDevicesAskForAProofThatIsNotADayOld(t *testing.T) {
 	for name, c := range map[string]struct {
 		age   time.Duration

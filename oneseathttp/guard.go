@@ -188,7 +188,7 @@ func (g *Guard) enter(r *http.Request, q *request, token string) (*oneseat.Sessi
 	}
 	if err == nil && q.account != "" && s.Account != q.account {
 		q.holding.Stop()
-		_, err = g.seats.CheckID(r.Context(), q.account, s.ID) // no session of that account; or a name that cannot be one, which is reported
+		_, err = g.seats.CheckID(r.Context(), q.account, s.ID) // no session of that account; a name that is not valid has an error of its own
 		if err == nil {
 			err = oneseat.ErrNoSession
 		}
@@ -197,11 +197,11 @@ func (g *Guard) enter(r *http.Request, q *request, token string) (*oneseat.Sessi
 	return s, err
 }
 
-// seenFrom tells from where a session is used. That it cannot be recorded is no reason to
-// refuse a request: the next touch tells it again.
+// seenFrom records from where a session is used. If that fails, the request is served all
+// the same, and the next touch tries again.
 func (g *Guard) seenFrom(r *http.Request, s *oneseat.Session) {
 	if err := g.seats.SeenFrom(r.Context(), *s, g.deviceOf(r)); err != nil && !isRefusal(err) {
-		g.seats.Config().Logger.Warn("that a session goes on from another place could not be recorded", "session", s.ID, "error", err)
+		g.seats.Config().Logger.Warn("it could not be recorded that a session goes on from another place", "session", s.ID, "error", err)
 	}
 }
 
@@ -209,7 +209,7 @@ func (g *Guard) seenFrom(r *http.Request, s *oneseat.Session) {
 // reconnects, our script's question, a player's heartbeat, or what the application
 // calls so. Such a request is no activity, so an idle session still times out.
 func (g *Guard) background(r *http.Request) bool {
-	if at := strings.Index(r.URL.Path, Path); at >= 0 { // the look from the other end is slower, and nearly always in vain
+	if at := strings.Index(r.URL.Path, Path); at >= 0 { // Index first: LastIndex is slower, and nearly no path has a match
 		at = strings.LastIndex(r.URL.Path, Path)
 		switch rest := r.URL.Path[at+len(Path):]; {
 		case rest == "session", rest == "events", rest == "dialog.js", strings.HasPrefix(rest, "stream/"):

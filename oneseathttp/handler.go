@@ -35,9 +35,9 @@ var devicesPage = template.Must(template.New("devices").Parse(devicesHTML))
 // Mount it with mux.Handle(oneseathttp.Path, guard.Handler()), or beneath any prefix,
 // with http.StripPrefix or without: see [Config.Prefix]. A request of another origin
 // that would change something, or keep an event stream open, gets 403, unless
-// [Config.Origins] names that origin. A session has at most 32 event streams open; one whose client takes more
-// than 10 seconds to read a part is closed. Every endpoint acts on the caller's
-// own account. IDs of other accounts are ignored.
+// [Config.Origins] names that origin. A session has at most 32 event streams open. A
+// stream whose client takes more than 10 seconds to read a part is closed. Every endpoint
+// acts on the caller's own account. IDs of other accounts are ignored.
 func (g *Guard) Handler() http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("GET "+Path+"events", g.Wrap(http.HandlerFunc(g.events)))
@@ -57,8 +57,8 @@ func (g *Guard) Handler() http.Handler {
 	return mounted.At(Path, g.CrossOrigin(mux))
 }
 
-// current serves next to requests of a live session that bring its token in force.
-// The token before a rotation is good for seconds, to check and to sign out only.
+// current serves next to requests of a live session that bring its newest token. The
+// token from before a rotation is good for seconds, to check and to sign out only.
 func (g *Guard) current(next http.HandlerFunc) http.Handler {
 	return g.Require(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if oneseat.FromContext(r.Context()).Rotated {

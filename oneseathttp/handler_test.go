@@ -71,7 +71,7 @@ func TestTheEventsStreamTellsOfTheEndAndIsOver(t *testing.T) {
 		if name, _ := stream.next(); name != "" || stream.lines.Err() != nil {
 			t.Fatalf("the stream went on with %q, or broke: %v", name, stream.lines.Err())
 		}
-		// Whoever missed it is told when it comes back.
+		// A browser that missed it is told when it comes back.
 		if name, data := b.events().next(); name != "ended" || data["reason"] != "displaced" {
 			t.Fatal(name, data)
 		}

@@ -63,8 +63,8 @@ func (c halfConn) CloseWrite() error { return c.half.CloseWrite() }
 
 // OnCut has f called when the request's session ends while the handler has the
 // connection, after Hijack. f runs before the connection is closed, and may send the
-// close frame of a WebSocket. It has a second. Call OnCut before Hijack or right after
-// it. It returns false if the request has no session that could end.
+// close frame of a WebSocket. f has a second. Call OnCut before Hijack or right after
+// it. OnCut returns false if the request has no session that could end.
 func OnCut(r *http.Request, f func(cause error)) bool {
 	q := requestOf(r.Context())
 	if q == nil || q.cancel == nil {

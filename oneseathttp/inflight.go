@@ -188,9 +188,9 @@ func (q *request) release() {
 	}
 }
 
-// CutWith has the request cut also when s ends, a stream that its session plays.
-// Call it before anything is written. It does nothing for a request without a
-// session. It returns [ErrInsideFinish] for one that is not to be cut, and
+// CutWith cuts the request also when s, a stream of the request's session, ends. Call it
+// before anything is written. It does nothing for a request without a session. It returns
+// [ErrInsideFinish] under [Guard.Finish], where nothing cuts the request, and
 // [errors.ErrUnsupported] if the guard asks a server, which knows no streams.
 func (g *Guard) CutWith(r *http.Request, s oneseat.Stream) error {
 	seats, streams := g.seats.(*oneseat.Registry)

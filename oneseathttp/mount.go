@@ -31,7 +31,7 @@ func (g *Guard) atSignIn(r *http.Request) bool {
 	if r.URL.Path == g.signInAt {
 		return true
 	}
-	if !strings.HasSuffix(g.signInAt, r.URL.Path) { // as it is nearly always: no prefix was removed
+	if !strings.HasSuffix(g.signInAt, r.URL.Path) { // nearly every request; a proxy may have removed a prefix
 		return false
 	}
 	seen, _, _ := strings.Cut(g.seen(r), "?")
@@ -66,7 +66,8 @@ func LocalPath(p string) bool {
 // validPrefix says that p can be [Config.Prefix].
 func validPrefix(p string) bool { return LocalPath(p) && p == asPrefix(p) }
 
-// asPrefix is the prefix that somebody meant who wrote p.
+// asPrefix returns p as a prefix: cleaned, without a query or a fragment, and with a slash
+// at both ends.
 func asPrefix(p string) string {
 	p, _, _ = strings.Cut(p, "?")
 	p, _, _ = strings.Cut(p, "#")

@@ -11,9 +11,9 @@ import (
 	"github.com/oneseat/oneseat/oneseathttp"
 )
 
-// PRV-07: whoever was displaced is told the kind of device that did it and when, and not
-// from where: it may have been somebody else, and the one displaced too. Only a live
-// session of the account sees networks, in its own list.
+// PRV-07: a displaced browser is told the kind of device that did it and when, and not
+// from where: either of the two browsers may be a stranger's. Only a live session of the
+// account sees networks, in its own list.
 func TestADisplacedBrowserIsToldNothingOfTheNetworkOfTheOther(t *testing.T) {
 	const from, network = "203.0.113.77", "203.0.113"
 	for _, policy := range []oneseat.Policy{oneseat.PolicyDisplace, oneseat.PolicyAsk} {
@@ -33,7 +33,7 @@ func TestADisplacedBrowserIsToldNothingOfTheNetworkOfTheOther(t *testing.T) {
 			old.signIn("ada")
 			stream := old.events()
 			stream.next()
-			// It comes from another network, and ends the old one by the way of the policy.
+			// The newcomer comes from another network, and ends the old session as the policy says.
 			resp := newcomer.do("POST", "/login", url.Values{"account": {"ada"}}, "X-Forwarded-For", from)
 			if policy == oneseat.PolicyAsk {
 				live, err := s.seats.Sessions(t.Context(), "ada")

@@ -77,8 +77,8 @@ func (g *Guard) refuse(w http.ResponseWriter, r *http.Request, why error) {
 	answer.Refuse(w, http.StatusUnauthorized, said)
 }
 
-// fail answers a request that had no answer: nothing is known about its session. What
-// an operator has to put right, the registry has logged.
+// fail answers a request to which the registry gave no answer: nothing is known about its
+// session. The registry has logged what an operator has to put right.
 func (g *Guard) fail(w http.ResponseWriter, why error) {
 	status, said, again := http.StatusServiceUnavailable, g.problem("store_unavailable", "refused.no_answer"), "2"
 	_, account := errors.AsType[*oneseat.AccountError](why)

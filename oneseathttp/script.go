@@ -43,9 +43,9 @@ type whose struct {
 	Deadlines []deadline        `json:"deadlines"` // those that can be reached, in the order in which a person is told
 }
 
-// deadline is when a session ends if nothing is done, or whatever is done. It is so
-// many milliseconds away, because the clock of a browser may be wrong. With Notice left
-// a person is told.
+// deadline is when a session ends, if it is not used or in any case. Left is how many
+// milliseconds away that is: no time of day, because the clock of a browser may be wrong.
+// When no more than Notice is left, a person is told.
 type deadline struct {
 	Reason oneseat.Reason `json:"reason"`
 	Left   int64          `json:"left_ms"`

@@ -54,8 +54,9 @@ func (g *Guard) SignInWith(w http.ResponseWriter, r *http.Request, in SignInOpti
 }
 
 // Redeem signs in a newcomer that was asked which sessions are to end, and ends the
-// sessions that it chose: see [oneseat.Registry.Redeem]. It is for an application that has its own
-// page for the question. The ticket is that of the [oneseat.LimitError].
+// sessions that the newcomer chose: see [oneseat.Registry.Redeem]. Redeem is for an
+// application that has its own page for the question. The ticket is that of the
+// [oneseat.LimitError].
 func (g *Guard) Redeem(w http.ResponseWriter, r *http.Request, ticket oneseat.Ticket, ids ...oneseat.SessionID) (oneseat.Grant, error) {
 	if tooLate(r) {
 		return oneseat.Grant{}, ErrHeaderSent
@@ -68,8 +69,9 @@ func (g *Guard) Redeem(w http.ResponseWriter, r *http.Request, ticket oneseat.Ti
 	return g.granted(w, r, grant, id, err)
 }
 
-// ErrHeaderSent is returned by SignIn and Redeem when the header of the answer is on
-// its way already: the browser could not be given its token, so no session is made.
+// ErrHeaderSent is returned by SignIn, SignInWith, Redeem and Confirm when the header of
+// the answer is on its way already. The browser could not be given its token, so no
+// session is made, and no proof recorded.
 var ErrHeaderSent = errors.New("oneseathttp: nobody was signed in, because the answer's header was sent before: sign in before anything is written")
 
 // tooLate says that the header of the answer is on its way.
@@ -153,9 +155,10 @@ func (g *Guard) SignOut(w http.ResponseWriter, r *http.Request) error {
 	return err
 }
 
-// Rotate gives the browser a new token for the session that it has. After a change of
-// password that is not enough, see [oneseat.Registry.EndAll]. Of several requests that
-// rotate at once one succeeds, and the others get [oneseat.ErrRotated]. Answer those as if they had succeeded, because the
+// Rotate gives the browser a new token for the session that it has. Call it before
+// anything is written. After a change of password a rotation is not enough, see
+// [oneseat.Registry.EndAll]. Of several requests that rotate at once one succeeds, and the
+// others get [oneseat.ErrRotated]. Answer those as if they had succeeded, because the
 // browser gets the new token from the first. Other errors are those of
 // [oneseat.Registry.Rotate].
 func (g *Guard) Rotate(w http.ResponseWriter, r *http.Request) (oneseat.Session, error) {

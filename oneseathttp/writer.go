@@ -15,9 +15,9 @@ import (
 )
 
 // writer is the ResponseWriter of a handler under a guard. Once its request is
-// over, everything here returns why and passes nothing on, whatever stands around
-// the guard: it does not rely on a connection that it may not reach. Hence it has
-// no Unwrap, and does all of [http.ResponseController] itself.
+// over, everything here returns why and passes nothing on. That holds whatever stands
+// around the guard, because the writer relies on no connection, which it may not reach.
+// Hence it has no Unwrap, and does all of [http.ResponseController] itself.
 //
 // It is used by the handler's goroutine, as any ResponseWriter.
 type writer struct {
@@ -26,8 +26,9 @@ type writer struct {
 }
 
 // What is written is passed on in pieces, because the request may be cut between
-// two of them. Where a deadline stops a write, pieces are large, for small ones take
-// time. Where none does, the piece that is being written is all that still passes.
+// two of them. Where a deadline stops a write, pieces are large, because small ones take
+// time. Where no deadline does, the piece that is being written still passes after a cut,
+// so it is small.
 const (
 	piece      = 128 << 10
 	largePiece = 1 << 20

@@ -117,7 +117,7 @@ func (b *Browser) origin() *url.URL {
 
 // SignIn signs a request in as an account: it adds what a client that has just signed
 // in would send. So the session that the account had on another device gives way, as
-// the policy says; a sign-in that is refused fails the test. It works with the guard's
+// the policy says. A sign-in that is refused fails the test. SignIn works with the guard's
 // own cookie and with [oneseathttp.Bearer]. An application that keeps the token in
 // sessions of its own signs in through its own page: see [Browser.Post].
 func SignIn(t testing.TB, guard *oneseathttp.Guard, r *http.Request, account string) oneseat.Session {

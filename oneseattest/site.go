@@ -37,9 +37,9 @@ func New(t testing.TB, c oneseat.Config) *Site {
 }
 
 // NewOver is New over a store of the test's own: one that fails when told to, or that
-// of another site, to have two nodes. The clock has to be the store's. A store that
-// cannot be given a clock reads the machine's, and NewClock is right as long as the
-// test does not move it. The store stays the caller's.
+// of another site, to have two nodes. The clock has to be the store's. For a store that
+// reads the machine's clock, pass a NewClock that the test does not move. NewOver does
+// not close the store.
 func NewOver(t testing.TB, store oneseat.Store, clock *Clock, c oneseat.Config) *Site {
 	t.Helper()
 	c.Clock = clock.Read
@@ -61,8 +61,8 @@ func (s *Site) close() {
 }
 
 // Guard returns a guard over the site's registry. An impossible configuration fails
-// the test. A guard with the configuration of the application's own is as good as
-// that: it finds the same sessions.
+// the test. A guard with the same configuration as the application's own guard finds the
+// same sessions.
 func (s *Site) Guard(c oneseathttp.Config) *oneseathttp.Guard {
 	s.t.Helper()
 	guard, err := oneseathttp.New(s.Seats, c)

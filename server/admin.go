@@ -141,7 +141,7 @@ func endRealm(ctx context.Context, q *request) (int, any, error) {
 		return 0, nil, err
 	}
 	if in.Realm != q.key.Realm {
-		return 0, nil, &refusal{status: http.StatusUnprocessableEntity, name: "bad-realm", detail: "It is not the realm of the key. Every session of the realm ends, so its name has to be written."}
+		return 0, nil, &refusal{status: http.StatusUnprocessableEntity, name: "bad-realm", detail: "This is not the realm of the key. The call ends every session of a realm, so it has to name the key's own."}
 	}
 	return done(q.seats.EndRealm(ctx, in.Actor))
 }
@@ -158,7 +158,7 @@ func events(ctx context.Context, q *request) (int, any, error) {
 	var before uint64
 	if in.Before != "" {
 		if before, err = strconv.ParseUint(in.Before, 10, 64); err != nil {
-			return 0, nil, &refusal{status: http.StatusUnprocessableEntity, name: "bad-selector", detail: "What is before is taken from next of another answer."}
+			return 0, nil, &refusal{status: http.StatusUnprocessableEntity, name: "bad-selector", detail: "Take before from the member next of an earlier answer."}
 		}
 	}
 	all, err := q.seats.Events(ctx, oneseat.EventQuery{Account: in.Account, Session: oneseat.SessionID(in.Session), Before: before, Limit: most})

@@ -253,7 +253,7 @@ func data(ctx context.Context, q *request) (int, any, error) {
 }
 
 // lifetimeOf is a lifetime in the words of the library. A number that no duration can
-// hold is one that no realm allows.
+// hold becomes one that no realm allows.
 func lifetimeOf(l api.Lifetime) oneseat.Lifetime {
 	span := func(seconds float64) time.Duration {
 		return time.Duration(min(max(seconds, -1), math.MaxInt32) * float64(time.Second))
@@ -347,9 +347,9 @@ func named(d oneseat.Device, by api.Device) oneseat.Device {
 
 var attempts = regexp.MustCompile(`^([0-9]{1,15})-[A-Za-z0-9_-]{22,128}$`)
 
-// repeats returns the attempt that the header Idempotency-Key names: none without one.
-// What makes it is derived by keyed hashes from the caller's key, which is a secret of
-// 256 bits, so nothing is kept and nobody else can make the same (TOK-01).
+// repeats returns the attempt that the header Idempotency-Key names; the zero Attempt
+// without that header. The attempt is derived by keyed hashes from the caller's key, a
+// secret of 256 bits. So nothing is kept, and nobody else can make the same (TOK-01).
 func (q *request) repeats() (oneseat.Attempt, error) {
 	switch len(q.attempts) {
 	case 0:
@@ -392,7 +392,7 @@ func (q *request) granted(status int, g oneseat.Grant, err error) (int, any, err
 	if err != nil {
 		return 0, nil, err
 	}
-	a := api.Granted{Token: string(g.Token), Session: q.session(g.Session), NewDevice: g.NewDevice} // a Token encodes as nothing but that there is one
+	a := api.Granted{Token: string(g.Token), Session: q.session(g.Session), NewDevice: g.NewDevice} // converted: a Token hides itself in JSON
 	for _, e := range g.Displaced {
 		a.Displaced = append(a.Displaced, api.Displaced{ID: string(e.Session), Device: deviceOf(e.Device), At: millis(e.At)})
 	}

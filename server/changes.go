@@ -22,8 +22,9 @@ const (
 	eventsAPage = 512
 )
 
-// news are the events that a key with the scope "check" is told of: those after which a
-// token may be good no more, or a session may have changed. Other events, and more about these, are for "admin".
+// news are the events that a key with the scope "check" is told of. After each of them a
+// token may not be good any more, or a session may have changed. Other events, and more
+// about these, are for "admin".
 var news = []oneseat.EventType{
 	oneseat.EventSessionEnded, oneseat.EventSessionRotated, oneseat.EventSessionConfirmed, oneseat.EventSessionDataChanged, oneseat.EventSessionMoved, oneseat.EventStreamEnded, oneseat.EventRealmEnded,
 }
@@ -40,7 +41,7 @@ type hub struct {
 	ask   chan func()
 	over  chan struct{} // closed when the goroutine has ended
 
-	// What follows is the goroutine's, and of the questions that it calls.
+	// Only the goroutine uses what follows, and the questions that it calls.
 
 	incarnation string // of the numbers; another one: events may have been missed
 	end         uint64 // the number of the next event
@@ -84,7 +85,7 @@ func (h *hub) run() {
 	}
 }
 
-// follow subscribes anew. What was asked for before cannot be told without a gap.
+// follow subscribes anew. For every cursor from before there is a gap.
 func (h *hub) follow() *oneseat.Subscription {
 	sub := h.seats.Subscribe("")
 	h.incarnation, h.end, h.kept = rand.Text(), 0, nil
@@ -128,7 +129,7 @@ func (h *hub) since(ctx context.Context, cursor string, all bool, arrived time.T
 	select {
 	case <-done:
 		return a, more, nil
-	case <-h.over: // the question was the one at which it was found
+	case <-h.over: // the goroutine ended at this question
 		return api.Changes{}, nil, oneseat.ErrClosed
 	}
 }

@@ -28,7 +28,7 @@ func (q *request) into(to any) error {
 		if _, ok := errors.AsType[*jsontext.SyntacticError](err); ok {
 			return &errBody{"it is not one JSON object in UTF-8, with each member once and nothing after it"}
 		}
-		return &errBody{"it is not an object, or a member is not known, or not of the kind that it has to be"}
+		return &errBody{"it is not an object, or it has a member that is not known or of another kind"}
 	}
 	var null bool
 	if q.has, null = members(q.body, q.call.nullable); null {

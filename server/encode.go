@@ -34,7 +34,8 @@ func (w *writer) text(before, s string) {
 	}
 }
 
-// optional is text, unless the text is empty; it returns what comes before the next one.
+// optional is text for a member that is left out if it is empty. It returns what comes
+// before the next member.
 func (w *writer) optional(before, name, s string) string {
 	if s == "" {
 		return before

@@ -51,7 +51,8 @@ func NewKey(realm string, scopes ...Scope) (secret string, k Key) {
 	return secret, Key{id, sha256.Sum256([]byte(secret)), realm, scopes}
 }
 
-// KeyOf returns what the server has to know of a key.
+// KeyOf returns what the server has to know of a key. It returns an error if secret is not
+// spelt as a key.
 func KeyOf(secret, realm string, scopes ...Scope) (Key, error) {
 	id, ok := idOf(secret)
 	if !ok {

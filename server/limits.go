@@ -13,8 +13,9 @@ import (
 type limitsKey struct{}
 
 // LimitFor returns the limits that a call has said, for [oneseat.Config.LimitFor] of the
-// registries that a server serves: without it a call that says limits is refused. They
-// hold at this sign-in only. The next one that says none has those for everybody.
+// registries that a server serves. Without it a call that says limits is refused. The
+// limits of a call hold for that call only. A later one that says none has those for
+// everybody.
 func LimitFor(ctx context.Context, _ string) (oneseat.Limits, error) {
 	l, _ := ctx.Value(limitsKey{}).(oneseat.Limits) // none: nothing was said
 	return l, nil
@@ -35,8 +36,8 @@ func (q *request) limited(ctx context.Context, in *api.Limits) (context.Context,
 	return context.WithValue(ctx, limitsKey{}, l), nil
 }
 
-// limitsOf returns the limits that a caller wrote. A 0 sets no limit: that is what
-// leaving a member out is for.
+// limitsOf returns the limits that a caller wrote. It refuses 0: a member that is left
+// out sets no limit.
 func limitsOf(in *api.Limits) (oneseat.Limits, error) {
 	var l oneseat.Limits
 	if in == nil {

@@ -31,9 +31,9 @@ type record struct {
 	gone    bool   // the caller went away before the answer, which is nobody's failure
 }
 
-// oftenYes are the calls of which the answer 200 is logged for debugging only. A site makes one
-// for each of its pages, which has a line in the site's own log, and a caller that watches
-// makes several a second.
+// oftenYes are the calls whose answer 200 is logged at Debug only. A site makes a check for
+// each of its pages, and has a line for the page in its own log. A caller that watches asks
+// for changes several times a second.
 var oftenYes = map[string]bool{api.PathCheck: true, api.PathChanges: true}
 
 // log writes a call's line.

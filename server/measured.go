@@ -49,8 +49,8 @@ type operation struct {
 // call waits for at most.
 var storeSeconds = []float64{.0001, .00025, .0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5}
 
-// Measure returns a store that can be measured. Give [Measured.Store] to [oneseat.New], and the
-// Measured itself to [Config].
+// Measure returns a store that can be measured. Give [Measured.Store] to [oneseat.New], and
+// the Measured itself to [Config].
 func Measure(store oneseat.Store) *Measured {
 	m := &Measured{store: store, counters: &counters{set: metrics.NewSet()}}
 	for i, word := range operationWords {

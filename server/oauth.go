@@ -56,7 +56,7 @@ func introspect(ctx context.Context, q *request) (int, any, error) {
 	return http.StatusOK, a, nil
 }
 
-// revoke ends the session of a token. What is no token is revoked already.
+// revoke ends the session of a token. A text that is no token counts as revoked.
 func revoke(ctx context.Context, q *request) (int, any, error) {
 	token, err := q.token()
 	if err != nil {

@@ -15,8 +15,8 @@ const mostBuckets = 50_000
 
 // buckets are token buckets, one for each caller, by an id of the caller. They are in
 // two generations, of which the older is dropped when the younger is full or has lasted
-// for as long as an empty bucket needs to fill: so memory is bounded, and who is forgotten
-// has a full bucket anyway, unless more than mostBuckets came meanwhile.
+// for as long as an empty bucket needs to fill: so memory is bounded. A caller that is
+// forgotten has a full bucket anyway, unless more than mostBuckets came meanwhile.
 type buckets[ID comparable] struct {
 	rate  rate.Limit
 	burst int

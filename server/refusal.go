@@ -42,7 +42,8 @@ func badAttempt(detail string) *refusal {
 	return &refusal{status: http.StatusUnprocessableEntity, name: "idempotency-key-bad", detail: detail}
 }
 
-// refusalOf returns how an error is answered. What it does not know is no answer.
+// refusalOf returns how an error is answered. An error that it does not know is answered
+// as no-answer.
 func refusalOf(err error) *refusal {
 	if no, ok := errors.AsType[*refusal](err); ok {
 		return no
@@ -110,7 +111,7 @@ func refusalOf(err error) *refusal {
 		return &refusal{status: http.StatusUnprocessableEntity, name: "idempotency-key-reused", detail: "An earlier call with this key had another body. Repeat the same bytes, or make a new key."}
 	case errors.Is(err, oneseat.ErrAttemptExpired):
 		return &refusal{status: http.StatusUnprocessableEntity, name: "idempotency-key-expired", detail: "Its time is more than ten minutes from the store's clock. Make a new key, and see that the clocks agree."}
-	case errors.Is(err, oneseat.ErrUnknownOutcome) && !errors.Is(err, oneseat.ErrStoreUnavailable): // of a check it is both, and nothing that was asked for
+	case errors.Is(err, oneseat.ErrUnknownOutcome) && !errors.Is(err, oneseat.ErrStoreUnavailable): // the error of a check may be both: a check asks for nothing that may have been done
 		return &refusal{status: http.StatusServiceUnavailable, name: "outcome-unknown", detail: "It may have been done. Repeat the call with the same bytes and the same Idempotency-Key."}
 	}
 	return &refusal{status: http.StatusServiceUnavailable, name: "no-answer", detail: "Nothing was done. Try again, and see that the store is reachable."}

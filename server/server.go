@@ -64,9 +64,9 @@ type Config struct {
 	// of that is told.
 	Store *Measured
 
-	// Logger gets a line for each call: at the level of information; for a call that
-	// had no answer, of a warning; for an answer of /v1/changes, of debugging. It has the
-	// ids of the request and of the key, and no secret and no account. Default
+	// Logger gets a line for each call. Its level is Info; Warn for a call that had no
+	// answer; Debug for a yes of /v1/check and for an answer of /v1/changes. The line has
+	// the ids of the request and of the key, and no secret and no account. Default
 	// slog.Default().
 	Logger *slog.Logger
 }
@@ -113,7 +113,7 @@ func New(c Config) (*Server, error) {
 	}
 	s := &Server{config: c, routes: make(map[string]*route), realms: make(map[string]*realm), draining: make(chan struct{}), counters: newCounters(c.Version), problems: make(map[string]*told)}
 	if len(c.CookieName) > 256 { // as oneseathttp.Config.CookieName
-		errs = append(errs, fmt.Errorf("server: Config.CookieName: it has %d bytes: browsers drop a cookie of more than 4096 with its value, so 256 are enough", len(c.CookieName)))
+		errs = append(errs, fmt.Errorf("server: Config.CookieName: the name has %d bytes, and at most 256 are allowed: browsers drop a cookie whose name and value have more than 4096", len(c.CookieName)))
 	} else if (&http.Cookie{Name: c.CookieName, Value: "x"}).Valid() != nil || strings.HasPrefix(c.CookieName, "__") {
 		errs = append(errs, fmt.Errorf("server: Config.CookieName: %q cannot name a cookie, or begins with a prefix: the server adds __Host- itself", c.CookieName))
 	}
@@ -204,9 +204,9 @@ type request struct {
 // These are in every answer. Nobody changes them.
 var noStore, noSniff = []string{"no-store"}, []string{"nosniff"}
 
-// ServeHTTP serves a call, and GET of /healthz, /readyz and /v1/openapi.json. Refusals come in a fixed
-// order: 405, 401, 403, 415, 413, 400, 422, 429, and then what the call finds. The 429 of
-// a key, by [Config.KeyRate], comes before a 422.
+// ServeHTTP serves a call, and GET of /healthz, /readyz and /v1/openapi.json. Refusals
+// come in a fixed order: 405, 401, 403, 415, 413, 400, 422, 429, and then what the call
+// finds. The 429 of a key, by [Config.KeyRate], comes before a 422.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	c := &record{id: rand.Text(), theirs: inbound(r), began: time.Now()}
 	h := w.Header()

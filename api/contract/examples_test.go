@@ -39,8 +39,8 @@ func (e example) String() string {
 	return fmt.Sprintf("%s %s %d, example %s", e.method, e.path, e.status, e.name)
 }
 
-// examples are all of the file. Those of an answer that calls share are there once. It
-// is a mistake that something with a schema has none.
+// examples are all of the file. Those of an answer that calls share are there once.
+// Something that has a schema and no example is a mistake of the file.
 func (f file) examples(t *testing.T) (all []example) {
 	t.Helper()
 	shared := map[string]bool{}
@@ -134,9 +134,9 @@ type mutation struct {
 
 // mutations are all that the test makes of a value that schemas describe. The rule: the
 // file refuses each of them. There are three exceptions. A member that is not required
-// may be removed. The limits of /v1/limit may be null, as the file says. And what is one
-// of several alternatives by its members, such as token or account, may be removed if
-// what is left is another one.
+// may be removed. The limits of /v1/limit may be null, as the file says. And a member by
+// which alternatives differ, such as token or account, may be removed if what is left is
+// another alternative.
 func (f file) mutations(t *testing.T, schemas []object, value any) (all []mutation) {
 	t.Helper()
 	inside := func(name string, inner []mutation, put func(any) any) {

@@ -60,7 +60,7 @@ func newAccountsListCommand() *cobra.Command {
 // printed after each page.
 func (o *operation) accounts(ctx context.Context, prefix string, most int, f func(api.AccountState), t *table) error {
 	if most < 0 {
-		return &usageError{fmt.Errorf("--limit: %d is less than nothing", most)}
+		return &usageError{fmt.Errorf("--limit: %d is less than 0", most)}
 	}
 	after, size := "", firstPage
 	for shown := 0; ; {

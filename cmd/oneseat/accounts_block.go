@@ -67,7 +67,7 @@ func endOf(lasts time.Duration, until string, hasFor bool, clock func() (time.Ti
 	case hasFor && until != "":
 		return time.Time{}, errors.New("--for, --until: name one of them")
 	case hasFor && lasts <= 0:
-		return time.Time{}, fmt.Errorf("--for: %v is not more than nothing", lasts)
+		return time.Time{}, fmt.Errorf("--for: %v is not more than 0", lasts)
 	case hasFor:
 		now, _ := clock()
 		return now.Add(lasts), nil

@@ -15,8 +15,8 @@ func newAccountsForgetCommand() *cobra.Command {
 		Use:   "forget ACCOUNT [flags]",
 		Short: "erase what is known of an account",
 		Long: "oneseat accounts forget ends all sessions of an account, and then erases what is known of the account: its endings, its limits, a block, " +
-			"and its events. The command shows the live sessions and asks first. Nothing of it can be undone, and a blocked account may sign in again. " +
-			"So delete the account in the application before. An account of which events are left, and nothing else, is erased too.",
+			"and its events. The command shows the live sessions and asks first. This cannot be undone, and a blocked account may sign in again after it. " +
+			"So delete the account in the application first. An account of which only events are left is erased too.",
 		Example: "oneseat accounts forget ada@example.com\noneseat accounts forget ada@example.com --yes",
 		Args:    arguments(1, 1, "name one account"),
 	}

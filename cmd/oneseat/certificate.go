@@ -13,10 +13,10 @@ import (
 // lookEvery is how often, at most, the files of a certificate are looked at.
 const lookEvery = time.Second
 
-// certificate is one of TLS, in two files that are read again when they change: at a
-// connection after that, or at once by reread. Files that do not belong together, as
-// while one of the two was written, leave the certificate as it is. It is safe for
-// concurrent use.
+// certificate is a TLS certificate in two files. They are read again at the first
+// connection after they have changed, or at once by reread. Files that do not belong
+// together, as when only one of them is written yet, leave the certificate as it is. A
+// certificate is safe for concurrent use.
 type certificate struct {
 	cert, key string // the files
 	logger    *slog.Logger
@@ -27,7 +27,7 @@ type certificate struct {
 	good   *tls.Certificate
 }
 
-// stamp is by which it is seen that a file has changed.
+// stamp shows whether a file has changed.
 type stamp struct {
 	changed time.Time
 	size    int64
@@ -68,7 +68,7 @@ func (c *certificate) reread() {
 
 func (c *certificate) tell(err error) {
 	if err != nil {
-		c.logger.Error("the certificate was not read again; the one of before stays", "error", err)
+		c.logger.Error("the certificate could not be read again; the old one stays in use", "error", err)
 		return
 	}
 	c.logger.Info("the certificate was read again", "until", c.good.Leaf.NotAfter)
@@ -87,7 +87,7 @@ func (c *certificate) now(*tls.ClientHelloInfo) (*tls.Certificate, error) {
 	return c.good, nil
 }
 
-// over has connections to a listener begin with TLS.
+// over returns a listener whose connections begin with TLS.
 func (c *certificate) over(l net.Listener) net.Listener {
 	return tls.NewListener(l, &tls.Config{GetCertificate: c.now, MinVersion: tls.VersionTLS12, NextProtos: []string{"h2", "http/1.1"}})
 }

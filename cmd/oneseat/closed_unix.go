@@ -12,7 +12,7 @@ import (
 )
 
 // untilClosed returns a context that ends when nobody reads w any more, if w is a pipe,
-// as when head has read its lines. stop ends what looks for that.
+// as when head has read its lines. stop ends the goroutine that looks for that.
 func untilClosed(ctx context.Context, w io.Writer) (_ context.Context, stop func()) {
 	ctx, cancel := context.WithCancel(ctx)
 	f, is := w.(*os.File)

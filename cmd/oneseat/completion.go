@@ -14,7 +14,7 @@ const completionLong = `oneseat completion prints a script by which a shell comp
   fish        oneseat completion fish | source
   powershell  oneseat completion powershell | Out-String | Invoke-Expression
 
-Such a line counts in the shell where you type it. Write it into the file that your shell reads when it starts (for bash ~/.bashrc), and it counts in each new one. Bash needs the package bash-completion.`
+Such a line counts in the shell where you type it. Write it into the file that your shell reads when it starts (for bash ~/.bashrc), and it counts in each new shell. Bash needs the package bash-completion.`
 
 var shells = []string{"bash", "zsh", "fish", "powershell"}
 

@@ -25,7 +25,7 @@ import (
 // keyVariable is the environment variable that may have a key of the API.
 const keyVariable = "ONESEAT_KEY"
 
-// connection is to what a command connects: a server, or a store.
+// connection says what a command connects to: a server, or a store.
 type connection struct {
 	url, key, keyFile, ca, profile string
 	store, realm                   string
@@ -192,7 +192,7 @@ func (c *connection) openStore(ctx context.Context) (*connected, error) {
 		return nil, &usageError{errors.New("--store: memory: is in its process alone. Ask the server that has it: --url")}
 	}
 	realm := cmp.Or(c.realm, c.typed, "default")
-	if file, is := strings.CutPrefix(c.store, "sqlite:"); is { // to look at, a command makes nothing
+	if file, is := strings.CutPrefix(c.store, "sqlite:"); is { // a command that looks at a store makes none
 		if _, err := os.Stat(file); err != nil {
 			return nil, fmt.Errorf("--store: %w", err)
 		}
@@ -239,7 +239,7 @@ func (c *connection) said(err error) error {
 	return err
 }
 
-// lastOf returns what an error rests on.
+// lastOf returns the innermost error of an error.
 func lastOf(err error) error {
 	for {
 		switch e := err.(type) { //nolint:errorlint // it walks what is wrapped

@@ -22,9 +22,9 @@ import (
 	"github.com/oneseat/oneseat/oneseathttp"
 )
 
-const demoLong = `oneseat demo serves a members' site with a live picture. Sign in from a second browser, and the first one is out, its picture stopped.
+const demoLong = `oneseat demo serves a members' site with a live picture. Sign in from a second browser: the first one is signed out, and its picture stops.
 
-The first line printed has the site's address. The second has that of the stage, which shows two devices side by side. Ctrl-C (interrupt) ends it.`
+The first line printed has the site's address. The second has that of the stage, which shows two devices side by side. Ctrl-C (interrupt) ends the demo.`
 
 func newDemoCommand() *cobra.Command {
 	cmd := &cobra.Command{
@@ -65,8 +65,8 @@ type demoConfig struct {
 	hosts   []string // of the stage
 }
 
-// demoFlags defines the flags. What it returns reads them, when they are parsed: its
-// error joins everything that is wrong with their values.
+// demoFlags defines the flags. It returns a function that reads them once they are parsed.
+// The error of that function joins everything that is wrong with their values.
 func demoFlags(set *pflag.FlagSet) func(args []string) (demoConfig, error) {
 	listen := set.String("listen", "127.0.0.1:8080", "`ADDRESS` where to listen (default 127.0.0.1:8080); port 0 takes a free one")
 	store := set.String("store", "sqlite:oneseat-demo.db", "`STORE` where sessions are kept (default sqlite:oneseat-demo.db); several demos on one are nodes of one system:\n"+storesText)
@@ -109,7 +109,7 @@ func demoFlags(set *pflag.FlagSet) func(args []string) (demoConfig, error) {
 }
 
 // policiesText says what policies there are, in the help.
-const policiesText = "displace: the session used least recently ends\nrefuse: the new sign-in is refused\nask: whoever signs in chooses which session ends"
+const policiesText = "displace: the session used least recently ends\nrefuse: the new sign-in is refused\nask: the user who signs in chooses which session ends"
 
 // limitFlag reads the flag --limit.
 func limitFlag(s string) (int, error) {

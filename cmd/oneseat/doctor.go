@@ -53,7 +53,7 @@ func newDoctorCommand() *cobra.Command {
 	set.StringVar(&c.app, "app", "", "`URL` a page of the application that needs a sign-in, as visitors reach it")
 	set.StringVar(&c.direct, "app-direct", "", "`URL` the same page at the application itself, past its proxy. The doctor asks for it in the name of the account oneseat-doctor")
 	set.StringVar(&c.header, "app-header", "X-Account", "`NAME` the header in which the proxy tells the application the account (default X-Account)")
-	set.BoolVar(&c.strict, "strict", false, "a warning is wrong too: if there is one, the exit code is 1")
+	set.BoolVar(&c.strict, "strict", false, "a warning counts as wrong too: if there is one, the exit code is 1")
 	set.BoolVar(&c.json, "json", false, "print the report as one JSON object, for programs")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		subject, err := c.subject()

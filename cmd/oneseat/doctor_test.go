@@ -132,7 +132,7 @@ func TestTheDoctorFindsARealmThatNoServerHas(t *testing.T) {
 	if err := p.cmd.Process.Signal(syscall.SIGHUP); err != nil {
 		t.Fatal(err)
 	}
-	waitFor(t, func() bool { return strings.Contains(p.log.String(), "the keys were not read again") })
+	waitFor(t, func() bool { return strings.Contains(p.log.String(), "the keys could not be read again") })
 	flags := []string{"--key-file", keyIn(t, staff), "--keys", "keys.toml"}
 	if report := wantDoctor(t, exitFailed, "realm", append(flags, "--url", p.url)...); !strings.Contains(report, `\"staff\"`) {
 		t.Error(report)

@@ -26,7 +26,7 @@ func newEventsCommand() *cobra.Command {
 	most := cmd.Flags().Int("limit", 100, "`N` how many at most (default 100); 0 is all")
 	operating(cmd, new(connection), func(ctx context.Context, o *operation) error {
 		if *most < 0 {
-			return &usageError{fmt.Errorf("--limit: %d is less than nothing", *most)}
+			return &usageError{fmt.Errorf("--limit: %d is less than 0", *most)}
 		}
 		q := api.EventQuery{Session: *session, Limit: firstPage}
 		if len(o.args) > 0 {
@@ -60,7 +60,7 @@ func newEventsCommand() *cobra.Command {
 	return cmd
 }
 
-// noEvents says that there are no events, or that what they were to be about is not
+// noEvents says that there are no events, or that the account or the session is not
 // known.
 func (o *operation) noEvents(ctx context.Context, q api.EventQuery) error {
 	if q.Session != "" {

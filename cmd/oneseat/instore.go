@@ -22,8 +22,8 @@ type local struct {
 	close   func() error
 }
 
-// ample is longer than what any site sets. What a site allows and keeps is not known
-// here: so nothing times out, and nothing is forgotten, by what a command does.
+// ample is longer than any time that a site sets. A command on a store does not know the
+// times of the site. With ample no command makes a session time out, or forgets an ending.
 const ample = 100 * 365 * 24 * time.Hour
 
 // openLocal opens a realm of a store. limit and policy are what a sign-in is explained

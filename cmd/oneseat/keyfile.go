@@ -20,8 +20,8 @@ import (
 // hashesVariable is the environment variable that may have the text of a file of keys.
 const hashesVariable = "ONESEAT_KEY_HASHES"
 
-// keyFile is a file of keys. It has their hashes, and no key; and what is different
-// about single realms.
+// keyFile is a file of keys. It has a hash of each key, and never a key. It also says what
+// is different about single realms.
 type keyFile struct {
 	Key   []keyEntry            `toml:"key"`
 	Realm map[string]realmEntry `toml:"realm,omitempty"`
@@ -94,7 +94,8 @@ func (s *span) UnmarshalText(b []byte) error {
 	return nil
 }
 
-// moment is a time with an offset. Without one it would be another on each machine.
+// moment is a time with an offset. Without an offset it would be another time on each
+// machine.
 type moment time.Time
 
 // UnmarshalTOML is told, by the name of the zone, whether there was an offset.
@@ -148,8 +149,8 @@ func readKeyFile(text, name string) (in keyFile, keys []server.Key, _ error) {
 	return in, keys, errors.Join(errs...)
 }
 
-// config returns the configuration of a realm: what it says itself, over what is said
-// for all.
+// config returns the configuration of a realm: what the file says of the realm, and else
+// c, which is for all.
 func (e realmEntry) config(c oneseat.Config) oneseat.Config {
 	if e.Limit != 0 {
 		c.Limit = int(e.Limit)
@@ -209,9 +210,9 @@ func removeKey(file, id string) (keyEntry, error) {
 	i := slices.IndexFunc(was.Key, func(e keyEntry) bool { return e.ID == id })
 	switch {
 	case i < 0:
-		return keyEntry{}, fmt.Errorf("%s has no key with the id %q: its lines id = … are those that it has", file, id)
+		return keyEntry{}, fmt.Errorf("%s has no key with the id %q: the lines id = … show which it has", file, id)
 	case len(was.Key) == 1:
-		return keyEntry{}, fmt.Errorf("%s has no other key, and a server that reads a file without keys keeps those of before: make another one first, or end the server", file)
+		return keyEntry{}, fmt.Errorf("%s has no other key, and a server that reads a file without keys keeps its old keys: make another key first, or end the server", file)
 	}
 	text := cutKey(string(b), id)
 	now, _, err := readKeyFile(text, file)

@@ -23,8 +23,8 @@ const revoked = `The key %s is out of %s (realm %q, scopes %s).
 A server accepts it until it reads the file again: "systemctl reload oneseat", or the
 signal SIGHUP.
 
-Did the key leak? Then end the sessions of its realm too: with the key, and a log that
-has the Idempotency-Keys and the bodies of its calls, their tokens can be computed. With
+Did the key leak? Then end the sessions of its realm too. Somebody who has the key, and a
+log with the Idempotency-Keys and the bodies of its calls, can compute their tokens. With
 another key, of all scopes:
 
 	oneseat end-realm %s --url URL --key-file FILE
@@ -111,7 +111,7 @@ func newKeysRevokeCommand() *cobra.Command {
 	return cmd
 }
 
-// shellWord returns a text as a shell has to have it.
+// shellWord returns a text as a word of a shell's command line.
 func shellWord(s string) string {
 	if strings.Trim(s, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.") == "" {
 		return s

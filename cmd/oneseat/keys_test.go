@@ -32,7 +32,7 @@ func TestKeysAreMadeIntoAFileAndTakenBackWhileItServes(t *testing.T) {
 	if err := os.WriteFile("keys.toml", append(written, "[[key]]\nid = \"x\"\nscope = [\"admin\"]\n"...), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	hangUp(t, stderr, "the keys were not read again")
+	hangUp(t, stderr, "the keys could not be read again")
 	if got := status(t, c, printed[0], first); got != http.StatusOK {
 		t.Errorf("a bad file took a key back: %d", got)
 	}
@@ -164,7 +164,7 @@ limit = "unlimited"
 		t.Errorf("%+v", is)
 	}
 	createKey(t, "--file", "keys.toml", "--realm", "partners")
-	hangUp(t, stderr, "A key of a realm that is new needs a restart")
+	hangUp(t, stderr, "A key of a new realm needs a restart")
 	call(t, printed[0], guests, api.PathAbout, `{}`, &is)
 }
 
@@ -255,7 +255,7 @@ func TestAKeyIsTakenBackByItsIDAndTheFileIsElseAsItWas(t *testing.T) {
 	if b, err := os.ReadFile("keys.toml"); err != nil || !strings.HasSuffix(string(b), "\n# Desks.\n[realm.staff]\nlimit = 3\n") {
 		t.Errorf("%s, %v", b, err)
 	}
-	if code, _, wrong := revoke(id(keys[0])); code != exitFailed || !strings.Contains(wrong, "make another one first") {
+	if code, _, wrong := revoke(id(keys[0])); code != exitFailed || !strings.Contains(wrong, "make another key first") {
 		t.Errorf("the only one: %d %s", code, wrong)
 	}
 

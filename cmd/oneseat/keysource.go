@@ -68,7 +68,7 @@ func (k keySource) reread(s *server.Server, was keyFile, logger *slog.Logger) {
 		err = s.SetKeys(now.keys)
 	}
 	if err != nil {
-		logger.Error("the keys were not read again; those of before stay good. A key of a realm that is new needs a restart", "error", err)
+		logger.Error("the keys could not be read again; the old keys stay in force. A key of a new realm needs a restart", "error", err)
 		return
 	}
 	logger.Info("the keys were read again", "keys", len(now.keys))

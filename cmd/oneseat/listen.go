@@ -60,7 +60,7 @@ func (s *socket) Close() error { return s.close() }
 
 func (s *socket) remove() error {
 	if now, err := os.Lstat(s.path); err == nil && os.SameFile(now, s.file) { // and not another server's
-		_ = os.Remove(s.path) // before it stops listening: whoever starts now finds nothing that looks dead
+		_ = os.Remove(s.path) // before it stops listening: a server that starts now finds no socket that looks dead
 	}
 	return s.Listener.Close()
 }
@@ -95,7 +95,7 @@ func listenUnix(ctx context.Context, path string) (_ net.Listener, err error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w; the path of a socket has to be short, 80 bytes at most", err)
 	}
-	l.(*net.UnixListener).SetUnlinkOnClose(false) // that would be the name it was made under
+	l.(*net.UnixListener).SetUnlinkOnClose(false) // it would remove the name that the socket was made under
 	s := &socket{Listener: l, path: path}
 	s.close = sync.OnceValue(s.remove)
 	if err = os.Chmod(made, 0o600); err == nil {

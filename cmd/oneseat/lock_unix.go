@@ -7,8 +7,8 @@ import (
 	"syscall"
 )
 
-// lockFolder waits until no other process holds a folder, and holds it until unlock. A
-// process that ends lets go of it.
+// lockFolder waits until no other process holds a folder, and holds it until unlock, or
+// until this process ends.
 func lockFolder(path string) (unlock func(), err error) {
 	f, err := os.Open(path)
 	if err != nil {

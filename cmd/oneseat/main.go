@@ -15,6 +15,6 @@ import (
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop)   // a second signal ends the process at once
-	signal.Ignore(syscall.SIGPIPE) // a reader that went is an error, as head is: see quiet
+	signal.Ignore(syscall.SIGPIPE) // a reader that has gone, such as head, is an error of the write: see quiet
 	os.Exit(run(ctx, os.Args[1:], os.Stdout, os.Stderr))
 }

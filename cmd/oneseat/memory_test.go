@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// STO-07: who chose memory is told what that means, in the log, in the help, and by the
+// STO-07: an operator who chose memory is told what that means, in the log, in the help, and by the
 // comment of the package.
 func TestWhoeverKeepsSessionsInMemoryIsToldThatTheyAreLost(t *testing.T) {
 	t.Chdir(t.TempDir())

@@ -7,8 +7,8 @@ import (
 	"os"
 )
 
-// notify tells whoever started the server how it is: systemd, if the unit has Type=notify.
-// Nobody who wants to know sets no NOTIFY_SOCKET. See sd_notify(3).
+// notify tells systemd the state of the server, if the unit has Type=notify: systemd then
+// sets NOTIFY_SOCKET. Without that variable notify does nothing. See sd_notify(3).
 func notify(ctx context.Context, state string) error {
 	name := os.Getenv("NOTIFY_SOCKET") // with @ at its front it is in no folder, as in Go
 	if name == "" {

@@ -101,7 +101,7 @@ func (p *place) signIn(account, label string, class oneseat.Class) oneseat.Grant
 	return oneseat.Grant{}
 }
 
-// live reports whether a session is.
+// live reports whether a session is live.
 func (p *place) live(g oneseat.Grant) bool {
 	p.t.Helper()
 	for range 20 {
@@ -408,7 +408,7 @@ func TestWhatCannotBeMeantIsSaid(t *testing.T) {
 		"accounts show":                                  "name one account",
 		"accounts show a b":                              "name one account",
 		"accounts list ada":                              `"ada" is not a flag`,
-		"accounts list --limit -1":                       "--limit: -1 is less than nothing",
+		"accounts list --limit -1":                       "--limit: -1 is less than 0",
 		"accounts limit ada":                             "say how many sessions",
 		"accounts limit ada 0":                           "To keep an account out, block it",
 		"accounts limit ada 257":                         `"257" is neither a number from 1 to 256 nor unlimited`,

@@ -13,7 +13,7 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// profile says to what a command connects: a part [profile.NAME] of the file of
+// profile says what a command connects to: a part [profile.NAME] of the file of
 // profiles.
 type profile struct {
 	URL     string `toml:"url"`

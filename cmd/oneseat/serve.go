@@ -70,8 +70,8 @@ type serveConfig struct {
 	level     slog.Level
 }
 
-// serveFlags defines the flags. What it returns reads them, when they are parsed: its
-// error joins everything that is wrong with their values.
+// serveFlags defines the flags. It returns a function that reads them once they are parsed.
+// The error of that function joins everything that is wrong with their values.
 func serveFlags(set *pflag.FlagSet) func(args []string) (serveConfig, error) {
 	var c serveConfig
 	set.BoolVar(&c.dev, "dev", false, "for development, on this machine only: makes a key of the API, keeps it in oneseat-dev.key in this folder, and prints it after the URL")
@@ -79,7 +79,7 @@ func serveFlags(set *pflag.FlagSet) func(args []string) (serveConfig, error) {
 	set.StringVar(&c.listen, "listen", "127.0.0.1:7300", "`ADDRESS` where to listen (default 127.0.0.1:7300); port 0 takes a free one. unix:PATH is a Unix socket, for programs of the same user")
 	set.StringVar(&c.cert, "tls-cert", "", "`FILE` the certificate for https")
 	set.StringVar(&c.key, "tls-key", "", "`FILE` the private key of that certificate. The server reads both again when they change, and at SIGHUP")
-	plain := set.Bool("without-tls", false, "allow --listen beyond this machine by plain http: everybody on the way can read the keys of the API, and take over sessions")
+	plain := set.Bool("without-tls", false, "allow --listen beyond this machine by plain http: everybody on the way can read the keys of the API, and use the sessions of others")
 	set.StringVar(&c.admin, "admin-listen", "", "`ADDRESS` a second address, written like that of --listen, where operators and their programs read /metrics, /healthz, /readyz and /v1/openapi.json, by plain http and without a key (default: there is none)")
 	open := set.Bool("admin-open", false, "allow --admin-listen beyond this machine: everybody who reaches that address can read how many sign in, and what fails")
 	store := set.String("store", "sqlite:oneseat.db", "`STORE` where sessions are kept (default: what the variable "+storeVariable+" says, or sqlite:oneseat.db). All users of the machine can see a password in a flag, and not one in the variable:\n"+storesText)
@@ -131,7 +131,7 @@ func serveFlags(set *pflag.FlagSet) func(args []string) (serveConfig, error) {
 		}
 		bad((&http.Cookie{Name: c.cookie, Value: "x"}).Valid() != nil || strings.HasPrefix(c.cookie, "__"), "--cookie-name: %q cannot name a cookie, or begins with a prefix", c.cookie)
 		bad(c.plain && !c.dev, "--plain-cookie: it is for --dev: anybody on the way could read the cookie")
-		bad(c.drain < 0, "--drain: %v is less than nothing", c.drain)
+		bad(c.drain < 0, "--drain: %v is less than 0", c.drain)
 		errs = append(errs, noArguments(nil, args))
 		return c, errors.Join(errs...)
 	}

@@ -92,7 +92,7 @@ func (o *operation) watch(ctx context.Context, account string) error {
 			}
 		}
 		if err := o.out.flush(); err != nil {
-			return nil // operating says it, if it is no reader that went
+			return nil // operating reports it, unless the reader has gone
 		}
 	}
 	return nil

@@ -6,8 +6,8 @@ import (
 	"testing"
 )
 
-// A stored hash that is none of ours is one error, which does not have it, and no password
-// has it. What is none costs no hashing.
+// A stored hash that is none of ours gives one error, which does not quote the hash, and
+// no password matches it. A text that is no hash costs no hashing.
 func FuzzHash(f *testing.F) {
 	good := hashPassword("the same")
 	for _, s := range []string{

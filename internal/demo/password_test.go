@@ -14,8 +14,8 @@ import (
 	"github.com/oneseat/oneseat/store/memstore"
 )
 
-// between is a store, and a place for hashes, that call a function before each step,
-// with who takes it: the User-Agent of the request, and what it does.
+// between is a store, and a place for hashes, that call a function before each step. The
+// function is told the User-Agent of the request, and what the step does.
 type between struct {
 	oneseat.Store
 	demo.Hashes

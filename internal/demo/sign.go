@@ -151,7 +151,7 @@ func (f *front) askPassword(w http.ResponseWriter, r *http.Request, status int, 
 
 // changePassword sets another password, ends every session of the account, and signs
 // this browser in. It is served under Finish. So the end of its own session does not
-// stop it half-way; somebody with the old password can bring that about at any moment.
+// stop it half-way: somebody with the old password can end that session at any moment.
 func (f *front) changePassword(w http.ResponseWriter, r *http.Request) {
 	form, ok := f.form(w, r)
 	if !ok {
@@ -179,7 +179,8 @@ func (f *front) changePassword(w http.ResponseWriter, r *http.Request) {
 		f.fail(w, r, err)
 		return
 	}
-	// Whoever has signed in since then knew the old password, so that session gives way.
+	// A session that was made since then is of somebody with the old password, so it gives
+	// way.
 	if _, err := f.guard.SignInWith(w, r, oneseathttp.SignInOptions{Account: session.Account, Override: true}); err != nil {
 		f.guard.RefuseSignIn(w, r, err, "/")
 		return

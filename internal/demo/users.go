@@ -51,14 +51,14 @@ func NewUsers(ctx context.Context, hashes Hashes) (*Users, error) {
 	return u, nil
 }
 
-// A proof is the hash that a password was found to be right by. A change of the
-// password makes it invalid.
+// A proof is the hash against which a password was found to be right. A change of the
+// password makes the proof invalid.
 type proof struct{ name, hash string }
 
 // verify returns a proof if this is the account's password. It returns none if it is
 // not, or if there is no such account. Both take the same time. It also returns none if
 // the password was changed while this one was hashed, because a sign-in with the old
-// one, even for a moment, would displace the owner's.
+// password, even for a moment, would displace the owner's session.
 func (u *Users) verify(ctx context.Context, name, password string) (*proof, error) {
 	hash, err := "", error(nil)
 	if utf8.ValidString(name) && !strings.Contains(name, "\x00") { // other names no database accepts
@@ -94,10 +94,10 @@ func (u *Users) holds(ctx context.Context, p *proof) (bool, error) {
 	return hash == p.hash, err
 }
 
-// set gives an account another password, if current is the one that it has, and says
-// whether it has the other one now. It also says so if it had the other one before: a
-// visitor may send the form again, out of impatience or because the answer was lost.
-// After an error either password may be in force.
+// set gives an account another password, if current is the one that it has. It returns
+// whether the account has the other password now. That is also true if the account had it
+// before: a visitor may send the form again, out of impatience or because the answer was
+// lost. After an error either password may be in force.
 func (u *Users) set(ctx context.Context, name, current, password string) (bool, error) {
 	p, err := u.verify(ctx, name, current)
 	if p != nil {

@@ -16,8 +16,8 @@ import (
 // may make such an account.
 const claimed = "oneseat-doctor"
 
-// pageFacts is what was seen of a page, as it is and as somebody sees it who claims to be
-// an account.
+// pageFacts is what was seen of a page: asked for as anybody asks, and with the claim to
+// be an account.
 type pageFacts struct {
 	url    string // without user and password
 	bad    error  // it is no URL
@@ -116,7 +116,7 @@ func judgeForged(f pageFacts) Result {
 	case f.plain.err != nil:
 		return notChecked(check, f.url, fmt.Sprintf("the page does not answer: %v", f.plain.err))
 	case yes:
-		return found(check, f.url, Problem, fmt.Sprintf("whoever sends the header %s is let in at %s", f.header, f.url))
+		return found(check, f.url, Problem, fmt.Sprintf("every request with the header %s is let in at %s", f.header, f.url))
 	case !decided:
 		return notChecked(check, f.url, "everybody sees this page: give the URL of one that needs a sign-in")
 	}
@@ -146,8 +146,8 @@ func judgeCookies(f pageFacts) Result {
 	return fine(check, f.url, "")
 }
 
-// judgeDirect judges an application at its own address. On loopback it is its proxy that
-// it should believe.
+// judgeDirect judges an application at its own address. At a loopback address nothing is
+// wrong: only its proxy should reach the application there.
 func judgeDirect(f pageFacts) Result {
 	const check = "past-proxy"
 	var at []string
@@ -165,7 +165,7 @@ func judgeDirect(f pageFacts) Result {
 	case len(at) == 0:
 		return fine(check, f.url, "on this machine only")
 	case yes:
-		return found(check, f.url, Problem, fmt.Sprintf("the application answers at %s, and lets in whoever sends the header %s", strings.Join(at, " and "), f.header))
+		return found(check, f.url, Problem, fmt.Sprintf("the application answers at %s, and lets in every request with the header %s", strings.Join(at, " and "), f.header))
 	default:
 		what := fmt.Sprintf("the application answers at %s to this machine", strings.Join(at, " and "))
 		if !decided {

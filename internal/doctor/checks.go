@@ -24,7 +24,7 @@ func Checks() []Check {
 		},
 		{
 			"tls", "the API answers beyond this machine by plain http",
-			"Everybody on the way can read the keys of the API, and take over sessions.",
+			"Everybody on the way can read the keys of the API, and use the sessions of others.",
 			"Start the server with --tls-cert and --tls-key, or on 127.0.0.1 behind something that has TLS.",
 		},
 		{
@@ -38,7 +38,7 @@ func Checks() []Check {
 			`Make a key by "oneseat keys create", in the file that the server reads, and send the server SIGHUP.`,
 		},
 		{
-			"realm", "the key is of a realm that the server does not have, or of another one than it should be",
+			"realm", "the key is of a realm that the server does not have, or of another realm than it should be",
 			"The server keeps the keys that it has read, also those that were taken back since.",
 			"Send the server SIGHUP, and it reads its file of keys again. If the realm is new in the file, start the server again: it reads realms only then.",
 		},
@@ -53,8 +53,8 @@ func Checks() []Check {
 			"Remove adopt_until (Config.AdoptUntil), and the part of the site that adopts.",
 		},
 		{
-			"dangerously", "a switch is on whose name begins with Dangerously",
-			"DangerouslyAllowWhenStoreIsDown: while the store does not answer, a session goes on that was ended elsewhere. DangerouslyPlainHTTP: everybody on the way can take over a session.",
+			"dangerously", "a switch whose name begins with Dangerously is on",
+			"DangerouslyAllowWhenStoreIsDown: while the store does not answer, a session that was ended elsewhere goes on. DangerouslyPlainHTTP: everybody on the way can copy a session's cookie, and use the session.",
 			"Remove the switch from the program's configuration.",
 		},
 		{
@@ -69,12 +69,12 @@ func Checks() []Check {
 		},
 		{
 			"store", "the store cannot be used: it does not answer, refuses, is not the primary, is too old or too new, belongs to another program, or is empty",
-			"Nothing is let in that needs the store.",
+			"Every request that needs the store is refused.",
 			"What to do depends on the store: the finding says it.",
 		},
 		{
 			"one-file", "the database file of SQLite is two: it has a second name, or its -wal or -shm was removed or replaced",
-			"A process that has other files than its neighbours lets sessions in that were ended there.",
+			"A process that has other files than its neighbours accepts sessions that a neighbour has ended.",
 			"What to do depends on what was done: the finding says it.",
 		},
 		{
@@ -94,13 +94,13 @@ func Checks() []Check {
 		},
 		{
 			"evicts", "Redis removes keys when its memory is full",
-			"An account whose key is removed is signed out. A session may come back whose ending was removed.",
+			"An account whose key is removed is signed out. A session whose ending was removed may come back.",
 			"Set maxmemory-policy to noeviction, and give Redis memory.",
 		},
 		{
 			"key-file", "a file with keys can be read or changed by others",
-			"Whoever reads a key can do what its scopes allow. Whoever changes the file can make keys.",
-			"Give the file to the user of the server, and let only that user read it (chmod 600). If a key stood in it, make another, and take the old one back.",
+			"Somebody who reads a key can do what its scopes allow. Somebody who changes the file can make keys.",
+			"Give the file to the user of the server, and let only that user read it (chmod 600). If the file had a key in it, make another key, and take the old one back.",
 		},
 		{
 			"past-proxy", "the application answers past its proxy",

@@ -52,8 +52,8 @@ func probeFile(path string) (f fileFacts) {
 	return f
 }
 
-// judgeFile judges who may read and change a file with keys. A group is what its
-// operator made it for, so only what everybody may do counts.
+// judgeFile judges who may read and change a file with keys. Only what everybody may do
+// counts: the operator knows who is in a group.
 func judgeFile(f fileFacts) Result {
 	const check = "key-file"
 	const readable, writable = 0o004, 0o002

@@ -12,7 +12,7 @@ type Severity string
 // Severities.
 const (
 	Problem Severity = "problem" // it is wrong now
-	Warning Severity = "warning" // it will be wrong, or is where something else happens
+	Warning Severity = "warning" // it will be wrong later, or is wrong only where something else is so too
 	Note    Severity = "note"    // it can be tidied up
 )
 

@@ -59,8 +59,8 @@ keys.toml
 
 ! key-file keys.toml
   what  everybody may read keys.toml
-  means Whoever reads a key can do what its scopes allow. Whoever
-        changes the file can make keys.
+  means Somebody who reads a key can do what its scopes allow. Somebody
+        who changes the file can make keys.
   cure  chmod 600 the file.
 `
 	if b.String() != want {

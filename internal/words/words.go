@@ -1,7 +1,7 @@
 // Package words holds what people read, by key and language: the sentences of
 // pages, refusals and scripts. It owns the sentences of oneseathttp and of its
-// streams, in English; who has more of them, as the demo does, adds them. It
-// decides nothing, and knows no request.
+// streams, in English. A site with more sentences, such as the demo, adds them. The
+// package decides nothing, and knows no request.
 package words
 
 import (
@@ -15,9 +15,9 @@ import (
 	"time"
 )
 
-// Language has a sentence for every key. Where a sentence speaks of something
-// that is not known before, it has a place: "It was {device}." A Language is not
-// changed once it is made, and safe for concurrent use.
+// Language has a sentence for every key. A sentence has a place for what is known only
+// later: "It was {device}." A Language is not changed once it is made, and is safe for
+// concurrent use.
 type Language struct {
 	Tag       string // as in BCP 47: "en"
 	sentences map[string]string
@@ -27,7 +27,7 @@ type Language struct {
 func English() Language { return Language{"en", english} }
 
 // With returns a language that has these sentences, and for every other key what
-// l has. A translation of some keys is so a language that has all of them.
+// l has. So a translation of some keys makes a language that has all keys.
 func (l Language) With(tag string, sentences map[string]string) Language {
 	all := maps.Clone(l.sentences)
 	maps.Copy(all, sentences)
@@ -35,7 +35,7 @@ func (l Language) With(tag string, sentences map[string]string) Language {
 }
 
 // Say returns the sentence of a key. places are pairs: the name of a place, and
-// what is put there. A key that no language has is returned itself.
+// what is put there. For a key that l does not have, Say returns the key.
 func (l Language) Say(key string, places ...string) string {
 	sentence, ok := l.sentences[key]
 	if !ok {

@@ -1,7 +1,7 @@
 // dialog.js has the dialogs of oneseat.js, which loads it when somebody has to be asked.
 //
-// Every dialog keeps the page behind it, with all that was written there. What has the
-// focus when it opens does no harm: somebody may be typing at that moment.
+// Every dialog keeps the page behind it, with all that was written there. When a dialog
+// opens, the focus is where a key does no harm: somebody may be typing at that moment.
 
 const words = {}; // filled in by the server
 const say = (key, places = {}) => fill(words[key] ?? key, places);
@@ -19,19 +19,20 @@ export function other(reload) {
   show(say("script.other"), [say("script.other_page")], [[say("script.reload"), reload], [say("script.stay")]]);
 }
 
-// idle asks whether somebody is there, and returns the dialog. Escape is an answer, too.
+// idle asks whether somebody is there, and returns the dialog. The key Escape answers yes.
 export function idle(deadline, stay, signOut, over) {
   const dialog = show(deadline.title, [" "], [[say("script.stay_in"), stay, true], [say("script.sign_out"), signOut]]);
   countDown(dialog, deadline, over);
   return dialog;
 }
 
-// tooOld says that the session ends, whatever is done.
+// tooOld says that the session ends soon, used or not.
 export function tooOld(deadline, signIn) {
   countDown(show(deadline.title, [" "], [[say("script.sign_in"), signIn], [say("script.stay")]]), deadline, () => {});
 }
 
-// countDown says how much time is left, in steps. Only some of them are read out.
+// countDown says how much time is left, in steps. A screen reader reads out only some of
+// the steps.
 function countDown(dialog, { left_ms, detail }, over) {
   const text = dialog.querySelector("p");
   const until = performance.now() + left_ms;
@@ -52,7 +53,7 @@ function countDown(dialog, { left_ms, detail }, over) {
 }
 
 // show shows a dialog. A choice is a label, what it does, and whether Escape does that
-// too. Only such a choice gets the focus, and else the title.
+// too. A choice that Escape makes gets the focus. Without one the title gets the focus.
 function show(title, texts, choices, facts = []) {
   dress();
   const dialog = part(document.body, "dialog", "", { className: "oneseat", role: "alertdialog", ariaLabel: title });
@@ -74,8 +75,9 @@ function part(to, tag, text, set) {
   return to.appendChild(Object.assign(document.createElement(tag), { textContent: text }, set));
 }
 
-// Every rule of the page comes before the rules here (:where). They are in a style
-// sheet of their own, which a Content-Security-Policy without inline styles allows.
+// Any rule of the page overrides the rules here, because :where has no specificity. They
+// are in a style sheet of their own, which a Content-Security-Policy without inline
+// styles allows.
 let look;
 function dress() {
   if (look) return;

@@ -1,7 +1,7 @@
 // oneseat.js tells every open page of this browser when its session ends, at once,
-// with the reason and the kind of device. It asks before a page goes away on which
-// somebody has written, and before a session ends that nobody uses. It is a courtesy:
-// the server refuses the next request whether or not this script runs.
+// with the reason and the kind of device. It asks before it leaves a page on which
+// somebody has written, and before an unused session ends. It is a courtesy: the server
+// refuses the next request whether or not this script runs.
 //
 //   <script type="module" src="/oneseat/oneseat.js"></script>
 //
@@ -15,8 +15,8 @@
 // browser allows six connections to a site over HTTP/1.1. When the leader closes, or
 // does not answer a tab that somebody looks at, another tab leads.
 //
-// The server sends the lines of this file without indentation, and no line that is only
-// a comment.
+// The server sends this file without indentation, and without the lines that are only a
+// comment.
 
 const minute = 60000;
 const base = new URL("./", import.meta.url);
@@ -31,7 +31,7 @@ const dialogs = () => import(new URL("dialog.js", base));
 const name = "oneseat " + base.href;
 const tabs = "BroadcastChannel" in self ? new BroadcastChannel(name) : null;
 
-// What all tabs remember, or only this one where the browser keeps nothing.
+// What all tabs remember. Where the browser stores nothing, each tab remembers its own.
 let marks = {};
 try { marks = localStorage ?? marks; } catch {}
 const mark = (key, value) => { try { marks[name + key] = value; } catch { marks = { [name + key]: value }; } };
@@ -45,16 +45,16 @@ const meta = document.querySelector("meta[name=oneseat-session]")?.content;
 let session = meta;
 let account;
 
-// told: the session has ended, and whoever sees the page is being told. stays: after
-// that the page stays on the screen.
+// told: the session has ended, and this page tells its user. stays: after that the page
+// stays on the screen.
 let told = false;
 let stays = false;
 
 // What somebody writes
 
-// The elements that somebody has written into, until that is saved. Whether a form
-// that a script sends was saved, only the page knows. A form that the browser sends is
-// saved when its answer takes the place of the page.
+// The elements that somebody has written into, until that is saved. Only the page knows
+// whether a form that a script sends was saved. A form that the browser sends is saved
+// when its answer takes the place of the page.
 const work = new Set();
 const unsaved = () => [...work].some((at) => !at.matches?.(":autofill"));
 const saved = (e) => {
@@ -68,23 +68,24 @@ if (navigator.userActivation?.hasBeenActive) {
   for (const at of document.querySelectorAll("input, textarea")) if (at.value !== at.defaultValue || at.checked !== at.defaultChecked) work.add(at);
 }
 
-// When a form of this page was sent, whose answer may replace the page.
+// When a form was last sent whose answer may replace this page. 0: never.
 let sent = 0;
 addEventListener("submit", (e) => setTimeout(() => {
   const target = e.submitter?.formTarget || e.target.target;
   if (!e.defaultPrevented && (!target || target === "_self") && e.target.method !== "dialog") sent = performance.now();
 }), true);
 
-// Events come out of a shadow tree at its host. An element that belongs to a form need
-// not have a field inside, but whoever types into it writes.
+// An event from inside a shadow tree arrives with the host of that tree as its target. A
+// custom element that belongs to a form may have no field inside: a key that is typed
+// into the element counts as writing.
 const writes = (e) => {
   const typed = (at) => e.key?.length === 1 && customElements.get(at.localName)?.formAssociated;
   if (e.type !== "keydown" || e.composedPath().some(typed)) work.add(e.target);
 };
 const acts = (e) => { if (e.isTrusted) act(); };
 
-// hear listens to a page and to the frames in it, for an editor may be a frame of this
-// origin. It is called again when a frame has loaded: a frame that gets the focus while
+// hear listens to a page and to the frames in it, because an editor may be a frame of
+// this origin. It is called again when a frame has loaded: a frame that gets the focus while
 // the page has none is not noticed. It is called again when the page loses the focus to a
 // frame: an editor may write a document that never loads. A listener that is there
 // already is not added again.
@@ -115,7 +116,8 @@ async function ask(what = "session", method = "GET") {
   }
 }
 
-// heard takes an answer. It returns whether the session of this page is live.
+// heard acts on an answer of the server. It returns whether the session of this page is
+// live.
 function heard(is) {
   if (told) return stays && is.account && is.account === account && goOn(is);
   if (is.status === 401) ended({ ...is, session });
@@ -128,7 +130,8 @@ function heard(is) {
   }
 }
 
-// tell is heard in all tabs: they have the same cookie. used: the session was used.
+// tell passes an answer to all tabs, which have the same cookie. used: the session was
+// used.
 function tell(is, used) {
   if (is.account) tabs?.postMessage({ is, used });
   return heard(is);
@@ -136,8 +139,8 @@ function tell(is, used) {
 
 // The event stream
 
-// turn is this tab's while it leads. queued: it waits for its turn. answered is when
-// the leader has last done so.
+// turn is set while this tab leads. queued: this tab waits for its turn. answered is
+// when the leader last answered a probe.
 let turn, queued, source;
 let answered = 0;
 
@@ -180,7 +183,7 @@ if (tabs) tabs.onmessage = ({ data: { asks, leads, end, is, used } }) => {
   if (is) heard(is);
 };
 
-// follow keeps an event stream open until it has told of an end.
+// follow keeps an event stream open until that tells of the end, or another tab leads.
 async function follow() {
   const mine = turn = {};
   for (let wait = 1000; !told && turn === mine; wait = Math.min(wait * 2, 30000)) {
@@ -204,7 +207,7 @@ function listen(works) {
     mine.addEventListener("session", (e) => { works(); tell(JSON.parse(e.data)); });
     mine.addEventListener("ended", (e) => finish(JSON.parse(e.data)));
     mine.onerror = async () => {
-      // Otherwise it comes back by itself.
+      // An EventSource that is not closed reconnects by itself.
       if (mine.readyState !== EventSource.CLOSED) return;
       const is = await ask();
       finish(is.status === 401 ? is : null);
@@ -214,14 +217,14 @@ function listen(works) {
 
 // The end
 
-// ended asks with the cookie of now, whatever has been said. Then the page goes away,
-// unless code of the page prevents that, or somebody has to be asked.
+// ended first asks the server, with the cookie that the browser has now. Then the page
+// goes away, unless code of the page prevents that, or somebody has to be asked.
 async function ended(detail) {
   if (told) return;
   told = true;
   const is = await cookieOfNow(detail);
   const renewed = is.account && is.session !== session;
-  // Another sign-in has ended, not this page's.
+  // It was another session that ended. The session of this page is live.
   if (is.account && !renewed && detail.session !== session) return goOn(is);
   if (renewed) detail = { session, reason: "renewed" };
   else if (is.status === 401 && is.session) detail = is;
@@ -246,9 +249,9 @@ async function ended(detail) {
 
 // cookieOfNow asks again if there is something to wait for. The answer to a form that
 // was sent replaces this page, and would be lost if the page left before. It may take a
-// minute, as under Finish. A browser that has ended its own session, by a change of
-// password or a sign-in to another account, gets another one, and by a sign-out none: what
-// becomes of the cookie comes with an answer that is on its way.
+// minute, as under Finish. If this browser has ended the session itself (detail.here), an
+// answer on its way brings another cookie, after a change of password or a sign-in to
+// another account, or clears the cookie, after a sign-out.
 async function cookieOfNow(detail) {
   const began = performance.now();
   for (let wait = 50; ; wait = Math.min(wait * 2, 4000)) {
@@ -271,8 +274,8 @@ function goOn(is) {
   return heard(is);
 }
 
-// mayLeave lets this browser, with all its tabs, go to the sign-in page by itself for
-// one ending in half a minute. The sign-in page may forward to one that signs in
+// mayLeave lets the tabs of this browser go to the sign-in page by themselves, for one
+// ending in half a minute and no more. The sign-in page may forward to one that signs in
 // without asking, and two such browsers would displace each other for ever.
 function mayLeave({ session }) {
   const [of, at] = JSON.parse(marks[name + "left"] ?? "[]");
@@ -313,7 +316,7 @@ async function report(now) {
 }
 
 // timer runs until the next look. asks is the dialog that asks whether somebody is
-// there. past is why the session will end, as somebody was told.
+// there. past is the reason of the deadline that somebody was told of.
 let timer, asks, past;
 const later = (time) => { clearTimeout(timer); timer = setTimeout(look, time); };
 const stop = () => { timer = clearTimeout(timer); };
@@ -357,13 +360,13 @@ function shut() {
   for (const dialog of document.querySelectorAll("dialog.oneseat")) dialog.close();
 }
 
-// The beginning. A page that says it is of another session than the browser's, although
-// it was just loaded again, does not know better.
+// The beginning. A page that was just loaded again, and still names another session than
+// the browser's, is wrong.
 const is = await ask();
 const reloaded = performance.getEntriesByType("navigation")[0]?.type === "reload";
 if (is.account && (!meta || reloaded)) session = is.session;
 
-// A page that does not say whose it is may be nobody's, or the sign-in page.
+// A page that names no session may be public, or the sign-in page.
 if (meta || is.status !== 401 || is.session && location.pathname !== new URL(is.sign_in, location.href).pathname) {
   tell(is);
   start();

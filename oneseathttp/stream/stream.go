@@ -154,7 +154,7 @@ func (s *Streams) beat(w http.ResponseWriter, r *http.Request) {
 	s.done(w, r, err)
 }
 
-// every is how often a player beats. It may miss two beats.
+// every is how often a player beats. A player may miss two beats.
 func (s *Streams) every() time.Duration { return s.seats.Config().StreamIdle / 3 }
 
 func (s *Streams) stop(w http.ResponseWriter, r *http.Request) {

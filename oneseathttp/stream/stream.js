@@ -123,9 +123,9 @@ function hide(element) {
   element.querySelector(":scope > .oneseat-stream")?.remove();
 }
 
-// show puts the panel over the element. Every rule of the page comes before the rules
-// here. They are in a style sheet of their own, which a Content-Security-Policy
-// without inline styles allows.
+// show puts the panel over the element. Any rule of the page overrides the rules here,
+// because :where has no specificity. They are in a style sheet of their own, which a
+// Content-Security-Policy without inline styles allows.
 let styled = false;
 function show(element, said) {
   hide(element);

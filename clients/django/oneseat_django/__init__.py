@@ -21,9 +21,9 @@ def end_all(user: Any, actor: str = "") -> int:
 
 
 def password_changed(user: Any) -> int:
-    """Ends the user's sessions but that of the current request, and returns how many.
-    For a user model that is not made of AbstractBaseUser: for others it happens by
-    itself. Raises client.Away if the server did not answer."""
+    """Ends the user's sessions except that of the current request, and returns how many.
+    Call it for a user model that is not made of AbstractBaseUser: for other models it
+    happens by itself. Raises client.Away if the server did not answer."""
     from . import seats
 
     return seats.end_others(user)

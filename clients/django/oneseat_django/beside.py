@@ -26,7 +26,7 @@ class NotPossible(Exception):
 
 
 def key(secret: Any = None) -> str:
-    """The key of the API that belongs to a SECRET_KEY; by default to that of now."""
+    """The key of the API that belongs to a secret; by default to SECRET_KEY."""
     secret = settings.SECRET_KEY if secret is None else secret
     if isinstance(secret, str):
         secret = secret.encode()
@@ -37,9 +37,9 @@ def key(secret: Any = None) -> str:
 
 
 def keys_file(adopt_until: Optional[datetime.date] = None) -> str:
-    """What the server has to know of the keys: of that of now, and of those of
-    SECRET_KEY_FALLBACKS, so that processes with the old one go on. These are hashes. And
-    until when sessions that are older than oneseat get a seat."""
+    """The text of the server's file of keys. It has the hashes of the keys that belong to
+    SECRET_KEY and to SECRET_KEY_FALLBACKS, so that processes with an old secret go on. It
+    also says until when sessions that are older than oneseat get a seat."""
     secrets = [settings.SECRET_KEY, *getattr(settings, "SECRET_KEY_FALLBACKS", ())]
     entries = []
     for k in dict.fromkeys(key(s) for s in secrets):
@@ -51,8 +51,8 @@ def keys_file(adopt_until: Optional[datetime.date] = None) -> str:
 
 
 def folder() -> str:
-    """The folder of the socket, which is of this user alone. Raises NotPossible if it is
-    of another one, who could be waiting for the key there."""
+    """The folder of the socket, which is of this user alone. Raises NotPossible if the
+    folder is of another user, who could be waiting for the key there."""
     parent = os.environ.get("RUNTIME_DIRECTORY", "").split(":")[0] or os.environ.get("XDG_RUNTIME_DIR", "")
     if not parent or not os.access(parent, os.W_OK):
         parent = tempfile.gettempdir()

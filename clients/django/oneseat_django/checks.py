@@ -35,7 +35,7 @@ def check_settings(app_configs: Any = None, **_: Any) -> list[checks.CheckMessag
     if to.scheme == "http" and to.hostname not in ("localhost", "127.0.0.1", "::1"):
         found.append(checks.Warning(
             "The key of oneseat goes over plain http to another machine.",
-            hint='Whoever reads it there can take over all accounts. Write https:// into ONESEAT["URL"].', id="oneseat.W001",
+            hint='Somebody who reads the key there can sign in as any account. Write https:// into ONESEAT["URL"].', id="oneseat.W001",
         ))  # fmt: skip
     storage = getattr(settings, "MESSAGE_STORAGE", "")
     if getattr(settings, "CSRF_USE_SESSIONS", False) or storage.endswith(".SessionStorage"):
@@ -55,7 +55,7 @@ def _beside(raw: dict[str, Any]) -> list[checks.CheckMessage]:
         ))  # fmt: skip
     if raw.get("NODES", 1) > 1 and connections["default"].vendor == "sqlite":
         found.append(checks.Error(
-            "Several machines on SQLite: each would have a server of its own, and an account a session on each.",
+            "Several machines on SQLite: each would have a server of its own, and an account could have a session on each.",
             hint='Put the project on PostgreSQL, or name one server for all in ONESEAT["URL"].', id="oneseat.E007",
         ))  # fmt: skip
     return found

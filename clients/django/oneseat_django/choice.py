@@ -1,4 +1,4 @@
-"""What a newcomer to a full account chooses, when the policy is to ask: who gives way.
+"""The choice of a newcomer to a full account, when the policy is to ask: which sessions end.
 
 Until then nobody is signed in. The session holds under KEY the ticket of the server, which
 is for this choice alone, and the user whose password was right."""
@@ -64,7 +64,7 @@ def answer(request: Any) -> Any:
 
 
 def _user(chosen: dict[str, Any]) -> Any:
-    """The user, if the password is that of then, and the user may still sign in."""
+    """The user, if the password was not changed since, and the user may still sign in."""
     user = load_backend(chosen["backend"]).get_user(chosen["user"])
     now = user.get_session_auth_hash() if hasattr(user, "get_session_auth_hash") else ""
     return user if user is not None and constant_time_compare(now, chosen["hash"]) else None

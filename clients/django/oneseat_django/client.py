@@ -88,8 +88,9 @@ class Client:
         self._away = False
 
     def call(self, name: str, body: dict[str, Any], within: float, attempt: str = "") -> Answer:
-        """Makes the call /v1/<name>, and returns the answer, if it is about what was asked.
-        within is in seconds, for everything. Raises Away."""
+        """Makes the call /v1/<name>, and returns the answer. within is in seconds, for
+        everything. Raises Away without an answer, and for one that is about the key, about
+        too many calls, or about a fault of the server."""
         deadline = time.monotonic() + within
         if not self._may_try(within):
             raise Away("the server does not answer, and was asked a moment ago")
@@ -269,7 +270,7 @@ class _Connection:
         if not self._kernel:
             self._socket.settimeout(left)
             return
-        seconds, rest = divmod(left, 1)  # nothing at all would be no timeout
+        seconds, rest = divmod(left, 1)  # 0 and 0 would be no timeout
         self._socket.setsockopt(socket.SOL_SOCKET, option, struct.pack("@ll", int(seconds), int(rest * 1e6) or 1))
 
     def _read(self, deadline: float) -> None:

@@ -44,7 +44,8 @@ class Conf(NamedTuple):
 
 DOUBLE = "memory:"
 
-# An error names the cure. Each is for one key, and returns what is wrong, or "".
+# Each function that follows is for a kind of value. It returns what is wrong, and the
+# cure, or "".
 
 
 def _url(value: Any) -> str:

@@ -63,7 +63,7 @@ class OneseatTokenObtainPairSerializer(TokenObtainPairSerializer):
 
 
 class OneseatTokenRefreshSerializer(TokenRefreshSerializer):
-    """Refreshes a token whose seat is live. That alone is no activity."""
+    """Refreshes a token whose seat is live. A refresh is no activity."""
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         _check(self.token_class(attrs["refresh"]), use=False)
@@ -72,7 +72,7 @@ class OneseatTokenRefreshSerializer(TokenRefreshSerializer):
 
 
 class OneseatJWTAuthentication(JWTAuthentication):
-    """Lets a token in whose seat is live."""
+    """Accepts a token whose seat is live."""
 
     def get_user(self, validated_token: Any) -> Any:
         user = super().get_user(validated_token)

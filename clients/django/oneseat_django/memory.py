@@ -17,7 +17,7 @@ IDLE = timedelta(days=14)
 # The reasons, in the server's words.
 WORDS = {
     "displaced": ("This account signed in on another device", "It was {device}. This account can be signed in on a limited number of devices, so this one was signed out."),
-    "same device": ("This browser signed in again", "It was this browser, or a copy of it. It has the seat that this session had."),
+    "same device": ("This browser signed in again", "This browser, or a copy of it, now has the seat of this session."),
     "renewed": ("You signed in again", "This page belongs to your earlier sign-in. Reload the page to continue."),
     "revoked": ("This device was signed out from elsewhere", "You signed it out on another device, or the people who run this site did."),
     "credentials_changed": ("The password of this account was changed", "All other devices were signed out. Sign in with the new password."),

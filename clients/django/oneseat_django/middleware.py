@@ -126,7 +126,7 @@ def _drive(flow: Flow, view: Callable[[], Any]) -> Any:
 
 async def _drive_async(flow: Flow, view: Callable[[], Any]) -> Any:
     # The session may use the database, so its steps run where Django runs such things.
-    # The server is asked on another thread, so that one that hangs holds nobody up.
+    # The server is asked on another thread, so that a server that hangs holds nobody up.
     resume = sync_to_async(_resume, thread_sensitive=True)
     given, failed = None, None
     while True:
@@ -175,15 +175,15 @@ def _come(request: Any, state: seats.State) -> Flow:
     if settings.SESSION_COOKIE_NAME not in request.COOKIES:
         return
     session = request.session
-    # That we look at the session makes no answer vary by its cookie.
+    # This look at the session must not make the answer vary by its cookie.
     accessed = session.accessed
     user = session.get(SESSION_KEY)
     record = session.get(seats.RECORD)
     if user is None:
         state.choice = session.get(choice.KEY)
         if not session.keys():
-            # It is gone. Of such a cookie Django would have the browser drop that of now,
-            # which may be that of a newer sign-in.
+            # The session is gone. For its cookie Django would have the browser drop the cookie
+            # that it has by now, which may be that of a newer sign-in.
             _hide_session(request)
         else:
             session.accessed = accessed
@@ -327,8 +327,9 @@ def _take_seat(request: Any, state: seats.State, response: Any) -> Flow:
 
 
 def _sign_nobody_in(request: Any, state: seats.State) -> Flow:
-    """Undoes a sign-in that takes no seat. Who was signed in as this very user still is.
-    Of another one nothing is left: Django has emptied that session already."""
+    """Undoes a sign-in that takes no seat. A visitor who was signed in as this very user
+    still is. Of a sign-in as another user nothing is left, because Django has emptied that
+    session already: its seat is signed out."""
     if state.seat is not None and state.record is not None and state.record[2] == seats.user_key(state.wants):
         request.session[seats.RECORD] = [*state.seat, state.record[2]]
         return

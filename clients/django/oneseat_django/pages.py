@@ -32,8 +32,8 @@ def words(ending: Optional[dict[str, Any]]) -> str:
 
 
 def tell(request: Any, ending: Optional[dict[str, Any]]) -> bool:
-    """Queues the message with the reason. Returns whether there is anything to tell, and
-    a way to."""
+    """Queues the message with the reason. Returns whether it did: there may be nothing to
+    tell, or no way to."""
     if ending is not None and ending.get("reason") in ("signed_out", "renewed"):
         return False  # the visitor knows
     if not hasattr(request, "_messages"):

@@ -70,8 +70,8 @@ def seat_of(record: Any) -> Optional[Seat]:
 
 
 def impersonates(request: Any) -> bool:
-    """Whether a sign-in on this request is one of the staff who takes on, or gives up, a
-    user's name: with django-hijack or django-loginas."""
+    """Whether this request signs a member of staff in as a user, or back: with django-hijack
+    or django-loginas."""
     match = getattr(request, "resolver_match", None)
     return match is not None and ("hijack" in match.namespaces or getattr(match.func, "__module__", "").startswith("loginas."))
 
@@ -143,8 +143,8 @@ def sign_in(user: Any, request: Any, previous: Optional[Seat]) -> client.Answer:
 
 
 def sign_out(seat: Seat) -> None:
-    """Ends a seat because its visitor signs out. That the server does not answer is
-    logged: the visitor's own session ends in any case."""
+    """Ends a seat because its visitor signs out. If the server does not answer, that is
+    logged and no more: the visitor's session in Django ends in any case."""
     c = conf.current()
     try:
         c.client.call("signout", {"account": seat.account, "session": seat.id}, c.timeout)
@@ -170,7 +170,7 @@ def end_account(account: str, reason: str = "revoked", actor: str = "") -> int:
 
 
 def end_others(user: Any) -> int:
-    """Ends the seats of a user whose password was changed, but that of the current
+    """Ends the seats of a user whose password was changed, except that of the current
     request. Raises Away."""
     account = account_of(user)
     state = getattr(current.get(), "oneseat", None)
@@ -181,7 +181,7 @@ def end_others(user: Any) -> int:
         status, said = c.client.call("end", {**body, "except": own.id, "by": own.id}, 2 * c.timeout)
         if status == 200:
             return int(said["ended"])
-        # It ended meanwhile, so there is nothing to spare.
+        # The seat of this request ended meanwhile, so there is none to spare.
     return _end({**body, "all": True})
 
 

@@ -30,7 +30,7 @@ def on_user_logged_in(sender: Any, request: Any, user: Any, **_: Any) -> None:
     state = getattr(request, "oneseat", None)
     key = seats.user_key(user)
     if state is not None and seats.impersonates(request):
-        # Somebody of the staff looks at a user's pages, and keeps the own seat.
+        # A member of staff looks at a user's pages, and keeps their own seat.
         if state.came is not None:
             request.session[seats.RECORD] = [*state.came, key]
         return

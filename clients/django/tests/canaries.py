@@ -19,7 +19,7 @@ def seen(where: str, text: str) -> None:
 
 
 def look_at_logs() -> None:
-    """Has every record of the process be looked at, whoever takes it."""
+    """Looks at every log record of the process, whichever handler takes it."""
     make = logging.getLogRecordFactory()
 
     def factory(*args: Any, **kwargs: Any) -> logging.LogRecord:

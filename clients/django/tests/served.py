@@ -43,14 +43,14 @@ class Served:
             raise RuntimeError(self.log())
 
     def end(self) -> None:
-        """Ends the process. start has it again, with the same address and key."""
+        """Ends the process. start begins another one, with the same address and key."""
         self._process.send_signal(signal.SIGCONT)
         self._process.terminate()
         self._process.wait(60)
         self._process.stdout.close()
 
     def hang(self) -> None:
-        """Has it answer nothing, although it takes connections."""
+        """Makes the server answer nothing, although it still takes connections."""
         self._process.send_signal(signal.SIGSTOP)
         while Path(f"/proc/{self._process.pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "T":
             time.sleep(0.01)

@@ -11,7 +11,8 @@ from oneseat_django.memory import Memory
 
 from .served import Served
 
-# Of these only that they are there counts. The double has fewer words about a device.
+# Of these members it counts only that they are there. The double has fewer words about a
+# device.
 VARIES = {"id", "at", "created", "last_seen", "proved", "expires", "token", "ticket", "session", "by", "reference", "instance", "detail", "device", "by_device", "set_cookie"}
 # What the double leaves out.
 MORE = {"set_cookie", "left_ms", "same_device", "expires_in", "rotated", "actor"}

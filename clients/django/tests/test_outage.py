@@ -35,7 +35,7 @@ class OnItsOwnServer(SeatTest):
         self.wait(60)
 
     def wait(self, seconds):
-        """From now on this is the time to ask the server."""
+        """Sets how many seconds a question to the server may take from now on."""
         setting = override_settings(ONESEAT={"URL": self.server.url, "KEY": self.server.key, "TIMEOUT": seconds, **self.more})
         setting.enable()
         self.addCleanup(setting.disable)

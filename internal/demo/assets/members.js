@@ -1,3 +1,3 @@
-// members.js takes the live picture down when oneseat.js says that the session has
-// ended: browsers differ in what they leave standing of one that was cut.
+// members.js removes the live picture when oneseat.js says that the session has ended:
+// browsers differ in what they still show of a picture that was cut.
 addEventListener("oneseat:ended", () => { document.querySelector(".screen picture")?.remove(); });

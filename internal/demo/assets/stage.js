@@ -34,7 +34,7 @@ addEventListener("message", (e) => {
 });
 
 // The sentence over the devices says what to do next. Where an account has more
-// than one seat there is none.
+// than one seat there is no such sentence.
 const is = { phone: {}, laptop: {} };
 const opening = get("cue")?.textContent;
 
@@ -85,7 +85,7 @@ source.addEventListener("events", (e) => {
     list.prepend(line);
   }
   while (list.children.length > most) list.lastChild.remove();
-  // A screen reader is told in words, of many at once only the last.
+  // A screen reader is told in words: of many events at once only the last.
   const spoken = get("spoken");
   const many = news.length > 3;
   const last = news.slice(many ? -1 : 0).map(({ account, text }) => `${account} ${text}. `).join("");

@@ -12,7 +12,7 @@ import (
 )
 
 // Problem is the body of a refusal. Without Type and Status it is the data of the
-// event "ended".
+// events "ended" and "closing".
 type Problem struct {
 	Type   string `json:"type,omitzero"`   // set by Refuse
 	Status int    `json:"status,omitzero"` // set by Refuse
@@ -97,9 +97,9 @@ func Elsewhere(w http.ResponseWriter, r *http.Request, p Problem) {
 // JSON answers with 200 and a value.
 func JSON(w http.ResponseWriter, v any) { write(w, "application/json", http.StatusOK, v) }
 
-// write sends a value that no cache may keep, that a browser takes for nothing but
-// what it says it is, and that a page of another origin cannot embed. A fetch by
-// one that is allowed, which CORS decides, is no embedding.
+// write sends a value. No cache may keep the answer, no browser guesses another type, and
+// no page of another origin can embed it. To fetch it is not to embed it: CORS decides
+// which pages may.
 func write(w http.ResponseWriter, contentType string, status int, v any) {
 	h := w.Header()
 	h.Set("Cache-Control", "no-store")

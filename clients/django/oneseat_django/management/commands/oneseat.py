@@ -53,7 +53,7 @@ class Command(BaseCommand):
             sys.exit(status)
 
     def _server(self, options: dict[str, Any]) -> tuple[list[str], dict[str, str]]:
-        """The command line of the server, and what its environment has more."""
+        """The command line of the server, and what is added to its environment."""
         program = beside.binary()
         if not program:
             raise CommandError('The program "oneseat" was not found. Build it with `go build ./cmd/oneseat`, and put it on PATH, or name it in ONESEAT["BINARY"].')
@@ -67,7 +67,7 @@ class Command(BaseCommand):
         with open(os.open(made, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as f:
             f.write(beside.keys_file(options["adopt_until"]))
         os.replace(made, keys)
-        # A line for each call would be one for each page, of which the site has a log.
+        # A line for each call would be one for each page, and the site has a log of its pages.
         line = [program, "serve", "--keys", str(keys), "--listen", beside.url(), "--store", store, "--log-level", "warn"]
         for name in ("limit", "policy", "sign-ins-per-minute"):
             value = options[name.replace("-", "_")]
@@ -131,8 +131,8 @@ def _status(code: int) -> int:
 
 
 class _Signals:
-    """Hears SIGTERM, SIGINT and SIGCHLD. wait returns whether it is time to end; it returns
-    at a child's end too."""
+    """Hears SIGTERM, SIGINT and SIGCHLD. wait waits for one of them. It returns True if it is
+    time to end, and False at the end of a child."""
 
     def __init__(self) -> None:
         self._end = False
