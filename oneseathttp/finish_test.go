@@ -34,12 +34,12 @@ func TestAPaymentEndsAsItsHandlerSaysAlthoughTheSessionEndsMeanwhile(t *testing.
 			if mine, ok := oneseat.SessionFrom(r.Context()); !ok || mine.Account != "ada" {
 				t.Errorf("it is %v's", mine)
 			}
+			if _, err := s.guard.Rotate(w, r); !isEnded(err) {
+				t.Errorf("what rests on the session: %v", err)
+			}
 			_, _ = fmt.Fprintf(w, "paid for %s", what)
 			if err := http.NewResponseController(w).Flush(); err != nil {
 				t.Error(err)
-			}
-			if _, err := s.guard.Rotate(w, r); !isEnded(err) {
-				t.Errorf("what rests on the session: %v", err)
 			}
 			_, _ = io.WriteString(w, ", thank you")
 		})))

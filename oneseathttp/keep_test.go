@@ -182,3 +182,34 @@ func TestASignInAfterTheHeaderTakesNoSeat(t *testing.T) {
 		t.Errorf("seated are %v, %v", live, err)
 	}
 }
+
+// So is a new token that cannot reach the browser: the token that it has stays in force.
+func TestARotationAfterTheHeaderLeavesTheToken(t *testing.T) {
+	s := unstarted(t, oneseat.Config{}, oneseathttp.Config{})
+	late := map[string]func(w http.ResponseWriter, r *http.Request) (oneseat.Session, error){
+		"/rotate-late": s.guard.Rotate,
+		"/confirm-late": func(w http.ResponseWriter, r *http.Request) (oneseat.Session, error) {
+			return s.guard.Confirm(w, r, oneseat.Lifetime{})
+		},
+	}
+	got := make(chan error, 1)
+	for path, f := range late {
+		s.mux.Handle("POST "+path, s.guard.Require(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			_, _ = io.WriteString(w, "welcome")
+			_, err := f(w, r)
+			got <- err
+		})))
+	}
+	s.Start()
+	b := s.browser(t, firefox)
+	b.signIn("ada")
+	for path := range late {
+		b.do("POST", path, nil)
+		if err := <-got; !errors.Is(err, oneseathttp.ErrHeaderSent) {
+			t.Errorf("%s: it returned %v", path, err)
+		}
+		if f, err := s.seats.CheckWith(t.Context(), oneseat.CheckRequest{Token: b.token()}); err != nil || f.Rotated {
+			t.Errorf("%s: the browser's token: rotated %t, %v", path, f.Rotated, err)
+		}
+	}
+}

@@ -69,10 +69,10 @@ func (g *Guard) Redeem(w http.ResponseWriter, r *http.Request, ticket oneseat.Ti
 	return g.granted(w, r, grant, id, err)
 }
 
-// ErrHeaderSent is returned by SignIn, SignInWith, Redeem and Confirm when the header of
-// the answer is on its way already. The browser could not be given its token, so no
-// session is made, and no proof recorded.
-var ErrHeaderSent = errors.New("oneseathttp: nobody was signed in, because the answer's header was sent before: sign in before anything is written")
+// ErrHeaderSent is returned by SignIn, SignInWith, Redeem, Rotate and Confirm when the
+// header of the answer is on its way already. The browser could not be given its token, so
+// nothing is done.
+var ErrHeaderSent = errors.New("oneseathttp: nothing was done, because the answer's header was sent before, so the browser could not be given its token: sign in, rotate or confirm before anything is written")
 
 // tooLate says that the header of the answer is on its way.
 func tooLate(r *http.Request) bool {
@@ -160,8 +160,11 @@ func (g *Guard) SignOut(w http.ResponseWriter, r *http.Request) error {
 // [oneseat.Registry.EndAll]. Of several requests that rotate at once one succeeds, and the
 // others get [oneseat.ErrRotated]. Answer those as if they had succeeded, because the
 // browser gets the new token from the first. Other errors are those of
-// [oneseat.Registry.Rotate].
+// [oneseat.Registry.Rotate], and [ErrHeaderSent].
 func (g *Guard) Rotate(w http.ResponseWriter, r *http.Request) (oneseat.Session, error) {
+	if tooLate(r) {
+		return oneseat.Session{}, ErrHeaderSent
+	}
 	grant, err := g.seats.Rotate(r.Context(), g.token(r))
 	if err != nil {
 		return oneseat.Session{}, err
