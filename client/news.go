@@ -97,7 +97,7 @@ func (k *Client) recheck() {
 			return
 		case <-tick:
 		}
-		if k.mute.Load() { // questions get no answer and take long: no watch waits for the end of its own
+		if k.mute.Load() { // questions get no answer and take long: no watch waits until its own has failed
 			for _, w := range k.known.unverified(time.Now()) {
 				k.tell(w, oneseat.ErrStoreUnavailable)
 			}

@@ -183,7 +183,8 @@ func TestASignInAfterTheHeaderTakesNoSeat(t *testing.T) {
 	}
 }
 
-// So is a new token that cannot reach the browser: the token that it has stays in force.
+// A new token that cannot reach the browser is an error too: the token that the browser has
+// stays in force.
 func TestARotationAfterTheHeaderLeavesTheToken(t *testing.T) {
 	s := unstarted(t, oneseat.Config{}, oneseathttp.Config{})
 	late := map[string]func(w http.ResponseWriter, r *http.Request) (oneseat.Session, error){

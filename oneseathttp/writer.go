@@ -16,8 +16,8 @@ import (
 
 // writer is the ResponseWriter of a handler under a guard. Once its request is
 // over, everything here returns why and passes nothing on. That holds whatever stands
-// around the guard, because the writer relies on no connection, which it may not reach.
-// Hence it has no Unwrap, and does all of [http.ResponseController] itself.
+// around the guard: the writer does not rely on the connection, which it may not be able
+// to reach. Hence it has no Unwrap, and does all of [http.ResponseController] itself.
 //
 // It is used by the handler's goroutine, as any ResponseWriter.
 type writer struct {

@@ -14,8 +14,8 @@ type limitsKey struct{}
 
 // LimitFor returns the limits that a call has said, for [oneseat.Config.LimitFor] of the
 // registries that a server serves. Without it a call that says limits is refused. The
-// limits of a call hold for that call only. A later one that says none has those for
-// everybody.
+// limits of a call hold for that call only. A later one that says none has the limits that
+// are stored for the account, or those for everybody.
 func LimitFor(ctx context.Context, _ string) (oneseat.Limits, error) {
 	l, _ := ctx.Value(limitsKey{}).(oneseat.Limits) // none: nothing was said
 	return l, nil
