@@ -14,9 +14,11 @@
 // across it, the quick ones first. No file of the source is changed.
 //
 // The ordinary go test tries a sample, of functions of which all mutants were tried
-// before (testdata/tried.txt). For all, or for some by file, function or name:
+// before (testdata/tried.txt). For all, for those of the other functions, or for some by
+// file, function or name:
 //
 //	make mutants
+//	go test ./internal/mutants -mutants=untried -record -v -timeout=3h
 //	go test ./internal/mutants -mutants="limit.go;(*draft).end;upsert on touch" -record
 //
 // With -record, what was tried without an open survivor is written down.

@@ -15,7 +15,7 @@ import (
 	"time"
 )
 
-var which = flag.String("mutants", "sample", `"sample", "all", or names of mutants, of functions or of files, or "by hand", with semicolons between`)
+var which = flag.String("mutants", "sample", `"sample", "all", "untried" (functions that changed since all their mutants were tried), or names of mutants, of functions or of files, or "by hand", with semicolons between`)
 
 var record = flag.Bool("record", false, "write down the functions whose mutants were all tried, and caught or listed, for the sample")
 
@@ -162,6 +162,10 @@ func choose(t *testing.T, b bred, tried map[string]string) (some []*Mutant, all 
 		return b.mutants, true
 	case "sample":
 		return sample(b, tried), false
+	case "untried":
+		return slices.DeleteFunc(slices.Clone(b.mutants), func(m *Mutant) bool {
+			return m.Function == "" || tried[m.Function] == b.sums[m.Function]
+		}), false
 	}
 	for name := range strings.SplitSeq(*which, ";") {
 		name, before := strings.TrimSpace(name), len(some)
