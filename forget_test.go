@@ -98,6 +98,40 @@ func TestForgettingAnAccountWithoutSessionsTakesNoTime(t *testing.T) {
 	})
 }
 
+// With one, Forget waits for half of MaxStale, and erases nothing if it is not let wait:
+// else some node could not tell why the session is over.
+func TestForgetWaitsUntilEveryNodeCanTellWhy(t *testing.T) {
+	for name, tt := range map[string]struct {
+		interrupt func(r *oneseat.Registry, cancel func())
+		want      error
+	}{
+		"it waits":                 {func(*oneseat.Registry, func()) {}, nil},
+		"its context is cancelled": {func(_ *oneseat.Registry, cancel func()) { cancel() }, context.Canceled},
+		"the registry is closed":   {func(r *oneseat.Registry, _ func()) { _ = r.Close() }, oneseat.ErrClosed},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				store := memstore.New()
+				r := newRegistry(t, store, oneseat.Config{MaxStale: 4 * time.Second})
+				signIn(t, r, "ada", oneseat.SignInRequest{})
+				ctx, cancel := context.WithCancel(t.Context())
+				time.AfterFunc(time.Second, func() { tt.interrupt(r, cancel) })
+				began := time.Now()
+				err := r.Forget(ctx, "ada")
+				took, left := time.Since(began), len(logged(t, store, "ada"))
+				switch {
+				case !errors.Is(err, tt.want):
+					t.Errorf("Forget returned %v, want %v", err, tt.want)
+				case err == nil && (took != 2*time.Second || left > 0):
+					t.Errorf("Forget took %v and left %d events", took, left)
+				case err != nil && (took != time.Second || left == 0):
+					t.Errorf("Forget returned after %v, and left %d events", took, left)
+				}
+			})
+		})
+	}
+}
+
 // A program that follows the events from where it stood cannot see what was erased, and
 // is told that it cannot.
 func TestAFollowerOfEventsIsToldThatSomethingWasForgotten(t *testing.T) {
@@ -220,6 +254,21 @@ func TestForgettingAgainAfterAnErrorDoesTheRest(t *testing.T) {
 			t.Errorf("the log has %+v", events)
 		}
 	})
+}
+
+func TestForgettingWithoutAStoreIsAnError(t *testing.T) {
+	store := memstore.New()
+	f := &faulty{Store: store}
+	r := newRegistry(t, &forgetful{faulty: f, History: store}, oneseat.Config{})
+	g := signIn(t, r, "ada", oneseat.SignInRequest{})
+	f.down()
+	if err := r.Forget(t.Context(), "ada"); !errors.Is(err, oneseat.ErrStoreUnavailable) {
+		t.Errorf("Forget: %v, want ErrStoreUnavailable", err)
+	}
+	f.up()
+	if _, err := r.CheckFresh(t.Context(), string(g.Token)); err != nil {
+		t.Errorf("something was done: %v", err)
+	}
 }
 
 // forgetful is a store whose Forget may fail.
