@@ -332,6 +332,70 @@ func TestASessionCarriesDataOfTheApplication(t *testing.T) {
 	})
 }
 
+// Data and proofs are those of one session, whichever of the account's it is.
+func TestDataAndAProofAreOfOneSession(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newNode(t, memstore.New(), oneseat.Config{Limit: 3})
+		var all [3]oneseat.Grant
+		for i := range all {
+			all[i] = signIn(t, r, "ada", oneseat.SignInRequest{})
+			time.Sleep(time.Second)
+		}
+		for i, g := range all {
+			data := fmt.Sprint("of ", i)
+			if err := r.SetData(t.Context(), g.Session, data); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := r.Confirm(t.Context(), g.Session, oneseat.Lifetime{Idle: time.Hour + time.Duration(i)*time.Second}); err != nil {
+				t.Fatal(err)
+			}
+			proved := time.Now()
+			time.Sleep(time.Second)
+			if s, err := r.CheckFresh(t.Context(), string(g.Token)); err != nil || s.Data != data || !s.Proved.Equal(proved) || s.Lifetime.Idle != time.Hour+time.Duration(i)*time.Second {
+				t.Errorf("session %d: %+v, %v", i, s, err)
+			}
+		}
+		for i, g := range all {
+			if s, err := r.CheckFresh(t.Context(), string(g.Token)); err != nil || s.Data != fmt.Sprint("of ", i) || s.Lifetime.Idle != time.Hour+time.Duration(i)*time.Second {
+				t.Errorf("session %d in the end: %+v, %v", i, s, err)
+			}
+		}
+	})
+}
+
+// An application that keeps something in a session has shown that somebody has its token.
+func TestASessionWithChangedDataWasUsed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newNode(t, memstore.New(), oneseat.Config{Limit: 2, WhenFull: oneseat.PolicyRefuse})
+		unused, used := signIn(t, r, "ada", oneseat.SignInRequest{}), signIn(t, r, "ada", oneseat.SignInRequest{})
+		if err := r.SetData(t.Context(), used.Session, "tenant"); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(11 * time.Second)
+		third := signIn(t, r, "ada", oneseat.SignInRequest{})
+		wantEnded(t, r, unused, oneseat.ReasonDisplaced)
+		wantLive(t, r, used)
+		wantLive(t, r, third)
+	})
+}
+
+// A timeout is answered as an ending only once it is recorded.
+func TestATimeoutThatSetDataFindsIsRecorded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := memstore.New()
+		r := newNode(t, store, oneseat.Config{Idle: 10 * time.Second})
+		g := signIn(t, r, "ada", oneseat.SignInRequest{})
+		time.Sleep(10 * time.Second)
+		over, ok := errors.AsType[*oneseat.EndedError](r.SetData(t.Context(), g.Session, "late"))
+		if !ok || over.Ending.Reason != oneseat.ReasonIdleTimeout {
+			t.Errorf("%+v", over)
+		}
+		if n := count(logged(t, store, "ada"), oneseat.EventSessionEnded); n != 1 {
+			t.Errorf("%d endings are recorded", n)
+		}
+	})
+}
+
 // N2: too much data is an error at once, and nothing is done.
 func TestTooMuchDataIsRefused(t *testing.T) {
 	store := memstore.New()

@@ -172,7 +172,7 @@ func (d *draft) compare(a, b *seat, c *newcomer) int {
 	}
 	switch {
 	case c.seat.parent != "": // all players that play send heartbeats, so the last ones would order them by chance
-		return cmp.Or(order, first(d.silent(a), d.silent(b)), a.Created.Compare(b.Created))
+		return cmp.Or(order, first(d.silent(a), d.silent(b)))
 	case d.rule.displaceOrder == DisplaceOldest:
 		return cmp.Or(order, a.Created.Compare(b.Created))
 	}
@@ -180,7 +180,7 @@ func (d *draft) compare(a, b *seat, c *newcomer) int {
 }
 
 // displaceOrder returns the seats in the order in which they give way to a newcomer
-// (the zero newcomer: to none). It leaves out the session that the newcomer renews, and
+// (the zero newcomer: to none). Of equal ones, the one that was admitted first goes. It leaves out the session that the newcomer renews, and
 // those that the limits would have ended under ObserveOnly.
 func (d *draft) displaceOrder(c *newcomer, renews SessionID) (seats []*seat) {
 	for i := range d.seats {

@@ -46,6 +46,7 @@ func TestTheMostSpecificLimitCounts(t *testing.T) {
 		{name: "unlimited for everybody", config: Limits{Total: Unlimited, Streams: Unlimited}, sessions: "total 256 Config!", streams: "streams 64 Config!"},
 		{name: "a class under an unlimited total", asked: Limits{Total: Unlimited, Classes: classes("api", 1)}, config: everybody, sessions: "api 1 LimitFor, total 256 LimitFor!", streams: "streams 1 Config"},
 		{name: "an unlimited class has the total only", config: Limits{Total: 3, Classes: classes("tv", Unlimited, "api", 1), Streams: 1}, sessions: "api 1 Config, total 3 Config", streams: "streams 1 Config"},
+		{name: "classes by their names", config: Limits{Total: 9, Classes: classes("tv", 1, "mobile", 2, "desktop", 3, "api", 4, "tablet", 5), Streams: 1}, sessions: "api 4 Config, desktop 3 Config, mobile 2 Config, tablet 5 Config, tv 1 Config, total 9 Config", streams: "streams 1 Config"},
 		{name: "classes of streams stand under their number", config: Limits{Total: 1, Streams: 3, StreamClasses: classes("tv", 1, "mobile", Unlimited)}, sessions: "total 1 Config", streams: "streams_tv 1 Config, streams 3 Config"},
 		{name: "and go with it", asked: Limits{Streams: 2}, stored: Limits{Total: 4}, config: Limits{Total: 1, Streams: 3, StreamClasses: classes("tv", 1)}, sessions: "total 4 SetLimit", streams: "streams 2 LimitFor"},
 		{name: "programs by themselves", stored: Limits{Programs: 7}, asked: Limits{Total: 5}, config: Limits{Total: 1, Streams: 1, Programs: 2}, sessions: "total 5 LimitFor", streams: "streams 1 Config", programs: "programs 7 SetLimit"},

@@ -109,6 +109,18 @@ func TestStreamsAreLimitedByClassOfDevice(t *testing.T) {
 	}
 }
 
+// Under DisplaceSameClass a stream on a device of the newcomer's class gives way, although
+// another one started before.
+func TestAStreamGivesWayToOneOfItsClass(t *testing.T) {
+	r := newNode(t, memstore.New(), oneseat.Config{Limit: 4, Streams: 2, WhenStreamsFull: oneseat.PolicyDisplace, DisplaceOrder: oneseat.DisplaceSameClass})
+	tv, phone, other := on(t, r, oneseat.ClassTV), on(t, r, oneseat.ClassMobile), on(t, r, oneseat.ClassMobile)
+	first := play(t, r, tv, "tv")
+	second := play(t, r, phone, "phone")
+	third := play(t, r, other, "other")
+	wantStopped(t, r, phone, second, third)
+	wantStreams(t, r, "ada", third.ID, first.ID)
+}
+
 // An account that is exempt is not limited by a class that was set for everybody.
 func TestAnAccountWithStreamsOfItsOwnHasNoClassLimit(t *testing.T) {
 	r := newNode(t, memstore.New(), oneseat.Config{Limit: 5, Streams: 1, StreamClassLimits: map[oneseat.Class]int{oneseat.ClassTV: 1}})
@@ -211,6 +223,26 @@ func TestWhatPlaysAStreamKeepsItWithoutHeartbeats(t *testing.T) {
 				t.Errorf("%s: the stream did not lapse", what)
 			}
 		}
+	})
+}
+
+// What plays is in use, for the order in which sessions give way.
+func TestASessionThatPlaysIsNotTheIdlest(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newNode(t, memstore.New(), oneseat.Config{Limit: 2, Streams: 1})
+		tv := signIn(t, r, "ada", oneseat.SignInRequest{})
+		phone := signIn(t, r, "ada", oneseat.SignInRequest{})
+		stream := play(t, r, tv.Session, "tv")
+		time.Sleep(15 * time.Second)
+		wantLive(t, r, phone)
+		time.Sleep(10 * time.Second)
+		if _, err := r.PlayStream(t.Context(), tv.Session, stream.ID); err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		signIn(t, r, "ada", oneseat.SignInRequest{})
+		wantEnded(t, r, phone, oneseat.ReasonDisplaced)
+		wantLive(t, r, tv)
 	})
 }
 
