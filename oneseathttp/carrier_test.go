@@ -191,6 +191,26 @@ func TestABearerTokenIsTakenFromOneHeaderOnly(t *testing.T) {
 	}
 }
 
+// A program that keeps its token gets the next one from what Rotate returns.
+func TestAProgramGetsItsNewTokenFromRotate(t *testing.T) {
+	s := newSite(t, oneseat.Config{}, oneseathttp.Config{Carrier: oneseathttp.Bearer()})
+	grant, err := s.guard.SignInWith(httptest.NewRecorder(), httptest.NewRequest("POST", "/token", nil), oneseathttp.SignInOptions{Account: "ada"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := httptest.NewRequest("POST", "/rotate", nil)
+	r.Header.Set("Authorization", "Bearer "+string(grant.Token))
+	again, err := s.guard.Rotate(httptest.NewRecorder(), r)
+	if err != nil || again.Session.ID != grant.Session.ID || again.Token == grant.Token {
+		t.Fatalf("%+v, %v", again.Session, err)
+	}
+	for token, rotated := range map[oneseat.Token]bool{grant.Token: true, again.Token: false} {
+		if f, err := s.seats.CheckWith(t.Context(), oneseat.CheckRequest{Token: string(token)}); err != nil || f.Rotated != rotated {
+			t.Errorf("rotated %t, %v", f.Rotated, err)
+		}
+	}
+}
+
 // TOK-06: a URL is in logs, histories and referrers.
 func TestATokenInAURLIsNone(t *testing.T) {
 	for name, carrier := range map[string]oneseathttp.Carrier{"cookie": {}, "bearer": oneseathttp.Bearer()} {

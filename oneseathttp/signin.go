@@ -155,22 +155,22 @@ func (g *Guard) SignOut(w http.ResponseWriter, r *http.Request) error {
 	return err
 }
 
-// Rotate gives the browser a new token for the session that it has. Call it before
-// anything is written. After a change of password a rotation is not enough, see
+// Rotate gives the browser a new token for the session that it has, and returns the token
+// as well, for a program that keeps the token itself. Call it before anything is written. After a change of password a rotation is not enough, see
 // [oneseat.Registry.EndAll]. Of several requests that rotate at once one succeeds, and the
 // others get [oneseat.ErrRotated]. Answer those as if they had succeeded, because the
 // browser gets the new token from the first. Other errors are those of
 // [oneseat.Registry.Rotate], and [ErrHeaderSent].
-func (g *Guard) Rotate(w http.ResponseWriter, r *http.Request) (oneseat.Session, error) {
+func (g *Guard) Rotate(w http.ResponseWriter, r *http.Request) (oneseat.Grant, error) {
 	if tooLate(r) {
-		return oneseat.Session{}, ErrHeaderSent
+		return oneseat.Grant{}, ErrHeaderSent
 	}
 	grant, err := g.seats.Rotate(r.Context(), g.token(r))
 	if err != nil {
-		return oneseat.Session{}, err
+		return oneseat.Grant{}, err
 	}
 	g.hand(w, r, grant)
-	return grant.Session, nil
+	return grant, nil
 }
 
 // hand gives the browser the token of its session, and the request the session.
