@@ -33,7 +33,7 @@ func (c newcomer) from(client SignInRequest, key Key, secret digest) newcomer {
 		deviceID: deviceDigest(key, client.DeviceID),
 		unused:   !c.adopted && device.Class != ClassAPI && !client.Program, // a program may keep its token for later
 	}
-	if seen := client.Seen.clean(); client.Seen != (Device{}) && c.seat.elsewhere(seen) {
+	if seen := client.Seen.clean(); c.seat.elsewhere(seen) {
 		c.seat.Seen = seen
 	}
 	if !c.adopted { // no seat has the digest of another account's token, or of a text that is no token
@@ -67,7 +67,7 @@ func (d *draft) admit(c newcomer) (Change, Decision) {
 		change := d.apply(c, is)
 		is.repeats = d.repeats(&c.seat)
 		return change, is
-	case is.full() && c.seat.parent != "", // a stream of a live session: the player chooses, and tries again
+	case c.seat.parent != "", // the player of a stream chooses what stops, and tries again
 		is.Outcome == outcomeInvalid, // the error may report a timeout, which has to be recorded
 		is.Outcome == outcomeAlready: // the session that an earlier try made may have timed out
 		return d.changed(), is
@@ -76,8 +76,8 @@ func (d *draft) admit(c newcomer) (Change, Decision) {
 		d.trim("")
 		is.Outcome = d.turnAway(c, is)
 		return d.commit(), is
-	case is.Outcome == OutcomeBlocked && c.seat.parent == "":
-		d.noteSeat(EventSignInRefused, EventSignInRefused, &c.seat).Reason = ReasonAccountBlocked
+	case is.Outcome == OutcomeBlocked:
+		d.noteSeat(EventSignInRefused, &c.seat).Reason = ReasonAccountBlocked
 		return d.commit(), is
 	}
 	return Change{}, is
@@ -166,11 +166,14 @@ func (d *draft) room(c newcomer) Decision {
 	bounds, policy := d.bounds(c.seat.pool()), d.rule.policy(c.seat.pool())
 	c.own = d.own(&c, is.Renews)
 	seats := d.displaceOrder(&c, is.Renews)
-	chosen := c.choice(seats)
-	if d.rule.oneSeatPerDevice {
-		chosen = append(chosen, c.ofDevice(seats)...)
-	}
-	seats = slices.DeleteFunc(seats, func(s *seat) bool { return slices.Contains(chosen, s.ID) })
+	var chosen []SessionID
+	seats = slices.DeleteFunc(seats, func(s *seat) bool {
+		goes := c.chose(s) || d.rule.oneSeatPerDevice && c.replaces(s)
+		if goes {
+			chosen = append(chosen, s.ID)
+		}
+		return goes
+	})
 	renewed := d.matchID(is.Renews).seat
 	goes, full, ok := overflow(seats, bounds, &c.seat, func(s *seat, b bound) bool {
 		return policy == PolicyDisplace || c.override || b.ceiling || d.yields(s, &c) < yieldsInOrder ||
@@ -188,26 +191,16 @@ func (d *draft) room(c newcomer) Decision {
 	return is
 }
 
-// choice returns those of the seats that the newcomer chose to end. A seat makes room
-// only for a newcomer of its own pool: people's sessions, programs or streams.
-func (c newcomer) choice(seats []*seat) (chosen []SessionID) {
-	for _, s := range seats {
-		if slices.Contains(c.chosen, s.ID) && s.pool() == c.seat.pool() {
-			chosen = append(chosen, s.ID)
-		}
-	}
-	return chosen
+// chose reports whether the newcomer chose to end a seat. A seat makes room only for a
+// newcomer of its own pool: people's sessions, programs or streams.
+func (c *newcomer) chose(s *seat) bool {
+	return slices.Contains(c.chosen, s.ID) && s.pool() == c.seat.pool()
 }
 
-// ofDevice returns those of the seats that the newcomer's own device has. An adopted
-// session, and a stream, take none.
-func (c newcomer) ofDevice(seats []*seat) (own []SessionID) {
-	for _, s := range seats {
-		if !c.adopted && c.seat.parent == "" && s.pool() == c.seat.pool() && s.deviceID.Equal(c.seat.deviceID) && !slices.Contains(c.chosen, s.ID) {
-			own = append(own, s.ID)
-		}
-	}
-	return own
+// replaces reports whether a seat is that of the newcomer's own device. An adopted
+// session, and a stream, replace none.
+func (c *newcomer) replaces(s *seat) bool {
+	return !c.adopted && c.seat.parent == "" && s.pool() == c.seat.pool() && s.deviceID.Equal(c.seat.deviceID)
 }
 
 // adopt decides on a session that is older than oneseat. It decides as on a sign-in,
@@ -275,7 +268,7 @@ func (d *draft) apply(c newcomer, is Decision) Change {
 			d.observe(id, how)
 		}
 		if s.observed = is.full(); s.observed {
-			d.noteSeat(EventSignInWouldBeRefused, EventSignInWouldBeRefused, &s).Bound = is.bound()
+			d.noteSeat(EventSignInWouldBeRefused, &s).Bound = is.bound()
 		}
 		displaces = d.overCeiling(&s)
 	}
@@ -285,7 +278,7 @@ func (d *draft) apply(c newcomer, is Decision) Change {
 	}
 	d.spendTicket(c.ticketUsed)
 	d.seats = append(slices.Clip(d.seats), s)
-	d.noteSeat(EventSessionCreated, EventStreamStarted, &s)
+	d.noteSeat(EventSessionCreated, &s)
 	if s.parent == "" { // a lowered limit on sessions has been applied above; the one on streams has not
 		d.trim("")
 	}
@@ -327,7 +320,7 @@ func (d *draft) turnAway(c newcomer, is Decision) Outcome {
 	if is.Outcome == OutcomeAsked && d.issueTicket(c) {
 		event, outcome = EventSignInAsked, OutcomeAsked
 	}
-	d.noteSeat(event, event, &c.seat).Bound = is.bound()
+	d.noteSeat(event, &c.seat).Bound = is.bound()
 	return outcome
 }
 
@@ -336,7 +329,7 @@ func (d *draft) turnAway(c newcomer, is Decision) Outcome {
 func (d *draft) observe(id SessionID, how Ending) {
 	s := d.alter(d.seat(id))
 	s.observed = true
-	d.noteSeat(EventSessionWouldEnd, EventSessionWouldEnd, s).tell(how)
+	d.noteSeat(EventSessionWouldEnd, s).tell(how)
 }
 
 // overCeiling returns the sessions to end even under ObserveOnly, because a

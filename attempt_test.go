@@ -2,8 +2,10 @@ package oneseat_test
 
 import (
 	"crypto/sha256"
+	"encoding/json"
 	"errors"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -118,6 +120,10 @@ func TestAnAttemptIsGoodForTenMinutesByTheStoresClock(t *testing.T) {
 			}
 			if !tt.good {
 				return
+			}
+			text, err := json.Marshal(stored(t, r.Store, "ada").Roster)
+			if ahead := tt.tried > 0; err != nil || strings.Contains(string(text), `"tried"`) != ahead {
+				t.Errorf("tried %v from now, which is kept where it is ahead of the store: %s, %v", tt.tried, text, err)
 			}
 			time.Sleep(21 * time.Minute)
 			_, err = r.SignIn(t.Context(), "ada", oneseat.SignInRequest{Attempt: how})

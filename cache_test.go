@@ -207,6 +207,29 @@ func TestAFreshCheckReadsByTokenAndByIDAndMayBeNoActivity(t *testing.T) {
 	}
 }
 
+func TestEachFormOfACheckReturnsTheSession(t *testing.T) {
+	r := newRegistry(t, memstore.New(), oneseat.Config{Limit: 2})
+	signIn(t, r, "ada", oneseat.SignInRequest{})
+	g := signIn(t, r, "ada", oneseat.SignInRequest{Data: "mine"})
+	for name, check := range map[string]func() (oneseat.Session, error){
+		"Check":      func() (oneseat.Session, error) { return r.Check(t.Context(), string(g.Token)) },
+		"Peek":       func() (oneseat.Session, error) { return r.Peek(t.Context(), string(g.Token)) },
+		"CheckFresh": func() (oneseat.Session, error) { return r.CheckFresh(t.Context(), string(g.Token)) },
+		"CheckID":    func() (oneseat.Session, error) { return r.CheckID(t.Context(), "ada", g.Session.ID) },
+		"PeekID":     func() (oneseat.Session, error) { return r.PeekID(t.Context(), "ada", g.Session.ID) },
+	} {
+		for range 2 { // from the store, and from memory
+			if s, err := check(); err != nil || s != g.Session {
+				t.Errorf("%s: %+v, %v; want %+v", name, s, err, g.Session)
+			}
+		}
+	}
+	// A token is a proof, and an ID is none: where both are said the token counts.
+	both := oneseat.CheckRequest{Token: string(g.Token[:len(g.Token)-1]) + "x", Account: "ada", Session: g.Session.ID}
+	_, err := r.CheckWith(t.Context(), both)
+	wantError(t, err, oneseat.ErrNoSession)
+}
+
 // Somebody may have deleted rows without an entry in the log.
 func TestHoweverWellProvenMemoryIsLoadedAnewAfterAMinute(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -128,6 +128,15 @@ func TestDecideTable(t *testing.T) {
 	}
 }
 
+// An attempt that was first made at d.tried or before may have been made, and forgotten.
+func TestAnAttemptThatMayHaveBeenForgottenIsNotMadeAgain(t *testing.T) {
+	for tried, want := range map[time.Duration]Outcome{-time.Microsecond: outcomeUnknown, 0: outcomeUnknown, time.Microsecond: OutcomeAdmitted} {
+		d := draftOf(aRoster(), time.Minute, plain)
+		d.tried = at(0)
+		same(t, tried.String(), d.decide(newcomer{seat: aSeat("new"), tried: at(tried)}).Outcome, want)
+	}
+}
+
 // brief is what a decision comes to, without its why; no outcome means admitted.
 func brief(d Decision) Decision {
 	return Decision{Outcome: cmp.Or(d.Outcome, OutcomeAdmitted), Renews: d.Renews, Displaces: d.Displaces}

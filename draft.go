@@ -1,6 +1,7 @@
 package oneseat
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"time"
@@ -101,13 +102,16 @@ func (d *draft) note(t EventType) *Event {
 	return &d.events[len(d.events)-1]
 }
 
+// ofStream has the types of events that are others for a stream.
+var ofStream = map[EventType]EventType{EventSessionCreated: EventStreamStarted, EventSessionEnded: EventStreamEnded}
+
 // noteSeat records an event about a session or a stream, which the caller may
 // complete.
-func (d *draft) noteSeat(session, stream EventType, s *seat) *Event {
-	e := d.note(session)
+func (d *draft) noteSeat(t EventType, s *seat) *Event {
 	if s.parent != "" {
-		e.Type = stream
+		t = cmp.Or(ofStream[t], t)
 	}
+	e := d.note(t)
 	e.Session, e.Parent, e.Device = s.ID, s.parent, s.Device
 	return e
 }
@@ -143,7 +147,7 @@ func (d *draft) end(id SessionID, how Ending) {
 			d.forget(d.oldest(how))
 		}
 	}
-	d.noteSeat(EventSessionEnded, EventStreamEnded, &s).tell(how)
+	d.noteSeat(EventSessionEnded, &s).tell(how)
 	for _, child := range d.seats {
 		if child.parent == id {
 			d.end(child.ID, how)

@@ -417,6 +417,11 @@ func TestTooMuchDataIsRefused(t *testing.T) {
 	if _, ok := errors.AsType[*oneseat.DataError](err); !ok {
 		t.Errorf("beyond what an account may have: %v, want a *DataError", err)
 	}
+	full := len(logged(t, store, ""))
+	if g, err = r.SignIn(t.Context(), "ada", oneseat.SignInRequest{Token: string(g.Token), Data: strings.Repeat("y", oneseat.MaxData)}); err != nil {
+		t.Fatalf("in the place of the data that the browser's session had: %v", err)
+	}
+	before += len(logged(t, store, "")) - full
 	without := signIn(t, r, "ada", oneseat.SignInRequest{})
 	if _, ok := errors.AsType[*oneseat.DataError](r.SetData(t.Context(), without.Session, "y")); !ok {
 		t.Error("SetData gives more than an account may have")

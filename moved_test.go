@@ -23,6 +23,7 @@ func TestWhatIsAnotherPlace(t *testing.T) {
 		"another network":             {oneseat.SignInRequest{Device: firefox}, oneseat.Device{Label: firefox.Label, IP: "192.0.3.1"}, true},
 		"another browser":             {oneseat.SignInRequest{Device: firefox}, oneseat.Device{Label: "Chrome on Linux", IP: firefox.IP}, true},
 		"another class only":          {oneseat.SignInRequest{Device: firefox}, oneseat.Device{Label: firefox.Label, Class: oneseat.ClassMobile, IP: firefox.IP}, false},
+		"the same, said twice":        {oneseat.SignInRequest{Device: firefox, Seen: firefox}, firefox, false},
 		"nothing is known":            {oneseat.SignInRequest{}, firefox, false},
 		"nothing is said":             {oneseat.SignInRequest{Device: firefox}, oneseat.Device{}, false},
 		"no address":                  {oneseat.SignInRequest{Device: firefox}, oneseat.Device{Label: firefox.Label, IP: "nowhere"}, false},
@@ -31,6 +32,9 @@ func TestWhatIsAnotherPlace(t *testing.T) {
 	} {
 		r := newNode(t, memstore.New(), oneseat.Config{})
 		g := signIn(t, r, "ada", tt.signIn)
+		if named := tt.signIn.Device.Label == "Ada's laptop"; (g.Session.Seen != oneseat.Device{}) != named {
+			t.Errorf("%s: from the sign-in on it is seen from %+v", name, g.Session.Seen)
+		}
 		before := r.Stats().Updates
 		if err := r.SeenFrom(t.Context(), g.Session, tt.from); err != nil {
 			t.Fatal(name, err)

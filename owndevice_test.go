@@ -83,6 +83,41 @@ func TestADeviceHasOneSeatIfThatIsSet(t *testing.T) {
 	}
 }
 
+// What is no sign-in on the device ends nothing of it: a stream, though its player may have
+// the name of another session's, and an adopted session.
+func TestOnlyASignInReplacesTheSessionOfItsDevice(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newNode(t, memstore.New(), oneseat.Config{Limit: 5, Streams: 3, OneSeatPerDevice: true, AdoptUntil: time.Now().Add(time.Hour)})
+		on := oneseat.SignInRequest{DeviceID: deviceID("phone"), Device: phone}
+		first, other := signIn(t, r, "ada", on), signIn(t, r, "ada", oneseat.SignInRequest{DeviceID: deviceID("laptop")})
+		one, two := play(t, r, first.Session, "the same name"), play(t, r, other.Session, "the same name")
+		wantStreams(t, r, "ada", two.ID, one.ID)
+		time.Sleep(time.Second)
+		if _, err := r.Adopt(t.Context(), "ada", time.Now(), on); err != nil {
+			t.Fatal(err)
+		}
+		wantLive(t, r, first)
+	})
+}
+
+// A program that the application had before is adopted by the lifetime of programs.
+func TestAProgramIsAdoptedByTheLifetimeOfPrograms(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		time.Sleep(24 * time.Hour)
+		r := newNode(t, memstore.New(), oneseat.Config{
+			Idle: time.Hour, Absolute: 2 * time.Hour, AdoptUntil: time.Now().Add(time.Hour), MaxStale: time.Minute,
+			Programs: oneseat.Programs{Limit: 1, Absolute: 20 * time.Hour},
+		})
+		issued := time.Now().Add(-10 * time.Hour)
+		if g, err := r.Adopt(t.Context(), "ada", issued, oneseat.SignInRequest{Program: true}); err != nil || !g.Session.Program || !g.Session.Created.Equal(issued) {
+			t.Errorf("a program: %+v, %v", g.Session, err)
+		}
+		if _, err := r.Adopt(t.Context(), "ada", issued, oneseat.SignInRequest{}); !errors.Is(err, oneseat.ErrNoSession) {
+			t.Errorf("a session that is too old: %v", err)
+		}
+	})
+}
+
 // Two sessions of one device, from before the setting, end with the next sign-in. Under
 // ObserveOnly that is only said.
 func TestASeatPerDeviceIsCaughtUpWithAndMayBeObserved(t *testing.T) {

@@ -161,7 +161,7 @@ func (d *draft) confirm(id SessionID, lifetime Lifetime) (Change, error) {
 	s := d.alter(d.seat(id))
 	s.Proved, s.Lifetime = d.now(), lifetime
 	s.active(d.now())
-	d.noteSeat(EventSessionConfirmed, EventSessionConfirmed, s)
+	d.noteSeat(EventSessionConfirmed, s)
 	return d.commit(), nil
 }
 
@@ -195,7 +195,7 @@ func (d *draft) setData(id SessionID, data string) (Change, error) {
 	d.used(id)
 	s := d.alter(d.seat(id))
 	s.Data = data
-	d.noteSeat(EventSessionDataChanged, EventSessionDataChanged, s)
+	d.noteSeat(EventSessionDataChanged, s)
 	return d.commit(), nil
 }
 
@@ -211,7 +211,7 @@ func (d *draft) seenFrom(id SessionID, from Device) (Change, error) {
 		return d.changed(), nil
 	}
 	s := d.alter(i)
-	e := d.noteSeat(EventSessionMoved, EventSessionMoved, s)
+	e := d.noteSeat(EventSessionMoved, s)
 	e.Device, e.ByDevice = s.from(), from
 	s.Seen = from
 	return d.commit(), nil
@@ -233,7 +233,7 @@ func (d *draft) rotate(old, secret digest) (Change, error) {
 		s := d.alter(d.seat(m.seat.ID))
 		s.previous, s.secret, s.rotated, s.replayed = s.secret, secret, d.now(), time.Time{}
 		s.active(d.now())
-		d.noteSeat(EventSessionRotated, EventSessionRotated, s)
+		d.noteSeat(EventSessionRotated, s)
 		return d.commit(), nil
 	case m.ending != nil:
 		return d.changed(), &EndedError{m.ending.Ending}
@@ -286,7 +286,7 @@ func (d *draft) reportUse(secret digest) Change {
 		return d.commit()
 	case m.replayed != nil && !m.replayed.replayed.After(since):
 		d.alter(d.seat(m.replayed.ID)).replayed = d.now()
-		d.noteSeat(EventSessionUsedAfterEnd, EventSessionUsedAfterEnd, m.replayed)
+		d.noteSeat(EventSessionUsedAfterEnd, m.replayed)
 		return d.commit()
 	}
 	return Change{}

@@ -11,7 +11,6 @@ var survivors = list{
 	"const whenever":     {"lower": "no version comes near to either"},
 
 	"Key.Partition":   {"raise number 1": "the first 8 bytes of 9 are the same"},
-	"(*draft).admit":  {"drop operand 1": "settling what has timed out may be left to the next operation"},
 	"(*draft).yields": {"raise number 3": "it is the last of all in any case"},
 	"first":           {"raise number 3": "an order goes by the sign"},
 	"earliest":        {"shift comparison 1": "of two equal times either is the earlier"},

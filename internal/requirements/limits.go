@@ -27,7 +27,7 @@ var limits = []Row{
 		near("", `$c.issuedAt($d.now())`, `$d.room($c)`, `Decision{Outcome: OutcomeAdmitted}`).in(".", "TestAdoptionGoesThroughTheRulesOfTheDoor"),
 	}},
 	{ID: "LIM-08", Breaks: []Break{
-		code("", `$d.noteSeat($event, $event, &$c.seat).Bound = $is.$bound()`, `$d.noteSeat(EventSessionCreated, EventSessionCreated, &$c.seat).Bound = $is.$bound()`).in(".", "TestARefusalIsNeitherASessionNorAFailedSignIn"),
+		code("", `$d.noteSeat($event, &$c.seat).Bound = $is.$bound()`, `$d.noteSeat(EventSessionCreated, &$c.seat).Bound = $is.$bound()`).in(".", "TestARefusalIsNeitherASessionNorAFailedSignIn"),
 	}},
 	{ID: "LIM-09", Breaks: []Break{
 		story("a lowered limit trims nobody").in(".", "TestALoweredStoredLimitTrimsAtOnce"),
