@@ -295,3 +295,55 @@ func TestARenewalAmongOthersPushesOutTheOldest(t *testing.T) {
 	d.end("a", Ending{Reason: ReasonRenewed, By: "b"})
 	same(t, "what is left", []any{len(d.endings), d.endings[0].Session, d.endings[MaxEndings-1].Session, d.forgotten}, []any{MaxEndings, SessionID("1"), SessionID("a"), at(0)})
 }
+
+// Forget wipes a record: what is live ends with an event, and of the rest stays what an
+// absent record could not say.
+func TestAWipeEndsWhatIsLiveAndKeepsNoName(t *testing.T) {
+	ro := aRoster(aSeat("a"), aSeat("stream", under("a")), anEnding("e", ReasonSignedOut, -time.Hour, "e"))
+	ro.takeoverAt, ro.blocked, ro.tickets = at(0), &block{}, []pending{{}}
+	d := draftOf(ro, time.Minute, plain)
+	change := d.wipe()
+	if !d.empty() || d.blocked != nil || !d.takeoverAt.IsZero() || d.limitsRev != 0 {
+		t.Errorf("left is %+v", d.Roster)
+	}
+	var told []string
+	for _, e := range change.Events {
+		told = append(told, fmt.Sprint(e.Type, " ", e.Session, " ", e.Reason))
+	}
+	same(t, "told", told, []string{"session_ended a revoked", "stream_ended stream revoked"})
+	same(t, "the newest ending that was dropped", d.forgotten, at(time.Minute))
+	same(t, "of an absent record", settled(viewAt(nil, 0), 1, plain).wipe(), Change{})
+
+	limited := aRoster()
+	limited.limits = Limits{Total: 2}
+	d = draftOf(limited, time.Minute, plain)
+	d.wipe()
+	same(t, "that the limits changed", []any{d.limits.IsZero(), d.limitsRev}, []any{true, d.was.Next()})
+}
+
+// An ending keeps when its attempt was first made only where that is later: else the
+// ending's own time says more.
+func TestAnEndingKeepsAnAttemptThatIsAheadOfIt(t *testing.T) {
+	for tried, want := range map[time.Duration]time.Duration{-time.Second: -1, 0: -1, time.Second: time.Second} {
+		d := draftOf(aRoster(aSeat("a", func(s *seat) { s.tried = at(tried) })), 0, plain)
+		d.end("a", Ending{Reason: ReasonSignedOut})
+		kept := time.Time{}
+		if want >= 0 {
+			kept = at(want)
+		}
+		same(t, tried.String(), d.endings[0].tried, kept)
+	}
+}
+
+func TestOneEndingIsForgottenAtATime(t *testing.T) {
+	for i, want := range [][]SessionID{{"b", "c", "d"}, {"a", "c", "d"}, {"a", "b", "d"}, {"a", "b", "c"}} {
+		d := draftOf(aRoster(anEnding("a", ReasonRenewed, 0, ""), anEnding("b", ReasonRenewed, 1, ""), anEnding("c", ReasonRenewed, 2, ""), anEnding("d", ReasonRenewed, 3, "")), 0, plain)
+		d.forget(i)
+		var left []SessionID
+		for _, e := range d.endings {
+			left = append(left, e.Session)
+		}
+		same(t, fmt.Sprint(i), left, want)
+		same(t, "when", d.forgotten, at(time.Duration(i)))
+	}
+}

@@ -206,7 +206,7 @@ func (r *Registry) controlEntry() *entry {
 }
 
 // checkMemory answers a claim from the cache, if the cache may answer. The answer is
-// an error, or yes to m.seat, whose use is then noted. Without an answer, m is zero.
+// an error, or yes to m.seat, whose use is then noted. Without an answer, m means nothing.
 func (r *Registry) checkMemory(c *claim, how use, m *memory) (answered bool, err error) {
 	r.recollect(c, r.now(), m)
 	switch {
@@ -219,7 +219,6 @@ func (r *Registry) checkMemory(c *claim, how use, m *memory) (answered bool, err
 			return true, nil
 		}
 	}
-	*m = memory{}
 	return false, nil
 }
 

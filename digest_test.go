@@ -33,12 +33,22 @@ func TestTheDigestOfADeviceIsFrozen(t *testing.T) {
 	same(t, "the digest", string(got), "a70cf82d5816a8a614c9cce57a45488754abf11992b469529640269609fb9dd9")
 }
 
+// An attempt that is used for two tokens by mistake gives each another one.
+func TestAnAttemptIsAnotherForEachToken(t *testing.T) {
+	a := Attempt{ID: [32]byte{1}, Secret: [32]byte{2}, Tried: noon}
+	if a.on(dig("a")) == a.on(dig("b")) || a.on(dig("a")) != a.on(dig("a")) || (Attempt{}).on(dig("a")) != (Attempt{}) {
+		t.Errorf("%v, %v", a.on(dig("a")), a.on(dig("b")))
+	}
+}
+
 // Nodes of two releases derive the same session and token from an attempt.
 func TestWhatAnAttemptMakesIsFrozen(t *testing.T) {
 	a := Attempt{ID: [32]byte{1}, Secret: [32]byte{2}, Tried: noon}
 	k := KeyOf("r", "ada")
 	token, _ := a.token(k)
 	ticket, _ := a.ticket(k)
+	rotation, _ := a.on(dig("old")).token(k)
+	same(t, "token after a rotation", string(rotation), "oneseat_b9Z07rQzgLxG9eCgE3ZOrFWE82e9wJQ60RxyuE07uuuTKhUoe-X-yNl48tEKJl02Vpuskg")
 	same(t, "session", string(a.session(k)), "MVY4TA4R2EGLNM5V6XI2VW52WY")
 	same(t, "token", string(token), "oneseat_b9Z07rQzgLxG9eCgE3ZOrAIAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAv-ehCQ")
 	same(t, "ticket", string(ticket), "oneseat_ticket_b9Z07rQzgLxG9eCgE3ZOrFuuU5XMA_2FsYlyW6xFsI13eGFMHVkFV14kKZdW-a8Ulzl02g")

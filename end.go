@@ -88,9 +88,8 @@ func (d *draft) endAll(how Ending) {
 // the account. What is left is what an absent roster could not say: when the newest
 // ending was dropped, and that the limits have changed.
 func (d *draft) wipe() Change {
-	was := d.was.Roster
-	if was == nil || was.empty() && was.blocked == nil && was.limits.IsZero() && was.takeoverAt.IsZero() && len(was.extra) == 0 {
-		return d.changed()
+	if d.was.Roster == nil {
+		return Change{}
 	}
 	d.endAll(Ending{Reason: ReasonRevoked})
 	for len(d.endings) > 0 {

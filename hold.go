@@ -154,7 +154,7 @@ func (r *Registry) CheckAndWatch(ctx context.Context, token string, active bool,
 		if !intact(token) {
 			return nil, r.stats.noToken()
 		}
-		m.asked = r.now()
+		m = memory{asked: r.now()}
 		m.judgement, err = r.checkStore(ctx, c, how)
 	}
 	if err != nil {

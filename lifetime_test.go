@@ -89,7 +89,9 @@ func TestALifetimeThatIsLongerThanTheConfigsIsRefused(t *testing.T) {
 		_, adopt := r.Adopt(t.Context(), "grace", time.Time{}, oneseat.SignInRequest{Lifetime: l})
 		_, confirm := r.Confirm(t.Context(), g.Session, l)
 		for name, err := range map[string]error{"SignIn": signIn, "Adopt": adopt, "Confirm": confirm} {
-			if _, ok := errors.AsType[*oneseat.ConfigError](err); !ok {
+			wrong, ok := errors.AsType[*oneseat.ConfigError](err)
+			if !ok || wrong.Problem == "" || wrong.In != map[bool]string{true: "Confirm", false: "SignInRequest"}[name == "Confirm"] ||
+				wrong.Field != map[bool]string{true: "Lifetime.Absolute", false: "Lifetime.Idle"}[l.Idle == 0 || l.Idle == time.Minute] {
 				t.Errorf("%s with %+v: %v, want a *ConfigError", name, l, err)
 			}
 		}
@@ -100,6 +102,15 @@ func TestALifetimeThatIsLongerThanTheConfigsIsRefused(t *testing.T) {
 	wantLive(t, r, g)
 	forever := newRegistry(t, memstore.New(), oneseat.Config{Idle: oneseat.NoTimeout, Absolute: oneseat.NoTimeout})
 	signIn(t, forever, "ada", oneseat.SignInRequest{Lifetime: oneseat.Lifetime{Idle: 1000 * 24 * time.Hour}})
+}
+
+// Every store keeps whole microseconds, so a session has the same lifetime everywhere.
+func TestALifetimeIsKeptInMicroseconds(t *testing.T) {
+	r := newRegistry(t, memstore.New(), oneseat.Config{})
+	g := signIn(t, r, "ada", oneseat.SignInRequest{Lifetime: oneseat.Lifetime{Idle: time.Second + 3*time.Microsecond + 1, Absolute: time.Minute + 5*time.Microsecond + 999}})
+	if want := (oneseat.Lifetime{Idle: time.Second + 3*time.Microsecond, Absolute: time.Minute + 5*time.Microsecond}); g.Session.Lifetime != want {
+		t.Errorf("%+v, want %+v", g.Session.Lifetime, want)
+	}
 }
 
 // N1: only a fresh proof gives a session more time than it had at the sign-in, and never
@@ -367,7 +378,7 @@ func TestDataAndAProofAreOfOneSession(t *testing.T) {
 func TestASessionWithChangedDataWasUsed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newNode(t, memstore.New(), oneseat.Config{Limit: 2, WhenFull: oneseat.PolicyRefuse})
-		unused, used := signIn(t, r, "ada", oneseat.SignInRequest{}), signIn(t, r, "ada", oneseat.SignInRequest{})
+		used, unused := signIn(t, r, "ada", oneseat.SignInRequest{}), signIn(t, r, "ada", oneseat.SignInRequest{})
 		if err := r.SetData(t.Context(), used.Session, "tenant"); err != nil {
 			t.Fatal(err)
 		}

@@ -3,6 +3,7 @@ package oneseat
 import (
 	"errors"
 	"fmt"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -67,6 +68,25 @@ func TestTheMostSpecificLimitCounts(t *testing.T) {
 			return strings.Join(out, ", ")
 		}
 		same(t, tt.name, []string{spell(d.bounds(boundTotal)), spell(d.bounds(boundStreams)), spell(d.bounds(boundPrograms))}, []string{tt.sessions, tt.streams, tt.programs})
+	}
+}
+
+func TestLimitsAreEqualInEveryField(t *testing.T) {
+	all := Limits{Total: 1, Classes: classes("tv", 1), Streams: 1, StreamClasses: classes("tv", 1), Programs: 1}
+	for i := range reflect.TypeFor[Limits]().NumField() {
+		other := all
+		reflect.ValueOf(&other).Elem().Field(i).SetZero()
+		if other.Equal(all) || all.Equal(other) || !other.Equal(other) {
+			t.Errorf("without %s they are equal", reflect.TypeFor[Limits]().Field(i).Name)
+		}
+	}
+}
+
+// A stream gives way first when its player has missed a heartbeat: for half of streamIdle.
+func TestWhenAPlayerIsSilent(t *testing.T) {
+	for silent, want := range map[time.Duration]bool{plain.streamIdle/2 - time.Microsecond: false, plain.streamIdle / 2: true, plain.streamIdle / 3: false} {
+		s := aSeat("stream", under("a"))
+		same(t, silent.String(), draftOf(aRoster(), silent, plain).silent(&s), want)
 	}
 }
 

@@ -100,6 +100,23 @@ func TestOnlyASignInReplacesTheSessionOfItsDevice(t *testing.T) {
 	})
 }
 
+// An older session that finds no room tries again with each of its requests, so that is no
+// event.
+func TestAnOlderSessionWithoutRoomLeavesNoEvent(t *testing.T) {
+	for _, policy := range []oneseat.Policy{oneseat.PolicyRefuse, oneseat.PolicyAsk} {
+		store := memstore.New()
+		r := newRegistry(t, store, oneseat.Config{WhenFull: policy, AdoptUntil: time.Now().Add(time.Hour)})
+		wantLive(t, r, signIn(t, r, "ada", oneseat.SignInRequest{}))
+		before := len(logged(t, store, "ada"))
+		if _, err := r.Adopt(t.Context(), "ada", time.Now(), oneseat.SignInRequest{}); !errors.Is(err, oneseat.ErrNoSession) {
+			t.Errorf("%s: %v", policy, err)
+		}
+		if after := logged(t, store, "ada"); len(after) != before {
+			t.Errorf("%s: %+v", policy, after)
+		}
+	}
+}
+
 // A program that the application had before is adopted by the lifetime of programs.
 func TestAProgramIsAdoptedByTheLifetimeOfPrograms(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

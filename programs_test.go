@@ -54,6 +54,38 @@ func TestProgramsTakeNoSeatOfPeople(t *testing.T) {
 	}
 }
 
+// A program may keep its token for later, so its first use is nothing to write down.
+func TestTheFirstUseOfAProgramIsNotWritten(t *testing.T) {
+	r := newNode(t, memstore.New(), withPrograms(oneseat.Config{WhenFull: oneseat.PolicyRefuse}))
+	program, person := signIn(t, r, "ada", aProgram), signIn(t, r, "ada", oneseat.SignInRequest{})
+	for what, c := range map[string]struct {
+		of     oneseat.Grant
+		writes uint64
+	}{"a program": {program, 0}, "a person": {person, 1}} {
+		before := r.Stats().Touches
+		wantLive(t, r, c.of)
+		if n := r.Stats().Touches - before; n != c.writes {
+			t.Errorf("%s: %d writes, want %d", what, n, c.writes)
+		}
+	}
+}
+
+// Nobody proves who they are when a program signs in, or when a stream starts.
+func TestProgramsAndStreamsProveNothing(t *testing.T) {
+	store := memstore.New()
+	r := newRegistry(t, store, withPrograms(oneseat.Config{Streams: 1}))
+	person, program := signIn(t, r, "ada", oneseat.SignInRequest{}), signIn(t, r, "ada", aProgram)
+	play(t, node{r, nil}, person.Session, "player")
+	if person.Session.Proved.IsZero() || !program.Session.Proved.IsZero() {
+		t.Errorf("a person proved at %v, a program at %v", person.Session.Proved, program.Session.Proved)
+	}
+	for _, s := range stored(t, store, "ada").Roster.Seats {
+		if s.Proved.IsZero() == (oneseat.SessionID(s.ID) == person.Session.ID) {
+			t.Errorf("%+v", s)
+		}
+	}
+}
+
 // A device id frees the seat of the newcomer's own kind, also if the session of the other
 // kind with the same id is older, and so would give way first.
 func TestADeviceIDFreesTheSeatOfItsOwnKind(t *testing.T) {

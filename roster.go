@@ -181,10 +181,10 @@ func (s *seat) lifetimes(rule *rule) (absolute, idle time.Duration) {
 
 // shorter returns the shorter of two times, where 0 means for ever.
 func shorter(a, b time.Duration) time.Duration {
-	if a == 0 || b != 0 && b < a {
-		return b
+	if a == 0 || b == 0 {
+		return max(a, b)
 	}
-	return a
+	return min(a, b)
 }
 
 // touchEvery returns how exactly last-seen of a session is kept: to a tenth of the time

@@ -227,6 +227,31 @@ func TestClaimByIdOrBySecret(t *testing.T) {
 	same(t, "a secret counts and an id beside it does not", matched(viewAt(ro, 0), claim{secret: dig("x"), id: "a"}), match{})
 }
 
+func TestTheShorterOfTwoTimes(t *testing.T) {
+	for _, c := range [][3]time.Duration{{0, 0, 0}, {0, 5, 5}, {5, 0, 5}, {3, 5, 3}, {5, 3, 3}} {
+		same(t, fmt.Sprint(c), shorter(c[0], c[1]), c[2])
+	}
+}
+
+// Last-seen is exact to a tenth of the time for which a session may idle, or to
+// Config.TouchEvery where that is less, or where a session may idle for ever.
+func TestHowExactlyLastSeenIsKept(t *testing.T) {
+	for _, c := range [][3]time.Duration{{0, 5, 5}, {100, 5, 5}, {30, 5, 3}, {50, 5, 5}} {
+		s := aSeat("a")
+		same(t, fmt.Sprint(c), s.touchEvery(&rule{idle: c[0], touchEvery: c[1]}), c[2])
+	}
+}
+
+// A record that is kept for an attempt alone is due when that attempt is too old.
+func TestABareRecordIsDueWhenItsAttemptIsTooOld(t *testing.T) {
+	ro := aRoster()
+	ro.tried = at(time.Minute)
+	same(t, "due", ro.due(plain), at(time.Minute).Add(attemptLife))
+	rule := plain
+	rule.adoptUntil = at(100 * time.Hour)
+	same(t, "due, while sessions are adopted", ro.due(rule), at(100*time.Hour))
+}
+
 // A stream's ending by the realm's end names the stream's session.
 func TestTheRealmsEndSaysWhoseAStreamWas(t *testing.T) {
 	s := aSeat("stream", under("a"))

@@ -44,7 +44,7 @@ func (d *draft) heartbeat(parent, stream SessionID) (Change, error) {
 // silent reports whether a stream's player has missed a heartbeat, and may have gone
 // without stopping the stream.
 func (d *draft) silent(s *seat) bool {
-	return s.parent != "" && !d.now().Before(s.LastSeen.Add(d.rule.streamIdle/2))
+	return !d.now().Before(s.LastSeen.Add(d.rule.streamIdle / 2))
 }
 
 // beat moves a live stream's last heartbeat forward if that is at least every ago,

@@ -56,12 +56,12 @@ func (d *draft) issueTicket(c newcomer) bool {
 	return true
 }
 
-// knows reports whether a device has, or had lately, a session of the account other
-// than but.
+// knows reports whether a device has a session of the account other than but, or had one
+// lately.
 func (d *draft) knows(device digest, but SessionID) bool {
 	s := seat{deviceID: device}
 	return slices.ContainsFunc(d.seats, func(s seat) bool { return s.parent == "" && s.ID != but && s.deviceID.Equal(device) }) ||
-		!device.IsZero() && slices.ContainsFunc(d.endings, func(e ended) bool { return e.Parent == "" && e.Session != but && e.tag == s.tag() })
+		!device.IsZero() && slices.ContainsFunc(d.endings, func(e ended) bool { return e.Parent == "" && e.tag == s.tag() })
 }
 
 func errTicketUsed() error { return &TicketError{"it was used, or has expired"} }

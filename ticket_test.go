@@ -289,6 +289,27 @@ func TestTicketsAreVoidedByWhatEndsEverything(t *testing.T) {
 	redeem(t, r, ticket, oneseat.SignInRequest{})
 }
 
+// A ticket's data has room when the ticket is given. When it is used, others may have that
+// room, unless they are among those that end.
+func TestATicketWhoseDataHasNoRoomAnyMoreIsRefused(t *testing.T) {
+	r := newNode(t, memstore.New(), oneseat.Config{Limit: 65, WhenFull: oneseat.PolicyAsk})
+	data := strings.Repeat("x", oneseat.MaxData)
+	for range oneseat.MaxAccountData/oneseat.MaxData - 1 {
+		signIn(t, r, "ada", oneseat.SignInRequest{Data: data})
+	}
+	filled, empty := signIn(t, r, "ada", oneseat.SignInRequest{}), signIn(t, r, "ada", oneseat.SignInRequest{})
+	full := refused(t, r, "ada", oneseat.SignInRequest{Data: data})
+	if err := r.SetData(t.Context(), filled.Session, data); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := r.Redeem(t.Context(), full.Ticket, oneseat.SignInRequest{}, empty.Session.ID); !errors.As(err, new(*oneseat.DataError)) {
+		t.Errorf("in the place of a session without data: %v, want a *DataError", err)
+	}
+	if g, err := r.Redeem(t.Context(), full.Ticket, oneseat.SignInRequest{}, filled.Session.ID); err != nil || g.Session.Data != data {
+		t.Errorf("in the place of a session with data: %v", err)
+	}
+}
+
 // LIM-01, LIM-05: the choice is counted again at commit. An id that frees no seat
 // lets nobody in over the limit, whatever it is the id of.
 func TestWhoIsNotThereFreesNoSeat(t *testing.T) {

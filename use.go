@@ -190,7 +190,7 @@ func (d *draft) setData(id SessionID, data string) (Change, error) {
 		return d.changed(), err
 	}
 	if d.matchID(id).seat.Data == data {
-		return d.changed(), nil
+		return Change{}, nil
 	}
 	d.used(id)
 	s := d.alter(d.seat(id))

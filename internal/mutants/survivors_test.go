@@ -12,6 +12,8 @@ var survivors = list{
 
 	"Key.Partition":   {"raise number 1": "the first 8 bytes of 9 are the same"},
 	"(*draft).yields": {"raise number 3": "it is the last of all in any case"},
+	"(*draft).apply":  {"double number 2": "the time is rounded up, and a microsecond more is as good"},
+	"(*draft).forget": {"condition never 1": "the shortcut saves a copy, and forgets the same ending"},
 	"first":           {"raise number 3": "an order goes by the sign"},
 	"earliest":        {"shift comparison 1": "of two equal times either is the earlier"},
 	"latest":          {"shift comparison 1": "of two equal times either is the later"},
