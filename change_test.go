@@ -2,7 +2,9 @@ package oneseat
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 )
@@ -345,5 +347,19 @@ func TestOneEndingIsForgottenAtATime(t *testing.T) {
 		}
 		same(t, fmt.Sprint(i), left, want)
 		same(t, "when", d.forgotten, at(time.Duration(i)))
+	}
+}
+
+// An account may have more data than this release allows, for example after a release that
+// allowed more. Its users sign in all the same, without data.
+func TestNoDataAlwaysFits(t *testing.T) {
+	ro := aRoster()
+	for i := range MaxAccountData/MaxData + 1 {
+		ro.seats = append(ro.seats, aSeat(fmt.Sprint(i), func(s *seat) { s.Data = strings.Repeat("x", MaxData) }))
+	}
+	d := draftOf(ro, 0, plain)
+	same(t, "none", d.dataFits(""), nil)
+	if err := d.dataFits("x"); !errors.As(err, new(*DataError)) {
+		t.Errorf("one more byte: %v", err)
 	}
 }
