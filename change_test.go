@@ -363,3 +363,14 @@ func TestNoDataAlwaysFits(t *testing.T) {
 		t.Errorf("one more byte: %v", err)
 	}
 }
+
+// A stream that finds no room is no refused sign-in. What has timed out is recorded.
+func TestAStreamWithoutRoomRecordsWhatHasTimedOut(t *testing.T) {
+	ro := aRoster(aSeat("a"), aSeat("old", seen(-time.Hour)), aSeat("playing", under("a")))
+	change, is := settled(viewAt(ro, 0), 1, limited(2, PolicyRefuse)).admit(newcomer{seat: aSeat("new", under("a"), device("other"))})
+	var told []EventType
+	for _, e := range change.Events {
+		told = append(told, e.Type)
+	}
+	same(t, "outcome and events", []any{is.Outcome, told}, []any{OutcomeRefused, []EventType{EventSessionEnded}})
+}

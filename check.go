@@ -102,7 +102,8 @@ func (r *Registry) CheckWith(ctx context.Context, q CheckRequest) (Found, error)
 	return Found{*f.seat.session(), f.rotated, f.touched}, nil
 }
 
-// found is what a check found, before it is copied for the caller.
+// found is what a check found, before it is copied for the caller. Each form of a check
+// copies the session itself, because a helper would copy it once more.
 type found struct {
 	seat             *seat // the live session, or stream; shared, never modified
 	rotated, touched bool  // see Found
