@@ -2,7 +2,6 @@ package oneseat
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -148,15 +147,13 @@ func (r *Registry) Forget(ctx context.Context, account string) error {
 		}
 	}
 	key := KeyOf(r.config.Realm, account)
-	epoch, _, err := r.currentEpoch(ctx, key)
+	v, err := r.edit(ctx, key, premises{account: account}, func(d *draft) (Change, error) { return d.wipe(), nil })
 	if err != nil {
 		return err
 	}
-	v, err := r.edit(ctx, key, premises{account: account, epoch: epoch}, func(d *draft) (Change, error) { return d.wipe(), nil })
-	if err == nil && v.Roster != nil {
-		_, err = r.settle(ctx, key, epoch)
-	}
-	if err != nil && !errors.Is(err, ErrNoSession) {
+	// If a session had come meanwhile, its end was an event. An erasure has none, so it is
+	// a step of its own.
+	if _, err := r.edit(ctx, key, premises{account: account}, func(d *draft) (Change, error) { return d.changed(), nil }); err != nil {
 		return err
 	}
 	if err := h.Forget(ctx, r.config.Realm, account, v.Version); err != nil {

@@ -3,6 +3,7 @@ package oneseat_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -234,26 +235,67 @@ func TestASignInThatWasForgottenIsNotAdmittedByItsRetry(t *testing.T) {
 	})
 }
 
-// After an error nobody knows how much was done; a second call does the rest.
-func TestForgettingAgainAfterAnErrorDoesTheRest(t *testing.T) {
+// A session that comes while Forget waits is forgotten too, and its browser is told why
+// where that can be told.
+func TestASignInThatComesWhileForgetWaitsIsForgottenToo(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store := memstore.New()
-		f := &faulty{Store: store}
-		h := &forgetful{faulty: f, History: store, err: errDown}
-		r := newRegistry(t, h, oneseat.Config{})
-		g := signIn(t, r, "ada", oneseat.SignInRequest{})
-		if err := r.Forget(t.Context(), "ada"); !errors.Is(err, oneseat.ErrStoreUnavailable) || !errors.Is(err, errDown) {
-			t.Errorf("Forget: %v", err)
-		}
-		if _, err := r.Check(t.Context(), string(g.Token)); !errors.Is(err, oneseat.ErrNoSession) {
-			t.Errorf("a check says %v", err)
-		}
-		h.err = nil
+		r := newRegistry(t, store, oneseat.Config{})
+		signIn(t, r, "ada", oneseat.SignInRequest{})
+		came := make(chan *request, 1)
+		time.AfterFunc(100*time.Millisecond, func() {
+			came <- hold(t, node{r, nil}, signIn(t, r, "ada", oneseat.SignInRequest{}))
+		})
 		forget(t, r, "ada")
-		if events := logged(t, store, ""); len(events) > 0 {
-			t.Errorf("the log has %+v", events)
+		cause := (<-came).cause(t)
+		if e, ok := errors.AsType[*oneseat.EndedError](cause); !ok || e.Ending.Reason != oneseat.ReasonRevoked {
+			t.Errorf("the late one was told %v", cause)
+		}
+		if v, events := stored(t, store, "ada"), logged(t, store, ""); v.Roster != nil || len(events) > 0 {
+			t.Errorf("left are %v and %+v", v.Roster, events)
 		}
 	})
+}
+
+// After an error nobody knows how much was done; a second call does the rest.
+func TestForgettingAgainAfterAnErrorDoesTheRest(t *testing.T) {
+	for done := range 4 { // so many updates: of the sessions, of what else is known, and of the empty record
+		t.Run(fmt.Sprint("after ", done, " updates"), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				store := memstore.New()
+				f := &faulty{Store: store}
+				h := &forgetful{faulty: f, History: store, err: errDown}
+				r := newRegistry(t, h, oneseat.Config{})
+				g := signIn(t, r, "ada", oneseat.SignInRequest{})
+				updates := 0
+				f.set(func() {
+					f.update = func(ctx context.Context, k oneseat.Key, c change, next updateFunc) (oneseat.View, error) {
+						if updates == done {
+							return oneseat.View{}, errDown
+						}
+						updates++
+						return next(ctx, k, c)
+					}
+				})
+				if err := r.Forget(t.Context(), "ada"); !errors.Is(err, oneseat.ErrStoreUnavailable) || !errors.Is(err, errDown) {
+					t.Errorf("Forget: %v", err)
+				}
+				want := oneseat.ErrNoSession
+				if _, err := r.CheckFresh(t.Context(), string(g.Token)); (done > 1) != errors.Is(err, want) || updates != min(done, 3) {
+					t.Errorf("a check says %v after %d updates", err, updates)
+				}
+				if events := logged(t, store, ""); len(events) == 0 {
+					t.Error("the log has nothing left")
+				}
+				f.up()
+				h.err = nil
+				forget(t, r, "ada")
+				if v, events := stored(t, store, "ada"), logged(t, store, ""); v.Roster != nil || len(events) > 0 {
+					t.Errorf("left are %v and %+v", v.Roster, events)
+				}
+			})
+		})
+	}
 }
 
 func TestForgettingWithoutAStoreIsAnError(t *testing.T) {
