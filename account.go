@@ -35,7 +35,7 @@ func (k Key) String() string { return hex.EncodeToString(k[:]) }
 // Partition returns the partition of a store's log to which k belongs: 0 to
 // partitions-1, in a log that has this many partitions.
 func (k Key) Partition(partitions int) int {
-	return int(binary.BigEndian.Uint64(k[:8]) % uint64(partitions))
+	return int(binary.BigEndian.Uint64(k[:]) % uint64(partitions))
 }
 
 // Account is what is known about an account at one moment: see [Registry.Account].

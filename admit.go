@@ -67,10 +67,7 @@ func (d *draft) admit(c newcomer) (Change, Decision) {
 		change := d.apply(c, is)
 		is.repeats = d.repeats(&c.seat)
 		return change, is
-	case c.seat.parent != "", // the player of a stream chooses what stops, and tries again
-		is.Outcome == outcomeInvalid, // the error may report a timeout, which has to be recorded
-		is.Outcome == outcomeAlready: // the session that an earlier try made may have timed out
-		return d.changed(), is
+	case c.seat.parent != "": // the player of a stream chooses what stops, and tries again
 	case c.adopted: // it is tried again with the next request
 	case is.full():
 		d.trim("")
@@ -80,7 +77,7 @@ func (d *draft) admit(c newcomer) (Change, Decision) {
 		d.noteSeat(EventSignInRefused, &c.seat).Reason = ReasonAccountBlocked
 		return d.commit(), is
 	}
-	return Change{}, is
+	return d.changed(), is // the decision may rest on a timeout, which has to be recorded
 }
 
 // decide returns the decision on a newcomer, and changes nothing.

@@ -323,6 +323,18 @@ func TestAWipeEndsWhatIsLiveAndKeepsNoName(t *testing.T) {
 	same(t, "that the limits changed", []any{d.limits.IsZero(), d.limitsRev}, []any{true, d.was.Next()})
 }
 
+// A session keeps when its attempt was first made, where the store's clock has not come to
+// that yet: not before, as it is stored, and not a microsecond after.
+func TestASessionKeepsAnAttemptThatIsAheadOfIt(t *testing.T) {
+	for _, tried := range []time.Duration{time.Microsecond, 2*time.Microsecond + 1, 3*time.Microsecond - 1, 3*time.Microsecond + 1, time.Second} {
+		c := newcomer{seat: aSeat("a"), tried: at(tried)}
+		got := draftOf(aRoster(), 0, plain).apply(c, Decision{}).Roster.seats[0].tried
+		if late := got.Sub(c.tried); late < 0 || late > time.Microsecond || got != got.Truncate(time.Microsecond) {
+			t.Errorf("an attempt of %v is kept as one of %v", c.tried, got)
+		}
+	}
+}
+
 // An ending keeps when its attempt was first made only where that is later: else the
 // ending's own time says more.
 func TestAnEndingKeepsAnAttemptThatIsAheadOfIt(t *testing.T) {

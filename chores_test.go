@@ -296,14 +296,82 @@ func TestABackgroundUpdateThatFailsIsAskedForAgain(t *testing.T) {
 				broken(r)
 				wantLive(t, r, g)
 				synctest.Wait()
-				if !strings.Contains(heard.String(), "a background update failed") {
-					t.Errorf("the log says %q", heard.String())
+				if said := heard.String(); !strings.Contains(said, "a background update failed") || !strings.Contains(said, "account_key="+oneseat.KeyOf(realm, "ada").String()) {
+					t.Errorf("the log says %q", said)
 				}
 				r.up()
 				wantLive(t, r, g)
 				synctest.Wait()
 				if at := stored(t, store, "ada").Roster.Seats[0].LastSeen; !at.Equal(time.Now()) {
 					t.Errorf("last seen at %v", at)
+				}
+			})
+		})
+	}
+}
+
+// That a session was used after its end is recorded later, if it could not be at once.
+func TestAUseAfterTheEndThatCannotBeWrittenIsWrittenWithTheNext(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var heard safeBuffer
+		store := memstore.New()
+		r := newNode(t, store, oneseat.Config{MaxStale: time.Minute, Logger: slog.New(slog.NewTextHandler(&heard, nil))})
+		g := signIn(t, r, "ada", oneseat.SignInRequest{})
+		signIn(t, r, "ada", oneseat.SignInRequest{})
+		r.unwritable()
+		wantEnded(t, r, g, oneseat.ReasonDisplaced)
+		synctest.Wait()
+		if !strings.Contains(heard.String(), "a background update failed") {
+			t.Errorf("the log says %q", heard.String())
+		}
+		r.up()
+		wantEnded(t, r, g, oneseat.ReasonDisplaced)
+		synctest.Wait()
+		if n := count(logged(t, store, "ada"), oneseat.EventSessionUsedAfterEnd); n != 1 {
+			t.Errorf("%d events, want one", n)
+		}
+	})
+}
+
+// A use that need not be noted any more is no failure.
+func TestABackgroundUpdateThatIsNotNeededAnyMoreIsNotLogged(t *testing.T) {
+	for name, overtake := range map[string]func(t *testing.T, r node, g oneseat.Grant, store oneseat.Store){
+		"the session has ended": func(t *testing.T, r node, g oneseat.Grant, store oneseat.Store) {
+			r.mute() // else this node would know
+			if _, err := newRegistry(t, store, oneseat.Config{}).End(t.Context(), "ada", oneseat.EndOptions{}, g.Session.ID); err != nil {
+				t.Fatal(err)
+			}
+			wantLive(t, r, g)
+		},
+		"the registry is closed": func(t *testing.T, r node, g oneseat.Grant, _ oneseat.Store) {
+			letGo := r.holdUpdates(t)
+			wantLive(t, r, g)
+			synctest.Wait()
+			go letGo()
+			if err := r.Close(); err != nil {
+				t.Error(err)
+			}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				var heard safeBuffer
+				store := memstore.New()
+				r := newNode(t, store, oneseat.Config{Idle: time.Hour, MaxStale: time.Minute, Logger: slog.New(slog.NewTextHandler(&heard, nil))})
+				g := signIn(t, r, "ada", oneseat.SignInRequest{})
+				wantLive(t, r, g)
+				time.Sleep(5 * time.Minute)
+				if _, err := r.Peek(t.Context(), string(g.Token)); err != nil { // the check is from memory
+					t.Fatal(err)
+				}
+				touches := r.Stats().Touches
+				overtake(t, r, g, store)
+				synctest.Wait()
+				if said := heard.String(); said != "" {
+					t.Errorf("the log says %q", said)
+				}
+				if name == "the registry is closed" && r.Stats().Touches == touches {
+					t.Error("nothing was under way")
 				}
 			})
 		})
@@ -490,8 +558,14 @@ func TestBackgroundWritesAreTwoAtATime(t *testing.T) {
 		if n := r.Stats().Touches - touches; n != 2 {
 			t.Errorf("%d touches under way, want two", n)
 		}
+		if n := r.Stats().Pending; n != 10 {
+			t.Errorf("%d are pending, want ten", n)
+		}
 		letGo()
 		synctest.Wait()
+		if n := r.Stats().Pending; n != 0 {
+			t.Errorf("%d are still pending", n)
+		}
 		if n, touched := r.updates.Load()-updates, r.Stats().Touches-touches; n != 10 || touched != 10 {
 			t.Errorf("%d updates, %d touches, want ten", n, touched)
 		}

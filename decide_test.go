@@ -258,10 +258,20 @@ func TestAdmitIsTheOneDoor(t *testing.T) {
 	same(t, "a second try records a timeout", []any{d.Outcome, endingIDs(change.Roster)}, []any{outcomeAlready, []SessionID{"new"}})
 
 	forgot := aRoster(aSeat("a"), at(0))
+	forgot.Due = forgot.due(plain)
 	retry := settled(viewAt(forgot, 0), 1, plain)
 	retry.given.firstTryAt = at(-1)
 	change, d = retry.admit(newcomer{seat: aSeat("new")})
 	same(t, "a second try that cannot tell changes nothing", []any{d.Outcome, change}, []any{outcomeUnknown, Change{}})
+
+	for name, c := range map[string]newcomer{
+		"an attempt that is too old":         {seat: aSeat("new"), tried: at(-2 * attemptLife)},
+		"a session from before oneseat":      {seat: aSeat("new"), adopted: true},
+		"a stream of a session that is gone": {seat: aSeat("new", under("x"))},
+	} {
+		change, d = settled(viewAt(stale, 0), 1, plain).admit(c)
+		same(t, name+" gets no seat, and a timeout is recorded all the same", []any{d.admits(), seatIDs(change.Roster), len(change.Events)}, []any{false, []SessionID{"b"}, 1})
+	}
 }
 
 func TestForgotSaysWhetherARetryCanTell(t *testing.T) {

@@ -16,7 +16,7 @@ const (
 )
 
 // loader reads rosters for checks: one read at a time, of all the keys that
-// checks have asked for in the meantime, each key once. However many forged
+// checks have asked for in the meantime. However many forged
 // tokens arrive, the store sees one bounded read after the other. The control
 // record alone has a loader of its own, so that sign-ins do not wait for checks.
 type loader struct {
@@ -70,11 +70,6 @@ func (r *Registry) join(l *loader, k Key) *batch {
 		b := &batch{err: ErrClosed, done: make(chan struct{})}
 		close(b.done)
 		return b
-	}
-	for _, b := range l.waiting {
-		if _, ok := b.keys[k]; ok {
-			return b
-		}
 	}
 	var b *batch
 	if n := len(l.waiting); n > 0 && len(l.waiting[n-1].keys) < loadMost {

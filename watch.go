@@ -512,7 +512,7 @@ func (r *Registry) recheck(some []watched, answers bool) bool {
 		}
 		_, over := errors.AsType[*EndedError](err)
 		switch {
-		case err == nil || r.life.Err() != nil:
+		case err == nil:
 		case over || errors.Is(err, ErrNoSession):
 			r.endWatches(d.watchKey, whenever, err)
 		case r.config.DangerouslyAllowWhenStoreIsDown:

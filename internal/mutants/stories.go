@@ -32,8 +32,8 @@ var ByHand = []Mistake{
 		Find: `$d.tried = time.UnixMicro(int64($v.Version)).UTC()`,
 	}}},
 	{Name: "an attempt says yes to a session that has timed out", Edits: []Edit{{
-		Find: `$is.Outcome == outcomeAlready`,
-		With: `false`,
+		Find: `return $d.changed(), $is`,
+		With: `return Change{}, $is`,
 	}}},
 	{Name: "an attempt gives a token in place of any other", Edits: []Edit{{
 		Find: `$attempt.on($old).token($key)`,
