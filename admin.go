@@ -3,7 +3,6 @@ package oneseat
 import (
 	"context"
 	"fmt"
-	"maps"
 	"slices"
 	"time"
 )
@@ -170,7 +169,7 @@ func (r *Registry) SetLimit(ctx context.Context, account string, limits Limits, 
 	if err := limits.Check(); err != nil {
 		return err
 	}
-	limits.Classes = maps.Clone(limits.Classes)
+	limits = limits.clone()
 	_, err := r.changeLimited(ctx, account, "", func(d *draft) Change { return d.setLimit(limits, sanitize(actor, maxActor)) })
 	return err
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"runtime"
 	"strings"
 	"sync"
@@ -110,6 +111,41 @@ func TestCloseEndsEverythingInTheMiddleOfEverything(t *testing.T) {
 			})
 		})
 	}
+}
+
+// A request that comes while the registry is being closed may have been checked already.
+// It is refused, because nobody would cut it any more.
+func TestARequestBetweenItsCheckAndItsWatchIsRefusedByClose(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var r node
+		var armed atomic.Bool // the next look at the clock, which is the check's, closes the registry
+		var said safeBuffer
+		r = newNode(t, memstore.New(), oneseat.Config{
+			Logger: slog.New(slog.NewTextHandler(&said, nil)),
+			Clock: func() (time.Time, time.Duration) {
+				if armed.Swap(false) {
+					if err := r.Close(); err != nil {
+						t.Error(err)
+					}
+				}
+				return time.Now(), time.Duration(time.Now().UnixNano())
+			},
+		})
+		g := signIn(t, r, "ada", oneseat.SignInRequest{})
+		fromMemory(t, r, g)
+		synctest.Wait()
+		armed.Store(true)
+		s, err := r.CheckAndWatch(t.Context(), string(g.Token), true, new(oneseat.Watch), oneseat.WatcherFunc(func(error) { t.Error("a watcher was called") }))
+		if s != nil || !errors.Is(err, oneseat.ErrClosed) || armed.Load() {
+			t.Errorf("got %+v, %v", s, err)
+		}
+		if n := r.Stats().Held; n != 0 {
+			t.Errorf("%d sessions are watched", n)
+		}
+		if want := "account_key=" + oneseat.KeyOf(realm, "ada").String(); !strings.Contains(said.String(), "after it was closed") || !strings.Contains(said.String(), want) {
+			t.Errorf("the log says %q, want %s", said.String(), want)
+		}
+	})
 }
 
 func TestAfterCloseEverythingSaysSo(t *testing.T) {

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -252,7 +251,7 @@ func setDefault[T comparable](field *T, value T) {
 
 // limits returns the limits for every account.
 func (c Config) limits() Limits {
-	return Limits{Total: c.Limit, Classes: maps.Clone(c.ClassLimits), Streams: c.Streams, StreamClasses: maps.Clone(c.StreamClassLimits), Programs: c.Programs.Limit}
+	return Limits{Total: c.Limit, Classes: c.ClassLimits, Streams: c.Streams, StreamClasses: c.StreamClassLimits, Programs: c.Programs.Limit}.clone()
 }
 
 // rule returns the part of the configuration that decides.

@@ -62,6 +62,24 @@ func TestAWatchThatIsStoppedTwiceTakesNoOtherOffTheList(t *testing.T) {
 	})
 }
 
+// What stands in for a registry, such as a client, hears of each Stop, and says itself what
+// its check found.
+func TestAWatchThatIsBoundStopsItsOwner(t *testing.T) {
+	for _, found := range [][2]bool{{false, false}, {true, false}, {false, true}} {
+		var w oneseat.Watch
+		stopped := 0
+		w.Bind(found[0], found[1], func() { stopped++ })
+		if got := [2]bool{w.Rotated(), w.Touched()}; got != found || stopped != 0 {
+			t.Errorf("%v was bound: rotated and touched are %v, it was stopped %d times", found, got, stopped)
+		}
+		w.Stop()
+		w.Stop()
+		if stopped != 2 {
+			t.Errorf("Stop was passed on %d times, want twice", stopped)
+		}
+	}
+}
+
 // On the node that served it, an operation returns only when the watchers of what it
 // ended have been called. That holds too where the log came before the operation's own
 // reply and is still calling them.

@@ -1,7 +1,6 @@
 package oneseat
 
 import (
-	"maps"
 	"slices"
 	"time"
 )
@@ -194,8 +193,7 @@ func (v View) live(epoch uint64, rule rule) (sessions []Session, streams []Strea
 // account returns what a view says about an account, for people.
 func (v View) account(p premises, rule rule) Account {
 	d := v.draft(p, rule)
-	a := Account{Name: d.Account, Limits: d.limits, Takeover: d.takeoverAt}
-	a.Limits.Classes, a.Limits.StreamClasses = maps.Clone(d.limits.Classes), maps.Clone(d.limits.StreamClasses)
+	a := Account{Name: d.Account, Limits: d.limits.clone(), Takeover: d.takeoverAt}
 	a.Sessions, a.Streams = v.live(p.epoch, rule)
 	if v.Roster != nil {
 		for _, e := range slices.Backward(v.Roster.endings) {

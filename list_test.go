@@ -328,13 +328,15 @@ func TestAnAccountInJSON(t *testing.T) {
 // The caller owns what Account returns, and may change it.
 func TestTheLimitsOfAnAccountAreTheReaders(t *testing.T) {
 	r := newNode(t, memstore.New(), oneseat.Config{})
-	limits := oneseat.Limits{Total: 3, Classes: map[oneseat.Class]int{"tv": 1}, Streams: 2, StreamClasses: map[oneseat.Class]int{"tv": 1}}
-	if err := r.SetLimit(t.Context(), "ada", limits, ""); err != nil {
+	limits := func() oneseat.Limits {
+		return oneseat.Limits{Total: 3, Classes: map[oneseat.Class]int{"tv": 1}, Streams: 2, StreamClasses: map[oneseat.Class]int{"tv": 1}}
+	}
+	if err := r.SetLimit(t.Context(), "ada", limits(), ""); err != nil {
 		t.Fatal(err)
 	}
 	for range 2 {
 		a, err := r.Account(t.Context(), "ada")
-		if err != nil || !a.Limits.Equal(limits) {
+		if err != nil || !a.Limits.Equal(limits()) {
 			t.Fatalf("got %+v, %v", a.Limits, err)
 		}
 		a.Limits.Classes["tv"], a.Limits.StreamClasses["tv"] = 2, 2

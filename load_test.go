@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -436,5 +438,53 @@ func TestAStoreThatFailsInTheMiddleOfAReadHasNotAnswered(t *testing.T) {
 				t.Errorf("half of an answer: %+v", list)
 			}
 		})
+	}
+}
+
+// A record that lies under the key of another account, as after a mistake by hand, lets
+// nobody in and is left alone. The operator reads where it lies.
+func TestARecordUnderAnotherAccountsKeyLetsNobodyIn(t *testing.T) {
+	var said safeBuffer
+	store := memstore.New()
+	a := newNode(t, store, oneseat.Config{})
+	hers, other := signIn(t, a, "ada", oneseat.SignInRequest{}), signIn(t, a, "grace", oneseat.SignInRequest{})
+	before := stored(t, store, "grace").Version
+	r := newNode(t, store, oneseat.Config{Logger: slog.New(slog.NewTextHandler(&said, nil))})
+	ada, grace := oneseat.KeyOf(realm, "ada"), oneseat.KeyOf(realm, "grace")
+	r.set(func() {
+		r.load = func(ctx context.Context, keys []oneseat.Key, next loadFunc) ([]oneseat.View, error) {
+			at := slices.Clone(keys)
+			for i, k := range keys {
+				if k == ada {
+					at[i] = grace
+				}
+			}
+			views, err := next(ctx, at...)
+			for i := range views {
+				views[i].Key = keys[i]
+			}
+			return views, err
+		}
+		r.update = func(ctx context.Context, k oneseat.Key, c change, next updateFunc) (oneseat.View, error) {
+			if k == ada {
+				k = grace
+			}
+			return next(ctx, k, c)
+		}
+	})
+	for _, g := range []oneseat.Grant{hers, other} {
+		if s, err := r.CheckID(t.Context(), "ada", g.Session.ID); !errors.Is(err, oneseat.ErrNoSession) {
+			t.Errorf("a check of %s returns %+v, %v", g.Session.Account, s, err)
+		}
+	}
+	if text := said.String(); strings.Count(text, "cannot be read") != 1 || !strings.Contains(text, "another account than its key") || !strings.Contains(text, "account_key="+ada.String()) {
+		t.Errorf("the log says %q", text)
+	}
+	_, err := r.SignIn(t.Context(), "ada", oneseat.SignInRequest{})
+	if _, ok := errors.AsType[*oneseat.FormatError](err); !ok || stored(t, store, "grace").Version != before {
+		t.Errorf("a sign-in returns %v, and the record has version %d, before %d", err, stored(t, store, "grace").Version, before)
+	}
+	if _, err := r.CheckID(t.Context(), "grace", other.Session.ID); err != nil {
+		t.Errorf("the other account: %v", err)
 	}
 }

@@ -82,6 +82,12 @@ func (l Limits) Equal(m Limits) bool {
 		maps.Equal(l.Classes, m.Classes) && maps.Equal(l.StreamClasses, m.StreamClasses)
 }
 
+// clone returns a copy of l that shares no map with it.
+func (l Limits) clone() Limits {
+	l.Classes, l.StreamClasses = maps.Clone(l.Classes), maps.Clone(l.StreamClasses)
+	return l
+}
+
 // IsZero reports whether l sets nothing.
 func (l Limits) IsZero() bool { return l.Equal(Limits{}) }
 

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"maps"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -165,8 +164,7 @@ func (r *Registry) limitsOf(ctx context.Context, key Key, account string) (limit
 	if err != nil {
 		return Limits{}, 0, r.noLimit(ctx, key, account, err)
 	}
-	limits.Classes = maps.Clone(limits.Classes)
-	return limits, v.revision(), nil
+	return limits.clone(), v.revision(), nil
 }
 
 // premises looks up what an operation on an account rests on. newcomer is the

@@ -96,10 +96,14 @@ func TestALoweredStoredLimitTrimsAtOnce(t *testing.T) {
 
 func TestASetLimitIsNobodyElsesToChange(t *testing.T) {
 	a, _, store := newSystem(t, oneseat.Config{})
-	classes := map[oneseat.Class]int{"tv": 1}
-	setLimit(t, a, oneseat.Limits{Total: 2, Classes: classes})
-	classes["tv"] = 9
-	if got := stored(t, store, "ada").Roster.Limits; !got.Equal(oneseat.Limits{Total: 2, Classes: map[oneseat.Class]int{"tv": 1}}) {
+	set := func(classes, streams map[oneseat.Class]int) oneseat.Limits {
+		return oneseat.Limits{Total: 2, Classes: classes, Streams: 2, StreamClasses: streams}
+	}
+	tv := func() map[oneseat.Class]int { return map[oneseat.Class]int{"tv": 1} }
+	classes, streams := tv(), tv()
+	setLimit(t, a, set(classes, streams))
+	classes["tv"], streams["tv"] = 9, 9
+	if got := stored(t, store, "ada").Roster.Limits; !got.Equal(set(tv(), tv())) {
 		t.Errorf("stored is %+v", got)
 	}
 	updates := a.updates.Load()
@@ -254,6 +258,32 @@ func TestAnExemptAccountIsUnlimitedByNameOnly(t *testing.T) {
 	for _, account := range []string{"ada", "tv only"} {
 		signIn(t, r, account, oneseat.SignInRequest{})
 		refused(t, r, account, oneseat.SignInRequest{})
+	}
+}
+
+// The application may change its maps of limits: that changes no decision.
+func TestLimitsAreAsTheyWereWhenTheyWereAskedFor(t *testing.T) {
+	plan := map[oneseat.Class]int{"tv": 1}
+	tv := oneseat.SignInRequest{Device: oneseat.Device{Class: "tv"}}
+	for name, c := range map[string]oneseat.Config{
+		"of the configuration": {Limit: 3, ClassLimits: plan},
+		"of LimitFor": {LimitFor: func(context.Context, string) (oneseat.Limits, error) {
+			return oneseat.Limits{Total: 3, Classes: plan}, nil
+		}},
+	} {
+		plan["tv"] = 1
+		c.WhenFull = oneseat.PolicyRefuse
+		r := newNode(t, memstore.New(), c)
+		signIn(t, r, "ada", tv)
+		r.set(func() {
+			r.update = func(ctx context.Context, k oneseat.Key, c change, next updateFunc) (oneseat.View, error) {
+				plan["tv"] = 9
+				return next(ctx, k, c)
+			}
+		})
+		if full := refused(t, r, "ada", tv); full.Bound != "tv" || full.Limit != 1 {
+			t.Errorf("%s: %+v", name, full)
+		}
 	}
 }
 

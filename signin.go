@@ -243,7 +243,7 @@ func (r *Registry) RotateOnce(ctx context.Context, token string, attempt Attempt
 	next, secret := attempt.on(old).token(key)
 	v, err := r.changeNow(ctx, key, "", func(d *draft) (Change, error) {
 		if err := attemptExpired(attempt.Tried, d.now()); err != nil {
-			return Change{}, err
+			return d.changed(), err
 		}
 		return d.rotate(old, secret)
 	})

@@ -16,7 +16,8 @@ func makeKnown(t testing.TB, r node, account, id string) (there oneseat.Grant) {
 	t.Helper()
 	gone := signIn(t, r, account, oneseat.SignInRequest{DeviceID: id, Override: true})
 	there = signIn(t, r, account, oneseat.SignInRequest{Override: true})
-	wantEnded(t, r, gone, oneseat.ReasonDisplaced)
+	_, err := r.CheckID(t.Context(), account, gone.Session.ID) // by its token, it would be written at any time that it was used after its end
+	wantEnding(t, err, gone.Session.ID, oneseat.ReasonDisplaced)
 	return there
 }
 

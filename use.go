@@ -190,7 +190,7 @@ func (d *draft) setData(id SessionID, data string) (Change, error) {
 		return d.changed(), err
 	}
 	if d.matchID(id).seat.Data == data {
-		return Change{}, nil
+		return d.changed(), nil
 	}
 	d.used(id)
 	s := d.alter(d.seat(id))
@@ -223,7 +223,7 @@ func (d *draft) seenFrom(id SessionID, from Device) (Change, error) {
 // other secret.
 func (d *draft) rotate(old, secret digest) (Change, error) {
 	if d.bySecret(secret) >= 0 {
-		return Change{}, nil
+		return d.changed(), nil
 	}
 	m := d.matchSecret(old, d.now())
 	switch {
