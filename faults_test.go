@@ -110,6 +110,23 @@ var failures = map[string]struct {
 		},
 		says: "the store did not answer", level: "ERROR", key: true,
 	},
+	"a store that is not written, at the first sign-in of a realm": {
+		breaks: func(o overheard) {
+			o.unwritable()
+			o.set(func() {
+				o.load = func(_ context.Context, keys []oneseat.Key, _ loadFunc) (empty []oneseat.View, _ error) {
+					for _, k := range keys {
+						empty = append(empty, oneseat.View{Key: k})
+					}
+					return empty, nil
+				}
+			})
+		},
+		fails: func(ctx context.Context, o overheard, _ oneseat.Grant) error {
+			return second(o.SignIn(ctx, ada, oneseat.SignInRequest{}))
+		},
+		says: "the store did not answer", level: "ERROR", key: true,
+	},
 	"a reply that is lost": {
 		breaks: func(o overheard) { o.loseReplies(oneseat.KeyOf(realm, ada), 1000, nil) },
 		fails: func(ctx context.Context, o overheard, _ oneseat.Grant) error {
@@ -168,6 +185,13 @@ var failures = map[string]struct {
 		breaks: func(o overheard) { o.unreadable() },
 		fails: func(ctx context.Context, o overheard, _ oneseat.Grant) error {
 			return second(o.EndAll(ctx, ada, oneseat.EndOptions{}))
+		},
+		says: "the store did not answer", level: "ERROR", key: true,
+	},
+	"a store that is not read, at a change of limits": {
+		breaks: func(o overheard) { o.unreadable() },
+		fails: func(ctx context.Context, o overheard, _ oneseat.Grant) error {
+			return o.SetLimit(ctx, ada, oneseat.Limits{Total: 1}, "")
 		},
 		says: "the store did not answer", level: "ERROR", key: true,
 	},
