@@ -302,4 +302,3 @@ func TestAReportIsNoTouch(t *testing.T) {
 		}
 	})
 }
-

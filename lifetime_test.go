@@ -415,8 +415,8 @@ func TestTooMuchDataIsRefused(t *testing.T) {
 	for _, bad := range []string{strings.Repeat("x", oneseat.MaxData+1), "\xff"} {
 		_, err := r.SignIn(t.Context(), "grace", oneseat.SignInRequest{Data: bad})
 		for what, err := range map[string]error{"SignIn": err, "SetData": r.SetData(t.Context(), g.Session, bad)} {
-			if _, ok := errors.AsType[*oneseat.ConfigError](err); !ok {
-				t.Errorf("%s: %v, want a *ConfigError", what, err)
+			if e, ok := errors.AsType[*oneseat.ConfigError](err); !ok || e.Field != "Data" || e.In != map[string]string{"SignIn": "SignInRequest", "SetData": "SetData"}[what] {
+				t.Errorf("%s: %v, want a *ConfigError that says so", what, err)
 			}
 		}
 	}
