@@ -279,6 +279,7 @@ func TestTheSameBrowserIsRenewedByTheIDThatTheApplicationKeeps(t *testing.T) {
 	for name, was := range map[string]oneseat.Previous{
 		"ended long ago": {Account: "ada", Session: third.Session.ID}, "nobody's": {Account: "ada", Session: "NOBODY"}, "a stream": {Account: "ada", Session: stream.ID},
 		"another account's": {Account: "ada", Session: grace.Session.ID}, "no session": {Account: "ada"},
+		"of another account, by mistake": {Account: "grace", Session: other.Session.ID},
 	} {
 		if _, err := r.SignIn(t.Context(), "ada", oneseat.SignInRequest{Previous: was}); !isLimit(err) {
 			t.Errorf("%s: %v", name, err)

@@ -323,20 +323,6 @@ func TestAWipeEndsWhatIsLiveAndKeepsNoName(t *testing.T) {
 	same(t, "that the limits changed", []any{d.limits.IsZero(), d.limitsRev}, []any{true, d.was.Next()})
 }
 
-// An operation that finds its work done records all the same what has timed out.
-func TestWhatIsDoneAlreadySettlesTheRest(t *testing.T) {
-	for name, op := range map[string]func(*draft) (Change, error){
-		"data that is there already":   func(d *draft) (Change, error) { return d.setData("b", "") },
-		"a rotation that was made":     func(d *draft) (Change, error) { return d.rotate(dig("old b"), dig("b")) },
-		"a place that was seen before": func(d *draft) (Change, error) { return d.seenFrom("b", aSeat("b").Device) },
-	} {
-		change, err := op(settled(viewAt(aRoster(aSeat("a", seen(-2*time.Hour)), aSeat("b")), 0), 1, plain))
-		if err != nil || change.Roster == nil || len(change.Events) != 1 || change.Events[0].Reason != ReasonIdleTimeout {
-			t.Errorf("%s: %+v, %v", name, change, err)
-		}
-	}
-}
-
 // A session keeps when its attempt was first made, where the store's clock has not come to
 // that yet: not before, as it is stored, and not a microsecond after.
 func TestASessionKeepsAnAttemptThatIsAheadOfIt(t *testing.T) {

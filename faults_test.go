@@ -391,25 +391,36 @@ func TestAnHourWithoutTheStoreTakesFewLines(t *testing.T) {
 
 // A sign-out of another account in the same browser that fails is one kind.
 func TestSessionsThatAreLeftBehindAreLoggedOnceAMinute(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		o := newOverheard(t, oneseat.Config{Limit: 100})
-		left := signIn(t, o, ada, oneseat.SignInRequest{})
-		o.set(func() {
-			o.update = func(ctx context.Context, k oneseat.Key, c change, next updateFunc) (oneseat.View, error) {
-				if k == oneseat.KeyOf(realm, ada) {
-					return oneseat.View{}, errDown
+	for name, had := range map[string]func(left oneseat.Grant) oneseat.SignInRequest{
+		"by its token": func(left oneseat.Grant) oneseat.SignInRequest {
+			return oneseat.SignInRequest{Token: string(left.Token)}
+		},
+		"by its id": func(left oneseat.Grant) oneseat.SignInRequest {
+			return oneseat.SignInRequest{Previous: oneseat.Previous{Account: ada, Session: left.Session.ID}}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				o := newOverheard(t, oneseat.Config{Limit: 100})
+				left := signIn(t, o, ada, oneseat.SignInRequest{})
+				o.set(func() {
+					o.update = func(ctx context.Context, k oneseat.Key, c change, next updateFunc) (oneseat.View, error) {
+						if k == oneseat.KeyOf(realm, ada) {
+							return oneseat.View{}, errDown
+						}
+						return next(ctx, k, c)
+					}
+				})
+				for range 50 {
+					signIn(t, o, "bob", had(left))
 				}
-				return next(ctx, k, c)
-			}
+				said := o.lines(t, "another account in the same browser")
+				if len(said) != 1 || !strings.Contains(said[0], oneseat.KeyOf(realm, ada).String()) {
+					t.Errorf("the log says %q", said)
+				}
+			})
 		})
-		for range 50 {
-			signIn(t, o, "bob", oneseat.SignInRequest{Token: string(left.Token)})
-		}
-		said := o.lines(t, "another account in the same browser")
-		if len(said) != 1 || !strings.Contains(said[0], oneseat.KeyOf(realm, ada).String()) {
-			t.Errorf("the log says %q", said)
-		}
-	})
+	}
 }
 
 // An error of the application's that looks like one of ours does not count as ours.

@@ -60,7 +60,7 @@ func (r *Registry) Redeem(ctx context.Context, ticket Ticket, from SignInRequest
 	if err != nil {
 		return Grant{}, err
 	}
-	if !v.holdsTicket(used) && (from.Attempt.IsZero() || v.matchID(from.Attempt.session(key)) == match{}) { // a forged one costs a read and changes nothing
+	if !v.holdsTicket(used) && v.matchID(from.Attempt.session(key)) == (match{}) { // a forged one costs a read and changes nothing
 		return Grant{}, errTicketUsed()
 	}
 	return r.signIn(ctx, v.Roster.Account, from, newcomer{ticketUsed: used, chosen: ids}, ticket)
@@ -115,7 +115,7 @@ func (r *Registry) leave(ctx context.Context, key Key, from SignInRequest) {
 		return
 	}
 	if k := KeyOf(r.config.Realm, was.Account); k != key {
-		if _, err := r.End(ctx, was.Account, EndOptions{Reason: ReasonSignedOut, As: was.Session}, was.Session); err != nil && !isOver(err) {
+		if _, err := r.End(ctx, was.Account, EndOptions{Reason: ReasonSignedOut}, was.Session); err != nil {
 			r.report(faultLeft, k, err)
 		}
 	}

@@ -53,6 +53,9 @@ func TestFiguresCountWhatHappens(t *testing.T) {
 		}{
 			{"a sign-in", func() { signIn(t, r, "grace", oneseat.SignInRequest{}) }, oneseat.Stats{SignIns: 1, Updates: 1, Loads: 1}},
 			{"a renewal", func() { ada = signIn(t, r, "ada", oneseat.SignInRequest{Token: string(ada.Token)}) }, oneseat.Stats{SignIns: 1, Updates: 1, Loads: 1}},
+			{"a renewal by its id", func() {
+				ada = signIn(t, r, "ada", oneseat.SignInRequest{Previous: oneseat.Previous{Account: "ada", Session: ada.Session.ID}})
+			}, oneseat.Stats{SignIns: 1, Updates: 1, Loads: 1}},
 			{"a first use, before the answer", func() { wantLive(t, r, ada) }, oneseat.Stats{Checks: 1, Touches: 1, Updates: 1, Loads: 1}},
 			{"a check from memory", func() { fromMemory(t, r, ada) }, oneseat.Stats{Checks: 1, Cached: 1}},
 			{"a check by id from memory", func() { _, _ = r.CheckID(t.Context(), "ada", ada.Session.ID) }, oneseat.Stats{Checks: 1, Cached: 1}},

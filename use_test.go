@@ -172,6 +172,9 @@ func TestWhatDoesNothingRecordsWhatHasTimedOut(t *testing.T) {
 			c, _ := d.signOut(dig("idle"))
 			return c
 		},
+		"rotate again":               func(d *draft) Change { c, _ := d.rotate(dig("old live"), dig("live")); return c },
+		"setData of the same":        func(d *draft) Change { c, _ := d.setData("live", ""); return c },
+		"seenFrom the same place":    func(d *draft) Change { c, _ := d.seenFrom("live", aSeat("live").Device); return c },
 		"rotate of nothing":          func(d *draft) Change { c, _ := d.rotate(dig("x"), dig("y")); return c },
 		"rotate by the token before": func(d *draft) Change { c, _ := d.rotate(dig("old live"), dig("y")); return c },
 		"rotate of what ended":       func(d *draft) Change { c, _ := d.rotate(dig("over"), dig("y")); return c },
