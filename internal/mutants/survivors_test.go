@@ -31,14 +31,22 @@ var survivors = list{
 	"(*cache).step":       {"raise number 1": "steps are only compared"},
 	"(*cache).freshAsOf":  {"shift comparison 2": "what a load missed while a call went on is not cached, so the call vouches for what was cached meanwhile too"},
 	"(*Registry).settled": {"zero argument 2": "all seats of a roster are of one epoch, that of the one that is live"},
-	"(*Registry).signIn":  {"drop operand 1": "nobody gets that ticket"},
+	"(*Registry).signIn": {
+		"drop operand 1":  "nobody gets that ticket",
+		"drop operand 2":  "likewise",
+		"zero argument 7": "likewise",
+	},
 	"(*Registry).watch": {
 		"condition never 4": "memory that has just said yes says so again",
 		"drop operand 2":    "what memory said is noted twice",
 		"drop operand 3":    "what memory said is noted by the next look, which reads",
 		"drop operand 4":    "likewise",
 	},
-	"(*Registry).CheckAndWatch": {"zero argument 13": "memory that has just said yes says so again"},
+	"(*Registry).CheckAndWatch": {
+		"zero argument 11": "memory that has just said yes says so again",
+		"drop statement 2": "what was read has taken the place of what memory knew",
+	},
+	"(*Watch).Stop": {"drop operand 2": "of a session that is alone nothing is noted, so the clock is read in vain"},
 	"(*Registry).verifyBy": {
 		"condition always 2": "the update that recorded a timeout has ended the watches itself",
 		"condition always 4": "what was written is seen by the next look, which reads",
