@@ -74,8 +74,9 @@ func TestOfTwoOlderSessionsTheNewerHasTheSeat(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := seats.Adopt(t.Context(), "ada", now.Add(-time.Hour), oneseat.SignInRequest{}); err != nil {
-			t.Fatal(err)
+		newer, err := seats.Adopt(t.Context(), "ada", now.Add(-time.Hour), oneseat.SignInRequest{})
+		if err != nil || len(newer.Displaced) != 1 || newer.Displaced[0].Session != old.Session.ID {
+			t.Fatalf("%+v, %v", newer.Displaced, err)
 		}
 		over, ok := errors.AsType[*oneseat.EndedError](func() error { _, err := seats.Check(t.Context(), string(old.Token)); return err }())
 		if !ok || over.Ending.Reason != oneseat.ReasonDisplaced {

@@ -80,7 +80,10 @@ func isEnded(err error) bool {
 // N1: bad input gets an error at the earliest moment, and nothing is done.
 func TestALifetimeThatIsLongerThanTheConfigsIsRefused(t *testing.T) {
 	store := memstore.New()
-	r := newRegistry(t, store, oneseat.Config{Idle: time.Hour, Absolute: 2 * time.Hour, AdoptUntil: time.Now().Add(time.Hour)})
+	r := newRegistry(t, store, oneseat.Config{
+		Idle: time.Hour, Absolute: 2 * time.Hour, AdoptUntil: time.Now().Add(time.Hour),
+		Programs: oneseat.Programs{Limit: 1, Idle: 100 * time.Hour, Absolute: 200 * time.Hour},
+	})
 	g := signIn(t, r, "ada", oneseat.SignInRequest{})
 	for _, l := range []oneseat.Lifetime{
 		{Idle: time.Hour + 1}, {Absolute: 3 * time.Hour}, {Idle: -1}, {Absolute: -time.Hour}, {Idle: time.Millisecond}, {Idle: time.Minute, Absolute: oneseat.NoTimeout},
@@ -100,6 +103,9 @@ func TestALifetimeThatIsLongerThanTheConfigsIsRefused(t *testing.T) {
 		t.Errorf("something was done: %+v", events)
 	}
 	wantLive(t, r, g)
+	if _, err := r.Confirm(t.Context(), signIn(t, r, "bob", aProgram).Session, oneseat.Lifetime{Absolute: 3 * time.Hour}); err != nil {
+		t.Errorf("what is a program's to have: %v", err)
+	}
 	forever := newRegistry(t, memstore.New(), oneseat.Config{Idle: oneseat.NoTimeout, Absolute: oneseat.NoTimeout})
 	signIn(t, forever, "ada", oneseat.SignInRequest{Lifetime: oneseat.Lifetime{Idle: 1000 * 24 * time.Hour}})
 }
@@ -249,6 +255,9 @@ func TestASessionThatHasEndedIsNotConfirmed(t *testing.T) {
 		}
 		if _, err := b.Confirm(t.Context(), oneseat.Session{ID: "nobody", Account: "ada"}, oneseat.Lifetime{}); !errors.Is(err, oneseat.ErrNoSession) {
 			t.Errorf("a session that never was: %v", err)
+		}
+		if _, err := b.Confirm(t.Context(), oneseat.Session{ID: old.Session.ID}, oneseat.Lifetime{}); !isAccountError(err) {
+			t.Errorf("a session of nobody: %v", err)
 		}
 		if n := len(logged(t, store, "ada")); n != events {
 			t.Errorf("%d events more", n-events)

@@ -180,15 +180,11 @@ func (r *Registry) Confirm(ctx context.Context, s Session, lifetime Lifetime) (S
 	if err := cmp.Or(r.checkAccount(s.Account), r.rule.checkLifetime("Confirm", lifetime, s.Program)); err != nil {
 		return Session{}, err
 	}
-	v, err := r.changeNow(ctx, KeyOf(r.config.Realm, s.Account), s.Account, func(d *draft) (Change, error) { return d.confirm(s.ID, lifetime.clean()) })
+	v, err := r.changeNow(ctx, KeyOf(r.config.Realm, s.Account), "", func(d *draft) (Change, error) { return d.confirm(s.ID, lifetime.clean()) })
 	if err != nil {
 		return Session{}, err
 	}
-	is, err := v.seated(s.ID)
-	if err != nil {
-		return Session{}, err
-	}
-	return *is.session(), nil
+	return *v.matchID(s.ID).seat.session(), nil
 }
 
 // SetData gives a session other data of the application's, at most [MaxData] bytes, for
