@@ -293,6 +293,36 @@ func TestManyHeldRequestsAreCutInTimeWhenTheStoreHangs(t *testing.T) {
 	})
 }
 
+// Where the log is broken and the store answers, many requests are all verified in time:
+// none is cut that is live, and what has ended is cut within MaxStale.
+func TestManyHeldRequestsGoOnWithoutTheLog(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a, b, _ := following(t, oneseat.Config{MaxStale: time.Second})
+		var all []*request
+		for i := range 3000 { // a dozen reads
+			all = append(all, hold(t, b, signIn(t, a, fmt.Sprint("account ", i), oneseat.SignInRequest{})))
+		}
+		b.deaf()
+		time.Sleep(time.Minute)
+		for i, q := range all {
+			if cause := q.cause(t); cause != nil {
+				t.Fatalf("request %d was told %v", i, cause)
+			}
+		}
+		for i := range all {
+			if _, err := a.EndAll(t.Context(), fmt.Sprint("account ", i), oneseat.EndOptions{}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		time.Sleep(maxStale)
+		for i, q := range all {
+			if q.cause(t) == nil {
+				t.Fatalf("request %d goes on", i)
+			}
+		}
+	})
+}
+
 // Sessions whose timeouts cannot be recorded do not hold up the look at the
 // others, each with the retries of a lost reply.
 func TestLostRepliesAtManyDeadlinesDoNotKeepOtherHoldsWaiting(t *testing.T) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -485,6 +486,19 @@ func TestCloseCutsWithErrClosed(t *testing.T) {
 		defer stop()
 		wantError(t, context.Cause(ctx), oneseat.ErrClosed)
 	})
+}
+
+// Close tells the oldest first: a request before what its handler watches.
+func TestCloseTellsTheOldestFirst(t *testing.T) {
+	r := newNode(t, memstore.New(), oneseat.Config{Limit: 2})
+	g := signIn(t, r, "ada", oneseat.SignInRequest{})
+	var told []int
+	for i := range 4 {
+		defer r.AfterEnd(t.Context(), g.Session, func(error) { told = append(told, i) })()
+	}
+	if err := r.Close(); err != nil || !slices.Equal(told, []int{0, 1, 2, 3}) {
+		t.Errorf("told in the order %v, %v", told, err)
+	}
 }
 
 // A stop and an end may race. After stop no watcher is called any more, and each is

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -263,12 +264,12 @@ func TestATouchThatCameFirstKeepsTheSession(t *testing.T) {
 		// The other way round: a read sees it expired, and a touch of another
 		// node is in between.
 		time.Sleep(90 * time.Second)
-		late := true
+		var late atomic.Bool
+		late.Store(true)
 		b.set(func() {
 			b.load = func(ctx context.Context, keys []oneseat.Key, next loadFunc) ([]oneseat.View, error) {
 				views, err := next(ctx, keys...)
-				if late {
-					late = false
+				if late.Swap(false) {
 					for i := range views { // the clock of the read is ahead
 						views[i].Now = views[i].Now.Add(time.Hour)
 					}
@@ -277,6 +278,10 @@ func TestATouchThatCameFirstKeepsTheSession(t *testing.T) {
 			}
 		})
 		wantLive(t, b, g)
+		late.Store(true)
+		if cause := hold(t, b, g).cause(t); cause != nil || late.Load() {
+			t.Errorf("a request was told %v", cause)
+		}
 	})
 }
 

@@ -445,12 +445,12 @@ func (r *Registry) recheckOnce() {
 	for _, k := range held {
 		r.noteHeld(k, now)
 	}
-	// What has timed out comes last: it takes an update, and while that fails the
-	// others must not wait.
-	slices.SortFunc(doubtful, func(a, b watched) int { return first(!a.timedOut(now), !b.timedOut(now)) })
 	answers := true
-	for some := range slices.Chunk(doubtful, loadMost) {
-		answers = r.recheck(some, answers)
+	for _, late := range []bool{false, true} { // what has timed out comes last: it takes an update, and while that fails the others must not wait
+		these := slices.DeleteFunc(slices.Clone(doubtful), func(d watched) bool { return d.timedOut(now) != late })
+		for some := range slices.Chunk(these, loadMost) {
+			answers = r.recheck(some, answers)
+		}
 	}
 }
 
@@ -461,9 +461,9 @@ func (r *Registry) doubtful(d *watched, now instant) bool {
 }
 
 // timedOut reports whether a watched session that nobody has used since it was last
-// seen live has timed out.
+// seen live has timed out. One that was not seen live yet has no deadline.
 func (d *watched) timedOut(now instant) bool {
-	return d.entry != nil && !d.deadline.IsZero() && !d.entry.Now.Add(now.since(d.entry.loaded)).Before(d.deadline)
+	return !d.deadline.IsZero() && !d.entry.Now.Add(now.since(d.entry.loaded)).Before(d.deadline)
 }
 
 // provenAgo returns how long ago a watched session was last certain to be live, by

@@ -46,7 +46,8 @@ var survivors = list{
 		"zero argument 11": "memory that has just said yes says so again",
 		"drop statement 2": "what was read has taken the place of what memory knew",
 	},
-	"(*Watch).Stop": {"drop operand 2": "of a session that is alone nothing is noted, so the clock is read in vain"},
+	"(*Watch).Stop":    {"drop operand 2": "of a session that is alone nothing is noted, so the clock is read in vain"},
+	"(*watched).alone": {"false result 1": "likewise"},
 	"(*Registry).verifyBy": {
 		"condition always 2": "the update that recorded a timeout has ended the watches itself",
 		"condition always 4": "what was written is seen by the next look, which reads",
