@@ -32,8 +32,8 @@ var ByHand = []Mistake{
 		Find: `$d.tried = time.UnixMicro(int64($v.Version)).UTC()`,
 	}}},
 	{Name: "an attempt says yes to a session that has timed out", Edits: []Edit{{
-		Find: `return $d.changed(), $is`,
-		With: `return Change{}, $is`,
+		Find: `$change, $is = $d.$admit($c); return $change`,
+		With: `$change, $is = $d.$admit($c); if $is.Outcome == outcomeAlready { $change = Change{} }; return $change`,
 	}}},
 	{Name: "an attempt gives a token in place of any other", Edits: []Edit{{
 		Find: `$attempt.on($old).token($key)`,
