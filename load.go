@@ -16,9 +16,9 @@ const (
 )
 
 // loader reads rosters for checks: one read at a time, of all the keys that
-// checks have asked for in the meantime. However many forged
-// tokens arrive, the store sees one bounded read after the other. The control
-// record alone has a loader of its own, so that sign-ins do not wait for checks.
+// checks have asked for in the meantime. However many forged tokens arrive, the
+// store sees one bounded read after the other. The control record alone has a
+// loader of its own, so that sign-ins do not wait for checks.
 type loader struct {
 	mu      sync.Mutex
 	waiting []*batch // not sent yet; a check only ever joins one of these
