@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -262,27 +264,35 @@ func TestForgettingAgainAfterAnErrorDoesTheRest(t *testing.T) {
 	for done := range 4 { // so many updates: of the sessions, of what else is known, and of the empty record
 		t.Run(fmt.Sprint("after ", done, " updates"), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
+				var said safeBuffer
 				store := memstore.New()
 				f := &faulty{Store: store}
-				h := &forgetful{faulty: f, History: store, err: errDown}
-				r := newRegistry(t, h, oneseat.Config{})
+				h := &forgetful{faulty: f, History: store}
+				r := newRegistry(t, h, oneseat.Config{Logger: slog.New(slog.NewTextHandler(&said, nil))})
 				g := signIn(t, r, "ada", oneseat.SignInRequest{})
+				if done == 3 {
+					h.err = errDown
+				}
 				updates := 0
 				f.set(func() {
 					f.update = func(ctx context.Context, k oneseat.Key, c change, next updateFunc) (oneseat.View, error) {
-						if updates == done {
+						if updates++; updates == done+1 {
 							return oneseat.View{}, errDown
 						}
-						updates++
 						return next(ctx, k, c)
 					}
 				})
 				if err := r.Forget(t.Context(), "ada"); !errors.Is(err, oneseat.ErrStoreUnavailable) || !errors.Is(err, errDown) {
 					t.Errorf("Forget: %v", err)
 				}
-				want := oneseat.ErrNoSession
-				if _, err := r.CheckFresh(t.Context(), string(g.Token)); (done > 1) != errors.Is(err, want) || updates != min(done, 3) {
-					t.Errorf("a check says %v after %d updates", err, updates)
+				if n := min(done+1, 3); updates != n {
+					t.Errorf("%d updates were tried, want %d", updates, n)
+				}
+				if _, err := r.CheckFresh(t.Context(), string(g.Token)); (done > 1) != errors.Is(err, oneseat.ErrNoSession) {
+					t.Errorf("a check says %v", err)
+				}
+				if want := "account_key=" + oneseat.KeyOf(realm, "ada").String(); strings.Count(said.String(), want) != 1 {
+					t.Errorf("the log says %q, want one line with %s", said.String(), want)
 				}
 				if events := logged(t, store, ""); len(events) == 0 {
 					t.Error("the log has nothing left")
