@@ -61,6 +61,7 @@ var slower = list{
 	"(*Registry).CheckAndWatch": {"zero argument 11": "memory that has just said yes says so again"},
 	"(*Watch).Stop":             {"drop operand 2": "of a session that is alone nothing is noted, so the clock is read in vain"},
 	"(*watched).alone":          {"false result 1": "likewise"},
+	"(*Registry).noteHeld":      {"condition always 2": "a use of a session that is over is looked up in vain"},
 }
 
 func together(lists ...list) list {
