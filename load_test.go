@@ -441,6 +441,23 @@ func TestAStoreThatFailsInTheMiddleOfAReadHasNotAnswered(t *testing.T) {
 	}
 }
 
+// Two sites in one store may give their browsers a cookie of the same name. What one of
+// them issued is no session of the other, whose operator is told once what it may be.
+func TestATokenOfAnotherRealmIsNoSessionAndIsSaidOnce(t *testing.T) {
+	var said safeBuffer
+	store := memstore.New()
+	shop := newNode(t, store, oneseat.Config{Realm: "shop"})
+	r := newNode(t, store, oneseat.Config{Logger: slog.New(slog.NewTextHandler(&said, nil))})
+	for _, account := range []string{"ada", "ada", "grace"} {
+		if _, err := r.Check(t.Context(), string(signIn(t, shop, account, oneseat.SignInRequest{}).Token)); !errors.Is(err, oneseat.ErrNoSession) {
+			t.Errorf("a check returns %v", err)
+		}
+	}
+	if text := said.String(); strings.Count(text, "\n") != 1 || !strings.Contains(text, "a token of another realm") || !strings.Contains(text, "other=shop") {
+		t.Errorf("the log says %q", text)
+	}
+}
+
 // A record that lies under the key of another account, as after a mistake by hand, lets
 // nobody in and is left alone. The operator reads where it lies.
 func TestARecordUnderAnotherAccountsKeyLetsNobodyIn(t *testing.T) {

@@ -23,6 +23,12 @@ func TestAClockThatIsSetBackIsSaidAndIdlingGoesOnWhenItHasCaughtUp(t *testing.T)
 			wantLive(t, r, g)
 			return g
 		}},
+		{"by a list", func(t *testing.T, r *oneseat.Registry, g oneseat.Grant) oneseat.Grant {
+			if _, err := r.Sessions(t.Context(), "ada"); err != nil {
+				t.Error(err)
+			}
+			return g
+		}},
 		{"by a sign-in", func(t *testing.T, r *oneseat.Registry, g oneseat.Grant) oneseat.Grant {
 			return signIn(t, r, "ada", oneseat.SignInRequest{Token: string(g.Token)})
 		}},
