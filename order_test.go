@@ -218,6 +218,22 @@ func TestAHoldIsAUseWhenItBeginsAndEnds(t *testing.T) {
 	})
 }
 
+// A hold may be the first use of a session. It counts for the order at once.
+func TestAHoldMayBeTheFirstUse(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a, b, _ := following(t, oneseat.Config{Limit: 2, WhenFull: oneseat.PolicyRefuse}) // a first use is written before the answer
+		held := signIn(t, a, "ada", oneseat.SignInRequest{})
+		other := signIn(t, a, "ada", oneseat.SignInRequest{})
+		wantLive(t, a, other)
+		time.Sleep(time.Minute)
+		_, release := a.Hold(t.Context(), held.Session)
+		defer release()
+		signIn(t, b, "ada", oneseat.SignInRequest{Override: true})
+		wantEnded(t, b, other, oneseat.ReasonDisplaced)
+		wantLive(t, b, held)
+	})
+}
+
 // While a request holds a session, its use is written once a minute, by the first
 // recheck after that minute.
 func TestWhatIsHeldIsWrittenOnceAMinute(t *testing.T) {
