@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/http/httptest"
 	"time"
 
@@ -46,7 +47,7 @@ func Example() {
 func aServer() (url, key string, stop func()) {
 	seats, _ := oneseat.New(memstore.New(), oneseat.Config{})
 	secret, k := server.NewKey("default", server.ScopeCheck, server.ScopeSessions)
-	s, _ := server.New(server.Config{Realms: map[string]*oneseat.Registry{"default": seats}, Keys: []server.Key{k}})
+	s, _ := server.New(server.Config{Realms: map[string]*oneseat.Registry{"default": seats}, Keys: []server.Key{k}, Logger: slog.New(slog.DiscardHandler)})
 	h := httptest.NewServer(s)
 	return h.URL, secret, func() { h.Close(); _ = seats.Close() }
 }
