@@ -4,15 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
-	"net/http/httptest"
 	"time"
 
 	"github.com/oneseat/oneseat"
 	"github.com/oneseat/oneseat/client"
 	"github.com/oneseat/oneseat/oneseathttp"
-	"github.com/oneseat/oneseat/server"
-	"github.com/oneseat/oneseat/store/memstore"
 )
 
 // A site that has no store of its own: it asks a server.
@@ -41,13 +37,4 @@ func Example() {
 	// true <nil>
 	// displaced
 	// ada <nil>
-}
-
-// aServer stands for "oneseat serve".
-func aServer() (url, key string, stop func()) {
-	seats, _ := oneseat.New(memstore.New(), oneseat.Config{})
-	secret, k := server.NewKey("default", server.ScopeCheck, server.ScopeSessions)
-	s, _ := server.New(server.Config{Realms: map[string]*oneseat.Registry{"default": seats}, Keys: []server.Key{k}, Logger: slog.New(slog.DiscardHandler)})
-	h := httptest.NewServer(s)
-	return h.URL, secret, func() { h.Close(); _ = seats.Close() }
 }

@@ -252,3 +252,12 @@ func (w *told) yet() error {
 		return nil
 	}
 }
+
+// aServer stands for "oneseat serve" in the example.
+func aServer() (url, key string, stop func()) {
+	seats, _ := oneseat.New(memstore.New(), oneseat.Config{})
+	secret, k := server.NewKey("default", server.ScopeCheck, server.ScopeSessions)
+	s, _ := server.New(server.Config{Realms: map[string]*oneseat.Registry{"default": seats}, Keys: []server.Key{k}, Logger: canaries.Logger(nil)})
+	h := httptest.NewServer(s)
+	return h.URL, secret, func() { h.Close(); _ = seats.Close() }
+}
