@@ -194,7 +194,7 @@ func TestChoicesOfOtherSitesAreRefused(t *testing.T) {
 func TestABlockedAccountIsToldSoAndUntilWhen(t *testing.T) {
 	s := newAskingSite(t, oneseat.Config{})
 	until := time.Now().Add(24 * time.Hour)
-	if err := s.seats.Block(t.Context(), "ada", until, "support"); err != nil {
+	if err := s.staff.Block(t.Context(), "ada", until, "support"); err != nil {
 		t.Fatal(err)
 	}
 	b := s.browser(t, firefox)

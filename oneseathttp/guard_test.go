@@ -1,6 +1,7 @@
 package oneseathttp_test
 
 import (
+	"context"
 	"encoding/json"
 	"io"
 	"log"
@@ -29,11 +30,21 @@ const (
 type site struct {
 	*httptest.Server
 	seats *oneseat.Registry
+	staff staff
 	guard *oneseathttp.Guard
 	mux   *http.ServeMux
 	// running is read-locked by each handler while it runs, and locked for good by
 	// Close.
 	running sync.RWMutex
+}
+
+// staff is who acts on accounts beside the guard. They do it by what the guard asks, so
+// the guard has heard of it when they are done, also where it keeps answers.
+type staff interface {
+	SignIn(ctx context.Context, account string, from oneseat.SignInRequest) (oneseat.Grant, error)
+	End(ctx context.Context, account string, how oneseat.EndOptions, ids ...oneseat.SessionID) (int, error)
+	EndAll(ctx context.Context, account string, how oneseat.EndOptions) (int, error)
+	Block(ctx context.Context, account string, until time.Time, actor string) error
 }
 
 // Start and StartTLS serve what Config.Handler is by then.
@@ -85,11 +96,12 @@ func unstartedOn(t *testing.T, store oneseat.Store, c oneseat.Config, hc oneseat
 	if hc.SignInPath == "" {
 		hc.SignInPath = "/login"
 	}
-	guard, err := oneseathttp.New(seatsOver(t, seats), hc)
+	over := seatsOver(t, seats)
+	guard, err := oneseathttp.New(over, hc)
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &site{seats: seats, guard: guard, mux: http.NewServeMux()}
+	s := &site{seats: seats, staff: over.(staff), guard: guard, mux: http.NewServeMux()}
 	s.mux.HandleFunc("POST /login", func(w http.ResponseWriter, r *http.Request) {
 		if _, err := guard.SignIn(w, r, r.FormValue("account")); err != nil {
 			http.Error(w, err.Error(), http.StatusConflict)

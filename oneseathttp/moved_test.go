@@ -56,10 +56,10 @@ func TestOwnDevicesSayWhatIsAProgramAndWhereASessionWasSeen(t *testing.T) {
 	s := newSite(t, oneseat.Config{Limit: 2, Programs: oneseat.Programs{Limit: 1}}, oneseathttp.Config{})
 	b := s.browser(t, firefox)
 	b.signIn("ada")
-	if _, err := s.seats.SignIn(t.Context(), "ada", oneseat.SignInRequest{Program: true, Device: oneseat.Device{Label: "Backup <b>"}}); err != nil {
+	if _, err := s.staff.SignIn(t.Context(), "ada", oneseat.SignInRequest{Program: true, Device: oneseat.Device{Label: "Backup <b>"}}); err != nil {
 		t.Fatal(err)
 	}
-	phone, err := s.seats.SignIn(t.Context(), "ada", oneseat.SignInRequest{Device: oneseat.Device{Label: "Safari on iPhone", IP: "192.0.2.1"}})
+	phone, err := s.staff.SignIn(t.Context(), "ada", oneseat.SignInRequest{Device: oneseat.Device{Label: "Safari on iPhone", IP: "192.0.2.1"}})
 	if err != nil {
 		t.Fatal(err)
 	}

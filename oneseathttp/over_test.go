@@ -30,7 +30,7 @@ func seatsOver(t *testing.T, seats *oneseat.Registry) oneseathttp.Seats {
 		return seats
 	}
 	c := seats.Config()
-	secret, key := server.NewKey(c.Realm, server.ScopeCheck, server.ScopeSessions)
+	secret, key := server.NewKey(c.Realm, server.ScopeCheck, server.ScopeSessions, server.ScopeAdmin)
 	s, err := server.New(server.Config{Realms: map[string]*oneseat.Registry{c.Realm: seats}, Keys: []server.Key{key}, Logger: canaries.Logger(nil)})
 	if err != nil {
 		t.Fatal(err)
@@ -125,7 +125,7 @@ func TestTheGuardWorksOverAClientAsOverARegistry(t *testing.T) {
 			cmd := exec.CommandContext(t.Context(), os.Args[0], "-over", how, "-test.run", "^Test", "-test.skip", strings.Join(skip, "|"), "-test.v", "-test.timeout", "10m")
 			out, err := cmd.CombinedOutput()
 			if err != nil {
-				t.Errorf("%v\n%s", err, regexp.MustCompile("(?m)^ *--- FAIL.*|^canaries: .*").FindAll(out, 20))
+				t.Errorf("%v\n%s", err, regexp.MustCompile(`(?m)^ *--- FAIL.*|^ +\w+_test\.go:\d+: .*|^canaries: .*`).FindAll(out, 20))
 			}
 			if passed := len(regexp.MustCompile("(?m)^--- PASS").FindAll(out, -1)); passed < len(names)/2 {
 				t.Errorf("only %d tests passed", passed)

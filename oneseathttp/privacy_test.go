@@ -40,7 +40,7 @@ func TestADisplacedBrowserIsToldNothingOfTheNetworkOfTheOther(t *testing.T) {
 				if err != nil || resp.StatusCode != http.StatusConflict {
 					t.Fatal(resp.Status, err)
 				}
-				if _, err := s.seats.End(t.Context(), "ada", oneseat.EndOptions{}, live[0].ID); err != nil {
+				if _, err := s.staff.End(t.Context(), "ada", oneseat.EndOptions{}, live[0].ID); err != nil {
 					t.Fatal(err)
 				}
 				resp = newcomer.do("POST", "/login", url.Values{"account": {"ada"}}, "X-Forwarded-For", from)

@@ -68,14 +68,14 @@ func TestEveryRefusalToAProgramHasTheKeysThatProgramsKnow(t *testing.T) {
 	}
 	defer resp.Body.Close()
 	wantProblem(t, "a form that is none", resp, 400, "bad_form", refused)
-	if _, err := s.seats.SignIn(t.Context(), "ada", oneseat.SignInRequest{Override: true, Device: oneseat.Device{Label: "a box", Class: oneseat.ClassTV}}); err != nil {
+	if _, err := s.staff.SignIn(t.Context(), "ada", oneseat.SignInRequest{Override: true, Device: oneseat.Device{Label: "a box", Class: oneseat.ClassTV}}); err != nil {
 		t.Fatal(err)
 	}
 	wantProblem(t, "displaced", first.do("GET", "/me", nil, asJSON...), 401, "displaced", told+" status title type")
 	if _, data := first.events().next(); strings.Join(slices.Sorted(maps.Keys(data)), " ") != told+" title" {
 		t.Errorf("the event: %v", data)
 	}
-	if err := s.seats.Block(t.Context(), "ada", time.Now().Add(time.Hour), "support"); err != nil {
+	if err := s.staff.Block(t.Context(), "ada", time.Now().Add(time.Hour), "support"); err != nil {
 		t.Fatal(err)
 	}
 	wantProblem(t, "blocked", second.do("POST", "/enter", ada, asJSON...), 403, "account_blocked", refused)
@@ -99,7 +99,7 @@ func TestABrowserThatEndedItsOwnSessionToGetAnotherIsToldSo(t *testing.T) {
 	if err := json.NewDecoder(resp.Body).Decode(&me); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := s.seats.EndAll(t.Context(), "ada", oneseat.EndOptions{Reason: oneseat.ReasonCredentialsChanged, By: me.Session}); err != nil {
+	if _, err := s.staff.EndAll(t.Context(), "ada", oneseat.EndOptions{Reason: oneseat.ReasonCredentialsChanged, By: me.Session}); err != nil {
 		t.Fatal(err)
 	}
 	for who, b := range map[string]*browser{"mine": mine, "other": other} {
@@ -208,7 +208,7 @@ func TestThePersonWhoEndedASessionIsNamedWhereTheSiteWantsThat(t *testing.T) {
 		b := s.browser(t, firefox)
 		for by, names := range map[string]bool{"Prof. Hopper <b>": shown, "": false} {
 			b.signIn("ada")
-			if _, err := s.seats.EndAll(t.Context(), "ada", oneseat.EndOptions{Actor: by}); err != nil {
+			if _, err := s.staff.EndAll(t.Context(), "ada", oneseat.EndOptions{Actor: by}); err != nil {
 				t.Fatal(err)
 			}
 			p := b.problem(b.do("GET", "/me", nil))

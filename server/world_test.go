@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"runtime"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -153,6 +154,11 @@ func newWorld(t *testing.T, c oneseat.Config) *world {
 func newWorldOf(t *testing.T, ahead time.Duration, c oneseat.Config, of server.Config) *world {
 	t.Helper()
 	w := newWorldWithin(t, ahead, c, of)
+	for _, r := range w.seats {
+		for r.LogLag() < 0 { // the first look at the log is a gap for whoever asks for changes
+			runtime.Gosched()
+		}
+	}
 	h := httptest.NewServer(w.server)
 	t.Cleanup(h.Close)
 	w.url = h.URL
