@@ -267,7 +267,9 @@ func TestTheSameBrowserIsRenewedByTheIDThatTheApplicationKeeps(t *testing.T) {
 
 	// As another account: the first account's session ends.
 	grace := signIn(t, r, "grace", had(third))
-	wantEnded(t, r, third, oneseat.ReasonSignedOut)
+	if e := wantEnded(t, r, third, oneseat.ReasonSignedOut); e.By != third.Session.ID {
+		t.Errorf("it was signed out by %q, not by itself", e.By)
+	}
 	wantLive(t, r, grace)
 
 	// What is no live session of that account frees no seat.

@@ -283,6 +283,9 @@ func TestAnswersAndCallersThatLeftAreNotLogged(t *testing.T) {
 			t.Fatal(err)
 		}
 		_, over := o.Check(t.Context(), string(g.Token))
+		if err := second(o.SignIn(t.Context(), "bob", oneseat.SignInRequest{Previous: oneseat.Previous{Account: ada, Session: g.Session.ID}})); err != nil {
+			t.Errorf("after a session that has ended: %v", err)
+		}
 		ctx, cancel := context.WithCancel(t.Context())
 		leave.Store(&cancel)
 		_, gone := o.SignIn(ctx, ada, oneseat.SignInRequest{})

@@ -115,7 +115,7 @@ func (r *Registry) leave(ctx context.Context, key Key, from SignInRequest) {
 		return
 	}
 	if k := KeyOf(r.config.Realm, was.Account); k != key {
-		if _, err := r.End(ctx, was.Account, EndOptions{Reason: ReasonSignedOut}, was.Session); err != nil {
+		if _, err := r.End(ctx, was.Account, EndOptions{Reason: ReasonSignedOut, As: was.Session}, was.Session); err != nil && !isOver(err) {
 			r.report(faultLeft, k, err)
 		}
 	}
