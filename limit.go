@@ -230,8 +230,9 @@ const revisionKept = time.Minute
 func (d *draft) setLimit(limits Limits, actor string) Change {
 	if !limits.Equal(d.limits) {
 		d.limits, d.limitsRev = limits, d.was.Next()
+		told := limits.clone() // its readers may change it
 		e := d.note(EventLimitChanged)
-		e.Actor, e.Limits = actor, &limits
+		e.Actor, e.Limits = actor, &told
 	}
 	d.trim(actor)
 	return d.changed()

@@ -261,6 +261,24 @@ func TestAnExemptAccountIsUnlimitedByNameOnly(t *testing.T) {
 	}
 }
 
+// Whoever reads an event may change what it holds: that changes no limit.
+func TestTheLimitsOfAnEventAreTheReaders(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newNode(t, memstore.New(), oneseat.Config{})
+		synctest.Wait() // the log was read once
+		sub := r.Subscribe("ada")
+		defer sub.Close()
+		if err := r.SetLimit(t.Context(), "ada", oneseat.Limits{Total: 2, Classes: map[oneseat.Class]int{"tv": 1}}, ""); err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		(<-sub.Events()).Limits.Classes["tv"] = 9
+		if a, err := r.Account(t.Context(), "ada"); err != nil || a.Limits.Classes["tv"] != 1 {
+			t.Errorf("the limits are %+v, %v", a.Limits, err)
+		}
+	})
+}
+
 // The application may change its maps of limits: that changes no decision.
 func TestLimitsAreAsTheyWereWhenTheyWereAskedFor(t *testing.T) {
 	plan := map[oneseat.Class]int{"tv": 1}

@@ -150,7 +150,7 @@ var ByHand = []Mistake{
 		With: `false`,
 	}}},
 	{Name: "a lowered limit trims nobody", Edits: []Edit{{
-		Near: `$d.limits, $d.limitsRev = $limits, $next; $e := $d.$note(EventLimitChanged); $e.Actor, $e.Limits = $actor, &$limits`,
+		Near: `$d.limits, $d.limitsRev = $limits, $next; $told := $limits.$clone(); $e := $d.$note(EventLimitChanged); $e.Actor, $e.Limits = $actor, &$told`,
 		Find: `$d.$trim($actor)`,
 	}}},
 	{Name: "a block leaves a live session", Edits: []Edit{{
