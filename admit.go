@@ -343,10 +343,10 @@ func (d *draft) overCeiling(s *seat) []SessionID {
 // sameBrowser finds the session that a newcomer's browser has: the one that its token
 // stands for, or else the one that the application says.
 func (d *draft) sameBrowser(c *newcomer) SessionID {
-	if m := d.standsFor(c.presented); m.seat != nil && !m.previous {
+	if m := d.standsFor(c.presented); m.ofBrowser() && !m.previous {
 		return m.seat.ID
 	}
-	if m := d.successor(d.matchID(c.previous)); m.seat != nil && m.seat.parent == "" {
+	if m := d.successor(d.matchID(c.previous)); m.ofBrowser() {
 		return m.seat.ID
 	}
 	return ""

@@ -272,6 +272,12 @@ func TestTheSameBrowserIsRenewedByTheIDThatTheApplicationKeeps(t *testing.T) {
 	}
 	wantLive(t, r, grace)
 
+	// So does the one that has renewed it meanwhile.
+	was := signIn(t, r, "alan", oneseat.SignInRequest{})
+	now := signIn(t, r, "alan", had(was))
+	wantLive(t, r, signIn(t, r, "barbara", had(was)))
+	wantEnded(t, r, now, oneseat.ReasonSignedOut)
+
 	// What is no live session of that account frees no seat.
 	other := signIn(t, r, "ada", oneseat.SignInRequest{})
 	stream, err := r.StartStream(t.Context(), other.Session, oneseat.Player{ID: deviceID("player")})

@@ -30,6 +30,7 @@ type seatOf struct {
 	created, seen         time.Time
 	used                  time.Time // for the order of use
 	unused                bool      // not used yet
+	program               bool      // a program's session, not a person's
 	previous              string    // its token before the last rotation
 	rotated               time.Time
 	observed, realmIsOver bool
@@ -60,25 +61,33 @@ type limitOf struct {
 func (l limitOf) counts(s *seatOf) bool {
 	switch l.name {
 	case "total":
-		return s.parent == ""
+		return person(s)
+	case "programs":
+		return s.program
 	case "streams":
 		return s.parent != ""
 	}
-	return s.parent == "" && s.class == l.name
+	return person(s) && s.class == l.name
 }
 
-// inForce are the limits of sessions and of streams: what SetLimit stored, else
-// what the application said, else the configuration; classes go with their total.
-func (o *oracle) inForce(c oneseat.Config) (sessions, streams []limitOf) {
+func person(s *seatOf) bool { return s.parent == "" && !s.program }
+
+// inForce are the limits of people's sessions, of programs and of streams: what SetLimit
+// stored, else what the application said, else the configuration; classes go with their
+// total.
+func (o *oracle) inForce(c oneseat.Config) (people, programs, streams []limitOf) {
 	named := func(name string, n, ceiling int) limitOf {
 		if n == oneseat.Unlimited {
 			return limitOf{name, ceiling, true}
 		}
 		return limitOf{name, n, false}
 	}
-	everybody := oneseat.Limits{Total: c.Limit, Classes: c.ClassLimits, Streams: c.Streams}
-	total, stream := everybody, everybody
+	everybody := oneseat.Limits{Total: c.Limit, Classes: c.ClassLimits, Streams: c.Streams, Programs: c.Programs.Limit}
+	total, program, stream := everybody, everybody, everybody
 	for _, l := range []oneseat.Limits{o.plan, o.own} {
+		if l.Programs != 0 {
+			program = l
+		}
 		if l.Total != 0 {
 			total = l
 		}
@@ -88,10 +97,12 @@ func (o *oracle) inForce(c oneseat.Config) (sessions, streams []limitOf) {
 	}
 	for _, class := range slices.Sorted(maps.Keys(total.Classes)) {
 		if n := total.Classes[class]; n != oneseat.Unlimited {
-			sessions = append(sessions, limitOf{string(class), n, false})
+			people = append(people, limitOf{string(class), n, false})
 		}
 	}
-	return append(sessions, named("total", total.Total, oneseat.MaxSeats)), []limitOf{named("streams", stream.Streams, oneseat.MaxStreams)}
+	return append(people, named("total", total.Total, oneseat.MaxSeats)),
+		[]limitOf{named("programs", program.Programs, oneseat.MaxPrograms)},
+		[]limitOf{named("streams", stream.Streams, oneseat.MaxStreams)}
 }
 
 // claim is how much of a claim a session has against a newcomer: 0 none, because it
@@ -102,6 +113,7 @@ func claim(c oneseat.Config, newcomer, s *seatOf) int {
 	case newcomer == nil || newcomer.parent != "" || s.parent != "":
 	case newcomer.own == s:
 		return 0
+	case s.program: // it may be idle
 	case s.unused && newcomer.created.Sub(s.created) >= 10*time.Second:
 		return 1
 	case c.SeatIdle > 0 && newcomer.created.Sub(s.seen) >= c.SeatIdle:
@@ -114,7 +126,7 @@ func claim(c oneseat.Config, newcomer, s *seatOf) int {
 func ownOf(c oneseat.Config, newcomer *seatOf, there []*seatOf) *seatOf {
 	on := func(sameClass bool) func(*seatOf) bool {
 		return func(s *seatOf) bool {
-			return s.parent == "" && newcomer.device != "" && s.device == newcomer.device && (s.class == newcomer.class || !sameClass)
+			return s.parent == "" && s.program == newcomer.program && newcomer.device != "" && s.device == newcomer.device && (s.class == newcomer.class || !sameClass)
 		}
 	}
 	if s := first(c, newcomer, there, on(true)); s != nil {
@@ -146,14 +158,17 @@ func inOrder(c oneseat.Config, newcomer, a, b *seatOf) bool {
 
 // use is that a session is used by something that is written anyway.
 func (o *oracle) use(c oneseat.Config, s *seatOf) {
-	sessions := 0
+	people, programs := 0, 0
 	for _, other := range o.seats {
-		if other.parent == "" {
-			sessions++
+		switch {
+		case other.program:
+			programs++
+		case person(other):
+			people++
 		}
 	}
 	s.unused = false
-	if sessions > 1 && c.DisplaceOrder != oneseat.DisplaceOldest {
+	if max(people, programs) > 1 && c.DisplaceOrder != oneseat.DisplaceOldest {
 		s.used = o.now
 	}
 }
@@ -260,9 +275,9 @@ func (o *oracle) settle(c oneseat.Config, now time.Time) {
 		case !slices.Contains(o.seats, s):
 		case s.realmIsOver:
 			o.end(s, oneseat.ReasonRealmEnded, "")
-		case s.parent == "" && over(s.created, c.Absolute):
+		case person(s) && over(s.created, c.Absolute), s.program && over(s.created, c.Programs.Absolute):
 			o.end(s, oneseat.ReasonAbsoluteTimeout, "")
-		case s.parent == "" && over(s.seen, c.Idle), s.parent != "" && over(s.seen, c.StreamIdle):
+		case person(s) && over(s.seen, c.Idle), s.program && over(s.seen, c.Programs.Idle), s.parent != "" && over(s.seen, c.StreamIdle):
 			o.end(s, oneseat.ReasonIdleTimeout, "")
 		}
 	}
@@ -290,10 +305,10 @@ func (o *oracle) counted(c oneseat.Config) []*seatOf {
 	return slices.DeleteFunc(slices.Clone(o.seats), func(s *seatOf) bool { return c.ObserveOnly && s.observed })
 }
 
-// trim ends what is over the limits, sessions before streams.
+// trim ends what is over the limits: of people's sessions, programs and streams in turn.
 func (o *oracle) trim(c oneseat.Config) {
-	sessions, streams := o.inForce(c)
-	for _, limits := range [][]limitOf{sessions, streams} {
+	people, programs, streams := o.inForce(c)
+	for _, limits := range [][]limitOf{people, programs, streams} {
 		goes, _, _ := room(c, nil, o.counted(c), limits, func(*seatOf, limitOf) bool { return true })
 		for _, s := range goes {
 			o.would(c, s, oneseat.ReasonLimitLowered, "")
@@ -350,8 +365,11 @@ type verdict struct {
 // admit decides on a newcomer, and carries that out. ids are the sessions that it chose.
 func (o *oracle) admit(c oneseat.Config, n *seatOf, presented string, takeOver bool, ids []oneseat.SessionID) verdict {
 	n.created, n.seen, n.used = o.now, o.now, o.now
-	n.unused = n.parent == "" && n.class != "api"
+	n.unused = person(n) && n.class != "api"
 	renewed := o.sameBrowser(presented)
+	if renewed != nil && renewed.program { // it is no browser
+		renewed = nil
+	}
 	there := without(o.counted(c), renewed)
 	if renewed == nil && n.parent == "" {
 		n.own = ownOf(c, n, there)
@@ -359,16 +377,19 @@ func (o *oracle) admit(c oneseat.Config, n *seatOf, presented string, takeOver b
 	var chosen []*seatOf
 	for {
 		s := first(c, n, without(there, chosen...), func(s *seatOf) bool {
-			return slices.Contains(ids, s.id) && (s.parent == "") == (n.parent == "")
+			return slices.Contains(ids, s.id) && (s.parent == "") == (n.parent == "") && s.program == n.program
 		})
 		if s == nil {
 			break
 		}
 		chosen = append(chosen, s)
 	}
-	limits, streams := o.inForce(c)
+	limits, programs, streams := o.inForce(c)
 	policy := c.WhenFull
-	if n.parent != "" {
+	switch {
+	case n.program:
+		limits, policy = programs, c.Programs.WhenFull
+	case n.parent != "":
 		limits, policy = streams, oneseat.PolicyAsk
 	}
 	goes, full, ok := room(c, n, without(there, chosen...), limits, func(s *seatOf, l limitOf) bool {

@@ -125,6 +125,37 @@ func TestAProgramAndAPersonShareNoDevice(t *testing.T) {
 	}
 }
 
+// A person who signs in with a program's token at hand, such as a client that sends its
+// API key with every request, is a newcomer: the program renews nothing, and goes on.
+func TestASignInLeavesAProgramAlone(t *testing.T) {
+	byToken := func(g oneseat.Grant) oneseat.SignInRequest { return oneseat.SignInRequest{Token: string(g.Token)} }
+	byID := func(g oneseat.Grant) oneseat.SignInRequest {
+		return oneseat.SignInRequest{Previous: oneseat.Previous{Account: g.Session.Account, Session: g.Session.ID}}
+	}
+	for name, had := range map[string]func(oneseat.Grant) oneseat.SignInRequest{"by its token": byToken, "by its id": byID} {
+		for _, account := range []string{"ada", "grace"} {
+			t.Run(name+", as "+account, func(t *testing.T) {
+				r := newNode(t, memstore.New(), withPrograms(oneseat.Config{WhenFull: oneseat.PolicyRefuse}))
+				program := signIn(t, r, "ada", aProgram)
+				stream := play(t, r, program.Session, "player")
+				person := signIn(t, r, account, had(program))
+				refused(t, r, account, had(program)) // nor is there a seat to take over
+				wantLive(t, r, program)
+				wantLive(t, r, person)
+				if err := r.Heartbeat(t.Context(), program.Session, stream.ID); err != nil {
+					t.Error(err)
+				}
+				rotated, err := r.Rotate(t.Context(), string(program.Token))
+				if err != nil {
+					t.Fatal(err)
+				}
+				refused(t, r, account, byToken(program))
+				wantLive(t, r, rotated)
+			})
+		}
+	}
+}
+
 func TestProgramsDisplaceWhereThatIsTheirPolicy(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := withPrograms(oneseat.Config{WhenFull: oneseat.PolicyRefuse})

@@ -261,6 +261,10 @@ type match struct {
 	previous bool   // the secret is the one before the last rotation, within its grace, or within that when the session ended
 }
 
+// ofBrowser reports whether m is a live session that a browser may have: a program's goes
+// on, whatever token a sign-in brought, and a stream has none.
+func (m match) ofBrowser() bool { return m.seat != nil && m.seat.pool() == boundTotal }
+
 // matchSecret finds a session by its secret. It compares the digest with every
 // secret of the roster.
 func (ro *Roster) matchSecret(d digest, now time.Time) match {

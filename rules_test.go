@@ -1,6 +1,7 @@
 package oneseat_test
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -91,8 +92,9 @@ func (w *wanderer) now() time.Time { return time.UnixMicro(w.clock.Load()).UTC()
 
 func (w *wanderer) limits(name string) oneseat.Limits {
 	l := oneseat.Limits{
-		Total:   anyOf([]int{0, 1, 1, 1, 2, 2, 3, oneseat.Unlimited}).Draw(w.T, name),
-		Streams: anyOf([]int{0, 1, 1, 1, 2, 2, oneseat.Unlimited}).Draw(w.T, name+", streams"),
+		Total:    anyOf([]int{0, 1, 1, 1, 2, 2, 3, oneseat.Unlimited}).Draw(w.T, name),
+		Streams:  anyOf([]int{0, 1, 1, 1, 2, 2, oneseat.Unlimited}).Draw(w.T, name+", streams"),
+		Programs: anyOf([]int{0, 1, 1, 2, oneseat.Unlimited}).Draw(w.T, name+", programs"),
 	}
 	if l.Total != 0 && rapid.Bool().Draw(w.T, name+", classes") {
 		l.Classes = map[oneseat.Class]int{
@@ -113,17 +115,15 @@ func (w *wanderer) config() oneseat.Config {
 		DisplaceOrder: anyOf([]oneseat.DisplaceOrder{oneseat.DisplaceIdlest, oneseat.DisplaceOldest, oneseat.DisplaceSameClass}).Draw(w.T, "who goes"),
 		SeatIdle:      anyOf([]time.Duration{0, 20 * time.Minute}).Draw(w.T, "seat idle"),
 		ObserveOnly:   anyOf(numbers(5)).Draw(w.T, "observe only") == 0,
-		StreamIdle:    10 * time.Minute, Idle: time.Hour, Absolute: 5 * time.Hour, KeepEndings: 2 * time.Hour,
+		Programs: oneseat.Programs{
+			WhenFull: anyOf([]oneseat.Policy{oneseat.PolicyDisplace, oneseat.PolicyRefuse}).Draw(w.T, "programs' policy"),
+			Idle:     2 * time.Hour, Absolute: 3 * time.Hour,
+		},
+		StreamIdle: 10 * time.Minute, Idle: time.Hour, Absolute: 5 * time.Hour, KeepEndings: 2 * time.Hour,
 		MaxStale: oneseat.FreshAlways,
 		LimitFor: func(context.Context, string) (oneseat.Limits, error) { return w.oracle.plan, nil },
 	}
-	c.Limit, c.Streams = max(c.Limit, -1), max(c.Streams, -1)
-	if c.Limit == 0 {
-		c.Limit = 1
-	}
-	if c.Streams == 0 {
-		c.Streams = 1
-	}
+	c.Limit, c.Streams, c.Programs.Limit = cmp.Or(c.Limit, 1), cmp.Or(c.Streams, 1), cmp.Or(l.Programs, 1)
 	return c
 }
 
@@ -246,13 +246,13 @@ func (w *wanderer) compare() {
 
 // held says whether the account is within its limits.
 func (w *wanderer) held(i int, sessions, streams bool) {
-	inSessions, inStreams := w.oracle.inForce(w.configs[i])
+	people, programs, players := w.oracle.inForce(w.configs[i])
 	var limits []limitOf
 	if sessions {
-		limits = append(limits, inSessions...)
+		limits = append(people, programs...)
 	}
 	if streams {
-		limits = append(limits, inStreams...)
+		limits = append(limits, players...)
 	}
 	seats := w.oracle.counted(w.configs[i])
 	for _, l := range limits {
@@ -301,12 +301,17 @@ func whoFills(full oneseat.LimitError) (ids []oneseat.SessionID) {
 }
 
 func (w *wanderer) from() oneseat.SignInRequest {
-	return oneseat.SignInRequest{
+	from := oneseat.SignInRequest{
 		Token:    anyOf(append([]string{"", "", "", "", "", "", forged("ada")}, w.tokens...)).Draw(w.T, "token"),
 		DeviceID: anyOf([]string{"", deviceID("x"), deviceID("y")}).Draw(w.T, "device id"),
 		Device:   oneseat.Device{Class: anyOf(append([]oneseat.Class{"toaster"}, classesDrawn...)).Draw(w.T, "class")},
 		Override: anyOf(numbers(6)).Draw(w.T, "take over") == 0,
+		Program:  anyOf(numbers(4)).Draw(w.T, "program") == 0,
 	}
+	if from.Program {
+		from.Token = "" // it has no browser's
+	}
+	return from
 }
 
 // newcomer is the oracle's word for a client. Its id is known once it is admitted.
@@ -315,7 +320,7 @@ func (w *wanderer) newcomer(from oneseat.SignInRequest, g oneseat.Grant) *seatOf
 	if class == "toaster" {
 		class = "other"
 	}
-	return &seatOf{id: g.Session.ID, token: string(g.Token), device: from.DeviceID, class: string(class)}
+	return &seatOf{id: g.Session.ID, token: string(g.Token), device: from.DeviceID, class: string(class), program: from.Program}
 }
 
 func (w *wanderer) admitted(g oneseat.Grant) {
@@ -333,7 +338,7 @@ func (w *wanderer) signIn(i int) {
 		return
 	}
 	if full, ok := errors.AsType[*oneseat.LimitError](err); ok {
-		if asks := w.configs[i].WhenFull == oneseat.PolicyAsk && w.oracle.mayAsk(from.DeviceID); asks != (full.Ticket != "") {
+		if asks := !from.Program && w.configs[i].WhenFull == oneseat.PolicyAsk && w.oracle.mayAsk(from.DeviceID); asks != (full.Ticket != "") {
 			w.Fatalf("asks: %v, a ticket: %v", asks, full.Ticket != "")
 		} else if asks {
 			w.tickets = append(w.tickets, full.Ticket)
@@ -362,7 +367,7 @@ func (w *wanderer) redeem(i int) {
 		w.oracle.settle(w.configs[i], w.now())
 	}
 	from := w.from()
-	from.Override = false
+	from.Override, from.Program = false, false
 	ticket := anyOf(append([]oneseat.Ticket{forgedTicket(realm, "ada")}, w.tickets[max(0, len(w.tickets)-3):]...)).Draw(w.T, "ticket")
 	for _, t := range w.oracle.tickets { // rather a good one
 		if rapid.Bool().Draw(w.T, "this") {

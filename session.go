@@ -104,7 +104,7 @@ type Stream struct {
 type SignInRequest struct {
 	// Token is the token that the browser presented, or "". A live session of the
 	// same account is renewed: the new session replaces it silently. A session of
-	// another account ends.
+	// another account ends. A program's session does neither: it goes on.
 	Token string
 
 	// Previous is the session that this browser had, as the application knows from a

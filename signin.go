@@ -102,22 +102,23 @@ func (r *Registry) signIn(ctx context.Context, account string, from SignInReques
 	return Grant{*s.session(), token, v.displacedBy(s.ID), is.newDevice}, nil
 }
 
-// leave ends the session that a browser had of another account than key's. If that
+// leave ends the sessions that a browser had of other accounts than key's. If that
 // fails, nobody holds the token of that session any more, and it times out.
 func (r *Registry) leave(ctx context.Context, key Key, from SignInRequest) {
-	if k, _, _ := parseToken(from.Token); k != key { // what is no token ends nothing
-		if err := r.SignOut(ctx, from.Token); err != nil && !isOver(err) {
+	leave := func(k Key, which func(*draft) match) {
+		if k == key {
+			return
+		}
+		_, err := r.changeNow(ctx, k, "", func(d *draft) (Change, error) { return d.leave(which(d)), nil })
+		if err != nil && !errors.Is(err, ErrNoSession) { // which is said of an unknown account
 			r.report(faultLeft, k, err)
 		}
 	}
-	was := from.Previous
-	if was.Session == "" {
-		return
+	if k, secret, ok := parseToken(from.Token); ok {
+		leave(k, func(d *draft) match { return d.standsFor(secret) })
 	}
-	if k := KeyOf(r.config.Realm, was.Account); k != key {
-		if _, err := r.End(ctx, was.Account, EndOptions{Reason: ReasonSignedOut, As: was.Session}, was.Session); err != nil && !isOver(err) {
-			r.report(faultLeft, k, err)
-		}
+	if was := from.Previous; was.Session != "" {
+		leave(KeyOf(r.config.Realm, was.Account), func(d *draft) match { return d.successor(d.matchID(was.Session)) })
 	}
 }
 

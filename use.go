@@ -260,6 +260,14 @@ func (d *draft) signOut(secret digest) (Change, error) {
 	return d.changed(), ErrNoSession
 }
 
+// leave ends the session of a browser that signs in as another account.
+func (d *draft) leave(m match) Change {
+	if m.ofBrowser() {
+		d.end(m.seat.ID, Ending{Reason: ReasonSignedOut, By: m.seat.ID})
+	}
+	return d.changed()
+}
+
 // over returns why a session cannot act: an *[EndedError] if it has ended, and
 // [ErrNoSession] if it is not known, or is a stream; nil if it is live.
 func (d *draft) over(id SessionID) error {
