@@ -265,7 +265,8 @@ func (w *world) mayBeUnknown(c *call) bool {
 	if c.attempt.IsZero() || c.what == "rotate" {
 		return false
 	}
-	if w.plan.mishaps(restored) { // and so is what was forgotten
+	deletedMeanwhile := func(s *session) bool { return s.account == c.account && c.began.before(s.erased) }
+	if w.plan.mishaps(restored) || slices.ContainsFunc(w.ledger.sessions, deletedMeanwhile) { // and so is what was forgotten
 		return true
 	}
 	r := w.store.rows[oneseat.KeyOf(realm, accountName(c.account))]
