@@ -28,10 +28,11 @@ type seatOf struct {
 	id, parent            oneseat.SessionID
 	token, device, class  string
 	created, seen         time.Time
-	used                  time.Time // for the order of use
-	unused                bool      // not used yet
-	program               bool      // a program's session, not a person's
-	previous              string    // its token before the last rotation
+	used                  time.Time     // for the order of use
+	unused                bool          // not used yet
+	program               bool          // a program's session, not a person's
+	idle, absolute        time.Duration // its own, where they are shorter; 0: the configuration's
+	previous              string        // its token before the last rotation
 	rotated               time.Time
 	observed, realmIsOver bool
 
@@ -46,9 +47,10 @@ type endingOf struct {
 }
 
 type ticketOf struct {
-	text    oneseat.Ticket
-	device  string
-	expires time.Time
+	text           oneseat.Ticket
+	device         string
+	idle, absolute time.Duration // of the session that it gives
+	expires        time.Time
 }
 
 // limitOf is one limit that has to hold.
@@ -59,18 +61,27 @@ type limitOf struct {
 }
 
 func (l limitOf) counts(s *seatOf) bool {
-	switch l.name {
+	switch pool(s) {
+	case l.name:
+		return true
 	case "total":
-		return person(s)
-	case "programs":
-		return s.program
+		return s.class == l.name
 	case "streams":
-		return s.parent != ""
+		return "streams_"+s.class == l.name
 	}
-	return person(s) && s.class == l.name
+	return false
 }
 
-func person(s *seatOf) bool { return s.parent == "" && !s.program }
+// pool is that in which a seat counts, and gives way to others.
+func pool(s *seatOf) string {
+	switch {
+	case s.parent != "":
+		return "streams"
+	case s.program:
+		return "programs"
+	}
+	return "total"
+}
 
 // inForce are the limits of people's sessions, of programs and of streams: what SetLimit
 // stored, else what the application said, else the configuration; classes go with their
@@ -82,27 +93,30 @@ func (o *oracle) inForce(c oneseat.Config) (people, programs, streams []limitOf)
 		}
 		return limitOf{name, n, false}
 	}
-	everybody := oneseat.Limits{Total: c.Limit, Classes: c.ClassLimits, Streams: c.Streams, Programs: c.Programs.Limit}
+	everybody := oneseat.Limits{Total: c.Limit, Classes: c.ClassLimits, Programs: c.Programs.Limit, Streams: c.Streams, StreamClasses: c.StreamClassLimits}
 	total, program, stream := everybody, everybody, everybody
 	for _, l := range []oneseat.Limits{o.plan, o.own} {
-		if l.Programs != 0 {
-			program = l
-		}
 		if l.Total != 0 {
 			total = l
+		}
+		if l.Programs != 0 {
+			program = l
 		}
 		if l.Streams != 0 {
 			stream = l
 		}
 	}
-	for _, class := range slices.Sorted(maps.Keys(total.Classes)) {
-		if n := total.Classes[class]; n != oneseat.Unlimited {
-			people = append(people, limitOf{string(class), n, false})
+	classes := func(prefix string, of map[oneseat.Class]int) (list []limitOf) {
+		for _, class := range slices.Sorted(maps.Keys(of)) {
+			if n := of[class]; n != oneseat.Unlimited {
+				list = append(list, limitOf{prefix + string(class), n, false})
+			}
 		}
+		return list
 	}
-	return append(people, named("total", total.Total, oneseat.MaxSeats)),
+	return append(classes("", total.Classes), named("total", total.Total, oneseat.MaxSeats)),
 		[]limitOf{named("programs", program.Programs, oneseat.MaxPrograms)},
-		[]limitOf{named("streams", stream.Streams, oneseat.MaxStreams)}
+		append(classes("streams_", stream.StreamClasses), named("streams", stream.Streams, oneseat.MaxStreams))
 }
 
 // claim is how much of a claim a session has against a newcomer: 0 none, because it
@@ -126,7 +140,7 @@ func claim(c oneseat.Config, newcomer, s *seatOf) int {
 func ownOf(c oneseat.Config, newcomer *seatOf, there []*seatOf) *seatOf {
 	on := func(sameClass bool) func(*seatOf) bool {
 		return func(s *seatOf) bool {
-			return s.parent == "" && s.program == newcomer.program && newcomer.device != "" && s.device == newcomer.device && (s.class == newcomer.class || !sameClass)
+			return pool(s) == pool(newcomer) && newcomer.device != "" && s.device == newcomer.device && (s.class == newcomer.class || !sameClass)
 		}
 	}
 	if s := first(c, newcomer, there, on(true)); s != nil {
@@ -150,6 +164,13 @@ func inOrder(c oneseat.Config, newcomer, a, b *seatOf) bool {
 			return mine
 		}
 	}
+	if newcomer != nil && newcomer.parent != "" { // the heartbeats of players that play come by chance
+		silent := func(s *seatOf) bool { return newcomer.created.Sub(s.seen) >= c.StreamIdle/2 }
+		if x, y := silent(a), silent(b); x != y {
+			return x
+		}
+		return a.created.Before(b.created)
+	}
 	if c.DisplaceOrder != oneseat.DisplaceOldest && !a.used.Equal(b.used) {
 		return a.used.Before(b.used)
 	}
@@ -158,17 +179,12 @@ func inOrder(c oneseat.Config, newcomer, a, b *seatOf) bool {
 
 // use is that a session is used by something that is written anyway.
 func (o *oracle) use(c oneseat.Config, s *seatOf) {
-	people, programs := 0, 0
+	n := map[string]int{}
 	for _, other := range o.seats {
-		switch {
-		case other.program:
-			programs++
-		case person(other):
-			people++
-		}
+		n[pool(other)]++
 	}
 	s.unused = false
-	if max(people, programs) > 1 && c.DisplaceOrder != oneseat.DisplaceOldest {
+	if max(n["total"], n["programs"]) > 1 && c.DisplaceOrder != oneseat.DisplaceOldest {
 		s.used = o.now
 	}
 }
@@ -270,14 +286,27 @@ func (o *oracle) tooMany(newest endingOf) int {
 func (o *oracle) settle(c oneseat.Config, now time.Time) {
 	o.now = now
 	over := func(from time.Time, d time.Duration) bool { return !now.Before(from.Add(d)) }
+	shorter := func(all, its time.Duration) time.Duration {
+		if its != 0 {
+			return min(all, its)
+		}
+		return all
+	}
 	for _, s := range slices.Clone(o.seats) {
+		idle, absolute := c.Idle, c.Absolute
+		switch pool(s) {
+		case "programs":
+			idle, absolute = c.Programs.Idle, c.Programs.Absolute
+		case "streams":
+			idle, absolute = c.StreamIdle, c.Absolute
+		}
 		switch {
 		case !slices.Contains(o.seats, s):
 		case s.realmIsOver:
 			o.end(s, oneseat.ReasonRealmEnded, "")
-		case person(s) && over(s.created, c.Absolute), s.program && over(s.created, c.Programs.Absolute):
+		case s.parent == "" && over(s.created, shorter(absolute, s.absolute)):
 			o.end(s, oneseat.ReasonAbsoluteTimeout, "")
-		case person(s) && over(s.seen, c.Idle), s.program && over(s.seen, c.Programs.Idle), s.parent != "" && over(s.seen, c.StreamIdle):
+		case over(s.seen, shorter(idle, s.idle)):
 			o.end(s, oneseat.ReasonIdleTimeout, "")
 		}
 	}
@@ -316,8 +345,30 @@ func (o *oracle) trim(c oneseat.Config) {
 	}
 }
 
-// sameBrowser is the live session for which a token stands.
-func (o *oracle) sameBrowser(token string) *seatOf {
+// had is what a browser brings: its token, and the session that it had by the
+// application's word.
+type had struct {
+	token   string
+	session oneseat.SessionID
+}
+
+// sameBrowser is the live session of the browser that brings something.
+func (o *oracle) sameBrowser(h had) *seatOf {
+	if s := o.byToken(h.token); s != nil && pool(s) == "total" {
+		return s
+	}
+	s := o.live(h.session)
+	if e := o.ended(h.session); e != nil {
+		s = o.successor(e)
+	}
+	if s != nil && pool(s) == "total" {
+		return s
+	}
+	return nil
+}
+
+// byToken is the live session for which a token stands.
+func (o *oracle) byToken(token string) *seatOf {
 	if token == "" {
 		return nil
 	}
@@ -327,19 +378,26 @@ func (o *oracle) sameBrowser(token string) *seatOf {
 		}
 	}
 	for _, e := range o.ends {
-		if e.parent == "" && e.token == token && e.reason == oneseat.ReasonRenewed && o.now.Before(e.at.Add(time.Minute)) {
-			if s := o.live(e.by); s != nil {
-				return s
-			}
-			if next := o.ended(e.by); next != nil {
-				return o.sameBrowser(next.token)
-			}
+		if e.parent == "" && e.token == token {
+			return o.successor(&e)
 		}
 	}
 	return nil
 }
 
-// standsFor is sameBrowser, or the session that rotated a token away just now.
+// successor is the live session that has renewed one that ended, if each renewal on the
+// way to it was within the last minute.
+func (o *oracle) successor(e *endingOf) *seatOf {
+	if e.reason != oneseat.ReasonRenewed || !o.now.Before(e.at.Add(time.Minute)) {
+		return nil
+	}
+	if next := o.ended(e.by); next != nil {
+		return o.successor(next)
+	}
+	return o.live(e.by)
+}
+
+// standsFor is byToken, or the session that rotated a token away just now.
 func (o *oracle) standsFor(token string) *seatOf {
 	for _, s := range o.seats {
 		if s.parent == "" && s.previous != "" && s.previous == token && o.now.Before(s.rotated.Add(10*time.Second)) {
@@ -348,10 +406,10 @@ func (o *oracle) standsFor(token string) *seatOf {
 	}
 	for _, e := range o.ends {
 		if e.previous != "" && e.previous == token && e.at.Before(e.rotated.Add(10*time.Second)) {
-			return o.sameBrowser(e.token)
+			return o.byToken(e.token)
 		}
 	}
-	return o.sameBrowser(token)
+	return o.byToken(token)
 }
 
 // verdict is what a newcomer comes to: "", or why not.
@@ -363,13 +421,10 @@ type verdict struct {
 }
 
 // admit decides on a newcomer, and carries that out. ids are the sessions that it chose.
-func (o *oracle) admit(c oneseat.Config, n *seatOf, presented string, takeOver bool, ids []oneseat.SessionID) verdict {
+func (o *oracle) admit(c oneseat.Config, n *seatOf, h had, takeOver bool, ids []oneseat.SessionID) verdict {
 	n.created, n.seen, n.used = o.now, o.now, o.now
-	n.unused = person(n) && n.class != "api"
-	renewed := o.sameBrowser(presented)
-	if renewed != nil && renewed.program { // it is no browser
-		renewed = nil
-	}
+	n.unused = pool(n) == "total" && n.class != "api"
+	renewed := o.sameBrowser(h)
 	there := without(o.counted(c), renewed)
 	if renewed == nil && n.parent == "" {
 		n.own = ownOf(c, n, there)
@@ -377,7 +432,8 @@ func (o *oracle) admit(c oneseat.Config, n *seatOf, presented string, takeOver b
 	var chosen []*seatOf
 	for {
 		s := first(c, n, without(there, chosen...), func(s *seatOf) bool {
-			return slices.Contains(ids, s.id) && (s.parent == "") == (n.parent == "") && s.program == n.program
+			own := c.OneSeatPerDevice && n.parent == "" && n.device != "" && s.device == n.device
+			return pool(s) == pool(n) && (slices.Contains(ids, s.id) || own)
 		})
 		if s == nil {
 			break
@@ -390,7 +446,7 @@ func (o *oracle) admit(c oneseat.Config, n *seatOf, presented string, takeOver b
 	case n.program:
 		limits, policy = programs, c.Programs.WhenFull
 	case n.parent != "":
-		limits, policy = streams, oneseat.PolicyAsk
+		limits, policy = streams, c.WhenStreamsFull
 	}
 	goes, full, ok := room(c, n, without(there, chosen...), limits, func(s *seatOf, l limitOf) bool {
 		return policy == oneseat.PolicyDisplace || takeOver || l.ceiling || claim(c, n, s) < 3 || renewed != nil && l.counts(renewed)
@@ -426,11 +482,11 @@ func (o *oracle) admit(c oneseat.Config, n *seatOf, presented string, takeOver b
 	return verdict{}
 }
 
-func (o *oracle) signIn(c oneseat.Config, n *seatOf, presented string, takeOver bool) verdict {
+func (o *oracle) signIn(c oneseat.Config, n *seatOf, h had, takeOver bool) verdict {
 	if o.blocked != nil {
 		return verdict{why: "blocked"}
 	}
-	return o.admit(c, n, presented, takeOver, nil)
+	return o.admit(c, n, h, takeOver, nil)
 }
 
 // mayAsk says whether a newcomer to a full account gets a ticket, and makes room for
@@ -456,20 +512,32 @@ func (o *oracle) knows(device string) bool {
 }
 
 // asked gives a ticket to a newcomer to a full account.
-func (o *oracle) asked(text oneseat.Ticket, device string) {
-	o.tickets = append(o.tickets, ticketOf{text, device, o.now.Add(5 * time.Minute)})
+func (o *oracle) asked(text oneseat.Ticket, n *seatOf) {
+	o.tickets = append(o.tickets, ticketOf{text, n.device, n.idle, n.absolute, o.now.Add(5 * time.Minute)})
 }
 
-func (o *oracle) redeem(c oneseat.Config, n *seatOf, presented string, text oneseat.Ticket, ids []oneseat.SessionID) verdict {
+func (o *oracle) redeem(c oneseat.Config, n *seatOf, h had, text oneseat.Ticket, ids []oneseat.SessionID) verdict {
 	i := slices.IndexFunc(o.tickets, func(t ticketOf) bool { return t.text == text && t.device == n.device })
 	if i < 0 {
 		return verdict{why: "no ticket"}
 	}
-	v := o.admit(c, n, presented, false, ids)
+	n.idle, n.absolute = o.tickets[i].idle, o.tickets[i].absolute
+	v := o.admit(c, n, h, false, ids)
 	if v.why == "" {
 		o.tickets = slices.Delete(slices.Clone(o.tickets), i, i+1)
 	}
 	return v
+}
+
+// session is a live session, or why there is none.
+func (o *oracle) session(id oneseat.SessionID) (*seatOf, verdict) {
+	if e := o.ended(id); e != nil {
+		return nil, verdict{why: "ended", ended: e}
+	}
+	if s := o.live(id); s != nil && s.parent == "" {
+		return s, verdict{}
+	}
+	return nil, verdict{why: "no session"}
 }
 
 // play starts a stream, or finds the one that the player has: it returns that.
@@ -477,11 +545,8 @@ func (o *oracle) play(c oneseat.Config, n *seatOf, ids []oneseat.SessionID) (*se
 	if o.blocked != nil {
 		return nil, verdict{why: "blocked"}
 	}
-	if e := o.ended(n.parent); e != nil {
-		return nil, verdict{why: "ended", ended: e}
-	}
-	if p := o.live(n.parent); p == nil || p.parent != "" {
-		return nil, verdict{why: "no session"}
+	if _, v := o.session(n.parent); v.why != "" {
+		return nil, v
 	}
 	for _, s := range o.seats {
 		if s.parent == n.parent && s.device == n.device {
@@ -490,7 +555,7 @@ func (o *oracle) play(c oneseat.Config, n *seatOf, ids []oneseat.SessionID) (*se
 			return s, verdict{}
 		}
 	}
-	return n, o.admit(c, n, "", false, ids)
+	return n, o.admit(c, n, had{}, false, ids)
 }
 
 // stream is the live stream of a session, or why there is none.
