@@ -221,7 +221,8 @@ func (d *draft) adopt(c newcomer) Decision {
 // issued.
 func (d *draft) adoptable(c newcomer, issued time.Time) bool {
 	since := func(t time.Time) bool { return !t.IsZero() && !t.Before(issued) }
-	old := seat{Session: Session{Created: issued, LastSeen: d.now(), Program: c.seat.Program}}
+	old := c.seat
+	old.Created, old.LastSeen = issued, d.now()
 	_, over := old.timeout(d.now(), &d.rule)
 	return d.now().Before(d.rule.adoptUntil) && !since(d.forgotten) &&
 		!slices.ContainsFunc(d.endings, func(e ended) bool { return since(e.At) }) &&

@@ -143,6 +143,28 @@ func TestAnOlderSessionThatHasTimedOutGetsNoSeat(t *testing.T) {
 	})
 }
 
+// A session that is to last no longer than it is old gets no seat, and nobody goes for it.
+func TestAnOlderSessionThatWouldBeOverAtOnceGetsNoSeat(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		seats := adopting(t, oneseat.Config{})
+		there, err := seats.Adopt(t.Context(), "ada", time.Now().Add(-2*time.Hour), oneseat.SignInRequest{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		issued, from := time.Now().Add(-time.Hour), oneseat.SignInRequest{Lifetime: oneseat.Lifetime{Absolute: time.Hour}}
+		if _, err := seats.Adopt(t.Context(), "ada", issued, from); !errors.Is(err, oneseat.ErrNoSession) {
+			t.Error(err)
+		}
+		if _, err := seats.Check(t.Context(), string(there.Token)); err != nil {
+			t.Error(err)
+		}
+		from.Lifetime = oneseat.Lifetime{Idle: time.Minute, Absolute: time.Hour + time.Second}
+		if _, err := seats.Adopt(t.Context(), "ada", issued, from); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
 // A browser that comes twice with the same older session (two tabs, say) has
 // one seat, and the second time does not end the first.
 func TestAnOlderSessionIsAdoptedOnce(t *testing.T) {

@@ -1,7 +1,6 @@
 package oneseat_test
 
 import (
-	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -13,14 +12,15 @@ import (
 // possible. It was written from the documentation and not from decide.go, and
 // shares nothing with it.
 type oracle struct {
-	now     time.Time
-	seats   []*seatOf // in the order of admission
-	ends    []endingOf
-	tickets []ticketOf
-	own     oneseat.Limits // by SetLimit
-	plan    oneseat.Limits // by the application
-	blocked *time.Time     // until then; zero: until it is lifted
-	told    []string       // which sessions ended, or would have, and why, in order
+	now       time.Time
+	seats     []*seatOf // in the order of admission
+	ends      []endingOf
+	tickets   []ticketOf
+	own       oneseat.Limits // by SetLimit
+	plan      oneseat.Limits // by the application
+	blocked   *time.Time     // until then; zero: until it is lifted
+	forgotten time.Time      // the end of the newest ending that is not kept
+	told      []string       // which sessions ended, or would have, and why, in order
 }
 
 // seatOf is a session, or, with a parent, a stream.
@@ -36,7 +36,9 @@ type seatOf struct {
 	rotated               time.Time
 	observed, realmIsOver bool
 
-	own *seatOf // of a newcomer: the one session that its device id frees
+	own     *seatOf   // of a newcomer: the one session that its device id frees
+	adopted bool      // of a newcomer: it is older than oneseat
+	issued  time.Time // then, when it was issued; zero: nobody knows
 }
 
 type endingOf struct {
@@ -53,130 +55,6 @@ type ticketOf struct {
 	expires        time.Time
 }
 
-// limitOf is one limit that has to hold.
-type limitOf struct {
-	name    string
-	most    int
-	ceiling bool
-}
-
-func (l limitOf) counts(s *seatOf) bool {
-	switch pool(s) {
-	case l.name:
-		return true
-	case "total":
-		return s.class == l.name
-	case "streams":
-		return "streams_"+s.class == l.name
-	}
-	return false
-}
-
-// pool is that in which a seat counts, and gives way to others.
-func pool(s *seatOf) string {
-	switch {
-	case s.parent != "":
-		return "streams"
-	case s.program:
-		return "programs"
-	}
-	return "total"
-}
-
-// inForce are the limits of people's sessions, of programs and of streams: what SetLimit
-// stored, else what the application said, else the configuration; classes go with their
-// total.
-func (o *oracle) inForce(c oneseat.Config) (people, programs, streams []limitOf) {
-	named := func(name string, n, ceiling int) limitOf {
-		if n == oneseat.Unlimited {
-			return limitOf{name, ceiling, true}
-		}
-		return limitOf{name, n, false}
-	}
-	everybody := oneseat.Limits{Total: c.Limit, Classes: c.ClassLimits, Programs: c.Programs.Limit, Streams: c.Streams, StreamClasses: c.StreamClassLimits}
-	total, program, stream := everybody, everybody, everybody
-	for _, l := range []oneseat.Limits{o.plan, o.own} {
-		if l.Total != 0 {
-			total = l
-		}
-		if l.Programs != 0 {
-			program = l
-		}
-		if l.Streams != 0 {
-			stream = l
-		}
-	}
-	classes := func(prefix string, of map[oneseat.Class]int) (list []limitOf) {
-		for _, class := range slices.Sorted(maps.Keys(of)) {
-			if n := of[class]; n != oneseat.Unlimited {
-				list = append(list, limitOf{prefix + string(class), n, false})
-			}
-		}
-		return list
-	}
-	return append(classes("", total.Classes), named("total", total.Total, oneseat.MaxSeats)),
-		[]limitOf{named("programs", program.Programs, oneseat.MaxPrograms)},
-		append(classes("streams_", stream.StreamClasses), named("streams", stream.Streams, oneseat.MaxStreams))
-}
-
-// claim is how much of a claim a session has against a newcomer: 0 none, because it
-// is the newcomer's own device, 1 none, because it was never used, 2 none, because it
-// is idle; 3 all.
-func claim(c oneseat.Config, newcomer, s *seatOf) int {
-	switch {
-	case newcomer == nil || newcomer.parent != "" || s.parent != "":
-	case newcomer.own == s:
-		return 0
-	case s.program: // it may be idle
-	case s.unused && newcomer.created.Sub(s.created) >= 10*time.Second:
-		return 1
-	case c.SeatIdle > 0 && newcomer.created.Sub(s.seen) >= c.SeatIdle:
-		return 2
-	}
-	return 3
-}
-
-// ownOf is the session on the newcomer's own device, rather one of its class.
-func ownOf(c oneseat.Config, newcomer *seatOf, there []*seatOf) *seatOf {
-	on := func(sameClass bool) func(*seatOf) bool {
-		return func(s *seatOf) bool {
-			return pool(s) == pool(newcomer) && newcomer.device != "" && s.device == newcomer.device && (s.class == newcomer.class || !sameClass)
-		}
-	}
-	if s := first(c, newcomer, there, on(true)); s != nil {
-		return s
-	}
-	return first(c, newcomer, there, on(false))
-}
-
-// before says that a gives way before b to a newcomer (nil: to none).
-func before(c oneseat.Config, newcomer, a, b *seatOf) bool {
-	if x, y := claim(c, newcomer, a), claim(c, newcomer, b); x != y {
-		return x < y
-	}
-	return inOrder(c, newcomer, a, b)
-}
-
-// inOrder is before, by the order that was chosen alone.
-func inOrder(c oneseat.Config, newcomer, a, b *seatOf) bool {
-	if newcomer != nil {
-		if mine, its := a.class == newcomer.class, b.class == newcomer.class; c.DisplaceOrder == oneseat.DisplaceSameClass && mine != its {
-			return mine
-		}
-	}
-	if newcomer != nil && newcomer.parent != "" { // the heartbeats of players that play come by chance
-		silent := func(s *seatOf) bool { return newcomer.created.Sub(s.seen) >= c.StreamIdle/2 }
-		if x, y := silent(a), silent(b); x != y {
-			return x
-		}
-		return a.created.Before(b.created)
-	}
-	if c.DisplaceOrder != oneseat.DisplaceOldest && !a.used.Equal(b.used) {
-		return a.used.Before(b.used)
-	}
-	return a.created.Before(b.created)
-}
-
 // use is that a session is used by something that is written anyway.
 func (o *oracle) use(c oneseat.Config, s *seatOf) {
 	n := map[string]int{}
@@ -186,52 +64,6 @@ func (o *oracle) use(c oneseat.Config, s *seatOf) {
 	s.unused = false
 	if max(n["total"], n["programs"]) > 1 && c.DisplaceOrder != oneseat.DisplaceOldest {
 		s.used = o.now
-	}
-}
-
-// first is the one of some that gives way first, of those that may.
-func first(c oneseat.Config, newcomer *seatOf, some []*seatOf, may func(*seatOf) bool) *seatOf {
-	var goes *seatOf
-	for _, s := range some {
-		if may(s) && (goes == nil || before(c, newcomer, s, goes)) {
-			goes = s
-		}
-	}
-	return goes
-}
-
-func without(some []*seatOf, gone ...*seatOf) []*seatOf {
-	return slices.DeleteFunc(slices.Clone(some), func(s *seatOf) bool { return slices.Contains(gone, s) })
-}
-
-// room names the sessions that have to end, one after the other, until all limits hold.
-// full is the limit that was broken first, or the one that cannot be made to hold.
-func room(c oneseat.Config, newcomer *seatOf, there []*seatOf, limits []limitOf, may func(*seatOf, limitOf) bool) (goes []*seatOf, full limitOf, ok bool) {
-	for {
-		broken := slices.IndexFunc(limits, func(l limitOf) bool {
-			n := 0
-			for _, s := range there {
-				if l.counts(s) {
-					n++
-				}
-			}
-			if newcomer != nil && l.counts(newcomer) {
-				n++
-			}
-			return n > l.most
-		})
-		if broken < 0 {
-			return goes, full, true
-		}
-		l := limits[broken]
-		if full.name == "" {
-			full = l
-		}
-		s := first(c, newcomer, there, func(s *seatOf) bool { return l.counts(s) && may(s, l) })
-		if s == nil {
-			return nil, l, false
-		}
-		goes, there = append(goes, s), without(there, s)
 	}
 }
 
@@ -256,7 +88,7 @@ func (o *oracle) end(s *seatOf, why oneseat.Reason, by oneseat.SessionID) {
 	if s.parent == "" || o.live(s.parent) != nil && !byItself {
 		o.ends = append(o.ends, endingOf{*s, why, o.now, by})
 		if len(o.ends) > oneseat.MaxEndings {
-			o.ends = slices.Delete(o.ends, o.tooMany(o.ends[len(o.ends)-1]), o.tooMany(o.ends[len(o.ends)-1])+1)
+			o.forget(o.tooMany(o.ends[len(o.ends)-1]))
 		}
 	}
 	for _, child := range slices.Clone(o.seats) {
@@ -264,6 +96,13 @@ func (o *oracle) end(s *seatOf, why oneseat.Reason, by oneseat.SessionID) {
 			o.end(child, why, by)
 		}
 	}
+}
+
+func (o *oracle) forget(ending int) {
+	if at := o.ends[ending].at; at.After(o.forgotten) {
+		o.forgotten = at
+	}
+	o.ends = slices.Delete(slices.Clone(o.ends), ending, ending+1)
 }
 
 // tooMany is the ending that goes: the oldest, or of what a browser does to itself
@@ -286,27 +125,14 @@ func (o *oracle) tooMany(newest endingOf) int {
 func (o *oracle) settle(c oneseat.Config, now time.Time) {
 	o.now = now
 	over := func(from time.Time, d time.Duration) bool { return !now.Before(from.Add(d)) }
-	shorter := func(all, its time.Duration) time.Duration {
-		if its != 0 {
-			return min(all, its)
-		}
-		return all
-	}
 	for _, s := range slices.Clone(o.seats) {
-		idle, absolute := c.Idle, c.Absolute
-		switch pool(s) {
-		case "programs":
-			idle, absolute = c.Programs.Idle, c.Programs.Absolute
-		case "streams":
-			idle, absolute = c.StreamIdle, c.Absolute
-		}
 		switch {
 		case !slices.Contains(o.seats, s):
 		case s.realmIsOver:
 			o.end(s, oneseat.ReasonRealmEnded, "")
-		case s.parent == "" && over(s.created, shorter(absolute, s.absolute)):
+		case s.parent == "" && over(s.created, absolute(c, s)):
 			o.end(s, oneseat.ReasonAbsoluteTimeout, "")
-		case over(s.seen, shorter(idle, s.idle)):
+		case over(s.seen, idle(c, s)):
 			o.end(s, oneseat.ReasonIdleTimeout, "")
 		}
 	}
@@ -315,8 +141,33 @@ func (o *oracle) settle(c oneseat.Config, now time.Time) {
 		o.blocked = nil
 	}
 	for len(o.ends) > 0 && over(o.ends[0].at, c.KeepEndings) {
-		o.ends = o.ends[1:]
+		o.forget(0)
 	}
+}
+
+// absolute is how long a session lives, and idle how long a seat lives unused.
+func absolute(c oneseat.Config, s *seatOf) time.Duration {
+	if s.program {
+		return shorterOf(c.Programs.Absolute, s.absolute)
+	}
+	return shorterOf(c.Absolute, s.absolute)
+}
+
+func idle(c oneseat.Config, s *seatOf) time.Duration {
+	switch pool(s) {
+	case "programs":
+		return shorterOf(c.Programs.Idle, s.idle)
+	case "streams":
+		return c.StreamIdle
+	}
+	return shorterOf(c.Idle, s.idle)
+}
+
+func shorterOf(all, its time.Duration) time.Duration {
+	if its == 0 {
+		return all
+	}
+	return min(all, its)
 }
 
 // would ends a seat, or, where limits are only observed, notes that it would have.
@@ -423,16 +274,16 @@ type verdict struct {
 // admit decides on a newcomer, and carries that out. ids are the sessions that it chose.
 func (o *oracle) admit(c oneseat.Config, n *seatOf, h had, takeOver bool, ids []oneseat.SessionID) verdict {
 	n.created, n.seen, n.used = o.now, o.now, o.now
-	n.unused = pool(n) == "total" && n.class != "api"
+	n.unused = pool(n) == "total" && n.class != "api" && !n.adopted
 	renewed := o.sameBrowser(h)
 	there := without(o.counted(c), renewed)
-	if renewed == nil && n.parent == "" {
+	if renewed == nil && n.parent == "" && !n.adopted {
 		n.own = ownOf(c, n, there)
 	}
 	var chosen []*seatOf
 	for {
 		s := first(c, n, without(there, chosen...), func(s *seatOf) bool {
-			own := c.OneSeatPerDevice && n.parent == "" && n.device != "" && s.device == n.device
+			own := c.OneSeatPerDevice && n.parent == "" && !n.adopted && n.device != "" && s.device == n.device
 			return pool(s) == pool(n) && (slices.Contains(ids, s.id) || own)
 		})
 		if s == nil {
@@ -451,7 +302,12 @@ func (o *oracle) admit(c oneseat.Config, n *seatOf, h had, takeOver bool, ids []
 	goes, full, ok := room(c, n, without(there, chosen...), limits, func(s *seatOf, l limitOf) bool {
 		return policy == oneseat.PolicyDisplace || takeOver || l.ceiling || claim(c, n, s) < 3 || renewed != nil && l.counts(renewed)
 	})
-	if !ok && !c.ObserveOnly {
+	ok = ok && !(n.adopted && slices.ContainsFunc(append(chosen, goes...), func(s *seatOf) bool { return !s.created.Before(n.issued) }))
+	switch {
+	case ok || c.ObserveOnly:
+	case n.adopted:
+		return verdict{why: "no session"}
+	default:
 		if n.parent == "" {
 			o.trim(c)
 		}
@@ -474,7 +330,9 @@ func (o *oracle) admit(c oneseat.Config, n *seatOf, h had, takeOver bool, ids []
 	if n.parent != "" {
 		o.use(c, o.live(n.parent))
 	}
-	n.observed = !ok
+	if n.observed = !ok; !n.issued.IsZero() {
+		n.created = n.issued
+	}
 	o.seats = append(o.seats, n)
 	if n.parent == "" {
 		o.trim(c)
@@ -487,6 +345,20 @@ func (o *oracle) signIn(c oneseat.Config, n *seatOf, h had, takeOver bool) verdi
 		return verdict{why: "blocked"}
 	}
 	return o.admit(c, n, h, takeOver, nil)
+}
+
+// adopt is a sign-in of a session that is older than oneseat.
+func (o *oracle) adopt(c oneseat.Config, n *seatOf) verdict {
+	if n.issued.After(o.now) {
+		n.issued = time.Time{}
+	}
+	since := func(t time.Time) bool { return !t.IsZero() && !t.Before(n.issued) }
+	over := !n.issued.IsZero() && !o.now.Before(n.issued.Add(absolute(c, n)))
+	if o.blocked != nil || over || since(o.forgotten) || slices.ContainsFunc(o.ends, func(e endingOf) bool { return since(e.at) }) || !o.now.Before(c.AdoptUntil) {
+		return verdict{why: "no session"}
+	}
+	n.adopted = true
+	return o.admit(c, n, had{}, false, nil)
 }
 
 // mayAsk says whether a newcomer to a full account gets a ticket, and makes room for

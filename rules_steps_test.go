@@ -68,6 +68,20 @@ func (w *wanderer) signIn(i int) {
 	}
 }
 
+func (w *wanderer) adopt(i int) {
+	from := w.from()
+	n := w.newcomer(from, oneseat.Grant{})
+	if age := anyOf([]time.Duration{0, -time.Hour, time.Microsecond, time.Minute, 20 * time.Minute, 2 * time.Hour, 6 * time.Hour}).Draw(w.T, "age"); age != 0 {
+		n.issued = w.now().Add(-age)
+	}
+	g, err := w.nodes[i].Adopt(w.ctx, "ada", n.issued, from)
+	n.id, n.token = g.Session.ID, string(g.Token)
+	if w.said("adopt", err, w.oracle.adopt(w.configs[i], n)) {
+		w.admitted(g)
+		w.held(i, true, true)
+	}
+}
+
 // some are ids of whatever there ever was, or of nobody.
 func (w *wanderer) some() []oneseat.SessionID {
 	all := []oneseat.SessionID{"x", ""}

@@ -57,7 +57,7 @@ func TestAnySequenceComesToWhatTheOracleSays(t *testing.T) {
 		hers := signIn(t, other, "grace", oneseat.SignInRequest{})                                                           // whose ids are foreign
 		w.sessions = append(w.sessions, anySession{Session: hers.Session}, streamed(play(t, other, hers.Session, "player"))) // the test's
 		rt.Repeat(map[string]func(*rapid.T){"step": w.step(map[string]func(int){
-			"sign in": w.signIn, "sign in ": w.signIn, "sign in  ": w.signIn, "play": w.play, "play ": w.play, "play  ": w.play, "redeem": w.redeem, "redeem ": w.redeem,
+			"sign in": w.signIn, "sign in ": w.signIn, "sign in  ": w.signIn, "adopt": w.adopt, "play": w.play, "play ": w.play, "play  ": w.play, "redeem": w.redeem, "redeem ": w.redeem,
 			"beat": w.beat, "beat ": w.beat, "stop": w.stop, "rotate": w.rotate, "confirm": w.confirm, "sign out": w.signOut, "end": w.end, "end some": w.endSome, "set a limit": w.setLimit, "refresh": w.refresh,
 			"another plan": w.anotherPlan, "unblock": w.unblock, "end everything": w.endEverything,
 		})})
@@ -133,7 +133,7 @@ func (w *wanderer) config() oneseat.Config {
 			Idle:     2 * time.Hour, Absolute: 3 * time.Hour,
 		},
 		StreamIdle: 10 * time.Minute, Idle: time.Hour, Absolute: 5 * time.Hour, KeepEndings: 2 * time.Hour,
-		MaxStale: oneseat.FreshAlways,
+		MaxStale: oneseat.FreshAlways, AdoptUntil: w.now().Add(10 * time.Hour),
 		LimitFor: func(context.Context, string) (oneseat.Limits, error) { return w.oracle.plan, nil },
 	}
 	c.Limit, c.Streams, c.Programs.Limit = cmp.Or(c.Limit, 1), cmp.Or(c.Streams, 1), cmp.Or(l.Programs, 1)
