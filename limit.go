@@ -180,8 +180,9 @@ func (d *draft) compare(a, b *seat, c *newcomer) int {
 }
 
 // displaceOrder returns the seats in the order in which they give way to a newcomer
-// (the zero newcomer: to none). Of equal ones, the one that was admitted first goes. It leaves out the session that the newcomer renews, and
-// those that the limits would have ended under ObserveOnly.
+// (the zero newcomer: to none). Of equal ones, the one that was admitted first goes. It
+// leaves out the session that the newcomer renews, and those that the limits would have
+// ended under ObserveOnly.
 func (d *draft) displaceOrder(c *newcomer, renews SessionID) (seats []*seat) {
 	for i := range d.seats {
 		s := &d.seats[i]

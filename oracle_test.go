@@ -9,7 +9,7 @@ import (
 )
 
 // oracle is what one account's sessions and streams come to, in as few words as
-// possible. It was written from the documentation and not from decide.go, and
+// possible. It was written from the documentation and not from admit.go, and
 // shares nothing with it.
 type oracle struct {
 	now       time.Time

@@ -446,7 +446,9 @@ func (r *Registry) recheckOnce() {
 		r.noteHeld(k, now)
 	}
 	answers := true
-	for _, late := range []bool{false, true} { // what has timed out comes last: it takes an update, and while that fails the others must not wait
+	// What has timed out comes last: it takes an update, and while that fails the others must
+	// not wait.
+	for _, late := range []bool{false, true} {
 		these := slices.DeleteFunc(slices.Clone(doubtful), func(d watched) bool { return d.timedOut(now) != late })
 		for some := range slices.Chunk(these, loadMost) {
 			answers = r.recheck(some, answers)
