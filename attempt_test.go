@@ -259,7 +259,9 @@ func TestTheSameBrowserIsRenewedByTheIDThatTheApplicationKeeps(t *testing.T) {
 	first := signIn(t, r, "ada", oneseat.SignInRequest{})
 	second := signIn(t, r, "ada", had(first))
 	wantEnded(t, r, first, oneseat.ReasonRenewed)
-	third := signIn(t, r, "ada", had(first)) // a form that was sent twice
+	twice := had(first) // a form that was sent twice
+	twice.Device = phone
+	third := signIn(t, r, "ada", twice)
 	wantEnded(t, r, second, oneseat.ReasonRenewed)
 	if len(third.Displaced) != 0 {
 		t.Errorf("a renewal displaced %+v", third.Displaced)
@@ -267,8 +269,8 @@ func TestTheSameBrowserIsRenewedByTheIDThatTheApplicationKeeps(t *testing.T) {
 
 	// As another account: the first account's session ends.
 	grace := signIn(t, r, "grace", had(third))
-	if e := wantEnded(t, r, third, oneseat.ReasonSignedOut); e.By != third.Session.ID {
-		t.Errorf("it was signed out by %q, not by itself", e.By)
+	if e := wantEnded(t, r, third, oneseat.ReasonSignedOut); e.By != third.Session.ID || e.ByDevice != phone {
+		t.Errorf("it was signed out by %q, %+v, not by itself", e.By, e.ByDevice)
 	}
 	wantLive(t, r, grace)
 

@@ -263,7 +263,7 @@ func (d *draft) signOut(secret digest) (Change, error) {
 // leave ends the session of a browser that signs in as another account.
 func (d *draft) leave(m match) Change {
 	if m.ofBrowser() {
-		d.end(m.seat.ID, Ending{Reason: ReasonSignedOut, By: m.seat.ID})
+		d.end(m.seat.ID, Ending{Reason: ReasonSignedOut, By: m.seat.ID, ByDevice: m.seat.Device})
 	}
 	return d.changed()
 }

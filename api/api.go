@@ -92,11 +92,13 @@ type Adopt struct {
 
 // Redeem is the body of /v1/redeem.
 type Redeem struct {
-	Ticket string   `json:"ticket"`
-	End    []string `json:"end"`
-	Token  string   `json:"token,omitzero"`
-	Device Device   `json:"device,omitzero"`
-	Limits *Limits  `json:"limits,omitzero"` // as the sign-in that gave the ticket had them
+	Ticket   string     `json:"ticket"`
+	End      []string   `json:"end"`
+	Token    string     `json:"token,omitzero"`    // what the browser presented, as in SignIn
+	Previous Previous   `json:"previous,omitzero"` // likewise
+	Device   Device     `json:"device,omitzero"`
+	Limits   *Limits    `json:"limits,omitzero"` // as the sign-in that gave the ticket had them
+	Seen     SeenDevice `json:"seen,omitzero"`   // as in SignIn
 }
 
 // Token is the body of /v1/rotate.

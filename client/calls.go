@@ -135,13 +135,14 @@ func (k *Client) Adopt(ctx context.Context, account string, issued time.Time, fr
 	return k.admit(ctx, api.PathSignIn, from.Attempt, in)
 }
 
-// Redeem is [oneseat.Registry.Redeem]. If its answer is lost it is repeated.
+// Redeem is [oneseat.Registry.Redeem]. If its answer is lost it is repeated. Of
+// from it sends what describes the browser: not Override, Lifetime, Data and Program.
 func (k *Client) Redeem(ctx context.Context, ticket oneseat.Ticket, from oneseat.SignInRequest, ids ...oneseat.SessionID) (oneseat.Grant, error) {
-	plan, err := planOf(ctx)
+	as, err := signInOf(ctx, "", from)
 	if err != nil {
 		return oneseat.Grant{}, err
 	}
-	in := api.Redeem{Ticket: string(ticket), End: texts(ids), Token: from.Token, Device: device(from), Limits: plan}
+	in := api.Redeem{Ticket: string(ticket), End: texts(ids), Token: as.Token, Previous: as.Previous, Device: as.Device, Limits: as.Limits, Seen: as.Seen}
 	return k.admit(ctx, api.PathRedeem, from.Attempt, in)
 }
 

@@ -256,6 +256,46 @@ func TestASignInGoesByTheLimitsOfAPlan(t *testing.T) {
 	})
 }
 
+// Redeem says of the browser what SignIn says: which session it had, and what checks will
+// say of its device.
+func TestARedemptionDescribesTheBrowser(t *testing.T) {
+	in(t, oneseat.Config{WhenFull: oneseat.PolicyAsk}, 1, func(t *testing.T, w *world) {
+		k, _ := w.client(client.Config{})
+		signIn := func(account string, from oneseat.SignInRequest) oneseat.Grant {
+			g, err := k.SignIn(t.Context(), account, from)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return g
+		}
+		hers, there := signIn("grace", oneseat.SignInRequest{}), signIn("ada", oneseat.SignInRequest{})
+		seen := oneseat.Device{Label: "Chrome on Mac", Class: oneseat.ClassDesktop, IP: "198.51.100.0"}
+		from := oneseat.SignInRequest{
+			Device: oneseat.Device{Label: "Ada's laptop", Class: oneseat.ClassDesktop, IP: "198.51.100.0"}, Seen: seen,
+			Previous: oneseat.Previous{Account: "grace", Session: hers.Session.ID},
+		}
+		_, err := k.SignIn(t.Context(), "ada", from)
+		full, ok := errors.AsType[*oneseat.LimitError](err)
+		if !ok {
+			t.Fatal(err)
+		}
+		if _, err := k.CheckFresh(t.Context(), string(hers.Token)); err != nil {
+			t.Errorf("a sign-in that was refused has left another account: %v", err)
+		}
+		g, err := k.Redeem(t.Context(), full.Ticket, from, there.Session.ID)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = k.CheckFresh(t.Context(), string(hers.Token))
+		if over, ok := errors.AsType[*oneseat.EndedError](err); !ok || over.Ending.Reason != oneseat.ReasonSignedOut {
+			t.Errorf("the session of another account that the browser had: %v", err)
+		}
+		if g.Session.Seen != seen {
+			t.Errorf("the device is %+v, and checks will say %+v", g.Session.Device, g.Session.Seen)
+		}
+	})
+}
+
 // API-10: it is the caller who is to wait, and the server is well.
 func TestTooManyCallsAreNoSilence(t *testing.T) {
 	in(t, oneseat.Config{}, 1, func(t *testing.T, w *world) {

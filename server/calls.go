@@ -31,7 +31,7 @@ func calls() map[string]call {
 		api.PathAbout:    {within: callWithin, serve: about},
 		api.PathCheck:    {scope: ScopeCheck, within: checkWithin, serve: check},
 		api.PathSignIn:   {scope: ScopeSessions, within: callWithin, required: []string{"account", "previous/account", "previous/session"}, serve: signIn},
-		api.PathRedeem:   {scope: ScopeSessions, within: callWithin, required: []string{"ticket", "end"}, serve: redeem},
+		api.PathRedeem:   {scope: ScopeSessions, within: callWithin, required: []string{"ticket", "end", "previous/account", "previous/session"}, serve: redeem},
 		api.PathRotate:   {scope: ScopeSessions, within: callWithin, required: []string{"token"}, serve: rotate},
 		api.PathSignOut:  {scope: ScopeSessions, within: callWithin, serve: signOut},
 		api.PathSessions: {scope: ScopeSessions, within: callWithin, required: []string{"account"}, serve: sessions},
@@ -170,7 +170,7 @@ func redeem(ctx context.Context, q *request) (int, any, error) {
 	if err := q.into(&in); err != nil {
 		return 0, nil, err
 	}
-	from, err := q.from(in.Device, in.Token)
+	from, err := q.signsIn(api.SignIn{Token: in.Token, Previous: in.Previous, Device: in.Device, Seen: in.Seen})
 	if err != nil {
 		return 0, nil, err
 	}

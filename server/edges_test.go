@@ -185,7 +185,7 @@ func TestNoCallWithAKeyOfOneRealmTouchesAnother(t *testing.T) { // API-12
 		"take_over": func() string { return "true" }, "use": func() string { return any("true", "false") }, "fresh": func() string { return "true" }, "wait_ms": func() string { return "0" },
 	}
 	of := map[string][]string{
-		api.PathCheck: {"token", "account", "session", "use", "fresh"}, api.PathSignIn: {"account", "token", "previous", "take_over"}, api.PathRedeem: {"ticket", "end", "token"},
+		api.PathCheck: {"token", "account", "session", "use", "fresh"}, api.PathSignIn: {"account", "token", "previous", "take_over"}, api.PathRedeem: {"ticket", "end", "token", "previous"},
 		api.PathRotate: {"token"}, api.PathSignOut: {"token", "account", "session"}, api.PathSessions: {"account"}, api.PathEnd: {"account", "sessions", "except", "class", "all", "actor", "by"},
 		api.PathAccount: {"account"}, api.PathAccounts: {"prefix", "after", "limit"}, api.PathLimit: {"account", "limits", "actor"}, api.PathBlock: {"account", "actor"}, api.PathUnblock: {"account", "actor"}, api.PathForget: {"account"}, api.PathConfirm: {"account", "session"}, api.PathData: {"account", "session"},
 		api.PathExplain: {"account", "token", "previous", "take_over"}, api.PathEndRealm: {"realm", "actor"}, api.PathEvents: {"account", "session", "before", "limit"}, api.PathChanges: {"after", "wait_ms"}, api.PathAbout: {},

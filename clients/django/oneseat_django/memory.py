@@ -73,11 +73,13 @@ class Memory:
         a, previous = self._of(body["account"]), body.get("previous")
         if "adopt" in body:
             return _problem(404, "no-seat", "The older session gets no seat")
-        renews = previous is not None and previous["account"] == body["account"] and a.live is not None and self._stands_for(a, previous["session"])
+        renews = previous is not None and previous["account"] == body["account"] and self._stands_for(a, previous["session"])
         if a.live is not None and not renews and not self._is_own(a, body) and self._policy != "displace":
             return self._is_full(a)
         if previous is not None and previous["account"] != body["account"]:
-            self._end_one(self._of(previous["account"]), previous["session"], "signed_out")
+            left = self._of(previous["account"])
+            if left.live is not None and self._stands_for(left, previous["session"]):
+                self._end_one(left, left.live["id"], "signed_out")
         return self._admit(a, body, "renewed" if renews else "displaced")
 
     def _is_own(self, a: _Account, body: dict[str, Any]) -> bool:
@@ -86,9 +88,8 @@ class Memory:
 
     def _stands_for(self, a: _Account, session: str) -> bool:
         """Whether a session is the live one, or was renewed by it."""
-        assert a.live is not None
         ending = a.endings.get(session, {})
-        return a.live["id"] in (session, ending.get("by") if ending.get("reason") == "renewed" else None)
+        return a.live is not None and a.live["id"] in (session, ending.get("by") if ending.get("reason") == "renewed" else None)
 
     def _is_full(self, a: _Account) -> tuple[int, dict[str, Any]]:
         assert a.live is not None
