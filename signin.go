@@ -103,7 +103,7 @@ func (r *Registry) signIn(ctx context.Context, account string, from SignInReques
 }
 
 // leave ends the sessions that a browser had of other accounts than key's. If that
-// fails, nobody holds the token of that session any more, and it times out.
+// fails, nobody holds their tokens any more, and they time out.
 func (r *Registry) leave(ctx context.Context, key Key, from SignInRequest) {
 	leave := func(k Key, which func(*draft) match) {
 		if k == key {
