@@ -38,7 +38,7 @@ func newNotes(t *testing.T, c oneseat.Config) *notes {
 	n := &notes{t: t, seen: map[string]int{}, done: map[string]int{}}
 	c.Logger = slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelWarn}))
 	c.MaxStale = oneseat.FreshAlways // the store's clock may jump
-	seats, err := oneseat.New(memstore.NewAt(func() time.Time { return time.Now().Add(time.Duration(n.ahead.Load())) }), c)
+	seats, err := oneseat.New(memstore.NewAt(n.now), c)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -105,6 +105,9 @@ func newNotes(t *testing.T, c oneseat.Config) *notes {
 	return n
 }
 
+// now returns the time by the store's clock.
+func (n *notes) now() time.Time { return time.Now().Add(time.Duration(n.ahead.Load())) }
+
 // count returns how often a path was asked for.
 func (n *notes) count(path string) int {
 	n.mu.Lock()
@@ -123,21 +126,37 @@ func (n *notes) answered(path string) int {
 func (n *notes) reports() int { return n.answered("POST /oneseat/active") }
 
 // idle lets enough time pass for every page to ask whether somebody is there. A page in
-// which something was done in the minute before reports that first.
+// which something was done in the minute before reports that first: then the time has to
+// pass once more, and not if the report was made before it passed, or the session is over.
 func (n *notes) idle(pages []*tab) {
 	n.t.Helper()
 	asked := func(b *tab) bool {
 		yes := false
 		return b.eval(`document.querySelector("dialog.oneseat[open]") !== null`, &yes) == nil && yes
 	}
-	for reported := true; reported; {
-		before := n.reports()
-		n.pass(n.seats.Config().Idle - 40*time.Second)
+	for used := true; used; {
+		d := n.seats.Config().Idle - 40*time.Second
+		passed := n.now().Add(d)
+		n.pass(d)
 		until(n.t, "every page asks, or reports", func() bool {
-			reported = n.reports() > before
-			return reported || !slices.ContainsFunc(pages, func(b *tab) bool { return !asked(b) })
+			used = !n.lastSeen().Before(passed)
+			return used || !slices.ContainsFunc(pages, func(b *tab) bool { return !asked(b) })
 		})
 	}
+}
+
+// lastSeen returns when the newest use of the account's sessions was.
+func (n *notes) lastSeen() (newest time.Time) {
+	live, err := n.seats.Sessions(n.t.Context(), "ada")
+	if err != nil {
+		n.t.Error(err)
+	}
+	for _, s := range live {
+		if s.LastSeen.After(newest) {
+			newest = s.LastSeen
+		}
+	}
+	return newest
 }
 
 // displace signs the account in on another device.
