@@ -126,8 +126,9 @@ func (n *notes) answered(path string) int {
 func (n *notes) reports() int { return n.answered("POST /oneseat/active") }
 
 // idle lets enough time pass for every page to ask whether somebody is there. A page in
-// which something was done in the minute before reports that first: then the time has to
-// pass once more, and not if the report was made before it passed, or the session is over.
+// which something was done in the minute before reports that first. Then the time has to
+// pass once more. A use from before it passed does not count: if the time passed again for
+// that, the session would be over, and no page would ask.
 func (n *notes) idle(pages []*tab) {
 	n.t.Helper()
 	asked := func(b *tab) bool {

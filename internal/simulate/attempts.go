@@ -265,8 +265,9 @@ func (w *world) mayBeUnknown(c *call) bool {
 	if c.attempt.IsZero() || c.what == "rotate" {
 		return false
 	}
+	// A row that is restored, or deleted, loses what was noted of forgotten endings.
 	deletedMeanwhile := func(s *session) bool { return s.account == c.account && c.began.before(s.erased) }
-	if w.plan.mishaps(restored) || slices.ContainsFunc(w.ledger.sessions, deletedMeanwhile) { // and so is what was forgotten
+	if w.plan.mishaps(restored) || slices.ContainsFunc(w.ledger.sessions, deletedMeanwhile) {
 		return true
 	}
 	r := w.store.rows[oneseat.KeyOf(realm, accountName(c.account))]
